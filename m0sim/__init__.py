@@ -1,0 +1,59 @@
+"""Exact cost of Cortex-M0+ code: cycles, instructions, memory traffic, stack, SRAM and energy.
+
+    from m0sim import Machine
+    machine = Machine.from_elf("firmware.elf", profile="rp2040")
+    cost = machine.call("dot_s8", machine.alloc(a), machine.alloc(b), 1000)
+
+Names are imported when first used: ``import m0sim`` alone is cheap.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from m0sim.arguments import f32, i64, u64
+    from m0sim.cost import Cost, FunctionCost
+    from m0sim.errors import M0simError, UsageError
+    from m0sim.fault import Fault, Interrupted
+    from m0sim.machine import Buffer, Machine
+
+__all__ = [
+    "Buffer",
+    "Cost",
+    "Fault",
+    "FunctionCost",
+    "Interrupted",
+    "M0simError",
+    "Machine",
+    "UsageError",
+    "f32",
+    "i64",
+    "u64",
+]
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Buffer": "machine",
+    "Cost": "cost",
+    "Fault": "fault",
+    "FunctionCost": "cost",
+    "Interrupted": "fault",
+    "M0simError": "errors",
+    "Machine": "machine",
+    "UsageError": "errors",
+    "f32": "arguments",
+    "i64": "arguments",
+    "u64": "arguments",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'm0sim' has no attribute {name!r}")
+    return getattr(import_module(f"m0sim.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOMES])

@@ -1,0 +1,309 @@
+"""The command line: one thin verb a command. Heavy modules are imported by the verb that needs them."""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from m0sim.errors import M0simError, UsageError, did_you_mean
+
+if TYPE_CHECKING:
+    from m0sim.device import Device
+    from m0sim.fault import Fault
+    from m0sim.image import Image
+    from m0sim.machine import Machine
+
+app = typer.Typer(
+    name="m0sim",
+    help="Exact cycles, memory traffic, stack and energy of Cortex-M0+ code, from an emulated RP2040.",
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+#: Base of every error that typer's parser raises (click's ClickException, which typer bundles but does not export).
+_ParserError: Any = typer.BadParameter.__mro__[2]
+
+# So that -5 is an argument; `_reject_unknown_options` catches what was meant as an option.
+_ANYTHING = {"ignore_unknown_options": True, "help_option_names": ["-h", "--help"]}
+
+ImageFile = Annotated[Path, typer.Argument(metavar="IMAGE", help="ELF executable, or a raw binary with --base.")]
+Profile = Annotated[
+    str, typer.Option("--profile", "-p", metavar="NAME|FILE", help="Device: a bundled profile or a .toml file.")
+]
+Base = Annotated[str, typer.Option("--base", metavar="ADDRESS", help="IMAGE is a raw binary that runs here.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+OutputFile = Annotated[
+    Path | None, typer.Option("--output", "-o", metavar="FILE", help="Also write the JSON object to a file.")
+]
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from m0sim import __version__
+
+        typer.echo(f"m0sim {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command(context_settings=_ANYTHING)
+def call(
+    image_file: ImageFile,
+    function: Annotated[str, typer.Argument(help="Its name as `m0sim list` shows it, or an address.")],
+    args: Annotated[list[str] | None, typer.Argument(help="What it is called with; see below.")] = None,
+    profile: Profile = "rp2040",
+    result: Annotated[str, typer.Option(help="Type of the result: s32, u32, s64, u64, f32, f64, void.")] = "s32",
+    level: Annotated[str, typer.Option(help="cycles, or memory: adds traffic per symbol and buffer.")] = "cycles",
+    before: Annotated[
+        list[str] | None, typer.Option(metavar="FUNC", help="Run this first, uncounted. May be repeated.")
+    ] = None,
+    stub: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=VALUE", help="Replace a function by a return of VALUE.")
+    ] = None,
+    max_cycles: Annotated[str, typer.Option(metavar="N", help="Fault after this many.")] = "10000000000",
+    base: Base = "",
+    json_wanted: Json = False,
+    output: OutputFile = None,
+) -> None:
+    """Call one function and show what it costs.
+
+    \b
+    Arguments:
+      5, -5, 0x10     a 32-bit integer
+      i64:N, u64:N    a 64-bit integer
+      f32:X           a float, as its bits
+      @file.bin       a buffer with the bytes of a file
+      @file.npy       a buffer with a NumPy array
+      out:N           a zeroed buffer of N bytes (16, 0x10, 4K), shown after the call
+      out:N:file      the same, written to a file
+      sym:NAME        the address of a symbol
+    """
+    _reject_unknown_options([str(image_file), function, *(args or [])], call)
+    from m0sim import operands
+    from m0sim.fault import Fault
+    from m0sim.report import data
+
+    machine = _machine(image_file, base, profile)
+    values, outputs = operands.parse(machine, args or [])
+    stubs = dict(_stub(text) for text in stub or [])
+    with _Progress(machine):
+        try:
+            cost = machine.call(
+                function,
+                *values,
+                result=result,
+                level=level,
+                before=before or [],
+                stubs=stubs,
+                max_cycles=operands.integer(max_cycles),
+            )
+        except Fault as fault:
+            _emit(data.call(fault.cost, fault), json_wanted, output)
+            if not json_wanted:
+                _show_fault(fault)
+            raise typer.Exit(1) from None
+    for out in outputs:
+        out.save()
+    _emit(data.call(cost) | {"outputs": [_shown(out) for out in outputs]}, json_wanted, output)
+    if not json_wanted:
+        from m0sim.report import text
+
+        text.console().print(text.call(cost, machine.device))
+        _show_outputs(outputs)
+
+
+@app.command("list", context_settings=_ANYTHING)
+def list_(image_file: ImageFile, base: Base = "", json_wanted: Json = False, output: OutputFile = None) -> None:
+    """Show the functions and sections of an image."""
+    _reject_unknown_options([str(image_file)], list_)
+    from m0sim.report import data
+
+    image = _image(image_file, base)
+    _emit(data.listing(image), json_wanted, output)
+    if not json_wanted:
+        from m0sim.report import text
+
+        text.console().print(text.listing(image))
+
+
+@app.command(context_settings=_ANYTHING)
+def profiles(
+    name: Annotated[str, typer.Argument(metavar="[NAME|FILE]", help="Show this one in full.")] = "",
+    json_wanted: Json = False,
+    output: OutputFile = None,
+) -> None:
+    """List the device profiles, or show one."""
+    _reject_unknown_options([name], profiles)
+    from m0sim import device
+    from m0sim.report import data
+
+    chosen = [device.load(name)] if name else [device.load(n) for n in device.names()]
+    objects = [data.device(d) for d in chosen]
+    _emit(objects[0] if name else {"schema": data.SCHEMA, "profiles": objects}, json_wanted, output)
+    if not json_wanted:
+        from m0sim.report import text
+
+        text.console().print(text.profile(chosen[0]) if name else text.profiles(chosen))
+
+
+# -- helpers
+
+
+def _machine(image_file: Path, base: str, profile: str) -> Machine:
+    from m0sim import device
+    from m0sim.machine import Machine
+
+    chosen: Device = device.load(profile)
+    return Machine(_image(image_file, base), chosen)
+
+
+def _image(path: Path, base: str) -> Image:
+    from m0sim import image
+
+    if not base:
+        return image.load_elf(path)
+    try:
+        address = int(base, 0)
+    except ValueError:
+        raise UsageError(f"--base {base!r} is not an address, such as 0x10000000") from None
+    return image.load_raw(path, address)
+
+
+def _stub(text: str) -> tuple[str, int]:
+    from m0sim import operands
+
+    name, equals, value = text.partition("=")
+    if not name or not equals:
+        raise UsageError(f"--stub {text!r}: write NAME=VALUE, such as --stub read_adc=512")
+    return name, operands.integer(value)
+
+
+def _reject_unknown_options(texts: list[str], command: Any) -> None:
+    """Every option is known to the parser, so a dashed word that came through as an argument must be a number."""
+    for text in texts:
+        if not text.startswith("-") or text[1:2].isdigit() or text == "-":
+            continue
+        name = text.partition("=")[0]
+        known = [option for p in _parameters(command) for option in p]
+        raise UsageError(f"no such option: {name}{did_you_mean(name, known)}")
+
+
+def _parameters(command: Any) -> list[list[str]]:
+    name = "list" if command is list_ else command.__name__
+    group: Any = typer.main.get_command(app)
+    return [parameter.opts for parameter in group.commands[name].params]
+
+
+def _emit(result: dict[str, Any], to_stdout: bool, output: Path | None) -> None:
+    if not to_stdout and output is None:
+        return
+    import json
+
+    text = json.dumps(_finite(result), indent=2)
+    if to_stdout:
+        typer.echo(text)
+    if output is not None:
+        try:
+            output.write_text(text + "\n", encoding="utf-8")
+        except OSError as error:
+            raise UsageError(f"{output}: cannot write: {error.strerror}") from error
+
+
+def _finite(value: Any) -> Any:
+    """JSON has no NaN or infinity: they become the strings "nan", "inf" and "-inf"."""
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    if isinstance(value, float) and (value != value or abs(value) == float("inf")):
+        return str(value)
+    return value
+
+
+def _shown(out: Any) -> dict[str, Any]:
+    path = None if out.path is None else str(out.path)
+    return {"address": out.buffer.address, "bytes": out.buffer.read().tobytes().hex(), "file": path}
+
+
+def _show_outputs(outputs: list[Any]) -> None:
+    for out in outputs:
+        if out.path is not None:
+            typer.echo(f"\n{out.buffer.name}: {out.buffer.size} bytes written to {out.path}")
+            continue
+        typer.echo(f"\n{out.buffer.name} at {out.buffer.address:#010x}")
+        contents = out.buffer.read().tobytes()
+        for at in range(0, min(len(contents), 256), 16):
+            typer.echo(f"  {at:04x}  {contents[at : at + 16].hex(' ')}")
+        if len(contents) > 256:
+            typer.echo(f"  ... {len(contents) - 256} more bytes; out:{out.buffer.size}:FILE writes all to a file")
+
+
+def _show_fault(fault: Fault) -> None:
+    from m0sim.report import text
+
+    text.console(stderr=True).print(text.fault(fault))
+
+
+class _Progress:
+    """A line on the terminal while a long call runs; nothing for a short one, or where stderr is no terminal."""
+
+    def __init__(self, machine: Machine) -> None:
+        self._machine = machine
+        self._shown = False
+
+    def __enter__(self) -> None:
+        if sys.stderr.isatty():
+            self._machine.progress = self._show
+
+    def _show(self, cycles: int) -> None:
+        self._shown = True
+        seconds = self._machine.device.seconds(cycles)
+        sys.stderr.write(f"\r{cycles:,} cycles, {seconds:.1f} s on the device (Ctrl-C stops) ")
+        sys.stderr.flush()
+
+    def __exit__(self, *_: object) -> None:
+        if self._shown:
+            sys.stderr.write("\r\x1b[K")
+
+
+def main() -> None:
+    """Entry point of the console script: every error is one line; usage errors exit with 2, faults with 1."""
+    gc.set_threshold(100_000)  # importing makes many objects and no garbage: collecting then doubles start-up time
+    code: Any = 0
+    try:
+        code = app(standalone_mode=False)
+        sys.stdout.flush()
+    except UsageError as error:
+        _fail(str(error), 2)
+    except M0simError as error:
+        _fail(str(error), 1)
+    except _ParserError as error:
+        _fail(error.format_message(), error.exit_code)
+    except (KeyboardInterrupt, typer.Abort):
+        _fail("interrupted", 1)
+    except BrokenPipeError:  # the reader, such as head, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    finally:
+        gc.freeze()  # nor is there anything to collect at exit: a third of the run time of a small call
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _fail(message: str, code: int) -> None:
+    one_line = " ".join(message.split())
+    sys.stderr.write(f"m0sim: {one_line}\n")
+    sys.exit(code)

@@ -1,0 +1,158 @@
+"""What a run cost: plain data that `accounting` fills in and `report` and `check` read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+Int64Array = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionCost:
+    """One function's share. All figures are for the whole run."""
+
+    name: str
+    address: int
+    calls: int
+    """Times it was entered: by a call, by a tail call, or as the function that was asked for."""
+    self_cycles: int
+    """Cycles of its own instructions."""
+    inclusive_cycles: int
+    """`self_cycles` plus those of everything it called; under recursion counted once, at the outermost call."""
+    instructions: int
+
+
+@dataclass(frozen=True, slots=True)
+class CallEdge:
+    """All calls from one place to one function."""
+
+    caller: str
+    call_address: int
+    callee: str
+    calls: int
+    inclusive_cycles: int
+
+
+@dataclass(frozen=True, slots=True)
+class InstructionCost:
+    """One instruction at one address. Code that was overwritten has a row for each encoding that ran."""
+
+    address: int
+    encoding: int
+    """First halfword in bits 0..15, second (of a 32-bit instruction) in bits 16..31."""
+    executions: int
+    taken: int
+    """Executions in which a conditional branch was taken."""
+    cycles: int
+    function: str
+
+
+@dataclass(frozen=True, slots=True)
+class InstructionTable:
+    """The executed instructions as parallel arrays, by rising address. `rows` gives them one by one."""
+
+    address: Int64Array
+    encoding: Int64Array
+    executions: Int64Array
+    taken: Int64Array
+    cycles: Int64Array
+    function: Int64Array
+    """Index into `function_names`."""
+    function_names: tuple[str, ...]
+
+    @property
+    def rows(self) -> tuple[InstructionCost, ...]:
+        """The same, as objects."""
+        columns = (self.address, self.encoding, self.executions, self.taken, self.cycles)
+        names = [self.function_names[i] for i in self.function.tolist()]
+        numbers = zip(*(c.tolist() for c in columns), names, strict=True)
+        return tuple(InstructionCost(*row) for row in numbers)
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryUse:
+    """Bytes by kind. Code, rodata, data and bss are the image's, from its section headers; the rest is this call's."""
+
+    flash_code: int
+    flash_rodata: int
+    flash_data: int
+    """Initial values of the data that startup code copies to SRAM."""
+    sram_code: int
+    sram_rodata: int
+    sram_data: int
+    sram_bss: int
+    sram_arguments: int
+    """Buffers that were allocated, and arguments passed on the stack."""
+    sram_stack: int
+    """High-water mark below the initial SP. It was observed in this run; it is not a worst case."""
+
+    @property
+    def flash_total(self) -> int:
+        return self.flash_code + self.flash_rodata + self.flash_data
+
+    @property
+    def sram_total(self) -> int:
+        return (
+            self.sram_code + self.sram_rodata + self.sram_data + self.sram_bss + self.sram_arguments + self.sram_stack
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class TrafficCost:
+    """Accesses to one symbol, buffer or memory, counted at level ``memory``."""
+
+    name: str
+    loads: int
+    stores: int
+    bytes_loaded: int
+    bytes_stored: int
+    bytes_touched: int
+    """Different bytes that were read or written at least once. For the stack: down to its mark."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Everything counted in one call. Cycles are exact for zero-wait-state memory; see docs/accuracy.md."""
+
+    function: str
+    profile: str
+    level: str
+    result: int | float | None
+    cycles: int
+    instructions: int
+    loads: int
+    """Data items read: an LDM of four registers is four."""
+    stores: int
+    bytes_loaded: int
+    bytes_stored: int
+    branches_taken: int
+    """Conditional branches only; unconditional ones are in neither figure."""
+    branches_not_taken: int
+    stack_bytes: int
+    stack_top: int
+    """SP at entry, an address."""
+    seconds: float
+    energy_joules: float | None
+    """None where the profile has no current with a source."""
+    memory: MemoryUse
+    functions: Mapping[str, FunctionCost]
+    """By name, most self cycles first."""
+    edges: tuple[CallEdge, ...]
+    instruction_table: InstructionTable
+    traffic: tuple[TrafficCost, ...] = ()
+    stubs: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    @cached_property
+    def executed(self) -> dict[int, int]:
+        """Executions by instruction address."""
+        counts: dict[int, int] = {}
+        table = self.instruction_table
+        for address, executions in zip(table.address.tolist(), table.executions.tolist(), strict=True):
+            counts[address] = counts.get(address, 0) + executions
+        return counts

@@ -1,0 +1,362 @@
+"""The line number programs of DWARF 2 to 5: which source line each run of code comes from.
+
+Sources: DWARF 5, sections 6.2 (line numbers), 7.5 and 7.6 (forms, LEB128); DWARF 4 section 6.2.4 for older headers.
+Lengths and counts in a file are never believed beyond its bytes: time and memory stay linear in the sections' size.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Mapping
+from typing import NamedTuple
+
+TEXT_LIMIT = 4096
+"""Characters of a path."""
+
+
+class BadDwarf(Exception):
+    """What is wrong with a section."""
+
+
+class Row(NamedTuple):
+    """The code from `address` on comes from `line` of `file`; line 0 is code that no line stands for."""
+
+    address: int
+    file: str
+    line: int
+
+
+class Sequence(NamedTuple):
+    """Rows of one contiguous run of code, by rising address, and the address behind it."""
+
+    rows: list[Row]
+    end: int
+
+
+def line_sequences(sections: Mapping[str, bytes]) -> tuple[list[Sequence], list[str]]:
+    """Every sequence of `sections` (``.debug_line`` and what it refers to), and a note on each unit left out."""
+    sequences: list[Sequence] = []
+    notes: list[str] = []
+    try:
+        folders = _compilation_folders(sections)
+    except BadDwarf as bad:
+        folders = {}
+        notes.append(f"compilation folders are not known: {bad}")
+    reader = _Reader(sections.get(".debug_line", b""))
+    while reader.at < reader.end:
+        start = reader.at
+        try:
+            unit = reader.unit()
+            sequences += _Program(unit, sections, folders.get(start, "")).sequences()
+        except BadDwarf as bad:
+            notes.append(f"source lines of unit 0x{start:x} are left out: {bad}")
+            if reader.at == start:
+                break
+    return sequences, notes
+
+
+class _Reader:
+    """Little-endian numbers and strings from `data`, from `at` up to `end`; BadDwarf beyond."""
+
+    __slots__ = ("at", "data", "end", "wide")
+
+    def __init__(self, data: bytes, at: int = 0, end: int | None = None, wide: bool = False) -> None:
+        self.data, self.at, self.wide = data, at, wide
+        self.end = len(data) if end is None else end
+
+    def unit(self) -> _Reader:
+        """A reader of the unit that starts here; moves behind it, or nowhere when its length is impossible."""
+        start = self.at
+        length = self.number(4)
+        wide = length == 0xFFFFFFFF
+        if wide:
+            length = self.number(8)
+        first = self.at
+        if length > self.end - first or (length >= 0xFFFFFFF0 and not wide):
+            self.at = start
+            raise BadDwarf(f"its length {length} reaches beyond the section")
+        self.at = first + length
+        return _Reader(self.data, first, self.at, wide)
+
+    def skip(self, size: int) -> int:
+        """Moves on by `size` bytes; returns where it was."""
+        start = self.at
+        if size > self.end - start:
+            raise BadDwarf("it ends early")
+        self.at = start + size
+        return start
+
+    def number(self, size: int) -> int:
+        start = self.skip(size)
+        return int.from_bytes(self.data[start : self.at], "little")
+
+    def offset(self) -> int:
+        """An offset into another section: 8 bytes in 64-bit DWARF, else 4."""
+        return self.number(8 if self.wide else 4)
+
+    def uleb(self) -> int:
+        value = shift = 0
+        while True:
+            byte = self.data[self.skip(1)]
+            value |= (byte & 0x7F) << shift
+            shift += 7
+            if byte < 0x80:
+                return value
+            if shift > 63:
+                raise BadDwarf("a number has more than 64 bits")
+
+    def sleb(self) -> int:
+        start = self.at
+        value = self.uleb()
+        bits = 7 * (self.at - start)
+        return value - (1 << bits) if value >> (bits - 1) else value
+
+    def text(self) -> str:
+        end = self.data.find(b"\0", self.at, min(self.end, self.at + TEXT_LIMIT))
+        if end < 0:
+            raise BadDwarf("a string does not end")
+        start, self.at = self.at, end + 1
+        return self.data[start:end].decode("utf-8", "replace")
+
+
+# Sizes in bytes of forms that hold a number: data, flags, references, indexes (strx, addrx) of one unit or another.
+_FIXED_SIZE = {0x19: 0, 0x21: 0}
+_FIXED_SIZE |= dict.fromkeys((0x0B, 0x0C, 0x11, 0x25, 0x29), 1) | dict.fromkeys((0x05, 0x12, 0x26, 0x2A), 2)
+_FIXED_SIZE |= dict.fromkeys((0x06, 0x13, 0x1C, 0x28, 0x2C), 4) | dict.fromkeys((0x07, 0x14, 0x20, 0x24), 8)
+_FIXED_SIZE |= {0x27: 3, 0x2B: 3, 0x1E: 16}
+_LENGTH_SIZE = {0x0A: 1, 0x03: 2, 0x04: 4}
+_ULEB = (0x0F, 0x15, 0x1A, 0x1B, 0x22, 0x23)
+_OFFSET = (0x10, 0x17, 0x1D)
+_STRING, _STRP, _LINE_STRP, _ADDR, _SDATA, _BLOCK, _EXPRLOC, _IMPLICIT = 0x08, 0x0E, 0x1F, 0x01, 0x0D, 0x09, 0x18, 0x21
+
+
+def _value(reader: _Reader, form: int, sections: Mapping[str, bytes], address_size: int = 4) -> int | str:
+    """The value of a form: a number, a string, or 0 for what a line table has no use for."""
+    if form in (_STRP, _LINE_STRP):
+        table = sections.get(".debug_str" if form == _STRP else ".debug_line_str", b"")
+        return _Reader(table, reader.offset()).text()
+    if form == _STRING:
+        return reader.text()
+    if form in _FIXED_SIZE:
+        return reader.number(_FIXED_SIZE[form])
+    if form in _ULEB:
+        return reader.uleb()
+    if form == _SDATA:
+        return reader.sleb()
+    if form in _OFFSET:
+        return reader.offset()
+    if form == _ADDR:
+        return reader.number(address_size)
+    if form in (_BLOCK, _EXPRLOC):
+        reader.skip(reader.uleb())
+    elif form in _LENGTH_SIZE:
+        reader.skip(reader.number(_LENGTH_SIZE[form]))
+    else:
+        raise BadDwarf(f"form 0x{form:x} is not known")
+    return 0
+
+
+def _compilation_folders(sections: Mapping[str, bytes]) -> dict[int, str]:
+    """The folder that a unit's paths are relative to, by the offset of its line program.
+
+    Only line programs before version 5 need it; GNU as writes those beside units of version 5, too.
+    """
+    folders: dict[int, str] = {}
+    abbreviations = _Abbreviations(sections.get(".debug_abbrev", b""))
+    units = _Reader(sections.get(".debug_info", b""))
+    while units.at < units.end:
+        unit = units.unit()
+        try:
+            found = _unit_attributes(unit, abbreviations, sections)
+        except BadDwarf:
+            continue  # without its folder, a path stays relative
+        line_program, folder = found.get(0x10), found.get(0x1B)
+        if isinstance(line_program, int) and isinstance(folder, str):
+            folders[line_program] = folder
+    return folders
+
+
+def _unit_attributes(
+    unit: _Reader, abbreviations: _Abbreviations, sections: Mapping[str, bytes]
+) -> dict[int, int | str]:
+    """The attributes of a compilation unit's own entry."""
+    version = unit.number(2)
+    if version == 5:
+        if unit.number(1) not in (1, 3):  # full and partial units
+            return {}
+        address_size = unit.number(1)
+        at = unit.offset()
+    elif 2 <= version <= 4:
+        at = unit.offset()
+        address_size = unit.number(1)
+    else:
+        return {}
+    attributes = abbreviations.find(at, unit.uleb())
+    return {name: _value(unit, form, sections, address_size) for name, form in attributes}
+
+
+class _Abbreviations:
+    """Abbreviation tables, searched once for each unit; tables that lead back into each other run out of budget."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+        self.budget = 2 * len(data)
+        self.known: dict[tuple[int, int], list[tuple[int, int]]] = {}
+
+    def find(self, at: int, code: int) -> list[tuple[int, int]]:
+        """Attributes and forms of the abbreviation `code` of the table at `at`."""
+        key = (at, code)
+        reader = _Reader(self.data, at)
+        while key not in self.known:
+            start = reader.at
+            found = reader.uleb()
+            if not found:
+                raise BadDwarf("a unit's abbreviation is not in its table")
+            attributes = self._attributes(reader)
+            self.budget -= reader.at - start
+            if self.budget < 0:
+                raise BadDwarf("its abbreviation tables overlap")
+            if found == code:
+                self.known[key] = attributes
+        return self.known[key]
+
+    def _attributes(self, reader: _Reader) -> list[tuple[int, int]]:
+        reader.uleb()  # tag
+        reader.skip(1)  # has children
+        attributes: list[tuple[int, int]] = []
+        while (pair := (reader.uleb(), reader.uleb())) != (0, 0):
+            attributes.append(pair)
+            if pair[1] == _IMPLICIT:
+                reader.sleb()
+        return attributes
+
+
+class _Program:
+    """One line number program: header, then opcodes."""
+
+    def __init__(self, reader: _Reader, sections: Mapping[str, bytes], folder: str) -> None:
+        self.reader = reader
+        self.version = reader.number(2)
+        if not 2 <= self.version <= 5:
+            raise BadDwarf(f"its version is {self.version}, not 2 to 5")
+        if self.version == 5:
+            reader.skip(2)  # address and segment selector sizes
+        header_size = reader.offset()
+        start = reader.at + header_size
+        self.instruction_size = reader.number(1)
+        if self.version >= 4:
+            reader.skip(1)  # operations of a VLIW instruction: Arm has none
+        reader.skip(1)  # is_stmt: every row counts
+        self.line_base = reader.number(1)
+        self.line_base -= (self.line_base & 0x80) << 1
+        self.line_range = reader.number(1)
+        self.opcode_base = reader.number(1)
+        if not self.line_range or not self.opcode_base:
+            raise BadDwarf("its line range or opcode base is 0")
+        at = reader.skip(self.opcode_base - 1)
+        self.operand_counts = bytes(1) + reader.data[at : reader.at]
+        self.files = self._files_v5(sections) if self.version == 5 else self._files(folder)
+        if not reader.at <= start <= reader.end:
+            raise BadDwarf("its header length is wrong")
+        reader.at = start
+
+    def _files(self, folder: str) -> list[str]:
+        reader, folders = self.reader, [folder]
+        while name := reader.text():
+            folders.append(_joined(folder, name))
+        files = [""]  # counted from 1
+        while name := reader.text():
+            files.append(_joined(_item(folders, reader.uleb()), name))
+            reader.uleb()  # time
+            reader.uleb()  # length
+        return files
+
+    def _files_v5(self, sections: Mapping[str, bytes]) -> list[str]:
+        folders: list[str] = []
+        for name, _ in self._entries(sections):
+            folders.append(_joined(folders[0], name) if folders else name)
+        return [_joined(_item(folders, folder), name) for name, folder in self._entries(sections)]
+
+    def _entries(self, sections: Mapping[str, bytes]) -> list[tuple[str, int]]:
+        """Path and folder index of each entry of the folder or file table that starts here."""
+        reader = self.reader
+        formats = [(reader.uleb(), reader.uleb()) for _ in range(reader.number(1))]
+        count = reader.uleb()
+        if count > reader.end - reader.at or (count and not formats):
+            raise BadDwarf("its file table is longer than itself")
+        entries = []
+        for _ in range(count):
+            values = {content: _value(reader, form, sections) for content, form in formats}
+            name, folder = values.get(1, ""), values.get(2, 0)
+            if not isinstance(name, str) or not isinstance(folder, int):
+                raise BadDwarf("its file table has a path that is no string")
+            entries.append((name, folder))
+        return entries
+
+    def sequences(self) -> list[Sequence]:
+        """Runs the program (DWARF 5, 6.2.5). A sequence whose addresses fall is damaged: it is left out."""
+        reader, scale, base, span = self.reader, self.instruction_size, self.line_base, self.line_range
+        first_special = self.opcode_base
+        const_add = (255 - first_special) // span * scale
+        done: list[Sequence] = []
+        points: list[tuple[int, int, int]] = []
+        address, file, line = 0, 1, 1
+        while reader.at < reader.end:
+            opcode = reader.data[reader.skip(1)]
+            if opcode >= first_special:
+                advance, step = divmod(opcode - first_special, span)
+                address += advance * scale
+                line += base + step
+                points.append((address, file, line))
+            elif opcode == 0:
+                size = reader.uleb()
+                after = reader.skip(size) + size
+                extended = reader.data[after - size] if size else 0
+                if extended == 1:  # end_sequence
+                    self._finish(points, address, done)
+                    points, address, file, line = [], 0, 1, 1
+                elif extended == 2:  # set_address
+                    address = int.from_bytes(reader.data[after - size + 1 : after][:8], "little")
+            elif opcode == 1:  # copy
+                points.append((address, file, line))
+            elif opcode == 2:  # advance_pc
+                address += reader.uleb() * scale
+            elif opcode == 3:  # advance_line
+                line += reader.sleb()
+            elif opcode == 4:  # set_file
+                file = reader.uleb()
+            elif opcode == 8:  # const_add_pc
+                address += const_add
+            elif opcode == 9:  # fixed_advance_pc
+                address += reader.number(2)
+            else:  # set_column, flags, and whatever a producer added
+                for _ in range(self.operand_counts[opcode]):
+                    reader.uleb()
+        return done
+
+    def _finish(self, points: list[tuple[int, int, int]], end: int, done: list[Sequence]) -> None:
+        """Adds the sequence of `points` to `done`: of several rows at one address, the last holds."""
+        rows: list[Row] = []
+        names = self.files
+        for address, file, line in points:
+            if rows and rows[-1].address >= address:
+                if rows[-1].address > address:
+                    return
+                rows.pop()
+            rows.append(Row(address, names[file] if file < len(names) else "", max(line, 0)))
+        while rows and rows[-1].address >= end:
+            rows.pop()
+        if rows:
+            done.append(Sequence(rows, end))
+
+
+def _item(names: list[str], index: int) -> str:
+    return names[index] if index < len(names) else ""
+
+
+def _joined(folder: str, name: str) -> str:
+    """`name` in `folder`, as the compiler's host would read it: it may have been a Windows machine."""
+    if not name or name.startswith("/") or re.match(r"[A-Za-z]:[/\\]", name):
+        return name or folder
+    return posixpath.normpath(posixpath.join(folder, name))[:TEXT_LIMIT]

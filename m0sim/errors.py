@@ -1,0 +1,22 @@
+"""The two ways m0sim says no: the user asked for something impossible, or the simulated code did."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class M0simError(Exception):
+    """Base of every error that m0sim raises on purpose. ``str()`` of it is what a person reads."""
+
+
+class UsageError(M0simError):
+    """The request cannot be carried out: a wrong path, name, argument or profile. One line; exit code 2."""
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """A phrase such as ``; did you mean 'dot_s8'?`` with the closest of `known`, or the empty string."""
+    close = difflib.get_close_matches(name, list(known), n=3, cutoff=0.6)
+    if not close:
+        return ""
+    return "; did you mean " + " or ".join(repr(c) for c in close) + "?"

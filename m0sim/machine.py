@@ -1,0 +1,526 @@
+"""A device with firmware in it: allocate buffers, call functions, get costs or faults."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from unicorn import UC_ARCH_ARM, UC_HOOK_CODE, UC_HOOK_INTR, UC_HOOK_MEM_INVALID, UC_MODE_THUMB, Uc, UcError
+from unicorn.arm_const import (
+    UC_ARM_REG_APSR_NZCV,
+    UC_ARM_REG_LR,
+    UC_ARM_REG_PC,
+    UC_ARM_REG_R0,
+    UC_ARM_REG_R1,
+    UC_ARM_REG_SP,
+    UC_CPU_ARM_CORTEX_M0,
+)
+
+from m0sim import arguments, device, image, trap
+from m0sim.accounting import LEVELS, Counters
+from m0sim.arguments import Words
+from m0sim.cost import Cost, MemoryUse
+from m0sim.device import Device
+from m0sim.errors import UsageError
+from m0sim.fault import CallSite, Fault, Interrupted
+from m0sim.image import Image, Symbol
+from m0sim.memory import AddressSpace
+from m0sim.native import Slot, Stop
+
+#: Where a called function returns to: in the vendor's part of the system region, which no profile maps.
+RETURN_ADDRESS = 0xF0000000
+DEFAULT_MAX_CYCLES = 10_000_000_000
+# Cycles between two looks at Ctrl-C: well under a second at either level.
+_SLICE = {"cycles": 100_000_000, "memory": 10_000_000}
+
+_REGISTERS = [UC_ARM_REG_R0 + i for i in range(13)]
+_REGISTER_NAMES = [f"r{i}" for i in range(13)]
+
+Argument = "int | Words | Buffer | np.integer[Any] | bool"
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Buffer:
+    """An array in the simulated SRAM. Its contents survive from call to call."""
+
+    address: int
+    size: int
+    """Bytes."""
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...]
+    name: str
+    _machine: Machine
+
+    def read(self) -> npt.NDArray[Any]:
+        """A copy of the contents, in the shape and dtype that it was allocated with."""
+        return self._machine.read(self.address, self.size).view(self.dtype).reshape(self.shape)
+
+    def write(self, values: npt.ArrayLike) -> None:
+        """Replace the contents. Raises UsageError unless `values` has as many bytes as the buffer."""
+        array = np.asarray(values, self.dtype)
+        if array.nbytes != self.size:
+            raise UsageError(f"{self.name} has {self.size} bytes, not {array.nbytes}")
+        self._machine.write(self.address, array)
+
+
+class Machine:
+    """One simulated chip. Make one with `from_elf` or `from_raw`; a machine is for one thread at a time."""
+
+    def __init__(self, firmware: Image, profile: str | Path | Device = device.DEFAULT) -> None:
+        self.image = firmware
+        self.device = profile if isinstance(profile, Device) else device.load(profile)
+        self.space = AddressSpace(self.device, firmware)
+        self.progress: Callable[[int], None] | None = None
+        """Called with the cycles so far, several times a second while a call runs."""
+        self._uc = Uc(UC_ARCH_ARM, UC_MODE_THUMB)
+        self._uc.ctl_set_cpu_model(UC_CPU_ARM_CORTEX_M0)
+        self.space.map_into(self._uc)
+        self._uc.mem_map(RETURN_ADDRESS, 4096)
+        self.counters = Counters(self.device, firmware, self.space)
+        self._watch_memory = self.counters.attach(self._uc)
+        self._traps = trap.Traps()
+        self._uc.hook_add(UC_HOOK_INTR, self._traps.on_interrupt)
+        self._uc.hook_add(UC_HOOK_MEM_INVALID, self._traps.on_invalid_access)
+        self._host_wrote = False
+        self._interrupted = False
+
+    @classmethod
+    def from_elf(cls, path: str | Path, profile: str | Path | Device = device.DEFAULT) -> Machine:
+        """A chip with an ELF executable in it. Raises UsageError for a file or profile that is bad or does not fit."""
+        return cls(image.load_elf(path), profile)
+
+    @classmethod
+    def from_raw(cls, data: bytes | str | Path, base: int, profile: str | Path | Device = device.DEFAULT) -> Machine:
+        """A chip with a raw binary (bytes, or a file's path) at address `base`. It has no symbols: call addresses."""
+        return cls(image.load_raw(data, base), profile)
+
+    # -- memory
+
+    def alloc(self, content: npt.ArrayLike | int, *, align: int = 8, name: str = "") -> Buffer:
+        """A new buffer holding an array, or `content` zero bytes if that is an integer.
+
+        It lies between red zones, `align` bytes aligned (a power of two, at least 4). Raises UsageError when it does
+        not fit beside the stack.
+        """
+        array = np.zeros(content, np.uint8) if isinstance(content, int) else np.ascontiguousarray(content)
+        if array.dtype.hasobject:
+            raise UsageError(f"cannot put an array of {array.dtype} into the simulated memory")
+        if align < 1 or align & (align - 1):
+            raise UsageError(f"an alignment is a power of two, not {align}")
+        name = name or f"buffer{len(self.space.allocations)}"
+        place = self.space.allocate(array.nbytes, max(4, align), name)
+        shape = array.shape
+        buffer = Buffer(place.address, place.size, array.dtype, shape, name, self)
+        buffer.write(array)
+        return buffer
+
+    def symbol(self, name: str) -> Symbol:
+        """The symbol of that name: its `.address` and `.size`. Raises UsageError with the closest names."""
+        return self.image.find(name)
+
+    def read(self, address: int, size: int) -> npt.NDArray[np.uint8]:
+        """A copy of `size` bytes of memory, ``uint8[size]``."""
+        return self._view(address, size).copy()
+
+    def write(self, address: int, data: npt.ArrayLike | bytes) -> None:
+        """Write an array's bytes to memory, flash included."""
+        array = np.frombuffer(data, np.uint8) if isinstance(data, bytes) else np.ascontiguousarray(data)
+        self._view(address, array.nbytes)[:] = array.reshape(-1).view(np.uint8)
+        self._host_wrote = True
+
+    def _view(self, address: int, size: int) -> npt.NDArray[np.uint8]:
+        view = self.space.view(address, size)
+        if view is None:
+            raise UsageError(f"{size} bytes at {address:#x} are not inside one memory of {self.device.name}")
+        return view
+
+    # -- calls
+
+    def call(
+        self,
+        function: str | int,
+        *args: int | Words | Buffer | np.integer[Any],
+        keep: bool = False,
+        result: str = "s32",
+        level: str = "cycles",
+        max_cycles: int = DEFAULT_MAX_CYCLES,
+        before: Sequence[str] = (),
+        stubs: Mapping[str, int] | None = None,
+    ) -> Cost:
+        """Call a function by name or address and count what it costs, from its first instruction to its return.
+
+        Arguments are passed as the AAPCS has it: integers and buffers as one word each; `arguments.i64`, `u64` and
+        `f32` make the others. `result` is how r0 (and r1) is read: s32, u32, s64, u64, f32, f64 or void.
+
+        Every call starts with the memory as loaded and an empty stack; buffers keep their contents. With `keep`, it
+        starts with .data and .bss as the last call left them. `before` names functions to run first, uncounted.
+        `stubs` replaces functions by a return of the given value.
+
+        Raises `Fault` when the simulated code goes wrong, and `UsageError` when the request makes no sense.
+        """
+        entry = self._entry(function)
+        words = [self._words(a) for a in args]
+        arguments.result(result, 0, 0)
+        if level not in LEVELS:
+            raise UsageError(f"unknown level {level!r}: one of {', '.join(LEVELS)}")
+        if max_cycles < 1:
+            raise UsageError(f"max_cycles must be at least 1, not {max_cycles}")
+        initialisers = [self._entry(name) for name in before]
+        self._prepare(keep)
+        with self._stubbed(stubs or {}):
+            for initialiser in initialisers:
+                self._run(_Call(initialiser, [], "void", "cycles", max_cycles, {}))
+                self.space.clear_stack()
+            with self._watching(level):
+                return self._run(_Call(entry, words, result, level, max_cycles, dict(stubs or {})))
+
+    def _entry(self, function: str | int) -> Symbol:
+        symbol = self.image.find(function if isinstance(function, str) else hex(function))
+        if symbol.kind == "object":
+            raise UsageError(f"{symbol.name} is data, not a function")
+        if not symbol.is_thumb:
+            raise UsageError(f"{symbol.name} is Arm (A32) code; a Cortex-M0+ runs Thumb only")
+        return symbol
+
+    def _words(self, argument: object) -> Words:
+        if isinstance(argument, Words):
+            return argument
+        if isinstance(argument, Buffer):
+            if argument._machine is not self:
+                raise UsageError(f"{argument.name} belongs to another machine")
+            return arguments.word(argument.address)
+        if isinstance(argument, int | np.integer):
+            return arguments.word(int(argument))
+        if isinstance(argument, np.ndarray):
+            raise UsageError("an array is no argument: put it into memory with machine.alloc(array) first")
+        if isinstance(argument, float):
+            raise UsageError(f"write m0sim.f32({argument}) to pass a float")
+        raise UsageError(f"cannot pass a {type(argument).__name__}: use an int, a buffer, or m0sim.i64, u64, f32")
+
+    def _prepare(self, keep: bool) -> None:
+        code_changed = self._host_wrote or self.space.image_code_changed()
+        if not keep:
+            self.space.restore()
+        self.space.clear_stack()
+        if code_changed or self.counters.has_writable_code():
+            self._uc.ctl_flush_tb()  # the emulator does not notice what the host writes
+        self._host_wrote = False
+
+    @contextmanager
+    def _watching(self, level: str) -> Iterator[None]:
+        """Level ``memory`` costs speed in code translated while its hook is there, so translate afresh both times."""
+        if level != "memory":
+            yield
+            return
+        self._watch_memory(True)
+        self._uc.ctl_flush_tb()
+        try:
+            yield
+        finally:
+            self._watch_memory(False)
+            self._uc.ctl_flush_tb()
+
+    @contextmanager
+    def _stubbed(self, stubs: Mapping[str, int]) -> Iterator[None]:
+        """While active, each named function is ``BX LR``, and a hook there sets r0."""
+        if not stubs:
+            yield
+            return
+        symbols = [(self._entry(name), arguments.word(value).words[0]) for name, value in stubs.items()]
+        saved = [(symbol.address, self.read(symbol.address, 2)) for symbol, _ in symbols]
+        hooks = []
+        try:
+            for symbol, value in symbols:
+                self.write(symbol.address, np.array([0x4770], np.uint16))
+                hook = self._uc.hook_add(UC_HOOK_CODE, _set_r0, value, symbol.address, symbol.address)
+                hooks.append(hook)
+            self._forget_code()
+            yield
+        finally:
+            for hook in hooks:
+                self._uc.hook_del(hook)
+            for address, halfword in saved:
+                self.write(address, halfword)
+            self._forget_code()
+
+    def _forget_code(self) -> None:
+        self.counters.forget()
+        self._uc.ctl_flush_tb()
+
+    # -- one run
+
+    def _run(self, call: _Call) -> Cost:
+        registers, stack = arguments.place(call.words)
+        top = self.space.stack_top & ~7
+        sp = top - (len(stack) + 7 & ~7)
+        if sp < self.space.stack_limit:
+            raise UsageError(f"{len(stack)} bytes of arguments do not fit on the stack")
+        if stack:
+            self.write(sp, stack)
+        call.sp, call.stack_argument_bytes = sp, len(stack)
+        for register in _REGISTERS:
+            self._uc.reg_write(register, 0)
+        for number, value in enumerate(registers):
+            self._uc.reg_write(_REGISTERS[number], value)
+        self._uc.reg_write(UC_ARM_REG_SP, sp)
+        self._uc.reg_write(UC_ARM_REG_LR, RETURN_ADDRESS | 1)
+        self._uc.reg_write(UC_ARM_REG_APSR_NZCV, 0)
+        self.counters.begin(call.entry.address, RETURN_ADDRESS, sp, self.space.stack_limit)
+        with self._noticing_interrupts():
+            self._emulate(call)
+        self.counters.end(RETURN_ADDRESS, block_is_complete=True)
+        self.counters.close_frames()
+        cost = self._cost(call)
+        overruns = self.space.overruns()
+        if overruns:
+            self._raise(call, "red-zone", "; ".join(overruns), call.entry.address, cost)
+        return cost
+
+    def _emulate(self, call: _Call) -> None:
+        """Run in slices until the call returns; raise the Fault that stops it before."""
+        pc = call.entry.address
+        while pc != RETURN_ADDRESS:
+            pc = self._slice(call, pc, RETURN_ADDRESS)
+
+    def _slice(self, call: _Call, pc: int, until: int) -> int:
+        """Emulate from `pc` until something happens, deal with it, and return where to go on."""
+        state = self.counters.state
+        state[Slot.STOP] = Stop.NONE
+        state[Slot.LIMIT] = min(call.max_cycles, self.counters.cycles + _SLICE[call.level])
+        self._traps.clear()
+        error = 0
+        try:
+            self._uc.emu_start(pc | 1, until)
+        except UcError as raised:
+            error = raised.errno
+        pc = self._uc.reg_read(UC_ARM_REG_PC)
+        if self._traps.happened or error:
+            return self._after_trap(call, pc, error)
+        stop = Stop(int(state[Slot.STOP]))
+        if stop is Stop.NONE:
+            return self._after_halt(call, pc, until)
+        return self._after_stop(call, pc, stop)
+
+    def _after_halt(self, call: _Call, pc: int, until: int) -> int:
+        """The emulator came back by itself: the call returned, or the code sleeps."""
+        if pc == until or self._halfword(pc - 2) != trap.WFI:
+            return pc
+        return self._fail(call, "asleep", "WFI, and nothing is there to wake it", pc - 2)
+
+    def _after_stop(self, call: _Call, pc: int, stop: Stop) -> int:
+        """The block hook ended the run before the block at `pc`."""
+        state = self.counters.state
+        at = int(state[Slot.STOP_ADDRESS])
+        if stop is Stop.GROW:
+            self.counters.grow()
+            return pc
+        if stop is Stop.SP_WRITE:
+            begin, end = self.counters.watch_sp_writes(at)
+            self._uc.ctl_remove_cache(begin, end)
+            return pc
+        if stop is Stop.LIMIT:
+            return self._after_limit(call, pc)
+        if stop in (Stop.INVALID, Stop.DATA) or (at != pc and self.counters.is_idle):
+            pc = self._run_up_to(call, pc, at)
+        reasons = {
+            Stop.INVALID: ("undefined", trap.describe_undefined(self._halfword(at), self._halfword(at + 2))),
+            Stop.DATA: ("not-code", "execution reached data"),
+            Stop.STACK: ("stack-overflow", self._stack_message()),
+            Stop.DEPTH: ("call-depth", "more than 65,536 calls are open"),
+        }
+        kind, reason = reasons[stop]
+        if stop is Stop.INVALID and self._is_blank(at):
+            kind, reason = "not-code", "execution reached memory that holds no code"
+        return self._fail(call, kind, reason, at)
+
+    def _run_up_to(self, call: _Call, pc: int, address: int) -> int:
+        """Emulate the part of a block that lies before a bad instruction, so that it counts and can fault itself."""
+        while pc < address:
+            self._uc.ctl_remove_cache(pc, address)
+            pc = self._slice(call, pc, address)
+        return pc
+
+    def _after_limit(self, call: _Call, pc: int) -> int:
+        state = self.counters.state
+        if state[Slot.IO_FAULT]:
+            offset = int(state[Slot.IO_FAULT]) - 1
+            return self._fail(call, "peripheral", f"I/O port register {offset:#05x} is not modelled", pc)
+        if self._interrupted:
+            return self._fail(call, "interrupted", "interrupted", pc)
+        if self.counters.cycles >= call.max_cycles:
+            return self._fail(call, "cycle-limit", f"the limit of {call.max_cycles:,} cycles was reached", pc)
+        if self.progress is not None:
+            self.progress(self.counters.cycles)
+        return pc
+
+    def _after_trap(self, call: _Call, pc: int, error: int) -> int:
+        kind, reason, address = self._traps.explain(self._uc, pc, error, self._halfword)
+        if kind == "":  # YIELD and WFE: legal, and already behind us
+            return pc
+        return self._fail(call, kind, reason, address, block_is_complete=address != pc or kind in trap.AT_TARGET)
+
+    def _stack_message(self) -> str:
+        room = self.space.stack_top - self.space.stack_limit
+        return f"stack overflow: more than the {room:,} bytes that are free below {self.space.stack_top:#x}"
+
+    def _is_blank(self, address: int) -> bool:
+        view = self.space.view(address, 2)
+        return view is not None and bytes(view) in (b"\xde\xde", b"\xff\xff")
+
+    def _halfword(self, address: int) -> int:
+        view = self.space.view(address, 2)
+        return 0 if view is None else int(view.view(np.uint16)[0])
+
+    @contextmanager
+    def _noticing_interrupts(self) -> Iterator[None]:
+        """Turn Ctrl-C into a flag that is looked at between slices: nothing counted is lost."""
+        self._interrupted = False
+        if (
+            threading.current_thread() is not threading.main_thread()
+            or signal.getsignal(signal.SIGINT) is not signal.default_int_handler
+        ):
+            yield
+            return
+
+        def note(number: int, frame: FrameType | None) -> None:
+            self._interrupted = True
+
+        signal.signal(signal.SIGINT, note)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    # -- results
+
+    def _fail(self, call: _Call, kind: str, reason: str, address: int, *, block_is_complete: bool = True) -> int:
+        self.counters.end(address, block_is_complete=block_is_complete)
+        open_calls = self.counters.call_stack()
+        self.counters.close_frames()
+        return self._raise(call, kind, reason, address, self._cost(call), open_calls)
+
+    def _raise(
+        self,
+        call: _Call,
+        kind: str,
+        reason: str,
+        address: int,
+        cost: Cost,
+        open_calls: Sequence[tuple[str, int]] = (),
+    ) -> int:
+        function, entry = self.counters.function_at(address)
+        registers = {name: self._uc.reg_read(r) for name, r in zip(_REGISTER_NAMES, _REGISTERS, strict=True)}
+        registers["sp"] = self._uc.reg_read(UC_ARM_REG_SP)
+        registers["lr"] = self._uc.reg_read(UC_ARM_REG_LR)
+        registers["pc"] = address
+        sites = tuple(
+            CallSite(name, None if back == RETURN_ADDRESS else back, self.image.source_line(back - 2))
+            for name, back in open_calls
+        )
+        raise (Interrupted if kind == "interrupted" else Fault)(
+            kind,
+            reason,
+            address=address,
+            function=function,
+            offset=address - entry,
+            source=self.image.source_line(address),
+            registers=registers,
+            call_stack=sites,
+            cost=cost,
+        )
+
+    def _cost(self, call: _Call) -> Cost:
+        counters = self.counters
+        table = counters.instruction_table()
+        totals = counters.totals(table)
+        return Cost(
+            function=call.entry.name,
+            profile=self.device.name,
+            level=call.level,
+            result=arguments.result(call.result, self._uc.reg_read(UC_ARM_REG_R0), self._uc.reg_read(UC_ARM_REG_R1)),
+            cycles=counters.cycles,
+            instructions=totals.instructions,
+            loads=totals.loads,
+            stores=totals.stores,
+            bytes_loaded=totals.bytes_loaded,
+            bytes_stored=totals.bytes_stored,
+            branches_taken=totals.branches_taken,
+            branches_not_taken=totals.branches_not_taken,
+            stack_bytes=counters.stack_bytes,
+            stack_top=call.sp,
+            seconds=self.device.seconds(counters.cycles),
+            energy_joules=self.device.energy_joules(counters.cycles),
+            memory=self._memory_use(call),
+            functions=counters.functions(table),
+            edges=counters.edges(),
+            instruction_table=table,
+            traffic=counters.traffic() if call.level == "memory" else (),
+            stubs=tuple(call.stubs),
+            warnings=self._warnings(call),
+        )
+
+    def _memory_use(self, call: _Call) -> MemoryUse:
+        sizes: dict[str, int] = {}
+        for section in self.image.sections:
+            region = self.device.region_at(section.address)
+            place = "sram" if region is not None and region.kind == "sram" else "flash"
+            key = f"{place}_{section.kind}"
+            sizes[key] = sizes.get(key, 0) + section.size
+            if place == "sram" and section.load_address not in (None, section.address):
+                sizes["flash_data"] = sizes.get("flash_data", 0) + section.size
+        return MemoryUse(
+            flash_code=sizes.get("flash_code", 0),
+            flash_rodata=sizes.get("flash_rodata", 0),
+            flash_data=sizes.get("flash_data", 0),
+            sram_code=sizes.get("sram_code", 0),
+            sram_rodata=sizes.get("sram_rodata", 0),
+            sram_data=sizes.get("sram_data", 0),
+            sram_bss=sizes.get("sram_bss", 0),
+            sram_arguments=self.space.allocated_bytes + call.stack_argument_bytes,
+            sram_stack=self.counters.stack_bytes,
+        )
+
+    def _warnings(self, call: _Call) -> tuple[str, ...]:
+        found = []
+        state = self.counters.state
+        if state[Slot.DIVIDER_EARLY]:
+            function, entry = self.counters.function_at(int(state[Slot.DIVIDER_EARLY_AT]))
+            offset = int(state[Slot.DIVIDER_EARLY_AT]) - entry
+            found.append(
+                f"the SIO divider was read before its 8 cycles were over, {int(state[Slot.DIVIDER_EARLY])} times, "
+                f"first in {function}+{offset:#x}: the value read is not the quotient"
+            )
+        if self._uc.reg_read(UC_ARM_REG_PC) == RETURN_ADDRESS:
+            changed = [n for n in range(4, 12) if self._uc.reg_read(_REGISTERS[n]) != 0]
+            if changed:
+                names = ", ".join(f"r{n}" for n in changed)
+                found.append(f"{call.entry.name} did not restore {names}, as the AAPCS asks")
+            if self._uc.reg_read(UC_ARM_REG_SP) != call.sp:
+                found.append(f"{call.entry.name} returned with another SP than it was called with")
+        return tuple(found)
+
+
+@dataclass(slots=True)
+class _Call:
+    """What one run is to do, and where its stack begins."""
+
+    entry: Symbol
+    words: list[Words]
+    result: str
+    level: str
+    max_cycles: int
+    stubs: dict[str, int]
+    sp: int = 0
+    stack_argument_bytes: int = 0
+
+
+def _set_r0(uc: Uc, address: int, size: int, value: int) -> None:
+    uc.reg_write(UC_ARM_REG_R0, value)

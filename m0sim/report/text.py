@@ -1,0 +1,191 @@
+"""Reports for a person: rich tables on a terminal, plain aligned text anywhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from m0sim.cost import Cost
+from m0sim.device import Device
+from m0sim.fault import Fault
+from m0sim.image import Image
+from m0sim.report.units import count, share, si
+
+_MAX_FUNCTIONS = 20
+
+
+def _grid(*columns: str) -> Table:
+    """A table without lines: names to the left, numbers to the right."""
+    table = Table(box=None, show_header=any(columns), header_style="bold", pad_edge=False, padding=(0, 3, 0, 0))
+    for i, heading in enumerate(columns):
+        is_first = i == 0
+        table.add_column(heading, justify="left" if is_first else "right", no_wrap=True, overflow="ignore")
+    return table
+
+
+def _pairs(rows: Sequence[tuple[str, str, str]]) -> Table:
+    """Label, figure, remark."""
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 3, 0, 0))
+    table.add_column(justify="left", no_wrap=True)
+    table.add_column(justify="right", style="bold", no_wrap=True)
+    table.add_column(justify="left", style="dim")
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    return table
+
+
+def call(cost: Cost, profile: Device) -> RenderableType:
+    """The report of ``m0sim call``."""
+    parts: list[RenderableType] = [
+        Text.assemble((cost.function, "bold"), f" on {profile.name} ({profile.core}, {profile.clock_hz / 1e6:g} MHz)"),
+        Text(),
+        _figures(cost),
+        Text(),
+        _memory(cost, profile),
+        Text(),
+        _functions(cost),
+    ]
+    if cost.traffic:
+        parts += [Text(), _traffic(cost)]
+    if cost.stubs:
+        parts += [Text(), Text(f"replaced by a return: {', '.join(cost.stubs)}", style="yellow")]
+    parts += [Text(f"warning: {warning}", style="yellow") for warning in cost.warnings]
+    return Group(*parts)
+
+
+def _figures(cost: Cost) -> Table:
+    per_cycle = f"{cost.cycles / cost.instructions:.2f} cycles each" if cost.instructions else ""
+    energy = "unknown" if cost.energy_joules is None else si(cost.energy_joules, "J")
+    remark = "the profile has no current with a source" if cost.energy_joules is None else "estimate: time x current"
+    shown = "-" if cost.result is None else str(cost.result)
+    is_negative = isinstance(cost.result, int) and cost.result < 0
+    as_hex = f"{cost.result & 0xFFFFFFFF:#x}" if is_negative and isinstance(cost.result, int) else ""
+    return _pairs(
+        [
+            ("result", shown, as_hex),
+            ("cycles", count(cost.cycles), "exact for zero-wait-state memory"),
+            ("time", si(cost.seconds, "s"), ""),
+            ("energy", energy, remark),
+            ("instructions", count(cost.instructions), per_cycle),
+            ("loads", count(cost.loads), f"{count(cost.bytes_loaded)} bytes"),
+            ("stores", count(cost.stores), f"{count(cost.bytes_stored)} bytes"),
+            ("branches taken", count(cost.branches_taken), "conditional ones"),
+            ("branches not taken", count(cost.branches_not_taken), ""),
+            ("stack", count(cost.stack_bytes), "bytes, observed in this run (not a worst case)"),
+        ]
+    )
+
+
+def _memory(cost: Cost, profile: Device) -> Table:
+    use = cost.memory
+    table = _grid("memory", "code", "rodata", "data", "bss", "arguments", "stack", "total", "of")
+    flash = (use.flash_code, use.flash_rodata, use.flash_data)
+    sram = (use.sram_code, use.sram_rodata, use.sram_data, use.sram_bss, use.sram_arguments, use.sram_stack)
+    table.add_row("flash", *map(count, flash), "", "", "", count(use.flash_total), count(profile.flash_bytes))
+    table.add_row("SRAM", *map(count, sram), count(use.sram_total), count(profile.sram_bytes))
+    return table
+
+
+def _functions(cost: Cost) -> RenderableType:
+    table = _grid("function", "calls", "self cycles", "", "inclusive cycles", "")
+    rows = list(cost.functions.values())
+    for f in rows[:_MAX_FUNCTIONS]:
+        table.add_row(
+            Text(f.name),
+            count(f.calls),
+            count(f.self_cycles),
+            share(f.self_cycles, cost.cycles),
+            count(f.inclusive_cycles),
+            share(f.inclusive_cycles, cost.cycles),
+        )
+    if len(rows) <= _MAX_FUNCTIONS:
+        return table
+    rest = sum(f.self_cycles for f in rows[_MAX_FUNCTIONS:])
+    more = f"... and {len(rows) - _MAX_FUNCTIONS} more functions with {count(rest)} self cycles (--json has them all)"
+    return Group(table, Text(more, style="dim"))
+
+
+def _traffic(cost: Cost) -> Table:
+    table = _grid("traffic", "loads", "bytes", "stores", "bytes", "touched")
+    for t in cost.traffic:
+        row = (t.loads, t.bytes_loaded, t.stores, t.bytes_stored, t.bytes_touched)
+        table.add_row(Text(t.name), *map(count, row))
+    return table
+
+
+def fault(error: Fault) -> RenderableType:
+    """A few lines: what happened and where, the open calls, the registers, and what had run by then."""
+    lines: list[RenderableType] = [Text.assemble(("fault: ", "bold red"), f"{error.reason}")]
+    lines.append(Text(f"  at {error.address:#010x}, {error.place}"))
+    for site in reversed(error.call_stack[1:]):
+        where = "" if site.source is None else f" ({site.source[0]}:{site.source[1]})"
+        returns = "" if site.return_address is None else f", called before {site.return_address:#010x}"
+        lines.append(Text(f"  in {site.function}{returns}{where}"))
+    names = list(error.registers)
+    for i in range(0, len(names), 4):
+        row = "  ".join(f"{name:>3} {error.registers[name]:08x}" for name in names[i : i + 4])
+        lines.append(Text(f"  {row}", style="dim"))
+    ran = f"{count(error.cost.instructions)} instructions, {count(error.cost.cycles)} cycles"
+    lines.append(Text(f"  counted until then: {ran}, {count(error.cost.stack_bytes)} bytes of stack"))
+    return Group(*lines)
+
+
+def listing(image: Image) -> RenderableType:
+    """The report of ``m0sim list``."""
+    sections = _grid("section", "kind", "address", "bytes", "loaded from")
+    for s in image.sections:
+        loaded = "" if s.load_address in (None, s.address) else f"{s.load_address:#010x}"
+        sections.add_row(Text(s.name), s.kind, f"{s.address:#010x}", count(s.size), loaded)
+    functions = _grid("function", "address", "bytes")
+    for f in image.functions:
+        functions.add_row(Text(f.name), f"{f.address:#010x}", count(f.size))
+    return Group(sections, Text(), functions)
+
+
+def profiles(devices: Sequence[Device]) -> RenderableType:
+    """The report of ``m0sim profiles``."""
+    table = _grid("profile", "core", "MHz", "multiplier", "flash", "SRAM", "energy")
+    for d in devices:
+        energy = "unknown" if d.energy is None else f"{d.energy.current_amperes * 1e3:g} mA"
+        multiplier = f"{d.multiplier_cycles} cycle" + "s" * (d.multiplier_cycles > 1)
+        mhz = f"{d.clock_hz / 1e6:g}"
+        table.add_row(d.name, d.core, mhz, multiplier, count(d.flash_bytes), count(d.sram_bytes), energy)
+    return table
+
+
+def profile(device: Device) -> RenderableType:
+    """The report of ``m0sim profiles NAME``."""
+    energy = "unknown: no current with a source"
+    if device.energy is not None:
+        energy = f"{device.energy.current_amperes * 1e3:g} mA at {device.energy.voltage_volts:g} V"
+    rows = [
+        ("core", device.core),
+        ("multiplier", f"{device.multiplier_cycles} cycle(s)"),
+        ("clock", f"{device.clock_hz / 1e6:g} MHz"),
+        ("zero wait states", device.zero_wait or "not said"),
+        ("energy", energy),
+    ]
+    if device.energy is not None:
+        rows.append(("", device.energy.source))
+    rows += [(r.name, f"{r.kind} {r.base:#010x}, {count(r.size)} bytes") for r in device.regions]
+    rows += [(f"{a.of} again", f"at {a.base:#010x}") for a in device.aliases]
+    if device.io_port is not None:
+        rows.append(("I/O port", f"{device.io_port.base:#010x}, single-cycle"))
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 3, 0, 0))
+    table.add_column(no_wrap=True)
+    table.add_column()
+    for label, value in rows:
+        table.add_row(Text(label), Text(value))
+    return Group(Text(f"{device.name}: {device.description}", style="bold"), Padding(table, (0, 0, 0, 2)))
+
+
+def console(*, stderr: bool = False) -> Console:
+    """A console that neither wraps nor colours where the output is not a terminal. rich respects NO_COLOR."""
+    probe = Console(stderr=stderr, highlight=False)
+    if probe.is_terminal:
+        return probe
+    return Console(stderr=stderr, highlight=False, width=160, color_system=None, soft_wrap=True)

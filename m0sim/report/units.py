@@ -1,0 +1,23 @@
+"""Numbers as people read them: thousands separated, SI prefixes for seconds and joules, bytes with K = 1024."""
+
+from __future__ import annotations
+
+_PREFIXES = ((1.0, ""), (1e-3, "m"), (1e-6, "u"), (1e-9, "n"), (1e-12, "p"))
+
+
+def count(value: int) -> str:
+    """Such as ``1,234,567``."""
+    return f"{value:,}"
+
+
+def si(value: float, unit: str) -> str:
+    """Such as ``12.3 us``: three significant digits, prefixes from pico to none."""
+    for scale, prefix in _PREFIXES:
+        if abs(value) >= scale:
+            return f"{value / scale:.3g} {prefix}{unit}" if value < 1000 else f"{value:,.0f} {unit}"
+    return f"0 {unit}" if value == 0 else f"{value:.3g} {unit}"
+
+
+def share(part: int, whole: int) -> str:
+    """Such as ``12.3 %``."""
+    return f"{100 * part / whole:.1f} %" if whole else "-"

@@ -1,0 +1,125 @@
+"""What an emulator error, an interrupt or a refused access means in the words of ARMv6-M."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from unicorn import (
+    UC_ERR_FETCH_PROT,
+    UC_ERR_FETCH_UNMAPPED,
+    UC_ERR_INSN_INVALID,
+    UC_ERR_WRITE_PROT,
+    UC_MEM_FETCH_UNMAPPED,
+    UC_MEM_WRITE_UNMAPPED,
+    Uc,
+)
+from unicorn.arm_const import UC_ARM_REG_CPSR, UC_ARM_REG_R0, UC_ARM_REG_SP
+
+from m0sim import isa
+from m0sim.isa import Kind
+
+WFI = 0xBF30
+_YIELD, _WFE = 0xBF10, 0xBF20
+_SVC, _DATA_ABORT, _BKPT = 2, 4, 7  # QEMU's exception numbers, as Unicorn passes them
+_THUMB_BIT = 1 << 5  # of CPSR, as Unicorn shows it
+
+#: Faults that are raised at the target of a jump: the block that jumped is complete.
+AT_TARGET = ("arm-state", "not-code")
+
+Explanation = tuple[str, str, int]
+
+
+class Traps:
+    """Remembers why Unicorn stopped; its two hooks run only when something is wrong."""
+
+    def __init__(self) -> None:
+        self.clear()
+
+    def clear(self) -> None:
+        self._interrupt = 0
+        self._access: tuple[int, int, int] | None = None
+
+    @property
+    def happened(self) -> bool:
+        return self._interrupt != 0
+
+    def on_interrupt(self, uc: Uc, number: int, data: object) -> None:
+        """UC_HOOK_INTR."""
+        self._interrupt = number
+        uc.emu_stop()
+
+    def on_invalid_access(self, uc: Uc, kind: int, address: int, size: int, value: int, data: object) -> bool:
+        """UC_HOOK_MEM_INVALID: never mended, only remembered."""
+        self._access = (kind, address, size)
+        return False
+
+    def explain(self, uc: Uc, pc: int, error: int, halfword: Callable[[int], int]) -> Explanation:
+        """Kind, reason and instruction address of a fault; an empty kind for a hint that the emulator stops at."""
+        if self._interrupt == _SVC:
+            number = halfword(pc - 2) & 0xFF
+            return "supervisor-call", f"SVC #{number}, and exceptions are not simulated", pc - 2
+        if self._interrupt == _BKPT:
+            return "breakpoint", f"BKPT #{halfword(pc) & 0xFF}", pc
+        if self._interrupt == _DATA_ABORT:
+            return "unaligned", _unaligned_reason(uc, pc, halfword(pc)), pc
+        if self._interrupt:
+            return "exception", f"processor exception {self._interrupt}", pc
+        if self._access is not None:
+            return self._bad_access(pc, error)
+        if error == UC_ERR_INSN_INVALID:
+            if halfword(pc - 2) in (_YIELD, _WFE):
+                return "", "", pc
+            if not uc.reg_read(UC_ARM_REG_CPSR) & _THUMB_BIT:
+                return "arm-state", "jump to an even address, which asks for Arm state", pc
+            return "undefined", describe_undefined(halfword(pc), halfword(pc + 2)), pc
+        return "exception", f"the emulator stopped with error {error}", pc
+
+    def _bad_access(self, pc: int, error: int) -> Explanation:
+        assert self._access is not None
+        kind, address, size = self._access
+        if kind == UC_MEM_FETCH_UNMAPPED or error in (UC_ERR_FETCH_UNMAPPED, UC_ERR_FETCH_PROT):
+            return "not-code", f"jump to {address:#010x}, where there is no memory", pc
+        if error == UC_ERR_WRITE_PROT:
+            return "read-only", f"store of {size} bytes to read-only memory at {address:#010x}", pc
+        what = "store of" if kind == UC_MEM_WRITE_UNMAPPED else "load of"
+        hint = " (a null pointer?)" if address < 0x100 else ""
+        return "unmapped", f"{what} {size} bytes at {address:#010x}, where there is no memory{hint}", pc
+
+
+def describe_undefined(first: int, second: int) -> str:
+    """A sentence about an encoding that ARMv6-M does not have."""
+    if isa.is_wide(first):
+        return f"{first:04x} {second:04x} is not an ARMv6-M instruction"
+    return f"{first:04x} is not an ARMv6-M instruction"
+
+
+def _unaligned_reason(uc: Uc, pc: int, first: int) -> str:
+    address = _effective_address(uc, first)
+    kind = Kind(int(isa.FIRST[first, isa.KIND]))
+    what = "store" if kind in (Kind.STORE, Kind.STORE_MULTIPLE) else "load"
+    moved = int(max(isa.FIRST[first, isa.LOADED], isa.FIRST[first, isa.STORED]))
+    size = 4 if kind in (Kind.LOAD_MULTIPLE, Kind.STORE_MULTIPLE, Kind.POP_PC) else moved
+    where = "" if address is None else f" at {address:#010x}"
+    return f"unaligned {what} of {size} bytes{where}"
+
+
+def _effective_address(uc: Any, first: int) -> int | None:
+    """Where a load or store goes, from the registers as they are: DDI 0419, A6.7."""
+
+    def low(shift: int) -> int:
+        return int(uc.reg_read(UC_ARM_REG_R0 + (first >> shift & 7)))
+
+    top = first >> 12
+    immediate = first >> 6 & 31
+    if top == 0x5:
+        return low(3) + low(6) & 0xFFFFFFFF
+    if top in (0x6, 0x7, 0x8):
+        return low(3) + immediate * {6: 4, 7: 1, 8: 2}[top] & 0xFFFFFFFF
+    if top == 0x9:
+        return int(uc.reg_read(UC_ARM_REG_SP)) + 4 * (first & 0xFF)
+    if top == 0xC:
+        return low(8)
+    if top == 0xB:
+        return int(uc.reg_read(UC_ARM_REG_SP))
+    return None

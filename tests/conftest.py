@@ -1,0 +1,48 @@
+"""Fixtures that several test modules share."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from m0sim import toolchain
+from m0sim.errors import UsageError
+
+FIRMWARE = Path(__file__).parent / "firmware"
+LINKER_SCRIPT = Path(__file__).parents[1] / "kernels" / "m0sim.ld"
+
+Build = Callable[..., Path]
+
+
+@pytest.fixture(scope="session")
+def build(tmp_path_factory: pytest.TempPathFactory) -> Build:
+    """``build("memory.c", "pools.S", toolchain="zig", flags=("-O1", "-g")) -> Path`` of an ELF.
+
+    Names are files in tests/firmware, or paths; each combination is built once a session. Skips the test when the
+    toolchain is not installed.
+    """
+    folder = tmp_path_factory.mktemp("firmware")
+
+    def built(
+        *sources: str | Path, toolchain: str = "zig", flags: tuple[str, ...] = ("-O1", "-g"), **more: object
+    ) -> Path:
+        paths = [FIRMWARE / source for source in sources]
+        key = hashlib.sha256(repr((paths, toolchain, flags, sorted(more.items()))).encode()).hexdigest()[:12]
+        output = folder / f"{paths[0].stem}-{toolchain}-{key}.elf"
+        if not output.exists():
+            more.setdefault("linker_script", LINKER_SCRIPT)
+            found_toolchain(toolchain).build(paths, output, flags=flags, **more)
+        return output
+
+    return built
+
+
+def found_toolchain(name: str) -> toolchain.Toolchain:
+    """The toolchain `name`; skips the test where it is not installed."""
+    try:
+        return toolchain.find(name)
+    except UsageError as missing:
+        pytest.skip(str(missing))

@@ -1,0 +1,165 @@
+"""The accounting against the slow reference accountant on random programs, with no difference allowed."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from dataclasses import replace
+from functools import cache
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from reference.accountant import Memory, Trace, price, trace
+from reference.calls import Span, attribute
+from reference.programs import DATA_SIZE, Program, build, programs
+from reference.timing_table import CORES, TABLE
+
+from m0sim import Cost, Machine, device
+from m0sim.image import Image, Symbol, load_raw
+
+SHARDS = 8
+EXAMPLES = 65
+"""A shard; 520 programs in all."""
+
+PROFILES = {"rp2040": ("cortex-m0plus", 1), "m0plus-slowmul": ("cortex-m0plus", 32), "stm32f0": ("cortex-m0", 1)}
+COUNTS = (
+    *("cycles", "instructions", "loads", "stores", "bytes_loaded", "bytes_stored"),
+    *("branches_taken", "branches_not_taken", "stack_bytes", "result"),
+)
+STACK = 8192
+EVERY_EXAMPLE = settings(
+    max_examples=EXAMPLES,
+    deadline=None,
+    database=None,
+    phases=(Phase.generate, Phase.shrink),
+    suppress_health_check=list(HealthCheck),
+)
+
+
+def run_both(program: Program, profile: str, level: str = "cycles") -> tuple[Cost, Trace]:
+    """The program in the product, and the reference's trace of the same call at the same addresses."""
+    base = device.load(profile).flash.base
+    machine = Machine(named(program, base), profile)
+    data = machine.alloc(np.frombuffer(program.data, np.uint8))
+    cost = machine.call(base + program.entry, data, *program.args, level=level)
+    memory = [
+        Memory(base, program.code),
+        Memory(data.address, program.data),
+        Memory(cost.stack_top - STACK, size=STACK),
+    ]
+    return cost, trace(base + program.entry, [data.address, *program.args], cost.stack_top, memory)
+
+
+def named(program: Program, base: int) -> Image:
+    """The program as an image with a symbol for every function."""
+    symbols = tuple(
+        Symbol(name, name, base + offset, size, "function", is_thumb=True, is_global=True, source_file="")
+        for name, offset, size in program.functions
+    )
+    return replace(load_raw(program.code, base), symbols=symbols)
+
+
+def differences(program: Program, profile: str, level: str = "cycles") -> dict[str, tuple[object, object]]:
+    """Every count that differs, the product's first."""
+    core, multiplier = PROFILES[profile]
+    cost, run = run_both(program, profile, level)
+    reference = price(run, core, multiplier)
+    table = cost.instruction_table
+    pairs = {name: (getattr(cost, name), getattr(reference, name)) for name in COUNTS}
+    pairs["executed"] = (dict(cost.executed), reference.executed)
+    pairs["taken"] = (by_address(table.address, table.taken), +run.taken)
+    pairs["cycles by address"] = (by_address(table.address, table.cycles), reference.self_cycles)
+    pairs["self cycles"] = (sum(each.self_cycles for each in cost.functions.values()), reference.cycles)
+    pairs["functions"] = (
+        {name: (each.calls, each.self_cycles, each.inclusive_cycles) for name, each in cost.functions.items()},
+        attribute(run, spans(program, device.load(profile).flash.base), core, multiplier),
+    )
+    return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
+
+
+def spans(program: Program, base: int) -> list[Span]:
+    return [Span(name, base + offset, base + offset + size) for name, offset, size in program.functions]
+
+
+def by_address(addresses: np.ndarray, counts: np.ndarray) -> dict[int, int]:
+    return {address: count for address, count in zip(addresses.tolist(), counts.tolist(), strict=True) if count}
+
+
+@pytest.mark.parametrize("shard", range(SHARDS))
+def test_no_count_differs_from_the_reference(shard: int) -> None:
+    @seed(shard)
+    @EVERY_EXAMPLE
+    @given(programs())
+    def check(program: Program) -> None:
+        for profile in PROFILES:
+            assert differences(program, profile) == {}, profile
+        assert differences(program, "rp2040", "memory") == {}
+
+    check()
+
+
+def run_reference(program: Program) -> Trace:
+    """The reference alone."""
+    memory = [Memory(0x10000000, program.code), Memory(0x20000000, program.data), Memory(0x20008000, size=STACK)]
+    return trace(0x10000000 + program.entry, [0x20000000, *program.args], 0x20008000 + STACK, memory)
+
+
+def test_every_instruction_is_in_one_program_of_a_hundred() -> None:
+    """Measured on the same programs as above: the instructions that a program executes, not those that it holds."""
+    rows: Counter[str] = Counter()
+    conditions: Counter[str] = Counter()
+    total = 0
+    for shard in range(SHARDS):
+        for program in examples(shard):
+            run = run_reference(program)
+            rows.update(run.rows)
+            conditions.update({each.condition for each in run.instructions.values()})
+            total += 1
+    assert total >= 500
+    assert {row: rows[row] for row in TABLE if rows[row] < total / 100} == {}
+    assert len(conditions) == 15
+    assert min(conditions.values()) >= total / 100
+
+
+def examples(shard: int) -> list[Program]:
+    """The programs of one shard of the test above: the same seed draws the same ones."""
+    drawn: list[Program] = []
+
+    @seed(shard)
+    @EVERY_EXAMPLE
+    @given(programs())
+    def collect(program: Program) -> None:
+        drawn.append(program)
+
+    collect()
+    return drawn
+
+
+@cache
+def corpus() -> list[Program]:
+    """A fixed set of programs that together need every row of the timing table."""
+    rng = random.Random(0)
+    return [build(rng.randbytes(1500), rng.randbytes(DATA_SIZE), (0, 1, 2)) for _ in range(60)]
+
+
+@cache
+def corpus_runs(profile: str) -> list[tuple[int, Trace]]:
+    """The product's cycles and the reference's trace of every program."""
+    return [(cost.cycles, run) for cost, run in (run_both(program, profile) for program in corpus())]
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_a_cycle_more_in_any_row_of_the_table_shows(profile: str) -> None:
+    """Every row is checked: make it one cycle longer in the reference and the comparison goes red."""
+    core, multiplier = PROFILES[profile]
+    runs = corpus_runs(profile)
+    assert all(cycles == price(run, core, multiplier).cycles for cycles, run in runs)
+    unused = "MULS fast" if multiplier == 32 else "MULS slow"
+    for row in TABLE:
+        red = any(cycles != price(run, core, multiplier, bump=row).cycles for cycles, run in runs)
+        assert red == (row != unused), row
+
+
+def test_the_tables_name_both_cores() -> None:
+    assert {core for core, _ in PROFILES.values()} == set(CORES)
