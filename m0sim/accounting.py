@@ -15,7 +15,7 @@ from m0sim.cost import CallEdge, FunctionCost, InstructionTable, Int64Array, Tra
 from m0sim.device import Device
 from m0sim.image import Image, Symbol
 from m0sim.memory import AddressSpace
-from m0sim.native import Edge, Frame, Function, Record, Slot, SpHook, Traffic
+from m0sim.native import Edge, Frame, Function, Record, Slot, Traffic
 
 Level = Literal["cycles", "memory"]
 LEVELS: tuple[str, ...] = get_args(Level)
@@ -48,7 +48,7 @@ class Counters:
         self.timing = timing.timing(device.core, device.multiplier_cycles)
         self.state = np.zeros(Slot.SIZE, np.int64)
         self._kept: dict[Slot, npt.NDArray[Any]] = {}
-        self._sp_hooks: list[Int64Array] = []
+        self._watched: set[int] = set()
         self._set_up_decoding()
         self._set_up_pages()
         self._set_up_functions()
@@ -86,7 +86,7 @@ class Counters:
     def _forget_records(self) -> None:
         nothing = self._kept[Slot.RECORDS][0]  # what PENDING points to when no block is; it matches none
         nothing[:] = 0
-        nothing[Record.LOOP_ADDRESS] = nothing[Record.ADDRESS] = -1
+        nothing[[Record.LOOP_KEY, Record.KEY, Record.ADDRESS]] = -1
         self.state[Slot.RECORD_COUNT] = 1
         self.state[Slot.POOL_COUNT] = 0
 
@@ -251,10 +251,12 @@ class Counters:
         state[Slot.CYCLES] = state[Slot.STOP] = 0
         state[Slot.SP] = state[Slot.SP_MIN] = self._sp_top = sp
         state[Slot.SP_LIMIT] = sp_limit
-        self._kept[Slot.EDGES][0] = 0
+        state[Slot.SP_MOVED_BY] = 0
         state[Slot.EDGE_COUNT] = 1
         root = int(self._kept[Slot.FUNCTION_AT][self._code_index(entry)])
-        self._kept[Slot.FRAMES][0] = (root, return_address, 0, 0, 0)
+        self._kept[Slot.EDGES][0] = 0
+        self._kept[Slot.EDGES][0, Edge.CALLEE] = root
+        self._kept[Slot.FRAMES][0] = (return_address, 0, 0, 0)
         state[Slot.DEPTH] = 1
         self._root = root
         functions[root, Function.ACTIVE] = 1
@@ -304,29 +306,20 @@ class Counters:
         record = self._kept[Slot.RECORDS][index]
         record[Record.SP_WRITES] = 2
         end = address + int(record[Record.SIZE])
-        for at, low in self._segments_behind_sp_writes(address, end):
-            data = np.zeros(SpHook.SIZE_OF, np.int64)
-            data[SpHook.STATE], data[SpHook.LOW] = self.state.ctypes.data, low
-            self._sp_hooks.append(data)
-            self._hook(UC_HOOK_CODE, native.on_sp_written.address, data, at, at)
+        for at in self._behind_sp_writes(address, end):
+            if at not in self._watched:
+                self._watched.add(at)
+                self._hook(UC_HOOK_CODE, native.on_sp_written.address, self.state, at, at)
         return address, end
 
-    def _segments_behind_sp_writes(self, address: int, end: int) -> list[tuple[int, int]]:
-        """Where each stretch behind an SP write begins, and its lowest SP relative to that place."""
-        segments: list[tuple[int, int]] = []
-        sp = 0
+    def _behind_sp_writes(self, address: int, end: int) -> list[int]:
+        found = []
         while address < end:
             first, second = self._halfwords(address)
-            length = 4 if isa.is_wide(first) else 2
-            if length == 2:
-                sp += int(isa.FIRST[first, isa.SP_CHANGE])
-            address += length
+            address += 4 if isa.is_wide(first) else 2
             if isa.writes_sp(first, second):
-                sp = 0
-                segments.append((address, 0))
-            elif segments:
-                segments[-1] = (segments[-1][0], min(segments[-1][1], sp))
-        return segments
+                found.append(address)
+        return found
 
     def _halfwords(self, address: int) -> tuple[int, int]:
         view = self._space.view(address, 4)
@@ -346,6 +339,12 @@ class Counters:
         """True where no block is pending: the run stopped between two."""
         return bool(self.state[Slot.PENDING] == self.state[Slot.RECORDS])
 
+    def is_pending(self, address: int) -> bool:
+        """True where the newest block begins at `address`: it was counted as begun."""
+        records = self._kept[Slot.RECORDS]
+        row = int(self.state[Slot.PENDING] - self.state[Slot.RECORDS]) // records.strides[0]
+        return bool(records[row, Record.ADDRESS] == address)
+
     @property
     def stack_bytes(self) -> int:
         return int(self._sp_top - self.state[Slot.SP_MIN])
@@ -358,7 +357,8 @@ class Counters:
     def call_stack(self) -> list[tuple[str, int]]:
         """The open calls, outermost first: function and the address it returns to."""
         frames = self._kept[Slot.FRAMES][: int(self.state[Slot.DEPTH])]
-        return [(self.names[int(f[Frame.FUNCTION])], int(f[Frame.RETURN])) for f in frames]
+        callees = self._kept[Slot.EDGES][frames[:, Frame.EDGE], Edge.CALLEE].tolist()
+        return [(self.names[c], back) for c, back in zip(callees, frames[:, Frame.RETURN].tolist(), strict=True)]
 
     def function_at(self, address: int) -> tuple[str, int]:
         """Name of the function around an address, and its entry (the address itself where there is no symbol)."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gc
+import io
 import os
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -30,8 +32,11 @@ app = typer.Typer(
 #: Base of every error that typer's parser raises (click's ClickException, which typer bundles but does not export).
 _ParserError: Any = typer.BadParameter.__mro__[2]
 
+_PARSER_INTERRUPTED = 130  # what typer makes of a KeyboardInterrupt
+
+_SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"]}
 # So that -5 is an argument; `_reject_unknown_options` catches what was meant as an option.
-_ANYTHING = {"ignore_unknown_options": True, "help_option_names": ["-h", "--help"]}
+_NEGATIVE_NUMBERS = {**_SETTINGS, "ignore_unknown_options": True}
 
 ImageFile = Annotated[Path, typer.Argument(metavar="IMAGE", help="ELF executable, or a raw binary with --base.")]
 Profile = Annotated[
@@ -61,7 +66,7 @@ def _options(
     pass
 
 
-@app.command(context_settings=_ANYTHING)
+@app.command(context_settings=_NEGATIVE_NUMBERS)
 def call(
     image_file: ImageFile,
     function: Annotated[str, typer.Argument(help="Its name as `m0sim list` shows it, or an address.")],
@@ -93,7 +98,7 @@ def call(
       out:N:file      the same, written to a file
       sym:NAME        the address of a symbol
     """
-    _reject_unknown_options([str(image_file), function, *(args or [])], call)
+    _reject_unknown_options([str(image_file), function, *(args or [])], "call")
     from m0sim import operands
     from m0sim.fault import Fault
     from m0sim.report import data
@@ -123,14 +128,13 @@ def call(
     if not json_wanted:
         from m0sim.report import text
 
-        text.console().print(text.call(cost, machine.device))
+        text.show(text.call(cost, machine.device))
         _show_outputs(outputs)
 
 
-@app.command("list", context_settings=_ANYTHING)
+@app.command("list", context_settings=_SETTINGS)
 def list_(image_file: ImageFile, base: Base = "", json_wanted: Json = False, output: OutputFile = None) -> None:
     """Show the functions and sections of an image."""
-    _reject_unknown_options([str(image_file)], list_)
     from m0sim.report import data
 
     image = _image(image_file, base)
@@ -138,17 +142,16 @@ def list_(image_file: ImageFile, base: Base = "", json_wanted: Json = False, out
     if not json_wanted:
         from m0sim.report import text
 
-        text.console().print(text.listing(image))
+        text.show(text.listing(image))
 
 
-@app.command(context_settings=_ANYTHING)
+@app.command(context_settings=_SETTINGS)
 def profiles(
     name: Annotated[str, typer.Argument(metavar="[NAME|FILE]", help="Show this one in full.")] = "",
     json_wanted: Json = False,
     output: OutputFile = None,
 ) -> None:
     """List the device profiles, or show one."""
-    _reject_unknown_options([name], profiles)
     from m0sim import device
     from m0sim.report import data
 
@@ -158,7 +161,7 @@ def profiles(
     if not json_wanted:
         from m0sim.report import text
 
-        text.console().print(text.profile(chosen[0]) if name else text.profiles(chosen))
+        text.show(text.profile(chosen[0]) if name else text.profiles(chosen))
 
 
 # -- helpers
@@ -193,20 +196,15 @@ def _stub(text: str) -> tuple[str, int]:
     return name, operands.integer(value)
 
 
-def _reject_unknown_options(texts: list[str], command: Any) -> None:
+def _reject_unknown_options(texts: list[str], command: str) -> None:
     """Every option is known to the parser, so a dashed word that came through as an argument must be a number."""
     for text in texts:
         if not text.startswith("-") or text[1:2].isdigit() or text == "-":
             continue
         name = text.partition("=")[0]
-        known = [option for p in _parameters(command) for option in p]
+        group: Any = typer.main.get_command(app)
+        known = [option for parameter in group.commands[command].params for option in parameter.opts]
         raise UsageError(f"no such option: {name}{did_you_mean(name, known)}")
-
-
-def _parameters(command: Any) -> list[list[str]]:
-    name = "list" if command is list_ else command.__name__
-    group: Any = typer.main.get_command(app)
-    return [parameter.opts for parameter in group.commands[name].params]
 
 
 def _emit(result: dict[str, Any], to_stdout: bool, output: Path | None) -> None:
@@ -256,7 +254,7 @@ def _show_outputs(outputs: list[Any]) -> None:
 def _show_fault(fault: Fault) -> None:
     from m0sim.report import text
 
-    text.console(stderr=True).print(text.fault(fault))
+    text.show(text.fault(fault), stderr=True)
 
 
 class _Progress:
@@ -286,7 +284,11 @@ def main() -> None:
     gc.set_threshold(100_000)  # importing makes many objects and no garbage: collecting then doubles start-up time
     code: Any = 0
     try:
-        code = app(standalone_mode=False)
+        if isinstance(sys.stdout, io.TextIOWrapper):  # symbols may have names that the terminal has no letters for
+            sys.stdout.reconfigure(errors="backslashreplace")
+        code = app(_arguments(), standalone_mode=False)
+        if code == _PARSER_INTERRUPTED:
+            raise KeyboardInterrupt
         sys.stdout.flush()
     except UsageError as error:
         _fail(str(error), 2)
@@ -296,11 +298,18 @@ def main() -> None:
         _fail(error.format_message(), error.exit_code)
     except (KeyboardInterrupt, typer.Abort):
         _fail("interrupted", 1)
-    except BrokenPipeError:  # the reader, such as head, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is still buffered goes nowhere
+        if not isinstance(error, BrokenPipeError):  # that is a reader, such as head, that has seen enough
+            _fail(error.strerror or str(error), 2)
     finally:
         gc.freeze()  # nor is there anything to collect at exit: a third of the run time of a small call
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _arguments() -> list[str]:
+    """What was typed, with negative octal numbers in decimal: the parser would find the option -o in -0o17."""
+    return [str(int(text, 0)) if re.fullmatch("-0[oO](_?[0-7])+", text) else text for text in sys.argv[1:]]
 
 
 def _fail(message: str, code: int) -> None:

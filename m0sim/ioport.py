@@ -18,11 +18,13 @@ from m0sim.native import (
     _R0,
     Record,
     Slot,
+    Stop,
     _code_index,
     _cycles_of,
     _decode_one,
     _halfword,
     _read_register,
+    _stop,
     load32,
     load64,
     store32,
@@ -70,11 +72,21 @@ def _is_candidate(state, kind, first, size, is_store):
 
 
 @njit(cache=True)
+def _count_access(state, address, is_store, times):
+    """Give back the cycle that the port saves the instruction at `address`; with -1 `times`, take it again."""
+    saved = load64(state, Slot.IO_SAVED_STORE if is_store else Slot.IO_SAVED_LOAD)
+    store64(state, Slot.CYCLES, load64(state, Slot.CYCLES) - times * saved)
+    places = load64(state, Slot.IO_PLACES)
+    code = _code_index(state, address)
+    store32(places, code, load32(places, code) + times)
+
+
+@njit(cache=True)
 def _begin_access(state, uc, address, size, is_store):
     """Find the accessing instruction, give back the cycles that the port saves, and return the cycle it starts at."""
     pending = load64(state, Slot.PENDING)
     row = pending
-    execution = load64(row, Record.COUNT)
+    execution = load64(row, Record.COUNT) + load64(row, Record.LOOPS)
     begin = load64(row, Record.ADDRESS)
     resume = 0
     if load64(state, Slot.IO_RECORD) == pending and load64(state, Slot.IO_EXECUTION) == execution:
@@ -95,22 +107,23 @@ def _begin_access(state, uc, address, size, is_store):
         offset += length
     store64(state, Slot.IO_RECORD, pending)
     store64(state, Slot.IO_EXECUTION, execution)
+    store64(state, Slot.IO_FAULT_AT, begin + offset)
     if kind == Kind.LOAD or kind == Kind.STORE:
-        saved = load64(state, Slot.IO_SAVED_STORE if is_store else Slot.IO_SAVED_LOAD)
-        store64(state, Slot.CYCLES, load64(state, Slot.CYCLES) - saved)
-        places = load64(state, Slot.IO_PLACES)
-        code = _code_index(state, begin + offset)
-        store32(places, code, load32(places, code) + 1)
+        _count_access(state, begin + offset, is_store, 1)
         offset += length
     store64(state, Slot.IO_OFFSET, offset)
     return cycle
 
 
 @njit(cache=True)
-def _not_modelled(state, uc, offset):
-    if load64(state, Slot.IO_FAULT) == 0:
-        store64(state, Slot.IO_FAULT, offset + 1)
-        store64(state, Slot.LIMIT, -1)  # stop at the next block
+def _not_modelled(state, uc, offset, is_store):
+    """Stop here. The instruction does not count, so it saves nothing either."""
+    at = load64(state, Slot.IO_FAULT_AT)
+    kind = _decode_one(state, at) >> 8
+    if kind == Kind.LOAD or kind == Kind.STORE:
+        _count_access(state, at, is_store, -1)
+    store64(state, Slot.IO_FAULT, offset + 1)
+    _stop(state, uc, Stop.LIMIT, at)
 
 
 @njit(cache=True)
@@ -194,7 +207,7 @@ def _write_sio(state, uc, offset, value, cycle):
     elif _SPINLOCK_FIRST <= offset <= _SPINLOCK_LAST:
         store32(words, offset >> 2, 0)
     else:
-        _not_modelled(state, uc, offset)
+        _not_modelled(state, uc, offset, True)
 
 
 @njit(cache=True)
@@ -211,13 +224,15 @@ def _read_sio(state, uc, offset, cycle):
             return 0
         store32(words, offset >> 2, 1)
         return 1 << (offset - _SPINLOCK_FIRST >> 2)
-    _not_modelled(state, uc, offset)
+    _not_modelled(state, uc, offset, False)
     return 0
 
 
 @cfunc("int64(int64, int64, int32, int64)", cache=True)
 def on_port_read(uc, offset, size, state):
     """Read callback of uc_mmio_map: any register for most devices, the SIO block for an RP2040."""
+    if load64(state, Slot.IO_FAULT) != 0:  # the rest of a block that was stopped
+        return 0
     cycle = _begin_access(state, uc, load64(state, Slot.IO_BASE) + offset, size, False)
     if load64(state, Slot.IO_IS_SIO) != 0:
         word = _read_sio(state, uc, offset & ~3, cycle)
@@ -229,6 +244,8 @@ def on_port_read(uc, offset, size, state):
 @cfunc("void(int64, int64, int32, int64, int64)", cache=True)
 def on_port_write(uc, offset, size, value, state):
     """Write callback of uc_mmio_map. SIO registers are written whole, with a narrow value repeated in every lane."""
+    if load64(state, Slot.IO_FAULT) != 0:
+        return
     cycle = _begin_access(state, uc, load64(state, Slot.IO_BASE) + offset, size, True)
     if load64(state, Slot.IO_IS_SIO) != 0:
         if size == 1:

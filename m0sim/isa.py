@@ -76,9 +76,6 @@ FIRST: npt.NDArray[np.int32]
 #: ``int32[65536]``: a `Wide` mask for each second halfword.
 SECOND: npt.NDArray[np.int32]
 
-#: Second halfwords of MSR that move the stack pointer: MSP, PSP and CONTROL (which selects between the two).
-SP_SPECIAL_REGISTERS: Final = (8, 9, 20)
-
 #: SYSm values that ARMv6-M defines (DDI 0419, B5.2.2): the xPSR views, MSP, PSP, PRIMASK and CONTROL.
 SPECIAL_REGISTERS: Final = (0, 1, 2, 3, 5, 6, 7, 8, 9, 16, 20)
 
@@ -239,8 +236,7 @@ def kind_of(first: int, second: int = 0) -> Kind:
 
 
 def writes_sp(first: int, second: int = 0) -> bool:
-    """True where SP takes a value that is not known before the code runs."""
+    """True where SP may take a value that is not known before the code runs: MOV SP, ADD SP, and any MSR."""
     if is_wide(first):
-        is_msr = int(FIRST[first, WIDE]) & int(SECOND[second]) & Wide.WRITE_SPECIAL
-        return bool(is_msr) and (second & 0xFF) in SP_SPECIAL_REGISTERS
+        return bool(int(FIRST[first, WIDE]) & int(SECOND[second]) & Wide.WRITE_SPECIAL)
     return bool(FIRST[first, SP_WRITE])

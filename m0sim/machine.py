@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,7 +14,16 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from unicorn import UC_ARCH_ARM, UC_HOOK_CODE, UC_HOOK_INTR, UC_HOOK_MEM_INVALID, UC_MODE_THUMB, Uc, UcError
+from unicorn import (
+    UC_ARCH_ARM,
+    UC_HOOK_CODE,
+    UC_HOOK_INTR,
+    UC_HOOK_MEM_INVALID,
+    UC_MODE_THUMB,
+    UC_PROT_EXEC,
+    Uc,
+    UcError,
+)
 from unicorn.arm_const import (
     UC_ARM_REG_APSR_NZCV,
     UC_ARM_REG_LR,
@@ -24,7 +34,7 @@ from unicorn.arm_const import (
     UC_CPU_ARM_CORTEX_M0,
 )
 
-from m0sim import arguments, device, image, trap
+from m0sim import arguments, device, image, isa, trap
 from m0sim.accounting import LEVELS, Counters
 from m0sim.arguments import Words
 from m0sim.cost import Cost, MemoryUse
@@ -38,8 +48,10 @@ from m0sim.native import Slot, Stop
 #: Where a called function returns to: in the vendor's part of the system region, which no profile maps.
 RETURN_ADDRESS = 0xF0000000
 DEFAULT_MAX_CYCLES = 10_000_000_000
-# Cycles between two looks at Ctrl-C: well under a second at either level.
-_SLICE = {"cycles": 100_000_000, "memory": 10_000_000}
+# Cycles between two looks at Ctrl-C. Code that rewrites itself runs a thousand times slower than a loop, so a slice
+# starts small and grows while it takes less than _SLICE_SECONDS.
+_FIRST_SLICE, _LAST_SLICE = 100_000, 100_000_000
+_SLICE_SECONDS = 0.1
 
 _REGISTERS = [UC_ARM_REG_R0 + i for i in range(13)]
 _REGISTER_NAMES = [f"r{i}" for i in range(13)]
@@ -83,7 +95,7 @@ class Machine:
         self._uc = Uc(UC_ARCH_ARM, UC_MODE_THUMB)
         self._uc.ctl_set_cpu_model(UC_CPU_ARM_CORTEX_M0)
         self.space.map_into(self._uc)
-        self._uc.mem_map(RETURN_ADDRESS, 4096)
+        self._uc.mem_map(RETURN_ADDRESS, 1024, UC_PROT_EXEC)  # no data is there: a load or store is a fault
         self.counters = Counters(self.device, firmware, self.space)
         self._watch_memory = self.counters.attach(self._uc)
         self._traps = trap.Traps()
@@ -110,7 +122,12 @@ class Machine:
         It lies between red zones, `align` bytes aligned (a power of two, at least 4). Raises UsageError when it does
         not fit beside the stack.
         """
-        array = np.zeros(content, np.uint8) if isinstance(content, int) else np.ascontiguousarray(content)
+        if isinstance(content, int):
+            if not 0 <= content < 1 << 32:
+                raise UsageError(f"cannot allocate {content} bytes")
+            content = np.zeros(content, np.uint8)
+        array = np.ascontiguousarray(content)
+        array = array.astype(array.dtype.newbyteorder("<"), copy=False)
         if array.dtype.hasobject:
             raise UsageError(f"cannot put an array of {array.dtype} into the simulated memory")
         if align < 1 or align & (align - 1):
@@ -135,6 +152,9 @@ class Machine:
         array = np.frombuffer(data, np.uint8) if isinstance(data, bytes) else np.ascontiguousarray(data)
         self._view(address, array.nbytes)[:] = array.reshape(-1).view(np.uint8)
         self._host_wrote = True
+        bank = self.space.bank_at(self.device.resolve(address))
+        if bank is not None and bank.kind != "sram":
+            self.counters.forget()  # in SRAM it looks for changes itself
 
     def _view(self, address: int, size: int) -> npt.NDArray[np.uint8]:
         view = self.space.view(address, size)
@@ -279,6 +299,8 @@ class Machine:
         self.counters.end(RETURN_ADDRESS, block_is_complete=True)
         self.counters.close_frames()
         cost = self._cost(call)
+        if self._interrupted:  # too late to stop this call, but a loop around it must end
+            self._raise(call, "interrupted", "interrupted", call.entry.address, cost)
         overruns = self.space.overruns()
         if overruns:
             self._raise(call, "red-zone", "; ".join(overruns), call.entry.address, cost)
@@ -292,28 +314,38 @@ class Machine:
 
     def _slice(self, call: _Call, pc: int, until: int) -> int:
         """Emulate from `pc` until something happens, deal with it, and return where to go on."""
+        if self._interrupted:
+            return self._fail(call, "interrupted", "interrupted", pc)
         state = self.counters.state
         state[Slot.STOP] = Stop.NONE
-        state[Slot.LIMIT] = min(call.max_cycles, self.counters.cycles + _SLICE[call.level])
+        state[Slot.LIMIT] = min(call.max_cycles, self.counters.cycles + call.slice_cycles)
         self._traps.clear()
         error = 0
+        started = time.perf_counter()
         try:
             self._uc.emu_start(pc | 1, until)
         except UcError as raised:
             error = raised.errno
+        seconds = time.perf_counter() - started
         pc = self._uc.reg_read(UC_ARM_REG_PC)
+        if state[Slot.IO_FAULT]:
+            return self._after_port_fault(call)
         if self._traps.happened or error:
             return self._after_trap(call, pc, error)
         stop = Stop(int(state[Slot.STOP]))
+        if stop is not Stop.NONE and trap.is_arm_state(self._uc):
+            return self._fail(call, "arm-state", trap.ARM_STATE, pc, block_is_complete=not self.counters.is_pending(pc))
         if stop is Stop.NONE:
             return self._after_halt(call, pc, until)
+        if stop is Stop.LIMIT:
+            call.adapt_slice(seconds)
         return self._after_stop(call, pc, stop)
 
     def _after_halt(self, call: _Call, pc: int, until: int) -> int:
         """The emulator came back by itself: the call returned, or the code sleeps."""
         if pc == until or self._halfword(pc - 2) != trap.WFI:
             return pc
-        return self._fail(call, "asleep", "WFI, and nothing is there to wake it", pc - 2)
+        return self._fail(call, "asleep", "WFI, and nothing is there to wake it", pc - 2, block_is_complete=False)
 
     def _after_stop(self, call: _Call, pc: int, stop: Stop) -> int:
         """The block hook ended the run before the block at `pc`."""
@@ -328,7 +360,9 @@ class Machine:
             return pc
         if stop is Stop.LIMIT:
             return self._after_limit(call, pc)
-        if stop in (Stop.INVALID, Stop.DATA) or (at != pc and self.counters.is_idle):
+        if stop is Stop.STACK and not self.counters.is_idle:
+            return self._after_bad_sp(call, pc)
+        if stop in (Stop.INVALID, Stop.DATA) or at != pc:
             pc = self._run_up_to(call, pc, at)
         reasons = {
             Stop.INVALID: ("undefined", trap.describe_undefined(self._halfword(at), self._halfword(at + 2))),
@@ -337,9 +371,29 @@ class Machine:
             Stop.DEPTH: ("call-depth", "more than 65,536 calls are open"),
         }
         kind, reason = reasons[stop]
-        if stop is Stop.INVALID and self._is_blank(at):
+        if stop in (Stop.INVALID, Stop.DATA) and self._is_blank(at):
             kind, reason = "not-code", "execution reached memory that holds no code"
         return self._fail(call, kind, reason, at)
+
+    def _after_bad_sp(self, call: _Call, pc: int) -> int:
+        """The hook behind an instruction that wrote SP found it too low, or too low for what follows in the block.
+
+        The instructions between it and the PUSH or SUB SP that is too much have not run, but count as if they had.
+        """
+        sp = self._uc.reg_read(UC_ARM_REG_SP)
+        at = pc
+        if sp < self.space.stack_limit:
+            is_msr = self._halfword(pc - 4) & 0xFFF0 == 0xF380 and self._halfword(pc - 2) & 0xFF00 == 0x8800
+            at -= 4 if is_msr else 2
+        else:
+            lowest = self.counters.state[Slot.SP_MIN]
+            while sp >= self.space.stack_limit:
+                lowest = min(lowest, sp)
+                sp += int(isa.FIRST[self._halfword(at), isa.SP_CHANGE])
+                at += 4 if isa.is_wide(self._halfword(at)) else 2
+            at -= 2  # PUSH and SUB SP are 16-bit instructions
+            self.counters.state[Slot.SP_MIN] = lowest
+        return self._fail(call, "stack-overflow", self._stack_message(), at, block_is_complete=False)
 
     def _run_up_to(self, call: _Call, pc: int, address: int) -> int:
         """Emulate the part of a block that lies before a bad instruction, so that it counts and can fault itself."""
@@ -349,23 +403,25 @@ class Machine:
         return pc
 
     def _after_limit(self, call: _Call, pc: int) -> int:
-        state = self.counters.state
-        if state[Slot.IO_FAULT]:
-            offset = int(state[Slot.IO_FAULT]) - 1
-            return self._fail(call, "peripheral", f"I/O port register {offset:#05x} is not modelled", pc)
-        if self._interrupted:
-            return self._fail(call, "interrupted", "interrupted", pc)
         if self.counters.cycles >= call.max_cycles:
             return self._fail(call, "cycle-limit", f"the limit of {call.max_cycles:,} cycles was reached", pc)
         if self.progress is not None:
             self.progress(self.counters.cycles)
         return pc
 
+    def _after_port_fault(self, call: _Call) -> int:
+        """The access was not counted; the rest of its block may have run, and is not counted either."""
+        offset = int(self.counters.state[Slot.IO_FAULT]) - 1
+        at = int(self.counters.state[Slot.IO_FAULT_AT])
+        reason = f"I/O port register {offset:#05x} is not modelled"
+        return self._fail(call, "peripheral", reason, at, block_is_complete=False)
+
     def _after_trap(self, call: _Call, pc: int, error: int) -> int:
         kind, reason, address = self._traps.explain(self._uc, pc, error, self._halfword)
         if kind == "":  # YIELD and WFE: legal, and already behind us
             return pc
-        return self._fail(call, kind, reason, address, block_is_complete=address != pc or kind in trap.AT_TARGET)
+        is_complete = kind in trap.AT_TARGET and not self.counters.is_pending(pc)
+        return self._fail(call, kind, reason, address, block_is_complete=is_complete)
 
     def _stack_message(self) -> str:
         room = self.space.stack_top - self.space.stack_limit
@@ -373,7 +429,7 @@ class Machine:
 
     def _is_blank(self, address: int) -> bool:
         view = self.space.view(address, 2)
-        return view is not None and bytes(view) in (b"\xde\xde", b"\xff\xff")
+        return view is None or bytes(view) in (b"\xde\xde", b"\xff\xff")
 
     def _halfword(self, address: int) -> int:
         view = self.space.view(address, 2)
@@ -520,6 +576,14 @@ class _Call:
     stubs: dict[str, int]
     sp: int = 0
     stack_argument_bytes: int = 0
+    slice_cycles: int = _FIRST_SLICE
+
+    def adapt_slice(self, seconds: float) -> None:
+        """Choose the next slice by how long the last one took."""
+        if seconds > _SLICE_SECONDS:
+            self.slice_cycles = max(self.slice_cycles // 2, 10_000)
+        elif seconds < _SLICE_SECONDS / 4:
+            self.slice_cycles = min(self.slice_cycles * 2, _LAST_SLICE)
 
 
 def _set_r0(uc: Uc, address: int, size: int, value: int) -> None:

@@ -87,7 +87,10 @@ class Slot(IntEnum):
     STACK_LOW = 59  # accesses between these two addresses belong to the stack
     STACK_HIGH = 60
     STACK_OWNER = 61
-    SIZE = 64
+    SP_MIN_BEFORE = 62  # the mark before the block that moved it last
+    SP_MOVED_BY = 63  # that block's row
+    SP_MOVED_AT = 64  # and its execution
+    SIZE = 72
 
 
 class Stop(IntEnum):
@@ -104,7 +107,7 @@ class Stop(IntEnum):
 class Record(IntEnum):
     """One decoded block. The first eight fields are all that a loop onto itself, the hottest case, reads."""
 
-    LOOP_ADDRESS = 0  # its address if it may loop onto itself without any but the counting below, else -1
+    LOOP_KEY = 0  # KEY if it may loop onto itself without any but the counting below, else -1
     SIZE = 1
     LOOP_CYCLES = 2  # of one execution, branch taken
     LOOPS = 3  # executions that such a loop went back for: COUNT and TAKEN without them
@@ -128,7 +131,8 @@ class Record(IntEnum):
     EDGE = 21  # first call edge out of this block
     BRANCH_NEXT = 22  # 1 + condition of a branch to the very next instruction
     SP_WRITES = 23  # 0: none; 1: SP writes without hooks yet; 2: with their hooks
-    SIZE_OF = 24
+    KEY = 24  # address << 16 | size, if it needs no verification, else -1
+    SIZE_OF = 32  # so that a row begins a cache line
 
 
 class Function(IntEnum):
@@ -139,12 +143,11 @@ class Function(IntEnum):
 
 
 class Frame(IntEnum):
-    FUNCTION = 0
-    RETURN = 1
-    ENTERED = 2  # cycles at entry
-    EDGE = 3
-    IS_TAIL = 4  # reached by a jump: leaving it leaves the frame below too
-    SIZE_OF = 5
+    RETURN = 0
+    ENTERED = 1  # cycles at entry
+    EDGE = 2  # whose callee is the frame's function; edge 0 is the call from outside
+    IS_TAIL = 3  # reached by a jump: leaving it leaves the frame below too
+    SIZE_OF = 4
 
 
 class Edge(IntEnum):
@@ -154,7 +157,7 @@ class Edge(IntEnum):
     INCLUSIVE = 3
     NEXT = 4
     CALL_AT = 5  # address just behind the calling instruction
-    SIZE_OF = 6
+    SIZE_OF = 8
 
 
 class Traffic(IntEnum):
@@ -165,14 +168,6 @@ class Traffic(IntEnum):
     SIZE_OF = 4
 
 
-class SpHook(IntEnum):
-    """User data of the hook behind an instruction that writes SP."""
-
-    STATE = 0
-    LOW = 1  # lowest SP from here to the next such instruction, relative to here
-    SIZE_OF = 2
-
-
 # Numba takes IntEnum members as constants, but not in arithmetic with a size; these are plain integers.
 _RECORD = int(Record.SIZE_OF)
 _FUNCTION = int(Function.SIZE_OF)
@@ -180,7 +175,7 @@ _FRAME = int(Frame.SIZE_OF)
 _EDGE = int(Edge.SIZE_OF)
 _TRAFFIC = int(Traffic.SIZE_OF)
 _COLUMNS = isa.COLUMNS
-_R0, _SP, _CPSR = 66, 12, 3  # UC_ARM_REG_*: the binding's constants module costs start-up time
+_R0, _SP, _PSP, _CPSR, _APSR = 66, 12, 116, 3, 1  # UC_ARM_REG_*: the binding's constants module costs start-up time
 _MEM_WRITE = 17  # UC_MEM_WRITE
 
 
@@ -364,8 +359,7 @@ def _cycles_of(state, kind, first):
 def _writes_sp(state, address, kind):
     first = _halfword(state, address)
     if kind == Kind.SYSTEM:
-        second = _halfword(state, address + 2) & 0xFF
-        return (first & 0xFFF0) == 0xF380 and (second == 8 or second == 9 or second == 20)
+        return (first & 0xFFF0) == 0xF380  # MSR
     return load32(load64(state, Slot.FIRST), first * _COLUMNS + isa.SP_WRITE) != 0
 
 
@@ -379,6 +373,8 @@ def _refuse(state, uc, reason, address):
 def decode_block(state, uc, address, size):
     """Make the record of a block. Returns its index, or 0 after a stop."""
     index = load64(state, Slot.RECORD_COUNT)
+    if _code_index(state, address) < 2048:  # page slot 0: no memory that holds code
+        return _refuse(state, uc, Stop.DATA, address)
     if index >= load64(state, Slot.RECORD_CAPACITY):
         return _refuse(state, uc, Stop.GROW, address)
     if load64(state, Slot.POOL_COUNT) + size // 8 + 2 > load64(state, Slot.POOL_CAPACITY):
@@ -435,7 +431,9 @@ def _begin_record(state, row, index):
     flow = load64(row, Record.FLOW)
     simple = load64(row, Record.SP_CHANGE) | load64(row, Record.SPECIAL) | load64(row, Record.VERIFY) == 0
     taken_extra = load64(state, Slot.TAKEN_EXTRA) if flow == Flow.CONDITIONAL else 0
-    store64(row, Record.LOOP_ADDRESS, address if simple and flow < Flow.CALL else -1)
+    key = address << 16 | load64(row, Record.SIZE)
+    store64(row, Record.KEY, key if load64(row, Record.VERIFY) == 0 else -1)
+    store64(row, Record.LOOP_KEY, key if simple and flow < Flow.CALL else -1)
     store64(row, Record.LOOP_CYCLES, load64(row, Record.CYCLES) + taken_extra)
 
 
@@ -487,7 +485,6 @@ def _push(state, edge_index, return_address, is_tail):
     edge = load64(state, Slot.EDGES) + 8 * _EDGE * edge_index
     callee = load64(edge, Edge.CALLEE)
     store64(edge, Edge.CALLS, load64(edge, Edge.CALLS) + 1)
-    store64(frame, Frame.FUNCTION, callee)
     store64(frame, Frame.RETURN, return_address)
     store64(frame, Frame.ENTERED, load64(state, Slot.CYCLES))
     store64(frame, Frame.EDGE, edge_index)
@@ -506,7 +503,7 @@ def _pop(state, depth):
     spent = load64(state, Slot.CYCLES) - load64(frame, Frame.ENTERED)
     edge = load64(state, Slot.EDGES) + 8 * _EDGE * load64(frame, Frame.EDGE)
     store64(edge, Edge.INCLUSIVE, load64(edge, Edge.INCLUSIVE) + spent)
-    function = load64(state, Slot.FUNCTIONS) + 8 * _FUNCTION * load64(frame, Frame.FUNCTION)
+    function = load64(state, Slot.FUNCTIONS) + 8 * _FUNCTION * load64(edge, Edge.CALLEE)
     active = load64(function, Function.ACTIVE) - 1
     store64(function, Function.ACTIVE, active)
     if active == 0:
@@ -546,7 +543,8 @@ def _jump(state, row, address):
     at = depth - 1
     while at >= 0:
         frame = frames + 8 * _FRAME * at
-        if load64(frame, Frame.FUNCTION) == callee:
+        edge = load64(state, Slot.EDGES) + 8 * _EDGE * load64(frame, Frame.EDGE)
+        if load64(edge, Edge.CALLEE) == callee:
             if not is_entry:  # back into a caller that is still open
                 pop_to(state, at + 1)
                 return
@@ -665,27 +663,28 @@ def _begin_block(state, uc, row):
     lowest = load64(state, Slot.SP) + load64(row, Record.SP_LOW)
     if _refuse_start(state, uc, row, lowest):
         return
-    if lowest < load64(state, Slot.SP_MIN):
-        store64(state, Slot.SP_MIN, lowest)
     store64(row, Record.COUNT, load64(row, Record.COUNT) + 1)
     store64(state, Slot.PENDING, row)
+    if lowest < load64(state, Slot.SP_MIN):
+        store64(state, Slot.SP_MIN_BEFORE, load64(state, Slot.SP_MIN))
+        store64(state, Slot.SP_MOVED_BY, row)
+        store64(state, Slot.SP_MOVED_AT, load64(row, Record.COUNT))
+        store64(state, Slot.SP_MIN, lowest)
 
 
 @njit(cache=True, forceinline=True)
-def _row_at(state, address, size):
+def _row_at(state, address, key):
     """Row of the newest record at an address if it fits and needs no verification, else that of record 0."""
     index = load32(load64(state, Slot.BLOCKS), _code_index(state, address))
     records = load64(state, Slot.RECORDS)
     row = records + 8 * _RECORD * index
-    if load64(row, Record.SIZE) == size and load64(row, Record.ADDRESS) == address and load64(row, Record.VERIFY) == 0:
-        return row
-    return records
+    return row if load64(row, Record.KEY) == key else records
 
 
 @njit(cache=True, forceinline=True)
 def _next_block(state, uc, address, size):
     old = load64(state, Slot.PENDING)
-    row = _row_at(state, address, size)
+    row = _row_at(state, address, address << 16 | size)
     if load64(row, Record.SIZE) == 0:
         index = find_block(state, uc, address, size)
         if index == 0:
@@ -709,7 +708,7 @@ def _next_block(state, uc, address, size):
 def on_block(uc, address, size, state):
     """UC_HOOK_BLOCK: settle the previous block and make this one pending."""
     row = load64(state, Slot.PENDING)
-    if load64(row, Record.LOOP_ADDRESS) == address and load64(row, Record.SIZE) == size:
+    if load64(row, Record.LOOP_KEY) == address << 16 | size:
         cycles = load64(state, Slot.CYCLES) + load64(row, Record.LOOP_CYCLES)
         if cycles < load64(state, Slot.LIMIT):
             store64(state, Slot.CYCLES, cycles)
@@ -718,17 +717,46 @@ def on_block(uc, address, size, state):
     _next_block(state, uc, address, size)
 
 
+@njit(cache=True)
+def _write_register(state, uc, register, value):
+    scratch = load64(state, Slot.SCRATCH)
+    store64(scratch, 0, value)
+    _call_reg_read(load64(state, Slot.REG_WRITE), uc, register, scratch)
+
+
+@njit(cache=True)
+def _clear_bits(state, uc, register, bits):
+    value = _read_register(state, uc, register)
+    if value & bits != 0:
+        _write_register(state, uc, register, value & ~bits)
+    return value & ~bits
+
+
+@njit(cache=True)
+def _lowest_ahead(state, address):
+    """The lowest SP, relative to now, of the straight-line code from `address` to the next branch or SP write."""
+    sp = low = 0
+    while True:
+        decoded = _decode_one(state, address)
+        kind, length = decoded >> 8, decoded & 0xFF
+        if length == 2:
+            sp += load32(load64(state, Slot.FIRST), _halfword(state, address) * _COLUMNS + isa.SP_CHANGE)
+        low = min(low, sp)
+        ends = kind == Kind.INVALID or load32(load64(state, Slot.FLOW), kind) != Flow.NONE
+        if ends or _writes_sp(state, address, kind) or _code_index(state, address) < 2048:
+            return low
+        address += length
+
+
 @cfunc("void(int64, int64, int32, int64)", cache=True)
-def on_sp_written(uc, address, size, hook):
-    """UC_HOOK_CODE behind MOV SP, ADD SP and MSR: the stack mark, and the two low bits that ARMv6-M reads as zero."""
-    state = load64(hook, SpHook.STATE)
-    sp = _read_register(state, uc, _SP)
-    if sp & 3 != 0:
-        sp &= ~3
-        scratch = load64(state, Slot.SCRATCH)
-        store64(scratch, 0, sp)
-        _call_reg_read(load64(state, Slot.REG_WRITE), uc, _SP, scratch)
-    lowest = sp + load64(hook, SpHook.LOW)
+def on_sp_written(uc, address, size, state):
+    """UC_HOOK_CODE behind MOV SP, ADD SP and MSR: the stack mark, and the bits that ARMv6-M has but as zeros.
+
+    Those are the low two of both stack pointers, and all of APSR but N, Z, C and V (DDI 0419, B1.4.1 and B1.4.2).
+    """
+    _clear_bits(state, uc, _PSP, 3)
+    _clear_bits(state, uc, _APSR, 0x0FFFFFFF)
+    lowest = _clear_bits(state, uc, _SP, 3) + _lowest_ahead(state, address)
     if load64(state, Slot.SP_MIN) > lowest >= load64(state, Slot.SP_LIMIT):
         store64(state, Slot.SP_MIN, lowest)
     elif lowest < load64(state, Slot.SP_LIMIT):
@@ -742,7 +770,10 @@ def settle_part(state, uc, pc):
     if load64(row, Record.SIZE) == 0:
         return
     address = load64(row, Record.ADDRESS)
-    store64(row, Record.COUNT, load64(row, Record.COUNT) - 1)
+    execution = load64(row, Record.COUNT)
+    if load64(state, Slot.SP_MOVED_BY) == row and load64(state, Slot.SP_MOVED_AT) == execution:
+        store64(state, Slot.SP_MIN, load64(state, Slot.SP_MIN_BEFORE))
+    store64(row, Record.COUNT, execution - 1)
     store64(state, Slot.PENDING, load64(state, Slot.RECORDS))
     if pc > address:
         part = find_block(state, uc, address, pc - address)
@@ -750,6 +781,8 @@ def settle_part(state, uc, pc):
             row = load64(state, Slot.RECORDS) + 8 * _RECORD * part
             store64(row, Record.COUNT, load64(row, Record.COUNT) + 1)
             store64(state, Slot.CYCLES, load64(state, Slot.CYCLES) + load64(row, Record.CYCLES))
+            lowest = load64(state, Slot.SP) + load64(row, Record.SP_LOW)
+            store64(state, Slot.SP_MIN, min(load64(state, Slot.SP_MIN), lowest))
             store64(state, Slot.SP, load64(state, Slot.SP) + load64(row, Record.SP_CHANGE))
 
 

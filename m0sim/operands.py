@@ -132,8 +132,8 @@ def _contents(path: Path) -> npt.NDArray[Any]:
         return np.frombuffer(path.read_bytes(), np.uint8)
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror or error}") from error
-    except (ValueError, EOFError) as error:
-        raise UsageError(f"{path} is not a NumPy array file: {error}") from error
+    except (ValueError, EOFError, MemoryError) as error:
+        raise UsageError(f"{path} is not a NumPy array file that can be read: {error}") from error
 
 
 def _output(machine: Machine, rest: str, outputs: list[Output]) -> Buffer:

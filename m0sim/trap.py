@@ -26,6 +26,7 @@ _THUMB_BIT = 1 << 5  # of CPSR, as Unicorn shows it
 
 #: Faults that are raised at the target of a jump: the block that jumped is complete.
 AT_TARGET = ("arm-state", "not-code")
+ARM_STATE = "jump to an even address, which asks for Arm state"
 
 Explanation = tuple[str, str, int]
 
@@ -68,10 +69,10 @@ class Traps:
         if self._access is not None:
             return self._bad_access(pc, error)
         if error == UC_ERR_INSN_INVALID:
+            if is_arm_state(uc):
+                return "arm-state", ARM_STATE, pc
             if halfword(pc - 2) in (_YIELD, _WFE):
                 return "", "", pc
-            if not uc.reg_read(UC_ARM_REG_CPSR) & _THUMB_BIT:
-                return "arm-state", "jump to an even address, which asks for Arm state", pc
             return "undefined", describe_undefined(halfword(pc), halfword(pc + 2)), pc
         return "exception", f"the emulator stopped with error {error}", pc
 
@@ -85,6 +86,11 @@ class Traps:
         what = "store of" if kind == UC_MEM_WRITE_UNMAPPED else "load of"
         hint = " (a null pointer?)" if address < 0x100 else ""
         return "unmapped", f"{what} {size} bytes at {address:#010x}, where there is no memory{hint}", pc
+
+
+def is_arm_state(uc: Any) -> bool:
+    """True after a jump to an even address."""
+    return not uc.reg_read(UC_ARM_REG_CPSR) & _THUMB_BIT
 
 
 def describe_undefined(first: int, second: int) -> str:

@@ -30,7 +30,7 @@ def build(tmp_path_factory: pytest.TempPathFactory) -> Build:
         *sources: str | Path, toolchain: str = "zig", flags: tuple[str, ...] = ("-O1", "-g"), **more: object
     ) -> Path:
         paths = [FIRMWARE / source for source in sources]
-        key = hashlib.sha256(repr((paths, toolchain, flags, sorted(more.items()))).encode()).hexdigest()[:12]
+        key = hashlib.sha256(repr((paths, toolchain, flags, sorted(more.items(), key=str))).encode()).hexdigest()[:12]
         output = folder / f"{paths[0].stem}-{toolchain}-{key}.elf"
         if not output.exists():
             more.setdefault("linker_script", LINKER_SCRIPT)

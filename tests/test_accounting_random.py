@@ -10,9 +10,10 @@ from functools import cache
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
-from reference.accountant import Memory, Trace, price, trace
+from reference import encode as e
+from reference.accountant import Memory, Trace, count, price, trace
 from reference.calls import Span, attribute
-from reference.programs import DATA_SIZE, Program, build, programs
+from reference.programs import DATA_SIZE, DYNAMIC_LIMIT, Program, build, programs
 from reference.timing_table import CORES, TABLE
 
 from m0sim import Cost, Machine, device
@@ -114,6 +115,7 @@ def test_every_instruction_is_in_one_program_of_a_hundred() -> None:
         for program in examples(shard):
             run = run_reference(program)
             rows.update(run.rows)
+            assert len(run.path) <= DYNAMIC_LIMIT
             conditions.update({each.condition for each in run.instructions.values()})
             total += 1
     assert total >= 500
@@ -159,6 +161,32 @@ def test_a_cycle_more_in_any_row_of_the_table_shows(profile: str) -> None:
     for row in TABLE:
         red = any(cycles != price(run, core, multiplier, bump=row).cycles for cycles, run in runs)
         assert red == (row != unused), row
+
+
+COUNTED_BY_HAND = (
+    # instruction, Cortex-M0+ cycles, Cortex-M0 cycles
+    (e.push([4, e.LR]), 3, 3),
+    (e.branch_link(8), 3, 4),  # to MOVS
+    (e.data_processing("muls", 0, 0), 1, 1),
+    (e.DMB, 3, 4),
+    (e.pop([4, e.PC]), 5, 6),
+    (e.imm8("movs", 1, 3), 1, 1),
+    (e.imm8("subs", 1, 1), 3, 3),  # three times
+    (e.branch_if("ne", -6), 2 + 2 + 1, 3 + 3 + 1),  # taken twice
+    (e.multiple("ldm", 0, [2, 3]), 3, 3),
+    (e.immediate_offset("strb", 2, 0, 0), 2, 2),
+    (e.bx(e.LR), 2, 3),
+)
+
+
+@pytest.mark.parametrize("core", CORES)
+def test_the_reference_on_a_program_counted_by_hand(core: str) -> None:
+    code = b"".join(half.to_bytes(2, "little") for halfwords, *_ in COUNTED_BY_HAND for half in halfwords)
+    cost = count(code, 0x10000000, 0, [0x20000000], core=core)
+    assert cost.cycles == sum(row[1 + CORES.index(core)] for row in COUNTED_BY_HAND)
+    assert (cost.instructions, cost.branches_taken, cost.branches_not_taken) == (15, 2, 1)
+    assert (cost.loads, cost.bytes_loaded, cost.stores, cost.bytes_stored) == (4, 16, 3, 9)
+    assert (cost.stack_bytes, cost.result) == (8, 0x20000008 * 0x20000008 % (1 << 32))
 
 
 def test_the_tables_name_both_cores() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import sys
 from collections.abc import Sequence
 
 from rich.console import Console, Group, RenderableType
@@ -16,14 +18,15 @@ from m0sim.image import Image
 from m0sim.report.units import count, share, si
 
 _MAX_FUNCTIONS = 20
+_PLAIN_WIDTH = 1000  # wide enough that nothing is cut or wrapped
+_MAX_CALLS = 10
 
 
 def _grid(*columns: str) -> Table:
     """A table without lines: names to the left, numbers to the right."""
     table = Table(box=None, show_header=any(columns), header_style="bold", pad_edge=False, padding=(0, 3, 0, 0))
     for i, heading in enumerate(columns):
-        is_first = i == 0
-        table.add_column(heading, justify="left" if is_first else "right", no_wrap=True, overflow="ignore")
+        table.add_column(heading, justify="right" if i else "left", no_wrap=True)
     return table
 
 
@@ -121,10 +124,13 @@ def fault(error: Fault) -> RenderableType:
     """A few lines: what happened and where, the open calls, the registers, and what had run by then."""
     lines: list[RenderableType] = [Text.assemble(("fault: ", "bold red"), f"{error.reason}")]
     lines.append(Text(f"  at {error.address:#010x}, {error.place}"))
-    for site in reversed(error.call_stack[1:]):
+    callers = error.call_stack[:0:-1]
+    for site in callers[:_MAX_CALLS]:
         where = "" if site.source is None else f" ({site.source[0]}:{site.source[1]})"
         returns = "" if site.return_address is None else f", called before {site.return_address:#010x}"
         lines.append(Text(f"  in {site.function}{returns}{where}"))
+    if len(callers) > _MAX_CALLS:
+        lines.append(Text(f"  ... and {count(len(callers) - _MAX_CALLS)} more open calls (--json has them all)"))
     names = list(error.registers)
     for i in range(0, len(names), 4):
         row = "  ".join(f"{name:>3} {error.registers[name]:08x}" for name in names[i : i + 4])
@@ -183,9 +189,16 @@ def profile(device: Device) -> RenderableType:
     return Group(Text(f"{device.name}: {device.description}", style="bold"), Padding(table, (0, 0, 0, 2)))
 
 
-def console(*, stderr: bool = False) -> Console:
-    """A console that neither wraps nor colours where the output is not a terminal. rich respects NO_COLOR."""
-    probe = Console(stderr=stderr, highlight=False)
-    if probe.is_terminal:
-        return probe
-    return Console(stderr=stderr, highlight=False, width=160, color_system=None, soft_wrap=True)
+def show(report: RenderableType, *, stderr: bool = False) -> None:
+    """Print a report: styled on a terminal; elsewhere plain, unwrapped and without trailing blanks.
+
+    rich leaves colours out where NO_COLOR is set.
+    """
+    console = Console(stderr=stderr, highlight=False)
+    if console.is_terminal:
+        console.print(report)
+        return
+    text = io.StringIO()
+    Console(file=text, highlight=False, width=_PLAIN_WIDTH, color_system=None).print(report)
+    lines = text.getvalue().splitlines()
+    print("\n".join(line.rstrip() for line in lines), file=sys.stderr if stderr else sys.stdout)

@@ -249,7 +249,7 @@ class Writer:
 
     def when(self, scope: Scope) -> int:
         """A condition over a body, sometimes with an else part; both count as executed."""
-        start, condition = self.asm.instructions, self.choices.pick(e.CONDITIONS)
+        condition = self.choices.pick(e.CONDITIONS)
         otherwise, end = Label(), Label()
         if self.choices.number() & 1:
             self.asm.emit(e.data_processing("cmp", self.low(), self.low()))
@@ -263,7 +263,7 @@ class Writer:
             self.asm.bind(end)
         else:
             self.asm.bind(otherwise)
-        return cost + 3 if self.asm.instructions > start else 0
+        return cost + 3
 
     def loop(self, scope: Scope) -> int | None:
         """A counted loop; the counter leaves the free registers."""
@@ -345,14 +345,13 @@ class Writer:
     def jump_by_add(self, scope: Scope) -> int:
         """ADD PC, Rm over a body: PC reads as the address + 4."""
         rm = self.choices.pick(scope.free)
-        start = self.asm.instructions
         self.asm.emit(e.imm8("movs", rm, 0))
         patch = len(self.asm.halfwords) - 1
         self.asm.emit(e.high("add", PC, rm), e.NOP)
         skipped = len(self.asm.halfwords) - 1
         self.body(replace(scope, room=min(scope.room, 20)))
         self.asm.halfwords[patch] |= 2 * (len(self.asm.halfwords) - skipped) - 2
-        return min(2, self.asm.instructions - start)
+        return 2
 
     def jump_by_address(self, scope: Scope) -> int:
         """MOV PC, Rm ignores bit 0 (A2.3.1); BX wants it set."""

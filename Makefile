@@ -1,0 +1,45 @@
+# `make demo` and `make test` need Python 3.11 or newer and make; everything else they install into .venv.
+PYTHON    ?= python3
+TOOLCHAIN ?= zig
+VENV      := .venv
+BIN       := $(VENV)/bin
+READY     := $(VENV)/.ready
+BUILD     := build
+
+.PHONY: demo test test-all lint bench kernels clean
+
+# The main job, so far: what one call of a small example costs.
+demo: $(READY) kernels
+	$(BIN)/m0sim call $(BUILD)/examples/dot.elf dot_s8 @examples/a.bin @examples/b.bin 1000
+	$(BIN)/m0sim call $(BUILD)/examples/dot.elf dot_s8_fast @examples/a.bin @examples/b.bin 1000
+
+test: $(READY)
+	$(BIN)/python -m pytest -n auto -m "not long"
+
+test-all: $(READY)
+	$(BIN)/python -m pytest -n auto
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(READY)
+	$(BIN)/python tests/bench_speed.py
+
+kernels: $(BUILD)/examples/dot.elf
+
+$(BUILD)/examples/dot.elf: examples/dot.c examples/dot_fast.S kernels/m0sim.ld kernels/build.py m0sim/toolchain.py | $(READY)
+	$(BIN)/python kernels/build.py --toolchain $(TOOLCHAIN) $@ examples/dot.c examples/dot_fast.S
+
+$(READY): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "m0sim needs Python 3.11 or newer: make PYTHON=/path/to/python3.11"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+clean:
+	rm -rf $(BUILD) dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +

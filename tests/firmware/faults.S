@@ -1,0 +1,267 @@
+    @ One way each to go wrong. test_faults.py finds the faulting line by its remark "FAULT function".
+    .include "macros.inc"
+
+    function fine
+    adds r0, #1
+    bx lr
+    end fine
+
+    function unaligned_load
+    movs r1, #1
+    movs r2, #2
+    ldr r0, [r1]                @ FAULT unaligned_load
+    movs r3, #3
+    bx lr
+    end unaligned_load
+
+    function unaligned_store
+    mov r1, sp
+    subs r1, #7
+    strh r1, [r1]               @ FAULT unaligned_store
+    bx lr
+    end unaligned_store
+
+    function unaligned_ldm
+    movs r1, #2
+    ldm r1!, {r2, r3}           @ FAULT unaligned_ldm
+    bx lr
+    end unaligned_ldm
+
+    function unmapped_load
+    ldr r1, =0x30000000
+    movs r3, #5
+    ldr r0, [r1, #8]            @ FAULT unmapped_load
+    bx lr
+    end unmapped_load
+
+    function unmapped_store
+    ldr r1, =0x20042000
+    strb r1, [r1]               @ FAULT unmapped_store
+    bx lr
+    end unmapped_store
+
+    @ Two of its four words are the end of the SRAM.
+    function unmapped_stm
+    ldr r1, =0x20041ff8
+    stm r1!, {r2-r5}            @ FAULT unmapped_stm
+    bx lr
+    end unmapped_stm
+
+    function null_pointer
+    movs r1, #0
+    ldr r0, [r1, #4]            @ FAULT null_pointer
+    bx lr
+    end null_pointer
+
+    function read_only
+    ldr r1, =0x10000000
+    nop
+    str r1, [r1]                @ FAULT read_only
+    bx lr
+    end read_only
+
+    function permanently_undefined
+    movs r0, #1
+    .inst.n 0xde00              @ FAULT permanently_undefined
+    bx lr
+    end permanently_undefined
+
+    function compare_and_branch
+    movs r0, #1
+    .inst.n 0xb108              @ FAULT compare_and_branch
+    bx lr
+    end compare_and_branch
+
+    function divide
+    movs r0, #1
+    .inst.w 0xfbb0f0f1          @ FAULT divide
+    bx lr
+    end divide
+
+    function after_loop
+    movs r1, #3
+1:  subs r1, #1
+    bne 1b
+    nop
+    .inst.n 0xde00              @ FAULT after_loop
+    bx lr
+    end after_loop
+
+    @ The load faults before the undefined instruction of the same block is reached.
+    function first_of_two
+    movs r1, #1
+    ldr r0, [r1]                @ FAULT first_of_two
+    .inst.n 0xde00
+    end first_of_two
+
+    function breakpoint
+    movs r0, #1
+    bkpt #3                     @ FAULT breakpoint
+    bx lr
+    end breakpoint
+
+    function supervisor
+    movs r0, #1
+    svc #7                      @ FAULT supervisor
+    bx lr
+    end supervisor
+
+    function sleeps
+    movs r0, #1
+    wfi                         @ FAULT sleeps
+    bx lr
+    end sleeps
+
+    @ As Thumb code, what it jumps to would be fine.
+    function arm_state
+    adr r1, 1f
+    bx r1
+    .balign 4
+1:  push {r4, lr}               @ FAULT arm_state
+    pop {r4, pc}
+    end arm_state
+
+    @ As Thumb code, what it jumps to would set SP.
+    function arm_state_sp
+    adr r1, 1f
+    bx r1
+    .balign 4
+1:  mov sp, r1                  @ FAULT arm_state_sp
+    bx lr
+    end arm_state_sp
+
+    @ As Thumb code, what it jumps to would be undefined.
+    function arm_state_undefined
+    adr r1, 1f
+    bx r1
+    .balign 4
+1:  .inst.n 0xde00              @ FAULT arm_state_undefined
+    end arm_state_undefined
+
+    function into_pool
+    nop
+    ldr r0, =0x12345678
+    end into_pool
+
+    function into_blank
+    ldr r1, =0x10100001
+    bx r1
+    end into_blank
+
+    function into_nowhere
+    ldr r1, =0x30000001
+    bx r1
+    end into_nowhere
+
+    function call_null
+    push {lr}
+    movs r1, #1
+    blx r1
+    pop {pc}
+    end call_null
+
+    function into_port
+    ldr r1, =0xd0000001
+    bx r1
+    end into_port
+
+    @ Where the tool itself returns to there is neither data nor code.
+    function beside_the_return
+    mov r1, lr
+    subs r1, #1
+    ldr r0, [r1, #8]            @ FAULT beside_the_return
+    bx lr
+    end beside_the_return
+
+    function behind_the_return
+    mov r1, lr
+    adds r1, #16
+    bx r1
+    end behind_the_return
+
+    function endless_recursion
+    push {r4-r7, lr}            @ FAULT endless_recursion
+    bl endless_recursion
+    pop {r4-r7, pc}
+    end endless_recursion
+
+    function endless_frames
+    sub sp, #504
+    sub sp, #504                @ FAULT endless_frames
+    b endless_frames
+    end endless_frames
+
+    function add_sp
+    movs r1, #1
+    ldr r0, =-400000
+    movs r2, #2
+    add sp, r0                  @ FAULT add_sp
+    movs r3, #3
+    movs r4, #4
+    bx lr
+    end add_sp
+
+    function mov_sp
+    movs r1, #1
+    lsls r1, r1, #29
+    subs r1, #4
+    mov sp, r1                  @ FAULT mov_sp
+    movs r3, #3
+    bx lr
+    end mov_sp
+
+    function push_behind_mov_sp
+    ldr r1, =0x20000008
+    mov sp, r1
+    movs r2, #1
+    push {r0-r3}                @ FAULT push_behind_mov_sp
+    movs r3, #3
+    bx lr
+    end push_behind_mov_sp
+
+    @ The push does not run: it does not belong to the stack mark.
+    function push_behind_fault
+    movs r1, #1
+    ldr r0, [r1]                @ FAULT push_behind_fault
+    push {r4-r7}
+    pop {r4-r7}
+    bx lr
+    end push_behind_fault
+
+    function spins
+    b .                         @ FAULT spins
+    end spins
+
+    function idles
+1:  wfe
+    b 1b
+    end idles
+
+    function counts_down
+1:  subs r0, #1
+    bne 1b
+    bx lr
+    end counts_down
+
+    function endless_links
+    bl endless_links
+    end endless_links
+
+    function outer
+    push {lr}
+    nop
+    bl middle
+    pop {pc}
+    end outer
+
+    function middle
+    push {r4, lr}
+    bl permanently_undefined
+    pop {r4, pc}
+    end middle
+
+    @ (address, offset): a byte there
+    function pokes
+    strb r0, [r0, r1]
+    bx lr
+    end pokes

@@ -1,0 +1,497 @@
+"""The command line: what it prints and where, its exit codes, and that no input gets a traceback out of it."""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import re
+import resource
+import signal
+import struct
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import mutate_elf
+import numpy as np
+import pytest
+from conftest import FIRMWARE, Build
+
+from m0sim import cli
+from m0sim.image import load_elf
+
+ROOT = Path(cli.__file__).parents[1]
+PROGRAM = [sys.executable, "-c", "from m0sim.cli import main; main()"]
+CALL_KEYS = {
+    *("schema", "cycles", "instructions", "result", "loads", "stores", "bytes_loaded", "bytes_stored"),
+    *(
+        "branches_taken",
+        "branches_not_taken",
+        "stack_bytes",
+        "seconds",
+        "energy_joules",
+        "memory",
+        "functions",
+        "fault",
+    ),
+}
+
+
+@dataclass
+class Outcome:
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> dict[str, Any]:
+        """The one object on stdout."""
+        found = json.loads(self.out)
+        assert isinstance(found, dict)
+        assert type(found["schema"]) is int
+        return found
+
+
+Run = Callable[..., Outcome]
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
+    """`m0sim` in this process: fast. It tunes the garbage collector for a process that ends, so put that back."""
+
+    def ran(*arguments: object) -> Outcome:
+        monkeypatch.setattr(sys, "argv", ["m0sim", *map(str, arguments)])
+        capsys.readouterr()
+        threshold = gc.get_threshold()
+        try:
+            with pytest.raises(SystemExit) as caught:
+                cli.main()
+        finally:
+            gc.set_threshold(*threshold)
+            gc.unfreeze()
+        return Outcome(int(caught.value.code or 0), *capsys.readouterr())
+
+    return ran
+
+
+def start(*arguments: object, **options: Any) -> subprocess.Popen[str]:
+    """`m0sim` in a process of its own."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), **options.pop("env", {})}
+    options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
+    return subprocess.Popen([*PROGRAM, *map(str, arguments)], text=True, env=environment, **options)
+
+
+def run_apart(*arguments: object, **options: Any) -> Outcome:
+    process = start(*arguments, **options)
+    out, err = process.communicate(timeout=60)
+    return Outcome(process.returncode, out or "", err or "")
+
+
+@pytest.fixture(scope="module")
+def elf(build: Build) -> Path:
+    return build("calls.S", flags=("-g", f"-I{FIRMWARE}"))
+
+
+@pytest.fixture(scope="module")
+def faulty(build: Build) -> Path:
+    return build("faults.S", flags=("-g", f"-I{FIRMWARE}"))
+
+
+# ------------------------------------------------------------------------------------------------------ m0sim call
+
+
+def test_call_as_text(run: Run, elf: Path) -> None:
+    done = run("call", elf, "calls_tails", 5)
+    assert (done.code, done.err) == (0, "")
+    rows = {words[0]: words[1:] for line in done.out.splitlines() if (words := line.split())}
+    assert rows["result"][0] == "8"
+    assert rows["cycles"][0] == "25"
+    assert rows["time"][:2] == ["200", "ns"]  # 25 cycles of 125 MHz
+    assert rows["calls_tails"] == ["1", "12", "48.0", "%", "25", "100.0", "%"]
+    assert rows["leaf"] == ["2", "6", "24.0", "%", "6", "24.0", "%"]
+    assert "\x1b" not in done.out
+
+
+def test_call_as_json(run: Run, elf: Path) -> None:
+    done = run("call", elf, "calls_tails", 5, "--json")
+    found = done.json
+    assert (done.code, done.err) == (0, "")
+    assert set(found) >= CALL_KEYS
+    assert (found["cycles"], found["result"], found["stack_bytes"], found["fault"]) == (25, 8, 4, None)
+    assert found["seconds"] == 25 / 125e6
+    assert found["energy_joules"] is None
+    assert {f["name"]: (f["calls"], f["self_cycles"], f["inclusive_cycles"]) for f in found["functions"]} == {
+        "calls_tails": (1, 12, 25),
+        "tail_b": (1, 3, 6),
+        "tail_bx": (1, 4, 7),
+        "leaf": (2, 6, 6),
+    }
+
+
+def test_a_fault_as_text(run: Run, faulty: Path) -> None:
+    done = run("call", faulty, "outer", 1)
+    assert (done.code, done.out) == (1, "")
+    lines = done.err.splitlines()
+    assert lines[0] == "fault: de00 is not an ARMv6-M instruction"
+    assert "permanently_undefined+0x2" in lines[1]
+    assert [line.split()[1].rstrip(",") for line in lines[2:4]] == ["permanently_undefined", "middle"]
+    assert "6 instructions, 13 cycles" in lines[-1]
+    assert len(lines) < 12
+
+
+def test_a_fault_as_json(run: Run, faulty: Path) -> None:
+    done = run("call", faulty, "outer", 1, "--json")
+    found = done.json
+    assert (done.code, done.err) == (1, "")
+    assert set(found) >= CALL_KEYS
+    assert found["cycles"] == 13
+    assert (found["fault"]["kind"], found["fault"]["function"], found["fault"]["offset"]) == (
+        *("undefined", "permanently_undefined"),
+        2,
+    )
+    assert found["fault"]["call_stack"] == ["outer", "middle", "permanently_undefined"]
+    assert found["fault"]["registers"]["r0"] == 1
+
+
+def test_the_json_also_goes_to_a_file(run: Run, elf: Path, faulty: Path, tmp_path: Path) -> None:
+    file = tmp_path / "cost.json"
+    done = run("call", elf, "leaf", 1, "--json", "-o", file)
+    assert json.loads(file.read_text()) == done.json
+    assert "cycles" in run("call", elf, "leaf", 2, "-o", file).out
+    assert json.loads(file.read_text())["result"] == 3
+    assert run("call", faulty, "supervisor", "--output", file).code == 1
+    assert json.loads(file.read_text())["fault"]["kind"] == "supervisor-call"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("call", "{elf}", "leaf", "-5", "--json"),
+        ("call", "--json", "{elf}", "leaf", "-5"),
+        ("call", "{elf}", "--json", "--profile", "rp2040", "leaf", "-5"),
+        ("call", "{elf}", "leaf", "--profile=rp2040", "-5", "--json"),
+        ("call", "-p", "rp2040", "{elf}", "leaf", "--level", "memory", "-0x5", "--json"),
+        ("call", "{elf}", "leaf", "--json", "--", "-5"),
+        ("call", "{elf}", "leaf", "-0o5", "--json"),
+        ("call", "{elf}", "leaf", "0xFFFFFFFB", "--json"),
+        ("call", "{elf}", "leaf", "4_294_967_291", "--json"),
+    ],
+)
+def test_options_stand_anywhere_and_numbers_are_no_options(
+    run: Run, elf: Path, arguments: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = run(*(elf if a == "{elf}" else a for a in arguments))
+    assert (done.code, done.json["result"]) == (0, -4)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "result"),
+    [
+        ((), -2),
+        (("--result", "s32"), -2),
+        (("--result", "u32"), (1 << 32) - 2),
+        (("--result=s64",), 0x7FFFFFFFE),
+        (("--result", "void"), None),
+        (("--result", "f32"), "nan"),
+    ],
+)
+def test_results(run: Run, elf: Path, options: tuple[str, ...], result: object) -> None:
+    assert run("call", elf, "leaf", -3, 7, "--json", *options).json["result"] == result
+
+
+def test_files_and_outputs(run: Run, elf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("in.bin").write_bytes(bytes([7, 6, 5, 0]))
+    np.save("in.npy", np.array([[1, 2], [3, 4]], np.uint8))
+    for source, text in (("@in.bin", b"hgfa"), ("@in.npy", b"bcde")):
+        done = run("call", elf, "translate", "out:4", source, 4, "--json")
+        assert [bytes.fromhex(out["bytes"]) for out in done.json["outputs"]] == [text]
+        assert run("call", elf, "translate", "out:0x4:out.bin", source, 4).code == 0
+        assert Path("out.bin").read_bytes() == text
+        assert run("call", elf, "translate", "out:4:out.npy", source, 4).code == 0
+        assert np.load("out.npy").tobytes() == text
+    assert text.hex(" ") in run("call", elf, "translate", "out:4", source, 4).out
+    letters = run("call", elf, "leaf", "sym:letters", "--json", "--result=u32").json["result"]
+    assert letters == load_elf(elf).find("letters").address + 1
+
+
+def test_buffers_of_kilobytes(run: Run, elf: Path) -> None:
+    assert run("call", elf, "leaf", "out:4K", "--json").json["memory"]["sram_arguments"] == 4096
+
+
+def test_numbers_of_other_types(run: Run, build: Build) -> None:
+    elf = build("aapcs.c", toolchain="zig")
+    arguments = ("mixed", -1, "i64:-5", 2, "u64:0x200000000", 3, "--result", "s64", "--json")
+    assert run("call", elf, *arguments).json["result"] == -1 - 50 + 200 + 1000 * (2 << 32) + 30000
+    arguments = ("blend", "f32:1.5", 2, "f32:-1e-1", "f32:0", "f32:1", "f32:2", "--result=f32", "--json")
+    assert run("call", elf, *arguments).json["result"] == 2.5
+
+
+def test_before_stub_and_level(run: Run, elf: Path) -> None:
+    done = run("call", elf, "bump", "--before", "bump", "--before=bump", "--json")
+    assert (done.json["result"], done.json["cycles"]) == (106, 17)
+    done = run("call", elf, "calls_slow", "--stub", "slow=-7", "--json", "--level=memory")
+    assert (done.json["result"], done.json["cycles"], done.json["stubs"]) == (-7, 16, ["slow"])
+    assert {t["name"] for t in done.json["traffic"]} == {"(stack)"}
+    assert "slow" in run("call", elf, "calls_slow", "--stub", "slow=0x10").out
+
+
+def test_raw_binary(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "code.bin"
+    file.write_bytes(struct.pack("<2H", 0x3001, 0x4770))
+    done = run("call", file, "0x08000000", 4, "--base", "0x8000000", "--profile", "stm32f0", "--json")
+    assert (done.json["result"], done.json["cycles"], done.json["profile"]) == (5, 4, "stm32f0")
+
+
+def test_a_profile_of_ones_own(run: Run, elf: Path, tmp_path: Path) -> None:
+    mine = tmp_path / "mine.toml"
+    mine.write_text((ROOT / "profiles" / "rp2040.toml").read_text().replace("125_000_000", "50_000_000"))
+    assert run("call", elf, "leaf", "--profile", mine, "--json").json["seconds"] == 3 / 50e6
+    mine.write_text(mine.read_text().replace("clock_hz", "clock_khz", 1))
+    done = run("call", elf, "leaf", "--profile", mine)
+    assert done.code == 2
+    assert "clock_khz" in done.err
+
+
+# -------------------------------------------------------------------------------------------------- the other verbs
+
+
+def test_list(run: Run, elf: Path) -> None:
+    done = run("list", elf, "--json")
+    assert {f["name"]: f["size"] for f in done.json["functions"]}["leaf"] == 4
+    assert {s["name"] for s in done.json["sections"]} >= {".text", ".data", ".bss", ".ramfunc"}
+    rows = {words[0]: words[1:] for line in run("list", elf).out.splitlines() if (words := line.split())}
+    assert rows["leaf"] == [f"{load_elf(elf).find('leaf').address:#010x}", "4"]
+
+
+def test_profiles(run: Run) -> None:
+    names = {path.stem for path in (ROOT / "profiles").glob("*.toml")}
+    assert {p["name"] for p in run("profiles", "--json").json["profiles"]} == names
+    assert {line.split()[0] for line in run("profiles").out.splitlines()[1:]} == names
+    assert run("profiles", "stm32f0", "--json").json["core"] == "cortex-m0"
+    assert "cortex-m0" in run("profiles", "stm32f0").out
+
+
+def test_version_and_help(run: Run) -> None:
+    assert re.fullmatch(r"m0sim \d+\.\d+\.\d+\n", run("--version").out)
+    assert {"call", "list", "profiles"} <= set(run("--help").out.split())
+    assert "i64:N" in run("call", "--help").out
+    assert run("call", "-h").code == 0
+
+
+# ------------------------------------------------------------------------------------------------------- bad usage
+
+
+def bad_files(folder: Path, elf: Path) -> None:
+    content = elf.read_bytes()
+    (folder / "text.elf").write_text("no ELF")
+    (folder / "empty.elf").touch()
+    (folder / "short.elf").write_bytes(content[:60])
+    (folder / "half.elf").write_bytes(content[: len(content) // 2])
+    (folder / "x86.elf").write_bytes(content[:18] + b"\x3e\0" + content[20:])
+    (folder / "wide.elf").write_bytes(content[:4] + b"\2" + content[5:])
+    (folder / "words.npy").write_text("no array")
+    (folder / "short.npy").write_bytes(b"\x93NUMPY\x01\x00")
+    (folder / "profile.toml").write_text("name = ")
+    np.save(folder / "objects.npy", np.array([{}, []], object), allow_pickle=True)
+    header = "{'descr': '|u1', 'fortran_order': False, 'shape': (1099511627776,), }"
+    (folder / "huge.npy").write_bytes(b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header.encode())
+
+
+BAD = [
+    ("call missing.elf leaf", "missing.elf"),
+    ("call . leaf", "."),
+    ("call text.elf leaf", "text.elf"),
+    ("call empty.elf leaf", "empty.elf"),
+    ("call short.elf leaf", "short.elf"),
+    ("call half.elf leaf", "half.elf"),
+    ("call x86.elf leaf", "x86.elf"),
+    ("call wide.elf leaf", "wide.elf"),
+    ("list missing.elf", "missing.elf"),
+    ("list x86.elf", "x86.elf"),
+    ("call ELF", "function"),
+    ("call", "IMAGE"),
+    ("call ELF laef", "leaf"),
+    ("call ELF letters", "letters"),
+    ("call ELF 0x123", "0x123"),
+    ("call ELF leaf five", "'five'"),
+    ("call ELF leaf 1.5", "f32:1.5"),
+    ("call ELF leaf 4294967296", "i64:4294967296"),
+    ("call ELF leaf -2147483649", "-2147483649"),
+    ("call ELF leaf i64:9223372036854775808", "i64:"),
+    ("call ELF leaf u64:-1", "u64:-1"),
+    ("call ELF leaf f32:x", "f32:x"),
+    ("call ELF leaf i32:4", "i32"),
+    ("call ELF leaf sym:lettres", "letters"),
+    ("call ELF leaf @missing.bin", "missing.bin"),
+    ("call ELF leaf @", "@"),
+    ("call ELF leaf @.", "."),
+    ("call ELF leaf @words.npy", "words.npy"),
+    ("call ELF leaf @short.npy", "short.npy"),
+    ("call ELF leaf @objects.npy", "objects.npy"),
+    ("call ELF leaf @huge.npy", "huge.npy"),
+    ("call ELF leaf out:", "out:"),
+    ("call ELF leaf out:x", "out:x"),
+    ("call ELF leaf out:-4", "out:-4"),
+    ("call ELF leaf out:4:", "out:4:"),
+    ("call ELF leaf out:300K", "out:300K"),
+    ("call ELF leaf out:4:missing/file", "missing/file"),
+    ("call ELF leaf --result s16", "s32, u32"),
+    ("call ELF leaf --level full", "memory"),
+    ("call ELF leaf --profile rp2350", "rp2040"),
+    ("call ELF leaf --profile missing.toml", "missing.toml"),
+    ("call ELF leaf --profile profile.toml", "profile.toml"),
+    ("call ELF leaf --profile stm32f0", "stm32f0"),
+    ("call ELF leaf --stub slow", "NAME=VALUE"),
+    ("call ELF leaf --stub =1", "NAME=VALUE"),
+    ("call ELF leaf --stub slow=", "''"),
+    ("call ELF leaf --stub slwo=1", "slow"),
+    ("call ELF leaf --before lief", "leaf"),
+    ("call ELF leaf --max-cycles 0", "max_cycles"),
+    ("call ELF leaf --max-cycles -3", "max_cycles"),
+    ("call ELF leaf --max-cycles many", "many"),
+    ("call ELF leaf -o missing/cost.json", "missing/cost.json"),
+    ("call ELF leaf -o .", "."),
+    ("call ELF leaf --jason", "--json"),
+    ("call ELF leaf -z", "-z"),
+    ("call ELF leaf --json=1", "--json"),
+    ("call ELF leaf --profile", "--profile"),
+    ("call ELF leaf --base 16K", "16K"),
+    ("call ELF leaf --base 0x40000000", "outside the memory"),
+    ("list ELF leaf", "leaf"),
+    ("list ELF --jsn", "--json"),
+    ("profiles rp2041", "rp2040"),
+    ("profiles --jsn", "--json"),
+    ("cal ELF leaf", "cal"),
+    ("--versoin", "--version"),
+]
+
+
+@pytest.mark.parametrize(("line", "named"), BAD)
+def test_bad_usage_is_one_line(
+    run: Run, elf: Path, line: str, named: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bad_files(tmp_path, elf)
+    monkeypatch.chdir(tmp_path)
+    done = run(*(elf if word == "ELF" else word for word in line.split()))
+    assert (done.code, done.err.count("\n")) == (2, 1), done.err
+    assert done.err.startswith("m0sim: ")
+    assert named in done.err
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_damaged_images(run: Run, build: Build, tmp_path: Path, seed: int) -> None:
+    """Each is refused, runs, or faults."""
+    original = build("statics_a.c", "statics_b.c", "shapes.cpp", "pools.S", "lines.c").read_bytes()
+    file = tmp_path / "mutant.elf"
+    codes = set()
+    for number, (_, content) in enumerate(mutate_elf.mutants(original, 50, 100 + seed)):
+        file.write_bytes(content)
+        options = ("--json",) if number % 2 else ("--level", "memory")
+        done = run("call", file, "use_shapes", 3, "--max-cycles", 100_000, *options)
+        assert done.code in (0, 1, 2), number
+        assert done.code == 0 or done.err or done.json["fault"], number
+        assert "Traceback" not in done.err
+        codes.add(done.code)
+    assert codes >= {0, 2}
+    gc.collect()
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < 1 << 20  # KiB
+
+
+# --------------------------------------------------------------------------------------------- as a real process
+
+
+@pytest.mark.parametrize(("name", "wants_json"), [("spins", True), ("spins", False), ("idles", True)])
+def test_interrupt(faulty: Path, name: str, wants_json: bool) -> None:
+    began = time.perf_counter()
+    assert run_apart("call", faulty, "fine").code == 0  # compiles what is not in the cache, and takes the time
+    process = start("call", faulty, name, *["--json"] * wants_json)
+    time.sleep(0.5 + 1.5 * (time.perf_counter() - began))
+    process.send_signal(signal.SIGINT)
+    sent = time.perf_counter()
+    out, err = process.communicate(timeout=10)
+    assert time.perf_counter() - sent < 1.2
+    assert process.returncode == 1
+    assert "Traceback" not in err
+    if wants_json:
+        found = Outcome(1, out, err).json
+        assert found["fault"]["kind"] == "interrupted"
+        assert found["cycles"] == found["functions"][0]["self_cycles"] > 1000
+    else:
+        assert out == ""
+        assert err.startswith("fault: interrupted\n")
+        assert "cycles" in err.splitlines()[-1]
+
+
+def test_interrupt_before_the_run(run: Run, elf: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("m0sim.image.load_elf", interrupted)
+    assert run("call", elf, "leaf") == Outcome(1, "", "m0sim: interrupted\n")
+
+
+@pytest.mark.parametrize("arguments", [("list",), ("list", "--json"), ("profiles", "--help")])
+def test_a_reader_that_stops_early(elf: Path, arguments: tuple[str, ...]) -> None:
+    """As with ``| head -1``: the pipe is closed before anything is written."""
+    read, write = os.pipe()
+    os.close(read)
+    verb, *options = arguments
+    done = run_apart(verb, *([elf] if verb == "list" else []), *options, stdout=write)
+    os.close(write)
+    assert done.err == ""
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+@pytest.mark.parametrize("options", [(), ("--json",)])
+def test_a_full_disk(elf: Path, options: tuple[str, ...]) -> None:
+    with open("/dev/full", "w") as full:
+        done = run_apart("call", elf, "leaf", *options, stdout=full)
+    assert done.err.count("\n") == 1
+    assert done.err.startswith("m0sim: ")
+    assert done.code == 2
+
+
+@pytest.mark.parametrize("environment", [{}, {"NO_COLOR": "1"}, {"TERM": "dumb"}, {"PYTHONIOENCODING": "ascii"}])
+def test_no_colours_where_no_terminal_is(faulty: Path, environment: dict[str, str]) -> None:
+    for function in ("fine", "outer"):
+        done = run_apart("call", faulty, function, 1, env=environment)
+        assert "\x1b" not in done.out + done.err
+        assert done.code == (function == "outer")
+
+
+@pytest.mark.parametrize(("environment", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False)])
+def test_colours_on_a_terminal(elf: Path, environment: dict[str, str], coloured: bool) -> None:
+    """NO_COLOR takes the colours away; bold and dim may stay (no-color.org)."""
+    main, other = os.openpty()
+    process = start("call", elf, "calls_slow", "--stub", "slow=1", stdout=other, env={"TERM": "xterm", **environment})
+    process.communicate(timeout=60)
+    os.close(other)
+    text = os.read(main, 1 << 16).decode()
+    os.close(main)
+    assert "replaced by a return" in text
+    assert bool(re.search(r"\x1b\[[0-9;]*3[0-7]m", text)) == coloured
+
+
+def test_names_that_ascii_does_not_have(elf: Path, tmp_path: Path) -> None:
+    file = tmp_path / "größe.elf"
+    file.write_bytes(elf.read_bytes().replace(b"\0leaf\0", b"\0l\xc3\xa9f\0"))
+    done = run_apart("list", file, env={"PYTHONIOENCODING": "ascii"})
+    assert (done.code, done.err) == (0, "")
+    assert run_apart("list", tmp_path / "größer.elf", env={"PYTHONIOENCODING": "ascii"}).code == 2
+
+
+def test_long_names_do_not_lose_their_figures(elf: Path, run: Run, build: Build, tmp_path: Path) -> None:
+    name = "f" * 300
+    source = tmp_path / "long.c"
+    source.write_text(f"int {name}(int a) {{ return a; }}\n")
+    done = run("call", build(source), name, 1)
+    rows = [line.split()[1:3] for line in done.out.splitlines() if line.startswith(name + " ")]
+    assert rows == [["on", "rp2040"], ["1", "2"]]  # the title, and one call of one BX LR

@@ -1,0 +1,300 @@
+"""Every way a call goes wrong: what it is called, where it says it happened, and what had run by then (faults.S)."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from conftest import FIRMWARE, Build
+from rich.console import Console
+
+import m0sim.machine
+from m0sim import Fault, Interrupted, Machine
+from m0sim.report import text
+
+STACK_TOP = 0x20042000  # the end of the RP2040's SRAM; faults.S has no data, so all of it is stack
+ROOM = 264 * 1024
+NOWHERE = "(no symbol)"
+
+
+@pytest.fixture(scope="module")
+def elf(build: Build) -> Path:
+    return build("faults.S", flags=("-g", f"-I{FIRMWARE}"))
+
+
+@pytest.fixture(scope="module")
+def machine(elf: Path) -> Machine:
+    return Machine.from_elf(elf)
+
+
+def fault_of(machine: Machine, *request: object, **options: object) -> Fault:
+    """The fault that a call raises. Whatever happened, the next call is right again."""
+    with pytest.raises(Fault) as caught:
+        machine.call(*request, **options)  # type: ignore[arg-type]
+    after = machine.call("fine", 41)
+    assert (after.result, after.cycles, after.instructions, after.stack_bytes) == (42, 3, 2, 0)
+    return caught.value
+
+
+def line_of(function: str) -> int:
+    """Clang gives `.inst` the line of the instruction before it."""
+    lines = (FIRMWARE / "faults.S").read_text().splitlines()
+    line = next(number for number, line in enumerate(lines, 1) if line.endswith(f"FAULT {function}"))
+    while ".inst" in lines[line - 1] or lines[line - 1].strip().startswith(".balign"):
+        line -= 1
+    return line
+
+
+# Function; kind, offset of the instruction, cycles and instructions before it, a part of the reason.
+HERE = [
+    ("unaligned_load", "unaligned", 4, 2, 2, "load of 4 bytes at 0x00000001"),
+    ("unaligned_store", "unaligned", 4, 2, 2, "store of 2 bytes at 0x20041ff9"),
+    ("unaligned_ldm", "unaligned", 2, 1, 1, "load of 4 bytes at 0x00000002"),
+    ("unmapped_load", "unmapped", 4, 3, 2, "load of 4 bytes at 0x30000008"),
+    ("unmapped_store", "unmapped", 2, 2, 1, "store of 1 bytes at 0x20042000"),
+    ("unmapped_stm", "unmapped", 2, 2, 1, "store of 4 bytes at 0x20042000"),
+    ("null_pointer", "unmapped", 2, 1, 1, "null pointer"),
+    ("read_only", "read-only", 4, 3, 2, "store of 4 bytes to read-only memory at 0x10000000"),
+    ("permanently_undefined", "undefined", 2, 1, 1, "de00 is not"),
+    ("compare_and_branch", "undefined", 2, 1, 1, "b108 is not"),
+    ("divide", "undefined", 2, 1, 1, "fbb0 f0f1 is not"),
+    ("after_loop", "undefined", 8, 1 + 3 * 3 - 1 + 1, 8, "de00 is not"),
+    ("first_of_two", "unaligned", 2, 1, 1, "0x00000001"),
+    ("breakpoint", "breakpoint", 2, 1, 1, "BKPT #3"),
+    ("supervisor", "supervisor-call", 2, 1, 1, "SVC #7"),
+    ("sleeps", "asleep", 2, 1, 1, "WFI"),
+    # ADR 1, BX 2; the target is refused, whatever it would be as Thumb code.
+    ("arm_state", "arm-state", 4, 3, 2, "Arm state"),
+    ("arm_state_sp", "arm-state", 4, 3, 2, "Arm state"),
+    ("arm_state_undefined", "arm-state", 4, 3, 2, "Arm state"),
+    ("beside_the_return", "unmapped", 4, 2, 2, "load of 4 bytes at 0xf0000008"),
+    # An SP that is too low is the fault of the instruction that made it so.
+    ("add_sp", "stack-overflow", 6, 4, 3, "270,336 bytes"),
+    ("mov_sp", "stack-overflow", 6, 3, 3, "stack overflow"),
+    ("push_behind_mov_sp", "stack-overflow", 6, 4, 3, "stack overflow"),
+    ("push_behind_fault", "unaligned", 2, 1, 1, "0x00000001"),
+]
+
+
+@pytest.mark.parametrize("level", ["cycles", "memory"])
+@pytest.mark.parametrize(("name", "kind", "offset", "cycles", "instructions", "reason"), HERE, ids=lambda v: str(v))
+def test_fault_at_an_instruction(
+    machine: Machine, name: str, kind: str, offset: int, cycles: int, instructions: int, reason: str, level: str
+) -> None:
+    fault = fault_of(machine, name, level=level)
+    assert (fault.kind, fault.function, fault.offset) == (kind, name, offset)
+    assert reason in fault.reason
+    assert fault.address == machine.symbol(name).address + offset
+    assert (fault.cost.cycles, fault.cost.instructions) == (cycles, instructions)
+    assert fault.source is not None
+    assert (Path(fault.source[0]).name, fault.source[1]) == ("faults.S", line_of(name))
+    assert [site.function for site in fault.call_stack] == [name]
+    assert fault.registers["pc"] == fault.address
+    own = fault.cost.functions[name]
+    assert (own.calls, own.self_cycles, own.inclusive_cycles, own.instructions) == (1, cycles, cycles, instructions)
+
+
+@pytest.mark.parametrize("name", ["push_behind_fault", "arm_state_sp", "unaligned_store"])
+def test_the_stack_mark_holds_only_what_ran(machine: Machine, name: str) -> None:
+    assert fault_of(machine, name).cost.stack_bytes == 0
+
+
+def test_the_stack_mark_before_a_push_that_does_not_fit(machine: Machine) -> None:
+    assert fault_of(machine, "push_behind_mov_sp").cost.stack_bytes == ROOM - 8
+
+
+# Function; kind, the function and address of the target, cycles and instructions before it.
+ELSEWHERE = [
+    ("into_blank", NOWHERE, 0x10100000, 4, 2),
+    ("into_nowhere", NOWHERE, 0x30000000, 4, 2),
+    ("call_null", NOWHERE, 0x00000000, 2 + 1 + 2, 3),
+    ("into_port", NOWHERE, 0xD0000000, 4, 2),
+    ("behind_the_return", NOWHERE, 0xF0000010, 1 + 1 + 2, 3),
+]
+
+
+@pytest.mark.parametrize(("name", "function", "address", "cycles", "instructions"), ELSEWHERE)
+def test_fault_where_no_code_is(
+    machine: Machine, name: str, function: str, address: int, cycles: int, instructions: int
+) -> None:
+    fault = fault_of(machine, name)
+    assert (fault.kind, fault.function, fault.address) == ("not-code", function, address)
+    assert (fault.cost.cycles, fault.cost.instructions) == (cycles, instructions)
+    assert fault.call_stack[0].function == name
+    assert fault.source is None
+
+
+def test_running_into_the_literal_pool(machine: Machine) -> None:
+    fault = fault_of(machine, "into_pool")
+    assert (fault.kind, fault.function, fault.offset) == ("not-code", "into_pool", 4)
+    assert (fault.cost.cycles, fault.cost.instructions) == (1 + 2, 2)
+
+
+def test_registers_and_open_calls(machine: Machine) -> None:
+    fault = fault_of(machine, "outer", 1, 2, 3, 4)
+    assert {name: fault.registers[name] for name in ("r0", "r1", "r2", "r3", "r4", "r12")} == {
+        "r0": 1,
+        "r1": 2,
+        "r2": 3,
+        "r3": 4,
+        "r4": 0,
+        "r12": 0,
+    }
+    assert fault.registers["sp"] == STACK_TOP - 4 - 8
+    outer, middle = machine.symbol("outer").address, machine.symbol("middle").address
+    assert fault.registers["lr"] == middle + 2 + 4 + 1
+    assert [(site.function, site.return_address) for site in fault.call_stack] == [
+        ("outer", None),
+        ("middle", outer + 4 + 4),
+        ("permanently_undefined", middle + 2 + 4),
+    ]
+    # PUSH 2, NOP 1, BL 3; PUSH 3, BL 3; MOVS 1
+    assert {f.name: (f.self_cycles, f.inclusive_cycles) for f in fault.cost.functions.values()} == {
+        "outer": (6, 13),
+        "middle": (6, 7),
+        "permanently_undefined": (1, 1),
+    }
+    assert fault.cost.stack_bytes == 12
+    assert str(fault).startswith("de00 is not an ARMv6-M instruction in permanently_undefined+0x2 (")
+
+
+def test_recursion_into_the_end_of_the_stack(machine: Machine) -> None:
+    fault = fault_of(machine, "endless_recursion")
+    levels = ROOM // 20  # PUSH of five registers 6, BL 3
+    assert (fault.kind, fault.function, fault.offset) == ("stack-overflow", "endless_recursion", 0)
+    assert (fault.cost.cycles, fault.cost.instructions) == (9 * levels, 2 * levels)
+    assert fault.cost.stack_bytes == 20 * levels
+    assert len(fault.call_stack) == levels + 1
+    assert fault.source is not None
+    assert fault.source[1] == line_of("endless_recursion")
+    printed = Console(width=160)
+    with printed.capture() as capture:
+        printed.print(text.fault(fault))
+    assert capture.get().count("\n") < 30
+
+
+def test_frames_into_the_end_of_the_stack(machine: Machine) -> None:
+    fault = fault_of(machine, "endless_frames")
+    frames = ROOM // 504  # 536: after 268 rounds of SUB, SUB, B the first SUB would not fit, so the offset is 0
+    assert frames % 2 == 0
+    assert (fault.kind, fault.offset) == ("stack-overflow", 0)
+    assert fault.cost.cycles == frames // 2 * 4
+    assert fault.cost.stack_bytes == frames * 504
+    fault = fault_of(machine, "endless_frames", *[0] * (4 + 126))  # 504 bytes of arguments: one frame less
+    assert (fault.offset, fault.cost.cycles) == (2, (frames - 2) // 2 * 4 + 1)
+    assert fault.cost.stack_bytes == (frames - 1) * 504
+
+
+def test_stack_overflow_stops_at_the_buffers(elf: Path) -> None:
+    machine = Machine.from_elf(elf)
+    buffer = machine.alloc(200_000)
+    fault = fault_of(machine, "endless_recursion")
+    room = STACK_TOP - (buffer.address + 200_000 + 16)
+    assert fault.cost.stack_bytes == room // 20 * 20
+    assert not buffer.read().any()
+
+
+@pytest.mark.parametrize(("limit", "cycles"), [(1, 2), (1000, 1000), (1001, 1002), (3_000_001, 3_000_002)])
+def test_cycle_limit_in_a_jump_to_itself(machine: Machine, limit: int, cycles: int) -> None:
+    fault = fault_of(machine, "spins", max_cycles=limit)
+    assert (fault.kind, fault.function, fault.offset) == ("cycle-limit", "spins", 0)
+    assert (fault.cost.cycles, fault.cost.instructions) == (cycles, cycles // 2)
+    assert fault.source is not None
+    assert fault.source[1] == line_of("spins")
+
+
+def test_cycle_limit_of_a_loop(machine: Machine) -> None:
+    """It is looked at between blocks. A call that ends within the limit is no fault."""
+    fault = fault_of(machine, "counts_down", 1_000_000, max_cycles=300)
+    assert (fault.cost.cycles, fault.registers["r0"]) == (300, 1_000_000 - 100)
+    assert machine.call("counts_down", 100, max_cycles=301).cycles == 301
+
+
+def test_cycle_limit_with_waits(machine: Machine) -> None:
+    fault = fault_of(machine, "idles", max_cycles=400)
+    assert (fault.kind, fault.cost.cycles, fault.cost.instructions) == ("cycle-limit", 400, 200)
+
+
+def test_call_depth(machine: Machine) -> None:
+    fault = fault_of(machine, "endless_links")
+    assert (fault.kind, fault.function) == ("call-depth", "endless_links")
+    assert fault.cost.cycles == 3 * fault.cost.instructions
+    assert 65_000 < fault.cost.instructions <= 65_536
+
+
+@pytest.mark.parametrize(
+    ("offset", "message"),
+    [
+        (10, "1 bytes written 0 bytes behind the end of small (10 bytes)"),
+        (13, "1 bytes written 3 bytes behind the end of small (10 bytes)"),
+        (-1, "1 bytes written 1 bytes before small (10 bytes)"),
+        (-16, "1 bytes written 16 bytes before small (10 bytes)"),
+    ],
+)
+def test_red_zones(elf: Path, offset: int, message: str) -> None:
+    machine = Machine.from_elf(elf)
+    small = machine.alloc(10, name="small")
+    for inside in (0, 9):
+        machine.call("pokes", small, inside)
+    fault = fault_of(machine, "pokes", small, offset)
+    assert (fault.kind, fault.reason, fault.function) == ("red-zone", message, "pokes")
+    assert fault.cost.cycles == 4  # the call is complete: STRB 2, BX 2
+    machine.call("pokes", small, 0, keep=True)  # and the red zone is whole again
+
+
+def test_fault_in_a_function_that_runs_before(machine: Machine) -> None:
+    fault = fault_of(machine, "fine", 1, before=["fine", "outer"], level="memory")
+    assert (fault.kind, fault.function, fault.cost.function) == ("undefined", "permanently_undefined", "outer")
+    assert fault.cost.cycles == 13
+
+
+def test_the_same_fault_wherever_a_run_is_sliced(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(m0sim.machine, "_LAST_SLICE", 1)
+    monkeypatch.setattr(m0sim.machine._Call.__init__, "__defaults__", (0, 0, 1))
+    for name, kind, offset, cycles, instructions, _ in HERE:
+        fault = fault_of(machine, name)
+        found = (fault.kind, fault.offset, fault.cost.cycles, fault.cost.instructions)
+        assert found == (kind, offset, cycles, instructions), name
+
+
+# ------------------------------------------------------------------------------------------------------- Ctrl-C
+
+
+def interrupt_after(seconds: float) -> None:
+    def send() -> None:
+        time.sleep(seconds)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=send, daemon=True).start()
+
+
+@pytest.mark.parametrize("level", ["cycles", "memory"])
+@pytest.mark.parametrize("name", ["spins", "idles"])
+def test_interrupt_stops_within_a_second(machine: Machine, name: str, level: str) -> None:
+    interrupt_after(0.1)
+    started = time.perf_counter()
+    with pytest.raises(Interrupted) as caught:
+        machine.call(name, level=level)
+    assert 0.05 < time.perf_counter() - started < 1.1
+    assert caught.value.kind == "interrupted"
+    assert isinstance(caught.value, KeyboardInterrupt)
+    assert caught.value.cost.cycles > 1000
+    assert caught.value.function == name
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert machine.call("fine", 1).cycles == 3
+
+
+def test_interrupt_ends_a_loop_of_short_calls(machine: Machine) -> None:
+    interrupt_after(0.1)
+    started = time.perf_counter()
+
+    def call_on() -> None:
+        while time.perf_counter() - started < 3:
+            machine.call("counts_down", 1_000_000)
+
+    with pytest.raises(KeyboardInterrupt):
+        call_on()

@@ -1,0 +1,143 @@
+"""Buffers, red zones and what is restored between calls."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import FIRMWARE, Build
+
+from m0sim import Machine, UsageError
+
+SRAM, SRAM_END = 0x20000000, 0x20042000
+RED_ZONE = 16
+
+
+@pytest.fixture
+def machine(build: Build) -> Machine:
+    return Machine.from_elf(build("calls.S", flags=("-g", f"-I{FIRMWARE}")))
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        np.array([-128, 127], np.int8),
+        np.arange(12, dtype=np.int16).reshape(3, 4),
+        np.arange(12, dtype=np.uint32).reshape(3, 4).T,
+        np.arange(24, dtype=np.int64)[::2],
+        np.array([1.5, np.inf], np.float32),
+        np.array([True, False]),
+        np.zeros(0, np.int32),
+        np.zeros((0, 3)),
+    ],
+    ids=lambda a: f"{a.dtype}{a.shape}",
+)
+def test_buffers_give_back_what_was_put_in(machine: Machine, array: np.ndarray) -> None:
+    buffer = machine.alloc(array)
+    read = buffer.read()
+    assert (read.dtype, read.shape) == (array.dtype, array.shape)
+    assert np.array_equal(read, array)
+    buffer.write(np.zeros_like(array))
+    assert not buffer.read().any()
+
+
+def test_the_chip_is_little_endian(machine: Machine) -> None:
+    """Whatever the array's own byte order is, the program sees its values."""
+    buffer = machine.alloc(np.array([1, 2], ">u4"))
+    assert machine.read(buffer.address, 8).tobytes() == b"\1\0\0\0\2\0\0\0"
+    assert buffer.read().tolist() == [1, 2]
+    buffer.write(np.array([3, 4], ">u4"))
+    assert machine.read(buffer.address, 8).tobytes() == b"\3\0\0\0\4\0\0\0"
+
+
+def test_a_read_is_a_copy(machine: Machine) -> None:
+    buffer = machine.alloc(np.array([1, 2], np.int32))
+    buffer.read()[0] = 9
+    assert buffer.read().tolist() == [1, 2]
+
+
+def test_buffers_stand_apart_and_clear_of_data_and_stack(machine: Machine) -> None:
+    sizes = [1, 3, 16, 100, 4096, 0, 7]
+    buffers = [machine.alloc(size) for size in sizes]
+    spans = sorted((b.address, b.address + b.size) for b in buffers)
+    data = [(s.address, s.address + s.size) for s in machine.image.sections if s.address >= SRAM]
+    assert all(begin - RED_ZONE >= end for _, end in data for begin, _ in spans)
+    assert all(b - e >= 2 * RED_ZONE for (_, e), (b, _) in pairwise(spans))
+    assert spans[-1][1] < SRAM_END - 1024
+    assert all(begin % 8 == 0 for begin, _ in spans)
+    cost = machine.call("leaf", 1)
+    assert cost.memory.sram_arguments == sum(sizes)
+    assert cost.stack_top == SRAM_END
+
+
+@pytest.mark.parametrize("align", [1, 2, 4, 64, 4096])
+def test_alignment(machine: Machine, align: int) -> None:
+    machine.alloc(3)
+    assert machine.alloc(8, align=align).address % max(4, align) == 0
+
+
+@pytest.mark.parametrize(
+    ("content", "align", "message"),
+    [
+        (300_000, 8, "do not fit"),
+        (1 << 40, 8, "cannot allocate 1099511627776 bytes"),
+        (-1, 8, "cannot allocate -1 bytes"),
+        (4, 3, "power of two"),
+        (4, 0, "power of two"),
+        (np.array([object()]), 8, "object"),
+    ],
+)
+def test_what_cannot_be_allocated(machine: Machine, content: object, align: int, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        machine.alloc(content, align=align)  # type: ignore[arg-type]
+
+
+def test_memory_is_used_up_to_the_stack_reserve(machine: Machine) -> None:
+    for _ in range(260):  # 1000 bytes and two red zones each: 262 of them would leave 0 bytes for the stack
+        machine.alloc(1000)
+    with pytest.raises(UsageError, match="do not fit"):
+        machine.alloc(3000)
+    assert machine.call("recursive", 20).result == 210  # and there is room for a stack
+
+
+def test_a_write_of_another_size(machine: Machine) -> None:
+    buffer = machine.alloc(np.zeros(3, np.int16), name="three")
+    with pytest.raises(UsageError, match="three has 6 bytes, not 8"):
+        buffer.write([1, 2, 3, 4])
+    buffer.write([1, 2, 3])
+    assert buffer.read().tolist() == [1, 2, 3]
+
+
+def test_buffers_survive_calls_and_variables_do_not(machine: Machine) -> None:
+    buffer = machine.alloc(np.arange(100, dtype=np.uint8))
+    machine.write(machine.symbol("in_data").address, np.array([7], np.uint32))
+    machine.call("bump")
+    assert np.array_equal(buffer.read(), np.arange(100))
+    assert machine.read(machine.symbol("in_data").address, 4).view(np.uint32)[0] == 101
+    machine.write(machine.symbol("in_data").address, np.array([7], np.uint32))
+    assert machine.call("bump", keep=True).result == 8 + 2  # in_bss was 1
+
+
+@pytest.mark.parametrize(("address", "size"), [(0, 4), (0x1FFFFFFF, 2), (0x20041FFE, 4), (0x30000000, 1), (-4, 4)])
+def test_reads_outside_memory(machine: Machine, address: int, size: int) -> None:
+    with pytest.raises(UsageError, match="not inside one memory"):
+        machine.read(address, size)
+
+
+def test_memory_by_kind(build: Build) -> None:
+    elf = build("calls.S", flags=("-g", f"-I{FIRMWARE}"))
+    machine = Machine.from_elf(elf)
+    sizes = {s.name: s.size for s in machine.image.sections}
+    use = machine.call("recursive", 3).memory
+    assert (use.flash_code, use.flash_rodata) == (sizes[".text"], 8)
+    assert (use.sram_code, use.sram_data, use.sram_bss, use.sram_stack) == (sizes[".ramfunc"], 4, sizes[".bss"], 32)
+    assert use.flash_data == 4 + sizes[".ramfunc"]  # what startup code copies to SRAM is stored in flash
+
+
+def test_an_image_that_leaves_no_room(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="outside the memory"):
+        Machine.from_raw(bytes(8), 0x30000000)
+    with pytest.raises(UsageError, match="for a stack"):
+        Machine.from_raw(bytes(SRAM_END - SRAM - 100), SRAM)
