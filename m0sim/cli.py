@@ -91,7 +91,7 @@ def call(
     Arguments:
       5, -5, 0x10     a 32-bit integer
       i64:N, u64:N    a 64-bit integer
-      f32:X           a float, as its bits
+      f32:X, f64:X    a float or double, as its bits
       @file.bin       a buffer with the bytes of a file
       @file.npy       a buffer with a NumPy array
       out:N           a zeroed buffer of N bytes (16, 0x10, 4K), shown after the call
@@ -164,9 +164,6 @@ def profiles(
         text.show(text.profile(chosen[0]) if name else text.profiles(chosen))
 
 
-# -- helpers
-
-
 def _machine(image_file: Path, base: str, profile: str) -> Machine:
     from m0sim import device
     from m0sim.machine import Machine
@@ -184,7 +181,17 @@ def _image(path: Path, base: str) -> Image:
         address = int(base, 0)
     except ValueError:
         raise UsageError(f"--base {base!r} is not an address, such as 0x10000000") from None
+    if _is_elf(path):
+        raise UsageError(f"{path}: is an ELF file, which says itself where it runs: leave out --base")
     return image.load_raw(path, address)
+
+
+def _is_elf(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return file.read(4) == b"\x7fELF"
+    except OSError:
+        return False  # the loader says what is wrong
 
 
 def _stub(text: str) -> tuple[str, int]:
@@ -298,6 +305,8 @@ def main() -> None:
         _fail(error.format_message(), error.exit_code)
     except (KeyboardInterrupt, typer.Abort):
         _fail("interrupted", 1)
+    except SystemExit:  # the parser's answer to a closed pipe: the reader, such as head, has seen enough
+        code = 0
     except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is still buffered goes nowhere
         if not isinstance(error, BrokenPipeError):  # that is a reader, such as head, that has seen enough
