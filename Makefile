@@ -28,7 +28,12 @@ lint: $(READY)
 bench: $(READY)
 	$(BIN)/python tests/bench_speed.py
 
-kernels: $(BUILD)/examples/dot.elf
+KERNEL_SOURCES := $(sort $(wildcard kernels/*.S))
+
+kernels: $(BUILD)/examples/dot.elf $(BUILD)/kernels/m0k.elf
+
+$(BUILD)/kernels/m0k.elf: $(KERNEL_SOURCES) kernels/m0k.h kernels/m0sim.ld kernels/build.py m0sim/toolchain.py | $(READY)
+	$(BIN)/python kernels/build.py --toolchain $(TOOLCHAIN) $@ $(KERNEL_SOURCES)
 
 $(BUILD)/examples/dot.elf: examples/dot.c examples/dot_fast.S kernels/m0sim.ld kernels/build.py m0sim/toolchain.py | $(READY)
 	$(BIN)/python kernels/build.py --toolchain $(TOOLCHAIN) $@ examples/dot.c examples/dot_fast.S

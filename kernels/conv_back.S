@@ -10,16 +10,18 @@
  * with argmax != 0 [oh/2][ow/2][n_out] of the pool's output, argmax uint8 of the same shape telling which of the four
  * positions has the error; the unpooled map never exists. 4-aligned, read as words. pooled is not read.
  * weights u8 = w + 128 as an edge array, n_in = kernel_h * kernel_w * channels (groups of four outputs, 16 bytes an
- * input word, bytes in the order of inputs 2, 3, 0, 1). acc int32[height][width][channels] is written by the kernel; out
- * int8 and gate int8 (or 0) of the same shape. shift 0..24, to nearest, ties away from zero, clamped to -127..127.
+ * input word, bytes in the order of inputs 2, 3, 0, 1). acc int32[height][width][channels] is written by the kernel;
+ * out int8 and gate int8 (or 0) of the same shape. shift 0..24, to nearest, ties away from zero, clamped to -127..127.
  * dynamic != 0: acc is the result; out, shift and gate are not read. kernel_h <= height + 2 * pad, same for the width.
  *
- * Errors of zero are skipped. Where channels % 4 == 0 errors at the same position go in pairs of outputs.
+ * Errors of zero are skipped. Errors at the same position go in pairs of outputs.
  *
- * Stack: 140 bytes. Cycles, map = error elements, size = height * width * channels: at most
- *     300 + 24 * map + 90 * cells + 24 * size + for each pair of errors 46 * words + 30 * rows + 130 and for each that
- *     is alone 36 * words + 30 * rows + 130; words = kernel_h * kernel_w * channels / 4, rows = kernel_h, less at borders.
- *     channels % 4 != 0: each alone, and 24 for each byte at the ends of a row which is not in a whole word.
+ * Stack: 148 bytes. Cycles, map = error elements, size = height * width * channels: at most
+ *     350 + 24 * map + 100 * map / n_out + 2 * size + (27 * size unless dynamic) + for each pair of errors at one
+ *     position 46 * words + 24 * kernel_h + 170 and for one left over 36 * words + 24 * kernel_h + 170, where words =
+ *     kernel_h * kernel_w * channels / 4; less at borders. channels % 4 != 0: instead of 24 a row 90, and 30 for each
+ *     tap which is not in a whole word, at most 6 a row. With fewer than about six taps a row this is no faster than
+ *     compiled code: only a first layer has such rows, and it needs no error.
  */
         .syntax unified
         .cpu    cortex-m0plus
@@ -42,7 +44,33 @@
         .equ    LEFT, 84                /* rows left */
         .equ    SKIP_ACC, 88
         .equ    SKIP_WEIGHT, 92
-        .equ    FRAME, 100
+        .equ    SCAN, 96                /* position being flushed */
+        .equ    FIRST, 100              /* weights of the first error's output */
+        .equ    END, 104                /* of a row's accumulators */
+        .equ    FRAME, 108
+
+/* One tap of one or two outputs: r3, r4 errors, r5 weights, r6 = 4 * k, r7 accumulator, r10. Advances r6 and r7. */
+.macro  TAP
+        lsrs    r0, r6, #4
+        lsls    r0, r0, #4
+        adds    r0, r0, r5
+        adds    r6, #8
+        lsls    r1, r6, #28
+        lsrs    r1, r1, #30
+        adds    r0, r0, r1
+        subs    r6, #4
+        ldrb    r1, [r0]
+        subs    r1, #128
+        muls    r1, r3, r1
+        mov     r2, r10
+        ldrb    r0, [r0, r2]
+        subs    r0, #128
+        muls    r0, r4, r0
+        adds    r0, r0, r1
+        ldr     r1, [r7]
+        adds    r0, r0, r1
+        stm     r7!, {r0}
+.endm
 
         .section .text.m0k_conv_back, "ax", %progbits
         .balign 4
@@ -148,10 +176,7 @@ m0k_conv_back:
         cmp     r4, #0
         beq     1f
         ldrb    r5, [r0, r4]
-1:      ldr     r7, [sp, #PIXEL]
-        lsls    r7, r7, #28
-        bne     .Lalone
-        lsls    r7, r5, #3
+1:      lsls    r7, r5, #3
         add     r7, sp
         adds    r7, #SLOTS
         ldr     r3, [r7, #0]
@@ -225,7 +250,7 @@ m0k_conv_back:
         pop     {r4-r7, pc}
 
 .Lflush_one:
-        str     r5, [sp, #LEFT + 12]    /* in the last word of the frame */
+        str     r5, [sp, #SCAN]
         ldr     r6, [r7, #4]
         movs    r2, #0
         str     r2, [r7, #0]
@@ -233,7 +258,7 @@ m0k_conv_back:
         mov     r9, r2
         mov     r10, r3
         bl      .Lapply
-        ldr     r5, [sp, #LEFT + 12]
+        ldr     r5, [sp, #SCAN]
         b       .Lflushed
 
 .Lpair: str     r0, [sp, #ERROR]
@@ -246,17 +271,7 @@ m0k_conv_back:
         mov     r9, r6
         mov     r10, r3                 /* first weights; the second ones are at WEIGHT */
         bl      .Lapply
-        b       1f
-.Lalone:                                /* channels % 4 != 0 */
-        str     r0, [sp, #ERROR]
-        str     r1, [sp, #WEIGHT]
-        str     r2, [sp, #OUTPUT]
-        mov     r8, r6
-        movs    r2, #0
-        mov     r9, r2
-        mov     r10, r1
-        bl      .Lapply
-1:      ldr     r7, [sp, #BLOCK]
+        ldr     r7, [sp, #BLOCK]
         ldr     r0, [sp, #ERROR]
         ldr     r1, [sp, #WEIGHT]
         ldr     r2, [sp, #OUTPUT]
@@ -341,29 +356,33 @@ m0k_conv_back:
         adds    r7, r4, r1
         muls    r2, r0, r2              /* bytes of a row, of accumulators or of weights */
         str     r2, [sp, #LENGTH + B]
-        lsls    r3, r0, #28
-        bne     .Lbytes
         ldr     r3, [sp, #LINE + B]
         subs    r3, r3, r2
         str     r3, [sp, #SKIP_ACC + B]
         ldr     r3, [sp, #TAPS + B]
         subs    r3, r3, r2
         str     r3, [sp, #SKIP_WEIGHT + B]
-        ldr     r5, .Llanes
-        ldr     r4, .Lbias
+        lsls    r3, r0, #28
         mov     r0, r8
         mov     r1, r9
         adds    r0, r0, r1
+        ldr     r4, .Lbias
         muls    r0, r4, r0
         mov     r11, r0
         adds    r2, r7, r2
         mov     r12, r2
+        mov     r5, r10
+        movs    r0, #0
+        cmp     r1, #0
+        beq     6f
+        ldr     r0, [sp, #WEIGHT + B]
+        subs    r0, r0, r5
+6:      mov     r10, r0                 /* second weights - first */
+        cmp     r3, #0
+        bne     .Lbytes
+        ldr     r5, .Llanes
         cmp     r1, #0
         beq     .Lone_row
-        ldr     r0, [sp, #WEIGHT + B]
-        mov     r1, r10
-        subs    r0, r0, r1
-        mov     r10, r0
 .Lpair_row:
         bl      m0k_back_pair
         ldr     r0, [sp, #SKIP_WEIGHT + B]
@@ -394,75 +413,61 @@ m0k_conv_back:
 .Lapplied:
         pop     {pc}
 
-/* channels % 4 != 0. r6 = weights + 4 * k of the row's first tap, so r6 - r10 = 4 * k; r2 bytes of a row. */
+/* channels % 4 != 0. r5 = weights, r6 = weights + 4 * k of the row's first tap; r7, r12 accumulators of the row. */
 .Lbytes:
-        mov     r0, r10
-        subs    r6, r6, r0              /* 4 * k */
-        ldr     r0, .Lbias
-        mov     r1, r8
-        muls    r0, r1, r0
-        mov     r11, r0
+        str     r5, [sp, #FIRST + B]
+        subs    r6, r6, r5              /* 4 * k */
 .Lbyte_row:
-        mov     r9, r6
-        adds    r2, r7, r2              /* end of the row's accumulators */
-        mov     r12, r2
-1:      lsls    r0, r6, #28             /* single bytes up to a whole word */
-        beq     2f
-        bl      .Lone_byte
+        mov     r0, r12
+        str     r0, [sp, #END + B]
+        mov     r3, r8
+        mov     r4, r9
+        lsls    r0, r6, #28
+        beq     .Lbyte_words
+.Lhead: TAP                             /* up to a whole word */
         cmp     r7, r12
-        bne     1b
-        b       4f
-2:      mov     r3, r12                 /* then words, then what is left */
-        subs    r2, r3, r7
+        beq     .Lbyte_row_done
+        lsls    r0, r6, #28
+        bne     .Lhead
+.Lbyte_words:
+        mov     r2, r12
+        subs    r2, r2, r7
         lsrs    r2, r2, #4
-        beq     3f
+        beq     .Ltail
         lsls    r2, r2, #4
-        str     r3, [sp, #SKIP_ACC + B]
         adds    r2, r7, r2
         mov     r12, r2
-        add     r6, r10
+        adds    r6, r6, r5
         ldr     r5, .Llanes
-        bl      m0k_back_one
-        mov     r0, r10
-        subs    r6, r6, r0
-        ldr     r3, [sp, #SKIP_ACC + B]
-        mov     r12, r3
+        cmp     r4, #0
+        beq     1f
+        bl      m0k_back_pair
+        b       2f
+1:      bl      m0k_back_one
+2:      ldr     r5, [sp, #FIRST + B]
+        subs    r6, r6, r5
+        mov     r3, r8
+        mov     r4, r9
+        ldr     r0, [sp, #END + B]
+        mov     r12, r0
+        cmp     r7, r0
+        beq     .Lbyte_row_done
+.Ltail: TAP                             /* what is left */
         cmp     r7, r12
-        beq     4f
-3:      bl      .Lone_byte
-        cmp     r7, r12
-        bne     3b
-4:      mov     r6, r9
-        ldr     r0, [sp, #TAPS + B]
+        bne     .Ltail
+.Lbyte_row_done:
+        ldr     r0, [sp, #SKIP_WEIGHT + B]
         adds    r6, r6, r0
-        ldr     r2, [sp, #LENGTH + B]
-        ldr     r0, [sp, #LINE + B]
+        ldr     r0, [sp, #SKIP_ACC + B]
         adds    r7, r7, r0
-        subs    r7, r7, r2
+        ldr     r0, [sp, #LENGTH + B]
+        adds    r0, r7, r0
+        mov     r12, r0
         ldr     r0, [sp, #LEFT + B]
         subs    r0, #1
         str     r0, [sp, #LEFT + B]
         bne     .Lbyte_row
         pop     {pc}
-
-/* One tap: r6 = 4 * k, r7 accumulator, r8 error, r10 weights. Advances r6 and r7. */
-.Lone_byte:
-        lsrs    r0, r6, #4
-        lsls    r0, r0, #4
-        add     r0, r10
-        lsls    r1, r6, #28
-        lsrs    r1, r1, #30
-        movs    r2, #2
-        eors    r1, r2
-        ldrb    r0, [r0, r1]
-        subs    r0, #128
-        mov     r1, r8
-        muls    r0, r1, r0
-        ldr     r1, [r7]
-        adds    r0, r0, r1
-        stm     r7!, {r0}
-        adds    r6, #4
-        bx      lr
         .balign 4
 .Llanes:
         .word   0x00FF00FF

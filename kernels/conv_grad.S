@@ -11,12 +11,11 @@
  * Errors of zero are skipped. For one output after the other, positions whose window lies inside the input go in pairs,
  * two to a pass over the accumulators. Needs dense_back.S (m0k_back_clear).
  *
- * Stack: 120 bytes. Cycles, map = error elements, n = kernel_h * kernel_w * channels: at most
- *     280 + 2 * n_out * P + 8 * n_out + 17 * map + 35 * n_out * error rows + 110 an error that is not zero
- *     + channels % 4 == 0: 11 * n + 13 * kernel_h + 40 for a pair (5.5 a MAC), 8 * n + 16 * kernel_h for one alone
- *     + else: 12.7 * n + 40 * kernel_h + 40 for a pair (6.3 a MAC) where the row is a multiple of 3, up to 19 * n where it
- *     is not, and 12 * n + 16 * kernel_h for one alone.
- *
+ * Stack: 120 bytes. Cycles, n = kernel_h * kernel_w * channels, error map rows x columns x n_out: at most
+ *     300 + 2.5 * n_out * P + 2 * kernel_w * channels + n_out * (40 + 35 * rows + 10 * rows * columns)
+ *     + for each error that is not zero 130 + 25 * kernel_h + n * (8 where channels % 4 == 0, else 12). In pairs n
+ *     costs 5.75 each where channels % 4 == 0, else 6.3 where rows of the kernel are multiples of 3 and up to 9.5 where
+ *not. 
  * Two lanes a word, as in dense_back.S: two inputs times one error, summed over two positions, fit 16 bits each.
  */
         .syntax unified

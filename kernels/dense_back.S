@@ -5,8 +5,8 @@
  *     acc[i] = sum over o of w[o][i] * error[o];  out[i] = gate[i] > 0 ? sat(round_shift(acc[i], shift)) : 0
  *
  * error int8[n_out] -127..127, 4-aligned, read as whole words (what lies behind n_out meets weights of 128 and counts
- * nothing); weights u8 = w + 128 as an edge array (groups of four outputs, 16 bytes an input word, bytes in the order of
- * inputs 2, 3, 0, 1), or provider != 0: provider(context, group) returns the 4 * P bytes of a group, 4-aligned.
+ * nothing); weights u8 = w + 128 as an edge array (groups of four outputs, 16 bytes an input word, bytes in the order
+ * of inputs 2, 3, 0, 1), or provider != 0: provider(context, group) returns the 4 * P bytes of a group, 4-aligned.
  * P is n_in rounded up to 4. acc int32[P], 4-aligned, written by the kernel; out int8[n_in]; gate int8[n_in] or 0;
  * shift 0..24, rounded to nearest, ties away from zero, clamped to -127..127; dynamic != 0: acc is the result and out,
  * shift and gate are not read. n_in, n_out 1..65535; |acc| below 2^31 - 2^23, which holds for every n_out.
@@ -15,13 +15,14 @@
  * Without one, groups whose four errors are zero are skipped.
  *
  * Stack: 80 bytes, and what the provider takes.
- * Cycles, words = P / 4: at most 130 + 6 * words + 30 * groups + (4 * words + 80 * n_in / 4 if not dynamic)
- *     + for each group: 61 * words + 66 where three or four errors are not zero and their magnitudes add up to at most
- *     258 (3.8 a MAC), else 46 * words + 40 for each pair of errors (5.75 a MAC) and 36 * words + 40 for one left over.
+ * Cycles, words = P / 4: at most 130 + 10 * words + 130 * groups + (26 * n_in unless dynamic) + for each group:
+ *     61 * words where three or four errors are not zero and their magnitudes add up to at most 258 (3.8 a MAC), else
+ *     46 * words + 70 for each pair of errors (5.75 a MAC) and 36 * words + 40 for one left over (9 a MAC); and the
+ *     provider's, for groups up to the last with an error.
  *
- * Two lanes a word: with p = (u2 + (u0 << 16)) and the bias taken off, p * e is (w2 * e) + (w0 * e << 16) as an integer,
- * and up to 258 in errors may be summed before a lane leaves 16 bits (127 * 258 = 32766). The even bytes are not masked
- * out before they are multiplied: U * e less 256 times the odd lanes is the same modulo 2^32.
+ * Two lanes a word: with p = (u2 + (u0 << 16)) and the bias taken off, p * e is (w2 * e) + (w0 * e << 16) as an
+ * integer, and up to 258 in errors may be summed before a lane leaves 16 bits (127 * 258 = 32766). The even bytes are
+ * not masked out before they are multiplied: U * e less 256 times the odd lanes is the same modulo 2^32.
  */
         .syntax unified
         .cpu    cortex-m0plus

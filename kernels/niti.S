@@ -9,8 +9,8 @@
  * s = shift, 0..24; or, with shift == 0xFFFFFFFF, s = max(0, bit length of max |gradient| - mu), mu signed, -24..31.
  * error int8[n_out] -127..127; in int8[n_in], 0..127, or -127..127 with signed_in != 0, 4-aligned, read as words; grad
  * int32[n_out][P], |grad| < 2^30, 4-aligned, 0 in the padding (as m0k_conv_grad leaves it), P = n_in rounded up to 4;
- * weights u8 = w + 128 as an edge array (groups of four outputs, 16 bytes an input word, bytes in the order of inputs 2,
- * 3, 0, 1), updated in place and clamped to 1..255. Padding edges stay as they are. n_in, n_out 1..65535.
+ * weights u8 = w + 128 as an edge array (groups of four outputs, 16 bytes an input word, bytes in the order of inputs
+ * 2, 3, 0, 1), updated in place and clamped to 1..255. Padding edges stay as they are. n_in, n_out 1..65535.
  *
  * psto_shift is t + (q > u) on the magnitude m. With h = s >> 1, k = s - h, C = 2^k - 1 and m' = m << (s & 1) it equals
  *     ((m' >> k) + (C & ~m')) >> k
@@ -21,10 +21,10 @@
  * edges, that do not move.
  *
  * Stack: 56 bytes (m0k_niti_dense), 36 (m0k_niti_grad).
- * Cycles of m0k_niti_dense, words = P / 4, for each output with an error: at most 60 + 59 * words (14.75 an edge) and 52
- *     for each word with a weight that clamps; 40 a word that does not move, 22 where all m' <= C, 9 where all inputs are
- *     zero. With s < 6 or signed_in: 60 + 92 * words. All outputs: 120 + 30 * n_out; dynamic: 10 * (n_in + n_out) + 200.
- * Cycles of m0k_niti_grad: at most 120 + n_out * (22 + 104 * words); dynamic: 6.25 * n_out * P + 100.
+ * Cycles of m0k_niti_dense, words = P / 4: at most 130 + 34 * n_out, and for each output with an error 50 + 59 * words
+ *     (14.75 an edge) and 52 for each word with a weight that clamps; 40 a word that does not move, 22 where all m' <=
+ *     C, 9 where all inputs are zero. With s < 6 or signed_in: 50 + 92 * words. Dynamic: 9 * (n_in + n_out) + 200 more.
+ * Cycles of m0k_niti_grad: at most 70 + 16 * n_out + 97 * words * n_out; dynamic: 24 * words * n_out + 110 more.
  */
         .syntax unified
         .cpu    cortex-m0plus

@@ -8,19 +8,19 @@
  *
  * error int8[n_out], in int8[n_in] (read as whole words: room for P = n_in rounded up to 4), values -127..127 whatever
  * signed_in says; grad int32[n_out][P]; weights u8 = w + 128 and scores u8 = S + 128 as edge arrays (groups of four
- * outputs, 16 bytes an input word, bytes in the order of inputs 2, 3, 0, 1). in, grad, weights and scores are 4-aligned.
- * shift 0..24. The rounding is to nearest, ties away from zero; the sum is clamped to 1..255 (S to -127..127).
- * |w * grad| + max(2^(shift-1), 255) must stay below 2^31. Padding edges stay as they are: padding inputs because their
- * weight is 128, padding outputs because no loop reaches them. n_in, n_out 1..65535.
+ * outputs, 16 bytes an input word, bytes in the order of inputs 2, 3, 0, 1). in, grad, weights and scores are
+ * 4-aligned. shift 0..24. The rounding is to nearest, ties away from zero; the sum is clamped to 1..255 (S to
+ * -127..127). |w * grad| + max(2^(shift-1), 255) must stay below 2^31. Padding edges stay as they are: padding inputs
+ * because their weight is 128, padding outputs because no loop reaches them. n_in, n_out 1..65535.
  *
  * Skipped without changing a result: an output whose error is 0, or so small that no product can round to 1; a word of
  * four zero activations; a zero activation; a rounded delta of zero.
  *
- * Stack: 52 bytes (score_dense), 48 bytes (score_grad).
- * Cycles of score_dense: at most 80 + 32 * n_out + 81 * (P / 4) * (outputs with an error), that is 20.25 an edge,
- *     and 4 for each score that clamps and 1 for each change of sign;
- *     8 for a word of zero activations, 13 + 4.5 for a zero activation, about 13 an edge where the delta rounds to 0.
- * Cycles of score_grad: at most 60 + 17 * n_out + 70 * (P / 4) * n_out, 4 for each clamp and 1 for each sign change.
+ * Stack: 52 bytes (m0k_score_dense), 44 (m0k_score_grad).
+ * Cycles of m0k_score_dense, words = P / 4: at most 90 + 34 * n_out, and for each output with an error 12 + 85 * words
+ *     and 4 for each score that clamps. A word is 13, or 8 with four zero activations; an edge 17 where its score
+ *     moves, 1 more where the sign changes, 10 where its delta rounds to 0, 4.5 where its activation is 0.
+ * Cycles of m0k_score_grad: at most 80 + 20 * n_out + 73 * words * n_out and 4 for each score that clamps.
  *
  * The inner loop exists twice, once for edges whose score rises and once for those whose score falls, each running on
  * from edge to edge and changing over where the sign does: each needs one bound only and no sign correction.

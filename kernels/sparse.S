@@ -9,13 +9,13 @@
  * gaps u8: distances in the edge array, in storage order, the first from index -1; 0 moves on by 255 and is no edge.
  * They may lie in flash. scores u8[count] = S + 128, clamped to 1..255, in the same order, count 0 included; error
  * int8[n_out] and in int8[n_in] of -127..127; grad int32[n_out][P], P = n_in rounded up to 4, 4-aligned; weights
- * u8 = w + 128 as an edge array, 4-aligned (groups of four outputs, 16 bytes an input word, bytes in the order of inputs
- * 2, 3, 0, 1). n_out is not read. shift 0..24, to nearest, ties away from zero. |w * grad| + max(2^(shift-1), 255) is
- * below 2^31.
+ * u8 = w + 128 as an edge array, 4-aligned (groups of four outputs, 16 bytes an input word, bytes in the order of
+ * inputs 2, 3, 0, 1). n_out is not read. shift 0..24, to nearest, ties away from zero. |w * grad| + max(2^(shift-1),
+ * 255) is below 2^31.
  *
  * Stack: 40 bytes (m0k_sparse_dense), 104 (m0k_sparse_grad).
- * Cycles, groups = groups of outputs passed: m0k_sparse_dense at most 90 + 9 * groups + 8 * (gaps of 0) + 48 * count, 19
- *     for an edge whose error is 0, 30 for one whose input is 0; m0k_sparse_grad at most 240 + 10 * groups
+ * Cycles, groups = groups of outputs passed: m0k_sparse_dense at most 90 + 9 * groups + 8 * (gaps of 0) + 48 * count,
+ *     19 for an edge whose error is 0, 30 for one whose input is 0; m0k_sparse_grad at most 240 + 10 * groups
  *     + 8 * (gaps of 0) + 39 * count.
  *
  * An edge's output in its group is bits 2..3 of its index, its input 4 * (bits from 4 on) + (bits 0..1 + 2) % 4.
@@ -167,8 +167,8 @@ m0k_sparse_dense:
         UPDATE  dense
         .size   m0k_sparse_dense, . - m0k_sparse_dense
 
-/* r0 gaps, r1 weight, r2 score, r3 shift, r4 grad of the group + index in the group, r7 table: what to add to r4 for each
- * r1 % 16; r8 half, r9 4 * P, r10 half - 1, r11 end of the group's weights, r12 12 * P, lr end of scores. */
+/* r0 gaps, r1 weight, r2 score, r3 shift, r4 grad of the group + index in the group, r7 table: what to add to r4 for
+ * each r1 % 16; r8 half, r9 4 * P, r10 half - 1, r11 end of the group's weights, r12 12 * P, lr end of scores. */
         .section .text.m0k_sparse_grad, "ax", %progbits
         .balign 4
         .global m0k_sparse_grad

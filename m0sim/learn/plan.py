@@ -1,13 +1,15 @@
 """Where the tensors of a training step lie: addresses in SRAM and flash, computed without running anything.
 
 Two tensors may share bytes when no operation needs both. `pack` puts the persistent ones first and then the others,
-largest first, each at the lowest offset that is free while it lives.
+largest first, each at the lowest offset that is free while it lives. What a dense layer reads shares its bytes with
+nothing where it ends in padding: the kernels read whole words, and the padding must stay the zeros it was loaded as.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from m0sim.learn.networks import Dense
 from m0sim.learn.step import KINDS, Step, Tensor
 
 _ALIGN = 4
@@ -80,16 +82,24 @@ class Plan:
 def pack(step: Step, *, reuse: bool = True) -> Plan:
     """Place the tensors of a step. Without `reuse` every tensor has bytes of its own."""
     placed: dict[str, Placed] = {}
+    padded = _padded_inputs(step)
     for place in ("sram", "flash"):
         tensors = [t for t in step.tensors.values() if t.place == place]
         tensors.sort(key=lambda t: (not t.persistent, -t.size, t.name))
         there: list[Placed] = []
         for tensor in tensors:
-            first, last = step.lifetime(tensor.name) if reuse and place == "sram" else (0, len(step.ops) - 1)
+            shares = reuse and place == "sram" and tensor.name not in padded
+            first, last = step.lifetime(tensor.name) if shares else (0, len(step.ops) - 1)
             offset = _lowest_free(tensor.size, [p for p in there if p.lives_with(first, last)])
             there.append(Placed(tensor, offset, first, last))
         placed |= {p.tensor.name: p for p in there}
     return Plan(step, placed, reuse)
+
+
+def _padded_inputs(step: Step) -> set[str]:
+    """The inputs of dense layers that are no multiple of 4 long."""
+    padded = [s.index for s in step.network.stages if isinstance(s.layer, Dense) and s.n_in % 4]
+    return {f"activation{index}" if index else "image" for index in padded}
 
 
 def _lowest_free(size: int, others: list[Placed]) -> int:
