@@ -6,7 +6,7 @@ BIN       := $(VENV)/bin
 READY     := $(VENV)/.ready
 BUILD     := build
 
-.PHONY: demo test test-all lint bench kernels clean
+.PHONY: demo test test-all lint bench bench-kernels kernels clean
 
 # The main job, so far: what one call of a small example costs.
 demo: $(READY) kernels
@@ -27,6 +27,10 @@ lint: $(READY)
 
 bench: $(READY)
 	$(BIN)/python tests/bench_speed.py
+
+# Writes docs/kernels.md. The columns of GNU are there where arm-none-eabi-gcc is.
+bench-kernels: $(READY)
+	$(BIN)/python tests/bench_kernels.py
 
 KERNEL_SOURCES := $(sort $(wildcard kernels/*.S))
 

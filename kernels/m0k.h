@@ -270,6 +270,45 @@ const uint8_t *m0k_rows_bits(const void *context, uint32_t group);
 const uint8_t *m0k_rows_scores(const void *context, uint32_t group);
 const uint8_t *m0k_rows_sparse(const void *context, uint32_t group);
 
+/* ---------------- Tin-Tin: tintin.S. weights16: uint16[edges], its order and bias are in tintin.S */
+
+typedef struct {
+    const uint16_t *weights16;
+    uint8_t *scratch;   /* row_bytes */
+    uint32_t row_bytes; /* 4 * P */
+} m0k_rows_w16_t;
+
+typedef struct {
+    const uint16_t *weights16;
+    uint8_t *out; /* edge array: the weights rounded to 8 bits */
+    uint32_t n;   /* edges, padding included */
+} m0k_w16_copy_t;
+
+/* shift = base - *error_exponent - *in_exponent; base = exponent of the weights - 8 + log2(1 / learning rate) */
+typedef struct {
+    const int8_t *error;
+    const int8_t *in; /* 0 .. 127 */
+    uint16_t *weights16;
+    uint32_t n_in, n_out;
+    const int32_t *error_exponent;
+    const int32_t *in_exponent;
+    int32_t base;
+} m0k_tintin_dense_t;
+
+typedef struct {
+    const int32_t *grad; /* int32[n_out][P] */
+    uint16_t *weights16;
+    uint32_t n_in, n_out;
+    const int32_t *error_exponent;
+    const int32_t *in_exponent;
+    int32_t base;
+} m0k_tintin_grad_t;
+
+const uint8_t *m0k_rows_w16(const void *context, uint32_t group);
+void m0k_w16_copy(const m0k_w16_copy_t *p);
+void m0k_tintin_dense(const m0k_tintin_dense_t *p);
+void m0k_tintin_grad(const m0k_tintin_grad_t *p);
+
 /* ---------------- dispatcher: run.S */
 
 typedef struct {

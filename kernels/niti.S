@@ -21,10 +21,10 @@
  * edges, that do not move.
  *
  * Stack: 56 bytes (m0k_niti_dense), 36 (m0k_niti_grad).
- * Cycles of m0k_niti_dense, words = P / 4: at most 130 + 34 * n_out, and for each output with an error 50 + 59 * words
+ * Cycles of m0k_niti_dense, words = P / 4: at most 130 + 34 * n_out, and for each output with an error 70 + 59 * words
  *     (14.75 an edge) and 52 for each word with a weight that clamps; 40 a word that does not move, 22 where all m' <=
- *     C, 9 where all inputs are zero. With s < 6 or signed_in: 50 + 92 * words. Dynamic: 9 * (n_in + n_out) + 200 more.
- * Cycles of m0k_niti_grad: at most 70 + 16 * n_out + 97 * words * n_out; dynamic: 24 * words * n_out + 110 more.
+ *     C, 9 where all inputs are zero. With s < 6 or signed_in: 70 + 108 * words. Dynamic: 12 * (n_in + n_out) + 200 more.
+ * Cycles of m0k_niti_grad: at most 70 + 16 * n_out + 104 * words * n_out; dynamic: 24 * words * n_out + 110 more.
  */
         .syntax unified
         .cpu    cortex-m0plus

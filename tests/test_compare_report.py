@@ -227,9 +227,7 @@ class TestPlots:
 
 
 class _Page(HTMLParser):
-    """Collects the ids, the references and the elements that are open at the end."""
-
-    VOID = frozenset({"meta", "br", "path", "use", "rect"})
+    """Collects the ids, the references and the elements."""
 
     def __init__(self, text: str) -> None:
         super().__init__()

@@ -239,6 +239,18 @@ def test_loss_gradient_of_any_logits(name: str) -> None:
         np.testing.assert_allclose(buffers[2].read(), expected, rtol=2e-6, atol=3e-7)
 
 
+def test_pool_takes_the_first_maximum() -> None:
+    found_toolchain("zig")
+    windows = np.array(list(product((0.0, 1e-30, 3.0), repeat=4)), np.float32)  # all orders, with all ties
+    height, width = 2 * 9, 2 * 3
+    values = windows.reshape(9, 3, 3, 2, 2).transpose(0, 3, 1, 4, 2).copy()
+    machine = Machine(float_step.load_kernels("zig"))
+    buffers = [machine.alloc(a) for a in (values, np.zeros(81, np.float32), np.zeros(81, np.uint8))]
+    machine.call("fp32_pool", machine.alloc(np.array([*(b.address for b in buffers), height, width, 3], np.uint32)))
+    np.testing.assert_array_equal(buffers[1].read(), windows.max(axis=1))
+    np.testing.assert_array_equal(buffers[2].read(), windows.argmax(axis=1))
+
+
 def test_steps_reduce_the_loss() -> None:
     network, digits = networks.get("tiny-cnn-8"), data.load("digits")
     program = deploy(network, random_weights(network), rate=0.02)

@@ -6,6 +6,9 @@ is one 32-bit word for each of the four outputs; its bytes, from the lowest addr
 4j+1. The *storage index* of an edge is its byte index in this array; ties between equal scores go to the lowest.
 
 Weights are stored as w + 128 (padding 128, which is w = 0), scores as S + 128 (padding 0, which no score has).
+
+Tin-Tin's W16 is stored as the uint16 W16 + 32895 + (W16 >= 0), whose upper byte is the stored byte of W16 rounded to a
+weight. Four halves stand in the place of the four bytes of a word, in the order of inputs 4j+2, 4j, 4j+3, 4j+1.
 """
 
 from __future__ import annotations
@@ -18,10 +21,15 @@ from numpy.typing import NDArray
 from m0sim.learn.arithmetic import Int8
 
 Bytes = NDArray[np.uint8]
+Halves = NDArray[np.uint16]
+Int16 = NDArray[np.int16]
 Index = NDArray[np.int64]
 
 OFFSET = 128
 _BYTE_OF_INPUT = np.array([2, 3, 0, 1])
+_HALF_OF_BYTE = np.array([0, 2, 1, 3])
+_WIDE_OFFSET = 32895
+_WIDE_ZERO = _WIDE_OFFSET + 1
 _FAR = 255
 """How far a gap of 0 advances without landing on an edge; also the largest gap that lands."""
 
@@ -78,6 +86,28 @@ def unpack(packed: Bytes, shape: tuple[int, ...]) -> Int8:
     n_in = int(np.prod(shape[1:], dtype=np.int64))
     real = packed[storage_index(shape[0], n_in)].astype(np.int16) - OFFSET
     return real.astype(np.int8).reshape(shape)
+
+
+def pack_wide(weights: Int16) -> Halves:
+    """Tin-Tin's edge array, uint16, of int16 weights W16 [n_out, ...]; padding is W16 = 0."""
+    n_out, n_in = weights.shape[0], weights[0].size
+    packed = np.full(array_bytes(n_out, n_in), _WIDE_ZERO, np.uint16)
+    values = weights.reshape(-1).astype(np.int32)
+    packed[_wide_index(n_out, n_in)] = values + _WIDE_OFFSET + (values >= 0)
+    return packed
+
+
+def unpack_wide(packed: Halves, shape: tuple[int, ...]) -> Int16:
+    """W16 of logical `shape` [n_out, ...] out of `pack_wide`'s array; the padding is not looked at."""
+    n_in = int(np.prod(shape[1:], dtype=np.int64))
+    values = packed[_wide_index(shape[0], n_in)].astype(np.int32)
+    return (values - _WIDE_OFFSET - (values >= _WIDE_ZERO)).astype(np.int16).reshape(shape)
+
+
+def _wide_index(n_out: int, n_in: int) -> Index:
+    """Where the half of every edge lies, in logical order."""
+    byte = storage_index(n_out, n_in)
+    return np.asarray(byte // 4 * 4 + _HALF_OF_BYTE[byte % 4], np.int64)
 
 
 def scored_storage(scored: Index, n_out: int, n_in: int) -> tuple[Index, Index]:

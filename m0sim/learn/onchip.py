@@ -9,8 +9,10 @@ from numpy.typing import NDArray
 
 from m0sim.device import Device
 from m0sim.image import Image
-from m0sim.learn import layout
+from m0sim.learn import layout, methods
+from m0sim.learn.layers import LOSS_EXPONENT
 from m0sim.learn.methods import Config, Frozen, State
+from m0sim.learn.methods.base import Learned
 from m0sim.learn.networks import Network
 from m0sim.learn.plan import Plan, pack
 from m0sim.learn.program import DeviceProgram
@@ -36,6 +38,7 @@ def settings(network: Network, method: str, config: Config, frozen: Frozen, opti
         update_shift=config.update,
         mu=config.mu,
         weight_exponents=config.weight_exponents,
+        rate=config.rate,
         keep=_keep(network, method, config, frozen),
         theta=config.theta,
         scored=tuple(len(s) for s in frozen.scored),
@@ -64,8 +67,11 @@ def contents(plan: Plan, config: Config, frozen: Frozen, state: State) -> dict[s
     found: dict[str, bytes] = {}
     for stage in network.stages:
         i = stage.index
-        weights = state.learned[i] if learns_weights else frozen.weights[i]
-        found[f"weights{i}"] = layout.pack_weights(weights).tobytes()
+        if chosen.method == "tin-tin":
+            found[f"weights{i}"] = layout.pack_wide(state.learned[i]).tobytes()
+        else:
+            weights = state.learned[i] if learns_weights else frozen.weights[i]
+            found[f"weights{i}"] = layout.pack_weights(weights).tobytes()
         if not learns_weights:
             found[f"scores{i}"] = _stored_scores(plan, frozen, state, i)
         if frozen.scored:
@@ -73,17 +79,21 @@ def contents(plan: Plan, config: Config, frozen: Frozen, state: State) -> dict[s
         if not chosen.keep:
             found[f"selection{i}"] = np.array([config.theta + layout.OFFSET - 1, 0], "<u4").tobytes()
     found["exponent0"] = _word(config.image_exponent)
-    if chosen.method != "niti-dynamic":
+    found[f"error exponent{len(network.stages) - 1}"] = _word(LOSS_EXPONENT)
+    if not methods.get(chosen.method).dynamic:
         found[f"exponent{len(network.stages)}"] = _word(config.logit_exponent)
     return {name: data for name, data in found.items() if name in plan.placed}
 
 
-def learned(program: DeviceProgram, frozen: Frozen) -> tuple[NDArray[np.int8], ...]:
+def learned(program: DeviceProgram, frozen: Frozen) -> tuple[Learned, ...]:
     """The learned arrays in logical order, as the golden model's state has them."""
     network, chosen = program.plan.step.network, program.plan.step.settings
-    arrays = []
+    arrays: list[Learned] = []
     for stage in network.stages:
-        if chosen.method == "priot-s":
+        values: Learned
+        if chosen.method == "tin-tin":
+            values = layout.unpack_wide(program.read(f"weights{stage.index}").view("<u2"), stage.weight_shape)
+        elif chosen.method == "priot-s":
             stored = program.read(f"scores{stage.index}")[: len(frozen.scored[stage.index])]
             _, order = layout.scored_storage(frozen.scored[stage.index], stage.n_out, stage.n_in)
             values = np.empty(len(order), np.int8)

@@ -1,4 +1,4 @@
-"""One training step as a list of kernel calls: what runs in which order on which tensors, before anything has an address.
+"""One training step as a list of kernel calls: what runs in which order on which tensors, before they have addresses.
 
 `build` turns a network and a method into a `Step`: operations in order, and the tensors they use. `plan` gives the
 tensors addresses, `program` makes a memory image of it.
@@ -12,6 +12,7 @@ from typing import Literal
 
 from m0sim.errors import UsageError, did_you_mean
 from m0sim.learn import layout
+from m0sim.learn.methods.tin_tin import FRACTION_BITS
 from m0sim.learn.networks import Conv, Network, Stage
 
 Phase = Literal["forward", "loss", "backward", "update", "prune"]
@@ -96,7 +97,9 @@ class Settings:
     mu: int = 0
     """Dynamic NITI: log2 of what the largest gradient moves a weight by."""
     weight_exponents: tuple[int, ...] = ()
-    """Dynamic NITI: exponents of the stages' weights, which the exponent of the logits adds up."""
+    """Dynamic scales: exponents of the stages' weights, which those of activations and errors add up."""
+    rate: int = 0
+    """Tin-Tin: minus log2 of the learning rate."""
     keep: tuple[int, ...] = ()
     """k: edges that stay, of all edges or, with PRIOT-S, of the scored ones."""
     theta: int = -64
@@ -154,7 +157,7 @@ def _check(settings: Settings) -> None:
             raise UsageError(f"unknown {what} {value!r} (known: {', '.join(known)}){did_you_mean(value, known)}")
 
 
-_METHODS = ("niti-static", "niti-dynamic", "priot", "priot-threshold", "priot-s")
+_METHODS = ("niti-static", "niti-dynamic", "priot", "priot-threshold", "priot-s", "tin-tin")
 
 
 @dataclass
@@ -168,7 +171,12 @@ class _Builder:
 
     @property
     def dynamic(self) -> bool:
-        return self.settings.method == "niti-dynamic"
+        return self.settings.method == "niti-dynamic" or self.wide
+
+    @property
+    def wide(self) -> bool:
+        """Weights of 16 bits, rounded to 8 for the passes, and exponents of errors tracked as well."""
+        return self.settings.method == "tin-tin"
 
     @property
     def frozen(self) -> bool:
@@ -208,7 +216,7 @@ class _Builder:
         place: Literal["sram", "flash"] = "sram"
         if self.frozen and self.settings.weights_place == "flash":
             place = "flash"
-        size = layout.array_bytes(stage.n_out, stage.n_in)
+        size = layout.array_bytes(stage.n_out, stage.n_in) * (2 if self.wide else 1)
         return self._tensor(f"weights{stage.index}", "weights", size, place, persistent=True)
 
     def _scores(self, stage: Stage) -> Ref:
@@ -230,16 +238,27 @@ class _Builder:
             return self._tensor(f"exponent{index}", "scratch", 4)
         return self._tensor(f"exponent{index}", "constants", 4, "flash", persistent=True)
 
+    def _error_exponent(self, stage: Stage) -> Ref:
+        """Tin-Tin: exponent of the error at a stage's output; that of the loss is constant."""
+        name = f"error exponent{stage.index}"
+        if stage.last:
+            return self._tensor(name, "constants", 4, "flash", persistent=True)
+        return self._tensor(name, "scratch", 4)
+
     def _emit(self, phase: Phase, kernel: str, *words: Word) -> None:
         self.ops.append(Op(phase, kernel, words))
 
-    # -- the masked weights
+    # -- the masked or rounded weights
 
     def _whole(self, stage: Stage, phase: Phase) -> Ref:
-        """The stage's weights with the mask applied, as one array: what a convolution reads."""
+        """The stage's weights with the mask applied, or rounded, as one array: what a convolution reads."""
+        size = layout.array_bytes(stage.n_out, stage.n_in)
+        if self.wide:
+            rounded = self._tensor(f"rounded{stage.index} ({phase})", "scratch", size)
+            self._emit(phase, "m0k_w16_copy", self._weights(stage), rounded, size)
+            return rounded
         if not self.frozen:
             return self._weights(stage)
-        size = layout.array_bytes(stage.n_out, stage.n_in)
         if self.settings.mask_form == "copy":
             return self._tensor(f"masked{stage.index}", "mask", size, persistent=True)
         out = self._tensor(f"masked{stage.index} ({phase})", "scratch", size)
@@ -257,11 +276,13 @@ class _Builder:
 
     def _dense_weights(self, stage: Stage, phase: Phase) -> tuple[Word, Word, Word]:
         """Weights, provider and context of a dense kernel."""
-        if not self.frozen or self.settings.mask_form == "copy":
+        if not self.wide and (not self.frozen or self.settings.mask_form == "copy"):
             return self._whole(stage, phase), 0, 0
         row_bytes = 4 * layout.row_bytes(stage.n_in)
         rows = self._tensor(f"rows{stage.index} ({phase})", "scratch", row_bytes)
         weights = self._weights(stage)
+        if self.wide:
+            return 0, Code("m0k_rows_w16"), Block((weights, rows, row_bytes))
         if self.settings.mask_form == "bits" and not self.sparse:
             return 0, Code("m0k_rows_bits"), Block((weights, self._bits(stage), rows, row_bytes))
         state = self._tensor(f"rows{stage.index} state ({phase})", "scratch", 16 if self.sparse else 4)
@@ -357,10 +378,17 @@ class _Builder:
             shape: tuple[Word, ...] = (stage.n_in, stage.n_out, shift, gate, provider, context, int(self.dynamic))
             self._emit("backward", "m0k_dense_back", self._error(stage), weights_word, acc, out, *shape)
         if self.dynamic:
-            self._emit("backward", "m0k_requant", acc, out, count, 0, 0, 0, 0, gate)
+            exponents: tuple[Word, ...] = (0, 0, 0)
+            if self.wide:
+                own = self.settings.weight_exponents[stage.index] & 0xFFFFFFFF
+                exponents = (self._error_exponent(below), self._error_exponent(stage), own)
+            self._emit("backward", "m0k_requant", acc, out, count, *exponents, 0, gate)
 
     def update(self, stage: Stage) -> None:
         """Gradient and update of the stage's weights or scores."""
+        if self.wide:
+            self._update_wide(stage)
+            return
         learned: tuple[Word, ...] = (self._weights(stage),)
         tail: tuple[Word, ...] = (stage.n_in, stage.n_out)
         if self.frozen:
@@ -377,6 +405,15 @@ class _Builder:
         signed: tuple[Word, ...] = () if self.sparse else (0,)
         source = (self._error(stage), self._activation(stage.index))
         self._emit("update", f"m0k_{family}_dense", *source, *learned, *tail, shift, *extra, *signed)
+
+    def _update_wide(self, stage: Stage) -> None:
+        base = self.settings.weight_exponents[stage.index] - FRACTION_BITS + self.settings.rate
+        exponents = (self._error_exponent(stage), self._exponent(stage.index), base & 0xFFFFFFFF)
+        tail: tuple[Word, ...] = (self._weights(stage), stage.n_in, stage.n_out, *exponents)
+        if isinstance(stage.layer, Conv):
+            self._emit("update", "m0k_tintin_grad", self._gradient(stage), *tail)
+        else:
+            self._emit("update", "m0k_tintin_dense", self._error(stage), self._activation(stage.index), *tail)
 
     def _gradient(self, stage: Stage) -> Ref:
         size = 4 * stage.n_out * layout.row_bytes(stage.n_in)
