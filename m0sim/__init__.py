@@ -13,7 +13,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from m0sim.arguments import f32, i64, u64
+    from m0sim.arguments import f32, f64, i64, u64
     from m0sim.cost import Cost, FunctionCost
     from m0sim.errors import M0simError, UsageError
     from m0sim.fault import Fault, Interrupted
@@ -29,6 +29,7 @@ __all__ = [
     "Machine",
     "UsageError",
     "f32",
+    "f64",
     "i64",
     "u64",
 ]
@@ -44,6 +45,7 @@ _HOMES = {
     "Machine": "machine",
     "UsageError": "errors",
     "f32": "arguments",
+    "f64": "arguments",
     "i64": "arguments",
     "u64": "arguments",
 }

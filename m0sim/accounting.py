@@ -378,6 +378,12 @@ class Counters:
         used = int(self.state[Slot.RECORD_COUNT])
         return bool((self._kept[Slot.RECORDS][1:used, Record.VERIFY] != 0).any())
 
+    def executed_functions(self) -> set[str]:
+        """Names of the functions that were entered or executed."""
+        used = self._kept[Slot.RECORDS][1 : int(self.state[Slot.RECORD_COUNT])]
+        ran = used[used[:, Record.COUNT] + used[:, Record.LOOPS] > 0, Record.FUNCTION]
+        return {self.names[number] for number in np.unique(ran).tolist()}
+
     def call_stack(self) -> list[tuple[str, int]]:
         """The open calls, outermost first: function and the address it returns to."""
         frames = self._kept[Slot.FRAMES][: int(self.state[Slot.DEPTH])]

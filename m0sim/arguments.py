@@ -48,6 +48,12 @@ def f32(value: float) -> Words:
         return Words((int(np.float32(value).view(np.uint32)),))
 
 
+def f64(value: float) -> Words:
+    """A double, passed as its bits in an even register pair (soft-float AAPCS)."""
+    low, high = struct.unpack("<II", struct.pack("<d", value))
+    return Words((low, high))
+
+
 def place(arguments: list[Words]) -> tuple[list[int], bytes]:
     """Registers r0.. and the bytes on the stack at SP: AAPCS32, stage C of parameter passing.
 

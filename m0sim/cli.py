@@ -91,7 +91,7 @@ def call(
     Arguments:
       5, -5, 0x10     a 32-bit integer
       i64:N, u64:N    a 64-bit integer
-      f32:X           a float, as its bits
+      f32:X, f64:X    a float or double, as its bits
       @file.bin       a buffer with the bytes of a file
       @file.npy       a buffer with a NumPy array
       out:N           a zeroed buffer of N bytes (16, 0x10, 4K), shown after the call
@@ -168,10 +168,14 @@ def profiles(
 def compare(
     network: Annotated[str, typer.Option(help="tiny-cnn, tiny-cnn-8, mlp, lenet or vgg11.")] = "",
     data_name: Annotated[str, typer.Option("--data", help="digits (bundled), mnist or cifar10.")] = "digits",
-    data_dir: Annotated[Path | None, typer.Option(metavar="DIR", help="Where the files of mnist or cifar10 are.")] = None,
+    data_dir: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Where the files of mnist or cifar10 are.")
+    ] = None,
     methods: Annotated[str, typer.Option(help="Methods, separated by commas, or all.")] = "all",
     steps: Annotated[int, typer.Option(help="Training steps of each method.")] = 5,
-    base: Annotated[str, typer.Option(metavar="METHOD", help="What ratios refer to; the first method by default.")] = "",
+    base: Annotated[
+        str, typer.Option(metavar="METHOD", help="What ratios refer to; the first method by default.")
+    ] = "",
     mask: Annotated[str, typer.Option(help="How PRIOT keeps its mask: copy, bits or fused.")] = "copy",
     weights: Annotated[str, typer.Option(help="Where PRIOT's frozen weights are: flash or sram.")] = "flash",
     profile: Profile = "rp2040",
@@ -198,11 +202,11 @@ def compare(
     if output is not None:
         _write_comparison(result, output)
     if json_wanted:
-        _emit(compare_data.json_object(result), True, None)
+        _emit(compare_data.to_json(result), True, None)
         return
     from m0sim.report import compare_text, text
 
-    text.show(compare_text.render(result))
+    text.show(compare_text.compare(result))
     if output is not None:
         typer.echo(f"\nwritten to {output}: compare.json, compare.md, compare.html, and the plots as PNG and SVG")
 
@@ -211,7 +215,9 @@ def compare(
 def pretrain(
     network: Annotated[str, typer.Option(help="The network to train.")] = "tiny-cnn-8",
     data_name: Annotated[str, typer.Option("--data", help="digits (bundled), mnist or cifar10.")] = "digits",
-    data_dir: Annotated[Path | None, typer.Option(metavar="DIR", help="Where the files of mnist or cifar10 are.")] = None,
+    data_dir: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Where the files of mnist or cifar10 are.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of initial weights and the order of images.")] = 0,
     output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="The .npz to write.")] = Path(
         "backbone.npz"
@@ -254,9 +260,6 @@ def fetch(
     typer.echo(f"mnist is in {directory}")
 
 
-# -- helpers
-
-
 def _machine(image_file: Path, base: str, profile: str) -> Machine:
     from m0sim import device
     from m0sim.machine import Machine
@@ -274,7 +277,17 @@ def _image(path: Path, base: str) -> Image:
         address = int(base, 0)
     except ValueError:
         raise UsageError(f"--base {base!r} is not an address, such as 0x10000000") from None
+    if _is_elf(path):
+        raise UsageError(f"{path}: is an ELF file, which says itself where it runs: leave out --base")
     return image.load_raw(path, address)
+
+
+def _is_elf(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return file.read(4) == b"\x7fELF"
+    except OSError:
+        return False  # the loader says what is wrong
 
 
 def _stub(text: str) -> tuple[str, int]:
@@ -357,7 +370,7 @@ def _write_comparison(result: Any, folder: Path) -> None:
 
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        _emit(compare_data.json_object(result), False, folder / "compare.json")
+        _emit(compare_data.to_json(result), False, folder / "compare.json")
         (folder / "compare.md").write_text(compare_data.markdown(result), encoding="utf-8")
         (folder / "compare.html").write_text(compare_html.page(result), encoding="utf-8")
         for name, content in compare_plots.files(result).items():
@@ -436,6 +449,8 @@ def main() -> None:
         _fail(error.format_message(), error.exit_code)
     except (KeyboardInterrupt, typer.Abort):
         _fail("interrupted", 1)
+    except SystemExit:  # the parser's answer to a closed pipe: the reader, such as head, has seen enough
+        code = 0
     except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is still buffered goes nowhere
         if not isinstance(error, BrokenPipeError):  # that is a reader, such as head, that has seen enough

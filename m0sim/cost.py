@@ -136,6 +136,8 @@ class Cost:
     profile: str
     level: str
     result: int | float | None
+    result_type: str
+    """How r0 (and r1) was read: s32, u32, s64, u64, f32, f64 or void."""
     cycles: int
     instructions: int
     loads: int

@@ -16,7 +16,13 @@ class UsageError(M0simError):
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """A phrase such as ``; did you mean 'dot_s8'?`` with the closest of `known`, or the empty string."""
-    close = difflib.get_close_matches(name, list(known), n=3, cutoff=0.6)
+    names = list(dict.fromkeys(known))
+    by_key: dict[str, list[str]] = {}
+    for each in names:  # a person forgets capitals, namespaces and parameters first
+        for key in {each.lower(), each.lower().partition("(")[0].rpartition("::")[2]}:
+            by_key.setdefault(key, []).append(each)
+    keys = difflib.get_close_matches(name.lower(), list(by_key), n=3, cutoff=0.6)
+    close = list(dict.fromkeys(each for key in keys for each in by_key[key]))[:3]
     if not close:
         return ""
     return "; did you mean " + " or ".join(repr(c) for c in close) + "?"

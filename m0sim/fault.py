@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from m0sim.cost import Cost
 from m0sim.errors import M0simError
@@ -49,11 +50,28 @@ class Fault(M0simError):
         self.cost = cost
         super().__init__(f"{reason} in {self.place}")
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Faults travel between processes: pytest-xdist, pools."""
+        details = {
+            "address": self.address,
+            "function": self.function,
+            "offset": self.offset,
+            "source": self.source,
+            "registers": self.registers,
+            "call_stack": self.call_stack,
+            "cost": self.cost,
+        }
+        return _rebuild, (type(self), self.kind, self.reason, details)
+
     @property
     def place(self) -> str:
         """Such as ``filter+0x12 (filter.c:40)``."""
         where = f"{self.function}+{self.offset:#x}"
         return where if self.source is None else f"{where} ({self.source[0]}:{self.source[1]})"
+
+
+def _rebuild(kind_of_fault: type[Fault], kind: str, reason: str, details: dict[str, Any]) -> Fault:
+    return kind_of_fault(kind, reason, **details)
 
 
 class Interrupted(Fault, KeyboardInterrupt):

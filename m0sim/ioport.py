@@ -127,11 +127,6 @@ def _not_modelled(state, uc, offset, is_store):
 
 
 @njit(cache=True)
-def _signed(value):
-    return value - ((value & 0x80000000) << 1)
-
-
-@njit(cache=True)
 def _divide(state, is_signed):
     words = load64(state, Slot.IO_WORDS)
     dividend, divisor = load32(words, 0x60 >> 2), load32(words, 0x64 >> 2)

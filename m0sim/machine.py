@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -56,8 +56,6 @@ _SLICE_SECONDS = 0.1
 _REGISTERS = [UC_ARM_REG_R0 + i for i in range(13)]
 _REGISTER_NAMES = [f"r{i}" for i in range(13)]
 
-Argument = "int | Words | Buffer | np.integer[Any] | bool"
-
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Buffer:
@@ -69,7 +67,7 @@ class Buffer:
     dtype: np.dtype[Any]
     shape: tuple[int, ...]
     name: str
-    _machine: Machine
+    _machine: Machine = field(repr=False)
 
     def read(self) -> npt.NDArray[Any]:
         """A copy of the contents, in the shape and dtype that it was allocated with."""
@@ -77,7 +75,10 @@ class Buffer:
 
     def write(self, values: npt.ArrayLike) -> None:
         """Replace the contents. Raises UsageError unless `values` has as many bytes as the buffer."""
-        array = np.asarray(values, self.dtype)
+        given = np.asarray(values)
+        if not np.can_cast(given.dtype, self.dtype, "same_kind") and isinstance(values, np.ndarray):
+            raise UsageError(f"{self.name} holds {self.dtype}: convert the {given.dtype} array to that first")
+        array = given.astype(self.dtype)
         if array.nbytes != self.size:
             raise UsageError(f"{self.name} has {self.size} bytes, not {array.nbytes}")
         self._machine.write(self.address, array)
@@ -502,6 +503,7 @@ class Machine:
             profile=self.device.name,
             level=call.level,
             result=arguments.result(call.result, self._uc.reg_read(UC_ARM_REG_R0), self._uc.reg_read(UC_ARM_REG_R1)),
+            result_type=call.result,
             cycles=counters.cycles,
             instructions=totals.instructions,
             loads=totals.loads,
@@ -546,7 +548,8 @@ class Machine:
         )
 
     def _warnings(self, call: _Call) -> tuple[str, ...]:
-        found = []
+        called = self.counters.executed_functions()
+        found = [f"the stub {name} was never called: is it inlined?" for name in call.stubs if name not in called]
         state = self.counters.state
         if state[Slot.DIVIDER_EARLY]:
             function, entry = self.counters.function_at(int(state[Slot.DIVIDER_EARLY_AT]))

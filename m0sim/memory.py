@@ -182,11 +182,12 @@ class AddressSpace:
                 changed = np.flatnonzero(view != _red_pattern(address))
                 if not changed.size:
                     continue
-                if address < allocation.address:
-                    what = f"{allocation.address - address - int(changed[-1])} bytes before"
-                else:
-                    what = f"{int(changed[0])} bytes behind the end of"
-                found.append(f"{changed.size} bytes written {what} {allocation.name} ({allocation.size} bytes)")
+                is_before = address < allocation.address
+                distance = RED_ZONE - 1 - int(changed[-1]) if is_before else int(changed[0])
+                side = "before" if is_before else "behind the end of"
+                what = f"{distance} bytes {side}" if distance else f"directly {side}"
+                written = "1 byte" if changed.size == 1 else f"{changed.size} bytes"
+                found.append(f"{written} written {what} {allocation.name} ({allocation.size} bytes)")
             self._paint_red_zones(allocation)
         return found
 
@@ -224,11 +225,17 @@ class AddressSpace:
 
         for bank in self.banks:
             rights = UC_PROT_ALL if bank.kind == "sram" else UC_PROT_READ | UC_PROT_EXEC
-            for base in (bank.base, *self._alias_bases(bank)):
-                uc.mem_map_ptr(base, -(-bank.size // 1024) * 1024, rights, bank.data.ctypes.data)
+            for base, offset, size in self._windows(bank):
+                uc.mem_map_ptr(base, -(-size // 1024) * 1024, rights, bank.data.ctypes.data + offset)
 
-    def _alias_bases(self, bank: Bank) -> list[int]:
-        return [a.base for a in self.device.aliases if self.device.region(a.of).base == bank.base]
+    def _windows(self, bank: Bank) -> list[tuple[int, int, int]]:
+        """Where a bank is seen: itself, and the aliases of its regions. Address, offset in the bank, bytes."""
+        windows = [(bank.base, 0, bank.size)]
+        for alias in self.device.aliases:
+            region = self.device.region(alias.of)
+            if bank.base <= region.base < bank.end:
+                windows.append((alias.base, region.base - bank.base, region.size))
+        return windows
 
     def pages(self) -> list[tuple[int, int, int, bool]]:
         """Every mapped 4 KiB page: page number, host address, slot (aliases share one), writable."""
@@ -236,10 +243,11 @@ class AddressSpace:
         slot = 1
         for bank in self.banks:
             count = -(-bank.size // _PAGE)
-            for base in (bank.base, *self._alias_bases(bank)):
-                for i in range(count):
-                    host = bank.data.ctypes.data + i * _PAGE
-                    rows.append((base // _PAGE + i, host, slot + i, bank.kind == "sram"))
+            for base, offset, size in self._windows(bank):
+                for i in range(-(-size // _PAGE)):
+                    there = i + offset // _PAGE
+                    host = bank.data.ctypes.data + there * _PAGE
+                    rows.append((base // _PAGE + i, host, slot + there, bank.kind == "sram"))
             slot += count
         return rows
 

@@ -14,16 +14,6 @@ from m0sim.arguments import Words
 from m0sim.errors import UsageError
 from m0sim.machine import Buffer, Machine
 
-SYNTAX = """\
-5, -5, 0x10       a 32-bit integer
-i64:N, u64:N      a 64-bit integer
-f32:X             a float, as its bits
-@file.bin         a buffer with the bytes of a file
-@file.npy         a buffer with a NumPy array
-out:N             a zeroed buffer of N bytes (16, 0x10, 4K), shown after the call
-out:N:file        the same, written to a file (.npy: as uint8 array)
-sym:NAME          the address of a symbol"""
-
 
 @dataclass(frozen=True, slots=True)
 class Output:
@@ -65,9 +55,12 @@ def parse(machine: Machine, texts: list[str]) -> tuple[list[Words | Buffer], lis
 def size(text: str) -> int:
     """A number of bytes: decimal or hex, with K for 1,024 and M for 1,048,576."""
     scale = {"K": 1024, "M": 1024 * 1024}.get(text[-1:].upper(), 1)
-    value = integer(text if scale == 1 else text[:-1]) * scale
+    try:
+        value = integer(text if scale == 1 else text[:-1]) * scale
+    except UsageError:
+        value = -1
     if not 0 <= value < 1 << 32:
-        raise UsageError(f"{text!r} is not a size in bytes")
+        raise UsageError(f"{text!r} is not a size in bytes, such as 16, 0x10, 4K or 1M")
     return value
 
 
@@ -96,11 +89,13 @@ def _parse_one(machine: Machine, text: str, outputs: list[Output]) -> Words | Bu
             return arguments.u64(integer(rest))
         case "f32":
             return arguments.f32(_float(rest))
+        case "f64":
+            return arguments.f64(_float(rest))
         case "sym":
             return arguments.word(machine.symbol(rest).address)
         case "out":
             return _output(machine, rest, outputs)
-    raise UsageError(f"unknown prefix {prefix!r}: one of i64, u64, f32, sym, out, or @FILE")
+    raise UsageError(f"unknown prefix {prefix!r}: one of i64, u64, f32, f64, sym, out, or @FILE")
 
 
 def _plain(text: str) -> Words:

@@ -84,13 +84,21 @@ class Traps:
         if error == UC_ERR_WRITE_PROT:
             return "read-only", f"store of {size} bytes to read-only memory at {address:#010x}", pc
         what = "store of" if kind == UC_MEM_WRITE_UNMAPPED else "load of"
-        hint = " (a null pointer?)" if address < 0x100 else ""
-        return "unmapped", f"{what} {size} bytes at {address:#010x}, where there is no memory{hint}", pc
+        plural = "byte" if size == 1 else "bytes"
+        return "unmapped", f"{what} {size} {plural} at {address:#010x}, {_nothing_at(address)}", pc
 
 
 def is_arm_state(uc: Any) -> bool:
     """True after a jump to an even address."""
     return not uc.reg_read(UC_ARM_REG_CPSR) & _THUMB_BIT
+
+
+def _nothing_at(address: int) -> str:
+    if address < 0x100:
+        return "where there is no memory that m0sim models (a null pointer?)"
+    if 0x40000000 <= address < 0x60000000 or address >= 0xE0000000:  # DDI 0419, B3.1: peripherals, system
+        return "a peripheral, which is not modelled: replace the function that uses it with a stub"
+    return "where there is no memory"
 
 
 def describe_undefined(first: int, second: int) -> str:

@@ -364,7 +364,7 @@ BAD = [
     ("call ELF leaf --json=1", "--json"),
     ("call ELF leaf --profile", "--profile"),
     ("call ELF leaf --base 16K", "16K"),
-    ("call ELF leaf --base 0x40000000", "outside the memory"),
+    ("call ELF leaf --base 0x40000000", "is an ELF file"),
     ("list ELF leaf", "leaf"),
     ("list ELF --jsn", "--json"),
     ("profiles rp2041", "rp2040"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import signal
 import threading
 import time
@@ -55,7 +56,7 @@ HERE = [
     ("unaligned_store", "unaligned", 4, 2, 2, "store of 2 bytes at 0x20041ff9"),
     ("unaligned_ldm", "unaligned", 2, 1, 1, "load of 4 bytes at 0x00000002"),
     ("unmapped_load", "unmapped", 4, 3, 2, "load of 4 bytes at 0x30000008"),
-    ("unmapped_store", "unmapped", 2, 2, 1, "store of 1 bytes at 0x20042000"),
+    ("unmapped_store", "unmapped", 2, 2, 1, "store of 1 byte at 0x20042000"),
     ("unmapped_stm", "unmapped", 2, 2, 1, "store of 4 bytes at 0x20042000"),
     ("null_pointer", "unmapped", 2, 1, 1, "null pointer"),
     ("read_only", "read-only", 4, 3, 2, "store of 4 bytes to read-only memory at 0x10000000"),
@@ -229,10 +230,10 @@ def test_call_depth(machine: Machine) -> None:
 @pytest.mark.parametrize(
     ("offset", "message"),
     [
-        (10, "1 bytes written 0 bytes behind the end of small (10 bytes)"),
-        (13, "1 bytes written 3 bytes behind the end of small (10 bytes)"),
-        (-1, "1 bytes written 1 bytes before small (10 bytes)"),
-        (-16, "1 bytes written 16 bytes before small (10 bytes)"),
+        (10, "1 byte written directly behind the end of small (10 bytes)"),
+        (13, "1 byte written 3 bytes behind the end of small (10 bytes)"),
+        (-1, "1 byte written directly before small (10 bytes)"),
+        (-16, "1 byte written 15 bytes before small (10 bytes)"),
     ],
 )
 def test_red_zones(elf: Path, offset: int, message: str) -> None:
@@ -298,3 +299,10 @@ def test_interrupt_ends_a_loop_of_short_calls(machine: Machine) -> None:
 
     with pytest.raises(KeyboardInterrupt):
         call_on()
+
+
+def test_a_fault_travels_between_processes(machine: Machine) -> None:
+    fault = fault_of(machine, "unmapped_store")
+    copy = pickle.loads(pickle.dumps(fault))
+    assert (str(copy), copy.registers, copy.cost.cycles) == (str(fault), fault.registers, fault.cost.cycles)
+    assert type(copy) is type(fault)

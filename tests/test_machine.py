@@ -424,3 +424,16 @@ def test_a_profile_of_ones_own(calls: Path, tmp_path: Path) -> None:
     mine.write_text(text.replace("clock_hz = 125_000_000", "clock_hz = 1_000"))
     cost = Machine.from_elf(calls, mine).call("multiply", 3, 4)
     assert (cost.result, cost.cycles, cost.seconds) == (12, 34, 0.034)
+
+
+def test_a_stub_that_is_never_called_is_named(machine: Machine) -> None:
+    cost = machine.call("leaf", 1, stubs={"big_frame": 5})
+    assert [w for w in cost.warnings if "big_frame" in w] == ["the stub big_frame was never called: is it inlined?"]
+    called = machine.call("through_register", 7, stubs={"leaf": 5})
+    assert not [w for w in called.warnings if "stub" in w]
+
+
+def test_a_buffer_takes_no_lossy_array(machine: Machine) -> None:
+    buffer = machine.alloc(np.zeros(4, np.int8))
+    with pytest.raises(UsageError, match="holds int8: convert the float64 array"):
+        buffer.write(np.zeros(4))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from itertools import pairwise
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 from conftest import FIRMWARE, Build
 
-from m0sim import Machine, UsageError
+from m0sim import Fault, Machine, UsageError
 
 SRAM, SRAM_END = 0x20000000, 0x20042000
 RED_ZONE = 16
@@ -141,3 +142,45 @@ def test_an_image_that_leaves_no_room(tmp_path: Path) -> None:
         Machine.from_raw(bytes(8), 0x30000000)
     with pytest.raises(UsageError, match="for a stack"):
         Machine.from_raw(bytes(SRAM_END - SRAM - 100), SRAM)
+
+
+TWO_REGIONS = """
+core = "cortex-m0plus"
+clock_hz = 1_000_000
+[[memory]]
+name = "flash"
+kind = "flash"
+base = 0x1000_0000
+size = 0x1000
+[[memory]]
+name = "low"
+kind = "sram"
+base = 0x2000_0000
+size = 0x2000
+[[memory]]
+name = "high"
+kind = "sram"
+base = 0x2000_2000
+size = 0x2000
+[[alias]]
+of = "low"
+base = 0x3000_0000
+[[alias]]
+of = "low"
+base = 0x3000_2000
+[[alias]]
+of = "high"
+base = 0x3100_0000
+"""
+
+
+@pytest.mark.parametrize(("seen", "at"), [(0x30000010, 0x20000010), (0x30002010, 0x20000010), (0x31000010, 0x20002010)])
+def test_aliases_of_adjacent_memories(tmp_path: Path, seen: int, at: int) -> None:
+    profile = tmp_path / "two.toml"
+    profile.write_text(TWO_REGIONS)
+    stores = struct.pack("<2H", 0x6001, 0x4770)  # STR r1, [r0]; BX lr
+    machine = Machine.from_raw(stores, 0x10000000, profile)
+    machine.call(0x10000000, seen, 0x12345678)
+    assert machine.read(at, 4).view(np.uint32)[0] == 0x12345678
+    with pytest.raises(Fault):
+        machine.call(0x10000000, 0x31002000, 1)  # behind the end of the alias

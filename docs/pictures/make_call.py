@@ -1,4 +1,4 @@
-"""Draw docs/pictures/call.svg: the report of one real call, as a terminal shows it. `make pictures` runs this."""
+"""Draw docs/pictures/call.svg, the report of one real call on a terminal. Run it after a change to the report."""
 
 from __future__ import annotations
 

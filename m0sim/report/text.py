@@ -66,19 +66,21 @@ def call(cost: Cost, profile: Device) -> RenderableType:
 
 
 def _figures(cost: Cost) -> Table:
-    per_cycle = f"{cost.cycles / cost.instructions:.2f} cycles each" if cost.instructions else ""
+    each = f"{cost.cycles / cost.instructions:.2f} cycles each" if cost.instructions else ""
     energy = "unknown" if cost.energy_joules is None else si(cost.energy_joules, "J")
     remark = "the profile has no current with a source" if cost.energy_joules is None else "estimate: time x current"
     shown = "-" if cost.result is None else str(cost.result)
-    is_negative = isinstance(cost.result, int) and cost.result < 0
-    as_hex = f"{cost.result & 0xFFFFFFFF:#x}" if is_negative and isinstance(cost.result, int) else ""
+    as_hex = ""
+    if isinstance(cost.result, int) and cost.result < 0:
+        bits = 32 if cost.result_type == "s32" else 64
+        as_hex = f"{cost.result & (1 << bits) - 1:#x}"
     return _pairs(
         [
             ("result", shown, as_hex),
             ("cycles", count(cost.cycles), "exact for zero-wait-state memory"),
             ("time", si(cost.seconds, "s"), ""),
             ("energy", energy, remark),
-            ("instructions", count(cost.instructions), per_cycle),
+            ("instructions", count(cost.instructions), each),
             ("loads", count(cost.loads), f"{count(cost.bytes_loaded)} bytes"),
             ("stores", count(cost.stores), f"{count(cost.bytes_stored)} bytes"),
             ("branches taken", count(cost.branches_taken), "conditional ones"),
