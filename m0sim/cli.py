@@ -43,6 +43,7 @@ Profile = Annotated[
     str, typer.Option("--profile", "-p", metavar="NAME|FILE", help="Device: a bundled profile or a .toml file.")
 ]
 Base = Annotated[str, typer.Option("--base", metavar="ADDRESS", help="IMAGE is a raw binary that runs here.")]
+DataDirectory = Annotated[Path | None, typer.Option(metavar="DIR", help="Where the files of mnist or cifar10 are.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 OutputFile = Annotated[
     Path | None, typer.Option("--output", "-o", metavar="FILE", help="Also write the JSON object to a file.")
@@ -176,7 +177,9 @@ def compare(
     base: Annotated[
         str, typer.Option(metavar="METHOD", help="What ratios refer to; the first method by default.")
     ] = "",
-    mask: Annotated[str, typer.Option(help="How PRIOT keeps its mask: copy, bits or fused.")] = "copy",
+    mask: Annotated[
+        str, typer.Option(help="How PRIOT keeps its mask: fused (least SRAM), bits, or copy (fastest passes).")
+    ] = "fused",
     weights: Annotated[str, typer.Option(help="Where PRIOT's frozen weights are: flash or sram.")] = "flash",
     profile: Profile = "rp2040",
     json_wanted: Json = False,

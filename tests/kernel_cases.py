@@ -93,6 +93,10 @@ BOUNDS = {
     "m0k_rows_bits": "a table of sixteen masks: extracting four bits, loading the mask, selecting",
     "m0k_sparse_copy": "half the copy by LDM and STM, half a byte compared for each scored edge",
     "m0k_rows_sparse": "as m0k_sparse_copy",
+    "m0k_tintin_dense": "the steps of psto rounding on two lanes, and weights of 16 bits spread over two words",
+    "m0k_tintin_grad": "psto rounding of one 32-bit gradient at a time, and a weight of 16 bits",
+    "m0k_w16_copy": "LDM and STM of two bytes and one an edge, and merging the upper bytes",
+    "m0k_rows_w16": "as m0k_w16_copy",
     "m0k_run": "LDR, BLX and a branch back for each entry",
     "m0k_step": "LDR, BLX and a branch back for each entry",
 }
@@ -102,7 +106,16 @@ BOUNDS = {
 def cases() -> list[Case]:
     """All rows, in the order of the table."""
     step = recorded()
-    return [*_dense(), *_conv(), *_other_forward(step), *_backward(step), *_updates(step), *_pruning(step), *_run()]
+    return [
+        *_dense(),
+        *_conv(),
+        *_other_forward(step),
+        *_backward(step),
+        *_updates(step),
+        *_pruning(step),
+        *_tintin(step),
+        *_run(),
+    ]
 
 
 # ------------------------------------------------------------------------------------------------------------- helpers
@@ -593,6 +606,92 @@ def _sparse_grad_case(what: str, grad: Array, weights: Array, scores: Array, shi
         Side({"grad": grad, "weights": weights} | few.reference, [("ref_sparse_grad", [*words, shift])], "scores"),
         is_multiplying=True,
     )
+
+
+# ------------------------------------------------------------------------------------------------------------- Tin-Tin
+
+
+def _tintin(step: Recorded) -> list[Case]:
+    conv, dense = step.layers[1], step.layers[2]
+    full = Update("uniform", uniform(12, 64), uniform(1, 784, low=0), uniform(2, 64, 784), uniform(13, 64, 784), 3)
+    real = Update("recorded", dense.error, dense.inputs.ravel(), dense.weights, dense.scores, 3)
+    grad = np.random.default_rng(14).integers(-(1 << 16), (1 << 16) + 1, (16, 72)).astype(np.int32)
+    return [
+        *(_tintin_dense_case(u) for u in (full, real)),
+        _tintin_grad_case("uniform", grad, uniform(4, 16, 72)),
+        _tintin_grad_case("recorded", conv_gradient(conv), conv.weights),
+        *_w16_cases(dense),
+    ]
+
+
+def widened(weights: Array) -> Array:
+    """int16: weights with random fractions."""
+    fraction = np.random.default_rng(17).integers(-127, 128, weights.shape)
+    return np.clip(weights.astype(np.int32) * 256 + fraction, -127 * 256, 127 * 256).astype(np.int16)
+
+
+def wide_view(*shape: int) -> View:
+    return lambda packed: layout.unpack_wide(packed, shape).ravel()
+
+
+def _tintin_dense_case(u: Update) -> Case:
+    n_out, n_in = u.weights.shape
+    arrays, wide = {"error": u.error, "in": u.inputs, "exponents": zeros(2, np.int32)}, widened(u.weights)
+    block = ("error", "in", "weights16", n_in, n_out, At("exponents", 0), At("exponents", 4), u.shift)
+    return Case(
+        "m0k_tintin_dense",
+        f"784 to 64, {u.what}, shift {u.shift}",
+        "edge",
+        wide.size,
+        Side(
+            arrays | {"weights16": layout.pack_wide(wide)},
+            one("m0k_tintin_dense", block),
+            "weights16",
+            wide_view(n_out, n_in),
+        ),
+        Side(
+            arrays | {"weights16": wide},
+            [("ref_tintin_dense", ["error", "in", "weights16", n_in, n_out, u.shift])],
+            "weights16",
+        ),
+        is_multiplying=True,
+    )
+
+
+def _tintin_grad_case(what: str, grad: Array, weights: Array) -> Case:
+    n_out, n_in = weights.shape
+    wide, shift = widened(weights), 4
+    block = ("grad", "weights16", n_in, n_out, At("exponents", 0), At("exponents", 4), shift)
+    return Case(
+        "m0k_tintin_grad",
+        f"16 x 72 gradients, {what}, shift {shift}",
+        "edge",
+        grad.size,
+        Side(
+            {"grad": packed_grad(grad), "weights16": layout.pack_wide(wide), "exponents": zeros(2, np.int32)},
+            one("m0k_tintin_grad", block),
+            "weights16",
+            wide_view(n_out, n_in),
+        ),
+        Side(
+            {"grad": grad, "weights16": wide},
+            [("ref_tintin_grad", ["grad", "weights16", grad.size, shift])],
+            "weights16",
+        ),
+    )
+
+
+def _w16_cases(layer: Layer) -> list[Case]:
+    wide, (n_out, n_in) = widened(layer.weights), layer.weights.shape
+    n, row, view = wide.size, 4 * n_in, unpacked(n_out, n_in)
+    ours = {"weights16": layout.pack_wide(wide), "out": zeros(n, np.uint8)}
+    theirs = Side({"weights16": wide, "out": zeros(n)}, [("ref_w16_copy", ["weights16", "out", n])], "out")
+    copy = one("m0k_w16_copy", ("weights16", "out", n))
+    rows = [("m0k_rows_w16", [("weights16", At("out", g * row), row), g]) for g in range(n_out // 4)]
+    return [
+        Case("m0k_w16_copy", "784 to 64", "edge", n, Side(ours, copy, "out", view), theirs),
+        Case("m0k_rows_w16", "784 to 64, 16 groups", "edge", n, Side(ours, rows, "out", view), theirs),
+    ]
 
 
 # ------------------------------------------------------------------------------------------------------------- pruning

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from m0sim.cost import Cost
 from m0sim.device import Device
-from m0sim.errors import UsageError
-from m0sim.learn import kernels, methods, networks, onchip
+from m0sim.errors import UsageError, did_you_mean
+from m0sim.learn import float_step, kernels, methods, networks, onchip
 from m0sim.learn.arithmetic import Int8
 from m0sim.learn.calibrate import calibrate
 from m0sim.learn.comparison import Comparison, MethodResult
@@ -26,6 +26,8 @@ from m0sim.learn.step import PHASES
 
 CALIBRATION_IMAGES = 32
 DEFAULT_ANGLE = 30.0
+MEASURED_STEPS = 5
+FLOAT_RATE = 0.01
 NOT_PUBLISHED = ("priot", "priot-threshold", "priot-s", "tin-tin")
 
 Progress = Callable[[str, int, int], None]
@@ -97,7 +99,9 @@ def _setting(task: Task) -> _Setting:
     network, data = task.network, task.data
     if data.images.shape[1:] != network.input_shape:
         wanted, has = (" x ".join(map(str, shape)) for shape in (network.input_shape, data.images.shape[1:]))
-        raise UsageError(f"{network.name} takes images of {wanted}, those of {data.name} are {has}; choose other --data")
+        raise UsageError(
+            f"{network.name} takes images of {wanted}, those of {data.name} are {has}; choose other --data"
+        )
     if network.name in BUNDLED:
         backbone = bundled(network.name)
         weights, config, note = backbone.weights, backbone.config, ""
@@ -123,21 +127,58 @@ def _images(task: Task, part: str, count: int) -> tuple[Int8, NDArray[np.uint8]]
     return network_input(images), task.data.labels[indices]
 
 
+@dataclass(frozen=True)
+class _Deployment:
+    """One method, ready to run: every call of `program` makes the same chip afresh."""
+
+    plan: Plan
+    program: Callable[[], DeviceProgram]
+    stack: int
+    """Planned depth in bytes."""
+    is_fit: bool
+    options: dict[str, str]
+    notes: tuple[str, ...]
+
+
 def _run(task: Task, setting: _Setting, name: str, tell: Progress) -> MethodResult:
+    deployed = _deploy_float(task, setting) if name == float_step.METHOD else _deploy(task, setting, name)
+    costs = _steps(deployed.program(), setting, task.steps, lambda done: tell(name, done, task.steps))
+    program = deployed.program()
+    spans, estimate = _measure_memory(program, setting)
+    return _result(task, name, deployed, program.flash_bytes, costs, spans, estimate)
+
+
+def _deploy(task: Task, setting: _Setting, name: str) -> _Deployment:
     method = methods.get(name)
     frozen = method.freeze(task.network, setting.weights, setting.config)
     config = calibrate(task.network, method, setting.weights, *setting.calibration, setting.config, task.seed)
     state = method.initial_state(task.network, frozen, config, task.seed)
     plan = onchip.plan(task.network, name, config, frozen, task.options)
     image = kernels.load()
-    stack = kernels.stack_bytes(plan.step)
-    flash = _flash_needed(plan)
+    stack, flash = kernels.stack_bytes(plan.step), _flash_needed(plan)
     is_fit = fits(plan, task.device, stack, flash)
     device = task.device if is_fit else enlarged(task.device, plan.sram_bytes + stack + 1024, flash)
-    program = onchip.deploy(plan, config, frozen, state, image, device)
-    costs = _steps(program, setting, task.steps, lambda done: tell(name, done, task.steps))
-    measured, estimate = _measure_memory(onchip.deploy(plan, config, frozen, state, image, device), setting)
-    return _result(task, name, plan, program, costs, measured, stack, estimate, is_fit, frozen, setting.note)
+    notes = (setting.note, "our reconstruction" if name in NOT_PUBLISHED else "")
+    return _Deployment(
+        plan,
+        lambda: onchip.deploy(plan, config, frozen, state, image, device),
+        stack,
+        is_fit,
+        _options(task, name, frozen),
+        notes,
+    )
+
+
+def _deploy_float(task: Task, setting: _Setting) -> _Deployment:
+    exponents = setting.config.weight_exponents
+    weights = [(w * 2.0**e).astype(np.float32) for w, e in zip(setting.weights, exponents, strict=True)]
+
+    def program() -> float_step.FloatProgram:
+        return float_step.deploy(task.network, weights, task.device, FLOAT_RATE)
+
+    made = program()
+    notes = (setting.note, f"compiled: {made.arithmetic}")
+    return _Deployment(made.plan, program, float_step.STACK_BYTES, made.fits, {}, notes)
 
 
 def _flash_needed(plan: Plan) -> int:
@@ -155,78 +196,80 @@ def _steps(program: DeviceProgram, setting: _Setting, steps: int, tell: Callable
 
 
 def _measure_memory(program: DeviceProgram, setting: _Setting) -> tuple[dict[str, int], float | None]:
-    """Bytes touched of every tensor in one step, operation by operation, and the cycles that flash misses would add."""
+    """Of every tensor the bytes from the first to the last that a step touches; and cycles that flash misses add.
+
+    Steps run operation by operation, since tensors that do not live together share their bytes.
+    """
     images, labels = setting.training
     estimate = program.step(images[0], int(labels[0]), level="memory").flash_misses
-    program.write("image", images[0].tobytes())
-    program.write("label", int(labels[0]).to_bytes(4, "little"))
     touched: dict[str, NDArray[np.bool_]] = {}
-    for i, op in enumerate(program.plan.step.ops):
-        program.run_op(i, level="memory")
-        for name in op.tensors():
-            placed = program.plan.placed[name]
-            if placed.tensor.place == "sram":
-                now = program.machine.counters.touched(program.address(name), placed.tensor.size) != 0
-                touched[name] = touched.get(name, False) | now
-    return {name: int(mask.sum()) for name, mask in touched.items()}, None if estimate is None else estimate.cycles
+    for k in range(min(len(images), MEASURED_STEPS)):
+        program.write("image", images[k].tobytes())
+        program.write("label", int(labels[k]).to_bytes(4, "little"))
+        for i, op in enumerate(program.plan.step.ops):
+            program.run_op(i, level="memory")
+            for name in op.tensors():
+                placed = program.plan.placed[name]
+                if placed.tensor.place == "sram":
+                    now = program.machine.counters.touched(program.address(name), placed.tensor.size) != 0
+                    touched[name] = touched.get(name, False) | now
+    spans = {name: _span(mask) for name, mask in touched.items()}
+    return spans, None if estimate is None else estimate.cycles
+
+
+def _span(mask: NDArray[np.bool_]) -> int:
+    """Bytes from the first to the last that is set."""
+    where = np.flatnonzero(mask)
+    return int(where[-1] - where[0] + 1) if len(where) else 0
 
 
 def _result(
     task: Task,
     name: str,
-    plan: Plan,
-    program: DeviceProgram,
+    deployed: _Deployment,
+    flash_bytes: int,
     costs: Sequence[Cost],
-    touched: dict[str, int],
-    stack: int,
+    spans: dict[str, int],
     estimate: float | None,
-    is_fit: bool,
-    frozen: Frozen,
-    note: str,
 ) -> MethodResult:
     cycles = [cost.cycles for cost in costs]
     phases = [phase_cycles(cost) for cost in costs]
     mean = float(np.mean(cycles))
-    planned = plan.sram_by_kind()
+    planned = deployed.plan.sram_by_kind()
     planned["scratch"] = planned.get("scratch", 0) + planned.pop("packing")
-    observed = max(cost.stack_bytes for cost in costs)
-    notes = [note] if note else []
-    if name in NOT_PUBLISHED:
-        notes.append("our reconstruction")
-    is_masked = bool(plan.step.settings.mask_form) and name.startswith("priot")
     return MethodResult(
         method=name,
         cycles_mean=mean,
         cycles_min=min(cycles),
         cycles_max=max(cycles),
         phases={phase: float(np.mean([p[phase] for p in phases])) for phase in PHASES},
-        sram=_with_total(_measured_by_kind(plan, touched), observed),
-        sram_planned=_with_total(planned, stack),
-        flash_bytes=program.flash_bytes,
+        sram=_with_total(_measured_by_kind(deployed.plan, spans), max(cost.stack_bytes for cost in costs)),
+        sram_planned=_with_total(planned, deployed.stack),
+        flash_bytes=flash_bytes,
         flash_estimate_cycles=estimate,
-        fits=is_fit,
+        fits=deployed.is_fit,
         seconds=task.device.seconds(mean),
         energy_joules=task.device.energy_joules(mean),
         ratio=1.0,
         ratio_with_flash=None,
-        options=_options(task, is_masked, frozen),
-        note="; ".join(notes),
+        options=deployed.options,
+        note="; ".join(note for note in deployed.notes if note),
     )
 
 
-def _options(task: Task, is_masked: bool, frozen: Frozen) -> dict[str, str]:
+def _options(task: Task, name: str, frozen: Frozen) -> dict[str, str]:
     chosen = {}
-    if is_masked:
+    if name.startswith("priot"):
         chosen = {"mask": task.options.mask_form, "weights": task.options.weights_place}
     if frozen.scored:
         chosen["scored edges"] = str(sum(len(s) for s in frozen.scored))
     return chosen
 
 
-def _measured_by_kind(plan: Plan, touched: dict[str, int]) -> dict[str, int]:
-    """Touched bytes by kind, of the tensors that are live at the plan's peak."""
+def _measured_by_kind(plan: Plan, spans: dict[str, int]) -> dict[str, int]:
+    """Measured bytes by kind, of the tensors that are live at the plan's peak."""
     sizes: dict[str, int] = {}
-    for name, size in touched.items():
+    for name, size in spans.items():
         placed = plan.placed[name]
         if placed.lives_with(plan.peak, plan.peak):
             sizes[placed.tensor.kind] = sizes.get(placed.tensor.kind, 0) + size
@@ -240,9 +283,11 @@ def _with_total(sizes: dict[str, int], stack: int) -> dict[str, int]:
 
 def chosen_methods(text: str) -> tuple[str, ...]:
     """Method names from a comma-separated list; ``all`` is every one. Raises UsageError for an unknown one."""
-    names = methods.names() if text == "all" else tuple(part.strip() for part in text.split(",") if part.strip())
+    known = (*methods.names(), float_step.METHOD)
+    names = known if text == "all" else tuple(part.strip() for part in text.split(",") if part.strip())
     for name in names:
-        methods.get(name)
+        if name not in known:
+            raise UsageError(f"unknown method {name!r} (known: {', '.join(known)}, all){did_you_mean(name, known)}")
     if not names:
         raise UsageError("no method to compare")
     return tuple(dict.fromkeys(names))
