@@ -28,7 +28,7 @@ STACK = {
     "m0k_niti_dense": 56,
     "m0k_niti_grad": 36,
     "m0k_score_dense": 52,
-    "m0k_score_grad": 48,
+    "m0k_score_grad": 44,
     "m0k_sparse_dense": 40,
     "m0k_sparse_grad": 104,
     "m0k_select": 20,
@@ -38,6 +38,10 @@ STACK = {
     "m0k_rows_bits": 24,
     "m0k_rows_scores": 76,
     "m0k_rows_sparse": 36,
+    "m0k_w16_copy": 20,
+    "m0k_rows_w16": 20,
+    "m0k_tintin_dense": 60,
+    "m0k_tintin_grad": 36,
 }
 
 
