@@ -8,15 +8,15 @@ BUILD     := build
 
 .PHONY: demo test test-all lint bench bench-kernels kernels clean
 
-# The main job, so far: what one call of a small example costs.
+# What one call costs, and the main job: every training method side by side on handwritten digits.
 demo: $(READY) kernels
 	$(BIN)/m0sim call $(BUILD)/examples/dot.elf dot_s8 @examples/a.bin @examples/b.bin 1000
-	$(BIN)/m0sim call $(BUILD)/examples/dot.elf dot_s8_fast @examples/a.bin @examples/b.bin 1000
+	$(BIN)/m0sim compare --output out
 
-test: $(READY)
+test: $(READY) kernels
 	$(BIN)/python -m pytest -n auto -m "not long"
 
-test-all: $(READY)
+test-all: $(READY) kernels
 	$(BIN)/python -m pytest -n auto
 
 lint: $(READY)

@@ -168,10 +168,10 @@ def profiles(
 @app.command(context_settings=_SETTINGS)
 def compare(
     network: Annotated[str, typer.Option(help="tiny-cnn, tiny-cnn-8, mlp, lenet or vgg11.")] = "",
-    data_name: Annotated[str, typer.Option("--data", help="digits (bundled), mnist or cifar10.")] = "digits",
-    data_dir: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Where the files of mnist or cifar10 are.")
-    ] = None,
+    data_name: Annotated[
+        str, typer.Option("--data", help="digits (bundled), mnist, cifar10, or random: noise, for costs alone.")
+    ] = "digits",
+    data_dir: DataDirectory = None,
     methods: Annotated[str, typer.Option(help="Methods, separated by commas, or all.")] = "all",
     steps: Annotated[int, typer.Option(help="Training steps of each method.")] = 5,
     base: Annotated[
@@ -192,14 +192,20 @@ def compare(
     from m0sim import device
     from m0sim.learn import compare as comparing
     from m0sim.learn import data as datasets
+    from m0sim.learn import networks
     from m0sim.learn.onchip import Options
     from m0sim.report import compare_data
 
-    images = datasets.load(data_name, data_dir)
-    chosen = network or ("tiny-cnn-8" if data_name == "digits" else "vgg11" if data_name == "cifar10" else "tiny-cnn")
+    chosen = network or {"digits": "tiny-cnn-8", "cifar10": "vgg11"}.get(data_name, "tiny-cnn")
+    if data_name == "random":
+        images = datasets.random_images(networks.get(chosen).input_shape)
+    else:
+        images = datasets.load(data_name, data_dir)
     options = Options(mask_form=mask, weights_place=weights)
     chip = device.load(profile)
     task = comparing.task_of(chosen, images, chip, methods, steps=steps, base=base, options=options)
+    if methods == "all" and "fp32" not in task.methods:
+        typer.echo("m0sim: fp32 is left out: it is compiled, which needs the extra m0sim[toolchain]", err=True)
     with _Bar(steps * len(task.methods)) as bar:
         result = comparing.compare(task, bar.advance)
     if output is not None:
@@ -218,9 +224,7 @@ def compare(
 def pretrain(
     network: Annotated[str, typer.Option(help="The network to train.")] = "tiny-cnn-8",
     data_name: Annotated[str, typer.Option("--data", help="digits (bundled), mnist or cifar10.")] = "digits",
-    data_dir: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Where the files of mnist or cifar10 are.")
-    ] = None,
+    data_dir: DataDirectory = None,
     seed: Annotated[int, typer.Option(help="Of initial weights and the order of images.")] = 0,
     output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="The .npz to write.")] = Path(
         "backbone.npz"

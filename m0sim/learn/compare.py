@@ -26,6 +26,7 @@ from m0sim.learn.step import PHASES
 
 CALIBRATION_IMAGES = 32
 DEFAULT_ANGLE = 30.0
+DEFAULT_BASE = "niti-static"
 MEASURED_STEPS = 5
 FLOAT_RATE = 0.01
 NOT_PUBLISHED = ("priot", "priot-threshold", "priot-s", "tin-tin")
@@ -47,7 +48,7 @@ class Task:
     angle: float = DEFAULT_ANGLE
     """Degrees that the images are rotated by: what the device has to learn."""
     base: str = ""
-    """The method that ratios refer to; by default the first."""
+    """The method that ratios refer to; by default niti-static, or the first where that is not compared."""
     options: onchip.Options = field(default_factory=onchip.Options)
     config: Config | None = None
     """Settings of the methods besides the calibrated shifts."""
@@ -67,7 +68,7 @@ class _Setting:
 def compare(task: Task, progress: Progress | None = None) -> Comparison:
     """Run every method for `task.steps` steps. Raises UsageError where network and images do not fit together."""
     tell = progress or (lambda method, done, todo: None)
-    base = task.base or task.methods[0]
+    base = task.base or (DEFAULT_BASE if DEFAULT_BASE in task.methods else task.methods[0])
     if base not in task.methods:
         raise UsageError(f"the base method {base!r} is not among those compared: {', '.join(task.methods)}")
     setting = _setting(task)
@@ -284,7 +285,8 @@ def _with_total(sizes: dict[str, int], stack: int) -> dict[str, int]:
 def chosen_methods(text: str) -> tuple[str, ...]:
     """Method names from a comma-separated list; ``all`` is every one. Raises UsageError for an unknown one."""
     known = (*methods.names(), float_step.METHOD)
-    names = known if text == "all" else tuple(part.strip() for part in text.split(",") if part.strip())
+    everything = known if float_step.is_available() else methods.names()
+    names = everything if text == "all" else tuple(part.strip() for part in text.split(",") if part.strip())
     for name in names:
         if name not in known:
             raise UsageError(f"unknown method {name!r} (known: {', '.join(known)}, all){did_you_mean(name, known)}")

@@ -55,6 +55,8 @@ SPLITS: Mapping[str, Mapping[str, range]] = {
         "validation": range(47_024, 50_000),
         "test": range(50_000, 60_000),
     },
+    # Noise, for costs alone.
+    "random": {"transfer": range(32), "validation": range(32, 64)},
 }
 """Index ranges of each data set's parts."""
 
@@ -142,6 +144,13 @@ def load(name: str, data_dir: Path | None = None) -> Dataset:
     if not data_dir.is_dir():
         raise UsageError(f"{data_dir}: no such folder with the files of {name}")
     return _mnist(data_dir) if name == "mnist" else _cifar10(data_dir)
+
+
+def random_images(shape: tuple[int, ...], seed: int = 0) -> Dataset:
+    """64 images of noise [height, width, channels]: enough to measure what a network costs without its data set."""
+    rng = np.random.default_rng(seed)
+    images = rng.integers(0, 256, (64, *shape), dtype=np.uint8)
+    return _dataset("random", images, rng.integers(0, CLASSES, 64, dtype=np.uint8))
 
 
 def network_input(images: NDArray[np.uint8]) -> NDArray[np.int8]:

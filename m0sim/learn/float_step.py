@@ -42,6 +42,15 @@ def arithmetic(toolchain_name: str) -> str:
     return f"{toolchain.find(toolchain_name).version()} / {_LIBRARIES[toolchain_name]}"
 
 
+def is_available(toolchain_name: str = "zig") -> bool:
+    """Whether the compiler is installed."""
+    try:
+        toolchain.find(toolchain_name)
+    except UsageError:
+        return False
+    return True
+
+
 def build_kernels(toolchain_name: str, output: Path) -> Path:
     """Compile the kernels with the dispatcher into the ELF `output`; UsageError when the toolchain is missing."""
     kernels = _kernels_folder()

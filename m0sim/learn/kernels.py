@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+from dataclasses import replace
 from pathlib import Path
 
 from m0sim import image
@@ -12,6 +14,9 @@ from m0sim.learn.step import Block, Code, Op, Step, Word
 _PACKAGE = Path(__file__).resolve().parent.parent
 NAME = "m0k.elf"
 PLACES = (_PACKAGE / "kernels" / NAME, _PACKAGE.parent / "build" / "kernels" / NAME)
+
+LINKED_AT = 0x10000000
+"""Start of the RP2040's flash, as in kernels/m0sim.ld."""
 
 _DISPATCHER = 16  # m0k_step and a phase function, 8 bytes each
 
@@ -51,6 +56,36 @@ def load() -> Image:
         if path.is_file():
             return image.load_elf(path)
     raise UsageError("the kernels are not assembled: run make kernels (needs the extra m0sim[toolchain])")
+
+
+def moved(kernels: Image, distance: int) -> Image:
+    """The same kernels at other addresses.
+
+    Their code is relative to the program counter. Absolute are only words of literal pools that hold the address of a
+    function or table; no constant of the kernels lies in the range of addresses that they are linked to.
+    """
+    if distance == 0:
+        return kernels
+    begin, end = min(s.address for s in kernels.segments), max(s.end for s in kernels.segments)
+    segments = []
+    for segment in kernels.segments:
+        words = bytearray(segment.data)
+        for pool_begin, pool_end in kernels.data_ranges:
+            for at in range(max(pool_begin, segment.address), min(pool_end, segment.end) - 3, 4):
+                (value,) = struct.unpack_from("<I", words, at - segment.address)
+                if begin <= value < end:
+                    struct.pack_into("<I", words, at - segment.address, value + distance)
+        there = segment.address + distance
+        segments.append(replace(segment, address=there, load_address=there, data=bytes(words)))
+    return replace(
+        kernels,
+        segments=tuple(segments),
+        sections=tuple(replace(s, address=s.address + distance, load_address=None) for s in kernels.sections),
+        symbols=tuple(replace(s, address=s.address + distance) for s in kernels.symbols),
+        code_ranges=tuple((a + distance, b + distance) for a, b in kernels.code_ranges),
+        data_ranges=tuple((a + distance, b + distance) for a, b in kernels.data_ranges),
+        debug={},
+    )
 
 
 def stack_bytes(step: Step) -> int:

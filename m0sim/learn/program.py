@@ -17,6 +17,7 @@ from m0sim.cost import Cost
 from m0sim.device import Device, MemoryRegion
 from m0sim.errors import UsageError
 from m0sim.image import Image, Section, Segment, Symbol
+from m0sim.learn.kernels import LINKED_AT, moved
 from m0sim.learn.plan import Plan
 from m0sim.learn.step import PHASES, Block, Code, Op, Phase, Ref, Word
 from m0sim.machine import Machine
@@ -78,6 +79,7 @@ class DeviceProgram:
         flash = device.flash
         if flash is None:
             raise UsageError(f"{device.name} has no flash to put the kernels into")
+        kernels = moved(kernels, flash.base - LINKED_AT)
         code_end = max(s.end for s in kernels.segments if flash.contains(s.address))
         flash_base = _rounded(code_end, 16)
         tables = _rounded(flash_base + plan.flash_bytes, 16)

@@ -111,7 +111,8 @@ def _memory(c: Comparison) -> Sheet:
         rows += [(m.method, *sizes, count(m.flash_bytes)), ("  planned", *plan, "")]
     return Sheet(
         "bytes of SRAM by kind, and of flash",
-        "Measured on the simulated chip; below each row, what was planned without running. "
+        "Measured on the simulated chip, from the first to the last byte of each tensor that steps touch; "
+        "below each row, what was planned without running. "
         f"{c.profile} has {count(c.sram_bytes)} bytes of SRAM and {count(c.flash_bytes)} of flash.",
         ("method", *shown, "total", "flash"),
         tuple(rows),
