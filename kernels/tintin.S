@@ -31,10 +31,10 @@
  * Cycles, words = P / 4, pairs = half the blocks of 16 edges, rounded up (Cortex-M0+):
  *     m0k_w16_copy    exactly 24 + 2 * n + 3 * pairs (2.1 an edge), 1 more if the number of blocks is odd;
  *     m0k_rows_w16    the same and 5, of row_bytes.
- *     m0k_tintin_dense, for each output with an error: at most 45 + 77 * words (19.3 an edge) and 127 for each word that
- *         goes edge by edge; 36 a word that does not move, 9 where all inputs are zero. With s < 1: 45 + 141 * words.
+ *     m0k_tintin_dense, for each output with an error: at most 45 + 77 * words (19.3 an edge) and 123 for each word that
+ *         goes edge by edge; 36 a word that does not move, 9 where all inputs are zero. With s < 1: 45 + 137 * words.
  *         All outputs: 120 + 32 * n_out.
- *     m0k_tintin_grad at most 90 + n_out * (15 + 124 * words); s < 0: 90 + n_out * (15 + 168 * words).
+ *     m0k_tintin_grad at most 90 + n_out * (15 + 124 * words); s < 0: 90 + n_out * (15 + 164 * words).
  */
         .syntax unified
         .cpu    cortex-m0plus
@@ -116,21 +116,21 @@ m0k_w16_move:
         lsrs    r2, r4, #15
         subs    r4, r4, r2              /* U */
         adds    r4, r4, r5
-        movs    r2, #255
-        lsls    r2, r2, #8
-        cmp     r4, r2
-        ble     1f
-        mov     r4, r2
-1:      movs    r2, #1
-        lsls    r2, r2, #8
-        cmp     r4, r2
-        bge     2f
-        mov     r4, r2
-2:      lsrs    r2, r4, #15
+        asrs    r2, r4, #8
+        ble     2f                      /* below 256 */
+        cmp     r2, #255
+        bge     3f                      /* 65280 or more */
+1:      lsrs    r2, r4, #15
         adds    r4, r4, r2
         adds    r4, #127
         strh    r4, [r1, r3]
         bx      lr
+2:      movs    r4, #1
+        lsls    r4, r4, #8
+        b       1b
+3:      movs    r4, #255
+        lsls    r4, r4, #8
+        b       1b
         .size   m0k_w16_move, . - m0k_w16_move
 
 /* r3 = s from the block r7, its exponents at \at; r4 lost */

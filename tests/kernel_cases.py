@@ -83,8 +83,8 @@ BOUNDS = {
     "m0k_score_dense": "two MULS, extracting bytes, rounding, clamping and a byte store, one edge at a time; zero"
     " errors and inputs are skipped",
     "m0k_score_grad": "MULS, extracting bytes, rounding, clamping and a byte store, one edge at a time",
-    "m0k_sparse_dense": "from gap to edge: index arithmetic, then scattered byte loads, for each scored edge",
-    "m0k_sparse_grad": "from gap to edge: index arithmetic, then scattered loads, for each scored edge",
+    "m0k_sparse_dense": "from gap to edge: a table's word, then scattered byte loads, for each scored edge",
+    "m0k_sparse_grad": "from gap to edge: a table's word, then scattered loads, for each scored edge",
     "m0k_select": "load, add and store of a bin for each edge, five cycles, and extracting its byte, two",
     "m0k_mask_copy": "comparing four lanes at a time without SIMD",
     "m0k_mask_pack": "comparing four lanes at a time without SIMD; a MULS gathers their bits",
