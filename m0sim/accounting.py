@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from m0sim import ioport, isa, native, timing
-from m0sim.cost import CallEdge, FunctionCost, InstructionTable, Int64Array, TrafficCost
+from m0sim.cost import CallEdge, FlashMisses, FunctionCost, InstructionTable, Int64Array, TrafficCost
 from m0sim.device import Device
 from m0sim.image import Image, Symbol
 from m0sim.memory import AddressSpace
@@ -177,13 +177,18 @@ class Counters:
         return handle
 
     def _watch_memory(self, on: bool) -> None:
-        from unicorn import UC_HOOK_MEM_READ, UC_HOOK_MEM_WRITE
+        from unicorn import UC_HOOK_BLOCK, UC_HOOK_MEM_READ, UC_HOOK_MEM_WRITE
 
         if on:
             self._set_up_owners()
-            self._memory_hook = self._hook(UC_HOOK_MEM_READ | UC_HOOK_MEM_WRITE, native.on_access.address, self.state)
+            self._set_up_flash_cache()
+            kinds = UC_HOOK_MEM_READ | UC_HOOK_MEM_WRITE
+            self._memory_hooks = [self._hook(kinds, native.on_access.address, self.state)]
+            if self._device.xip_cache is not None:
+                self._memory_hooks.append(self._hook(UC_HOOK_BLOCK, native.on_fetch.address, self.state))
         else:
-            _check(self._uclib.uc_hook_del(self._uch, self._memory_hook))
+            for hook in self._memory_hooks:
+                _check(self._uclib.uc_hook_del(self._uch, hook))
 
     # -- level memory
 
@@ -206,6 +211,25 @@ class Counters:
         self._share(Slot.OWNER_AT, owner_at)
         self._share(Slot.TOUCHED, np.zeros(self._slots * 4096, np.uint8))
         self._share(Slot.TRAFFIC, np.zeros((len(self._owners), Traffic.SIZE_OF), np.int64))
+
+    def _set_up_flash_cache(self) -> None:
+        cache, flash = self._device.xip_cache, self._device.flash
+        if cache is None or flash is None:
+            return
+        self._share(Slot.XIP_LINES, np.full(cache.sets * cache.ways, -1, np.int64))
+        self.state[Slot.XIP_SETS], self.state[Slot.XIP_WAYS] = cache.sets, cache.ways
+        self.state[Slot.XIP_SHIFT] = cache.line_bytes.bit_length() - 1
+        self.state[Slot.XIP_BASE], self.state[Slot.XIP_END] = flash.base, flash.end
+        self.state[Slot.XIP_CODE_MISSES] = self.state[Slot.XIP_DATA_MISSES] = 0
+
+    def flash_misses(self) -> FlashMisses | None:
+        """Lines that the flash's cache would have fetched; after a run at level ``memory``."""
+        cache = self._device.xip_cache
+        if cache is None:
+            return None
+        code, data = int(self.state[Slot.XIP_CODE_MISSES]), int(self.state[Slot.XIP_DATA_MISSES])
+        words = (code + data) * cache.line_bytes // 4
+        return FlashMisses(code, data, words * cache.miss_cycles_per_word)
 
     def _own(self, owner_at: npt.NDArray[np.int16], address: int, size: int, name: str) -> None:
         slot = int(self._pages[address >> 12])

@@ -43,6 +43,7 @@ Profile = Annotated[
     str, typer.Option("--profile", "-p", metavar="NAME|FILE", help="Device: a bundled profile or a .toml file.")
 ]
 Base = Annotated[str, typer.Option("--base", metavar="ADDRESS", help="IMAGE is a raw binary that runs here.")]
+DataDirectory = Annotated[Path | None, typer.Option(metavar="DIR", help="Where the files of mnist or cifar10 are.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 OutputFile = Annotated[
     Path | None, typer.Option("--output", "-o", metavar="FILE", help="Also write the JSON object to a file.")
@@ -164,6 +165,108 @@ def profiles(
         text.show(text.profile(chosen[0]) if name else text.profiles(chosen))
 
 
+@app.command(context_settings=_SETTINGS)
+def compare(
+    network: Annotated[str, typer.Option(help="tiny-cnn, tiny-cnn-8, mlp, lenet or vgg11.")] = "",
+    data_name: Annotated[
+        str, typer.Option("--data", help="digits (bundled), mnist, cifar10, or random: noise, for costs alone.")
+    ] = "digits",
+    data_dir: DataDirectory = None,
+    methods: Annotated[str, typer.Option(help="Methods, separated by commas, or all.")] = "all",
+    steps: Annotated[int, typer.Option(help="Training steps of each method.")] = 5,
+    base: Annotated[
+        str, typer.Option(metavar="METHOD", help="What ratios refer to; the first method by default.")
+    ] = "",
+    mask: Annotated[
+        str, typer.Option(help="How PRIOT keeps its mask: fused (least SRAM), bits, or copy (fastest passes).")
+    ] = "fused",
+    weights: Annotated[str, typer.Option(help="Where PRIOT's frozen weights are: flash or sram.")] = "flash",
+    profile: Profile = "rp2040",
+    json_wanted: Json = False,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="DIR", help="Write JSON, Markdown, plots and HTML there.")
+    ] = None,
+) -> None:
+    """Run one training step of every method on the chip: cycles, SRAM and flash side by side."""
+    _one_blas_thread()
+    from m0sim import device
+    from m0sim.learn import compare as comparing
+    from m0sim.learn import data as datasets
+    from m0sim.learn import networks
+    from m0sim.learn.onchip import Options
+    from m0sim.report import compare_data
+
+    chosen = network or {"digits": "tiny-cnn-8", "cifar10": "vgg11"}.get(data_name, "tiny-cnn")
+    if data_name == "random":
+        images = datasets.random_images(networks.get(chosen).input_shape)
+    else:
+        images = datasets.load(data_name, data_dir)
+    options = Options(mask_form=mask, weights_place=weights)
+    chip = device.load(profile)
+    task = comparing.task_of(chosen, images, chip, methods, steps=steps, base=base, options=options)
+    if methods == "all" and "fp32" not in task.methods:
+        typer.echo("m0sim: fp32 is left out: it is compiled, which needs the extra m0sim[toolchain]", err=True)
+    with _Bar(steps * len(task.methods)) as bar:
+        result = comparing.compare(task, bar.advance)
+    if output is not None:
+        _write_comparison(result, output)
+    if json_wanted:
+        _emit(compare_data.to_json(result), True, None)
+        return
+    from m0sim.report import compare_text, text
+
+    text.show(compare_text.compare(result))
+    if output is not None:
+        typer.echo(f"\nwritten to {output}: compare.json, compare.md, compare.html, and the plots as PNG and SVG")
+
+
+@app.command(context_settings=_SETTINGS)
+def pretrain(
+    network: Annotated[str, typer.Option(help="The network to train.")] = "tiny-cnn-8",
+    data_name: Annotated[str, typer.Option("--data", help="digits (bundled), mnist or cifar10.")] = "digits",
+    data_dir: DataDirectory = None,
+    seed: Annotated[int, typer.Option(help="Of initial weights and the order of images.")] = 0,
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="The .npz to write.")] = Path(
+        "backbone.npz"
+    ),
+    json_wanted: Json = False,
+) -> None:
+    """Train a backbone on upright images in NumPy, quantise it, calibrate its shifts, and write it as one .npz."""
+    _one_blas_thread()
+    from m0sim.learn import data as datasets
+    from m0sim.learn import networks
+    from m0sim.learn import pretrain as training
+
+    images = datasets.load(data_name, data_dir)
+    with _Bar(0) as bar:
+        backbone = training.pretrain(networks.get(network), images, seed, bar.share)
+    training.save(backbone, output)
+    record = dict(backbone.record)
+    _emit({**record, "schema": 1, "file": str(output)}, json_wanted, None)
+    if not json_wanted:
+        accuracy = record["accuracy"]
+        shares = ", ".join(f"{100 * value:.2f} % {name}" for name, value in accuracy.items())
+        typer.echo(f"{output}: {network} on {data_name}, upright test accuracy {shares}")
+
+
+data_app = typer.Typer(help="Data sets.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(data_app, name="data")
+
+
+@data_app.command("fetch")
+def fetch(
+    name: Annotated[str, typer.Argument(help="mnist")],
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Where to put the files.")] = Path("data/mnist"),
+) -> None:
+    """Download a data set and check its checksums."""
+    from m0sim.learn import data as datasets
+
+    if name != "mnist":
+        raise UsageError(f"cannot fetch {name!r}: only mnist; digits are bundled")
+    datasets.fetch_mnist(directory)
+    typer.echo(f"mnist is in {directory}")
+
+
 def _machine(image_file: Path, base: str, profile: str) -> Machine:
     from m0sim import device
     from m0sim.machine import Machine
@@ -262,6 +365,54 @@ def _show_fault(fault: Fault) -> None:
     from m0sim.report import text
 
     text.show(text.fault(fault), stderr=True)
+
+
+def _one_blas_thread() -> None:
+    """Small matrices are slower on more threads; it has to be said before NumPy is imported."""
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+
+def _write_comparison(result: Any, folder: Path) -> None:
+    from m0sim.report import compare_data, compare_html, compare_plots
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _emit(compare_data.to_json(result), False, folder / "compare.json")
+        (folder / "compare.md").write_text(compare_data.markdown(result), encoding="utf-8")
+        (folder / "compare.html").write_text(compare_html.page(result), encoding="utf-8")
+        for name, content in compare_plots.files(result).items():
+            (folder / name).write_bytes(content)
+    except OSError as error:
+        raise UsageError(f"{error.filename or folder}: cannot write: {error.strerror}") from error
+
+
+class _Bar:
+    """A progress bar on stderr where that is a terminal."""
+
+    def __init__(self, total: int) -> None:
+        self._total = total
+        self._done = 0
+
+    def __enter__(self) -> _Bar:
+        from rich.console import Console
+        from rich.progress import Progress
+
+        self._bar = Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty())
+        self._task = self._bar.add_task("", total=self._total or None)
+        self._bar.start()
+        return self
+
+    def advance(self, label: str, done: int, todo: int) -> None:
+        """One more step of the method `label`."""
+        self._done += 1
+        self._bar.update(self._task, description=f"{label} {done}/{todo}", completed=self._done)
+
+    def share(self, done: int, todo: int) -> None:
+        """`done` of `todo`, all told."""
+        self._bar.update(self._task, completed=done, total=todo)
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
 
 
 class _Progress:

@@ -115,6 +115,19 @@ class TrafficCost:
     """Different bytes that were read or written at least once. For the stack: down to its mark."""
 
 
+@dataclass(frozen=True, slots=True)
+class FlashMisses:
+    """What a cache in front of external flash would have had to fetch; level ``memory`` only. An estimate.
+
+    The cache starts empty and replaces the least recently used line of a set, which the RP2040's datasheet does not
+    promise. `cycles` is a lower bound for that: every word of a line at the least a read of the flash takes.
+    """
+
+    code_lines: int
+    data_lines: int
+    cycles: int
+
+
 @dataclass(frozen=True)
 class Cost:
     """Everything counted in one call. Cycles are exact for zero-wait-state memory; see docs/accuracy.md."""
@@ -147,6 +160,8 @@ class Cost:
     edges: tuple[CallEdge, ...]
     instruction_table: InstructionTable
     traffic: tuple[TrafficCost, ...] = ()
+    flash_misses: FlashMisses | None = None
+    """None at level ``cycles``, and on devices without such a cache."""
     stubs: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 

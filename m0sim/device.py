@@ -372,7 +372,9 @@ def _xip_cache(top: _Table) -> XipCache | None:
         return None
     table.text("source", "")
     ways = table.integer("ways", 1, 64)
-    line_bytes = table.integer("line_bytes", 4, 256, multiple_of=4)
+    line_bytes = table.integer("line_bytes", 4, 256)
+    if line_bytes & (line_bytes - 1):
+        table.fail("line_bytes", f"must be a power of two, not {line_bytes}")
     return XipCache(
         size=table.integer("size", 1, 1 << 24, multiple_of=ways * line_bytes),
         ways=ways,

@@ -521,6 +521,7 @@ class Machine:
             edges=counters.edges(),
             instruction_table=table,
             traffic=counters.traffic() if call.level == "memory" else (),
+            flash_misses=counters.flash_misses() if call.level == "memory" else None,
             stubs=tuple(call.stubs),
             warnings=self._warnings(call),
         )

@@ -90,7 +90,15 @@ class Slot(IntEnum):
     SP_MIN_BEFORE = 62  # the mark before the block that moved it last
     SP_MOVED_BY = 63  # that block's row
     SP_MOVED_AT = 64  # and its execution
-    SIZE = 72
+    XIP_LINES = 65  # level memory: int64[sets * ways], line numbers, each set's most recently used first; 0 if no cache
+    XIP_SETS = 66
+    XIP_WAYS = 67
+    XIP_SHIFT = 68  # log2 of the bytes of a line
+    XIP_BASE = 69  # the flash behind the cache
+    XIP_END = 70
+    XIP_CODE_MISSES = 71
+    XIP_DATA_MISSES = 72
+    SIZE = 80
 
 
 class Stop(IntEnum):
@@ -786,12 +794,42 @@ def settle_part(state, uc, pc):
             store64(state, Slot.SP, load64(state, Slot.SP) + load64(row, Record.SP_CHANGE))
 
 
+@njit(cache=True)
+def _misses(state, address):
+    """1 if the cache has to fetch the line at `address`, which then is its set's most recently used one, else 0."""
+    line = address >> load64(state, Slot.XIP_SHIFT)
+    ways = load64(state, Slot.XIP_WAYS)
+    first = load64(state, Slot.XIP_LINES) + 8 * ways * (line % load64(state, Slot.XIP_SETS))
+    moved = line
+    for way in range(ways):
+        there = load64(first, way)
+        store64(first, way, moved)
+        if there == line:
+            return 0
+        moved = there
+    return 1
+
+
+@cfunc("void(int64, int64, int32, int64)", cache=True)
+def on_fetch(uc, address, size, state):
+    """UC_HOOK_BLOCK at level ``memory``: the lines of flash that a block's instructions lie in."""
+    if address < load64(state, Slot.XIP_BASE) or address >= load64(state, Slot.XIP_END):
+        return
+    bytes_per_line = 1 << load64(state, Slot.XIP_SHIFT)
+    at = address & ~(bytes_per_line - 1)
+    while at < address + size:
+        store64(state, Slot.XIP_CODE_MISSES, load64(state, Slot.XIP_CODE_MISSES) + _misses(state, at))
+        at += bytes_per_line
+
+
 @cfunc("void(int64, int32, int64, int32, int64, int64)", cache=True)
 def on_access(uc, kind, address, size, value, state):
     """UC_HOOK_MEM_READ and _WRITE at level ``memory``: which bytes were touched, and whose they are."""
     slot = load32(load64(state, Slot.OWNER_PAGES), address >> 12)
     index = slot * 4096 + (address & 0xFFF)
     is_store = kind == _MEM_WRITE
+    if load64(state, Slot.XIP_BASE) <= address < load64(state, Slot.XIP_END):
+        store64(state, Slot.XIP_DATA_MISSES, load64(state, Slot.XIP_DATA_MISSES) + _misses(state, address))
     touched = load64(state, Slot.TOUCHED)
     mark = 2 if is_store else 1
     for i in range(size):

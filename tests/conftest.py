@@ -46,3 +46,10 @@ def found_toolchain(name: str) -> toolchain.Toolchain:
         return toolchain.find(name)
     except UsageError as missing:
         pytest.skip(str(missing))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The kernels' tests with a second toolchain repeat all the first one's: they belong to the long run."""
+    for item in items:
+        if item.path.stem.startswith("test_kernels") and "gnu" in item.nodeid.rpartition("[")[2]:
+            item.add_marker(pytest.mark.long)

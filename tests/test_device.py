@@ -349,7 +349,7 @@ WRONG = {
     ),
     "alias beyond": (MINIMAL + '[[alias]]\nof = "flash"\nbase = 0xffff_f000\n', "alias[0].base: must be from"),
     "cache ways": (CACHE.replace("ways = 2", "ways = 3"), "xip_cache.size: must be a multiple of 24"),
-    "cache line": (CACHE.replace("line_bytes = 8", "line_bytes = 6"), "xip_cache.line_bytes: must be a multiple of 4"),
+    "cache line": (CACHE.replace("line_bytes = 8", "line_bytes = 6"), "xip_cache.line_bytes: must be a power of two"),
     "energy source": (ENERGY.replace('source = "bench"', ""), "energy.source: missing"),
     "energy in mA": (ENERGY.replace("0.01", "10"), "energy.current_amperes: must be above 0 and at most 1 A, not 10"),
     "energy nan": (ENERGY.replace("0.01", "nan"), "energy.current_amperes: must be above 0"),

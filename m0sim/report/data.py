@@ -42,6 +42,7 @@ def call(cost: Cost, fault: Fault | None = None) -> dict[str, Any]:
         "functions": [asdict(f) for f in cost.functions.values()],
         "calls": [asdict(e) for e in cost.edges],
         "traffic": [asdict(t) for t in cost.traffic],
+        "flash_misses": None if cost.flash_misses is None else asdict(cost.flash_misses),
         "stubs": list(cost.stubs),
         "warnings": list(cost.warnings),
         "fault": None if fault is None else fault_object(fault),

@@ -1,0 +1,337 @@
+/*
+ * m0k: hand-written Armv6-M kernels for integer training. One header for all of them.
+ *
+ * Every kernel is void f(const block *p). A block is made of 32-bit words only and may lie in flash. All kernels keep
+ * to the AAPCS. The .S file of a kernel states its ranges, alignment, saturation, stack depth and cycles.
+ *
+ * Storage of weights and scores. Logical weights are [n_out][n_in]; for a convolution n_out = c_out and
+ * n_in = kernel_h * kernel_w * c_in, in that order. P = n_in rounded up to a multiple of 4. The edge array has
+ * ceil(n_out / 4) groups of 4 * P bytes, 4-aligned: for each word j of four inputs 4j .. 4j+3, four 32-bit words, one
+ * for each output of the group; from the lowest address a word holds the inputs 4j+2, 4j+3, 4j, 4j+1. A weight is
+ * stored as w + 128 (1 .. 255), a padding edge as 128; a score as S + 128 (1 .. 255), a padding edge as 0.
+ *
+ * Activations, errors and images are int8 in -127 .. 127, HWC, 4-aligned, in buffers rounded up to 4 bytes whose
+ * padding is 0 .. 127.
+ */
+#ifndef M0K_H
+#define M0K_H
+
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Returns the 4 * P edge bytes of a group of four outputs. AAPCS. */
+typedef const uint8_t *(*m0k_provider_t)(const void *context, uint32_t group);
+
+/* A threshold in storage order: kept = s > cut, or s == cut and among the first `ties` such. */
+typedef struct {
+    uint32_t cut;
+    uint32_t ties;
+} m0k_selection_t;
+
+/* ---------------- forward: dense.S, conv.S, pool.S, requant.S, loss.S */
+
+typedef struct {
+    const int8_t *in;
+    uint8_t *patch; /* P bytes; bytes behind n_in are set to zero */
+    uint32_t height, width, channels, kernel_h, kernel_w, stride, pad;
+    uint32_t y, x; /* output position */
+} m0k_im2col_t;
+
+typedef struct {
+    const int8_t *in;
+    const uint8_t *weights; /* edge array; not used with a provider */
+    int8_t *out;
+    uint32_t n_in, n_out;
+    uint32_t shift; /* 0 .. 24 */
+    uint32_t relu;
+    uint32_t signed_in; /* 0: in is 0 .. 127, the faster path; 1: -127 .. 127 */
+    m0k_provider_t provider; /* 0: none */
+    const void *context;
+    int32_t *acc_out; /* not 0: int32[n_out] is stored here instead of `out` */
+} m0k_dense_t;
+
+typedef struct {
+    const int8_t *in; /* [height][width][channels] */
+    const uint8_t *weights;
+    int8_t *out;    /* [out_h][out_w][n_out], out_h = (height + 2 * pad - kernel_h) / stride + 1 */
+    uint8_t *patch; /* scratch, P bytes */
+    uint32_t height, width, channels, n_out, kernel_h, kernel_w, stride, pad;
+    uint32_t shift, relu, signed_in;
+    int32_t *acc_out; /* not 0: int32[out_h][out_w][n_out] instead of `out` */
+} m0k_conv_t;
+
+typedef struct {
+    const int8_t *in;
+    int8_t *out;     /* [height / 2][width / 2][channels] */
+    uint8_t *argmax; /* the same shape: 0 .. 3, row-major in the window, the first maximum */
+    uint32_t height, width, channels;
+} m0k_pool_t;
+
+typedef struct {
+    const int32_t *acc;
+    int8_t *out;
+    uint32_t n;
+    int32_t *exponent;          /* 0: not stored; else *exponent = *exponent_in + exponent_w + shift */
+    const int32_t *exponent_in; /* not read when exponent is 0 */
+    int32_t exponent_w;
+    uint32_t relu;
+    const int8_t *gate; /* 0: none; else out[i] = 0 where gate[i] == 0 */
+} m0k_requant_t;
+
+typedef struct {
+    const int8_t *logits;
+    const uint32_t *label;
+    int8_t *error;
+    uint32_t classes;
+    const int32_t *exponent_address;
+} m0k_loss_t;
+
+void m0k_im2col(const m0k_im2col_t *p);
+void m0k_dense_forward(const m0k_dense_t *p);
+void m0k_conv_forward(const m0k_conv_t *p);
+void m0k_pool(const m0k_pool_t *p);
+void m0k_requant(const m0k_requant_t *p);
+void m0k_loss(const m0k_loss_t *p);
+
+/* ---------------- backward: error and gradient */
+
+typedef struct {
+    const int8_t *error; /* [n_out] */
+    const uint8_t *weights;
+    int32_t *acc; /* int32[P], zeroed by the kernel */
+    int8_t *out;  /* [n_in] */
+    uint32_t n_in, n_out, shift;
+    const int8_t *gate; /* [n_in] or 0 */
+    m0k_provider_t provider;
+    const void *context;
+    uint32_t dynamic; /* 1: the sums are left in acc */
+} m0k_dense_back_t;
+
+typedef struct {
+    const int8_t *error; /* [out_h / 2][out_w / 2][n_out] with argmax, else [out_h][out_w][n_out] */
+    const uint8_t *argmax;
+    const int8_t *pooled; /* 0 */
+    const uint8_t *weights;
+    int32_t *acc; /* int32[height * width * channels], zeroed by the kernel */
+    int8_t *out;
+    uint32_t height, width, channels, n_out, kernel_h, kernel_w, stride, pad;
+    uint32_t shift;
+    const int8_t *gate;
+    uint32_t dynamic;
+} m0k_conv_back_t;
+
+typedef struct {
+    const int8_t *error;
+    const uint8_t *argmax;
+    const int8_t *in;
+    int32_t *grad; /* int32[n_out][P] */
+    uint32_t height, width, channels, n_out, kernel_h, kernel_w, stride, pad;
+} m0k_conv_grad_t;
+
+void m0k_dense_back(const m0k_dense_back_t *p);
+void m0k_conv_back(const m0k_conv_back_t *p);
+void m0k_conv_grad(const m0k_conv_grad_t *p);
+
+/* ---------------- update */
+
+#define M0K_DYNAMIC 0xFFFFFFFFu /* as shift: taken from the bit length of the gradient, minus mu */
+
+typedef struct {
+    const int8_t *error;
+    const int8_t *in;
+    uint8_t *weights;
+    uint32_t n_in, n_out, shift;
+    int32_t mu;
+    uint32_t signed_in;
+} m0k_niti_dense_t;
+
+typedef struct {
+    const int32_t *grad; /* int32[n_out][P] */
+    uint8_t *weights;
+    uint32_t n_in, n_out, shift;
+    int32_t mu;
+} m0k_niti_grad_t;
+
+typedef struct {
+    const int8_t *error;
+    const int8_t *in;
+    const uint8_t *weights;
+    uint8_t *scores;
+    uint32_t n_in, n_out, shift, signed_in;
+} m0k_score_dense_t;
+
+typedef struct {
+    const int32_t *grad;
+    const uint8_t *weights;
+    uint8_t *scores;
+    uint32_t n_in, n_out, shift;
+} m0k_score_grad_t;
+
+/*
+ * PRIOT-S: scored edges are a list of gaps in storage order. A gap of 1 .. 255 is the distance from the last scored
+ * edge (the first from index -1); 0 advances by 255 and names no edge. `scores` is dense, uint8[count].
+ */
+typedef struct {
+    const int8_t *error;
+    const int8_t *in;
+    const uint8_t *weights;
+    uint8_t *scores;
+    const uint8_t *gaps;
+    uint32_t count, n_in, n_out, shift;
+} m0k_sparse_dense_t;
+
+typedef struct {
+    const int32_t *grad;
+    const uint8_t *weights;
+    uint8_t *scores;
+    const uint8_t *gaps;
+    uint32_t count, n_in, n_out, shift;
+} m0k_sparse_grad_t;
+
+void m0k_niti_dense(const m0k_niti_dense_t *p);
+void m0k_niti_grad(const m0k_niti_grad_t *p);
+void m0k_score_dense(const m0k_score_dense_t *p);
+void m0k_score_grad(const m0k_score_grad_t *p);
+void m0k_sparse_dense(const m0k_sparse_dense_t *p);
+void m0k_sparse_grad(const m0k_sparse_grad_t *p);
+
+/* ---------------- pruning */
+
+typedef struct {
+    const uint8_t *scores;
+    uint32_t n, k;
+    m0k_selection_t *selection;
+    void *histogram; /* 256 counters of scratch; their width is in the contract of the .S file */
+} m0k_select_t;
+
+typedef struct {
+    const uint8_t *weights;
+    const uint8_t *scores;
+    const m0k_selection_t *selection;
+    uint8_t *out; /* kept ? weights[i] : 128 */
+    uint32_t n;
+} m0k_mask_copy_t;
+
+typedef struct {
+    const uint8_t *scores;
+    const m0k_selection_t *selection;
+    uint8_t *bits;
+    uint32_t n;
+} m0k_mask_pack_t;
+
+typedef struct {
+    const uint8_t *weights;
+    const uint8_t *scores;
+    const m0k_selection_t *selection;
+    const uint8_t *gaps;
+    uint32_t count;
+    uint8_t *out;
+    uint32_t n;
+} m0k_sparse_copy_t;
+
+void m0k_select(const m0k_select_t *p);
+void m0k_mask_copy(const m0k_mask_copy_t *p);
+void m0k_mask_pack(const m0k_mask_pack_t *p);
+void m0k_sparse_copy(const m0k_sparse_copy_t *p);
+
+/* ---------------- providers: contexts and functions for the dense kernels' `provider` */
+
+typedef struct {
+    const uint8_t *weights;
+    const uint8_t *bits;
+    uint8_t *scratch;   /* row_bytes */
+    uint32_t row_bytes; /* 4 * P */
+} m0k_rows_bits_t;
+
+typedef struct {
+    const uint8_t *weights;
+    const uint8_t *scores;
+    const m0k_selection_t *selection;
+    uint8_t *scratch;
+    uint32_t row_bytes;
+    uint32_t *state; /* ties left; reset when group == 0 */
+} m0k_rows_scores_t;
+
+typedef struct {
+    const uint8_t *weights;
+    const uint8_t *scores;
+    const m0k_selection_t *selection;
+    const uint8_t *gaps;
+    uint32_t count;
+    uint8_t *scratch;
+    uint32_t row_bytes;
+    uint32_t *state; /* four words: next index, gap address, score address, ties left; reset when group == 0 */
+} m0k_rows_sparse_t;
+
+const uint8_t *m0k_rows_bits(const void *context, uint32_t group);
+const uint8_t *m0k_rows_scores(const void *context, uint32_t group);
+const uint8_t *m0k_rows_sparse(const void *context, uint32_t group);
+
+/* ---------------- Tin-Tin: tintin.S. weights16: uint16[edges], its order and bias are in tintin.S */
+
+typedef struct {
+    const uint16_t *weights16;
+    uint8_t *scratch;   /* row_bytes */
+    uint32_t row_bytes; /* 4 * P */
+} m0k_rows_w16_t;
+
+typedef struct {
+    const uint16_t *weights16;
+    uint8_t *out; /* edge array: the weights rounded to 8 bits */
+    uint32_t n;   /* edges, padding included */
+} m0k_w16_copy_t;
+
+/* shift = base - *error_exponent - *in_exponent; base = exponent of the weights - 8 + log2(1 / learning rate) */
+typedef struct {
+    const int8_t *error;
+    const int8_t *in; /* 0 .. 127 */
+    uint16_t *weights16;
+    uint32_t n_in, n_out;
+    const int32_t *error_exponent;
+    const int32_t *in_exponent;
+    int32_t base;
+} m0k_tintin_dense_t;
+
+typedef struct {
+    const int32_t *grad; /* int32[n_out][P] */
+    uint16_t *weights16;
+    uint32_t n_in, n_out;
+    const int32_t *error_exponent;
+    const int32_t *in_exponent;
+    int32_t base;
+} m0k_tintin_grad_t;
+
+const uint8_t *m0k_rows_w16(const void *context, uint32_t group);
+void m0k_w16_copy(const m0k_w16_copy_t *p);
+void m0k_tintin_dense(const m0k_tintin_dense_t *p);
+void m0k_tintin_grad(const m0k_tintin_grad_t *p);
+
+/* ---------------- dispatcher: run.S */
+
+typedef struct {
+    void (*kernel)(const void *block); /* 0 ends the list */
+    const void *block;
+} m0k_op_t;
+
+typedef struct {
+    void (*phase)(const m0k_op_t *ops); /* 0 ends the list */
+    const m0k_op_t *ops;
+} m0k_phase_t;
+
+void m0k_run(const m0k_op_t *ops);
+void m0k_step(const m0k_phase_t *phases);
+
+/* The same as m0k_run, each under its own symbol, so that inclusive cycles by symbol are those of the phases. */
+void m0k_forward(const m0k_op_t *ops);
+void m0k_loss_phase(const m0k_op_t *ops);
+void m0k_backward(const m0k_op_t *ops);
+void m0k_update(const m0k_op_t *ops);
+void m0k_prune(const m0k_op_t *ops);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,28 @@
+/* The two helpers that have no formula of their own: the patch of one output position, and the dispatcher. */
+#include "ref.h"
+
+typedef struct {
+    void (*kernel)(const void *block);
+    const void *block;
+} ref_op_t;
+
+void ref_im2col(const ref_shape_t *s, const int8_t *restrict in, int8_t *restrict patch, int32_t y, int32_t x);
+void ref_run(const ref_op_t *ops);
+
+void ref_im2col(const ref_shape_t *s, const int8_t *restrict in, int8_t *restrict patch, int32_t y, int32_t x)
+{
+    int32_t top = y * s->stride - s->pad, left = x * s->stride - s->pad;
+    for (int32_t row = top; row < top + s->kernel_h; row++)
+        for (int32_t column = left; column < left + s->kernel_w; column++) {
+            int32_t inside = row >= 0 && row < s->height && column >= 0 && column < s->width;
+            const int8_t *tap = in + (row * s->width + column) * s->channels;
+            for (int32_t c = 0; c < s->channels; c++)
+                *patch++ = inside ? tap[c] : 0;
+        }
+}
+
+void ref_run(const ref_op_t *ops)
+{
+    for (; ops->kernel; ops++)
+        ops->kernel(ops->block);
+}

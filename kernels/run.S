@@ -1,0 +1,41 @@
+/*
+ * m0k_run(const m0k_op_t *ops): calls kernel(block) for each {kernel, block} until kernel is 0.
+ * m0k_step(const m0k_phase_t *phases): calls phase(ops) for each {phase, ops} until phase is 0.
+ * m0k_forward, m0k_loss_phase, m0k_backward, m0k_update, m0k_prune: m0k_run under names of their own.
+ *
+ * Alignment 4. The tables may lie in flash; kernel addresses have bit 0 set, as function pointers have.
+ * Stack     8 bytes, and the deepest kernel's; m0k_step the same and the deepest phase's.
+ * Cycles    12 + 10 for each entry + the kernels' (Cortex-M0+); 14 for an empty list.
+ */
+    .syntax unified
+    .cpu cortex-m0plus
+    .thumb
+
+    .macro WALKER name
+    .section .text.\name, "ax", %progbits
+    .global \name
+    .type \name, %function
+    .thumb_func
+\name:
+    push {r4, lr}
+    movs r4, r0
+    ldr r1, [r0]
+    cmp r1, #0
+    beq 3f
+1:  ldr r0, [r4, #4]
+    adds r4, #8
+    blx r1
+    ldr r1, [r4]
+    cmp r1, #0
+    bne 1b
+3:  pop {r4, pc}
+    .size \name, . - \name
+    .endm
+
+    WALKER m0k_run
+    WALKER m0k_step
+    WALKER m0k_forward
+    WALKER m0k_loss_phase
+    WALKER m0k_backward
+    WALKER m0k_update
+    WALKER m0k_prune

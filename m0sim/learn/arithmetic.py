@@ -1,0 +1,91 @@
+"""The integer arithmetic of the study on NumPy arrays: exact, and the same on every machine.
+
+Every function is defined over unbounded integers and exact for int32 arguments from -(2**31 - 1) to 2**31 - 1 (nothing
+wraps) and for int64 of up to 62 bits. Source: ALGORITHMS.md section 1, after NITI's public code (wangmaolin/niti,
+BSD-2).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Int8 = NDArray[np.int8]
+Int32 = NDArray[np.int32]
+IntArray = NDArray[Any]
+"""An int32 or int64 array; results have the dtype of the argument."""
+
+LIMIT = 127
+"""Largest magnitude of a stored value; -128 is never stored, so that negation cannot overflow."""
+
+STATIC_SHIFT_MAX = 24
+"""Static shifts are 0..24."""
+
+_FLOAT32_TERMS = 1040
+"""Products of int8 values of which any sum is an exact float32: 1040 * 127**2 < 2**24."""
+
+
+def sat(x: IntArray) -> Int8:
+    """Clamp to [-127, 127] and store as int8."""
+    return np.clip(x, -LIMIT, LIMIT).astype(np.int8)
+
+
+def round_shift(x: IntArray, shift: int | IntArray) -> IntArray:
+    """x / 2**shift to the nearest integer, ties away from zero; a shift <= 0 leaves x as it is.
+
+    `shift` is a number or an array that broadcasts against x.
+    """
+    if isinstance(shift, np.ndarray):
+        return np.where(shift <= 0, x, _round_right(x, np.maximum(shift, 1)))
+    return x if shift <= 0 else _round_right(x, shift)
+
+
+def _round_right(x: IntArray, shift: int | IntArray) -> IntArray:
+    # (x + 2**(shift-1) + (x >> 31)) >> shift, by the last bit shifted out instead of an addition: that one could
+    # leave int32. On ARMv6-M this bit is the carry: ADDS x, sign; ASRS x, shift; ADCS x, zero.
+    towards = x + (x >> (8 * x.itemsize - 1))
+    result: IntArray = (towards >> shift) + ((towards >> (shift - 1)) & 1)
+    return result
+
+
+def psto_shift(x: IntArray, shift: int) -> IntArray:
+    """x / 2**shift, rounded pseudo-stochastically: the low half of the remainder decides about the high half.
+
+    Symmetric around zero and deterministic. A shift <= 0 leaves x as it is; any shift above is allowed.
+    """
+    if shift <= 0:
+        return x
+    if shift > 30 and x.dtype != np.int64:
+        return psto_shift(x.astype(np.int64), min(shift, 62)).astype(x.dtype)
+    magnitude = np.abs(x)
+    rest = magnitude & ((1 << shift) - 1)
+    half = shift >> 1
+    low = rest & ((1 << half) - 1)
+    if shift & 1:
+        low <<= 1
+    rounded = (magnitude >> shift) + ((rest >> half) > low)
+    result: IntArray = np.where(x < 0, -rounded, rounded)
+    return result
+
+
+def bit_length(x: IntArray) -> Int32:
+    """Number of bits of every |x|, elementwise: 0 for 0, 7 for 127, 8 for 128."""
+    return np.frexp(np.abs(x.astype(np.float64)))[1].astype(np.int32)
+
+
+def largest(x: IntArray) -> int:
+    """max|x| over the whole array, 0 if it is empty."""
+    return max(int(x.max()), -int(x.min())) if x.size else 0
+
+
+def matmul(a: Int8, b: Int8) -> Int32:
+    """a @ b in int32, exactly.
+
+    Computed by BLAS in floating point: every product and partial sum is an integer that float32 (up to 1,040 terms)
+    or float64 holds exactly, so the order of the sums does not matter.
+    """
+    dtype = np.float32 if a.shape[-1] <= _FLOAT32_TERMS else np.float64
+    product: Int32 = (a.astype(dtype) @ b.astype(dtype)).astype(np.int32)
+    return product

@@ -1,0 +1,268 @@
+"""What all methods share: configuration, state, the trace of a step, and the step itself.
+
+A step is: forward, loss, backward and update layer by layer from the last to the first (the error through a layer uses
+the weights before their update), prune. A method says which weights the forward pass sees, how a layer learns from its
+gradient, and what is pruned.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from m0sim.learn.arithmetic import Int8, Int32
+from m0sim.learn.layers import LOSS_EXPONENT, Argmax, error_through, gradient, loss
+from m0sim.learn.layout import Index
+from m0sim.learn.methods.passes import Forward, forward_pass, gated_error, raw_error
+from m0sim.learn.networks import Network, Stage
+
+Mask = NDArray[np.bool_]
+Learned = NDArray[Any]
+"""int8 weights or scores, or tin-tin's int16 weights."""
+
+
+@dataclass(frozen=True)
+class Config:
+    """Everything a method is told before deployment. Tuples have one entry for each layer with weights."""
+
+    weight_exponents: tuple[int, ...]
+    """Real weight = w * 2**exponent."""
+    forward: tuple[int, ...] = ()
+    """Static shifts p of the accumulators, 0..24 (static methods)."""
+    backward: tuple[int, ...] = ()
+    """Static shifts q of the error through each layer (static methods); the first is not used."""
+    update: tuple[int, ...] = ()
+    """Static shifts of what a layer learns by: s of the gradient (niti-static), r of the score gradient (priot*)."""
+    image_exponent: int = -7
+    """Real pixel = x * 2**exponent: 0..127 is 0..1."""
+    mu: int = 1
+    """Log2 learning rate of NITI: the largest gradient of a layer moves its weight by about 2**mu."""
+    keep: float = 0.98
+    """Share of a layer's (scored) edges that top-k keeps: k = round(keep * edges), a half to the even number."""
+    theta: int = -64
+    """Score from which on the threshold keeps an edge, -127..127."""
+    prune: Literal["top-k", "threshold"] = "top-k"
+    """How priot-s prunes; priot and priot-threshold have theirs by name."""
+    fraction: float = 0.1
+    """Share of the edges that priot-s scores."""
+    selection: Literal["random", "largest"] = "random"
+    """Which edges priot-s scores: one a block at random, or the largest |W|."""
+    seed: int = 0
+    """Seed of priot-s's random choice of edges (the initial scores have their own, see `initial_state`)."""
+    rate: int = 8
+    """Learning rate of tin-tin: 2**-rate."""
+
+    @property
+    def logit_exponent(self) -> int:
+        """Exponent of the logits with static scales."""
+        return self.image_exponent + sum(self.weight_exponents) + sum(self.forward)
+
+
+@dataclass(frozen=True)
+class Frozen:
+    """What does not change while training."""
+
+    weights: tuple[Int8, ...]
+    """The backbone, one int8 array a layer in logical shape."""
+    scored: tuple[Index, ...] = ()
+    """PRIOT-S: logical (flat) indices of the scored edges, ascending."""
+
+
+class Selection(NamedTuple):
+    """Which edges stay, as the device says it: those with S + 128 > cut, and the first `ties` of those equal to it."""
+
+    cut: int
+    ties: int
+
+
+@dataclass(frozen=True)
+class State:
+    """What a method has learned, one array a layer in logical order, and what follows from it."""
+
+    learned: tuple[Learned, ...]
+    masks: tuple[Mask, ...] = ()
+    """PRIOT: True where an edge stays, in the shape of the weights. Follows from the scores."""
+    selections: tuple[Selection, ...] = ()
+    """The same masks as the device holds them."""
+
+
+@dataclass(frozen=True)
+class StepTrace:
+    """Every tensor of one training step, HWC, one entry for each layer with weights."""
+
+    weights: tuple[Int8, ...]
+    """What the forward and backward pass multiplied by: masked, or rounded to int8."""
+    accumulators: tuple[Int32, ...]
+    raw: tuple[Int8, ...]
+    """Requantised outputs before the pool, after the ReLU."""
+    activations: tuple[Int8, ...]
+    """Outputs that the next layer reads; the last are the logits."""
+    argmax: tuple[Argmax | None, ...]
+    shifts: tuple[int, ...]
+    exponents: tuple[int, ...]
+    """Exponents of the activations (static scales: by calibration)."""
+    error_accumulators: tuple[Int32 | None, ...]
+    """Of the error at a layer's output, before requantising and gating; None for the last layer."""
+    errors: tuple[Int8, ...]
+    """Error at a layer's output (behind its pool), gated; the last is the loss error."""
+    error_shifts: tuple[int | None, ...]
+    error_exponents: tuple[int, ...]
+    gradients: tuple[Int32, ...]
+    """G, in the shape of the weights."""
+    update_shifts: tuple[int, ...]
+    """The shift that the layer's update used (tin-tin: negative is to the left)."""
+    state: State
+    """After the step."""
+
+    @property
+    def logits(self) -> Int8:
+        """int8 [classes]."""
+        return self.activations[-1]
+
+    @property
+    def loss_error(self) -> Int8:
+        """int8 [classes]."""
+        return self.errors[-1]
+
+
+class Context(NamedTuple):
+    """What a layer may use to learn from its gradient."""
+
+    stage: Stage
+    weights: Int8
+    """The layer's weights in this step's passes."""
+    gradient: Int32
+    exponent: int
+    """Real gradient = G * 2**exponent (meaningful with dynamic scales)."""
+
+
+class Method(ABC):
+    """One way to train. Methods hold no data: all is in the configuration, the frozen part and the state."""
+
+    name: str
+    learns: Literal["weights", "scores"]
+    dynamic: bool = False
+    """Scales measured on every tensor instead of calibrated."""
+
+    def freeze(self, network: Network, weights: Sequence[Int8], config: Config) -> Frozen:
+        """The part that does not change, from the backbone's weights in logical shape."""
+        for stage, array in zip(network.stages, weights, strict=True):
+            if array.shape != stage.weight_shape or array.dtype != np.int8 or (array == -128).any():
+                raise ValueError(f"layer {stage.index} needs int8 weights {stage.weight_shape} in -127..127")
+        return Frozen(tuple(weights))
+
+    @abstractmethod
+    def initial_state(self, network: Network, frozen: Frozen, config: Config, seed: int) -> State:
+        """The state before the first step; `seed` decides about initial scores."""
+
+    @abstractmethod
+    def effective(self, frozen: Frozen, state: State) -> tuple[Int8, ...]:
+        """The weights that the passes multiply by."""
+
+    @abstractmethod
+    def learn(self, context: Context, learned: Learned, frozen: Frozen, config: Config) -> tuple[Learned, int]:
+        """One layer's new state and the shift that was used."""
+
+    def prune(self, network: Network, frozen: Frozen, learned: tuple[Learned, ...], config: Config) -> State:
+        """The state that the learned arrays stand for."""
+        return State(learned)
+
+    def step(
+        self, network: Network, frozen: Frozen, state: State, image: Int8, label: int, config: Config
+    ) -> StepTrace:
+        """One training step on one image int8 [h, w, c]."""
+        weights = self.effective(frozen, state)
+        ahead = forward_pass(network, weights, image[None], config, self.dynamic)
+        back = _Backward(self, network, frozen, state, config, weights, ahead)
+        exponent = int(ahead.exponents[-1][0])
+        back.run(loss(ahead.activations[-1][0], exponent, label))
+        return StepTrace(
+            weights=weights,
+            accumulators=tuple(t[0] for t in ahead.accumulators),
+            raw=tuple(t[0] for t in ahead.raw),
+            activations=tuple(t[0] for t in ahead.activations[1:]),
+            argmax=tuple(None if t is None else t[0] for t in ahead.argmax),
+            shifts=tuple(int(t[0]) for t in ahead.shifts),
+            exponents=tuple(int(t[0]) for t in ahead.exponents[1:]),
+            error_accumulators=tuple(back.accumulators),
+            errors=tuple(back.errors),
+            error_shifts=tuple(back.shifts),
+            error_exponents=tuple(back.exponents),
+            gradients=tuple(back.gradients),
+            update_shifts=tuple(back.update_shifts),
+            state=self.prune(network, frozen, tuple(back.learned), config),
+        )
+
+    def logits(
+        self, network: Network, frozen: Frozen, state: State, images: Int8, config: Config, batch: int = 250
+    ) -> Int8:
+        """int8 [n, classes] of images [n, h, w, c]."""
+        weights = self.effective(frozen, state)
+        parts = [
+            forward_pass(network, weights, images[at : at + batch], config, self.dynamic).activations[-1]
+            for at in range(0, len(images), batch)
+        ]
+        return np.concatenate(parts) if parts else np.zeros((0, network.classes), np.int8)
+
+    def predict(self, network: Network, frozen: Frozen, state: State, images: Int8, config: Config) -> Index:
+        """The class of every image: the first of the largest logits."""
+        return np.asarray(self.logits(network, frozen, state, images, config).argmax(axis=1), np.int64)
+
+    def arrays(self, state: State) -> dict[str, Learned]:
+        """The learned arrays by name, as state.npz holds them: weights0 .. or scores0 .."""
+        return {f"{self.learns}{i}": array for i, array in enumerate(state.learned)}
+
+    def state_of(self, network: Network, frozen: Frozen, arrays: Mapping[str, Learned], config: Config) -> State:
+        """The state that `arrays` made."""
+        learned = tuple(arrays[f"{self.learns}{stage.index}"] for stage in network.stages)
+        return self.prune(network, frozen, learned, config)
+
+
+class _Backward:
+    """The way back through the layers; lists are filled from the last entry to the first."""
+
+    def __init__(
+        self,
+        method: Method,
+        network: Network,
+        frozen: Frozen,
+        state: State,
+        config: Config,
+        weights: tuple[Int8, ...],
+        ahead: Forward,
+    ) -> None:
+        count = len(network.stages)
+        self.method, self.network, self.frozen, self.config = method, network, frozen, config
+        self.weights, self.ahead = weights, ahead
+        self.learned: list[Learned] = list(state.learned)
+        self.errors: list[Int8] = [np.zeros(0, np.int8)] * count
+        self.accumulators: list[Int32 | None] = [None] * count
+        self.shifts: list[int | None] = [None] * count
+        self.exponents = [LOSS_EXPONENT] * count
+        self.gradients: list[Int32] = [np.zeros(0, np.int32)] * count
+        self.update_shifts = [0] * count
+
+    def run(self, loss_error: Int8) -> None:
+        self.errors[-1] = loss_error
+        for stage in reversed(self.network.stages):
+            self._layer(stage)
+
+    def _layer(self, stage: Stage) -> None:
+        i, ahead = stage.index, self.ahead
+        inputs = ahead.activations[i][0]
+        error = raw_error(stage, self.errors[i], ahead.argmax[i])
+        if i > 0:
+            acc = error_through(stage, self.weights[i], error).reshape(inputs.shape)
+            fixed = None if self.method.dynamic else self.config.backward[i]
+            self.errors[i - 1], shift = gated_error(acc, inputs, fixed)
+            self.accumulators[i - 1], self.shifts[i - 1] = acc, shift
+            self.exponents[i - 1] = self.exponents[i] + self.config.weight_exponents[i] + shift
+        self.gradients[i] = gradient(stage, error, inputs)
+        exponent = self.exponents[i] + int(ahead.exponents[i][0])
+        context = Context(stage, self.weights[i], self.gradients[i], exponent)
+        self.learned[i], self.update_shifts[i] = self.method.learn(context, self.learned[i], self.frozen, self.config)

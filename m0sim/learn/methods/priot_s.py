@@ -1,0 +1,77 @@
+"""PRIOT-S, our reconstruction: only a fraction of the edges is scored and can be pruned; all others always stay.
+
+Scores are one flat int8 array a layer, in ascending order of the scored edges' logical indices.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from m0sim.learn import draws
+from m0sim.learn.arithmetic import Int8, round_shift, sat
+from m0sim.learn.layout import Index, storage_index, storage_order
+from m0sim.learn.methods.base import Config, Context, Frozen, Learned, Mask, Selection, State
+from m0sim.learn.methods.priot import Priot
+from m0sim.learn.methods.pruning import threshold, top_k
+from m0sim.learn.networks import Network, Stage
+
+
+def random_edges(stage: Stage, fraction: float, seed: int) -> Index:
+    """One edge of every block of round(1 / fraction) real edges that follow one another in storage order.
+
+    The last block may be shorter; it has its edge as well. Logical indices, ascending.
+    """
+    order = storage_order(stage.n_out, stage.n_in)
+    starts = np.arange(0, stage.edges, round(1 / fraction))
+    sizes = np.diff(starts, append=stage.edges)
+    return np.sort(order[starts + draws.choices(seed, stage.index, sizes)])
+
+
+def largest_edges(stage: Stage, weights: Int8, fraction: float) -> Index:
+    """The round(fraction * edges), at least 1, edges of largest |w|, ties to the lowest storage index; ascending."""
+    magnitude = np.abs(weights.reshape(-1))
+    ranked = np.lexsort((storage_index(stage.n_out, stage.n_in), -magnitude))
+    return np.sort(ranked[: max(1, round(fraction * stage.edges))])
+
+
+class PriotS(Priot):
+    """S = sat(S - Round(W * G, r)) for the scored edges only."""
+
+    name = "priot-s"
+
+    def freeze(self, network: Network, weights: Sequence[Int8], config: Config) -> Frozen:
+        if not 0 < config.fraction <= 1:
+            raise ValueError(f"fraction is {config.fraction}, must be above 0 and at most 1")
+        frozen = super().freeze(network, weights, config)
+        if config.selection == "random":
+            scored = [random_edges(stage, config.fraction, config.seed) for stage in network.stages]
+        else:
+            scored = [largest_edges(stage, weights[stage.index], config.fraction) for stage in network.stages]
+        return replace(frozen, scored=tuple(scored))
+
+    def initial_state(self, network: Network, frozen: Frozen, config: Config, seed: int) -> State:
+        scores = [draws.normal_scores(seed, i, len(scored)) for i, scored in enumerate(frozen.scored)]
+        return self.prune(network, frozen, tuple(scores), config)
+
+    def learn(self, context: Context, learned: Learned, frozen: Frozen, config: Config) -> tuple[Learned, int]:
+        i = context.stage.index
+        scored = frozen.scored[i]
+        product = frozen.weights[i].reshape(-1)[scored] * context.gradient.reshape(-1)[scored]
+        return sat(learned - round_shift(product, config.update[i])), config.update[i]
+
+    def select(self, stage: Stage, scores: Int8, frozen: Frozen, config: Config) -> tuple[Mask, Selection]:
+        scored = frozen.scored[stage.index]
+        if config.prune == "threshold":
+            kept, selection = threshold(scores, config.theta)
+        else:
+            storage = storage_index(stage.n_out, stage.n_in)[scored]
+            kept, selection = top_k(scores, round(config.keep * len(scored)), storage)
+        mask = np.ones(stage.edges, np.bool_)
+        mask[scored] = kept
+        return mask.reshape(stage.weight_shape), selection
+
+
+METHOD = PriotS()

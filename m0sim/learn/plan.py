@@ -1,0 +1,112 @@
+"""Where the tensors of a training step lie: addresses in SRAM and flash, computed without running anything.
+
+Two tensors may share bytes when no operation needs both. `pack` puts the persistent ones first and then the others,
+largest first, each at the lowest offset that is free while it lives. What a dense layer reads shares its bytes with
+nothing where it ends in padding: the kernels read whole words, and the padding must stay the zeros it was loaded as.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from m0sim.learn.networks import Dense
+from m0sim.learn.step import KINDS, Step, Tensor
+
+_ALIGN = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A tensor with its offset (bytes from the start of the plan's SRAM or flash) and its lifetime in operations."""
+
+    tensor: Tensor
+    offset: int
+    first: int
+    last: int
+
+    @property
+    def end(self) -> int:
+        """The first offset behind it."""
+        return self.offset + self.tensor.size
+
+    def lives_with(self, first: int, last: int) -> bool:
+        """Whether it is needed during any operation from `first` to `last`."""
+        return self.first <= last and first <= self.last
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All tensors of a step, placed."""
+
+    step: Step
+    placed: dict[str, Placed]
+    reuse: bool
+
+    def _in(self, place: str) -> list[Placed]:
+        return [p for p in self.placed.values() if p.tensor.place == place]
+
+    @property
+    def sram_bytes(self) -> int:
+        """SRAM from the plan's start to the end of its highest tensor; the stack is not in it."""
+        return max((p.end for p in self._in("sram")), default=0)
+
+    @property
+    def flash_bytes(self) -> int:
+        """Flash of the constant tensors; code and parameter blocks are not in it."""
+        return max((p.end for p in self._in("flash")), default=0)
+
+    def live_bytes(self, op: int) -> int:
+        """Bytes of the tensors that are needed during an operation."""
+        return sum(p.tensor.size for p in self._in("sram") if p.lives_with(op, op))
+
+    @property
+    def lower_bound(self) -> int:
+        """No plan can use less SRAM than the most that is live at one time."""
+        return max((self.live_bytes(op) for op in range(len(self.step.ops))), default=0)
+
+    @property
+    def peak(self) -> int:
+        """The operation (its index) at which the most bytes are live."""
+        return max(range(len(self.step.ops)), key=self.live_bytes)
+
+    def sram_by_kind(self) -> dict[str, int]:
+        """Bytes by kind at the peak, and ``packing``: what the plan needs beyond them. They add up to `sram_bytes`."""
+        sizes = dict.fromkeys(KINDS, 0)
+        for p in self._in("sram"):
+            if p.lives_with(self.peak, self.peak):
+                sizes[p.tensor.kind] += p.tensor.size
+        by_kind: dict[str, int] = {kind: size for kind, size in sizes.items() if size}
+        return {**by_kind, "packing": self.sram_bytes - sum(sizes.values())}
+
+
+def pack(step: Step, *, reuse: bool = True) -> Plan:
+    """Place the tensors of a step. Without `reuse` every tensor has bytes of its own."""
+    placed: dict[str, Placed] = {}
+    padded = _padded_inputs(step)
+    for place in ("sram", "flash"):
+        tensors = [t for t in step.tensors.values() if t.place == place]
+        tensors.sort(key=lambda t: (not t.persistent, -t.size, t.name))
+        there: list[Placed] = []
+        for tensor in tensors:
+            shares = reuse and place == "sram" and tensor.name not in padded
+            first, last = step.lifetime(tensor.name) if shares else (0, len(step.ops) - 1)
+            offset = _lowest_free(tensor.size, [p for p in there if p.lives_with(first, last)])
+            there.append(Placed(tensor, offset, first, last))
+        placed |= {p.tensor.name: p for p in there}
+    return Plan(step, placed, reuse)
+
+
+def _padded_inputs(step: Step) -> set[str]:
+    """The inputs of dense layers that are no multiple of 4 long."""
+    padded = [s.index for s in step.network.stages if isinstance(s.layer, Dense) and s.n_in % 4]
+    return {f"activation{index}" if index else "image" for index in padded}
+
+
+def _lowest_free(size: int, others: list[Placed]) -> int:
+    """The lowest aligned offset at which `size` bytes overlap none of `others`."""
+    at = 0
+    for other in sorted(others, key=lambda p: p.offset):
+        if at + size <= other.offset:
+            break
+        at = max(at, -(-other.end // _ALIGN) * _ALIGN)
+    return at

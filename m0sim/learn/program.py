@@ -1,0 +1,217 @@
+"""A training step on the simulated chip: the plan as a memory image, one call a step.
+
+The image is what would be flashed: kernels, parameter blocks, operation lists and constant tensors in flash, the
+learned tensors and all scratch in SRAM. Between two steps the host writes the next image and label, nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from itertools import groupby
+
+import numpy as np
+import numpy.typing as npt
+
+from m0sim.cost import Cost
+from m0sim.device import Device, MemoryRegion
+from m0sim.errors import UsageError
+from m0sim.image import Image, Section, Segment, Symbol
+from m0sim.learn.kernels import LINKED_AT, moved
+from m0sim.learn.plan import Plan
+from m0sim.learn.step import PHASES, Block, Code, Op, Phase, Ref, Word
+from m0sim.machine import Machine
+
+PHASE_FUNCTIONS: dict[Phase, str] = {
+    "forward": "m0k_forward",
+    "loss": "m0k_loss_phase",
+    "backward": "m0k_backward",
+    "update": "m0k_update",
+    "prune": "m0k_prune",
+}
+
+_KIB = 1024
+_STACK_SLACK = 1024  # of an enlarged copy of a device: its size is not what the study is about
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Absolute addresses of everything that is not code."""
+
+    sram_base: int
+    flash_base: int
+    """Of the constant tensors; blocks and lists follow them."""
+    tables: int
+    """Of the blocks and lists."""
+
+
+def fits(plan: Plan, device: Device, stack_bytes: int, flash_bytes: int) -> bool:
+    """Whether SRAM holds the plan and a stack of that depth, and flash the image."""
+    return plan.sram_bytes + stack_bytes <= device.sram_bytes and flash_bytes <= device.flash_bytes
+
+
+def enlarged(device: Device, sram_bytes: int, flash_bytes: int) -> Device:
+    """A copy of a device with one SRAM and one flash region that are large enough; for what does not fit the real one.
+
+    Aliases are left out: a larger region would run into them.
+    """
+    flash = device.flash
+    if flash is None:
+        raise UsageError(f"{device.name} has no flash to put the kernels into")
+    sram = device.srams[0]
+    grown = (
+        replace(flash, size=max(flash.size, _rounded(flash_bytes, 64 * _KIB))),
+        MemoryRegion(sram.name, "sram", sram.base, max(device.sram_bytes, _rounded(sram_bytes, 64 * _KIB))),
+    )
+    return replace(device, regions=tuple(sorted(grown, key=lambda r: r.base)), aliases=())
+
+
+class DeviceProgram:
+    """One training step of a plan in a machine."""
+
+    def __init__(self, plan: Plan, kernels: Image, device: Device, contents: Mapping[str, bytes]) -> None:
+        """Put kernels and plan into `device`.
+
+        `contents` gives the bytes of the constant and learned tensors by name; the others start as zeros. Raises
+        UsageError when they do not fit; `enlarged` makes a device into which they do.
+        """
+        self.plan = plan
+        flash = device.flash
+        if flash is None:
+            raise UsageError(f"{device.name} has no flash to put the kernels into")
+        kernels = moved(kernels, flash.base - LINKED_AT)
+        code_end = max(s.end for s in kernels.segments if flash.contains(s.address))
+        flash_base = _rounded(code_end, 16)
+        tables = _rounded(flash_base + plan.flash_bytes, 16)
+        self._layout = Layout(device.srams[0].base, flash_base, tables)
+        self._symbols = {s.linkage_name: s.address | 1 for s in kernels.symbols if s.kind == "function"}
+        assembler = _Tables(self.address, self._symbols, tables)
+        self._phases = assembler.phases(plan.step.ops)
+        self._phase_lists = {phase: assembler.phases(ops) for phase, ops in _by_phase(plan.step.ops)}
+        self._single = [assembler.phases([op]) for op in plan.step.ops]
+        self.flash_bytes = tables + len(assembler.data) - flash.base
+        self.machine = Machine(self._image(kernels, bytes(assembler.data), contents), device)
+
+    def address(self, tensor: str) -> int:
+        """Where a tensor lies."""
+        placed = self.plan.placed[tensor]
+        base = self._layout.sram_base if placed.tensor.place == "sram" else self._layout.flash_base
+        return base + placed.offset
+
+    def _image(self, kernels: Image, tables: bytes, contents: Mapping[str, bytes]) -> Image:
+        flash = self._filled("flash", contents)
+        sram = self._filled("sram", contents)
+        places = self._layout
+        constant = flash.ljust(places.tables - places.flash_base, b"\0") + tables
+        segments = (
+            Segment(places.flash_base, places.flash_base, constant, len(constant), True, False, False),
+            Segment(places.sram_base, places.sram_base, sram, len(sram), True, True, False),
+        )
+        sections = (
+            Section("constants", places.flash_base, len(constant), "rodata", None),
+            Section("plan", places.sram_base, len(sram), "bss", None),
+        )
+        symbols = tuple(
+            Symbol(name, name, self.address(name), p.tensor.size, "object", False, True, "")
+            for name, p in self.plan.placed.items()
+        )
+        return replace(
+            kernels,
+            segments=(*kernels.segments, *segments),
+            sections=(*kernels.sections, *sections),
+            symbols=(*kernels.symbols, *symbols),
+        )
+
+    def _filled(self, place: str, contents: Mapping[str, bytes]) -> bytes:
+        placed = [p for p in self.plan.placed.values() if p.tensor.place == place]
+        data = bytearray(max((p.end for p in placed), default=0))
+        for p in placed:
+            content = contents.get(p.tensor.name, b"")
+            if len(content) > p.tensor.size:
+                raise ValueError(f"{p.tensor.name} has {p.tensor.size} bytes, not {len(content)}")
+            data[p.offset : p.offset + len(content)] = content
+        return bytes(data)
+
+    # -- running
+
+    def step(self, image: npt.NDArray[np.int8], label: int, *, level: str = "cycles") -> Cost:
+        """Train on one image (int8, 0..127, HWC) with one call. Returns its cost; a Fault is a bug in a kernel."""
+        self.write("image", image.astype(np.int8).tobytes())
+        self.write("label", int(label).to_bytes(4, "little"))
+        return self.machine.call("m0k_step", self._phases, keep=True, level=level, result="void")
+
+    def run_phase(self, phase: Phase) -> Cost | None:
+        """Run all operations of one phase, such as the first pruning before any step; None if it has none."""
+        if phase not in self._phase_lists:
+            return None
+        return self.machine.call("m0k_step", self._phase_lists[phase], keep=True, result="void")
+
+    def run_op(self, index: int, *, level: str = "cycles") -> Cost:
+        """Run a single operation."""
+        return self.machine.call("m0k_step", self._single[index], keep=True, level=level, result="void")
+
+    def read(self, tensor: str) -> npt.NDArray[np.uint8]:
+        """The bytes of a tensor, ``uint8``."""
+        return self.machine.read(self.address(tensor), self.plan.placed[tensor].tensor.size)
+
+    def write(self, tensor: str, data: bytes) -> None:
+        """Set the first bytes of a tensor."""
+        self.machine.write(self.address(tensor), data)
+
+
+def phase_cycles(cost: Cost) -> dict[Phase, int]:
+    """Cycles of a step by phase, kernels included; what is missing to the total is the dispatcher's outer loop."""
+    costs = {phase: cost.functions.get(PHASE_FUNCTIONS[phase]) for phase in PHASES}
+    return {phase: 0 if c is None else c.inclusive_cycles for phase, c in costs.items()}
+
+
+def _by_phase(ops: Iterable[Op]) -> list[tuple[Phase, list[Op]]]:
+    return [(phase, [op for op in ops if op.phase == phase]) for phase in PHASES if any(o.phase == phase for o in ops)]
+
+
+class _Tables:
+    """Parameter blocks and operation lists as bytes, from the address `base` on."""
+
+    def __init__(self, address_of: Callable[[str], int], symbols: Mapping[str, int], base: int) -> None:
+        self._address_of = address_of
+        self._symbols = symbols
+        self._base = base
+        self._blocks: dict[tuple[Word, ...], int] = {}
+        self.data = bytearray()
+
+    def _put(self, words: Iterable[int]) -> int:
+        at = self._base + len(self.data)
+        self.data += np.array([w & 0xFFFFFFFF for w in words], "<u4").tobytes()
+        return at
+
+    def _block(self, words: tuple[Word, ...]) -> int:
+        """Address of a block; equal blocks are one."""
+        if words not in self._blocks:
+            values = [self._value(word) for word in words]
+            self._blocks[words] = self._put(values)
+        return self._blocks[words]
+
+    def _value(self, word: Word) -> int:
+        match word:
+            case Ref(tensor):
+                return self._address_of(tensor)
+            case Code(symbol):
+                return self._symbols[symbol]
+            case Block(words):
+                return self._block(words)
+            case _:
+                return word
+
+    def phases(self, ops: Iterable[Op]) -> int:
+        """Address of a list of {phase function, operations}, ended by zeros."""
+        entries: list[int] = []
+        for phase, group in groupby(ops, key=lambda op: op.phase):
+            pairs: list[int] = []
+            for op in group:
+                pairs += [self._symbols[op.kernel], self._block(op.words)]
+            entries += [self._symbols[PHASE_FUNCTIONS[phase]], self._put([*pairs, 0, 0])]
+        return self._put([*entries, 0, 0])
+
+
+def _rounded(size: int, multiple: int) -> int:
+    return -(-size // multiple) * multiple

@@ -1,0 +1,38 @@
+"""The HTML report of ``m0sim compare``: one file that needs no network and no script."""
+
+from __future__ import annotations
+
+import jinja2
+from markupsafe import Markup
+
+from m0sim.learn.comparison import RECONSTRUCTION, Comparison
+from m0sim.report import compare_data, compare_plots
+
+
+def page(comparison: Comparison) -> str:
+    """The report, its plots inside as SVG: a wide and a narrow form of each, of which the page shows one."""
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("m0sim.report", "templates"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    return environment.get_template("compare.html.j2").render(
+        comparison=comparison,
+        heading=compare_data.heading(comparison),
+        sheets=compare_data.sheets(comparison),
+        plots=[_plot(comparison, "cycles"), _plot(comparison, "sram")],
+        notes=compare_data.notes(comparison),
+        reconstruction=RECONSTRUCTION if any(m.is_reconstruction for m in comparison.methods) else "",
+    )
+
+
+def _plot(comparison: Comparison, name: str) -> dict[str, Markup]:
+    """The plot by width, as markup: compare_plots made it, so nothing in it needs escaping."""
+    draw = {"cycles": compare_plots.cycles, "sram": compare_plots.sram}[name]
+    widths = {"wide": compare_plots.WIDE, "narrow": compare_plots.NARROW}
+    return {
+        form: Markup(compare_plots.inline(draw(comparison, "svg", width), f"{name}-{form}"))
+        for form, width in widths.items()
+    }

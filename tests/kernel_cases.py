@@ -1,0 +1,851 @@
+"""Every kernel beside its C reference: the calls, on the same operands, and what both must leave in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from kernel_operands import Layer, Recorded, recorded, uniform
+from numpy.typing import NDArray
+
+from m0sim.learn import layout
+from m0sim.learn.arithmetic import bit_length, largest, sat
+from m0sim.learn.methods.pruning import top_k
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class At:
+    """A place inside an array."""
+
+    name: str
+    offset: int
+
+
+@dataclass(frozen=True)
+class Code:
+    """The address of a function."""
+
+    name: str
+
+
+Word = "str | int | At | Code | tuple[Word, ...]"
+"""An array (its address), a number, or a block of words in memory (its address)."""
+
+View = Callable[[Array], Array]
+
+
+@dataclass(frozen=True)
+class Side:
+    """One implementation: its calls, and which array has the result, seen in logical order."""
+
+    arrays: dict[str, Array]
+    calls: list[tuple[str, list[Any]]]
+    """Functions with the words that are passed to them; cycles are summed over the calls."""
+    result: str
+    view: View = np.ravel
+
+
+@dataclass(frozen=True)
+class Case:
+    """One row of the table."""
+
+    kernel: str
+    operands: str
+    unit: str
+    count: int
+    """Cycles are given for one of so many units."""
+    ours: Side
+    reference: Side
+    is_multiplying: bool = False
+    """It multiplies for every unit."""
+    limit: float | None = None
+    """Cycles a unit that were asked for."""
+    moved: float | None = None
+    """Share of the edges whose value changed."""
+
+
+BOUNDS = {
+    "m0k_dense_forward": "splitting words into lanes and adding up: a MULS gives two products of the four in a word",
+    "m0k_conv_forward": "as m0k_dense_forward; copying each position's patch, once for all outputs, is the rest",
+    "m0k_im2col": "reading the block and finding the window at every call; bytes at borders",
+    "m0k_pool": "comparing four lanes at a time without SIMD, for the maximum and for its place",
+    "m0k_requant": "two passes over the sums: one for the bit length, one to round, clamp and store a byte each",
+    "m0k_loss": "the division: eleven steps of shift and subtract for each class with a share",
+    "m0k_dense_back": "load and store of each accumulator for every two to four outputs, and splitting the lanes",
+    "m0k_conv_back": "load and store of each accumulator for every two outputs; setting up short rows for each pair",
+    "m0k_conv_grad": "load and store of each accumulator for every two positions; rows of three with one channel",
+    "m0k_niti_dense": "the steps of psto rounding on two lanes, then clamping; zero errors and inputs are skipped",
+    "m0k_niti_grad": "psto rounding of one 32-bit gradient at a time: no two fit a word",
+    "m0k_score_dense": "two MULS, extracting bytes, rounding, clamping and a byte store, one edge at a time; zero"
+    " errors and inputs are skipped",
+    "m0k_score_grad": "MULS, extracting bytes, rounding, clamping and a byte store, one edge at a time",
+    "m0k_sparse_dense": "from gap to edge: a table's word, then scattered byte loads, for each scored edge",
+    "m0k_sparse_grad": "from gap to edge: a table's word, then scattered loads, for each scored edge",
+    "m0k_select": "load, add and store of a bin for each edge, five cycles, and extracting its byte, two",
+    "m0k_mask_copy": "comparing four lanes at a time without SIMD",
+    "m0k_mask_pack": "comparing four lanes at a time without SIMD; a MULS gathers their bits",
+    "m0k_rows_scores": "as m0k_mask_copy; looking for ties in each group",
+    "m0k_rows_bits": "a table of sixteen masks: extracting four bits, loading the mask, selecting",
+    "m0k_sparse_copy": "LDM and STM take 0.7 cycles an edge, comparing a scored edge about 16",
+    "m0k_rows_sparse": "as m0k_sparse_copy",
+    "m0k_tintin_dense": "psto rounding on two lanes and weights spread over two words; those near the ends one by one",
+    "m0k_tintin_grad": "psto rounding of one 32-bit gradient at a time, and a weight of 16 bits",
+    "m0k_w16_copy": "LDM and STM of two bytes and one an edge, and merging the upper bytes",
+    "m0k_rows_w16": "as m0k_w16_copy",
+    "m0k_run": "LDR, BLX and a branch back for each entry",
+    "m0k_step": "LDR, BLX and a branch back for each entry",
+}
+"""What keeps each kernel from being faster; the table shows it beside where the cycles go."""
+
+
+def cases() -> list[Case]:
+    """All rows, in the order of the table."""
+    step = recorded()
+    return [
+        *_dense(),
+        *_conv(),
+        *_other_forward(step),
+        *_backward(step),
+        *_updates(step),
+        *_pruning(step),
+        *_tintin(step),
+        *_run(),
+    ]
+
+
+# ------------------------------------------------------------------------------------------------------------- helpers
+
+
+def one(kernel: str, block: tuple[Any, ...]) -> list[tuple[str, list[Any]]]:
+    return [(kernel, [block])]
+
+
+def unpacked(*shape: int) -> View:
+    return lambda packed: layout.unpack(packed, shape).ravel()
+
+
+def grad_rows(n_out: int, n_in: int) -> View:
+    """A gradient int32 [n_out][P] without its padding."""
+    return lambda grad: grad.reshape(n_out, -1)[:, :n_in].ravel()
+
+
+def packed_grad(grad: Array) -> Array:
+    return np.pad(grad, ((0, 0), (0, -grad.shape[1] % 4))).astype(np.int32)
+
+
+def zeros(count: int, dtype: type = np.int8) -> Array:
+    return np.zeros(count, dtype)
+
+
+# --------------------------------------------------------------------------------------------------------------- dense
+
+
+def _dense() -> list[Case]:
+    return [_dense_case(0, 3.7), _dense_case(-127, 4.6)]
+
+
+def _dense_case(low: int, limit: float) -> Case:
+    n_in, n_out, shift, is_signed = 784, 64, 12, int(low < 0)
+    a, w = uniform(1, n_in, low=low), uniform(2, n_out, n_in)
+    block = ("in", "weights", "out", n_in, n_out, shift, 0, is_signed, 0, 0, 0)
+    return Case(
+        "m0k_dense_forward",
+        f"784 to 64, activations {low}..127, uniform",
+        "MAC",
+        n_in * n_out,
+        Side({"in": a, "weights": layout.pack_weights(w), "out": zeros(n_out)}, one("m0k_dense_forward", block), "out"),
+        Side(
+            {"in": a, "weights": w, "out": zeros(n_out)},
+            [("ref_dense_forward", ["in", "weights", "out", n_in, n_out, shift, 0])],
+            "out",
+        ),
+        is_multiplying=True,
+        limit=limit,
+    )
+
+
+CONV = (14, 14, 8, 16, 3, 3, 1, 1)
+"""height, width, channels, n_out, kernel_h, kernel_w, stride, pad: the second layer of tiny-cnn."""
+CONV_MACS_INSIDE = (14 * 3 - 2) ** 2 * 8 * 16
+"""Those of them that do not multiply a padding zero: a row of the window is outside at both ends of each direction."""
+CONV_1 = (28, 28, 1, 8, 3, 3, 1, 1)
+
+
+def _conv() -> list[Case]:
+    return [_conv_case(0, 3.7), _conv_case(-127, 4.6), _im2col_case()]
+
+
+def _conv_case(low: int, limit: float) -> Case:
+    is_signed, shift, size = int(low < 0), 11, 14 * 14 * 16
+    a, w = uniform(3, 14, 14, 8, low=low), uniform(4, 16, 72)
+    ours = {"in": a, "weights": layout.pack_weights(w), "out": zeros(size), "patch": zeros(72)}
+    block = ("in", "weights", "out", "patch", *CONV, shift, 0, is_signed, 0)
+    return Case(
+        "m0k_conv_forward",
+        f"3x3 pad 1, 8 to 16 channels at 14x14, activations {low}..127, uniform",
+        "MAC",
+        size * 72,
+        Side(ours, one("m0k_conv_forward", block), "out"),
+        Side(
+            {"shape": shape(CONV), "in": a, "weights": w, "out": zeros(size)},
+            [("ref_conv_forward", ["shape", "in", "weights", "out", shift, 0])],
+            "out",
+        ),
+        is_multiplying=True,
+        limit=limit,
+    )
+
+
+def shape(conv: tuple[int, ...]) -> Array:
+    return np.array(conv, np.int32)
+
+
+def _im2col_case() -> Case:
+    a, size = uniform(3, 14, 14, 8, low=0), 196 * 72
+    places = [(72 * i, y, x) for i, (y, x) in enumerate(np.ndindex(14, 14))]
+    channels = 14, 14, 8, 3, 3, 1, 1
+    return Case(
+        "m0k_im2col",
+        "3x3 pad 1, 8 channels at 14x14, all positions",
+        "byte",
+        size,
+        Side(
+            {"in": a, "patches": zeros(size)},
+            [("m0k_im2col", [("in", At("patches", at), *channels, y, x)]) for at, y, x in places],
+            "patches",
+        ),
+        Side(
+            {"shape": shape(CONV), "in": a, "patches": zeros(size)},
+            [("ref_im2col", ["shape", "in", At("patches", at), y, x]) for at, y, x in places],
+            "patches",
+        ),
+    )
+
+
+# ------------------------------------------------------------------------------------------------- pool, requant, loss
+
+
+def _other_forward(step: Recorded) -> list[Case]:
+    acc = np.random.default_rng(5).integers(-(1 << 17), (1 << 17) + 1, 3136).astype(np.int32)
+    gate = uniform(6, 3136, low=0) * (uniform(7, 3136) > 0)
+    return [
+        _pool_case("uniform 0..127", uniform(8, 28, 28, 8, low=0)),
+        _pool_case("recorded", step.layers[0].raw),
+        _requant_case("with ReLU", acc, 1, None),
+        _requant_case("gated, half of the gates zero", acc, 0, gate),
+        _loss_case("uniform logits", uniform(9, 10), 3, -6),
+        _loss_case("recorded logits", step.logits, step.label, step.logit_exponent),
+    ]
+
+
+def _pool_case(what: str, raw: Array) -> Case:
+    size = 14 * 14 * 8
+
+    def side(function: str, pack: bool) -> Side:
+        words = ("in", "out", "argmax", 28, 28, 8)
+        both = zeros(2 * size)
+        call = [(At("both", 0) if w == "out" else At("both", size) if w == "argmax" else w) for w in words]
+        return Side({"in": raw, "both": both}, [(function, [tuple(call)] if pack else call)], "both")
+
+    return Case(
+        "m0k_pool",
+        f"28x28x8, {what}",
+        "output",
+        size,
+        side("m0k_pool", True),
+        side("ref_pool", False),
+    )
+
+
+def _requant_case(what: str, acc: Array, relu: int, gate: Array | None) -> Case:
+    arrays = {"acc": acc, "out": zeros(acc.size)} | ({} if gate is None else {"gate": gate})
+    gate_word: str | int = 0 if gate is None else "gate"
+    return Case(
+        "m0k_requant",
+        f"3,136 sums, {what}",
+        "element",
+        acc.size,
+        Side(arrays, one("m0k_requant", ("acc", "out", acc.size, 0, 0, 0, relu, gate_word)), "out"),
+        Side(arrays, [("ref_requant", ["acc", "out", acc.size, relu, gate_word])], "out"),
+    )
+
+
+def _loss_case(what: str, logits: Array, label: int, exponent: int) -> Case:
+    number = np.array([label, exponent], np.int32)
+    return Case(
+        "m0k_loss",
+        f"10 classes, {what}",
+        "class",
+        10,
+        Side(
+            {"logits": logits, "number": number, "error": zeros(10)},
+            one("m0k_loss", ("logits", At("number", 0), "error", 10, At("number", 4))),
+            "error",
+        ),
+        Side(
+            {"logits": logits, "error": zeros(10)},
+            [("ref_loss", ["logits", label, "error", 10, exponent])],
+            "error",
+        ),
+        is_multiplying=True,
+    )
+
+
+# ------------------------------------------------------------------------------------------------------------ backward
+
+
+def _backward(step: Recorded) -> list[Case]:
+    conv_0, conv, dense, _ = step.layers
+    gate = uniform(10, 784, low=0)
+    square = uniform(11, 14, 14, 16)
+    return [
+        _dense_back_case("uniform", uniform(12, 64), uniform(2, 64, 784), gate, 13),
+        _dense_back_case("recorded", dense.error, dense.masked, dense.inputs.ravel(), dense.backward),
+        _conv_back_case("uniform, no pool", square, None, uniform(4, 16, 72), uniform(3, 14, 14, 8, low=0), 13),
+        _conv_back_case("recorded, pooled", conv.error, conv.argmax, conv.masked, conv.inputs, conv.backward),
+        _conv_grad_case("uniform, no pool", CONV, square, None, uniform(3, 14, 14, 8, low=0)),
+        _conv_grad_case("recorded, pooled", CONV, conv.error, conv.argmax, conv.inputs),
+        _conv_grad_case("recorded, pooled", CONV_1, conv_0.error, conv_0.argmax, conv_0.inputs),
+    ]
+
+
+def _dense_back_case(what: str, error: Array, weights: Array, gate: Array, shift: int) -> Case:
+    n_out, n_in = weights.shape
+    arrays = {"error": error, "acc": zeros(n_in, np.int32), "out": zeros(n_in), "gate": gate}
+    active = int(np.count_nonzero(error))
+    block = ("error", "weights", "acc", "out", n_in, n_out, shift, "gate", 0, 0, 0)
+    return Case(
+        "m0k_dense_back",
+        f"784 to 64, {what}, {active} of {n_out} errors not zero",
+        "MAC",
+        active * n_in,
+        Side(arrays | {"weights": layout.pack_weights(weights)}, one("m0k_dense_back", block), "out"),
+        Side(
+            arrays | {"weights": weights},
+            [("ref_dense_back", ["error", "weights", "acc", "out", n_in, n_out, shift, "gate"])],
+            "out",
+        ),
+        is_multiplying=True,
+    )
+
+
+def described(conv: tuple[int, ...], what: str, error: Array) -> str:
+    height, width, channels, n_out = conv[:4]
+    active = np.count_nonzero(error)
+    return f"3x3 pad 1, {channels} to {n_out} at {height}x{width}, {what}, {active:,} of {error.size:,} errors not zero"
+
+
+def _conv_back_case(what: str, error: Array, argmax: Array | None, weights: Array, gate: Array, shift: int) -> Case:
+    size = gate.size
+    arrays = {"error": error, "acc": zeros(size, np.int32), "out": zeros(size), "gate": gate}
+    arrays |= {} if argmax is None else {"argmax": argmax}
+    place: str | int = 0 if argmax is None else "argmax"
+    block = ("error", place, 0, "weights", "acc", "out", *CONV, shift, "gate", 0)
+    return Case(
+        "m0k_conv_back",
+        described(CONV, what, error),
+        "MAC",
+        int(np.count_nonzero(error)) * 72,
+        Side(arrays | {"weights": layout.pack_weights(weights)}, one("m0k_conv_back", block), "out"),
+        Side(
+            arrays | {"weights": weights, "shape": shape(CONV)},
+            [("ref_conv_back", ["shape", "error", place, "weights", "acc", "out", shift, "gate"])],
+            "out",
+        ),
+        is_multiplying=True,
+    )
+
+
+def _conv_grad_case(what: str, conv: tuple[int, ...], error: Array, argmax: Array | None, image: Array) -> Case:
+    n_out, n_in = conv[3], 9 * conv[2]
+    row = layout.row_bytes(n_in)
+    arrays = {"error": error, "in": image} | ({} if argmax is None else {"argmax": argmax})
+    place: str | int = 0 if argmax is None else "argmax"
+    return Case(
+        "m0k_conv_grad",
+        described(conv, what, error),
+        "MAC",
+        int(np.count_nonzero(error)) * n_in,
+        Side(
+            arrays | {"grad": zeros(n_out * row, np.int32)},
+            one("m0k_conv_grad", ("error", place, "in", "grad", *conv)),
+            "grad",
+            grad_rows(n_out, n_in),
+        ),
+        Side(
+            arrays | {"grad": zeros(n_out * n_in, np.int32), "shape": shape(conv)},
+            [("ref_conv_grad", ["shape", "error", place, "in", "grad"])],
+            "grad",
+        ),
+        is_multiplying=True,
+    )
+
+
+# ------------------------------------------------------------------------------------------------------------- updates
+
+
+@dataclass(frozen=True)
+class Update:
+    """Operands of a dense layer's update."""
+
+    what: str
+    error: Array
+    inputs: Array
+    weights: Array
+    scores: Array
+    shift: int
+
+    @property
+    def gradient(self) -> Array:
+        return np.outer(self.error.astype(np.int32), self.inputs)
+
+
+def _updates(step: Recorded) -> list[Case]:
+    conv, dense = step.layers[1], step.layers[2]
+    full = Update("uniform", uniform(12, 64), uniform(1, 784, low=0), uniform(2, 64, 784), uniform(13, 64, 784), 14)
+    real = Update("recorded", dense.error, dense.inputs.ravel(), dense.weights, dense.scores, dense.update)
+    grad = conv_gradient(conv)
+    wide = np.random.default_rng(14).integers(-(1 << 16), (1 << 16) + 1, (16, 72)).astype(np.int32)
+    sums = (("uniform", wide, uniform(4, 16, 72), uniform(15, 16, 72), 16),)
+    sums += (("recorded", grad, conv.weights, conv.scores, conv.update),)
+    return [
+        *(_niti_dense_case(u, is_dynamic) for u in (full, real) for is_dynamic in (False, True)),
+        *(_niti_grad_case(*s[:3]) for s in sums),
+        _score_dense_case(full, 21.0),
+        _score_dense_case(real, 16.0),
+        *(_score_grad_case(*s) for s in sums),
+        *(_sparse_dense_case(u) for u in (full, real)),
+        *(_sparse_grad_case(*s) for s in sums),
+    ]
+
+
+def conv_gradient(layer: Layer) -> Array:
+    """int32 [n_out, n_in] of the recorded second convolution, by its definition."""
+    wide, grad = np.pad(layer.inputs.astype(np.int32), ((1, 1), (1, 1), (0, 0))), np.zeros((16, 72), np.int32)
+    for (y, x, o), e in np.ndenumerate(layer.error):
+        top, left = 2 * y + layer.argmax[y, x, o] // 2, 2 * x + layer.argmax[y, x, o] % 2
+        grad[o] += int(e) * wide[top : top + 3, left : left + 3].ravel()
+    return grad
+
+
+def niti_shift(gradient: Array, mu: int = 1) -> int:
+    return int(bit_length(np.array([largest(gradient)]))[0]) - mu
+
+
+def _niti_dense_case(u: Update, is_dynamic: bool) -> Case:
+    n_out, n_in = u.weights.shape
+    shift, arrays = niti_shift(u.gradient), {"error": u.error, "in": u.inputs}
+    calls: list[tuple[str, list[Any]]] = [("ref_niti_dense", ["error", "in", "weights", n_in, n_out, shift])]
+    if is_dynamic:
+        calls.insert(0, ("ref_niti_dense_shift", ["error", "in", n_in, n_out, 1]))
+    used = 0xFFFFFFFF if is_dynamic else shift
+    return Case(
+        "m0k_niti_dense",
+        f"784 to 64, {u.what}, {'dynamic' if is_dynamic else 'static'} shift",
+        "edge",
+        u.weights.size,
+        Side(
+            arrays | {"weights": layout.pack_weights(u.weights)},
+            one("m0k_niti_dense", ("error", "in", "weights", n_in, n_out, used, 1, 0)),
+            "weights",
+            unpacked(n_out, n_in),
+        ),
+        Side(arrays | {"weights": u.weights}, calls, "weights"),
+        is_multiplying=True,
+    )
+
+
+def _niti_grad_case(what: str, grad: Array, weights: Array) -> Case:
+    n_out, n_in = weights.shape
+    shift = niti_shift(grad)
+    return Case(
+        "m0k_niti_grad",
+        f"16 x 72 gradients, {what}",
+        "edge",
+        grad.size,
+        Side(
+            {"grad": packed_grad(grad), "weights": layout.pack_weights(weights)},
+            one("m0k_niti_grad", ("grad", "weights", n_in, n_out, shift, 0)),
+            "weights",
+            unpacked(n_out, n_in),
+        ),
+        Side({"grad": grad, "weights": weights}, [("ref_niti_grad", ["grad", "weights", grad.size, shift])], "weights"),
+    )
+
+
+def moved_share(scores: Array, weights: Array, gradient: Array, shift: int) -> float:
+    """Share of the edges whose score changes."""
+    product = weights.astype(np.int64) * gradient
+    rounded = np.sign(product) * ((np.abs(product) + (1 << shift >> 1)) >> shift)
+    return float(np.mean(sat(scores - rounded) != scores))
+
+
+def _score_dense_case(u: Update, limit: float) -> Case:
+    n_out, n_in = u.weights.shape
+    arrays = {"error": u.error, "in": u.inputs}
+    packed = {"weights": layout.pack_weights(u.weights), "scores": layout.pack_scores(u.scores)}
+    return Case(
+        "m0k_score_dense",
+        f"784 to 64, {u.what}",
+        "edge",
+        u.weights.size,
+        Side(
+            arrays | packed,
+            one("m0k_score_dense", ("error", "in", "weights", "scores", n_in, n_out, u.shift, 0)),
+            "scores",
+            unpacked(n_out, n_in),
+        ),
+        Side(
+            arrays | {"weights": u.weights, "scores": u.scores},
+            [("ref_score_dense", ["error", "in", "weights", "scores", n_in, n_out, u.shift])],
+            "scores",
+        ),
+        is_multiplying=True,
+        limit=limit,
+        moved=moved_share(u.scores, u.weights, u.gradient, u.shift),
+    )
+
+
+def active_edges(case: Case) -> int:
+    """Edges whose output has an error, of an update's case."""
+    return int(np.count_nonzero(case.ours.arrays["error"])) * (case.count // case.ours.arrays["error"].size)
+
+
+def _score_grad_case(what: str, grad: Array, weights: Array, scores: Array, shift: int) -> Case:
+    n_out, n_in = weights.shape
+    packed = {"weights": layout.pack_weights(weights), "scores": layout.pack_scores(scores)}
+    return Case(
+        "m0k_score_grad",
+        f"16 x 72 gradients, {what}",
+        "edge",
+        grad.size,
+        Side(
+            {"grad": packed_grad(grad)} | packed,
+            one("m0k_score_grad", ("grad", "weights", "scores", n_in, n_out, shift)),
+            "scores",
+            unpacked(n_out, n_in),
+        ),
+        Side(
+            {"grad": grad, "weights": weights, "scores": scores},
+            [("ref_score_grad", ["grad", "weights", "scores", grad.size, shift])],
+            "scores",
+        ),
+        is_multiplying=True,
+        moved=moved_share(scores, weights, grad, shift),
+    )
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A tenth of a layer's edges, as PRIOT-S scores them: lists for the kernel and for the reference."""
+
+    arrays: dict[str, Array]
+    reference: dict[str, Array]
+    count: int
+    order: Array
+    """``scores[order]`` are in the kernel's order."""
+
+
+def scored(scores: Array) -> Scored:
+    n_out, n_in = scores.shape
+    chosen = np.sort(np.random.default_rng(16).choice(scores.size, round(0.1 * scores.size), replace=False))
+    storage, order = layout.scored_storage(chosen, n_out, n_in)
+    few = scores.ravel()[chosen]
+    stored = (few[order].astype(np.int16) + layout.OFFSET).astype(np.uint8)
+    arrays = {"gaps": layout.pack_gaps(storage), "scores": stored}
+    return Scored(arrays, {"gaps": layout.pack_gaps(chosen), "scores": few}, chosen.size, order)
+
+
+def logical(order: Array) -> View:
+    def view(stored: Array) -> Array:
+        values = np.empty(order.size, np.int8)
+        values[order] = (stored.astype(np.int16) - layout.OFFSET).astype(np.int8)
+        return values
+
+    return view
+
+
+def _sparse_dense_case(u: Update) -> Case:
+    n_out, n_in = u.weights.shape
+    few, arrays = scored(u.scores), {"error": u.error, "in": u.inputs}
+    words = ("error", "in", "weights", "scores", "gaps", few.count, n_in)
+    return Case(
+        "m0k_sparse_dense",
+        f"784 to 64, a tenth scored, {u.what}",
+        "scored edge",
+        few.count,
+        Side(
+            arrays | {"weights": layout.pack_weights(u.weights)} | few.arrays,
+            one("m0k_sparse_dense", (*words, n_out, u.shift)),
+            "scores",
+            logical(few.order),
+        ),
+        Side(arrays | {"weights": u.weights} | few.reference, [("ref_sparse_dense", [*words, u.shift])], "scores"),
+        is_multiplying=True,
+    )
+
+
+def _sparse_grad_case(what: str, grad: Array, weights: Array, scores: Array, shift: int) -> Case:
+    n_out, n_in = weights.shape
+    few = scored(scores)
+    words = ("grad", "weights", "scores", "gaps", few.count)
+    return Case(
+        "m0k_sparse_grad",
+        f"16 x 72 gradients, a tenth scored, {what}",
+        "scored edge",
+        few.count,
+        Side(
+            {"grad": packed_grad(grad), "weights": layout.pack_weights(weights)} | few.arrays,
+            one("m0k_sparse_grad", (*words, n_in, n_out, shift)),
+            "scores",
+            logical(few.order),
+        ),
+        Side({"grad": grad, "weights": weights} | few.reference, [("ref_sparse_grad", [*words, shift])], "scores"),
+        is_multiplying=True,
+    )
+
+
+# ------------------------------------------------------------------------------------------------------------- Tin-Tin
+
+
+def _tintin(step: Recorded) -> list[Case]:
+    conv, dense = step.layers[1], step.layers[2]
+    full = Update("uniform", uniform(12, 64), uniform(1, 784, low=0), uniform(2, 64, 784), uniform(13, 64, 784), 3)
+    real = Update("recorded", dense.error, dense.inputs.ravel(), dense.weights, dense.scores, 3)
+    grad = np.random.default_rng(14).integers(-(1 << 16), (1 << 16) + 1, (16, 72)).astype(np.int32)
+    return [
+        *(_tintin_dense_case(u) for u in (full, real)),
+        _tintin_grad_case("uniform", grad, uniform(4, 16, 72)),
+        _tintin_grad_case("recorded", conv_gradient(conv), conv.weights),
+        *_w16_cases(dense),
+    ]
+
+
+def widened(weights: Array) -> Array:
+    """int16: weights with random fractions."""
+    fraction = np.random.default_rng(17).integers(-127, 128, weights.shape)
+    return np.clip(weights.astype(np.int32) * 256 + fraction, -127 * 256, 127 * 256).astype(np.int16)
+
+
+def wide_view(*shape: int) -> View:
+    return lambda packed: layout.unpack_wide(packed, shape).ravel()
+
+
+def _tintin_dense_case(u: Update) -> Case:
+    n_out, n_in = u.weights.shape
+    arrays, wide = {"error": u.error, "in": u.inputs, "exponents": zeros(2, np.int32)}, widened(u.weights)
+    block = ("error", "in", "weights16", n_in, n_out, At("exponents", 0), At("exponents", 4), u.shift)
+    return Case(
+        "m0k_tintin_dense",
+        f"784 to 64, {u.what}, shift {u.shift}",
+        "edge",
+        wide.size,
+        Side(
+            arrays | {"weights16": layout.pack_wide(wide)},
+            one("m0k_tintin_dense", block),
+            "weights16",
+            wide_view(n_out, n_in),
+        ),
+        Side(
+            arrays | {"weights16": wide},
+            [("ref_tintin_dense", ["error", "in", "weights16", n_in, n_out, u.shift])],
+            "weights16",
+        ),
+        is_multiplying=True,
+    )
+
+
+def _tintin_grad_case(what: str, grad: Array, weights: Array) -> Case:
+    n_out, n_in = weights.shape
+    wide, shift = widened(weights), 4
+    block = ("grad", "weights16", n_in, n_out, At("exponents", 0), At("exponents", 4), shift)
+    return Case(
+        "m0k_tintin_grad",
+        f"16 x 72 gradients, {what}, shift {shift}",
+        "edge",
+        grad.size,
+        Side(
+            {"grad": packed_grad(grad), "weights16": layout.pack_wide(wide), "exponents": zeros(2, np.int32)},
+            one("m0k_tintin_grad", block),
+            "weights16",
+            wide_view(n_out, n_in),
+        ),
+        Side(
+            {"grad": grad, "weights16": wide},
+            [("ref_tintin_grad", ["grad", "weights16", grad.size, shift])],
+            "weights16",
+        ),
+    )
+
+
+def _w16_cases(layer: Layer) -> list[Case]:
+    wide, (n_out, n_in) = widened(layer.weights), layer.weights.shape
+    n, row, view = wide.size, 4 * n_in, unpacked(n_out, n_in)
+    ours = {"weights16": layout.pack_wide(wide), "out": zeros(n, np.uint8)}
+    theirs = Side({"weights16": wide, "out": zeros(n)}, [("ref_w16_copy", ["weights16", "out", n])], "out")
+    copy = one("m0k_w16_copy", ("weights16", "out", n))
+    rows = [("m0k_rows_w16", [("weights16", At("out", g * row), row), g]) for g in range(n_out // 4)]
+    return [
+        Case("m0k_w16_copy", "784 to 64", "edge", n, Side(ours, copy, "out", view), theirs),
+        Case("m0k_rows_w16", "784 to 64, 16 groups", "edge", n, Side(ours, rows, "out", view), theirs),
+    ]
+
+
+# ------------------------------------------------------------------------------------------------------------- pruning
+
+
+@dataclass(frozen=True)
+class Pruned:
+    """The dense layer with a selection. 784 and 64 leave no padding, so the reference can have the same order."""
+
+    weights: Array
+    scores: Array
+    k: int
+    selection: Array
+
+    @property
+    def signed(self) -> dict[str, Array]:
+        """The same for the reference, whose values are int8."""
+        cut = self.selection.astype(np.int32) - [layout.OFFSET, 0]
+        values = {"weights": self.weights, "scores": self.scores}
+        return {name: unbiased(v) for name, v in values.items()} | {"selection": cut.astype(np.int32)}
+
+    @property
+    def stored(self) -> dict[str, Array]:
+        return {"weights": self.weights, "scores": self.scores, "selection": self.selection}
+
+
+def unbiased(stored: Array) -> Array:
+    return (stored.astype(np.int16) - layout.OFFSET).astype(np.int8)
+
+
+def _pruning(step: Recorded) -> list[Case]:
+    layer = step.layers[2]
+    scores = layout.pack_scores(layer.scores)
+    _, selection = top_k(unbiased(scores), layer.keep, np.arange(scores.size))
+    p = Pruned(layout.pack_weights(layer.weights), scores, layer.keep, np.array(selection, np.uint32))
+    return [_select_case(p), _mask_copy_case(p), _mask_pack_case(p), *_rows_cases(p), *_sparse_mask_cases(layer)]
+
+
+def _select_case(p: Pruned) -> Case:
+    n, scratch = p.scores.size, {"selection": zeros(2, np.int32), "bins": zeros(256, np.uint32)}
+    words = ("scores", n, p.k, "selection", "bins")
+    return Case(
+        "m0k_select",
+        "784 to 64, top 98 %, recorded",
+        "edge",
+        n,
+        Side({"scores": p.scores} | scratch, one("m0k_select", words), "selection"),
+        Side(
+            {"scores": p.signed["scores"]} | scratch,
+            [("ref_select", list(words))],
+            "selection",
+            lambda found: np.add(found, [layout.OFFSET, 0]),
+        ),
+    )
+
+
+def _mask_copy_case(p: Pruned) -> Case:
+    n = p.scores.size
+    words = ("weights", "scores", "selection", "out", n)
+    return Case(
+        "m0k_mask_copy",
+        "784 to 64, top 98 %, recorded",
+        "edge",
+        n,
+        Side(p.stored | {"out": zeros(n, np.uint8)}, one("m0k_mask_copy", words), "out", unbiased),
+        Side(p.signed | {"out": zeros(n)}, [("ref_mask_copy", list(words))], "out"),
+    )
+
+
+def _mask_pack_case(p: Pruned) -> Case:
+    n = p.scores.size
+    words = ("scores", "selection", "bits", n)
+    return Case(
+        "m0k_mask_pack",
+        "784 to 64, top 98 %, recorded",
+        "edge",
+        n,
+        Side(p.stored | {"bits": zeros(n // 8, np.uint8)}, one("m0k_mask_pack", words), "bits"),
+        Side(p.signed | {"bits": zeros(n // 8, np.uint8)}, [("ref_mask_pack", list(words))], "bits"),
+    )
+
+
+def _rows_cases(p: Pruned) -> list[Case]:
+    """Providers: a dense layer's masked weights group by group; the reference does the whole layer at once."""
+    n, groups = p.scores.size, 16
+    row = n // groups
+    kept = unbiased(p.scores) > int(p.selection[0]) - layout.OFFSET
+    equal = np.flatnonzero(p.scores == p.selection[0])[: int(p.selection[1])]
+    kept[equal] = True
+    bits = {"bits": np.packbits(kept, bitorder="little")}
+    ours = p.stored | bits | {"out": zeros(n, np.uint8), "state": zeros(1, np.uint32)}
+    theirs = p.signed | bits | {"out": zeros(n)}
+
+    def case(kernel: str, head: tuple[str, ...], tail: tuple[str, ...], reference: list[Any]) -> Case:
+        calls = [(kernel, [(*head, At("out", g * row), row, *tail), g]) for g in range(groups)]
+        ref = [(f"ref_{'mask_bits' if kernel == 'm0k_rows_bits' else 'mask_copy'}", reference)]
+        what = "784 to 64, top 98 %, recorded, 16 groups"
+        return Case(kernel, what, "edge", n, Side(ours, calls, "out", unbiased), Side(theirs, ref, "out"))
+
+    return [
+        case(
+            "m0k_rows_scores",
+            ("weights", "scores", "selection"),
+            ("state",),
+            ["weights", "scores", "selection", "out", n],
+        ),
+        case(
+            "m0k_rows_bits",
+            ("weights", "bits"),
+            (),
+            ["weights", "bits", "out", n],
+        ),
+    ]
+
+
+def _sparse_mask_cases(layer: Layer) -> list[Case]:
+    n_out, n_in = layer.scores.shape
+    few, n, row = scored(layer.scores), layer.scores.size, 4 * n_in
+    _, selection = top_k(unbiased(few.arrays["scores"]), round(0.98 * few.count), np.arange(few.count))
+    p = Pruned(layout.pack_weights(layer.weights), few.arrays["scores"], 0, np.array(selection, np.uint32))
+    gaps = {"gaps": few.arrays["gaps"]}
+    ours = p.stored | gaps | {"out": zeros(n, np.uint8), "state": zeros(4, np.uint32)}
+    words = ("weights", "scores", "selection", "gaps", few.count)
+    theirs = Side(p.signed | gaps | {"out": zeros(n)}, [("ref_sparse_copy", [*words, "out", n])], "out")
+    rows = [("m0k_rows_sparse", [(*words, At("out", g * row), row, "state"), g]) for g in range(n_out // 4)]
+    what = "784 to 64, a tenth scored, top 98 %, recorded"
+    return [
+        Case(
+            "m0k_sparse_copy",
+            what,
+            "edge",
+            n,
+            Side(ours, one("m0k_sparse_copy", (*words, "out", n)), "out", unbiased),
+            theirs,
+        ),
+        Case("m0k_rows_sparse", f"{what}, 16 groups", "edge", n, Side(ours, rows, "out", unbiased), theirs),
+    ]
+
+
+# ---------------------------------------------------------------------------------------------------------- dispatcher
+
+ENTRIES = 16
+
+
+def _run() -> list[Case]:
+    return [_run_case("m0k_run"), _run_case("m0k_step")]
+
+
+def _run_case(kernel: str) -> Case:
+    """A list of functions that do nothing (tests/firmware/nothing.S), so that only dispatching is counted."""
+
+    def side(function: str) -> Side:
+        return Side({"none": zeros(4)}, one(function, (*([Code("nothing"), 0] * ENTRIES), 0, 0)), "none")
+
+    note = "; the phase functions are the same code" if kernel == "m0k_run" else ""
+    return Case(kernel, f"{ENTRIES} empty functions{note}", "entry", ENTRIES, side(kernel), side("ref_run"))

@@ -1,0 +1,277 @@
+"""ALGORITHMS.md once more, in plain Python integers: one number at a time, no NumPy, nothing of m0sim.
+
+Tensors are nested lists: activations and errors [y][x][channel] or [value], weights [out][ky][kx][in] or [out][in].
+A network is a list of layers: ("conv", kernel height, kernel width, stride, pad, pooled) or ("dense",).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+Tensor = Any
+Layer = tuple[Any, ...]
+
+
+# -- arithmetic -------------------------------------------------------------------------------------------------------
+
+
+def sat(x: int) -> int:
+    return -127 if x < -127 else 127 if x > 127 else x
+
+
+def sign(x: int) -> int:
+    return (x > 0) - (x < 0)
+
+
+def round_shift(x: int, s: int) -> int:
+    if s <= 0:
+        return x
+    t, r = divmod(abs(x), 2**s)
+    return sign(x) * (t + (1 if r >= 2 ** (s - 1) else 0))
+
+
+def psto_shift(x: int, s: int) -> int:
+    if s <= 0:
+        return x
+    t, r = divmod(abs(x), 2**s)
+    h = s // 2
+    q, u = divmod(r, 2**h)
+    if s % 2 == 1:
+        u = 2 * u
+    return sign(x) * (t + (1 if q > u else 0))
+
+
+def bit_length(x: int) -> int:
+    bits = 0
+    x = abs(x)
+    while x:
+        bits, x = bits + 1, x // 2
+    return bits
+
+
+def flat(tensor: Tensor) -> list[int]:
+    return [x for part in tensor for x in flat(part)] if isinstance(tensor, list) else [tensor]
+
+
+def over(function: Any, *tensors: Tensor) -> Tensor:
+    """`function` on the elements of nested lists of one shape."""
+    if isinstance(tensors[0], list):
+        return [over(function, *parts) for parts in zip(*tensors, strict=True)]
+    return function(*tensors)
+
+
+def like(values: list[int], tensor: Tensor) -> Tensor:
+    """`values` in the nesting of `tensor`."""
+    supply = iter(values)
+    return over(lambda _: next(supply), tensor)
+
+
+def dynamic_shift(acc: Tensor) -> int:
+    return max(0, bit_length(max(abs(x) for x in flat(acc))) - 7)
+
+
+# -- forward ----------------------------------------------------------------------------------------------------------
+
+
+def conv_terms(layer: Layer, height: int, width: int) -> list[tuple[int, int, int, int, int, int]]:
+    """(output y, x, kernel y, x, input y, x) of every product that does not fall into the padding."""
+    _, kh, kw, stride, pad, _ = layer
+    terms = []
+    for y in range((height + 2 * pad - kh) // stride + 1):
+        for x in range((width + 2 * pad - kw) // stride + 1):
+            for i in range(kh):
+                for j in range(kw):
+                    v, u = y * stride + i - pad, x * stride + j - pad
+                    if 0 <= v < height and 0 <= u < width:
+                        terms.append((y, x, i, j, v, u))
+    return terms
+
+
+def multiply(layer: Layer, weights: Tensor, a: Tensor) -> Tensor:
+    """The accumulators."""
+    if layer[0] == "dense":
+        values = flat(a)
+        return [sum(w * x for w, x in zip(row, values, strict=True)) for row in weights]
+    _, kh, kw, stride, pad, _ = layer
+    rows, columns = (len(a) + 2 * pad - kh) // stride + 1, (len(a[0]) + 2 * pad - kw) // stride + 1
+    acc = [[[0] * len(weights) for _ in range(columns)] for _ in range(rows)]
+    for y, x, i, j, v, u in conv_terms(layer, len(a), len(a[0])):
+        for o in range(len(weights)):
+            for c in range(len(a[0][0])):
+                acc[y][x][o] += weights[o][i][j][c] * a[v][u][c]
+    return acc
+
+
+def max_pool(a: Tensor) -> tuple[Tensor, Tensor]:
+    """The maxima and the positions of the first ones."""
+    values, where = [], []
+    for y in range(len(a) // 2):
+        values.append([[0] * len(a[0][0]) for _ in range(len(a[0]) // 2)])
+        where.append([[0] * len(a[0][0]) for _ in range(len(a[0]) // 2)])
+        for x in range(len(a[0]) // 2):
+            for c in range(len(a[0][0])):
+                window = [a[2 * y + i][2 * x + j][c] for i in (0, 1) for j in (0, 1)]
+                values[y][x][c] = max(window)
+                where[y][x][c] = window.index(max(window))
+    return values, where
+
+
+def loss(logits: list[int], exponent: int, label: int) -> list[int]:
+    exponent = max(-15, min(7, exponent))
+    z = [o * 47274 // 2 ** (15 - exponent) for o in logits]
+    top = max(z)
+    n = [2 ** max(0, value - (top - 10)) - 1 for value in z]
+    g = [value * 2048 // sum(n) for value in n]
+    g[label] -= sum(g)
+    return [sat(psto_shift(value, 4)) for value in g]
+
+
+# -- backward ---------------------------------------------------------------------------------------------------------
+
+
+def un_pool(error: Tensor, where: Tensor, raw: Tensor) -> Tensor:
+    full = over(lambda _: 0, raw)
+    for y, row in enumerate(error):
+        for x, cell in enumerate(row):
+            for c, e in enumerate(cell):
+                full[2 * y + where[y][x][c] // 2][2 * x + where[y][x][c] % 2][c] = e
+    return full
+
+
+def multiply_back(layer: Layer, weights: Tensor, error: Tensor, a: Tensor) -> Tensor:
+    """Accumulators of the error at the layer's input, in the nesting of its input a."""
+    if layer[0] == "dense":
+        count = len(flat(a))
+        return like([sum(weights[o][i] * error[o] for o in range(len(error))) for i in range(count)], a)
+    acc = over(lambda _: 0, a)
+    for y, x, i, j, v, u in conv_terms(layer, len(a), len(a[0])):
+        for o in range(len(weights)):
+            for c in range(len(a[0][0])):
+                acc[v][u][c] += weights[o][i][j][c] * error[y][x][o]
+    return acc
+
+
+def weight_gradient(layer: Layer, weights: Tensor, error: Tensor, a: Tensor) -> Tensor:
+    if layer[0] == "dense":
+        return [[e * x for x in flat(a)] for e in error]
+    g = over(lambda _: 0, weights)
+    for y, x, i, j, v, u in conv_terms(layer, len(a), len(a[0])):
+        for o in range(len(weights)):
+            for c in range(len(a[0][0])):
+                g[o][i][j][c] += error[y][x][o] * a[v][u][c]
+    return g
+
+
+# -- storage and masks ------------------------------------------------------------------------------------------------
+
+
+def storage_index(o: int, i: int, n_in: int) -> int:
+    """Byte index of the edge from input i to output o."""
+    words = (n_in + 3) // 4
+    byte = {2: 0, 3: 1, 0: 2, 1: 3}[i % 4]
+    return ((o // 4) * words + i // 4) * 16 + (o % 4) * 4 + byte
+
+
+def layer_storage(weights: Tensor) -> list[int]:
+    """Storage indices of all edges of a layer in logical order."""
+    n_in = len(flat(weights[0]))
+    return [storage_index(o, i, n_in) for o in range(len(weights)) for i in range(n_in)]
+
+
+def top_k(scores: list[int], k: int, storage: list[int]) -> list[bool]:
+    ranked = sorted(range(len(scores)), key=lambda edge: (-scores[edge], storage[edge]))
+    return [edge in set(ranked[:k]) for edge in range(len(scores))]
+
+
+def masks_of(scores: Tensor, weights: Tensor, scored: list[int] | None, options: dict[str, Any]) -> Tensor:
+    """Which edges of a layer stay, in the nesting of its weights."""
+    values, storage = flat(scores), layer_storage(weights)
+    if scored is None:
+        scored = list(range(len(storage)))
+    if options["theta"] is not None:
+        kept = [s >= options["theta"] for s in values]
+    else:
+        kept = top_k(values, round(options["keep"] * len(scored)), [storage[edge] for edge in scored])
+    mask = [True] * len(storage)
+    for edge, stays in zip(scored, kept, strict=True):
+        mask[edge] = stays
+    return like(mask, weights)
+
+
+# -- the methods ------------------------------------------------------------------------------------------------------
+
+
+def update(i: int, g: Tensor, learned: Tensor, weights: Tensor, exponent: int, o: dict[str, Any]) -> Tensor:
+    """What layer i has learned after seeing its gradient; `weights` are the backbone's."""
+    if o["method"] == "niti-static":
+        return over(lambda w, x: sat(w - psto_shift(x, o["update"][i])), learned, g)
+    if o["method"] == "niti-dynamic":
+        s = bit_length(max(abs(x) for x in flat(g))) - o["mu"]
+        return over(lambda w, x: sat(w - psto_shift(x, s)), learned, g)
+    if o["method"] == "tin-tin":
+        s = o["weight_exponents"][i] - 8 + o["rate"] - exponent
+        moved = over(lambda w, x: w - (0 if s > 31 else psto_shift(x, s) if s >= 0 else x * 2**-s), learned, g)
+        return over(lambda w: max(-127 * 256, min(127 * 256, w)), moved)
+    r = o["update"][i]
+    if o["method"] == "priot-s":
+        w, x = flat(weights), flat(g)
+        pairs = zip(learned, o["scored"][i], strict=True)
+        return [sat(s - round_shift(w[edge] * x[edge], r)) for s, edge in pairs]
+    return over(lambda s, w, x: sat(s - round_shift(w * x, r)), learned, weights, g)
+
+
+def effective(weights: list[Tensor], learned: list[Tensor], o: dict[str, Any]) -> list[Tensor]:
+    """The weights that are multiplied by."""
+    if o["method"] in ("niti-static", "niti-dynamic"):
+        return learned
+    if o["method"] == "tin-tin":
+        return [over(lambda w: sat(round_shift(w, 8)), layer) for layer in learned]
+    scored = o["scored"] or [None] * len(weights)
+    masks = [masks_of(s, w, edges, o) for s, w, edges in zip(learned, weights, scored, strict=True)]
+    return [over(lambda w, stays: w if stays else 0, w, m) for w, m in zip(weights, masks, strict=True)]
+
+
+def step(
+    layers: list[Layer], weights: list[Tensor], learned: list[Tensor], image: Tensor, label: int, o: dict[str, Any]
+) -> dict[str, Any]:
+    """One training step. `o`: method, image_exponent, weight_exponents, forward, backward, update, mu, rate, keep,
+    theta (None: top-k), scored (None, or the scored edges of every layer). Returns every tensor by name."""
+    dynamic = o["method"] in ("niti-dynamic", "tin-tin")
+    used, last = effective(weights, learned, o), len(layers) - 1
+    inputs, raws, wheres, accs = [image], [], [], []
+    exponents = [o["image_exponent"]]
+    for i, layer in enumerate(layers):
+        acc = multiply(layer, used[i], inputs[-1])
+        p = dynamic_shift(acc) if dynamic else o["forward"][i]
+        raw = over(lambda x, p=p: sat(round_shift(x, p)), acc)
+        if i < last:
+            raw = over(lambda x: max(x, 0), raw)
+        out, where = max_pool(raw) if layer[0] == "conv" and layer[5] else (raw, None)
+        accs.append(acc), raws.append(raw), wheres.append(where), inputs.append(out)
+        exponents.append(exponents[-1] + o["weight_exponents"][i] + p)
+
+    error, e_exponent = loss(inputs[-1], exponents[-1], label), -7
+    errors, gradients, after = [error], [], []
+    for i in range(last, -1, -1):
+        raw = error if wheres[i] is None else un_pool(error, wheres[i], raws[i])
+        g = weight_gradient(layers[i], used[i], raw, inputs[i])
+        gradients.insert(0, g)
+        after.insert(0, update(i, g, learned[i], weights[i], e_exponent + exponents[i], o))
+        if i > 0:
+            acc = multiply_back(layers[i], used[i], raw, inputs[i])
+            q = dynamic_shift(acc) if dynamic else o["backward"][i]
+            error = over(lambda x, a, q=q: sat(round_shift(x, q)) if a > 0 else 0, acc, inputs[i])
+            e_exponent += o["weight_exponents"][i] + q
+            errors.insert(0, error)
+    return {
+        "weights": used,
+        "accumulators": accs,
+        "raw": raws,
+        "activations": inputs[1:],
+        "argmax": wheres,
+        "exponents": exponents[1:],
+        "errors": errors,
+        "gradients": gradients,
+        "learned": after,
+        "next": effective(weights, after, o),
+    }

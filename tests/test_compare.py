@@ -1,0 +1,123 @@
+"""`m0sim compare`, `pretrain` and `data` from the command line, on the bundled digits."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from m0sim import cli, device
+from m0sim.device import Device
+from m0sim.errors import UsageError
+from m0sim.learn import compare, data, kernels, onchip, pretrain
+
+try:
+    kernels.load()
+except UsageError as missing:
+    pytest.skip(str(missing), allow_module_level=True)
+
+FIXED_NAMES = {"schema", "network", "data", "profile", "steps", "base", "methods"}
+METHOD_NAMES = {
+    *("method", "cycles", "phases", "sram", "sram_planned", "flash_bytes"),
+    *("flash_estimate_cycles", "fits", "ratio"),
+}
+PHASES = {"forward", "loss", "backward", "update", "prune"}
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    monkeypatch.setattr(sys, "argv", ["m0sim", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    return int(ended.value.code or 0)
+
+
+def test_json_has_the_fixed_names(monkeypatch, capsys, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    arguments = ("compare", "--methods", "niti-static,priot-s", "--steps", "2", "--json", "-o", str(out))
+    assert run(monkeypatch, *arguments) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert printed.keys() >= FIXED_NAMES
+    assert [m["method"] for m in printed["methods"]] == ["niti-static", "priot-s"]
+    for method in printed["methods"]:
+        assert method.keys() >= METHOD_NAMES
+        cycles = method["cycles"]
+        assert cycles["min"] <= cycles["mean"] <= cycles["max"]
+        assert set(method["phases"]) == PHASES
+        # What is missing to the total is m0k_step: 15 cycles and 10 an entry, for at most 2 entries a layer and 5.
+        assert 0 <= cycles["mean"] - sum(method["phases"].values()) < 200
+        assert method["sram"]["total"] == sum(v for k, v in method["sram"].items() if k != "total")
+        assert method["sram"]["total"] <= method["sram_planned"]
+    assert json.loads((out / "compare.json").read_text()) == printed
+    names = {"compare.json", "compare.md", "compare.html", "cycles.png", "cycles.svg", "sram.png", "sram.svg"}
+    assert {p.name for p in out.iterdir()} == names
+
+
+def test_text_names_reconstructions_and_estimates(monkeypatch, capsys) -> None:
+    assert run(monkeypatch, "compare", "--methods", "niti-static,priot", "--steps", "1") == 0
+    text = capsys.readouterr().out
+    assert "our reconstruction" in text
+    assert "estimate" in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--methods", "priott"), "did you mean 'priot'"),
+        (("--methods", ","), "no method"),
+        (("--network", "tiny"), "unknown network 'tiny'"),
+        (("--network", "tiny-cnn"), "takes images of 28 x 28 x 1"),
+        (("--data", "mnist"), "mnist"),
+        (("--steps", "0"), "--steps"),
+        (("--base", "tin-tin", "--methods", "priot"), "base method"),
+        (("--mask", "cpy", "--methods", "priot"), "did you mean 'copy'"),
+        (("--profile", "rp2400"), "did you mean 'rp2040'"),
+    ],
+)
+def test_bad_usage_is_one_line(monkeypatch, capsys, arguments: tuple[str, ...], said: str) -> None:
+    assert run(monkeypatch, "compare", *arguments) == 2
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert shown.err.count("\n") == 1
+    assert said in shown.err
+
+
+def task(chip: Device, methods: str, steps: int) -> compare.Task:
+    images = data.load("digits")
+    return compare.task_of("tiny-cnn-8", images, chip, methods, steps=steps, base="", options=onchip.Options())
+
+
+def test_what_does_not_fit_runs_in_an_enlarged_copy() -> None:
+    result = compare.compare(task(device.load("stm32f031"), "priot", 1)).methods[0]  # 4 KiB of SRAM
+    assert not result.fits
+    assert result.cycles_mean > 0
+
+
+def test_the_same_twice() -> None:
+    chip = device.load("rp2040")
+    assert compare.compare(task(chip, "priot-s", 2)) == compare.compare(task(chip, "priot-s", 2))
+
+
+def test_other_chips_cost_what_their_core_says() -> None:
+    """The same code on a Cortex-M0+ elsewhere in the address space costs the same; on a Cortex-M0 it costs more."""
+    cycles = {
+        name: compare.compare(task(device.load(name), "niti-static", 1)).methods[0].cycles_mean
+        for name in ("rp2040", "stm32g0", "stm32f0")
+    }
+    assert cycles["rp2040"] == cycles["stm32g0"] < cycles["stm32f0"]
+
+
+def test_pretrain_writes_a_backbone(monkeypatch, capsys, tmp_path: Path) -> None:
+    monkeypatch.setattr(pretrain, "RECIPES", {"digits": pretrain.Recipe(epochs=1, rate=1e-2)})
+    path = tmp_path / "b.npz"
+    assert run(monkeypatch, "pretrain", "-o", str(path), "--json") == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["file"] == str(path)
+    assert [w.dtype for w in pretrain.read(path).weights] == [np.dtype(np.int8)] * 4
+
+
+def test_only_mnist_can_be_fetched(monkeypatch, capsys) -> None:
+    assert run(monkeypatch, "data", "fetch", "imagenet") == 2
+    assert "only mnist" in capsys.readouterr().err

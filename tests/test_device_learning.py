@@ -1,0 +1,594 @@
+"""The device program: every tensor of a training step on the chip equals the golden model's, and stays in its plan."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from m0sim import Machine, device, image
+from m0sim.image import Image
+from m0sim.learn import calibrate, data, layout, methods, networks, onchip, plan, step
+from m0sim.learn import kernels as assembled
+from m0sim.learn.layers import LOSS_EXPONENT
+from m0sim.learn.methods import Config, Frozen, Method, State, StepTrace
+from m0sim.learn.networks import Conv, Dense, Network, Pool
+from m0sim.learn.program import DeviceProgram
+from m0sim.learn.rotate import rotate
+
+KERNELS = Path(__file__).parents[1] / "kernels"
+MNIST = os.environ.get("M0SIM_MNIST")
+"""A folder with MNIST's files, if the long tests are to use them."""
+
+DEVICE = device.load("rp2040")
+VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
+    "niti-static": ("niti-static", {}),
+    "niti-dynamic": ("niti-dynamic", {}),
+    "priot": ("priot", {}),
+    "priot-threshold": ("priot-threshold", {"theta": -60}),
+    "priot-s random": ("priot-s", {"selection": "random"}),
+    "priot-s largest": ("priot-s", {"selection": "largest"}),
+    "priot-s threshold": ("priot-s", {"prune": "threshold", "theta": -30}),
+    "tin-tin": ("tin-tin", {}),
+}
+MOVED = {"priot": 0.3, "priot-threshold": 0.1, "priot-s": 0.5}
+"""Share of the scores that a step may move: much, so that every layer changes in nearly every step; but a threshold,
+unlike top-k, lets a network die in which all scores fall."""
+LONG_ONLY = ("priot-s largest", "priot-s threshold")
+"""Variants whose memory is looked at in the long tests only: they run the same kernels as "priot-s random"."""
+LONG_VARIANTS = [name for name in VARIANTS if name != "priot-s threshold"]
+FORMS = [
+    (name, form) for name in VARIANTS for form in (step.MASK_FORMS if name.startswith("priot") else step.MASK_FORMS[:1])
+]
+
+_POOL = Pool()
+ODD = Network("odd", (9, 7, 1), (Conv(3), _POOL, Conv(5, (3, 2), pad=1), Dense(7), Dense(6), Dense(3)))
+"""No size is a multiple of 4: every tensor has padding."""
+
+
+@pytest.fixture(scope="session")
+def kernels(build: Any) -> Image:
+    """All kernels as one image."""
+    return image.load_elf(build(*sorted(KERNELS.glob("*.S")), flags=()))
+
+
+# What is trained on what
+
+
+@lru_cache(maxsize=4)
+def pictures(network: str) -> tuple[NDArray[np.int8], NDArray[np.uint8]]:
+    """Images int8 [n, h, w, c], turned by 30 and 45 degrees, and labels: digits, MNIST, or noise with a background."""
+    if network == "tiny-cnn-8":
+        found = data.load("digits")
+    elif network == "tiny-cnn" and MNIST:
+        found = data.load("mnist", Path(MNIST))
+    else:
+        rng, shape = np.random.default_rng(1), (ODD if network == "odd" else networks.get(network)).input_shape
+        noise = rng.integers(0, 128, (200, *shape)) * (rng.random((200, *shape)) < 0.4)
+        classes = 3 if network == "odd" else 10
+        return noise.astype(np.int8), rng.integers(0, classes, 200).astype(np.uint8)
+    turned = np.concatenate([rotate(found.images[:100], 30.0), rotate(found.images[100:200], 45.0)])
+    return data.network_input(turned), found.labels[:200]
+
+
+@dataclass(frozen=True)
+class Study:
+    """A method about to train a network with seeded weights and scores."""
+
+    network: Network
+    method: Method
+    config: Config
+    frozen: Frozen
+    state: State
+    images: NDArray[np.int8]
+    labels: NDArray[np.uint8]
+
+    def plan(self, **options: Any) -> plan.Plan:
+        return onchip.plan(self.network, self.method.name, self.config, self.frozen, onchip.Options(**options))
+
+    def deploy(self, kernels: Image, **options: Any) -> DeviceProgram:
+        return onchip.deploy(self.plan(**options), self.config, self.frozen, self.state, kernels, DEVICE)
+
+    def samples(self, count: int) -> Iterator[tuple[NDArray[np.int8], int]]:
+        return zip(self.images[:count], (int(y) for y in self.labels[:count]), strict=True)
+
+
+LOGIT_EXPONENT = -5
+"""Logits of up to 4: an untrained network is then wrong on nearly every image, and there is something to learn."""
+
+
+def study(network: Network, variant: str, seed: int = 0) -> Study:
+    """Random weights, the shifts calibrated for them, and images in an order of their own."""
+    name, changes = VARIANTS[variant]
+    rng = np.random.default_rng(seed)
+    weights = [np.clip(rng.normal(0, 40, s.weight_shape).round(), -127, 127).astype(np.int8) for s in network.stages]
+    images, labels = pictures(network.name)
+    order = rng.permutation(len(images))
+    images, labels = images[order], labels[order]
+    method, count = methods.get(name), len(network.stages)
+    probe = Config(weight_exponents=(-6,) * count)
+    probe = calibrate.calibrate(network, methods.get("niti-static"), weights, images[:20], labels[:20], probe)
+    exponents = (-6,) * (count - 1) + (-6 + LOGIT_EXPONENT - probe.logit_exponent,)
+    config = Config(weight_exponents=exponents, keep=0.9, mu=3, fraction=0.25, seed=seed, **changes)
+    rules = calibrate.Rules(moved=MOVED.get(name, 0.0))
+    config = calibrate.calibrate(network, method, weights, images[:20], labels[:20], config, seed, rules)
+    frozen = method.freeze(network, weights, config)
+    state = method.initial_state(network, frozen, config, seed)
+    return Study(network, method, config, frozen, state, images[20:], labels[20:])
+
+
+# What every tensor must hold
+
+
+OUTPUTS = {
+    "m0k_conv_forward": (2, 15),
+    "m0k_dense_forward": (2, 10),
+    "m0k_pool": (1, 2),
+    "m0k_requant": (1, 3),
+    "m0k_loss": (2,),
+    "m0k_dense_back": (2, 3),
+    "m0k_conv_back": (4, 5),
+    "m0k_conv_grad": (3,),
+    "m0k_w16_copy": (1,),
+    "m0k_tintin_dense": (2,),
+    "m0k_tintin_grad": (1,),
+    "m0k_niti_dense": (2,),
+    "m0k_niti_grad": (1,),
+    "m0k_score_dense": (3,),
+    "m0k_score_grad": (2,),
+    "m0k_sparse_dense": (3,),
+    "m0k_sparse_grad": (2,),
+    "m0k_select": (3,),
+    "m0k_mask_copy": (3,),
+    "m0k_mask_pack": (2,),
+    "m0k_sparse_copy": (5,),
+}
+"""The words of each kernel's block that point to results."""
+
+SCRATCH = re.compile(r"(patch|histogram|rows)\d+")
+"""Tensors of which the golden model knows nothing: kernels and mask forms use them as they like."""
+
+
+def bytes_of(array: NDArray[Any]) -> NDArray[np.uint8]:
+    return np.ascontiguousarray(array).reshape(-1).view(np.uint8)
+
+
+def word(*values: int) -> NDArray[np.uint8]:
+    return bytes_of(np.array(values, np.int32))
+
+
+def lasting(s: Study, state: State) -> dict[str, NDArray[np.uint8]]:
+    """The tensors that live across steps: weights, scores, masks and constants."""
+    held = {"exponent0": word(s.config.image_exponent)}
+    if not s.method.dynamic:
+        held[f"exponent{len(s.network.stages)}"] = word(s.config.logit_exponent)
+    if s.method.name == "tin-tin":
+        held[f"error exponent{len(s.network.stages) - 1}"] = word(LOSS_EXPONENT)
+    for i, weights in enumerate(s.method.effective(s.frozen, state)):
+        shape = s.network.stages[i].n_out, s.network.stages[i].n_in
+        if s.method.name == "tin-tin":
+            held[f"weights{i}"] = bytes_of(layout.pack_wide(state.learned[i]))
+            continue
+        if s.method.learns == "weights":
+            held[f"weights{i}"] = layout.pack_weights(state.learned[i])
+            continue
+        held[f"weights{i}"] = layout.pack_weights(s.frozen.weights[i])
+        held[f"masked{i}"] = layout.pack_weights(weights)
+        held[f"selection{i}"] = word(*state.selections[i])
+        if s.frozen.scored:
+            storage, order = layout.scored_storage(s.frozen.scored[i], *shape)
+            held[f"gaps{i}"] = layout.pack_gaps(storage)
+            held[f"scores{i}"] = (state.learned[i][order].astype(np.int16) + layout.OFFSET).astype(np.uint8)
+        else:
+            held[f"scores{i}"] = layout.pack_scores(state.learned[i])
+            kept = np.zeros(layout.array_bytes(*shape), np.bool_)
+            kept[layout.storage_index(*shape)] = state.masks[i].reshape(-1)
+            held[f"bits{i}"] = np.packbits(kept, bitorder="little")
+    return held
+
+
+def golden(s: Study, trace: StepTrace) -> dict[str, NDArray[np.uint8]]:
+    """Every tensor as the operation that computes it in this step leaves it."""
+    held = lasting(s, trace.state)
+    for stage in s.network.stages:
+        i = stage.index
+        held[f"sums{i}"] = bytes_of(trace.accumulators[i])
+        held[f"raw{i}"] = bytes_of(trace.raw[i])
+        held[f"activation{i + 1}"] = bytes_of(trace.activations[i])
+        held[f"exponent{i + 1}"] = word(trace.exponents[i])
+        held[f"error{i}"] = bytes_of(trace.errors[i])
+        if stage.pooled:
+            held[f"argmax{i}"] = bytes_of(trace.argmax[i])
+        if i > 0:
+            held[f"error sums{i}"] = bytes_of(trace.error_accumulators[i - 1])
+        gradient = np.zeros((stage.n_out, layout.row_bytes(stage.n_in)), np.int32)
+        gradient[:, : stage.n_in] = trace.gradients[i].reshape(stage.n_out, -1)
+        held[f"gradient{i}"] = bytes_of(gradient)
+        held[f"error exponent{i}"] = word(trace.error_exponents[i])
+        for phase in ("forward", "backward"):
+            held[f"rounded{i} ({phase})"] = layout.pack_weights(trace.weights[i])
+            held[f"masked{i} ({phase})"] = layout.pack_weights(trace.weights[i])
+    return held
+
+
+def results(op: step.Op) -> list[str]:
+    """Names of the tensors that an operation computes."""
+    words = [op.words[i] for i in OUTPUTS[op.kernel]]
+    if op.kernel in ("m0k_dense_back", "m0k_conv_back") and op.words[-1]:
+        words.pop()  # dynamic: the sums only, m0k_requant follows
+    return [w.tensor for w in words if isinstance(w, step.Ref)]
+
+
+class Shadow:
+    """What the memory of a program must hold, followed operation by operation."""
+
+    def __init__(self, s: Study, program: DeviceProgram) -> None:
+        self.study, self.program, self.plan = s, program, program.plan
+        self.held = self._planned(lasting(s, s.state))
+        self.check(len(self.plan.step.ops) - 1, "the first mask")
+
+    def _planned(self, held: dict[str, NDArray[np.uint8]]) -> dict[str, NDArray[np.uint8]]:
+        return {name: content for name, content in held.items() if name in self.plan.placed}
+
+    def begin(self, picture: NDArray[np.int8], label: int) -> None:
+        """The host has written the image and the label; all else but what lasts is lost."""
+        self.held = {name: c for name, c in self.held.items() if self.plan.placed[name].tensor.persistent}
+        self.held |= {"image": bytes_of(picture), "label": word(label)}
+
+    def after(self, index: int, held: dict[str, NDArray[np.uint8]]) -> None:
+        for name in results(self.plan.step.ops[index]):
+            self.held[name] = held[name]
+
+    def check(self, index: int, when: str) -> None:
+        """Every tensor that is known and needed at operation `index` or later."""
+        for name, content in self.held.items():
+            place = self.plan.placed[name]
+            if not place.first <= index <= place.last:
+                continue
+            found = self.program.read(name)[: len(content)]
+            if not np.array_equal(found, content):
+                wrong = np.flatnonzero(found != content)
+                first = int(wrong[0])
+                pytest.fail(
+                    f"{when}: {name}: {len(wrong)} of {len(content)} bytes differ, the first at {first}: "
+                    f"{found[first]}, golden {content[first]}"
+                )
+
+    def run_step(self, trace: StepTrace, picture: NDArray[np.int8], label: int) -> None:
+        """One step operation by operation, with all tensors checked after each."""
+        self.program.write("image", picture.tobytes())
+        self.program.write("label", label.to_bytes(4, "little"))
+        self.begin(picture, label)
+        held = golden(self.study, trace)
+        for index, op in enumerate(self.plan.step.ops):
+            self.program.run_op(index)
+            self.after(index, held)
+            self.check(index, f"operation {index}, {op.kernel} ({op.phase})")
+
+    def run_call(self, trace: StepTrace, picture: NDArray[np.int8], label: int) -> None:
+        """One step in one call, with all tensors checked that are still there."""
+        self.program.step(picture, label)
+        self.begin(picture, label)
+        held = golden(self.study, trace)
+        for index in range(len(self.plan.step.ops)):
+            self.after(index, held)
+        self.check(len(self.plan.step.ops) - 1, "the whole step")
+
+
+def train(s: Study, shadows: list[tuple[Shadow, bool]], steps: int) -> int:
+    """Run steps on all programs; returns in how many every layer changed. True: in one call."""
+    state, changed = s.state, 0
+    for picture, label in s.samples(steps):
+        trace = s.method.step(s.network, s.frozen, state, picture, label, s.config)
+        for shadow, one_call in shadows:
+            (shadow.run_call if one_call else shadow.run_step)(trace, picture, label)
+        pairs = zip(state.learned, trace.state.learned, strict=True)
+        changed += all(not np.array_equal(a, b) for a, b in pairs)
+        state = trace.state
+    return changed
+
+
+@pytest.mark.parametrize(("variant", "form"), FORMS)
+@pytest.mark.parametrize("network", [networks.get("tiny-cnn-8"), ODD], ids=lambda n: n.name)
+def test_every_tensor_after_every_operation(kernels: Image, network: Network, variant: str, form: str) -> None:
+    s = study(network, variant)
+    by_operation = Shadow(s, s.deploy(kernels, mask_form=form))
+    known = set(golden(s, s.method.step(network, s.frozen, s.state, s.images[0], 0, s.config))) | {"image", "label"}
+    assert {n for n in by_operation.plan.placed if n not in known and not SCRATCH.match(n)} == set()
+    in_one_call = Shadow(s, s.deploy(kernels, mask_form=form, reuse=False, weights_place="sram"))
+    assert train(s, [(by_operation, False), (in_one_call, True)], 3) >= (2 if network is not ODD else 0)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("variant", LONG_VARIANTS)
+@pytest.mark.parametrize("network", ["tiny-cnn-8", "tiny-cnn"])
+def test_fifty_steps(kernels: Image, network: str, variant: str) -> None:
+    """Ten steps from each of five seeds, operation by operation and in one call; in 40 of the 50 all layers change."""
+    forms = step.MASK_FORMS if variant.startswith("priot") else step.MASK_FORMS[:1]
+    changed = 0
+    for seed in range(5):
+        s = study(networks.get(network), variant, seed)
+        form = forms[seed % len(forms)]
+        shadows = [(Shadow(s, s.deploy(kernels, mask_form=form)), one_call) for one_call in (False, True)]
+        changed += train(s, shadows, 10)
+    print(f"{network} {variant}: all layers changed in {changed} of 50 steps")
+    assert changed >= 40
+
+
+# One call, and what the host does
+
+
+class Log:
+    """A machine that notes what the host asks of it."""
+
+    def __init__(self, machine: Machine) -> None:
+        self.machine, self.calls = machine, []  # type: ignore[var-annotated]
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self.machine, name)
+        if name not in ("call", "read", "write", "alloc"):
+            raise AssertionError(f"the host uses machine.{name}")
+
+        def noted(*args: Any, **more: Any) -> Any:
+            size = args[1] if name == "read" else len(args[1]) if name == "write" else 0
+            self.calls.append((name, args[0], size))
+            return found(*args, **more)
+
+        return noted
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_step_is_one_call_and_the_host_writes_image_and_label_only(kernels: Image, variant: str) -> None:
+    s = study(networks.get("tiny-cnn-8"), variant)
+    program = s.deploy(kernels)
+    log = Log(program.machine)
+    program.machine = log  # type: ignore[assignment]
+    picture, label = next(s.samples(1))
+    program.step(picture, label)
+    writes = [("write", program.address("image"), picture.size), ("write", program.address("label"), 4)]
+    assert sorted(log.calls[:2]) == sorted(writes)
+    assert log.calls[2:] == [("call", "m0k_step", 0)]
+    onchip.learned(program, s.frozen)
+    assert {name for name, _, _ in log.calls[3:]} == {"read"}
+
+
+# Memory: nothing outside the plan, nothing planned in vain
+
+
+def data_dependent(s: Study, steps: int) -> dict[str, NDArray[np.bool_]]:
+    """bool per byte of a tensor: whether these steps may leave it alone.
+
+    Only the weights of dense layers have such bytes: a word of four inputs that is zero in every step is skipped, with
+    the weights that it would meet, unless the error passes through them.
+    """
+    state, dense = s.state, [stage for stage in s.network.stages if isinstance(stage.layer, Dense)]
+    seen = {stage.index: np.zeros(layout.row_bytes(stage.n_in), np.bool_) for stage in dense}
+    for picture, label in s.samples(steps):
+        trace = s.method.step(s.network, s.frozen, state, picture, label, s.config)
+        inputs = (picture, *trace.activations)
+        for stage in dense:
+            seen[stage.index][: stage.n_in] |= inputs[stage.index].reshape(-1) != 0
+        state = trace.state
+    block = 32 if s.method.name == "tin-tin" else 16  # bytes of the weights of four inputs and four outputs
+    skipped = {i: np.repeat(~used.reshape(-1, 4).any(axis=1), block) for i, used in seen.items()}
+    return {f"weights{x.index}": np.tile(skipped[x.index], layout.row_bytes(x.n_out) // 4) for x in dense}
+
+
+def touched_sram(program: DeviceProgram, stack_bytes: int) -> NDArray[np.bool_]:
+    """bool per byte of all SRAM, from the plan's start on: whether the last call touched it; its stack left out."""
+    banks = DEVICE.srams
+    assert all(a.end == b.base for a, b in pairwise(banks))
+    found = np.concatenate([program.machine.counters.touched(m.base, m.size) != 0 for m in banks])
+    top = program.machine.space.stack_top - banks[0].base
+    found[top - stack_bytes : top] = False
+    return found
+
+
+def touched_by_tensor(program: DeviceProgram, s: Study, steps: int) -> dict[str, NDArray[np.bool_]]:
+    """bool per byte of every SRAM tensor: whether an operation that names it touched it; asserts that none does more.
+
+    Also asserts that no operation goes deeper into the stack than its kernels' contracts say.
+    """
+    places = {name: p for name, p in program.plan.placed.items() if p.tensor.place == "sram"}
+    used = {name: np.zeros(p.tensor.size, np.bool_) for name, p in places.items()}
+    for picture, label in s.samples(steps):
+        program.write("image", picture.tobytes())
+        program.write("label", label.to_bytes(4, "little"))
+        for index, op in enumerate(program.plan.step.ops):
+            cost = program.run_op(index, level="memory")
+            assert cost.stack_bytes <= stack_of(op), f"{op.kernel} takes more stack than documented"
+            found = touched_sram(program, cost.stack_bytes)
+            own = [name for name in op.tensors() if name in places]
+            for name in own:
+                used[name] |= found[places[name].offset : places[name].end]
+            for name in own:
+                found[places[name].offset : places[name].end] = False
+            outside = np.flatnonzero(found)
+            assert not len(outside), f"{op.kernel} touches {len(outside)} bytes not its own, first {outside[0]:#x}"
+    return used
+
+
+def contents(s: Study) -> dict[str, int]:
+    """Bytes of every tensor without the padding that rounds its size up to whole words."""
+    trace = s.method.step(s.network, s.frozen, s.state, s.images[0], int(s.labels[0]), s.config)
+    return {name: content.size for name, content in golden(s, trace).items()} | {"image": s.images[0].size}
+
+
+def assert_plan_is_kept(s: Study, program: DeviceProgram) -> None:
+    """Ten steps: nothing else is touched, and what of the plan is not is padding or known to depend on data."""
+    sizes, may_idle = contents(s), data_dependent(s, 10)
+    for name, used in touched_by_tensor(program, s, 10).items():
+        idle = ~used
+        idle[sizes.get(name, used.size) :] = False
+        if name in may_idle:
+            idle &= ~may_idle[name]
+        assert not idle.any(), f"{name}: {idle.sum()} of {used.size} bytes are not used"
+    picture, label = next(s.samples(1))
+    cost = program.step(picture, label, level="memory")
+    assert not touched_sram(program, cost.stack_bytes)[program.plan.sram_bytes :].any()
+    assert cost.stack_bytes <= assembled.stack_bytes(program.plan.step)
+
+
+@pytest.mark.parametrize(("variant", "form"), [pair for pair in FORMS if pair[0] not in LONG_ONLY])
+def test_operations_keep_to_their_tensors(kernels: Image, variant: str, form: str) -> None:
+    s = study(networks.get("tiny-cnn-8") if form == "copy" else ODD, variant)
+    assert_plan_is_kept(s, s.deploy(kernels, mask_form=form))
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(("variant", "form"), FORMS)
+def test_operations_keep_to_their_tensors_on_tiny_cnn(kernels: Image, variant: str, form: str) -> None:
+    s = study(networks.get("tiny-cnn"), variant)
+    assert_plan_is_kept(s, s.deploy(kernels, mask_form=form))
+
+
+# The stack
+
+
+@lru_cache(maxsize=1)
+def documented_stack() -> dict[str, int]:
+    """Bytes of stack by function, from the contracts in kernels/*.S; a function without a line has no entry.
+
+    A contract says ``208 bytes``, for all functions of its file, or ``dense 40 bytes, sparse 104``, or ``40 bytes
+    (m0k_dense), 104 (m0k_sparse)``; what else stands in parentheses is a remark.
+    """
+    found: dict[str, int] = {}
+    for path in KERNELS.glob("*.S"):
+        text = path.read_text()
+        names = re.findall(r"(?:\.global|WALKER)\s+(m0k_\w+)", text)
+        header = text[: text.index("*/")].replace("*", " ")
+        line = re.search(r"\bStack\b:?\s+(.*?)\.(?:\s|$)", header, re.DOTALL)
+        if line is None:
+            continue
+        by_word = {word: name for name in names for word in (name, name.removeprefix("m0k_"))}
+        tokens = re.findall(r"\(|\)|\w+", line[1])
+        found |= _depths(tokens, by_word) or dict.fromkeys(names, next(int(t) for t in tokens if t.isdigit()))
+    return found
+
+
+def _depths(tokens: list[str], by_word: dict[str, str]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    named: list[str] = []
+    number, inside = 0, False
+    for token in tokens:
+        if token in "()":
+            inside = token == "("
+        elif token in by_word and inside:
+            found[by_word[token]] = number
+        elif token in by_word:
+            named.append(by_word[token])
+        elif token.isdigit() and not inside:
+            number = int(token)
+            found |= dict.fromkeys(named, number)
+            named = []
+    return found
+
+
+def stack_of(op: step.Op) -> int:
+    """Documented depth of one operation: dispatcher, phase, kernel, and a provider that it calls."""
+    depths = documented_stack()
+    providers = [w.symbol for w in op.words if isinstance(w, step.Code)]
+    return depths["m0k_step"] + depths["m0k_run"] + depths[op.kernel] + sum(depths[name] for name in providers)
+
+
+def test_the_planned_stack_is_what_the_contracts_say() -> None:
+    depths = documented_stack()
+    assert {name: depths.get(name) for name in assembled.STACK} == assembled.STACK
+    assert set(OUTPUTS) <= set(assembled.STACK)
+    for variant, form in FORMS:
+        ops = study(ODD, variant).plan(mask_form=form).step
+        assert assembled.stack_bytes(ops) == max(stack_of(op) for op in ops.ops)
+
+
+def test_every_kernel_file_documents_its_stack() -> None:
+    for path in KERNELS.glob("*.S"):
+        header = path.read_text().split("*/")[0]
+        assert re.search(r"\bStack\b:?\s+.*\d", header), path.name
+
+
+# The plan
+
+
+PLANNED = [(network, *pair) for network in ("tiny-cnn", "tiny-cnn-8", "mlp") for pair in FORMS]
+
+
+def assert_no_overlap(made: plan.Plan) -> None:
+    for place in ("sram", "flash"):
+        placed = [p for p in made.placed.values() if p.tensor.place == place]
+        for i, a in enumerate(placed):
+            assert a.offset % 4 == 0
+            for b in placed[:i]:
+                together = a.first <= b.last and b.first <= a.last
+                assert not together or a.end <= b.offset or b.end <= a.offset, (a, b)
+
+
+@pytest.mark.parametrize(("network", "variant", "form"), PLANNED)
+def test_plans_are_tight_and_run_nothing(
+    network: str, variant: str, form: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("planning makes a machine")
+
+    monkeypatch.setattr("m0sim.machine.Machine.__init__", refuse)
+    made = study_of_plan(network, variant).plan(mask_form=form)
+    assert_no_overlap(made)
+    assert made.lower_bound <= made.sram_bytes <= 1.02 * made.lower_bound
+    assert sum(made.sram_by_kind().values()) == made.sram_bytes
+    separate = study_of_plan(network, variant).plan(mask_form=form, reuse=False)
+    assert_no_overlap(separate)
+    assert separate.sram_bytes == sum(p.tensor.size for p in separate.placed.values() if p.tensor.place == "sram")
+
+
+@lru_cache(maxsize=8)
+def study_of_plan(network: str, variant: str) -> Study:
+    return study(networks.get(network), variant)
+
+
+@st.composite
+def steps(draw: st.DrawFn) -> step.Step:
+    """Operations on tensors of any sizes, each used by any of them."""
+    count = draw(st.integers(1, 8))
+    sizes = draw(st.lists(st.integers(1, 40), min_size=1, max_size=12))
+    uses = [draw(st.sets(st.integers(0, count - 1), min_size=1, max_size=3)) for _ in sizes]
+    lasts = [draw(st.booleans()) for _ in sizes]
+    tensors = {f"t{i}": step.Tensor(f"t{i}", "scratch", 4 * n, "sram", lasts[i]) for i, n in enumerate(sizes)}
+    ops = tuple(
+        step.Op("forward", "kernel", tuple(step.Ref(f"t{i}") for i, used in enumerate(uses) if at in used))
+        for at in range(count)
+    )
+    return step.Step(networks.get("tiny-cnn-8"), step.Settings("niti-static"), ops, tensors)
+
+
+@given(steps(), st.booleans())
+@settings(max_examples=200, deadline=None)
+def test_tensors_that_live_together_do_not_overlap(made: step.Step, reuse: bool) -> None:
+    packed = plan.pack(made, reuse=reuse)
+    assert_no_overlap(packed)
+    for name, p in packed.placed.items():
+        assert all(p.first <= at <= p.last for at, op in enumerate(made.ops) if name in op.tensors())
+    assert packed.lower_bound <= packed.sram_bytes <= sum(t.size for t in made.tensors.values())
+
+
+def test_sram_of_the_methods_on_tiny_cnn() -> None:
+    """The claims, weights frozen in flash: PRIOT-S needs least, and a fused threshold hardly more than plain NITI."""
+
+    def sram(variant: str, form: str = "copy") -> int:
+        made = study_of_plan("tiny-cnn", variant).plan(mask_form=form)
+        return made.sram_bytes + assembled.stack_bytes(made.step)
+
+    static, dynamic = sram("niti-static"), sram("niti-dynamic")
+    for variant in ("priot-s random", "priot-s largest"):
+        assert sram(variant, "fused") < static < dynamic
+    assert abs(sram("priot-threshold", "fused") - static) <= 0.1 * static
+    assert sram("priot-threshold", "fused") <= sram("priot", "fused") <= sram("priot", "bits") < sram("priot", "copy")

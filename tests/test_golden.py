@@ -1,0 +1,573 @@
+"""The golden model of on-device learning: against a scalar transcription, and against what is said about it."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import assume, example, given, settings
+from hypothesis import strategies as st
+
+from m0sim.errors import UsageError
+from m0sim.learn import arithmetic, draws, layers, layout, methods, networks
+from m0sim.learn.calibrate import Rules, calibrate
+from m0sim.learn.methods import Config
+from m0sim.learn.methods.priot_s import largest_edges, random_edges
+from m0sim.learn.methods.pruning import threshold, top_k
+from m0sim.learn.methods.tin_tin import aligned
+from m0sim.learn.networks import Conv, Dense, Network, Pool
+from tests.reference import learning as scalar
+
+SCORED_METHODS = ("priot", "priot-threshold", "priot-s")
+INT32 = st.integers(-(2**31) + 1, 2**31 - 1)
+
+
+# -- arithmetic -------------------------------------------------------------------------------------------------------
+
+
+@example([2**31 - 1, -(2**31) + 1], 1)
+@example([2**31 - 1, -(2**31) + 1], 24)
+@given(st.lists(INT32, min_size=1, max_size=50), st.integers(-2, 24))
+def test_shifts_equal_the_scalar_transcription(values: list[int], shift: int) -> None:
+    for dtype in (np.int32, np.int64):
+        x = np.array(values, dtype)
+        assert arithmetic.round_shift(x, shift).tolist() == [scalar.round_shift(v, shift) for v in values]
+        assert arithmetic.psto_shift(x, shift).tolist() == [scalar.psto_shift(v, shift) for v in values]
+        assert arithmetic.sat(x).tolist() == [scalar.sat(v) for v in values]
+        assert arithmetic.bit_length(x).tolist() == [scalar.bit_length(v) for v in values]
+
+
+@given(st.lists(INT32, min_size=1, max_size=20), st.integers(25, 60))
+def test_psto_allows_the_large_shifts_of_a_small_learning_rate(values: list[int], shift: int) -> None:
+    assert arithmetic.psto_shift(np.array(values, np.int32), shift).tolist() == [
+        scalar.psto_shift(v, shift) for v in values
+    ]
+
+
+@given(st.lists(st.tuples(INT32, st.integers(-1, 24)), min_size=1, max_size=20))
+def test_a_shift_for_every_element(pairs: list[tuple[int, int]]) -> None:
+    x, shift = np.array([v for v, _ in pairs], np.int32), np.array([s for _, s in pairs], np.int32)
+    assert arithmetic.round_shift(x, shift).tolist() == [scalar.round_shift(v, s) for v, s in pairs]
+
+
+@given(st.integers(-(2**30), 2**30), st.integers(0, 24))
+def test_round_shift_is_the_formula_of_the_kernels(x: int, shift: int) -> None:
+    formula = x if shift == 0 else (x + (1 << (shift - 1)) + (x >> 31)) >> shift
+    assert arithmetic.round_shift(np.array([x], np.int32), shift)[0] == formula
+
+
+@pytest.mark.parametrize("shift", range(1, 13))
+def test_rounding_is_symmetric_and_its_bias_is_as_stated(shift: int) -> None:
+    """ALGORITHMS.md section 1, in units of the last place, over every remainder of some negative numbers."""
+    x = -np.arange(1, (1 << shift) * 8 + 1, dtype=np.int64)
+    exact = x / 2.0**shift
+
+    def bias(rounded: np.ndarray) -> float:
+        return float(np.mean(rounded - exact))
+
+    for rounding in (arithmetic.round_shift, arithmetic.psto_shift):
+        np.testing.assert_array_equal(rounding(-x, shift), -rounding(x, shift))
+    n = 2.0**-shift
+    assert bias(arithmetic.round_shift(x, shift)) == pytest.approx(-n / 2)
+    assert bias(x >> shift) == pytest.approx(-(1 - n) / 2)
+    rest = x - ((x >> shift) << shift)
+    floored = (x >> shift) - arithmetic.psto_shift(rest, shift)
+    if shift >= 3:
+        assert -0.5 <= bias(x >> shift) <= -0.4
+        assert -1.0 <= bias(floored) <= -0.65
+    if shift % 2 == 0:
+        # Towards zero by half of 2**-h - 4**-h: q > u is a little rarer than q >= u.
+        h = 2.0 ** -(shift // 2)
+        assert bias(arithmetic.psto_shift(x, shift)) == pytest.approx((h - h * h) / 2)
+    assert abs(bias(arithmetic.psto_shift(x, shift))) <= 0.25
+
+
+def test_psto_moves_by_less_than_one_unit() -> None:
+    x = np.arange(-5000, 5001, dtype=np.int32)
+    for shift in range(15):
+        assert np.abs(arithmetic.psto_shift(x, shift) - x / 2.0**shift).max() < 1
+
+
+@pytest.mark.parametrize("terms", [1, 1040, 1041, 65_535])
+def test_products_are_exact_at_the_extremes(terms: int) -> None:
+    ones = np.full((1, terms), 127, np.int8)
+    assert arithmetic.matmul(ones, -ones.T).item() == -terms * 127 * 127
+    odd = ones.copy()
+    odd[0, -1] = 126
+    assert arithmetic.matmul(ones, odd.T).item() == terms * 127 * 127 - 127
+
+
+# -- networks and layout ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "weights", "macs"),
+    [
+        ("tiny-cnn", 72 + 1152 + 50_176 + 640, 784 * 72 + 196 * 1152 + 50_816),
+        ("tiny-cnn-8", 72 + 1152 + 2048 + 320, 64 * 72 + 16 * 1152 + 2368),
+        ("mlp", 101_632, 101_632),
+        ("lenet", 430_500, 2_293_000),
+        ("vgg11", 9_222_848, 152_769_536),
+    ],
+)
+def test_networks_have_the_stated_sizes(name: str, weights: int, macs: int) -> None:
+    network = networks.get(name)
+    assert (network.weights, network.macs, network.classes) == (weights, macs, 10)
+
+
+def test_a_wrong_name_is_one_line_with_a_suggestion() -> None:
+    with pytest.raises(UsageError, match="did you mean 'tiny-cnn'"):
+        networks.get("tiny-cn")
+    with pytest.raises(UsageError, match="did you mean 'niti-static'"):
+        methods.get("niti-statik")
+
+
+@pytest.mark.parametrize(
+    "stack",
+    [
+        (),
+        (Conv(1),),
+        (Pool(), Dense(2)),
+        (Dense(2), Pool(), Dense(2)),
+        (Dense(4), Conv(1), Dense(2)),
+        (Conv(1, (9, 9), pad=0), Dense(2)),
+    ],
+)
+def test_a_stack_that_cannot_run_is_refused(stack: tuple[Any, ...]) -> None:
+    with pytest.raises(ValueError, match="wrong"):
+        _ = Network("wrong", (4, 4, 1), stack).stages
+
+
+@given(st.integers(1, 13), st.integers(1, 21), st.integers(0, 2**32))
+def test_storage_is_the_device_layout(n_out: int, n_in: int, seed: int) -> None:
+    index = layout.storage_index(n_out, n_in).reshape(n_out, n_in)
+    assert index.tolist() == [[scalar.storage_index(o, i, n_in) for i in range(n_in)] for o in range(n_out)]
+    order = layout.storage_order(n_out, n_in)
+    assert (np.diff(index.reshape(-1)[order]) > 0).all()
+    values = random_int8(np.random.default_rng(seed), (n_out, n_in))
+    for pack, padding in ((layout.pack_weights, 128), (layout.pack_scores, 0)):
+        packed = pack(values)
+        assert packed.size == layout.array_bytes(n_out, n_in) == -(-n_out // 4) * 4 * -(-n_in // 4) * 4
+        assert (np.delete(packed, index.reshape(-1)) == padding).all()
+        np.testing.assert_array_equal(layout.unpack(packed, values.shape), values)
+
+
+def test_storage_word_of_the_two_macs_trick() -> None:
+    """(word & 0x00FF00FF) has input 4j+2 below and 4j above."""
+    word = layout.pack_weights(np.array([[10, 11, 12, 13]], np.int8)).view("<u4")[0]
+    assert word & 0x00FF00FF == (10 + 128) << 16 | 12 + 128
+
+
+@given(st.sets(st.integers(0, 3000), max_size=40))
+def test_gaps_there_and_back(edges: set[int]) -> None:
+    storage = np.array(sorted(edges), np.int64)
+    gaps = layout.pack_gaps(storage)
+    at, walked = -1, []
+    for gap in gaps.tolist():
+        at += gap or 255
+        walked += [at] if gap else []
+    assert walked == sorted(edges)
+    np.testing.assert_array_equal(layout.unpack_gaps(gaps), storage)
+
+
+def test_scored_edges_in_device_order() -> None:
+    scored = np.array([0, 3, 5, 9, 14], np.int64)
+    storage, order = layout.scored_storage(scored, 3, 5)
+    assert storage.tolist() == sorted(scalar.storage_index(e // 5, e % 5, 5) for e in scored.tolist())
+    np.testing.assert_array_equal(layout.storage_index(3, 5)[scored[order]], storage)
+
+
+# -- seeded draws -----------------------------------------------------------------------------------------------------
+
+
+SCORES_DIGEST = "b81981c1f6460f99"
+CHOICES = [6, 9, 9, 7, 7, 2, 9, 5]
+
+
+def test_draws_are_the_same_everywhere() -> None:
+    scores = draws.normal_scores(7, 2, 100_001)
+    assert hashlib.sha256(scores.tobytes()).hexdigest()[:16] == SCORES_DIGEST
+    assert draws.choices(7, 2, np.full(8, 10)).tolist() == CHOICES
+    assert abs(scores.mean()) < 0.5
+    assert abs(scores.std() - 32) < 0.3
+    assert scores.min() >= -127
+
+
+def test_thresholds_do_not_hang_on_the_last_bit_of_erf() -> None:
+    """No threshold is so near to the middle between two integers that another platform's erf could round it away."""
+    exact = np.array([2**32 * draws.NormalDist(0, 32).cdf(v + 0.5) for v in range(-127, 127)])
+    assert np.abs(exact % 1 - 0.5).min() > 1e-4
+
+
+# -- pruning ----------------------------------------------------------------------------------------------------------
+
+
+@given(st.integers(1, 9), st.integers(1, 12), st.integers(1, 127), st.data())
+def test_top_k_keeps_exactly_k_with_ties_by_storage_index(n_out: int, n_in: int, spread: int, data: Any) -> None:
+    k = data.draw(st.integers(0, n_out * n_in))
+    values = data.draw(st.lists(st.integers(-spread, spread), min_size=n_out * n_in, max_size=n_out * n_in))
+    storage = layout.storage_index(n_out, n_in)
+    mask, selection = top_k(np.array(values, np.int8), k, storage)
+    assert mask.tolist() == scalar.top_k(values, k, storage.tolist())
+    assert kept_on_device(values, storage.tolist(), selection) == mask.tolist()
+    assert selection.cut >= 1
+
+
+@given(st.lists(st.integers(-127, 127), min_size=1, max_size=30), st.integers(-127, 127))
+def test_threshold(values: list[int], theta: int) -> None:
+    mask, selection = threshold(np.array(values, np.int8), theta)
+    assert mask.tolist() == [v >= theta for v in values]
+    assert kept_on_device(values, list(range(len(values))), selection) == mask.tolist()
+
+
+def kept_on_device(values: list[int], storage: list[int], selection: methods.Selection) -> list[bool]:
+    """What a kernel makes of a selection, walking the edges in storage order."""
+    ties, kept = selection.ties, [False] * len(values)
+    for edge in sorted(range(len(values)), key=lambda edge: storage[edge]):
+        equal = values[edge] + 128 == selection.cut and ties > 0
+        ties -= equal
+        kept[edge] = values[edge] + 128 > selection.cut or equal
+    return kept
+
+
+@pytest.mark.parametrize("fraction", [0.05, 0.1, 0.3, 1.0])
+def test_priot_s_scores_one_edge_a_block_or_the_largest(fraction: float) -> None:
+    network = networks.get("tiny-cnn-8")
+    rng = np.random.default_rng(3)
+    for stage in network.stages:
+        order = layout.storage_order(stage.n_out, stage.n_in)
+        rank = np.argsort(order)
+        chosen = random_edges(stage, fraction, seed=5)
+        blocks = np.sort(rank[chosen]) // round(1 / fraction)
+        np.testing.assert_array_equal(blocks, np.arange(-(-stage.edges // round(1 / fraction))))
+        weights = random_int8(rng, stage.weight_shape)
+        storage = layout.storage_index(stage.n_out, stage.n_in).tolist()
+        sizes = [abs(int(w)) for w in weights.reshape(-1)]
+        ranked = sorted(range(stage.edges), key=lambda edge, s=sizes, at=storage: (-s[edge], at[edge]))
+        count = max(1, round(fraction * stage.edges))
+        assert largest_edges(stage, weights, fraction).tolist() == sorted(ranked[:count])
+
+
+# -- whole steps ------------------------------------------------------------------------------------------------------
+
+
+def random_int8(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    """Values of one of several spreads, the extremes among them."""
+    spread = int(rng.choice([2, 40, 127, 127]))
+    return rng.integers(-spread, spread + 1, shape).astype(np.int8)
+
+
+@st.composite
+def small_networks(draw: st.DrawFn) -> Network:
+    size = st.integers(1, 3)
+    shape = (draw(st.integers(2, 8)), draw(st.integers(2, 8)), draw(size))
+    stack: list[Conv | Pool | Dense] = []
+    for _ in range(draw(st.integers(0, 2))):
+        kernel = (draw(size), draw(size))
+        stack.append(Conv(draw(st.integers(1, 6)), kernel, draw(st.integers(1, 2)), draw(st.integers(0, 2))))
+        if draw(st.booleans()):
+            stack.append(Pool())
+    stack += [Dense(draw(st.integers(2, 7))) for _ in range(draw(st.integers(0, 2)))]
+    network = Network("small", shape, (*stack, Dense(draw(st.integers(2, 5)))))
+    try:
+        assume(all(min(stage.raw_shape) > 0 for stage in network.stages))
+    except ValueError:
+        assume(False)
+    return network
+
+
+def random_config(rng: np.random.Generator, network: Network) -> Config:
+    return Config(
+        weight_exponents=tuple(int(e) for e in rng.integers(-9, -4, len(network.stages))),
+        mu=int(rng.integers(-3, 8)),
+        keep=float(rng.choice([0, 0.6, 0.8, 0.9, 0.9, 1])),
+        theta=int(rng.choice([-127, -64, -40, -20, 0, 127])),
+        prune=str(rng.choice(["top-k", "threshold"])),  # type: ignore[arg-type]
+        fraction=float(rng.choice([0.2, 0.5, 1])),
+        selection=str(rng.choice(["random", "largest"])),  # type: ignore[arg-type]
+        rate=int(rng.integers(-6, 8)),
+    )
+
+
+def jittered(rng: np.random.Generator, shifts: tuple[int, ...]) -> tuple[int, ...]:
+    """Static shifts near those of a calibration, so that tensors are neither all zero nor all saturated."""
+    return tuple(min(max(s + int(rng.integers(-2, 2)), 0), 24) for s in shifts)
+
+
+def scalar_layers(network: Network) -> list[scalar.Layer]:
+    return [
+        ("conv", *s.layer.kernel, s.layer.stride, s.layer.pad, s.pooled) if isinstance(s.layer, Conv) else ("dense",)
+        for s in network.stages
+    ]
+
+
+def scalar_options(name: str, config: Config, frozen: methods.Frozen) -> dict[str, Any]:
+    by_threshold = name == "priot-threshold" or (name == "priot-s" and config.prune == "threshold")
+    return {
+        "method": name if name not in ("priot-threshold",) else "priot",
+        "image_exponent": config.image_exponent,
+        "weight_exponents": config.weight_exponents,
+        "forward": config.forward,
+        "backward": config.backward,
+        "update": config.update,
+        "mu": config.mu,
+        "rate": config.rate,
+        "keep": config.keep,
+        "theta": config.theta if by_threshold else None,
+        "scored": [s.tolist() for s in frozen.scored] or None,
+    }
+
+
+def listed(tensors: Any) -> list[Any]:
+    return [None if t is None else t.tolist() for t in tensors]
+
+
+@pytest.mark.parametrize("name", methods.names())
+def test_a_step_equals_the_scalar_transcription(name: str) -> None:
+    """On random networks, shapes, values and configurations; a good part of the steps must reach the first layer."""
+    reached = []
+
+    @settings(max_examples=60, deadline=None)
+    @given(network=small_networks(), seed=st.integers(0, 2**32))
+    def equal(network: Network, seed: int) -> None:
+        reached.extend(compare_steps(name, network, np.random.default_rng(seed)))
+
+    equal()
+    assert np.mean(reached) > 0.2
+
+
+def compare_steps(name: str, network: Network, rng: np.random.Generator) -> list[bool]:
+    """Two steps, every tensor; whether the first layer changed in each."""
+    method, config = methods.get(name), random_config(rng, network)
+    weights = [random_int8(rng, stage.weight_shape) for stage in network.stages]
+    images = np.abs(random_int8(rng, (2, *network.input_shape)))
+    labels = rng.integers(network.classes, size=2)
+    config = calibrate(network, method, weights, images, labels, config, rules=Rules(moved=0.3))
+    config = replace(
+        config,
+        forward=jittered(rng, config.forward),
+        backward=jittered(rng, config.backward),
+        update=jittered(rng, config.update),
+    )
+    frozen = method.freeze(network, weights, config)
+    state = method.initial_state(network, frozen, config, seed=int(rng.integers(1000)))
+    stack, options, reached = scalar_layers(network), scalar_options(name, config, frozen), []
+    for image, label in zip(images, labels.tolist(), strict=True):
+        want = scalar.step(stack, listed(weights), listed(state.learned), image.tolist(), label, options)
+        trace = method.step(network, frozen, state, image, label, config)
+        for key in ("weights", "accumulators", "raw", "activations", "argmax", "errors", "gradients"):
+            assert listed(getattr(trace, key)) == want[key], key
+        assert list(trace.exponents) == want["exponents"]
+        assert listed(trace.state.learned) == want["learned"]
+        assert listed(method.effective(frozen, trace.state)) == want["next"]
+        reached.append(bool((trace.state.learned[0] != state.learned[0]).any()))
+        state = trace.state
+    return reached
+
+
+@pytest.fixture(scope="module")
+def digits() -> tuple[Network, list[np.ndarray], np.ndarray, np.ndarray]:
+    """tiny-cnn-8 with random weights, and images with background."""
+    network = networks.get("tiny-cnn-8")
+    rng = np.random.default_rng(1)
+    weights = [np.clip(rng.normal(0, 40, s.weight_shape).round(), -127, 127).astype(np.int8) for s in network.stages]
+    images = rng.integers(0, 128, (40, *network.input_shape)) * (rng.random((40, *network.input_shape)) < 0.5)
+    return network, weights, images.astype(np.int8), rng.integers(0, 10, 40)
+
+
+@pytest.mark.parametrize("name", methods.names())
+def test_training_changes_the_state_keeps_the_ranges_and_predicts_alike(name: str, digits: Any) -> None:
+    network, weights, images, labels = digits
+    method = methods.get(name)
+    config = calibrate(network, method, weights, images, labels, Config((-7,) * 4, mu=0))
+    frozen = method.freeze(network, weights, config)
+    first = state = method.initial_state(network, frozen, config, seed=0)
+    before = [w.copy() for w in (*first.learned, *frozen.weights)]
+    one_by_one = []
+    for image, label in zip(images, labels, strict=True):
+        trace = method.step(network, frozen, state, image, int(label), config)
+        one_by_one.append(trace.logits)
+        state = trace.state if len(one_by_one) >= 20 else state
+        for tensor in (*trace.weights, *trace.raw, *trace.activations, *trace.errors):
+            assert tensor.dtype == np.int8
+            assert tensor.min() >= -127
+        assert all(a.min() >= 0 for a in trace.activations[:-1])
+        for array in trace.state.learned:
+            assert array.dtype == (np.int16 if name == "tin-tin" else np.int8)
+            assert array.min() >= (-127 << 8 if name == "tin-tin" else -127)
+    np.testing.assert_array_equal(
+        np.stack(one_by_one[:20]), method.logits(network, frozen, first, images[:20], config, batch=7)
+    )
+    for array, copy in zip((*first.learned, *frozen.weights), before, strict=True):
+        np.testing.assert_array_equal(array, copy)
+    assert any((a != b).any() for a, b in zip(state.learned, first.learned, strict=True))
+    again = method.state_of(network, frozen, method.arrays(state), config)
+    assert listed(again.masks) == listed(state.masks)
+    assert again.selections == state.selections
+    if name in SCORED_METHODS:
+        assert listed(method.effective(frozen, state)) == listed(
+            np.where(mask, w, 0) for w, mask in zip(weights, state.masks, strict=True)
+        )
+
+
+def test_unusable_backbones_are_refused() -> None:
+    network = Network("one", (1, 1, 2), (Dense(2),))
+    for bad in (np.zeros((2, 3), np.int8), np.zeros((2, 2), np.int16), np.full((2, 2), -128, np.int8)):
+        with pytest.raises(ValueError, match="layer 0 needs"):
+            methods.get("priot").freeze(network, [bad], Config((0,)))
+
+
+# -- bounds -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("error", [-127, 127])
+def test_gradients_of_1048_positions_fit_int32(error: int) -> None:
+    """The largest map that ALGORITHMS.md allows, at the extremes; shifts are exact there, too."""
+    stage = Network("wide", (8, 131, 1), (Conv(1, (1, 1), pad=0), Dense(1))).stages[0]
+    assert stage.positions == 1048
+    raw, inputs = np.full(stage.raw_shape, error, np.int8), np.full(stage.in_shape, 127, np.int8)
+    g = layers.gradient(stage, raw, inputs)
+    assert g.item() == error * 127 * 1048
+    product = np.int8([127]) * g.reshape(-1)
+    assert product.dtype == np.int32
+    assert abs(product.item()) == 1048 * 127**3 < 2**31
+    for shift in range(25):
+        assert arithmetic.round_shift(product, shift).item() == scalar.round_shift(product.item(), shift)
+
+
+def test_accumulators_of_65535_inputs_fit_int32() -> None:
+    assert 65_535 * 127 * 127 < 2**31
+
+
+@given(st.lists(st.integers(-127, 127), min_size=1, max_size=12), st.integers(-40, 40), st.data())
+def test_loss(logits: list[int], exponent: int, data: Any) -> None:
+    label = data.draw(st.integers(0, len(logits) - 1))
+    error = layers.loss(np.array(logits, np.int8), exponent, label)
+    assert error.tolist() == scalar.loss(logits, exponent, label)
+    assert error[label] <= 0 <= np.delete(error, label).min(initial=0)
+
+
+# -- tin-tin is SGD, NITI is not --------------------------------------------------------------------------------------
+
+
+@given(st.integers(0, 2**32), st.integers(-20, -3), st.integers(-6, 10), st.integers(-14, 2))
+def test_tin_tins_step_is_float_sgd_within_one_unit(seed: int, e_weight: int, rate: int, e_gradient: int) -> None:
+    rng = np.random.default_rng(seed)
+    stage = Network("dense", (1, 1, 9), (Dense(7),)).stages[0]
+    g = np.multiply.outer(random_int8(rng, (7,)).astype(np.int32), random_int8(rng, (9,)).astype(np.int32))
+    w16 = rng.integers(-(127 << 8), (127 << 8) + 1, g.shape).astype(np.int16)
+    context = methods.base.Context(stage, arithmetic.sat(w16), g, e_gradient)
+    new, _ = methods.get("tin-tin").learn(context, w16, methods.Frozen(()), Config((e_weight,), rate=rate))
+    unit = 2.0 ** (e_weight - 8)
+    sgd = w16 * unit - 2.0**-rate * (g * 2.0**e_gradient)
+    sgd = np.clip(sgd, -(127 << 8) * unit, (127 << 8) * unit)
+    assert np.abs(new * unit - sgd).max() < unit
+
+
+def test_tin_tins_whole_step_is_float_sgd_and_niti_dynamics_is_not(digits: Any) -> None:
+    """The same comparison on every layer of real steps, with the tensors and exponents of the step itself.
+
+    NITI has no rate for which its step is SGD: even at the best one for each layer it is more than one unit of its own
+    last place away, on steps whose gradients differ in scale.
+    """
+    network, weights, images, labels = digits
+    config = Config((-7, -9, -8, -6), rate=1, mu=5)
+    moved, best = 0, {}
+    for name in ("tin-tin", "niti-dynamic"):
+        method = methods.get(name)
+        fraction = 8 if name == "tin-tin" else 0
+        frozen = method.freeze(network, weights, config)
+        state = method.initial_state(network, frozen, config, 0)
+        for n, (image, label) in enumerate(zip(images, labels, strict=True)):
+            trace = method.step(network, frozen, state, image, int(label), config)
+            inputs = (config.image_exponent, *trace.exponents)
+            for i, g in enumerate(trace.gradients):
+                unit = 2.0 ** (config.weight_exponents[i] - fraction)
+                largest = 127 * 2.0 ** config.weight_exponents[i]
+                for rate in [config.rate] if name == "tin-tin" else range(-12, 24):
+                    real = 2.0**-rate * g * 2.0 ** (trace.error_exponents[i] + inputs[i])
+                    sgd = np.clip(state.learned[i] * unit - real, -largest, largest)
+                    off = np.abs(trace.state.learned[i] * unit - sgd).max() / unit
+                    best.setdefault((name, i, rate), []).append(off)
+                moved += int((trace.state.learned[i] != state.learned[i]).sum()) if name == "tin-tin" else 0
+            if n >= 20:
+                state = trace.state
+    assert moved > 1000
+    assert all(max(off) < 1 for (name, _, _), off in best.items() if name == "tin-tin")
+    for i in range(4):
+        assert min(max(off) for (name, j, _), off in best.items() if name == "niti-dynamic" and j == i) > 1
+
+
+def test_niti_discards_the_gradients_scale_and_tin_tin_does_not() -> None:
+    stage = Network("dense", (1, 1, 2), (Dense(1),)).stages[0]
+    learned = np.zeros((1, 2), np.int8)
+    g = np.array([[1000, -300]], np.int32)
+    for name, same in (("niti-dynamic", True), ("tin-tin", False)):
+        steps = [
+            methods.get(name).learn(
+                methods.base.Context(stage, learned, g, exponent), learned, methods.Frozen(()), Config((-7,), mu=4)
+            )[0]
+            for exponent in (-14, -10)
+        ]
+        assert (steps[0].tolist() == steps[1].tolist()) is same
+
+
+def test_a_vanishing_or_huge_gradient_does_what_its_size_says() -> None:
+    g = np.array([2**24, -(2**24), 1, 0], np.int32)
+    assert aligned(g, 32).tolist() == [0, 0, 0, 0]
+    assert aligned(g, -40)[2] == 2**16
+
+
+# -- calibration ------------------------------------------------------------------------------------------------------
+
+
+def test_forward_shifts_are_the_smallest_without_saturation(digits: Any) -> None:
+    network, weights, images, labels = digits
+    method = methods.get("niti-static")
+    config = calibrate(network, method, weights, images, labels, Config((-7,) * 4))
+    frozen = method.freeze(network, weights, config)
+    state = method.initial_state(network, frozen, config, 0)
+    for stage, p in zip(network.stages, config.forward, strict=True):
+        largest = max(
+            arithmetic.largest(method.step(network, frozen, state, image, 0, config).accumulators[stage.index])
+            for image in images
+        )
+        assert largest >> p <= 127
+        assert p == 0 or largest >> (p - 1) > 127
+    dim = np.concatenate([images[:10], images[10:] >> 3])
+    full, most = (
+        calibrate(network, method, weights, dim, labels, Config((-7,) * 4), rules=Rules(forward_percentile=p))
+        for p in (100, 50)
+    )
+    assert full.forward[0] - most.forward[0] in (2, 3)
+
+
+@pytest.mark.parametrize("name", SCORED_METHODS)
+@pytest.mark.parametrize("moved", [0.02, 0.2])
+def test_score_shifts_move_the_stated_share(name: str, moved: float, digits: Any) -> None:
+    network, weights, images, labels = digits
+    method, start = methods.get(name), Config((-7,) * 4, fraction=0.25)
+    config = calibrate(network, method, weights, images, labels, start, rules=Rules(moved=moved))
+    frozen = method.freeze(network, weights, config)
+    state = method.initial_state(network, frozen, config, 0)
+    traces = [method.step(network, frozen, state, x, int(y), config) for x, y in zip(images, labels, strict=True)]
+    for i, r in enumerate(config.update):
+        deltas = np.stack([(weights[i] * t.gradients[i]).reshape(-1) for t in traces if t.errors[i].any()])
+        deltas = deltas[:, frozen.scored[i]] if frozen.scored else deltas
+        assert np.mean(arithmetic.round_shift(deltas, r) != 0) <= moved
+        assert r == 0 or np.mean(arithmetic.round_shift(deltas, r - 1) != 0) > moved
+
+
+def test_weight_shifts_follow_mu_and_dynamic_methods_need_none(digits: Any) -> None:
+    network, weights, images, labels = digits
+    fast, slow = (
+        calibrate(network, methods.get("niti-static"), weights, images, labels, Config((-7,) * 4, mu=mu))
+        for mu in (2, -1)
+    )
+    assert [b - a for a, b in zip(fast.update, slow.update, strict=True)] == [3] * 4
+    start = Config((-7,) * 4)
+    assert calibrate(network, methods.get("tin-tin"), weights, images, labels, start) == start
+    assert replace(fast, forward=(3, 3, 3, 3)).logit_exponent == -7 - 28 + 12

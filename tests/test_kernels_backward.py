@@ -1,0 +1,624 @@
+"""The backward and update kernels against each formula written out in NumPy, byte for byte, and their cycle bounds.
+
+Everything the kernels may touch is compared, padding included; a write elsewhere hits a red zone and faults.
+"""
+
+from __future__ import annotations
+
+import atexit
+import shutil
+import tempfile
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from m0sim import Machine, toolchain
+from m0sim.cost import Cost
+from m0sim.errors import UsageError
+from m0sim.machine import Buffer
+
+KERNELS = Path(__file__).parents[1] / "kernels"
+SOURCES = ("dense_back", "conv_back", "conv_grad", "niti", "score", "sparse")
+DYNAMIC = 0xFFFFFFFF
+
+Array = npt.NDArray[Any]
+
+many = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+
+
+# The formulas
+
+
+def sat(x: Array) -> Array:
+    return np.asarray(np.clip(x, -127, 127))
+
+
+def round_shift(x: Array, s: int) -> Array:
+    x = x.astype(np.int64)
+    return x if s <= 0 else (x + (1 << (s - 1)) + (x >> 63)) >> s
+
+
+def psto_shift(x: Array, s: int) -> Array:
+    x = x.astype(np.int64)
+    if s <= 0:
+        return x
+    m, h = np.abs(x), s >> 1
+    r = m & ((1 << s) - 1)
+    q, u = r >> h, r & ((1 << h) - 1)
+    return np.asarray(np.sign(x) * ((m >> s) + (q > (2 * u if s & 1 else u))))
+
+
+def padded(n: int) -> int:
+    return (n + 3) // 4 * 4
+
+
+def pack(values: Array, bias: int, fill: int) -> Array:
+    """The edge array of `values` int8 [n_out, n_in]: uint8 [groups * 4 * P]."""
+    n_out, n_in = values.shape
+    full = np.full((padded(n_out), padded(n_in)), fill, np.int64)
+    full[:n_out, :n_in] = values.astype(np.int64) + bias
+    words = full.reshape(-1, 4, padded(n_in) // 4, 4).transpose(0, 2, 1, 3)
+    return words[..., [2, 3, 0, 1]].astype(np.uint8).reshape(-1)
+
+
+def pack_weights(w: Array) -> Array:
+    return pack(w, 128, 128)
+
+
+def pack_scores(s: Array) -> Array:
+    return pack(s, 128, 0)
+
+
+def pad_bytes(values: Array, fill: int = 0) -> Array:
+    """A flat int8 copy whose size is a multiple of four."""
+    flat = values.reshape(-1).astype(np.int8)
+    return np.concatenate([flat, np.full(-flat.size % 4, fill, np.int8)])
+
+
+# The machine
+
+
+@cache
+def elf(name: str) -> Path:
+    """The kernels and the provider below, assembled by toolchain `name`; skips the test where it is not installed."""
+    folder = Path(tempfile.mkdtemp(prefix="m0sim-kernels-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    (folder / "provider.S").write_text(PROVIDER, encoding="utf-8")
+    paths = [*(KERNELS / f"{source}.S" for source in SOURCES), folder / "provider.S"]
+    try:
+        return toolchain.find(name).build(paths, folder / f"{name}.elf", linker_script=KERNELS / "m0sim.ld")
+    except UsageError as missing:
+        if "build failed" in str(missing):
+            raise
+        pytest.skip(str(missing))
+
+
+# A provider as masked layers have it: context { weights, group bytes, groups asked for }. It gives nothing unless asked
+# for one group after the other from 0, and leaves rubbish in all registers that are the callee's.
+PROVIDER = """
+        .syntax unified
+        .cpu cortex-m0plus
+        .thumb
+        .section .text.provider, "ax", %progbits
+        .global provider
+        .type provider, %function
+        .thumb_func
+provider:
+        push {r0, r1, r2, lr}
+        ldr r2, [r0, #8]
+        cmp r1, r2
+        bne 1f
+        adds r2, #1
+        str r2, [r0, #8]
+        ldr r2, [r0, #4]
+        muls r1, r2, r1
+        ldr r0, [r0, #0]
+        adds r0, r0, r1
+        ldr r2, =0xDEADBEEF
+        mov r12, r2
+        movs r1, r2
+        movs r3, r2
+        add sp, #12
+        pop {pc}
+1:      movs r0, #0
+        add sp, #12
+        pop {pc}
+        .ltorg
+        .size provider, . - provider
+"""
+
+
+def call(machine: Machine, name: str, *fields: Any) -> tuple[Cost, list[Any]]:
+    """Run `name` on a block of `fields`; an array becomes a buffer. Returns the cost and the arrays afterwards."""
+    buffers = [machine.alloc(f) if isinstance(f, np.ndarray) else f for f in fields]
+    words = [b.address if isinstance(b, Buffer) else int(b) for b in buffers]
+    block = machine.alloc(np.array(words, np.uint32))
+    cost = machine.call(name, block, result="void")
+    assert block.read().tolist() == words
+    for given_array, buffer, constant in zip(fields, buffers, constants(name, len(fields)), strict=True):
+        if constant and isinstance(given_array, np.ndarray):
+            np.testing.assert_array_equal(buffer.read(), given_array)
+    return cost, [b.read() if isinstance(b, Buffer) else b for b in buffers]
+
+
+def constants(name: str, count: int) -> list[bool]:
+    """Which fields of the block must not be written through."""
+    written = {
+        "m0k_dense_back": (2, 3),
+        "m0k_conv_back": (4, 5),
+        "m0k_conv_grad": (3,),
+        "m0k_niti_dense": (2,),
+        "m0k_niti_grad": (1,),
+        "m0k_score_dense": (3,),
+        "m0k_score_grad": (2,),
+        "m0k_sparse_dense": (3,),
+        "m0k_sparse_grad": (2,),
+    }[name]
+    return [i not in written for i in range(count)]
+
+
+def run(name: str, *fields: Any) -> tuple[Cost, list[Any]]:
+    return call(Machine.from_elf(elf("zig")), name, *fields)
+
+
+# Values: extremes, zeros and small ones are as likely as any
+
+
+def values(rng: np.random.Generator, shape: Any, low: int = -127, high: int = 127) -> Array:
+    kind = rng.integers(5)
+    anything = rng.integers(low, high + 1, shape)
+    if kind == 0:
+        anything = rng.choice([low, high], shape)
+    if kind == 1:
+        anything = np.clip(rng.integers(-3, 4, shape), low, high)
+    if kind >= 3:
+        anything = anything * (rng.random(shape) < rng.choice([0.0, 0.1, 0.5, 0.9]))
+    return np.asarray(anything, np.int8)
+
+
+def gradients(rng: np.random.Generator, n_out: int, n_in: int, largest: int) -> Array:
+    """int32 [n_out][P] as m0k_conv_grad leaves it, the padding zero."""
+    scale = int(rng.choice([1, 3, 200, 16129, largest]))
+    grad = np.zeros((n_out, padded(n_in)), np.int32)
+    grad[:, :n_in] = rng.integers(-scale, scale + 1, (n_out, n_in))
+    if rng.integers(2):
+        grad[rng.random(grad.shape) < 0.5] = 0
+    return grad
+
+
+seeds = st.integers(0, 2**32 - 1)
+sizes = st.one_of(st.sampled_from([1, 2, 3, 4, 5, 7, 8, 9]), st.integers(1, 70))
+shifts = st.one_of(st.sampled_from([0, 1, 2, 3, 24]), st.integers(0, 24))
+
+
+@many
+@given(seeds, sizes, sizes, shifts, st.booleans())
+def test_score_dense(seed: int, n_in: int, n_out: int, shift: int, signed: bool) -> None:
+    rng = np.random.default_rng(seed)
+    w, s = values(rng, (n_out, n_in)), values(rng, (n_out, n_in))
+    e, a = values(rng, n_out), values(rng, n_in, -127 if signed else 0)
+    delta = round_shift(w * (e[:, None].astype(np.int64) * a[None].astype(np.int64)), shift)
+    cost, after = run(
+        "m0k_score_dense",
+        *(pad_bytes(e, 9), pad_bytes(a, 127), pack_weights(w), pack_scores(s), n_in, n_out, shift, int(signed)),
+    )
+    np.testing.assert_array_equal(after[3], pack_scores(sat(s - delta)))
+    words, active = padded(n_in) // 4, np.count_nonzero(e)
+    clamped = np.count_nonzero(np.abs(s - delta) > 127)
+    assert cost.cycles <= 90 + 34 * n_out + active * (12 + 85 * words) + 4 * clamped
+    assert cost.stack_bytes <= 56
+
+
+@many
+@given(seeds, sizes, sizes, shifts)
+def test_score_grad(seed: int, n_in: int, n_out: int, shift: int) -> None:
+    rng = np.random.default_rng(seed)
+    w, s = values(rng, (n_out, n_in)), values(rng, (n_out, n_in))
+    grad = gradients(rng, n_out, n_in, 127 * 127 * 784)
+    delta = round_shift(w * grad[:, :n_in].astype(np.int64), shift)
+    cost, after = run("m0k_score_grad", grad, pack_weights(w), pack_scores(s), n_in, n_out, shift)
+    np.testing.assert_array_equal(after[2], pack_scores(sat(s - delta)))
+    clamped = np.count_nonzero(np.abs(s - delta) > 127)
+    assert cost.cycles <= 80 + 20 * n_out + 73 * (padded(n_in) // 4) * n_out + 4 * clamped
+    assert cost.stack_bytes <= 48
+
+
+@many
+@given(seeds, sizes, sizes, shifts, st.booleans(), st.booleans())
+def test_dense_back(seed: int, n_in: int, n_out: int, shift: int, gated: bool, dynamic: bool) -> None:
+    rng = np.random.default_rng(seed)
+    w, e, gate = values(rng, (n_out, n_in)), values(rng, n_out), values(rng, n_in, -127 if seed & 1 else 0)
+    acc = w.astype(np.int64).T @ e.astype(np.int64)
+    out = sat(round_shift(acc, shift))
+    if gated:
+        out[gate <= 0] = 0
+    scratch = np.full(padded(n_in), 0x5A5A5A5A, np.int32)
+    cost, after = run(
+        "m0k_dense_back",
+        *(pad_bytes(e, 77), pack_weights(w), scratch, np.full(n_in, 55, np.int8), n_in, n_out, shift),
+        *(gate if gated else 0, 0, 0, int(dynamic)),
+    )
+    np.testing.assert_array_equal(after[3], np.full(n_in, 55) if dynamic else out)
+    if dynamic:
+        np.testing.assert_array_equal(after[2][:n_in], acc)
+    assert cost.cycles <= dense_back_cycles(e, n_in, dynamic)
+    assert cost.stack_bytes <= 80
+
+
+def dense_back_cycles(e: Array, n_in: int, dynamic: bool) -> int:
+    """The bound at the head of dense_back.S."""
+    words = padded(n_in) // 4
+    groups = pad_bytes(e, 77).reshape(-1, 4).astype(int)
+    cycles = 130 + 10 * words + 130 * len(groups) + (0 if dynamic else 26 * n_in)
+    for group in groups:
+        count = int(np.count_nonzero(group))
+        if count >= 3 and np.abs(group).sum() <= 258:
+            cycles += 61 * words
+        else:
+            cycles += count // 2 * (46 * words + 70) + count % 2 * (36 * words + 40)
+    return cycles
+
+
+@dataclass
+class Conv:
+    """A convolution's shape, and the errors at its output (pooled or not)."""
+
+    height: int
+    width: int
+    channels: int
+    n_out: int
+    kernel_h: int
+    kernel_w: int
+    stride: int
+    pad: int
+
+    @property
+    def out_shape(self) -> tuple[int, int]:
+        rows = (self.height + 2 * self.pad - self.kernel_h) // self.stride + 1
+        return rows, (self.width + 2 * self.pad - self.kernel_w) // self.stride + 1
+
+    @property
+    def n_in(self) -> int:
+        return self.kernel_h * self.kernel_w * self.channels
+
+    @property
+    def fields(self) -> tuple[int, ...]:
+        return (
+            *(self.height, self.width, self.channels, self.n_out),
+            *(self.kernel_h, self.kernel_w, self.stride, self.pad),
+        )
+
+    def errors(self, rng: np.random.Generator, pooled: bool) -> tuple[Array, Array | None, Array]:
+        """The error, its argmax or None, and the same error at the convolution's own output."""
+        rows, columns = self.out_shape
+        if not pooled:
+            error = values(rng, (rows, columns, self.n_out))
+            return error, None, error.astype(np.int64)
+        error = values(rng, (rows // 2, columns // 2, self.n_out))
+        argmax = rng.integers(0, 4, error.shape).astype(np.uint8)
+        full = np.zeros((rows, columns, self.n_out), np.int64)
+        y, x, o = np.indices(error.shape)
+        full[2 * y + argmax // 2, 2 * x + argmax % 2, o] = error
+        return error, argmax, full
+
+
+@st.composite
+def convs(draw: Any) -> Conv:
+    kernel_h, kernel_w = draw(st.sampled_from([(3, 3), (1, 1), (5, 5), (2, 3), (3, 1)]))
+    pad = draw(st.integers(0, 2))
+    height = draw(st.integers(max(1, kernel_h - 2 * pad), 9))
+    width = draw(st.integers(max(1, kernel_w - 2 * pad), 9))
+    channels, n_out = draw(st.sampled_from([1, 2, 3, 4, 5, 8, 12])), draw(st.integers(1, 10))
+    return Conv(height, width, channels, n_out, kernel_h, kernel_w, draw(st.integers(1, 3)), pad)
+
+
+def spread(conv: Conv, w: Array, full: Array) -> Array:
+    """int64 [height][width][channels]: every error times every weight, added where the weight's input was."""
+    wide = np.zeros((conv.height + 2 * conv.pad, conv.width + 2 * conv.pad, conv.channels), np.int64)
+    kernel = w.astype(np.int64).reshape(conv.n_out, conv.kernel_h, conv.kernel_w, conv.channels)
+    for y, x in np.ndindex(full.shape[:2]):
+        top, left = y * conv.stride, x * conv.stride
+        wide[top : top + conv.kernel_h, left : left + conv.kernel_w] += np.tensordot(full[y, x], kernel, 1)
+    return wide[conv.pad : conv.pad + conv.height, conv.pad : conv.pad + conv.width]
+
+
+@many
+@given(seeds, convs(), shifts, st.booleans(), st.booleans(), st.booleans())
+def test_conv_back(seed: int, conv: Conv, shift: int, pooled: bool, gated: bool, dynamic: bool) -> None:
+    rng = np.random.default_rng(seed)
+    w, (error, argmax, full) = values(rng, (conv.n_out, conv.n_in)), conv.errors(rng, pooled)
+    shape = (conv.height, conv.width, conv.channels)
+    gate = values(rng, shape, -127 if seed & 1 else 0)
+    acc = spread(conv, w, full)
+    out = sat(round_shift(acc, shift))
+    if gated:
+        out[gate <= 0] = 0
+    scratch, place = np.full(shape, 0x5A5A5A5A, np.int32), np.full(shape, 55, np.int8)
+    cost, after = run(
+        "m0k_conv_back",
+        *(pad_bytes(error, 99), 0 if argmax is None else argmax, 0, pack_weights(w), scratch, place),
+        *(*conv.fields, shift, gate if gated else 0, int(dynamic)),
+    )
+    np.testing.assert_array_equal(after[5], place if dynamic else out)
+    np.testing.assert_array_equal(after[4], acc)
+    assert cost.cycles <= conv_back_cycles(conv, error, argmax, dynamic)
+    assert cost.stack_bytes <= 148
+
+
+def conv_back_cycles(conv: Conv, error: Array, argmax: Array | None, dynamic: bool) -> int:
+    """The bound at the head of conv_back.S."""
+    size, taps = conv.height * conv.width * conv.channels, conv.kernel_w * conv.channels
+    row = 24 if conv.channels % 4 == 0 else 90 + 30 * min(taps, 6)
+    words = conv.n_in / 4
+    place = np.zeros(error.shape, np.uint8) if argmax is None else argmax
+    cycles = 350 + 24 * error.size + 100 * error.shape[0] * error.shape[1] + (2 if dynamic else 29) * size
+    for position in range(4):
+        count = np.count_nonzero((error != 0) & (place == position), axis=-1)
+        pairs, alone = int((count // 2).sum()), int((count % 2).sum())
+        cycles += pairs * (46 * words + conv.kernel_h * row + 170)
+        cycles += alone * (36 * words + conv.kernel_h * row + 170)
+    return int(cycles)
+
+
+def correlate(conv: Conv, image: Array, full: Array) -> Array:
+    """int64 [n_out][n_in]: every error times the patch it came from, summed over positions."""
+    wide = np.pad(image.astype(np.int64), [(conv.pad, conv.pad)] * 2 + [(0, 0)])
+    grad = np.zeros((conv.n_out, conv.n_in), np.int64)
+    for y, x in np.ndindex(full.shape[:2]):
+        top, left = y * conv.stride, x * conv.stride
+        patch = wide[top : top + conv.kernel_h, left : left + conv.kernel_w]
+        grad += np.outer(full[y, x], patch)
+    return grad
+
+
+@many
+@given(seeds, convs(), st.booleans())
+def test_conv_grad(seed: int, conv: Conv, pooled: bool) -> None:
+    rng = np.random.default_rng(seed)
+    error, argmax, full = conv.errors(rng, pooled)
+    image = values(rng, (conv.height, conv.width, conv.channels), 0)
+    grad = np.zeros((conv.n_out, padded(conv.n_in)), np.int64)
+    grad[:, : conv.n_in] = correlate(conv, image, full)
+    place = np.full(grad.shape, 0x5A5A5A5A, np.int32)
+    pool = 0 if argmax is None else argmax
+    cost, after = run("m0k_conv_grad", pad_bytes(error), pool, pad_bytes(image), place, *conv.fields)
+    np.testing.assert_array_equal(after[3], grad)
+    rows, columns = error.shape[:2]
+    each = (8 if conv.channels % 4 == 0 else 12) * conv.n_in + 25 * conv.kernel_h + 130
+    scan = 2.5 * grad.size + conv.n_out * (40 + 35 * rows + 10 * rows * columns)
+    assert cost.cycles <= 300 + scan + each * np.count_nonzero(error) + conv.kernel_w * conv.channels * 2
+    assert cost.stack_bytes <= 120
+
+
+def niti_shift(largest: int, shift: int, mu: int) -> int:
+    return max(0, int(largest).bit_length() - mu) if shift == DYNAMIC else shift
+
+
+def niti_shifts(draw: Any) -> tuple[int, int]:
+    """(shift, mu): static, or dynamic."""
+    if draw(st.booleans()):
+        return draw(shifts), 0
+    return DYNAMIC, draw(st.integers(-20, 16))
+
+
+niti_rounding = st.composite(niti_shifts)()
+
+
+@many
+@given(seeds, sizes, sizes, niti_rounding, st.booleans())
+def test_niti_dense(seed: int, n_in: int, n_out: int, rounding: tuple[int, int], signed: bool) -> None:
+    rng = np.random.default_rng(seed)
+    w, e, a = values(rng, (n_out, n_in)), values(rng, n_out), values(rng, n_in, -127 if signed else 0)
+    grad = np.outer(e.astype(np.int64), a)
+    shift = niti_shift(int(np.abs(grad).max()), *rounding)
+    cost, after = run(
+        "m0k_niti_dense",
+        *(pad_bytes(e, 99), pad_bytes(a, 127), pack_weights(w)),
+        *(n_in, n_out, rounding[0], rounding[1] & 0xFFFFFFFF, int(signed)),
+    )
+    delta = psto_shift(grad, shift)
+    np.testing.assert_array_equal(after[2], pack_weights(sat(w - delta)))
+    words, active = padded(n_in) // 4, int(np.count_nonzero(e))
+    bound = 130 + 34 * n_out + (12 * (n_in + n_out) + 200 if rounding[0] == DYNAMIC else 0)
+    if shift >= 6 and not signed:
+        clamped = np.zeros((n_out, words * 4), bool)
+        clamped[:, :n_in] = np.abs(w - delta) > 127
+        bound += 52 * int(np.count_nonzero(clamped.reshape(n_out, words, 4).any(-1))) + active * (70 + 59 * words)
+    else:
+        bound += active * (70 + 108 * words)
+    assert cost.cycles <= bound
+    assert cost.stack_bytes <= 56
+
+
+@many
+@given(seeds, sizes, sizes, niti_rounding)
+def test_niti_grad(seed: int, n_in: int, n_out: int, rounding: tuple[int, int]) -> None:
+    rng = np.random.default_rng(seed)
+    w, grad = values(rng, (n_out, n_in)), gradients(rng, n_out, n_in, 2**30 - 1)
+    shift = niti_shift(int(np.abs(grad).max()), *rounding)
+    cost, after = run("m0k_niti_grad", grad, pack_weights(w), n_in, n_out, rounding[0], rounding[1] & 0xFFFFFFFF)
+    np.testing.assert_array_equal(after[1], pack_weights(sat(w - psto_shift(grad[:, :n_in], shift))))
+    edges = grad.size
+    assert cost.cycles <= 70 + 16 * n_out + 104 * edges // 4 + (6 * edges + 110 if rounding[0] == DYNAMIC else 0)
+    assert cost.stack_bytes <= 36
+
+
+def scored(rng: np.random.Generator, n_out: int, n_in: int) -> tuple[Array, Array]:
+    """A random set of real edges as storage indices, and their gap list."""
+    real = np.flatnonzero(pack(np.ones((n_out, n_in), np.int8), 0, 0))
+    chosen = real[rng.random(real.size) < rng.choice([0.01, 0.1, 0.5, 1.0])]
+    gaps: list[int] = []
+    for distance in np.diff(chosen, prepend=-1).tolist():
+        empty, last = divmod(distance - 1, 255)
+        gaps += [0] * empty + [last + 1]
+    return chosen, np.array(gaps or [0], np.uint8)
+
+
+@many
+@given(seeds, sizes, sizes, shifts)
+def test_sparse_dense(seed: int, n_in: int, n_out: int, shift: int) -> None:
+    rng = np.random.default_rng(seed)
+    w, s = values(rng, (n_out, n_in)), values(rng, (n_out, n_in))
+    e, a = values(rng, n_out), values(rng, n_in, -127 if seed & 1 else 0)
+    where, gaps = scored(rng, n_out, n_in)
+    new = sat(s - round_shift(w * np.outer(e.astype(np.int64), a), shift))
+    cost, after = run(
+        "m0k_sparse_dense",
+        *(pad_bytes(e), pad_bytes(a), pack_weights(w), pack_scores(s)[where], gaps, where.size, n_in, n_out, shift),
+    )
+    np.testing.assert_array_equal(after[3], pack_scores(new)[where])
+    zeros = np.count_nonzero(gaps == 0)
+    assert cost.cycles <= 90 + 80 * (padded(n_out) // 4) + 22 * zeros + 41 * where.size
+    assert cost.stack_bytes <= 104
+
+
+@many
+@given(seeds, sizes, sizes, shifts)
+def test_sparse_grad(seed: int, n_in: int, n_out: int, shift: int) -> None:
+    rng = np.random.default_rng(seed)
+    w, s = values(rng, (n_out, n_in)), values(rng, (n_out, n_in))
+    grad = gradients(rng, n_out, n_in, 127 * 127 * 784)
+    where, gaps = scored(rng, n_out, n_in)
+    new = sat(s - round_shift(w * grad[:, :n_in].astype(np.int64), shift))
+    cost, after = run(
+        "m0k_sparse_grad",
+        *(grad, pack_weights(w), pack_scores(s)[where], gaps, where.size, n_in, n_out, shift),
+    )
+    np.testing.assert_array_equal(after[2], pack_scores(new)[where])
+    zeros = np.count_nonzero(gaps == 0)
+    assert cost.cycles <= 120 + 17 * (padded(n_out) // 4) + 22 * zeros + 34 * where.size
+    assert cost.stack_bytes <= 100
+
+
+# Providers, extreme sizes, two toolchains
+
+
+@many
+@given(seeds, sizes, sizes)
+def test_dense_back_asks_a_provider_for_one_group_after_the_other(seed: int, n_in: int, n_out: int) -> None:
+    rng = np.random.default_rng(seed)
+    w, e = values(rng, (n_out, n_in)), values(rng, n_out)
+    machine = Machine.from_elf(elf("zig"))
+    weights = machine.alloc(pack_weights(w))
+    context = machine.alloc(np.array([weights.address, 4 * padded(n_in), 0], np.uint32))
+    _, after = call(
+        machine,
+        "m0k_dense_back",
+        *(pad_bytes(e), 0, np.zeros(padded(n_in), np.int32), 0, n_in, n_out, 0, 0),
+        *(machine.symbol("provider").address | 1, context.address, 1),
+    )
+    np.testing.assert_array_equal(after[2][:n_in], w.astype(np.int64).T @ e.astype(np.int64))
+    groups = np.flatnonzero(pad_bytes(e).reshape(-1, 4).any(1))
+    assert context.read()[2] == (groups[-1] + 1 if groups.size else 0)
+
+
+@pytest.mark.parametrize("value", [-127, 127])
+@pytest.mark.parametrize("error", [-127, 127, 43, 86])
+def test_dense_back_holds_at_the_extremes(value: int, error: int) -> None:
+    for n_out in range(1, 9):
+        w, e = np.full((n_out, 7), value, np.int8), np.full(n_out, error, np.int8)
+        w[:, ::2] *= -1
+        scratch = np.zeros(8, np.int32)
+        _, after = run("m0k_dense_back", pad_bytes(e), pack_weights(w), scratch, 0, 7, n_out, 0, 0, 0, 0, 1)
+        np.testing.assert_array_equal(after[2][:7], w.astype(np.int64).T @ e.astype(np.int64))
+
+
+FLASH = 0x10100000
+
+
+def in_flash(machine: Machine, array: Array, offset: int = 0) -> int:
+    machine.write(FLASH + offset, array)
+    return FLASH + offset
+
+
+@pytest.mark.parametrize(("n_in", "n_out"), [(65535, 1), (1, 65535)])
+def test_the_largest_dense_layers(n_in: int, n_out: int) -> None:
+    rng = np.random.default_rng(5)
+    w, e = values(rng, (n_out, n_in)), rng.integers(-127, 128, n_out).astype(np.int8)
+    a = rng.integers(0, 128, n_in).astype(np.int8)
+    full = w * np.outer(e.astype(np.int64), a)
+    machine = Machine.from_elf(elf("zig"))
+    weights = in_flash(machine, pack_weights(w))
+    error, image = in_flash(machine, pad_bytes(e), 0x60000), in_flash(machine, pad_bytes(a), 0x80000)
+    s = np.zeros((n_out, n_in), np.int8)
+    _, after = call(machine, "m0k_score_dense", error, image, weights, pack_scores(s), n_in, n_out, 15, 0)
+    np.testing.assert_array_equal(after[3], pack_scores(sat(-round_shift(full, 15))))
+
+    machine = Machine.from_elf(elf("zig"))
+    error, image = in_flash(machine, pad_bytes(e), 0x60000), in_flash(machine, pad_bytes(a), 0x80000)
+    _, after = call(machine, "m0k_niti_dense", error, image, pack_weights(w), n_in, n_out, DYNAMIC, 4, 0)
+    grad = np.outer(e.astype(np.int64), a)
+    moved = psto_shift(grad, niti_shift(int(np.abs(grad).max()), DYNAMIC, 4))
+    np.testing.assert_array_equal(after[2], pack_weights(sat(w - moved)))
+
+    machine = Machine.from_elf(elf("zig"))
+    weights, error = in_flash(machine, pack_weights(w)), in_flash(machine, pad_bytes(e), 0x60000)
+    scratch = np.zeros(padded(n_in), np.int32)
+    _, after = call(machine, "m0k_dense_back", error, weights, scratch, 0, n_in, n_out, 0, 0, 0, 0, 1)
+    np.testing.assert_array_equal(after[2][:n_in], w.astype(np.int64).T @ e.astype(np.int64))
+
+
+def example(name: str) -> list[Any]:
+    """A block for kernel `name`, the same at every call."""
+    rng = np.random.default_rng(11)
+    n_in, n_out, conv = 37, 11, Conv(9, 8, 4, 6, 3, 3, 1, 1)
+    w, s = values(rng, (n_out, n_in), -126), values(rng, (n_out, n_in), -126)
+    e, a = rng.integers(-127, 128, n_out), rng.integers(0, 128, n_in)
+    e[::3] = a[::5] = 0
+    error, argmax = rng.integers(-127, 128, (4, 4, 6)).astype(np.int8), rng.integers(0, 4, (4, 4, 6)).astype(np.uint8)
+    image = rng.integers(0, 128, (9, 8, 4)).astype(np.int8)
+    kernel, acc = values(rng, (6, 36)), np.zeros((9, 8, 4), np.int32)
+    grad = np.zeros((n_out, padded(n_in)), np.int32)
+    grad[:, :n_in] = rng.integers(-(10**6), 10**6, (n_out, n_in))
+    where, gaps = scored(rng, n_out, n_in)
+    few, u, v = pack_scores(s)[where], pack_weights(w), pack_scores(s)
+    blocks: dict[str, list[Any]] = {
+        "m0k_dense_back": [pad_bytes(e), u, np.zeros(padded(n_in), np.int32), pad_bytes(a), n_in, n_out, 9, 0, 0, 0, 0],
+        "m0k_conv_back": [error, argmax, 0, pack_weights(kernel), acc, image, *conv.fields, 8, image, 0],
+        "m0k_conv_grad": [error, argmax, image, np.zeros((6, 36), np.int32), *conv.fields],
+        "m0k_niti_dense": [pad_bytes(e), pad_bytes(a), u, n_in, n_out, 9, 0, 0],
+        "m0k_niti_grad": [grad, u, n_in, n_out, DYNAMIC, 3],
+        "m0k_score_dense": [pad_bytes(e), pad_bytes(a), u, v, n_in, n_out, 14, 0],
+        "m0k_score_grad": [grad, u, v, n_in, n_out, 20],
+        "m0k_sparse_dense": [pad_bytes(e), pad_bytes(a), u, few, gaps, where.size, n_in, n_out, 14],
+        "m0k_sparse_grad": [grad, u, few, gaps, where.size, n_in, n_out, 20],
+    }
+    return blocks[name]
+
+
+KERNEL_NAMES = (
+    *("dense_back", "conv_back", "conv_grad", "niti_dense", "niti_grad"),
+    *("score_dense", "score_grad", "sparse_dense", "sparse_grad"),
+)
+
+
+@pytest.mark.parametrize("name", [f"m0k_{name}" for name in KERNEL_NAMES])
+def test_both_toolchains_give_the_same_results_and_cycles(name: str) -> None:
+    ours, theirs = (call(Machine.from_elf(elf(t)), name, *example(name)) for t in ("zig", "gnu"))
+    assert ours[0].cycles == theirs[0].cycles
+    assert ours[0].instructions == theirs[0].instructions
+    for mine, other in zip(ours[1], theirs[1], strict=True):
+        np.testing.assert_array_equal(mine, other)
+
+
+def test_the_speed_that_was_asked_for() -> None:
+    """PRIOT's dense update at 784 to 64: cycles an edge on uniform operands, and with half of both operands zero."""
+    rng = np.random.default_rng(1)
+    n_in, n_out, shift = 784, 64, 15
+    w, s = rng.integers(-127, 128, (n_out, n_in)), rng.integers(-127, 128, (n_out, n_in))
+    e, a = rng.integers(-127, 128, n_out), rng.integers(0, 128, n_in)
+    for target in (21, 16):
+        cost, _ = run(
+            "m0k_score_dense",
+            *(pad_bytes(e), pad_bytes(a), pack_weights(w), pack_scores(s), n_in, n_out, shift, 0),
+        )
+        assert cost.cycles <= target * n_in * n_out
+        e[rng.random(n_out) < 0.5] = 0
+        a[rng.random(n_in) < 0.5] = 0

@@ -1,0 +1,332 @@
+"""The C references in kernels/ref give the numbers of the formulas, written here in NumPy and int64."""
+
+from __future__ import annotations
+
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from conftest import found_toolchain
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from m0sim import Buffer, Machine, toolchain
+from m0sim.image import Image, load_elf
+
+KERNELS = Path(__file__).parents[1] / "kernels"
+SOURCES = sorted((KERNELS / "ref").glob("*.c"))
+SOME = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+SEEDS = st.integers(0, 2**32 - 1)
+SIZES = st.integers(1, 20)
+SHIFTS = st.integers(0, 24)
+
+Int = npt.NDArray[np.int64]
+Array = npt.NDArray[Any]
+
+
+@pytest.fixture(scope="module", params=[*product(toolchain.NAMES, ("-O3", "-Os"))], ids="".join)
+def image(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Image:
+    name, level = request.param
+    path = tmp_path_factory.mktemp("ref") / "ref.elf"
+    found_toolchain(name).build(SOURCES, path, flags=(level, "-g"), linker_script=KERNELS / "m0sim.ld")
+    return load_elf(path)
+
+
+def run(image: Image, function: str, *arguments: Array | int | None) -> tuple[list[Array], int]:
+    """The array arguments' contents after the call, and the result. None is a null pointer."""
+    machine = Machine(image)
+    given = [machine.alloc(a) if isinstance(a, np.ndarray) else a or 0 for a in arguments]
+    cost = machine.call(function, *given)
+    return [buffer.read() for buffer in given if isinstance(buffer, Buffer)], int(cost.result or 0)
+
+
+# -------------------------------------------------------------------------------------------------------- the formulas
+
+
+def sat(x: Int) -> Int:
+    return np.clip(x, -127, 127)
+
+
+def round_shift(x: Int, s: int) -> Int:
+    rounded: Int = x if s <= 0 else np.sign(x) * ((np.abs(x) + (1 << s >> 1)) >> s)
+    return rounded
+
+
+def psto_shift(x: Int, s: int) -> Int:
+    if s <= 0:
+        return x
+    t, r, half = np.abs(x) >> s, np.abs(x) % (1 << s), s >> 1
+    q, u = r >> half, (r % (1 << half)) << (s % 2)
+    rounded: Int = np.sign(x) * (t + (q > u))
+    return rounded
+
+
+def bit_length(x: Int) -> int:
+    return int(np.abs(x).max(initial=0)).bit_length()
+
+
+def stored(acc: Int, shift: int, keep: npt.NDArray[np.bool_] | bool = True) -> Array:
+    return np.where(keep, sat(round_shift(acc, shift)), 0).astype(np.int8)
+
+
+def signed(rng: np.random.Generator, *shape: int, zeros: float = 0.3) -> Int:
+    """-127 .. 127 with zeros and extremes."""
+    values = rng.choice([int(rng.integers(-127, 128)), -127, 127, 1], shape)
+    values = np.where(rng.random(shape) < 0.6, rng.integers(-127, 128, shape), values)
+    return np.where(rng.random(shape) < zeros, 0, values)
+
+
+def int8(*arrays: Int) -> list[Array]:
+    return [array.astype(np.int8) for array in arrays]
+
+
+def patches(image: Int, kernel: tuple[int, int], stride: int, pad: int) -> Int:
+    """``[out_h, out_w, kernel_h, kernel_w, channels]``."""
+    padded = np.pad(image, ((pad, pad), (pad, pad), (0, 0)))
+    view = np.lib.stride_tricks.sliding_window_view(padded, kernel, (0, 1))
+    return view[::stride, ::stride].transpose(0, 1, 3, 4, 2)
+
+
+# --------------------------------------------------------------------------------------------------------------- dense
+
+
+@SOME
+@given(n_in=st.integers(1, 60), n_out=SIZES, shift=SHIFTS, relu=st.booleans(), seed=SEEDS)
+def test_dense_forward(image: Image, n_in: int, n_out: int, shift: int, relu: bool, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    a, w = signed(rng, n_in), signed(rng, n_out, n_in)
+    y = stored(w @ a, shift)
+    (*_, out), _ = run(image, "ref_dense_forward", *int8(a, w), np.zeros(n_out, np.int8), n_in, n_out, shift, relu)
+    np.testing.assert_array_equal(out, np.maximum(y, 0) if relu else y)
+    (*_, acc), _ = run(image, "ref_dense_sums", *int8(a, w), np.zeros(n_out, np.int32), n_in, n_out)
+    np.testing.assert_array_equal(acc, w @ a)
+
+
+@SOME
+@given(n_in=st.integers(1, 60), n_out=SIZES, shift=SHIFTS, gated=st.booleans(), seed=SEEDS)
+def test_dense_back(image: Image, n_in: int, n_out: int, shift: int, gated: bool, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    e, w, gate = signed(rng, n_out), signed(rng, n_out, n_in), np.abs(signed(rng, n_in))
+    acc, out = np.full(n_in, 5, np.int32), np.zeros(n_in, np.int8)
+    more = (n_in, n_out, shift, int8(gate)[0] if gated else None)
+    results, _ = run(image, "ref_dense_back", *int8(e, w), acc, out, *more)
+    np.testing.assert_array_equal(results[2], e @ w)
+    np.testing.assert_array_equal(results[3], stored(e @ w, shift, (gate > 0) | (not gated)))
+
+
+# --------------------------------------------------------------------------------------------------------- convolution
+
+CONVS = st.tuples(
+    st.integers(1, 9),  # height
+    st.integers(1, 9),
+    st.integers(1, 5),  # channels
+    st.integers(1, 5),  # n_out
+    st.integers(1, 5),  # kernel_h
+    st.integers(1, 5),
+    st.integers(1, 3),  # stride
+    st.integers(0, 2),  # pad
+).filter(lambda s: s[0] + 2 * s[7] >= s[4] and s[1] + 2 * s[7] >= s[5])
+
+
+class Conv:
+    """Operands of one convolution. `w` is ``[n_out, kernel_h, kernel_w, channels]``, errors have the output's shape."""
+
+    def __init__(self, shape: tuple[int, ...], seed: int) -> None:
+        rng = np.random.default_rng(seed)
+        height, width, channels, n_out, kernel_h, kernel_w, self.stride, self.pad = shape
+        self.block = np.array(shape, np.int32)
+        self.kernel = (kernel_h, kernel_w)
+        self.a = signed(rng, height, width, channels)
+        self.w = signed(rng, n_out, kernel_h, kernel_w, channels)
+        self.patches = patches(self.a, self.kernel, self.stride, self.pad)
+        out_shape = self.patches.shape[:2]
+        self.pooled_error = signed(rng, out_shape[0] // 2, out_shape[1] // 2, n_out)
+        self.argmax = rng.integers(0, 4, self.pooled_error.shape)
+        self.error = signed(rng, *out_shape, n_out)
+
+    def unpooled(self) -> Int:
+        error = np.zeros_like(self.error)
+        for (y, x, o), e in np.ndenumerate(self.pooled_error):
+            place = self.argmax[y, x, o]
+            error[2 * y + place // 2, 2 * x + place % 2, o] = e
+        return error
+
+    def back(self, error: Int) -> Int:
+        """The transposed convolution, as a scatter of ``[positions, kernel, channels]``."""
+        height, width, channels = self.a.shape
+        sums = np.zeros((height + 2 * self.pad, width + 2 * self.pad, channels), np.int64)
+        for y, x in np.ndindex(error.shape[:2]):
+            top, left = y * self.stride, x * self.stride
+            sums[top : top + self.kernel[0], left : left + self.kernel[1]] += np.tensordot(error[y, x], self.w, 1)
+        return sums[self.pad : self.pad + height, self.pad : self.pad + width]
+
+    def grad(self, error: Int) -> Int:
+        return np.tensordot(error, self.patches, ((0, 1), (0, 1)))
+
+
+@SOME
+@given(shape=CONVS, shift=SHIFTS, relu=st.booleans(), seed=SEEDS)
+def test_conv_forward(image: Image, shape: tuple[int, ...], shift: int, relu: bool, seed: int) -> None:
+    conv = Conv(shape, seed)
+    wanted = np.tensordot(conv.patches, conv.w, ((2, 3, 4), (1, 2, 3)))
+    operands = (conv.block, *int8(conv.a, conv.w))
+    (*_, out), _ = run(image, "ref_conv_forward", *operands, np.zeros(wanted.shape, np.int8), shift, relu)
+    np.testing.assert_array_equal(out, np.maximum(stored(wanted, shift), -127 * (not relu)))
+    (*_, acc), _ = run(image, "ref_conv_sums", *operands, np.zeros(wanted.shape, np.int32))
+    np.testing.assert_array_equal(acc, wanted)
+
+
+@SOME
+@given(shape=CONVS, shift=SHIFTS, pooled=st.booleans(), gated=st.booleans(), seed=SEEDS)
+def test_conv_back_and_grad(
+    image: Image, shape: tuple[int, ...], shift: int, pooled: bool, gated: bool, seed: int
+) -> None:
+    conv = Conv(shape, seed)
+    error = conv.unpooled() if pooled else conv.error
+    given = int8(conv.pooled_error if pooled else conv.error)[0]
+    argmax = conv.argmax.astype(np.uint8) if pooled else None
+    gate = np.abs(conv.a) if gated else None
+    acc, out = np.full(conv.a.shape, 5, np.int32), np.zeros(conv.a.shape, np.int8)
+    more = (shift, None if gate is None else int8(gate)[0])
+    results, _ = run(image, "ref_conv_back", conv.block, given, argmax, *int8(conv.w), acc, out, *more)
+    results = results[-3:-1] if gated else results[-2:]
+    np.testing.assert_array_equal(results[0], conv.back(error))
+    np.testing.assert_array_equal(results[1], stored(conv.back(error), shift, True if gate is None else gate > 0))
+    junk = np.full(conv.w.shape, 5, np.int32)
+    (*_, grad), _ = run(image, "ref_conv_grad", conv.block, given, argmax, *int8(conv.a), junk)
+    np.testing.assert_array_equal(grad, conv.grad(error))
+
+
+# ------------------------------------------------------------------------------------------------- pool, requant, loss
+
+
+@SOME
+@given(height=st.integers(2, 9), width=st.integers(2, 9), channels=st.integers(1, 5), seed=SEEDS)
+def test_pool(image: Image, height: int, width: int, channels: int, seed: int) -> None:
+    a = np.random.default_rng(seed).integers(0, 3, (height, width, channels))
+    h, w = height // 2, width // 2
+    windows = a[: 2 * h, : 2 * w].reshape(h, 2, w, 2, channels).transpose(0, 2, 4, 1, 3).reshape(h, w, channels, 4)
+    empty = np.zeros((h, w, channels), np.uint8)
+    (_, out, argmax), _ = run(image, "ref_pool", *int8(a), empty, empty, height, width, channels)
+    np.testing.assert_array_equal(out, windows.max(-1))
+    np.testing.assert_array_equal(argmax, windows.argmax(-1))
+
+
+@SOME
+@given(n=st.integers(1, 50), bits=st.integers(0, 30), relu=st.booleans(), gated=st.booleans(), seed=SEEDS)
+def test_requant(image: Image, n: int, bits: int, relu: bool, gated: bool, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    acc, gate = rng.integers(-(1 << bits), (1 << bits) + 1, n), np.abs(signed(rng, n))
+    shift = max(0, bit_length(acc) - 7)
+    y = stored(acc, shift, (gate > 0) | (not gated))
+    more = (n, relu, int8(gate)[0] if gated else None)
+    results, used = run(image, "ref_requant", acc.astype(np.int32), np.zeros(n, np.int8), *more)
+    assert used == shift
+    np.testing.assert_array_equal(results[1], np.maximum(y, 0) if relu else y)
+
+
+def wanted_loss(logits: Int, label: int, exponent: int) -> Int:
+    z = logits * 47274 >> 15 - int(np.clip(exponent, -15, 7))
+    n = (1 << np.maximum(0, z - (z.max() - 10))) - 1
+    g = n * 2048 // n.sum()
+    g[label] -= g.sum()
+    return sat(psto_shift(g, 4))
+
+
+@SOME
+@given(classes=st.integers(1, 12), exponent=st.integers(-20, 10), seed=SEEDS)
+@example(classes=1, exponent=0, seed=0)
+def test_loss(image: Image, classes: int, exponent: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    logits, label = signed(rng, classes), int(rng.integers(classes))
+    error = np.zeros(classes, np.int8)
+    results, _ = run(image, "ref_loss", *int8(logits), label, error, classes, exponent)
+    np.testing.assert_array_equal(results[1], wanted_loss(logits, label, exponent))
+
+
+# ------------------------------------------------------------------------------------------------------------- updates
+
+
+@SOME
+@given(n_in=st.integers(1, 60), n_out=SIZES, shift=SHIFTS, mu=st.integers(-7, 7), seed=SEEDS)
+def test_dense_updates(image: Image, n_in: int, n_out: int, shift: int, mu: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    e, a, w, s = signed(rng, n_out), signed(rng, n_in), signed(rng, n_out, n_in), signed(rng, n_out, n_in)
+    grad = np.outer(e, a)
+    results, _ = run(image, "ref_niti_dense", *int8(e, a, w), n_in, n_out, shift)
+    np.testing.assert_array_equal(results[2], sat(w - psto_shift(grad, shift)))
+    _, dynamic = run(image, "ref_niti_dense_shift", *int8(e, a), n_in, n_out, mu)
+    assert dynamic == bit_length(grad) - mu
+    results, _ = run(image, "ref_score_dense", *int8(e, a, w, s), n_in, n_out, shift)
+    np.testing.assert_array_equal(results[3], sat(s - round_shift(w * grad, shift)))
+
+
+@SOME
+@given(n=st.integers(1, 60), bits=st.integers(0, 24), shift=SHIFTS, mu=st.integers(-7, 7), seed=SEEDS)
+def test_gradient_updates(image: Image, n: int, bits: int, shift: int, mu: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    grad, w, s = rng.integers(-(1 << bits), (1 << bits) + 1, n), signed(rng, n), signed(rng, n)
+    results, _ = run(image, "ref_niti_grad", grad.astype(np.int32), *int8(w), n, shift)
+    np.testing.assert_array_equal(results[1], sat(w - psto_shift(grad, shift)))
+    _, dynamic = run(image, "ref_niti_grad_shift", grad.astype(np.int32), n, mu)
+    assert dynamic == bit_length(grad) - mu
+    grad //= 2
+    results, _ = run(image, "ref_score_grad", grad.astype(np.int32), *int8(w, s), n, shift)
+    np.testing.assert_array_equal(results[2], sat(s - round_shift(w * grad, shift)))
+
+
+def gap_list(edges: Int) -> Array:
+    """Rising indices as gaps: 1 .. 255 to the next, 0 for 255 further without an edge."""
+    out: list[int] = []
+    for gap in np.diff(edges, prepend=-1).tolist():
+        out += [0] * ((gap - 1) // 255) + [(gap - 1) % 255 + 1]
+    return np.array(out, np.uint8)
+
+
+@SOME
+@given(n_in=st.integers(1, 300), n_out=SIZES, shift=SHIFTS, share=st.floats(0, 1), seed=SEEDS)
+@example(n_in=300, n_out=20, shift=10, share=0.003, seed=1)
+def test_sparse_updates(image: Image, n_in: int, n_out: int, shift: int, share: float, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    e, a, w = signed(rng, n_out), signed(rng, n_in), signed(rng, n_out, n_in)
+    edges = np.flatnonzero(rng.random(w.size) < share**3)
+    s, grad = signed(rng, edges.size), np.outer(e, a)
+    wanted = sat(s - round_shift((w * grad).reshape(-1)[edges], shift))
+    gaps = gap_list(edges)
+    results, _ = run(image, "ref_sparse_dense", *int8(e, a, w, s), gaps, edges.size, n_in, shift)
+    np.testing.assert_array_equal(results[3], wanted)
+    results, _ = run(image, "ref_sparse_grad", grad.astype(np.int32), *int8(w, s), gaps, edges.size, shift)
+    np.testing.assert_array_equal(results[2], wanted)
+
+
+# ------------------------------------------------------------------------------------------------------------- pruning
+
+
+@SOME
+@given(n=st.integers(1, 90), few=st.booleans(), share=st.floats(0, 1.2), seed=SEEDS)
+@example(n=7, few=False, share=0.0, seed=0)
+@example(n=7, few=True, share=1.0, seed=0)
+def test_pruning(image: Image, n: int, few: bool, share: float, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    w, s = signed(rng, n), rng.choice([-127, 3, 127], n) if few else signed(rng, n)
+    k = round(share * n)
+    keep = np.zeros(n, bool)
+    keep[np.argsort(-s, kind="stable")[:k]] = True
+    (*_, selection, _), _ = run(image, "ref_select", *int8(s), n, k, np.zeros(2, np.int32), np.full(256, 9, np.uint32))
+    (*_, out), _ = run(image, "ref_mask_copy", *int8(w, s), selection, np.zeros(n, np.int8), n)
+    np.testing.assert_array_equal(out, w * keep)
+    (*_, bits), _ = run(image, "ref_mask_pack", *int8(s), selection, np.zeros(-(-n // 8), np.uint8), n)
+    np.testing.assert_array_equal(bits, np.packbits(keep, bitorder="little"))
+    (*_, out), _ = run(image, "ref_mask_bits", *int8(w), bits, np.zeros(n, np.int8), n)
+    np.testing.assert_array_equal(out, w * keep)
+    edges = np.sort(rng.choice(20 * n, n, replace=False))
+    more = signed(rng, 20 * n)
+    wanted = more.copy()
+    wanted[edges[~keep]] = 0
+    results, _ = run(
+        image, "ref_sparse_copy", *int8(more, s), selection, gap_list(edges), n, np.zeros(20 * n, np.int8), 20 * n
+    )
+    np.testing.assert_array_equal(results[-1], wanted)
