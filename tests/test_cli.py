@@ -391,6 +391,7 @@ def test_damaged_images(run: Run, build: Build, tmp_path: Path, seed: int) -> No
     """Each is refused, runs, or faults."""
     original = build("statics_a.c", "statics_b.c", "shapes.cpp", "pools.S", "lines.c").read_bytes()
     file = tmp_path / "mutant.elf"
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     codes = set()
     for number, (_, content) in enumerate(mutate_elf.mutants(original, 50, 100 + seed)):
         file.write_bytes(content)
@@ -402,7 +403,8 @@ def test_damaged_images(run: Run, build: Build, tmp_path: Path, seed: int) -> No
         codes.add(done.code)
     assert codes >= {0, 2}
     gc.collect()
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < 1 << 20  # KiB
+    # The mark is the process's, which other tests share: what counts is how far these files moved it.
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 1 << 20  # KiB
 
 
 # --------------------------------------------------------------------------------------------- as a real process
