@@ -232,6 +232,8 @@ def pretrain(
     json_wanted: Json = False,
 ) -> None:
     """Train a backbone on upright images in NumPy, quantise it, calibrate its shifts, and write it as one .npz."""
+    if not output.parent.is_dir():  # better before than after the training
+        raise UsageError(f"{output}: there is no folder {output.parent} to write to")
     _one_blas_thread()
     from m0sim.learn import data as datasets
     from m0sim.learn import networks
