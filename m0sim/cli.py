@@ -206,6 +206,8 @@ def compare(
     task = comparing.task_of(chosen, images, chip, methods, steps=steps, base=base, options=options)
     if methods == "all" and "fp32" not in task.methods:
         typer.echo("m0sim: fp32 is left out: it is compiled, which needs the extra m0sim[toolchain]", err=True)
+    if output is not None:
+        _make_folder(output)  # better refused before the work than after it
     with _Bar(steps * len(task.methods)) as bar:
         result = comparing.compare(task, bar.advance)
     if output is not None:
@@ -374,11 +376,17 @@ def _one_blas_thread() -> None:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"{folder}: cannot make this folder: {error.strerror}") from error
+
+
 def _write_comparison(result: Any, folder: Path) -> None:
     from m0sim.report import compare_data, compare_html, compare_plots
 
     try:
-        folder.mkdir(parents=True, exist_ok=True)
         _emit(compare_data.to_json(result), False, folder / "compare.json")
         (folder / "compare.md").write_text(compare_data.markdown(result), encoding="utf-8")
         (folder / "compare.html").write_text(compare_html.page(result), encoding="utf-8")
