@@ -25,7 +25,7 @@ from conftest import FIRMWARE, Build
 from m0sim import cli
 from m0sim.image import load_elf
 
-ROOT = Path(cli.__file__).parents[1]
+ROOT = Path(cli.__file__).parents[2]
 PROGRAM = [sys.executable, "-c", "from m0sim.cli import main; main()"]
 CALL_KEYS = {
     *("schema", "cycles", "instructions", "result", "loads", "stores", "bytes_loaded", "bytes_stored"),

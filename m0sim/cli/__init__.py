@@ -1,0 +1,81 @@
+"""The command line: one thin verb a module. Heavy modules are imported by the verb that needs them."""
+
+from __future__ import annotations
+
+import gc
+import io
+import os
+import re
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from m0sim.cli import call, compare, data, listing, pretrain, profiles
+from m0sim.cli.shared import app
+from m0sim.errors import M0simError, UsageError
+
+#: Base of every error that typer's parser raises (click's ClickException, which typer bundles but does not export).
+_ParserError: Any = typer.BadParameter.__mro__[2]
+
+_PARSER_INTERRUPTED = 130  # what typer makes of a KeyboardInterrupt
+
+__all__ = ["app", "call", "compare", "data", "listing", "main", "pretrain", "profiles"]
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from m0sim import __version__
+
+        typer.echo(f"m0sim {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Entry point of the console script: every error is one line; usage errors exit with 2, faults with 1."""
+    gc.set_threshold(100_000)  # importing makes many objects and no garbage: collecting then doubles start-up time
+    code: Any = 0
+    try:
+        if isinstance(sys.stdout, io.TextIOWrapper):  # symbols may have names that the terminal has no letters for
+            sys.stdout.reconfigure(errors="backslashreplace")
+        code = app(_arguments(), standalone_mode=False)
+        if code == _PARSER_INTERRUPTED:
+            raise KeyboardInterrupt
+        sys.stdout.flush()
+    except UsageError as error:
+        _fail(str(error), 2)
+    except M0simError as error:
+        _fail(str(error), 1)
+    except _ParserError as error:
+        _fail(error.format_message(), error.exit_code)
+    except (KeyboardInterrupt, typer.Abort):
+        _fail("interrupted", 1)
+    except SystemExit:  # the parser's answer to a closed pipe: the reader, such as head, has seen enough
+        code = 0
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is still buffered goes nowhere
+        if not isinstance(error, BrokenPipeError):  # that is a reader, such as head, that has seen enough
+            _fail(error.strerror or str(error), 2)
+    finally:
+        gc.freeze()  # nor is there anything to collect at exit: a third of the run time of a small call
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _arguments() -> list[str]:
+    """What was typed, with negative octal numbers in decimal: the parser would find the option -o in -0o17."""
+    return [str(int(text, 0)) if re.fullmatch("-0[oO](_?[0-7])+", text) else text for text in sys.argv[1:]]
+
+
+def _fail(message: str, code: int) -> None:
+    one_line = " ".join(message.split())
+    sys.stderr.write(f"m0sim: {one_line}\n")
+    sys.exit(code)

@@ -1,0 +1,28 @@
+"""``m0sim data``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from m0sim.cli.shared import app
+from m0sim.errors import UsageError
+
+data_app = typer.Typer(help="Data sets.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(data_app, name="data")
+
+
+@data_app.command("fetch")
+def fetch(
+    name: Annotated[str, typer.Argument(help="mnist")],
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Where to put the files.")] = Path("data/mnist"),
+) -> None:
+    """Download a data set and check its checksums."""
+    from m0sim.learn import data as datasets
+
+    if name != "mnist":
+        raise UsageError(f"cannot fetch {name!r}: only mnist; digits are bundled")
+    datasets.fetch_mnist(directory)
+    typer.echo(f"mnist is in {directory}")

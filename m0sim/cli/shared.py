@@ -1,0 +1,173 @@
+"""What several verbs share: common options, reading images, JSON output, progress."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from m0sim import files
+from m0sim.errors import UsageError, did_you_mean
+
+if TYPE_CHECKING:
+    from m0sim.device import Device
+    from m0sim.image import Image
+    from m0sim.machine import Machine
+
+app = typer.Typer(
+    name="m0sim",
+    help="Exact cycles, memory traffic, stack and energy of Cortex-M0+ code, from an emulated RP2040.",
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"]}
+# So that -5 is an argument; `reject_unknown_options` catches what was meant as an option.
+NEGATIVE_NUMBERS = {**SETTINGS, "ignore_unknown_options": True}
+
+ImageFile = Annotated[Path, typer.Argument(metavar="IMAGE", help="ELF executable, or a raw binary with --base.")]
+Profile = Annotated[
+    str, typer.Option("--profile", "-p", metavar="NAME|FILE", help="Device: a bundled profile or a .toml file.")
+]
+Base = Annotated[str, typer.Option("--base", metavar="ADDRESS", help="IMAGE is a raw binary that runs here.")]
+DataDirectory = Annotated[Path | None, typer.Option(metavar="DIR", help="Where the files of mnist or cifar10 are.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+OutputFile = Annotated[
+    Path | None, typer.Option("--output", "-o", metavar="FILE", help="Also write the JSON object to a file.")
+]
+
+
+def machine_of(image_file: Path, base: str, profile: str) -> Machine:
+    """The image in a device, as the options --base and --profile say."""
+    from m0sim import device
+    from m0sim.machine import Machine
+
+    chosen: Device = device.load(profile)
+    return Machine(image_of(image_file, base), chosen)
+
+
+def image_of(path: Path, base: str) -> Image:
+    """An ELF file, or a raw binary where --base was given."""
+    from m0sim import image
+
+    if not base:
+        return image.load_elf(path)
+    try:
+        address = int(base, 0)
+    except ValueError:
+        raise UsageError(f"--base {base!r} is not an address, such as 0x10000000") from None
+    if _is_elf(path):
+        raise UsageError(f"{path}: is an ELF file, which says itself where it runs: leave out --base")
+    return image.load_raw(path, address)
+
+
+def _is_elf(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return file.read(4) == b"\x7fELF"
+    except OSError:
+        return False  # the loader says what is wrong
+
+
+def reject_unknown_options(texts: list[str], command: str) -> None:
+    """Every option is known to the parser, so a dashed word that came through as an argument must be a number."""
+    for text in texts:
+        if not text.startswith("-") or text[1:2].isdigit() or text == "-":
+            continue
+        name = text.partition("=")[0]
+        group: Any = typer.main.get_command(app)
+        known = [option for parameter in group.commands[command].params for option in parameter.opts]
+        raise UsageError(f"no such option: {name}{did_you_mean(name, known)}")
+
+
+def emit(result: dict[str, Any], to_stdout: bool, output: Path | None) -> None:
+    """Write a JSON object to stdout, to a file, to both or to neither."""
+    if not to_stdout and output is None:
+        return
+    import json
+
+    text = json.dumps(_finite(result), indent=2)
+    if to_stdout:
+        typer.echo(text)
+    if output is not None:
+        files.write(output, text + "\n")
+
+
+def _finite(value: Any) -> Any:
+    """JSON has no NaN or infinity: they become the strings "nan", "inf" and "-inf"."""
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    if isinstance(value, float) and (value != value or abs(value) == float("inf")):
+        return str(value)
+    return value
+
+
+def one_blas_thread() -> None:
+    """Small matrices are slower on more threads; it has to be said before NumPy is imported."""
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+
+def make_folder(folder: Path) -> None:
+    """Make the folder that --output names, so that a bad one is refused before the work."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"{folder}: cannot make this folder: {error.strerror}") from error
+
+
+class Bar:
+    """A progress bar on stderr where that is a terminal."""
+
+    def __init__(self, total: int) -> None:
+        self._total = total
+        self._done = 0
+
+    def __enter__(self) -> Bar:
+        from rich.console import Console
+        from rich.progress import Progress
+
+        self._bar = Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty())
+        self._task = self._bar.add_task("", total=self._total or None)
+        self._bar.start()
+        return self
+
+    def advance(self, label: str, done: int, todo: int) -> None:
+        """One more step of the method `label`."""
+        self._done += 1
+        self._bar.update(self._task, description=f"{label} {done}/{todo}", completed=self._done)
+
+    def share(self, done: int, todo: int) -> None:
+        """`done` of `todo`, all told."""
+        self._bar.update(self._task, completed=done, total=todo)
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+
+class Progress:
+    """A line on the terminal while a long call runs; nothing for a short one, or where stderr is no terminal."""
+
+    def __init__(self, machine: Machine) -> None:
+        self._machine = machine
+        self._shown = False
+
+    def __enter__(self) -> None:
+        if sys.stderr.isatty():
+            self._machine.progress = self._show
+
+    def _show(self, cycles: int) -> None:
+        self._shown = True
+        seconds = self._machine.device.seconds(cycles)
+        sys.stderr.write(f"\r{cycles:,} cycles, {seconds:.1f} s on the device (Ctrl-C stops) ")
+        sys.stderr.flush()
+
+    def __exit__(self, *_: object) -> None:
+        if self._shown:
+            sys.stderr.write("\r\x1b[K")
