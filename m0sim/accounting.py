@@ -11,11 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from m0sim import ioport, isa, native, timing
-from m0sim.cost import CallEdge, FlashMisses, FunctionCost, InstructionTable, Int64Array, TrafficCost
+from m0sim.cost import CallEdge, CallNode, FlashMisses, FunctionCost, InstructionTable, Int64Array, TrafficCost
 from m0sim.device import Device
 from m0sim.image import Image, Symbol
 from m0sim.memory import AddressSpace
-from m0sim.native import Edge, Frame, Function, Record, Slot, Traffic
+from m0sim.native import CONTEXT_LIMIT, Context, Edge, Frame, Function, Record, Slot, Traffic
 
 Level = Literal["cycles", "memory"]
 LEVELS: tuple[str, ...] = get_args(Level)
@@ -75,6 +75,7 @@ class Counters:
         self._share(Slot.EDGES, np.zeros((1 << 12, Edge.SIZE_OF), np.int64))
         self._share(Slot.FRAMES, np.zeros((_FRAME_CAPACITY + 2, Frame.SIZE_OF), np.int64))
         self.state[Slot.FRAME_CAPACITY] = _FRAME_CAPACITY
+        self._share(Slot.CONTEXTS, np.zeros((1 << 10, Context.SIZE_OF), np.int64))
         self._note_capacities()
         self._forget_records()
 
@@ -82,6 +83,7 @@ class Counters:
         self.state[Slot.RECORD_CAPACITY] = len(self._kept[Slot.RECORDS])
         self.state[Slot.POOL_CAPACITY] = len(self._kept[Slot.POOL])
         self.state[Slot.EDGE_CAPACITY] = len(self._kept[Slot.EDGES])
+        self.state[Slot.CONTEXT_CAPACITY] = len(self._kept[Slot.CONTEXTS])
 
     def _forget_records(self) -> None:
         nothing = self._kept[Slot.RECORDS][0]  # what PENDING points to when no block is; it matches none
@@ -280,9 +282,12 @@ class Counters:
         root = int(self._kept[Slot.FUNCTION_AT][self._code_index(entry)])
         self._kept[Slot.EDGES][0] = 0
         self._kept[Slot.EDGES][0, Edge.CALLEE] = root
-        self._kept[Slot.FRAMES][0] = (return_address, 0, 0, 0)
+        self._kept[Slot.FRAMES][0] = 0
+        self._kept[Slot.FRAMES][0, [Frame.RETURN, Frame.CONTEXT]] = return_address, 1
+        self._kept[Slot.CONTEXTS][:2] = 0
+        self._kept[Slot.CONTEXTS][1, Context.TARGET] = 1
+        state[Slot.CONTEXT_COUNT], state[Slot.CONTEXTS_REFUSED] = 2, 0
         state[Slot.DEPTH] = 1
-        self._root = root
         functions[root, Function.ACTIVE] = 1
         self._begin_port()
 
@@ -311,6 +316,9 @@ class Counters:
             table = self._kept[slot]
             if int(self.state[count]) + 2 >= len(table):
                 self._share(slot, np.concatenate([table, np.zeros_like(table)]))
+        contexts = self._kept[Slot.CONTEXTS]
+        if int(self.state[Slot.CONTEXT_COUNT]) + 2 >= len(contexts) < CONTEXT_LIMIT:
+            self._share(Slot.CONTEXTS, np.concatenate([contexts, np.zeros_like(contexts)]))
         pool = self._kept[Slot.POOL]
         if int(self.state[Slot.POOL_COUNT]) + 512 >= len(pool):
             self._share(Slot.POOL, np.concatenate([pool, np.zeros_like(pool)]))
@@ -457,9 +465,9 @@ class Counters:
         self_cycles = np.bincount(table.function, table.cycles, size)
         instructions = np.bincount(table.function, table.executions, size)
         rows = self._kept[Slot.FUNCTIONS]
-        called = self._kept[Slot.EDGES][1 : int(self.state[Slot.EDGE_COUNT])]
-        calls = np.bincount(called[:, Edge.CALLEE], called[:, Edge.CALLS], size)
-        calls[self._root] += 1
+        edges = self._counted_edges()
+        calls = np.zeros(size, np.int64)
+        np.add.at(calls, edges[:, Edge.CALLEE], edges[:, Edge.CALLS])
         active = np.flatnonzero((calls > 0) | (instructions > 0))
         costs = [
             FunctionCost(
@@ -475,11 +483,21 @@ class Counters:
         costs.sort(key=lambda cost: (-cost.self_cycles, cost.address))
         return {cost.name: cost for cost in costs}
 
+    def _contexts(self) -> Int64Array:
+        return self._kept[Slot.CONTEXTS][: int(self.state[Slot.CONTEXT_COUNT])]
+
+    def _counted_edges(self) -> Int64Array:
+        """The edges with all their calls, those that contexts counted among them. Edge 0 is the call from outside."""
+        edges: Int64Array = self._kept[Slot.EDGES][: int(self.state[Slot.EDGE_COUNT])].copy()
+        contexts = self._contexts()[1:]
+        for into, counted in ((Edge.CALLS, Context.CALLS), (Edge.INCLUSIVE, Context.INCLUSIVE)):
+            np.add.at(edges[:, into], contexts[:, Context.EDGE], contexts[:, counted])
+        return edges
+
     def edges(self) -> tuple[CallEdge, ...]:
         """Every call that happened, by calling instruction and callee."""
-        used = self._kept[Slot.EDGES][1 : int(self.state[Slot.EDGE_COUNT])]
         merged: dict[tuple[int, int], list[int]] = {}
-        for edge in used.tolist():
+        for edge in self._counted_edges()[1:].tolist():
             sums = merged.setdefault((edge[Edge.CALL_AT], edge[Edge.CALLEE]), [0, 0])
             sums[0] += edge[Edge.CALLS]
             sums[1] += edge[Edge.INCLUSIVE]
@@ -487,6 +505,43 @@ class Counters:
             CallEdge(self.function_at(behind - 2)[0], self._call_before(behind), self.names[callee], *sums)
             for (behind, callee), sums in sorted(merged.items())
         )
+
+    def call_tree(self) -> tuple[CallNode, ...]:
+        """The calls by context, parents before children.
+
+        Rows of one parent, place and callee are one node: the block that ends with the call was cut in several ways.
+        """
+        rows = self._contexts().tolist()
+        edges = self._kept[Slot.EDGES][: int(self.state[Slot.EDGE_COUNT])].tolist()
+        place_of = {0: -1}
+        nodes: dict[tuple[int, int, int], int] = {}
+        for index, (parent, edge, target, *_) in enumerate(rows[1:], start=1):
+            if target == index:
+                key = (place_of[parent], edges[edge][Edge.CALL_AT], edges[edge][Edge.CALLEE])
+                place_of[index] = nodes.setdefault(key, len(nodes))
+        calls, own = [0] * len(nodes), [0] * len(nodes)
+        for _, _, target, ended, inclusive, below, *_ in rows[1:]:
+            calls[place_of[target]] += ended
+            own[place_of[target]] += inclusive
+            if below != 0:
+                own[place_of[below]] -= inclusive
+        return self._nodes(list(nodes), calls, own)
+
+    def _nodes(self, keys: list[tuple[int, int, int]], calls: list[int], own: list[int]) -> tuple[CallNode, ...]:
+        """From each node's parent, address behind the call, and callee."""
+        address = {behind: self._call_before(behind) for behind in {behind for _, behind, _ in keys} if behind != 0}
+        inclusive = own.copy()
+        for place in range(len(keys) - 1, 0, -1):
+            inclusive[keys[place][0]] += inclusive[place]
+        return tuple(
+            CallNode(self.names[callee], parent, address.get(behind, 0), *counts)
+            for (parent, behind, callee), *counts in zip(keys, calls, own, inclusive, strict=True)
+        )
+
+    @property
+    def contexts_refused(self) -> int:
+        """Calls that `call_tree` has no node for, because there were too many contexts."""
+        return int(self.state[Slot.CONTEXTS_REFUSED])
 
     def _call_before(self, behind: int) -> int:
         """Address of the instruction that ends directly before `behind`: four bytes for BL, else two."""

@@ -39,6 +39,30 @@ class CallEdge:
 
 
 @dataclass(frozen=True, slots=True)
+class CallNode:
+    """One function in one calling context: reached from its parent's context by one calling instruction.
+
+    Recursion is folded: a call of a function that is already among the node and its ancestors makes no new node. It
+    counts in `calls` of that ancestor, and until it returns its cycles are the ancestor's, not those of the nodes
+    between. So a cycle belongs to exactly one node and its ancestors, `self_cycles` is `inclusive_cycles` less
+    those of the children, and the root has all cycles.
+
+    Nodes follow calls, `FunctionCost.self_cycles` follows addresses. By function the two have the same sums except for
+    code that is run without entering its function by a call or jump: a basic block that runs on across the end of its
+    function, or a return to an address behind it. There the cycles stay with the node of the function that was entered.
+    """
+
+    function: str
+    parent: int
+    """Index into `Cost.call_tree`; -1 for the root. Parents come before their children."""
+    call_address: int
+    """The calling (or tail-calling) instruction; 0 for the root."""
+    calls: int
+    self_cycles: int
+    inclusive_cycles: int
+
+
+@dataclass(frozen=True, slots=True)
 class InstructionCost:
     """One instruction at one address. Code that was overwritten has a row for each encoding that ran."""
 
@@ -158,6 +182,9 @@ class Cost:
     functions: Mapping[str, FunctionCost]
     """By name, most self cycles first."""
     edges: tuple[CallEdge, ...]
+    call_tree: tuple[CallNode, ...]
+    """By calling context; the first is the function that was called. There are at most 262,144 contexts, recursive
+    ones included: `warnings` has a line if there were more, and those cycles are their callers' own."""
     instruction_table: InstructionTable
     traffic: tuple[TrafficCost, ...] = ()
     flash_misses: FlashMisses | None = None

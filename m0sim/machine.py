@@ -43,7 +43,7 @@ from m0sim.errors import UsageError
 from m0sim.fault import CallSite, Fault, Interrupted
 from m0sim.image import Image, Symbol
 from m0sim.memory import AddressSpace
-from m0sim.native import Slot, Stop
+from m0sim.native import CONTEXT_LIMIT, Slot, Stop
 
 #: Where a called function returns to: in the vendor's part of the system region, which no profile maps.
 RETURN_ADDRESS = 0xF0000000
@@ -519,6 +519,7 @@ class Machine:
             memory=self._memory_use(call),
             functions=counters.functions(table),
             edges=counters.edges(),
+            call_tree=counters.call_tree(),
             instruction_table=table,
             traffic=counters.traffic() if call.level == "memory" else (),
             flash_misses=counters.flash_misses() if call.level == "memory" else None,
@@ -557,6 +558,12 @@ class Machine:
             found.append(
                 f"the SIO divider was read before its 8 cycles were over, {int(state[Slot.DIVIDER_EARLY])} times, "
                 f"first in {function}+{offset:#x}: the value read is not the quotient"
+            )
+        refused = self.counters.contexts_refused
+        if refused:
+            found.append(
+                f"more than {CONTEXT_LIMIT:,} calling contexts: in call_tree, the cycles of {refused:,} calls are "
+                "their callers' own"
             )
         if self._uc.reg_read(UC_ARM_REG_PC) == RETURN_ADDRESS:
             changed = [n for n in range(4, 12) if self._uc.reg_read(_REGISTERS[n]) != 0]

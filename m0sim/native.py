@@ -98,6 +98,10 @@ class Slot(IntEnum):
     XIP_END = 70
     XIP_CODE_MISSES = 71
     XIP_DATA_MISSES = 72
+    CONTEXTS = 73  # rows of Context
+    CONTEXT_COUNT = 74
+    CONTEXT_CAPACITY = 75
+    CONTEXTS_REFUSED = 76  # calls for whose context the table had no room
     SIZE = 80
 
 
@@ -155,16 +159,36 @@ class Frame(IntEnum):
     ENTERED = 1  # cycles at entry
     EDGE = 2  # whose callee is the frame's function; edge 0 is the call from outside
     IS_TAIL = 3  # reached by a jump: leaving it leaves the frame below too
-    SIZE_OF = 4
+    CONTEXT = 4  # that its calls and cycles are counted in; 0 if there was no room
+    SIZE_OF = 8
 
 
 class Edge(IntEnum):
-    SITE = 0  # address of the block whose last instruction calls
-    CALLEE = 1
-    CALLS = 2
-    INCLUSIVE = 3
-    NEXT = 4
-    CALL_AT = 5  # address just behind the calling instruction
+    CALLEE = 0
+    CALL_AT = 1  # address just behind the calling instruction
+    NEXT = 2
+    CALLS = 3  # those that no context counts
+    INCLUSIVE = 4
+    FROM = 5  # the newest caller's context
+    TO = 6  # and the context that its call led to
+    SIZE_OF = 8
+
+
+class Context(IntEnum):
+    """A call edge in one calling context. Row 0 is the outside, row 1 the call from there.
+
+    A row is its own TARGET, a node of the call tree, unless an ancestor (or the parent) is of the same function: under
+    recursion that one is the target, and the row tells its share.
+    """
+
+    PARENT = 0  # the caller's node
+    EDGE = 1
+    TARGET = 2
+    CALLS = 3  # that have ended
+    INCLUSIVE = 4  # cycles in them
+    BELOW = 5  # node of the frame below, whose cycles these are not: PARENT, but for a cycle of tail calls
+    CHILD = 6  # first row whose parent this is
+    NEXT = 7  # next row of the same parent
     SIZE_OF = 8
 
 
@@ -181,10 +205,14 @@ _RECORD = int(Record.SIZE_OF)
 _FUNCTION = int(Function.SIZE_OF)
 _FRAME = int(Frame.SIZE_OF)
 _EDGE = int(Edge.SIZE_OF)
+_CONTEXT = int(Context.SIZE_OF)
 _TRAFFIC = int(Traffic.SIZE_OF)
 _COLUMNS = isa.COLUMNS
 _R0, _SP, _PSP, _CPSR, _APSR = 66, 12, 116, 3, 1  # UC_ARM_REG_*: the binding's constants module costs start-up time
 _MEM_WRITE = 17  # UC_MEM_WRITE
+
+#: Rows that the table of contexts can grow to: 16 MiB.
+CONTEXT_LIMIT = 1 << 18
 
 
 def _pointer_load(width: int, signed: bool) -> Any:
@@ -473,12 +501,12 @@ def _edge(state, row, callee):
         index = load64(edges + 8 * _EDGE * index, Edge.NEXT)
     index = load64(state, Slot.EDGE_COUNT)
     edge = edges + 8 * _EDGE * index
-    store64(edge, Edge.SITE, load64(row, Record.ADDRESS))
     store64(edge, Edge.CALLEE, callee)
     store64(edge, Edge.CALLS, 0)
     store64(edge, Edge.INCLUSIVE, 0)
     store64(edge, Edge.NEXT, load64(row, Record.EDGE))
     store64(edge, Edge.CALL_AT, load64(row, Record.ADDRESS) + load64(row, Record.SIZE))
+    store64(edge, Edge.FROM, -1)
     store64(row, Record.EDGE, index)
     store64(state, Slot.EDGE_COUNT, index + 1)
     if index + 2 >= load64(state, Slot.EDGE_CAPACITY):
@@ -486,17 +514,94 @@ def _edge(state, row, callee):
     return index
 
 
+@njit(cache=True)
+def _wants_contexts(state):
+    """True where the table of contexts is nearly full and may grow."""
+    count = load64(state, Slot.CONTEXT_COUNT) + 1
+    return count >= load64(state, Slot.CONTEXT_CAPACITY) and count < CONTEXT_LIMIT
+
+
+@njit(cache=True)
+def _innermost(state, node, function):
+    """The node of a function among a node and its ancestors, 0 if it is not there."""
+    contexts, edges = load64(state, Slot.CONTEXTS), load64(state, Slot.EDGES)
+    while node != 0:
+        row = contexts + 8 * _CONTEXT * node
+        if load64(edges + 8 * _EDGE * load64(row, Context.EDGE), Edge.CALLEE) == function:
+            return node
+        node = load64(row, Context.PARENT)
+    return 0
+
+
+@njit(cache=True)
+def _new_context(state, edge_index, parent, below):
+    """Make the row of an edge in a context where it is new. Returns its index, or 0 where the table is full."""
+    index = load64(state, Slot.CONTEXT_COUNT)
+    if index >= load64(state, Slot.CONTEXT_CAPACITY):
+        return 0
+    above = load64(state, Slot.CONTEXTS) + 8 * _CONTEXT * parent
+    row = load64(state, Slot.CONTEXTS) + 8 * _CONTEXT * index
+    callee = load64(load64(state, Slot.EDGES) + 8 * _EDGE * edge_index, Edge.CALLEE)
+    ancestor = _innermost(state, parent, callee)
+    store64(row, Context.PARENT, parent)
+    store64(row, Context.EDGE, edge_index)
+    store64(row, Context.TARGET, ancestor if ancestor != 0 else index)
+    store64(row, Context.BELOW, below)
+    for field in (Context.CALLS, Context.INCLUSIVE, Context.CHILD):
+        store64(row, field, 0)
+    store64(row, Context.NEXT, load64(above, Context.CHILD))
+    store64(above, Context.CHILD, index)
+    store64(state, Slot.CONTEXT_COUNT, index + 1)
+    if _wants_contexts(state):
+        store64(state, Slot.LIMIT, -1)  # _refuse_start stops the run
+    return index
+
+
+@njit(cache=True)
+def _context(state, edge_index, caller, below):
+    """The context of a call along an edge: `caller` is the context of the code that calls, `below` the frame's below.
+
+    What is called from a context without a row has none either.
+    """
+    contexts = load64(state, Slot.CONTEXTS)
+    parent = load64(contexts + 8 * _CONTEXT * caller, Context.TARGET)
+    under = load64(contexts + 8 * _CONTEXT * below, Context.TARGET)
+    index = 0
+    if parent != 0:
+        index = load64(contexts + 8 * _CONTEXT * parent, Context.CHILD)
+        while index != 0:
+            row = contexts + 8 * _CONTEXT * index
+            if load64(row, Context.EDGE) == edge_index and load64(row, Context.BELOW) == under:
+                return index
+            index = load64(row, Context.NEXT)
+        index = _new_context(state, edge_index, parent, under)
+    if index == 0:
+        store64(state, Slot.CONTEXTS_REFUSED, load64(state, Slot.CONTEXTS_REFUSED) + 1)
+    return index
+
+
+@njit(cache=True)
+def _context_from(state, edge_index, caller):
+    """The context of a call from another context than the newest one along this edge, which it becomes."""
+    index = _context(state, edge_index, caller, caller)
+    if index != 0:
+        edge = load64(state, Slot.EDGES) + 8 * _EDGE * edge_index
+        store64(edge, Edge.FROM, caller)
+        store64(edge, Edge.TO, index)
+    return index
+
+
 @njit(cache=True, forceinline=True)
-def _push(state, edge_index, return_address, is_tail):
+def _push(state, edge_index, return_address, is_tail, context):
     depth = load64(state, Slot.DEPTH)
     frame = load64(state, Slot.FRAMES) + 8 * _FRAME * depth
     edge = load64(state, Slot.EDGES) + 8 * _EDGE * edge_index
     callee = load64(edge, Edge.CALLEE)
-    store64(edge, Edge.CALLS, load64(edge, Edge.CALLS) + 1)
     store64(frame, Frame.RETURN, return_address)
     store64(frame, Frame.ENTERED, load64(state, Slot.CYCLES))
     store64(frame, Frame.EDGE, edge_index)
     store64(frame, Frame.IS_TAIL, is_tail)
+    store64(frame, Frame.CONTEXT, context)
     function = load64(state, Slot.FUNCTIONS) + 8 * _FUNCTION * callee
     store64(function, Function.ACTIVE, load64(function, Function.ACTIVE) + 1)
     store64(state, Slot.DEPTH, depth + 1)
@@ -505,12 +610,31 @@ def _push(state, edge_index, return_address, is_tail):
 
 
 @njit(cache=True, forceinline=True)
+def _call(state, edge_index, return_address):
+    """Open the frame of a call. Mostly it comes from the same context as the one before along this edge."""
+    frame = load64(state, Slot.FRAMES) + 8 * _FRAME * (load64(state, Slot.DEPTH) - 1)
+    edge = load64(state, Slot.EDGES) + 8 * _EDGE * edge_index
+    caller = load64(frame, Frame.CONTEXT)
+    context = load64(edge, Edge.TO)
+    if load64(edge, Edge.FROM) != caller:
+        context = _context_from(state, edge_index, caller)
+    _push(state, edge_index, return_address, 0, context)
+
+
+@njit(cache=True, forceinline=True)
 def _pop(state, depth):
     """Close the newest frame, which makes the depth `depth`; recursion is inclusive at its outermost frame only."""
     frame = load64(state, Slot.FRAMES) + 8 * _FRAME * depth
     spent = load64(state, Slot.CYCLES) - load64(frame, Frame.ENTERED)
     edge = load64(state, Slot.EDGES) + 8 * _EDGE * load64(frame, Frame.EDGE)
-    store64(edge, Edge.INCLUSIVE, load64(edge, Edge.INCLUSIVE) + spent)
+    context = load64(frame, Frame.CONTEXT)
+    if context != 0:
+        row = load64(state, Slot.CONTEXTS) + 8 * _CONTEXT * context
+        store64(row, Context.CALLS, load64(row, Context.CALLS) + 1)
+        store64(row, Context.INCLUSIVE, load64(row, Context.INCLUSIVE) + spent)
+    else:
+        store64(edge, Edge.CALLS, load64(edge, Edge.CALLS) + 1)
+        store64(edge, Edge.INCLUSIVE, load64(edge, Edge.INCLUSIVE) + spent)
     function = load64(state, Slot.FUNCTIONS) + 8 * _FUNCTION * load64(edge, Edge.CALLEE)
     active = load64(function, Function.ACTIVE) - 1
     store64(function, Function.ACTIVE, active)
@@ -548,6 +672,7 @@ def _jump(state, row, address):
     frames = load64(state, Slot.FRAMES)
     depth = load64(state, Slot.DEPTH)
     is_entry = address == load64(load64(state, Slot.FUNCTIONS) + 8 * _FUNCTION * callee, Function.ENTRY)
+    caller = load64(frames + 8 * _FRAME * (depth - 1), Frame.CONTEXT)
     at = depth - 1
     while at >= 0:
         frame = frames + 8 * _FRAME * at
@@ -562,7 +687,10 @@ def _jump(state, row, address):
         if is_entry and load64(frame, Frame.IS_TAIL) == 0:
             break
         at -= 1
-    _push(state, _edge(state, row, callee), load64(frames + 8 * _FRAME * (depth - 1), Frame.RETURN), 1)
+    edge_index = _edge(state, row, callee)
+    below = load64(frames + 8 * _FRAME * (load64(state, Slot.DEPTH) - 1), Frame.CONTEXT)
+    return_address = load64(frames + 8 * _FRAME * (depth - 1), Frame.RETURN)
+    _push(state, edge_index, return_address, 1, _context(state, edge_index, caller, below))
 
 
 @njit(cache=True, forceinline=True)
@@ -612,7 +740,7 @@ def _settle(state, uc, row, address, function):
         if load64(row, Record.CALL_TARGET) != address:
             _first_call(state, row, address)
         if load64(row, Record.CALL_EDGE) != 0:
-            _push(state, load64(row, Record.CALL_EDGE), end, 0)
+            _call(state, load64(row, Record.CALL_EDGE), end)
     elif flow == Flow.INDIRECT:
         _leave(state, row, address, function)
 
@@ -650,7 +778,7 @@ def _refuse_start(state, uc, row, lowest):
         reason = Stop.LIMIT
         if load64(state, Slot.DEPTH) + 1 >= load64(state, Slot.FRAME_CAPACITY):
             reason = Stop.DEPTH
-        elif load64(state, Slot.EDGE_COUNT) + 1 >= load64(state, Slot.EDGE_CAPACITY):
+        elif load64(state, Slot.EDGE_COUNT) + 1 >= load64(state, Slot.EDGE_CAPACITY) or _wants_contexts(state):
             reason = Stop.GROW
         _stop(state, uc, reason, address)
         return True

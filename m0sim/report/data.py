@@ -41,6 +41,7 @@ def call(cost: Cost, fault: Fault | None = None) -> dict[str, Any]:
         "memory": memory,
         "functions": [asdict(f) for f in cost.functions.values()],
         "calls": [asdict(e) for e in cost.edges],
+        "call_tree": [asdict(node) for node in cost.call_tree],
         "traffic": [asdict(t) for t in cost.traffic],
         "flash_misses": None if cost.flash_misses is None else asdict(cost.flash_misses),
         "stubs": list(cost.stubs),

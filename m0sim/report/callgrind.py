@@ -1,0 +1,111 @@
+"""A profile in the Callgrind format, version 1, for KCachegrind, QCachegrind and callgrind_annotate.
+
+The format: https://valgrind.org/docs/manual/cl-format.html
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+
+from m0sim.cost import CallEdge, Cost, InstructionCost
+from m0sim.image import Image
+
+#: The name of the function that calls the one that was asked for: readers take inclusive cycles from callers.
+OUTSIDE = "(m0sim)"
+_UNKNOWN = "???"
+
+
+def profile(cost: Cost, image: Image) -> str:
+    """All executed instructions and all calls, as text.
+
+    Self costs are cycles, instructions and taken conditional branches by instruction address and source line. Inclusive
+    costs are cycles only, from `cost.call_tree`: a recursive call has its count, and no cycles of its own, because the
+    outermost call has them all. So no inclusive figure is more than the total.
+    """
+    return "\n".join(_Writer(cost, image).lines()) + "\n"
+
+
+class _Names:
+    """Names by number: the format spells each out once."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[str, int] = {}
+
+    def __call__(self, name: str) -> str:
+        if name in self._numbers:
+            return f"({self._numbers[name]})"
+        self._numbers[name] = len(self._numbers) + 1
+        return f"({self._numbers[name]}) {name}"
+
+
+class _Writer:
+    def __init__(self, cost: Cost, image: Image) -> None:
+        self._cost = cost
+        self._image = image
+        self._files, self._functions = _Names(), _Names()
+        self._home = self._file = _UNKNOWN
+        self._inclusive: Counter[tuple[int, str]] = Counter()
+        for node in cost.call_tree:
+            self._inclusive[node.call_address, node.function] += node.inclusive_cycles
+
+    def lines(self) -> Iterator[str]:
+        cost = self._cost
+        totals = f"{cost.cycles} {cost.instructions} {cost.branches_taken}"
+        yield from ("# callgrind format", "version: 1", "creator: m0sim")
+        yield f"cmd: {cost.function}"
+        yield f"desc: m0sim: {self._image.path.name} on {cost.profile}, cycles with zero-wait-state memory"
+        yield "positions: instr line"
+        yield from ("event: Taken : Conditional branches taken", "events: Cycles Instructions Taken")
+        yield f"summary: {totals}"
+        yield from ("", f"ob={self._image.path}")
+        yield from self._outside()
+        rows, edges = defaultdict(list), defaultdict(list)
+        for row in cost.instruction_table.rows:
+            rows[row.function].append(row)
+        for edge in cost.edges:
+            edges[edge.caller].append(edge)
+        for function in cost.functions:
+            if rows[function]:
+                yield from self._function(function, rows[function], edges[function])
+        yield f"totals: {totals}"
+
+    def _outside(self) -> Iterator[str]:
+        root = self._cost.call_tree[0].function
+        self._file = self._entry(root)[0]
+        yield from (f"fl={self._files(self._file)}", f"fn={self._functions(OUTSIDE)}")
+        yield from self._call(CallEdge(OUTSIDE, 0, root, 1, 0), 0)
+        yield ""
+
+    def _function(self, function: str, rows: list[InstructionCost], edges: list[CallEdge]) -> Iterator[str]:
+        self._home = self._file = self._entry(function)[0]
+        yield from (f"fl={self._files(self._home)}", f"fn={self._functions(function)}")
+        for row in rows:
+            file, line = self._image.source_line(row.address) or (self._home, 0)
+            yield from self._switch(file)
+            yield f"0x{row.address:x} {line} {row.cycles} {row.executions} {row.taken}"
+        for edge in edges:
+            file, line = self._image.source_line(edge.call_address) or (self._home, 0)
+            yield from self._switch(file)
+            yield from self._call(edge, line)
+        yield ""
+
+    def _switch(self, file: str) -> Iterator[str]:
+        """What follows was inlined from another file, or is the function's own again."""
+        if file != self._file:
+            yield f"{'fe' if file == self._home else 'fi'}={self._files(file)}"
+            self._file = file
+
+    def _call(self, edge: CallEdge, line: int) -> Iterator[str]:
+        """A call from a source line, and the cycles that were spent in it."""
+        address = self._cost.functions[edge.callee].address
+        file, entry_line = self._entry(edge.callee)
+        if file != self._file:
+            yield f"cfi={self._files(file)}"
+        yield f"cfn={self._functions(edge.callee)}"
+        yield f"calls={edge.calls} 0x{address:x} {entry_line}"
+        yield f"0x{edge.call_address:x} {line} {self._inclusive[edge.call_address, edge.callee]}"
+
+    def _entry(self, function: str) -> tuple[str, int]:
+        """File and line where a function begins."""
+        return self._image.source_line(self._cost.functions[function].address) or (_UNKNOWN, 0)

@@ -1,0 +1,28 @@
+"""The profile formats that a `Cost` can be written in, by the name of the option that asks for them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from m0sim import files
+from m0sim.cost import Cost
+from m0sim.image import Image
+from m0sim.report import callgrind, lcov, speedscope, stacks
+
+FORMATS: Mapping[str, Callable[[Cost, Image], str]] = {
+    "callgrind": callgrind.profile,
+    "speedscope": speedscope.profile,
+    "collapsed": stacks.collapsed,
+    "lcov": lcov.tracefile,
+}
+
+
+def write(cost: Cost, image: Image, wanted: Mapping[str, Path | None]) -> None:
+    """Write the formats that have a path, each file whole or not at all.
+
+    Raises `UsageError` when a file cannot be written, and for lcov when the image has no line information.
+    """
+    for name, path in wanted.items():
+        if path is not None:
+            files.write(path, FORMATS[name](cost, image))

@@ -1,0 +1,48 @@
+"""The call tree as a file for speedscope (https://www.speedscope.app)."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from m0sim.cost import Cost
+from m0sim.image import Image
+from m0sim.report import stacks
+
+SCHEMA = "https://www.speedscope.app/file-format-schema.json"
+
+
+def profile(cost: Cost, image: Image) -> str:
+    """A speedscope file with one profile of type ``sampled``: a sample is a node of the tree, its weight self cycles.
+
+    Speedscope has no unit for cycles: the unit is ``none`` and the profile's name says what it counts. The samples are
+    in the order of first calls, not of time: each node's cycles stand together.
+    """
+    frames = {function: index for index, function in enumerate(cost.functions)}
+    spent = [(stack, node.self_cycles) for stack, node in stacks.walk(cost.call_tree) if node.self_cycles]
+    name = f"{cost.function}: cycles"
+    return json.dumps(
+        {
+            "$schema": SCHEMA,
+            "name": f"{image.path.name} {cost.function} on {cost.profile}",
+            "exporter": "m0sim",
+            "activeProfileIndex": 0,
+            "shared": {"frames": [_frame(function, cost, image) for function in frames]},
+            "profiles": [
+                {
+                    "type": "sampled",
+                    "name": name,
+                    "unit": "none",
+                    "startValue": 0,
+                    "endValue": cost.cycles,
+                    "samples": [[frames[function] for function in stack] for stack, _ in spent],
+                    "weights": [cycles for _, cycles in spent],
+                }
+            ],
+        }
+    )
+
+
+def _frame(function: str, cost: Cost, image: Image) -> dict[str, Any]:
+    source = image.source_line(cost.functions[function].address)
+    return {"name": function} if source is None else {"name": function, "file": source[0], "line": source[1]}
