@@ -1,0 +1,281 @@
+"""The pytest plugin, driven end to end: pytest runs on small projects with firmware in them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+
+import pytest
+from conftest import Build
+
+import m0sim.check.formats.text
+import m0sim.machine  # noqa: F401  # now: pytester forgets what its runs import, and NumPy cannot be imported twice
+
+pytest_plugins = ["pytester"]
+
+BASELINE = "m0sim-tests-baseline.json"
+ADD_UP = """
+    .syntax unified
+    .thumb
+    .text
+    .global add_up
+    .type   add_up, %function
+add_up:
+    movs    r1, #0
+1:  adds    r1, r1, r0
+    {nop}
+    subs    r0, r0, #1
+    bne     1b
+    movs    r0, r1
+    bx      lr
+    .size   add_up, . - add_up
+"""
+TEST = """
+    import pytest
+
+    @pytest.mark.parametrize("n", [1, 10])
+    def test_add_up(m0sim, n):
+        cost = m0sim("add.elf").call("add_up", n)
+        assert cost.result == n * (n + 1) // 2
+        m0sim.check(cost)
+"""
+
+
+def cycles(n: int, nops: int = 0) -> int:
+    """By hand: MOVS; ADDS, SUBS, BNE taken (2) but in the last of n rounds (1); MOVS, BX (2)."""
+    return 1 + n * (4 + nops) - 1 + 3
+
+
+@pytest.fixture(scope="session")
+def firmware(build: Build, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """ELF files by what stands in the loop. Built here: pytester moves HOME, and with it the compiler's cache."""
+    found = {}
+    for nop in ("", "nop"):
+        source = tmp_path_factory.mktemp("source") / "add.S"
+        source.write_text(ADD_UP.format(nop=nop))
+        found[nop] = build(source, flags=("-g",)).read_bytes()
+    return found
+
+
+@pytest.fixture
+def project(firmware: dict[str, bytes], pytester: pytest.Pytester) -> pytest.Pytester:
+    """A folder with ``add.elf`` and one test file."""
+    (pytester.path / "add.elf").write_bytes(firmware[""])
+    pytester.makepyfile(test_cost=TEST)
+    return pytester
+
+
+def slow_down(project: pytest.Pytester, firmware: dict[str, bytes]) -> None:
+    """One more instruction in the loop."""
+    (project.path / "add.elf").write_bytes(firmware["nop"])
+
+
+def stored(pytester: pytest.Pytester) -> dict[str, int]:
+    benches = json.loads((pytester.path / BASELINE).read_text())["benches"]
+    return {name: bench["cycles"] for name, bench in benches.items()}
+
+
+def test_without_a_baseline_checks_pass_and_are_shown(project: pytest.Pytester) -> None:
+    result = project.runpytest()
+    result.assert_outcomes(passed=2)
+    result.stdout.fnmatch_lines(
+        [
+            "*= m0sim =*",
+            "test *status *cycles *stack *SRAM *code",
+            f"test_cost.py::test_add_up[[]10] *new *{cycles(10)} *",
+            f"test_cost.py::test_add_up[[]1] *new *{cycles(1)} *",
+        ]
+    )
+    assert not (project.path / BASELINE).exists()
+
+
+def test_update_stores_what_later_runs_compare_with(project: pytest.Pytester, firmware: dict[str, bytes]) -> None:
+    project.runpytest("--m0sim-update").assert_outcomes(passed=2)
+    names = [f"test_cost.py::test_add_up[{n}]" for n in (1, 10)]
+    assert stored(project) == {names[0]: cycles(1), names[1]: cycles(10)}
+    project.runpytest().stdout.fnmatch_lines([f"{names[0].replace('[', '[[]')} *unchanged *"])
+
+    slow_down(project, firmware)
+    result = project.runpytest()
+    result.assert_outcomes(failed=2)
+    result.stdout.fnmatch_lines(
+        [
+            f"*regressed, {cycles(10)} -> {cycles(10, 1)} cycles*",
+            f"*add_up *{cycles(10)} *{cycles(10, 1)} *+10",
+            "*nop*",
+        ]
+    )
+    assert stored(project)[names[1]] == cycles(10)
+
+    project.runpytest("--m0sim-update").assert_outcomes(passed=2)
+    assert stored(project) == {names[0]: cycles(1, 1), names[1]: cycles(10, 1)}
+
+
+def test_update_keeps_the_costs_of_tests_that_fail_or_do_not_run(
+    project: pytest.Pytester, firmware: dict[str, bytes]
+) -> None:
+    project.runpytest("--m0sim-update")
+    before = stored(project)
+    slow_down(project, firmware)
+    project.makepyfile(test_cost=TEST + "        assert n == 1\n")
+    project.runpytest("--m0sim-update").assert_outcomes(passed=1, failed=1)
+    names = list(before)
+    assert stored(project) == {**before, "test_cost.py::test_add_up[1]": cycles(1, 1)}
+
+    project.runpytest("--m0sim-update", "-k", "no-such-test")
+    assert list(stored(project)) == names
+
+
+def test_hard_limits(project: pytest.Pytester) -> None:
+    project.makepyfile(
+        test_cost=f"""
+        def test_within(m0sim):
+            m0sim.check(m0sim("add.elf").call("add_up", 10), max_cycles={cycles(10)}, max_stack=0, max_code="1K")
+
+        def test_over(m0sim):
+            m0sim.check(m0sim("add.elf").call("add_up", 10), max_cycles={cycles(10) - 1})
+
+        def test_over_while_updating(m0sim):
+            m0sim.check(m0sim("add.elf").call("add_up", 10), max_code=1)
+
+        def test_no_limit(m0sim):
+            m0sim.check(m0sim("add.elf").call("add_up", 10), max_cycles=-1)
+        """
+    )
+    result = project.runpytest("--m0sim-update")
+    result.assert_outcomes(passed=1, failed=3)
+    result.stdout.fnmatch_lines(
+        ["*max_cycles 42: over by 1*", "*max_code 1: over by *", "*max_cycles: must be 0 or more, not -1*"]
+    )
+    assert list(stored(project)) == ["test_cost.py::test_within"]
+
+
+def test_tolerance_is_of_the_baseline(project: pytest.Pytester, firmware: dict[str, bytes]) -> None:
+    """10 nops of 43 cycles more are 23.3 %."""
+    test = TEST.replace('"n", [1, 10]', '"n", [10]').replace("check(cost)", 'check(cost, tolerance="{}%")')
+    project.makepyfile(test_cost=test.format(0))
+    project.runpytest("--m0sim-update").assert_outcomes(passed=1)
+    slow_down(project, firmware)
+    for percent, outcome in (("23.2", {"failed": 1}), ("23.3", {"passed": 1})):
+        project.makepyfile(test_cost=test.format(percent))
+        project.runpytest().assert_outcomes(**outcome)
+
+
+def test_several_checks_in_one_test(project: pytest.Pytester) -> None:
+    project.makepyfile(
+        test_cost="""
+        def test_many(m0sim):
+            m = m0sim("add.elf")
+            for n in (1, 2):
+                m0sim.check(m.call("add_up", n))
+            m0sim.check(m.call("add_up", 3), name="three")
+        """
+    )
+    project.runpytest("--m0sim-update").assert_outcomes(passed=1)
+    test = "test_cost.py::test_many"
+    assert stored(project) == {test: cycles(1), f"{test} #2": cycles(2), f"{test} three": cycles(3)}
+
+
+def test_workers_of_xdist_report_and_store_the_same(project: pytest.Pytester) -> None:
+    pytest.importorskip("xdist")
+    project.runpytest("--m0sim-update")
+    alone = (project.path / BASELINE).read_bytes()
+    (project.path / BASELINE).unlink()
+    result = project.runpytest_subprocess("-n", "2", "--m0sim-update")
+    result.assert_outcomes(passed=2)
+    result.stdout.fnmatch_lines(["*= m0sim =*", "*costs of 2 checks*"])
+    assert (project.path / BASELINE).read_bytes() == alone
+    assert project.runpytest_subprocess("-n", "2").ret == 0
+
+
+def test_the_baseline_may_lie_elsewhere(project: pytest.Pytester) -> None:
+    project.makeini("[pytest]\nm0sim_baseline = costs.json\n")
+    project.runpytest("--m0sim-update")
+    project.runpytest("--m0sim-update", "--m0sim-baseline", "other.json")
+    assert (project.path / "costs.json").read_bytes() == (project.path / "other.json").read_bytes()
+    assert not (project.path / BASELINE).exists()
+
+
+def test_from_a_folder_below(project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Images and baseline are found from the root folder, wherever pytest is started."""
+    project.makeini("[pytest]\n")
+    below = project.mkdir("below")
+    (below / "test_below.py").write_text((project.path / "test_cost.py").read_text())
+    monkeypatch.chdir(below)
+    project.runpytest("--m0sim-update").assert_outcomes(passed=2)
+    assert set(stored(project)) == {f"below/test_below.py::test_add_up[{n}]" for n in (1, 10)}
+
+
+@pytest.mark.parametrize("content", ["{", '{"schema": 99}', "[]", '{"schema": 1, "benches": {"a": 5}}'])
+def test_a_damaged_baseline_fails_the_tests_that_need_it(project: pytest.Pytester, content: str) -> None:
+    (project.path / BASELINE).write_text(content)
+    result = project.runpytest("-k", "10")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines([f"E *UsageError: *{BASELINE}*"])
+    assert (project.path / BASELINE).read_text() == content
+
+
+def test_a_fault_is_a_failed_test(project: pytest.Pytester) -> None:
+    project.makepyfile(test_cost='def test_fault(m0sim):\n    m0sim("add.elf").call("add_up", 10, max_cycles=20)\n')
+    result = project.runpytest()
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["E *Fault: *"])
+
+
+def test_a_cost_from_elsewhere_is_refused(project: pytest.Pytester) -> None:
+    project.makepyfile(
+        test_cost="""
+        from m0sim import Machine
+
+        def test_foreign(m0sim):
+            m0sim.check(Machine.from_elf("add.elf").call("add_up", 1))
+        """
+    )
+    project.runpytest().stdout.fnmatch_lines(["E *UsageError: m0sim.check() takes what *"])
+
+
+def test_raw_binaries_and_profiles(project: pytest.Pytester) -> None:
+    """MOVS r0, #7; BX LR: 1 + 2 cycles on M0+, 1 + 3 on M0."""
+    (project.path / "seven.bin").write_bytes(bytes([7, 0x20, 0x70, 0x47]))
+    project.makepyfile(
+        test_cost="""
+        def test_seven(m0sim):
+            assert m0sim("seven.bin", base=0x10000000).call(0x10000000).cycles == 3
+            assert m0sim("seven.bin", "stm32f0", base=0x08000000).call("0x08000000").cycles == 4
+        """
+    )
+    project.runpytest().assert_outcomes(passed=1)
+
+
+def test_projects_that_do_not_use_it_pay_little(project: pytest.Pytester) -> None:
+    """Unicorn, NumPy and Numba stay out, and the plugin itself takes under 30 ms."""
+    project.makepyfile(
+        test_cost="""
+        import sys
+
+        def test_nothing_heavy():
+            assert not {"unicorn", "numpy", "numba", "capstone", "rich", "typer"} & set(sys.modules)
+        """
+    )
+    options = ["-p", "no:hypothesispytest", "-p", "no:xdist"]
+    project.runpytest_subprocess(*options).assert_outcomes(passed=1)
+    code = "import time, pytest; t = time.perf_counter(); import m0sim.pytest_plugin; print(time.perf_counter() - t)"
+    taken = [float(subprocess.check_output([sys.executable, "-c", code])) for _ in range(5)]
+    assert min(taken) < 0.030
+
+
+@pytest.mark.long
+def test_what_the_plugin_adds_to_a_whole_run(project: pytest.Pytester) -> None:
+    """Medians of nine runs with and without it, in turn."""
+    project.makepyfile(test_cost="def test_nothing():\n    pass\n")
+    run = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+    seconds: dict[str, list[float]] = {"with": [], "without": []}
+    for _ in range(9):
+        for which, more in (("with", []), ("without", ["-p", "no:m0sim"])):
+            start = time.perf_counter()
+            subprocess.run([*run, *more], check=True, capture_output=True, cwd=project.path)
+            seconds[which].append(time.perf_counter() - start)
+    added = sorted(seconds["with"])[4] - sorted(seconds["without"])[4]
+    assert added < 0.030, f"{added * 1000:.0f} ms"
