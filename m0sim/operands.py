@@ -1,7 +1,11 @@
-"""Arguments of a simulated call as text: what a person types after ``m0sim call ELF FUNCTION``."""
+"""Arguments of a simulated call as text: what a person types after ``m0sim call ELF FUNCTION``, or has in a manifest.
+
+`read` understands one without touching a file or a machine, `place` puts what it means into a machine's memory.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +17,39 @@ from m0sim import arguments
 from m0sim.arguments import Words
 from m0sim.errors import UsageError
 from m0sim.machine import Buffer, Machine
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """``@FILE``: a buffer with the bytes of a file, or the NumPy array in it."""
+
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class SymbolAddress:
+    """``sym:NAME``: an object's address, or what a pointer to the function is."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Zeroed:
+    """``out:N``: a buffer of zeros, to show or write after the call."""
+
+    text: str
+    size: int
+    path: Path | None
+
+
+@dataclass(frozen=True, slots=True)
+class Struct:
+    """``struct:A,B``: the members one after the other in memory, each an operand of one or two words."""
+
+    members: tuple[Operand, ...]
+
+
+Operand = Words | File | SymbolAddress | Zeroed | Struct
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +82,56 @@ def parse(machine: Machine, texts: list[str]) -> tuple[list[Words | Buffer], lis
     outputs: list[Output] = []
     for text in texts:
         try:
-            value = _parse_one(machine, text, outputs)
+            values.append(place(machine, read(text), outputs))
         except UsageError as error:
             raise UsageError(f"argument {text!r}: {error}") from error
-        values.append(value)
     return values, outputs
+
+
+def read(value: object, folder: Path = Path()) -> Operand:
+    """The operand that a text, an integer, or a sequence of such (a struct) stands for; paths are from `folder`.
+
+    Raises UsageError.
+    """
+    if isinstance(value, str):
+        return _read_text(value, folder)
+    if isinstance(value, Sequence):
+        return _struct([read(member, folder) for member in value])
+    if isinstance(value, int) and not isinstance(value, bool):
+        return arguments.word(value)
+    if isinstance(value, float):
+        raise UsageError(f'write "f32:{value}" or "f64:{value}" for a floating-point number')
+    raise UsageError(f'{value!r} is no argument: write an integer, a text such as "@file.bin", or an array of them')
+
+
+def place(machine: Machine, operand: Operand, outputs: list[Output]) -> Words | Buffer:
+    """Put what an operand means into the machine's memory, and append its zeroed buffers to `outputs`.
+
+    Raises UsageError for a file that cannot be read, an unknown symbol, and what does not fit.
+    """
+    match operand:
+        case File(path):
+            return machine.alloc(_contents(path), name=path.name)
+        case SymbolAddress(name):
+            symbol = machine.symbol(name)
+            return arguments.word(symbol.address | symbol.is_thumb)  # a pointer to Thumb code has bit 0 set
+        case Zeroed(text, size, path):
+            buffer = machine.alloc(size, name=f"out:{text}")
+            outputs.append(Output(buffer, path))
+            return buffer
+        case Struct(members):
+            words = _struct_words([place(machine, member, outputs) for member in members])
+            return machine.alloc(np.array(words, np.uint32), name="struct")
+    return operand
+
+
+def parts(operand: Operand) -> Iterator[Operand]:
+    """The operand, or of a struct its members, and those of structs in it."""
+    if not isinstance(operand, Struct):
+        yield operand
+        return
+    for member in operand.members:
+        yield from parts(member)
 
 
 def size(text: str) -> int:
@@ -76,10 +158,10 @@ def integer(text: str) -> int:
         raise UsageError(f"{text!r} is not an integer") from None
 
 
-def _parse_one(machine: Machine, text: str, outputs: list[Output]) -> Words | Buffer:
+def _read_text(text: str, folder: Path) -> Operand:
     prefix, colon, rest = text.partition(":")
     if text.startswith("@"):
-        return _file(machine, text[1:])
+        return File(folder / text[1:])
     if not colon:
         return _plain(text)
     match prefix:
@@ -92,10 +174,12 @@ def _parse_one(machine: Machine, text: str, outputs: list[Output]) -> Words | Bu
         case "f64":
             return arguments.f64(_float(rest))
         case "sym":
-            return arguments.word(machine.symbol(rest).address)
+            return SymbolAddress(rest)
         case "out":
-            return _output(machine, rest, outputs)
-    raise UsageError(f"unknown prefix {prefix!r}: one of i64, u64, f32, f64, sym, out, or @FILE")
+            return _zeroed(rest, folder)
+        case "struct":
+            return _typed_struct(rest, folder)
+    raise UsageError(f"unknown prefix {prefix!r}: one of i64, u64, f32, f64, sym, out, struct, or @FILE")
 
 
 def _plain(text: str) -> Words:
@@ -114,9 +198,37 @@ def _float(text: str) -> float:
         raise UsageError(f"{text!r} is not a number") from None
 
 
-def _file(machine: Machine, name: str) -> Buffer:
-    path = Path(name)
-    return machine.alloc(_contents(path), name=path.name)
+def _zeroed(rest: str, folder: Path) -> Zeroed:
+    text, colon, name = rest.partition(":")
+    if colon and not name:
+        raise UsageError("out:N: wants a file name after the second colon")
+    return Zeroed(text, size(text), folder / name if name else None)
+
+
+def _typed_struct(rest: str, folder: Path) -> Struct:
+    texts = rest.split(",")
+    if any(text.startswith("struct:") for text in texts):
+        raise UsageError("a struct: cannot hold another one: commas would not tell whose a member is")
+    return _struct([_read_text(text, folder) for text in texts] if rest else [])
+
+
+def _struct(members: list[Operand]) -> Struct:
+    if not members:
+        raise UsageError("a struct needs at least one member")
+    return Struct(tuple(members))
+
+
+def _struct_words(members: list[Words | Buffer]) -> list[int]:
+    """The members as C lays them out: 64-bit ones lie on a multiple of 8 bytes, and so does the struct's end then."""
+    words: list[int] = []
+    has_pairs = False
+    for member in members:
+        given = member.words if isinstance(member, Words) else (member.address,)
+        if len(given) == 2:
+            has_pairs = True
+            words += [0] * (len(words) % 2)
+        words += given
+    return words + [0] * (len(words) % 2 if has_pairs else 0)
 
 
 def _contents(path: Path) -> npt.NDArray[Any]:
@@ -129,12 +241,3 @@ def _contents(path: Path) -> npt.NDArray[Any]:
         raise UsageError(f"cannot read {path}: {error.strerror or error}") from error
     except (ValueError, EOFError, MemoryError) as error:
         raise UsageError(f"{path} is not a NumPy array file that can be read: {error}") from error
-
-
-def _output(machine: Machine, rest: str, outputs: list[Output]) -> Buffer:
-    text, colon, name = rest.partition(":")
-    if colon and not name:
-        raise UsageError("out:N: wants a file name after the second colon")
-    buffer = machine.alloc(size(text), name=f"out:{text}")
-    outputs.append(Output(buffer, Path(name) if name else None))
-    return buffer

@@ -2,45 +2,38 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
-from m0sim.cli.shared import (
-    NEGATIVE_NUMBERS,
-    Base,
-    ImageFile,
-    Json,
-    OutputFile,
-    Profile,
-    Progress,
-    app,
-    emit,
-    machine_of,
-    reject_unknown_options,
-)
-from m0sim.errors import UsageError
+from m0sim import files
+from m0sim.cli import calling
+from m0sim.cli.calling import MAX_CYCLES, Arguments, Before, Function, MaxCycles, Result, Stub
+from m0sim.cli.shared import NEGATIVE_NUMBERS, Base, ImageFile, Json, OutputFile, Profile, app, emit, image_of
 
-if TYPE_CHECKING:
-    from m0sim.fault import Fault
+
+def _file(what: str) -> Any:
+    return typer.Option(metavar="FILE", help=f"Write {what}.")
 
 
 @app.command(context_settings=NEGATIVE_NUMBERS)
 def call(
     image_file: ImageFile,
-    function: Annotated[str, typer.Argument(help="Its name as `m0sim list` shows it, or an address.")],
-    args: Annotated[list[str] | None, typer.Argument(help="What it is called with; see below.")] = None,
+    function: Function,
+    args: Arguments = None,
     profile: Profile = "rp2040",
-    result: Annotated[str, typer.Option(help="Type of the result: s32, u32, s64, u64, f32, f64, void.")] = "s32",
+    result: Result = "s32",
     level: Annotated[str, typer.Option(help="cycles, or memory: adds traffic per symbol and buffer.")] = "cycles",
-    before: Annotated[
-        list[str] | None, typer.Option(metavar="FUNC", help="Run this first, uncounted. May be repeated.")
-    ] = None,
-    stub: Annotated[
-        list[str] | None, typer.Option(metavar="NAME=VALUE", help="Replace a function by a return of VALUE.")
-    ] = None,
-    max_cycles: Annotated[str, typer.Option(metavar="N", help="Fault after this many.")] = "10000000000",
+    before: Before = None,
+    stub: Stub = None,
+    max_cycles: MaxCycles = MAX_CYCLES,
     base: Base = "",
+    callgrind: Annotated[Path | None, _file("a profile for KCachegrind and callgrind_annotate")] = None,
+    speedscope: Annotated[Path | None, _file("the call tree for speedscope")] = None,
+    collapsed: Annotated[Path | None, _file("collapsed stacks for flame graph tools")] = None,
+    lcov: Annotated[Path | None, _file("coverage of source lines, for genhtml")] = None,
+    html: Annotated[Path | None, _file("a report for a browser, all in one file")] = None,
     json_wanted: Json = False,
     output: OutputFile = None,
 ) -> None:
@@ -55,49 +48,44 @@ def call(
       @file.npy       a buffer with a NumPy array
       out:N           a zeroed buffer of N bytes (16, 0x10, 4K), shown after the call
       out:N:file      the same, written to a file
-      sym:NAME        the address of a symbol
+      sym:NAME        the address of an object, or a pointer to a function
+      struct:A,B      the address of a struct with these members, such as struct:@file.bin,5,out:16
     """
-    reject_unknown_options([str(image_file), function, *(args or [])], "call")
-    from m0sim import operands
-    from m0sim.fault import Fault
-    from m0sim.report import data
+    from m0sim.report import data, profile_files
+    from m0sim.report.lcov import require_lines
 
-    machine = machine_of(image_file, base, profile)
-    values, outputs = operands.parse(machine, args or [])
-    stubs = dict(_stub(text) for text in stub or [])
-    with Progress(machine):
-        try:
-            cost = machine.call(
-                function,
-                *values,
-                result=result,
-                level=level,
-                before=before or [],
-                stubs=stubs,
-                max_cycles=operands.integer(max_cycles),
-            )
-        except Fault as fault:
-            emit(data.call(fault.cost, fault), json_wanted, output)
-            if not json_wanted:
-                _show_fault(fault)
-            raise typer.Exit(1) from None
-    for out in outputs:
-        out.save()
-    emit(data.call(cost) | {"outputs": [_shown(out) for out in outputs]}, json_wanted, output)
+    profiles = {"callgrind": callgrind, "speedscope": speedscope, "collapsed": collapsed, "lcov": lcov}
+    if lcov is not None:
+        require_lines(image_of(image_file, base))  # before the work
+    done = calling.run(
+        "call",
+        image_file,
+        function,
+        args,
+        profile=profile,
+        base=base,
+        result=result,
+        level=level,
+        before=before,
+        stub=stub,
+        max_cycles=max_cycles,
+    )
+    profile_files.write(done.cost, done.machine.image, profiles)
+    if html is not None:
+        from m0sim.report.page import page
+
+        files.write(html, page(done.cost, done.machine, fault=done.fault, arguments=args or []))
+    if done.fault is not None:
+        emit(data.call(done.cost, done.fault), json_wanted, output)
+        if not json_wanted:
+            calling.show_fault(done.fault)
+        raise typer.Exit(1)
+    emit(data.call(done.cost) | {"outputs": [_shown(out) for out in done.outputs]}, json_wanted, output)
     if not json_wanted:
         from m0sim.report import text
 
-        text.show(text.call(cost, machine.device))
-        _show_outputs(outputs)
-
-
-def _stub(text: str) -> tuple[str, int]:
-    from m0sim import operands
-
-    name, equals, value = text.partition("=")
-    if not name or not equals:
-        raise UsageError(f"--stub {text!r}: write NAME=VALUE, such as --stub read_adc=512")
-    return name, operands.integer(value)
+        text.show(text.call(done.cost, done.machine.device))
+        _show_outputs(done.outputs)
 
 
 def _shown(out: Any) -> dict[str, Any]:
@@ -116,9 +104,3 @@ def _show_outputs(outputs: list[Any]) -> None:
             typer.echo(f"  {at:04x}  {contents[at : at + 16].hex(' ')}")
         if len(contents) > 256:
             typer.echo(f"  ... {len(contents) - 256} more bytes; out:{out.buffer.size}:FILE writes all to a file")
-
-
-def _show_fault(fault: Fault) -> None:
-    from m0sim.report import text
-
-    text.show(text.fault(fault), stderr=True)

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import jinja2
 from markupsafe import Markup
 
 from m0sim.learn.comparison import RECONSTRUCTION, Comparison
 from m0sim.report import compare_data, compare_plots
+from m0sim.report.page_template import render
 
 
 def page(comparison: Comparison) -> str:
     """The report, its plots inside as SVG: a wide and a narrow form of each, of which the page shows one."""
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("m0sim.report", "templates"),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )
-    return environment.get_template("compare.html.j2").render(
+    return render(
+        "compare.html.j2",
         comparison=comparison,
         heading=compare_data.heading(comparison),
         sheets=compare_data.sheets(comparison),

@@ -15,7 +15,8 @@ from m0sim.cost import Cost
 from m0sim.device import Device
 from m0sim.fault import Fault
 from m0sim.image import Image
-from m0sim.report.units import count, share, si
+from m0sim.report.figures import figures
+from m0sim.report.units import count, share
 
 _MAX_FUNCTIONS = 20
 _PLAIN_WIDTH = 1000  # wide enough that nothing is cut or wrapped
@@ -46,7 +47,7 @@ def call(cost: Cost, profile: Device) -> RenderableType:
     parts: list[RenderableType] = [
         Text.assemble((cost.function, "bold"), f" on {profile.name} ({profile.core}, {profile.clock_hz / 1e6:g} MHz)"),
         Text(),
-        _figures(cost),
+        _pairs([(f.label, f.value, f.remark) for f in figures(cost)]),
         Text(),
         _memory(cost, profile),
         Text(),
@@ -63,31 +64,6 @@ def call(cost: Cost, profile: Device) -> RenderableType:
         parts += [Text(), Text(f"replaced by a return: {', '.join(cost.stubs)}", style="yellow")]
     parts += [Text(f"warning: {warning}", style="yellow") for warning in cost.warnings]
     return Group(*parts)
-
-
-def _figures(cost: Cost) -> Table:
-    each = f"{cost.cycles / cost.instructions:.2f} cycles each" if cost.instructions else ""
-    energy = "unknown" if cost.energy_joules is None else si(cost.energy_joules, "J")
-    remark = "the profile has no current with a source" if cost.energy_joules is None else "estimate: time x current"
-    shown = "-" if cost.result is None else str(cost.result)
-    as_hex = ""
-    if isinstance(cost.result, int) and cost.result < 0:
-        bits = 32 if cost.result_type == "s32" else 64
-        as_hex = f"{cost.result & (1 << bits) - 1:#x}"
-    return _pairs(
-        [
-            ("result", shown, as_hex),
-            ("cycles", count(cost.cycles), "exact for zero-wait-state memory"),
-            ("time", si(cost.seconds, "s"), ""),
-            ("energy", energy, remark),
-            ("instructions", count(cost.instructions), each),
-            ("loads", count(cost.loads), f"{count(cost.bytes_loaded)} bytes"),
-            ("stores", count(cost.stores), f"{count(cost.bytes_stored)} bytes"),
-            ("branches taken", count(cost.branches_taken), "conditional ones"),
-            ("branches not taken", count(cost.branches_not_taken), ""),
-            ("stack", count(cost.stack_bytes), "bytes, observed in this run (not a worst case)"),
-        ]
-    )
 
 
 def _memory(cost: Cost, profile: Device) -> Table:

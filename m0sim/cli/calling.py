@@ -1,0 +1,92 @@
+"""The call of a function that several verbs make: its arguments and options, and what came of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from m0sim.cli.shared import Progress, machine_of, reject_unknown_options
+from m0sim.errors import UsageError
+
+if TYPE_CHECKING:
+    from m0sim.cost import Cost
+    from m0sim.fault import Fault
+    from m0sim.machine import Machine
+    from m0sim.operands import Output
+
+Function = Annotated[str, typer.Argument(help="Its name as `m0sim list` shows it, or an address.")]
+Arguments = Annotated[list[str] | None, typer.Argument(help="What it is called with, such as 5, @file.bin or out:4K.")]
+Result = Annotated[str, typer.Option(help="Type of the result: s32, u32, s64, u64, f32, f64, void.")]
+Before = Annotated[list[str] | None, typer.Option(metavar="FUNC", help="Run this first, uncounted. May be repeated.")]
+Stub = Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="Replace a function by a return of VALUE.")]
+MaxCycles = Annotated[str, typer.Option(metavar="N", help="Fault after this many.")]
+MAX_CYCLES = "10000000000"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a call cost, and the fault that ended it if one did."""
+
+    machine: Machine
+    cost: Cost
+    fault: Fault | None
+    outputs: list[Output]
+
+
+def run(
+    command: str,
+    image_file: Path,
+    function: str,
+    args: list[str] | None,
+    *,
+    profile: str,
+    base: str,
+    result: str,
+    before: list[str] | None,
+    stub: list[str] | None,
+    max_cycles: str,
+    level: str = "cycles",
+) -> Outcome:
+    """Call a function as the verb `command` was told to; `out:` buffers are written after a call that returned."""
+    reject_unknown_options([str(image_file), function, *(args or [])], command)
+    from m0sim import operands
+    from m0sim.fault import Fault
+
+    machine = machine_of(image_file, base, profile)
+    values, outputs = operands.parse(machine, args or [])
+    stubs = dict(_stub(text) for text in stub or [])
+    with Progress(machine):
+        try:
+            cost = machine.call(
+                function,
+                *values,
+                result=result,
+                level=level,
+                before=before or [],
+                stubs=stubs,
+                max_cycles=operands.integer(max_cycles),
+            )
+        except Fault as fault:
+            return Outcome(machine, fault.cost, fault, outputs)
+    for out in outputs:
+        out.save()
+    return Outcome(machine, cost, None, outputs)
+
+
+def show_fault(fault: Fault) -> None:
+    """Say on stderr what went wrong."""
+    from m0sim.report import text
+
+    text.show(text.fault(fault), stderr=True)
+
+
+def _stub(text: str) -> tuple[str, int]:
+    from m0sim import operands
+
+    name, equals, value = text.partition("=")
+    if not name or not equals:
+        raise UsageError(f"--stub {text!r}: write NAME=VALUE, such as --stub read_adc=512")
+    return name, operands.integer(value)

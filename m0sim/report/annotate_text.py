@@ -1,0 +1,90 @@
+"""The report of ``m0sim annotate``: one row one line, the same columns everywhere, nothing wrapped."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rich.console import Console
+from rich.text import Text
+
+from m0sim.report.annotate_data import FAULT, FunctionListing, Listing, Row, encoding, loop_sentence, mark_of
+from m0sim.report.units import count, printable, share
+
+_HEADINGS = ("address", "executions", "cycles", "%", "taken", "not taken", "encoding", "instruction")
+_WARM = 0.05  # share of all cycles from which on a row is highlighted
+
+
+def show(listing: Listing) -> None:
+    """Print the listing: styled on a terminal, plain anywhere else."""
+    console = Console(highlight=False)
+    for line in lines(listing):
+        if console.is_terminal:
+            console.print(line, soft_wrap=True)
+        else:
+            print(line.plain)
+
+
+def lines(listing: Listing) -> Iterator[Text]:
+    """The report, a line each, without trailing blanks."""
+    cost = listing.cost
+    result = "" if cost.result is None or listing.fault is not None else f", result {cost.result}"
+    yield Text.assemble((printable(cost.function), "bold"), f" on {cost.profile}: {count(cost.cycles)} cycles{result}")
+    for function in listing.functions:
+        yield Text()
+        yield from _function(function, cost.cycles)
+    if listing.left_out:
+        what = "1 more function" if listing.left_out == 1 else f"{count(listing.left_out)} more functions"
+        rest = f"{what} with {count(listing.left_out_cycles)} self cycles: --all shows every one"
+        yield from (Text(), Text(rest, style="dim"))
+    yield from (Text(f"warning: {printable(warning)}", style="yellow") for warning in cost.warnings)
+
+
+def _function(function: FunctionListing, total: int) -> Iterator[Text]:
+    size = "" if function.size is None else f", {count(function.size)} bytes"
+    calls = "1 call" if function.calls == 1 else f"{count(function.calls)} calls"
+    own = f"{count(function.self_cycles)} self cycles, {share(function.self_cycles, total)}"
+    place = f" at 0x{function.address:08x}{size}: {calls}, {own}; inclusive {count(function.inclusive_cycles)}"
+    yield Text.assemble((printable(function.name), "bold"), place)
+    if function.hot_loop is not None:
+        yield Text(loop_sentence(function.hot_loop, total), style="yellow")
+    table = [_HEADINGS, *(_cells(row, total) for row in function.rows)]
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    yield Text("   " + _aligned(_HEADINGS, widths), style="bold")
+    source = None
+    for row, cells in zip(function.rows, table[1:], strict=True):
+        if row.source is not None and row.source != source:
+            source = row.source
+            text = "" if source.text is None else f": {printable(source.text.expandtabs(4))}"
+            yield Text(f"{printable(source.place)}{text.rstrip()}", style="cyan")
+        mark = mark_of(row, function.hot_loop)
+        yield Text(f"{mark or ' '}  {_aligned(cells, widths)}".rstrip(), style=_style(row, mark, total))
+
+
+def _cells(row: Row, total: int) -> tuple[str, ...]:
+    instruction = row.instruction
+    remark = f"  ; {instruction.remark}" if instruction.remark else ""
+    ran = row.executions > 0
+    return (
+        f"0x{instruction.address:08x}",
+        count(row.executions) if ran else "-",
+        count(row.cycles) if ran else "-",
+        f"{100 * row.cycles / total:.2f}" if ran and total else "-",
+        "-" if not ran or row.taken is None else count(row.taken),
+        "-" if not ran or row.not_taken is None else count(row.not_taken),
+        encoding(row),
+        printable(instruction.text + remark),
+    )
+
+
+def _aligned(cells: tuple[str, ...], widths: list[int]) -> str:
+    """Figures to the right, encoding and instruction to the left."""
+    figures = [cell.rjust(width) for cell, width in zip(cells[:6], widths, strict=False)]
+    return "  ".join([*figures, cells[6].ljust(widths[6]), cells[7]])
+
+
+def _style(row: Row, mark: str, total: int) -> str:
+    if mark == FAULT:
+        return "bold red"
+    if not row.executions:
+        return "dim"
+    return "bold" if row.cycles >= _WARM * total else ""

@@ -1,0 +1,49 @@
+"""The figures of one call, as text and HTML show them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from m0sim.cost import Cost
+from m0sim.report.units import count, si
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One line of a summary."""
+
+    label: str
+    value: str
+    remark: str
+    certainty: Literal["exact", "estimate", "observed", "unknown"]
+    """Exact by the core's documented timing; an estimate; seen in this run, and another may differ; or not known."""
+
+
+def figures(cost: Cost) -> list[Figure]:
+    """The summary of a call."""
+    each = f"{cost.cycles / cost.instructions:.2f} cycles each" if cost.instructions else ""
+    if cost.energy_joules is None:
+        energy = Figure("energy", "unknown", "the profile has no current with a source", "unknown")
+    else:
+        energy = Figure("energy", si(cost.energy_joules, "J"), "estimate: time x current", "estimate")
+    return [
+        Figure("result", "-" if cost.result is None else str(cost.result), _as_hex(cost), "exact"),
+        Figure("cycles", count(cost.cycles), "exact for zero-wait-state memory", "exact"),
+        Figure("time", si(cost.seconds, "s"), "", "exact"),
+        energy,
+        Figure("instructions", count(cost.instructions), each, "exact"),
+        Figure("loads", count(cost.loads), f"{count(cost.bytes_loaded)} bytes", "exact"),
+        Figure("stores", count(cost.stores), f"{count(cost.bytes_stored)} bytes", "exact"),
+        Figure("branches taken", count(cost.branches_taken), "conditional ones", "exact"),
+        Figure("branches not taken", count(cost.branches_not_taken), "", "exact"),
+        Figure("stack", count(cost.stack_bytes), "bytes, observed in this run (not a worst case)", "observed"),
+    ]
+
+
+def _as_hex(cost: Cost) -> str:
+    """The bits of a negative result."""
+    if not isinstance(cost.result, int) or cost.result >= 0:
+        return ""
+    bits = 32 if cost.result_type == "s32" else 64
+    return f"{cost.result & (1 << bits) - 1:#x}"

@@ -1,0 +1,63 @@
+"""The HTML report of one call: a single file that opens without a network, and reads without its script."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from m0sim.cost import Cost
+from m0sim.fault import Fault
+from m0sim.machine import Machine
+from m0sim.report import annotate_data
+from m0sim.report.annotate import listing
+from m0sim.report.figures import figures
+from m0sim.report.page_flame import flame_graph
+from m0sim.report.page_memory import MemoryMap, memory_maps, stack_room
+from m0sim.report.page_template import render
+from m0sim.report.units import count
+
+_NARROWEST_PART = 4.0  # of 1,000: what is smaller is drawn that wide, or nobody would see it
+
+
+@dataclass(frozen=True, slots=True)
+class _Bar:
+    """A part of a memory as it is drawn: `left` and `width` of 1,000."""
+
+    kind: str
+    left: float
+    width: float
+    title: str
+
+
+def page(cost: Cost, machine: Machine, *, fault: Fault | None = None, arguments: Sequence[str] = ()) -> str:
+    """The report. `arguments` are those of the call as they were typed. The same run gives the same bytes."""
+    maps = memory_maps(cost, machine)
+    return render(
+        "call.html.j2",
+        cost=cost,
+        device=machine.device,
+        image=machine.image.path.name,
+        arguments=arguments,
+        fault=fault,
+        figures=[f for f in figures(cost) if f.label != "result" or not (fault or cost.result is None)],
+        flame=flame_graph(cost.call_tree),
+        calls=sorted(cost.edges, key=lambda edge: (-edge.inclusive_cycles, edge.call_address, edge.callee)),
+        listing=listing(cost, machine.image, fault=fault),
+        annotate=annotate_data,
+        memories=[(memory, _bars(memory)) for memory in maps],
+        stack_room=stack_room(machine),
+    )
+
+
+def _bars(memory: MemoryMap) -> list[_Bar]:
+    """The parts of a memory to scale; what is free stays blank. Thin ones stand side by side, not on each other."""
+    bars = []
+    behind = 0.0
+    for part in memory.taken:
+        width = max(1000 * part.size / memory.size, _NARROWEST_PART)
+        left = max(1000 * (part.address - memory.base) / memory.size, behind)
+        left = min(left, 1000 - width)
+        behind = left + width
+        title = f"{part.name}: {count(part.size)} bytes at 0x{part.address:08x}"
+        bars.append(_Bar(part.kind, round(left, 2), round(width, 2), title))
+    return bars

@@ -1,0 +1,93 @@
+"""What lies where in flash and SRAM: the image, the call's buffers, its stack, and what is free."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from m0sim.cost import Cost
+from m0sim.machine import Machine
+from m0sim.memory import Bank
+
+FREE = "free"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A run of bytes that one thing takes."""
+
+    kind: str
+    """code, rodata, data, bss, arguments, stack or free."""
+    name: str
+    address: int
+    size: int
+
+    @property
+    def end(self) -> int:
+        return self.address + self.size
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryMap:
+    """One memory and all its bytes by address; parts do not overlap, and what is free is a part too."""
+
+    name: str
+    base: int
+    size: int
+    parts: tuple[Part, ...]
+
+    @property
+    def taken(self) -> tuple[Part, ...]:
+        """The parts that are not free."""
+        return tuple(part for part in self.parts if part.kind != FREE)
+
+    @property
+    def used(self) -> int:
+        """Bytes that are not free."""
+        return sum(part.size for part in self.taken)
+
+    @property
+    def largest_free(self) -> int:
+        """Bytes of the largest free piece."""
+        return max((part.size for part in self.parts if part.kind == FREE), default=0)
+
+
+def memory_maps(cost: Cost, machine: Machine) -> tuple[MemoryMap, ...]:
+    """The device's memories as they were in the call; ROM only where the image is in it."""
+    parts = sorted(_parts(cost, machine), key=lambda part: (part.address, part.end))
+    return tuple(_map(bank, parts) for bank in machine.space.banks)
+
+
+def stack_room(machine: Machine) -> int:
+    """Bytes that a stack could take before it runs into data."""
+    return machine.space.stack_top - machine.space.stack_limit
+
+
+def _parts(cost: Cost, machine: Machine) -> Iterator[Part]:
+    """Everything that takes bytes."""
+    resolve = machine.device.resolve
+    for section in machine.image.sections:
+        yield Part(section.kind, section.name, resolve(section.address), section.size)
+        if section.load_address not in (None, section.address):
+            yield Part("data", f"{section.name} (initial values)", resolve(section.load_address or 0), section.size)
+    for buffer in machine.space.allocations:
+        yield Part("arguments", buffer.name, buffer.address, buffer.size)
+    yield Part("arguments", "on the stack", cost.stack_top, machine.space.stack_top - cost.stack_top)
+    yield Part("stack", "stack, observed", cost.stack_top - cost.stack_bytes, cost.stack_bytes)
+
+
+def _map(bank: Bank, parts: list[Part]) -> MemoryMap:
+    found: list[Part] = []
+    at = bank.base
+    for part in parts:
+        begin, end = max(part.address, at), min(part.end, bank.end)
+        if begin >= end:
+            continue
+        if begin > at:
+            found.append(Part(FREE, FREE, at, begin - at))
+        found.append(Part(part.kind, part.name, begin, end - begin))
+        at = end
+    if at < bank.end:
+        found.append(Part(FREE, FREE, at, bank.end - at))
+    name = "SRAM" if bank.kind == "sram" else bank.kind
+    return MemoryMap(name, bank.base, bank.size, tuple(found))
