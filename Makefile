@@ -6,7 +6,7 @@ BIN       := $(VENV)/bin
 READY     := $(VENV)/.ready
 BUILD     := build
 
-.PHONY: demo test test-all lint bench bench-kernels kernels clean
+.PHONY: demo test test-all lint check bench bench-kernels kernels clean
 
 # What one call costs, and the main job: every training method side by side on handwritten digits.
 demo: $(READY) kernels
@@ -24,6 +24,10 @@ lint: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# The bundled kernels against their baseline. After a wanted change: m0sim check --update kernels/m0sim.toml
+check: $(READY) kernels
+	$(BIN)/m0sim check --strict --no-build kernels/m0sim.toml
 
 bench: $(READY)
 	$(BIN)/python tests/bench_speed.py

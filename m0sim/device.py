@@ -6,14 +6,13 @@ Sizes are in bytes, clocks in hertz, currents in amperes, voltages in volts. Wha
 
 from __future__ import annotations
 
-import tomllib
-from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Literal, NoReturn, get_args
+from typing import Literal, get_args
 
 from m0sim.errors import UsageError, did_you_mean
+from m0sim.toml import Table, read
 
 Core = Literal["cortex-m0plus", "cortex-m0"]
 MemoryKind = Literal["rom", "flash", "sram"]
@@ -196,87 +195,6 @@ def _bundled_directory() -> Path:
     return in_wheel if in_wheel.is_dir() else package.parent / "profiles"
 
 
-def _read(path: Path) -> Device:
-    try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except OSError as error:
-        raise UsageError(f"{path}: cannot read the profile: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{path}: not a text file in UTF-8: byte {error.start}") from error
-    except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"{path}: not valid TOML: {error}") from error
-    return _device(path, raw)
-
-
-class _Table:
-    """One table of a profile. Its getters return a checked value or raise a UsageError that names file and key."""
-
-    def __init__(self, path: Path, place: str, raw: object, known: Collection[str]) -> None:
-        self.path = path
-        self.place = place
-        if not isinstance(raw, dict):
-            raise UsageError(f"{path}: {place}: must be a table, not {raw!r}")
-        self.raw: dict[str, Any] = raw
-        for key in raw:
-            if key not in known:
-                self.fail(repr(key)[1:-1], f"unknown key{did_you_mean(key, known)}")
-
-    def fail(self, key: str, what: str) -> NoReturn:
-        name = f"{self.place}.{key}" if self.place else key
-        raise UsageError(f"{self.path}: {name}: {what}")
-
-    def _typed(self, key: str, types: tuple[type, ...], what: str, default: object) -> Any:
-        if key not in self.raw:
-            if default is None:
-                self.fail(key, "missing")
-            return default
-        value = self.raw[key]
-        if type(value) not in types:  # not isinstance: TOML's true is no integer, though Python's is
-            self.fail(key, f"must be {what}, not {value!r}")
-        return value
-
-    def text(self, key: str, default: str | None = None) -> str:
-        return str(self._typed(key, (str,), "a string", default))
-
-    def choice(self, key: str, allowed: tuple[str, ...]) -> Any:
-        value = self.text(key)
-        if value not in allowed:
-            self.fail(key, f"must be one of {', '.join(allowed)}, not {value!r}{did_you_mean(value, allowed)}")
-        return value
-
-    def flag(self, key: str, default: bool) -> bool:
-        return bool(self._typed(key, (bool,), "true or false", default))
-
-    def integer(self, key: str, low: int, high: int, *, multiple_of: int = 1, default: int | None = None) -> int:
-        value = int(self._typed(key, (int,), "an integer", default))
-        show = hex if key in ("base", "size") else str
-        if not low <= value <= high:
-            self.fail(key, f"must be from {show(low)} to {show(high)}, not {show(value)}")
-        if value % multiple_of:
-            self.fail(key, f"must be a multiple of {multiple_of}, not {show(value)}")
-        return value
-
-    def positive(self, key: str, high: float, unit: str) -> float:
-        value = float(self._typed(key, (int, float), "a number", None))
-        if not 0 < value <= high:  # also false for nan
-            self.fail(key, f"must be above 0 and at most {high:g} {unit}, not {value:g}")
-        return value
-
-    def table(self, key: str, known: Collection[str]) -> _Table | None:
-        return _Table(self.path, self._below(key), self.raw[key], known) if key in self.raw else None
-
-    def tables(self, key: str, known: Collection[str]) -> Iterator[_Table]:
-        """The entries of the array of tables [[key]]; none when it is absent."""
-        entries = self.raw.get(key, [])
-        if not isinstance(entries, list):
-            self.fail(key, f"must be an array of tables, [[{self._below(key)}]]")
-        for i, raw in enumerate(entries):
-            yield _Table(self.path, f"{self._below(key)}[{i}]", raw, known)
-
-    def _below(self, key: str) -> str:
-        return f"{self.place}.{key}" if self.place else key
-
-
 _TOP_KEYS = (
     *("name", "description", "core", "core_source", "multiplier_cycles", "multiplier_source"),
     *("clock_hz", "clock_source", "zero_wait", "zero_wait_source"),
@@ -289,8 +207,8 @@ _XIP_CACHE_KEYS = ("size", "ways", "line_bytes", "miss_cycles_per_word", "source
 _ENERGY_KEYS = ("current_amperes", "voltage_volts", "clock_hz", "running_from", "source")
 
 
-def _device(path: Path, raw: dict[str, Any]) -> Device:
-    top = _Table(path, "", raw, _TOP_KEYS)
+def _read(path: Path) -> Device:
+    top = read(path, "the profile", _TOP_KEYS)
     core: Core = top.choice("core", get_args(Core))
     clock_hz = top.integer("clock_hz", 1, 1_000_000_000)
     for key in ("core_source", "multiplier_source", "clock_source", "zero_wait_source"):
@@ -318,7 +236,7 @@ def _device(path: Path, raw: dict[str, Any]) -> Device:
     return device
 
 
-def _multiplier_cycles(top: _Table) -> int:
+def _multiplier_cycles(top: Table) -> int:
     # Arm offers two multipliers, nothing between: DDI 0484C and DDI 0432C, table 3-1.
     cycles = top.integer("multiplier_cycles", 1, 32, default=1)
     if cycles not in (1, 32):
@@ -326,7 +244,7 @@ def _multiplier_cycles(top: _Table) -> int:
     return cycles
 
 
-def _base_and_size(table: _Table, size_multiple: int) -> tuple[int, int]:
+def _base_and_size(table: Table, size_multiple: int) -> tuple[int, int]:
     # A base on a page of the emulator's: no two memories then share one.
     base = table.integer("base", 0, _ADDRESS_SPACE - 1, multiple_of=_PAGE)
     size = table.integer("size", 1, _ADDRESS_SPACE, multiple_of=size_multiple)
@@ -335,7 +253,7 @@ def _base_and_size(table: _Table, size_multiple: int) -> tuple[int, int]:
     return base, size
 
 
-def _regions(top: _Table) -> tuple[MemoryRegion, ...]:
+def _regions(top: Table) -> tuple[MemoryRegion, ...]:
     regions: list[MemoryRegion] = []
     for table in top.tables("memory", _MEMORY_KEYS):
         name = table.text("name")
@@ -350,7 +268,7 @@ def _regions(top: _Table) -> tuple[MemoryRegion, ...]:
     return tuple(sorted(regions, key=lambda r: r.base))
 
 
-def _aliases(top: _Table, regions: tuple[MemoryRegion, ...]) -> tuple[Alias, ...]:
+def _aliases(top: Table, regions: tuple[MemoryRegion, ...]) -> tuple[Alias, ...]:
     sizes = {r.name: r.size for r in regions}
     aliases = []
     for table in top.tables("alias", _ALIAS_KEYS):
@@ -361,12 +279,12 @@ def _aliases(top: _Table, regions: tuple[MemoryRegion, ...]) -> tuple[Alias, ...
     return tuple(aliases)
 
 
-def _io_port(table: _Table) -> IoPort:
+def _io_port(table: Table) -> IoPort:
     table.text("source", "")
     return IoPort(*_base_and_size(table, size_multiple=_PAGE))
 
 
-def _xip_cache(top: _Table) -> XipCache | None:
+def _xip_cache(top: Table) -> XipCache | None:
     table = top.table("xip_cache", _XIP_CACHE_KEYS)
     if table is None:
         return None
@@ -383,7 +301,7 @@ def _xip_cache(top: _Table) -> XipCache | None:
     )
 
 
-def _energy(top: _Table, clock_hz: int) -> Energy | None:
+def _energy(top: Table, clock_hz: int) -> Energy | None:
     table = top.table("energy", _ENERGY_KEYS)
     if table is None:
         return None
@@ -400,7 +318,7 @@ def _energy(top: _Table, clock_hz: int) -> Energy | None:
     )
 
 
-def _reject_overlaps(top: _Table, device: Device) -> None:
+def _reject_overlaps(top: Table, device: Device) -> None:
     spans = [(r.base, r.end, f"memory {r.name!r}") for r in device.regions]
     for alias in device.aliases:
         spans.append((alias.base, alias.base + device.region(alias.of).size, f"alias of {alias.of!r}"))

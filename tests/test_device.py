@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import subprocess
 import sys
 import tomllib
@@ -59,13 +60,16 @@ def write(tmp_path: Path) -> Any:
 
 
 def refusal(path: Path) -> str:
-    """What `load` says of a wrong profile, with the path of the file cut off."""
+    """What `load` says of a wrong profile, with the path of the file and the line cut off."""
     with pytest.raises(UsageError) as caught:
         device.load(path)
     message = str(caught.value)
     assert "\n" not in message
-    assert message.startswith(f"{path}: ")
-    return message.removeprefix(f"{path}: ")
+    place, colon, what = message.removeprefix(str(path)).partition(": ")
+    assert message.startswith(str(path))
+    assert colon
+    assert re.fullmatch(r"(:[1-9]\d*)?", place)
+    return what
 
 
 # The bundled profiles

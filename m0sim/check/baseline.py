@@ -1,0 +1,202 @@
+"""The baseline: figures of every bench in one JSON file, sorted, a line a figure, the same bytes for the same figures.
+
+``{"schema": 1, "benches": {NAME: BENCH}}``, a BENCH having `Figures`' fields by name, its functions ``{NAME:
+{"self_cycles": N, "rows": [ROW]}}``, and a ROW being an array of `Row`'s fields, the offset in hex.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NoReturn
+
+from m0sim import files
+from m0sim.check.figures import Figures, FunctionFigures, Row
+from m0sim.errors import UsageError
+
+SCHEMA = 1
+"""Goes up when an older m0sim could misread the file."""
+
+Baseline = Mapping[str, Figures]
+"""By the benches' names."""
+
+_REMEDY = "restore it from git, or delete it and run `m0sim check --update`"
+_INTEGERS = ("cycles", "instructions", "stack_bytes", "sram_bytes", "code_bytes")
+
+
+def read(path: Path) -> dict[str, Figures]:
+    """The baseline in a file; empty where there is none. Raises `UsageError`, one line, for a damaged one."""
+    return _Reader(path).benches(_json(path)) if path.exists() else {}
+
+
+def read_any(path: Path) -> dict[str, Figures]:
+    """What ``m0sim diff`` takes: a baseline, or the object of ``m0sim call --json``.
+
+    The latter is one bench named by its function, without instructions. Raises `UsageError`.
+    """
+    found = _json(path)
+    is_call = isinstance(found, dict) and "function" in found and "benches" not in found
+    return _Reader(path).call(found) if is_call else _Reader(path).benches(found)
+
+
+def figures_of(bench: Any, path: Path = Path("<figures>")) -> Figures:
+    """The figures that `bench_object` made the object from. Raises `UsageError` for any other object."""
+    return _Reader(path).figures(bench, "")
+
+
+def to_bytes(baseline: Baseline) -> bytes:
+    """The content of a baseline's file."""
+    benches = {name: bench_object(baseline[name]) for name in sorted(baseline)}
+    text = "".join(_layout({"schema": SCHEMA, "benches": benches})) + "\n"
+    return text.encode("utf-8", "backslashreplace")  # half a surrogate pair becomes the escape that JSON has for it
+
+
+def write(path: Path, baseline: Baseline) -> bool:
+    """Write a baseline, whole or not at all; False where the file has these bytes already. Raises `UsageError`."""
+    content = to_bytes(baseline)
+    try:
+        if path.read_bytes() == content:
+            return False
+    except OSError:
+        pass  # what it is, writing tells
+    files.write(path, content)
+    return True
+
+
+def bench_object(figures: Figures) -> dict[str, Any]:
+    """What JSON has of one bench."""
+    return {
+        "function": figures.function,
+        "profile": figures.profile,
+        **{name: getattr(figures, name) for name in _INTEGERS},
+        "functions": {
+            name: {"self_cycles": function.self_cycles, "rows": [_row(row) for row in function.rows]}
+            for name, function in sorted(figures.functions.items())
+        },
+    }
+
+
+def _row(row: Row) -> list[str | int]:
+    return [f"{row.offset:04x}", row.code, row.source, row.executions, row.cycles]
+
+
+def _layout(value: Any, indent: str = "") -> Iterator[str]:
+    """JSON with a line for every figure and for every row, which `json.dumps` would spread over seven."""
+    inner = indent + " "
+    if isinstance(value, dict) and value:
+        yield "{"
+        for i, (key, item) in enumerate(value.items()):
+            yield f"{',' if i else ''}\n{inner}{json.dumps(key, ensure_ascii=False)}: "
+            yield from _layout(item, inner)
+        yield f"\n{indent}}}"
+    elif isinstance(value, list) and value:
+        lines = f",\n{inner}".join(json.dumps(item, ensure_ascii=False) for item in value)
+        yield f"[\n{inner}{lines}\n{indent}]"
+    else:
+        yield json.dumps(value, ensure_ascii=False)
+
+
+def _json(path: Path) -> Any:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"{path}: cannot read it: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path}: no text in UTF-8: {_REMEDY}") from error
+    marker = re.search(r"^(<{7}|={7}|>{7})( |$)", text, re.MULTILINE)
+    if marker:
+        line = text.count("\n", 0, marker.start()) + 1
+        raise UsageError(f"{path}:{line}: has merge conflict markers: take either side, then `m0sim check --update`")
+    try:
+        return json.loads(text, object_pairs_hook=_unique)
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"{path}: no valid JSON ({error}): {_REMEDY}") from error
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A merge by hand may leave a key twice, of which Python would silently take the last."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"{next(name for name in names if names.count(name) > 1)!r} is there twice")
+    return found
+
+
+class _Reader:
+    """Turns JSON that anyone may have edited into figures, or says what is wrong with it."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def benches(self, found: Any) -> dict[str, Figures]:
+        """Those of a baseline."""
+        if not isinstance(found, dict) or type(found.get("schema")) is not int:
+            self._fail('is no baseline: it has no integer "schema"')
+        if found["schema"] != SCHEMA:
+            self._fail(f"has schema {found['schema']}, and this m0sim reads {SCHEMA}", "use the m0sim that wrote it")
+        benches = self._object(found.get("benches"), "benches")
+        return {name: self.figures(value, f"bench {name!r}: ") for name, value in benches.items()}
+
+    def call(self, found: dict[str, Any]) -> dict[str, Figures]:
+        """One run, from the object that ``m0sim call --json`` prints."""
+        memory = self._object(found.get("memory"), "memory")
+        sizes = {name: self._integer(memory, name, "memory: ") for name in ("sram_total", "flash_code", "sram_code")}
+        listed = found.get("functions")
+        rows = [self._object(row, "functions") for row in (listed if isinstance(listed, list) else [])]
+        cycles = {self._text(row, "name", ""): self._integer(row, "self_cycles", "") for row in rows}
+        name = self._text(found, "function", "")
+        figures = Figures(
+            function=name,
+            profile=self._text(found, "profile", ""),
+            **{key: self._integer(found, key, "") for key in ("cycles", "instructions", "stack_bytes")},
+            sram_bytes=sizes["sram_total"],
+            code_bytes=sizes["flash_code"] + sizes["sram_code"],
+            functions={function: FunctionFigures(count) for function, count in cycles.items()},
+        )
+        return {name: figures}
+
+    def figures(self, value: Any, place: str) -> Figures:
+        """Those of one bench; `place` goes before what is wrong."""
+        bench = self._object(value, place.removesuffix(": "))
+        functions = self._object(bench.get("functions"), f"{place}functions")
+        return Figures(
+            function=self._text(bench, "function", place),
+            profile=self._text(bench, "profile", place),
+            **{name: self._integer(bench, name, place) for name in _INTEGERS},
+            functions={name: self._function(item, f"{place}{name}: ") for name, item in functions.items()},
+        )
+
+    def _function(self, value: Any, place: str) -> FunctionFigures:
+        function = self._object(value, place.removesuffix(": "))
+        rows = function.get("rows")
+        if not isinstance(rows, list):
+            self._fail(f"{place}rows: must be an array")
+        return FunctionFigures(self._integer(function, "self_cycles", place), tuple(self._row(r, place) for r in rows))
+
+    def _row(self, row: Any, place: str) -> Row:
+        types = [type(item) for item in row] if isinstance(row, list) else []
+        if types != [str, str, str, int, int] or not re.fullmatch("[0-9a-f]{1,8}", row[0]) or min(row[3:]) < 0:
+            self._fail(f"{place}{row!r} is no row of an offset, code, source, executions and cycles")
+        return Row(int(row[0], 16), *row[1:])
+
+    def _object(self, value: Any, place: str) -> dict[str, Any]:
+        if not isinstance(value, dict):
+            self._fail(f"{place}: must be an object")
+        return value
+
+    def _text(self, table: dict[str, Any], key: str, place: str) -> str:
+        value = table.get(key)
+        if not isinstance(value, str):
+            self._fail(f"{place}{key}: must be a string, not {value!r}")
+        return value
+
+    def _integer(self, table: dict[str, Any], key: str, place: str) -> int:
+        value = table.get(key)
+        if type(value) is not int or value < 0:
+            self._fail(f"{place}{key}: must be an integer from 0, not {value!r}")
+        return value
+
+    def _fail(self, what: str, remedy: str = _REMEDY) -> NoReturn:
+        raise UsageError(f"{self._path}: {what}: {remedy}")

@@ -1,0 +1,124 @@
+"""Judge what a bench costs by its limits and by what it cost before."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from m0sim.check.figures import Figures
+from m0sim.check.limits import FIGURES, Limits
+from m0sim.check.measure import Failure, Measurement
+from m0sim.check.where import Where, where
+
+Status = Literal["unchanged", "improved", "regressed", "new", "failed"]
+STATUSES: tuple[Status, ...] = get_args(Status)
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One limit against one figure."""
+
+    name: str
+    """Such as ``max_stack`` for a budget, ``tolerance_stack`` for a tolerance."""
+    figure: str
+    """One of `FIGURES`."""
+    limit: int
+    """The most that is allowed: for a tolerance, of the baseline and what may come on top, rounded down."""
+    value: int
+    is_budget: bool
+    """False for a tolerance."""
+
+    @property
+    def exceeded(self) -> bool:
+        return self.value > self.limit
+
+    @property
+    def text(self) -> str:
+        """Such as ``max_cycles 13,000: over by 120``, or ``tolerance allows 24 bytes of stack: over by 8``."""
+        over = self.value - self.limit
+        unit = "cycles" if self.figure == "cycles" else f"bytes of {self.figure}"
+        limit = f"{self.name} {self.limit:,}" if self.is_budget else f"tolerance allows {self.limit:,} {unit}"
+        return f"{limit}: " + (f"over by {over:,}" if over > 0 else f"{-over:,} left")
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What is to be said of one bench."""
+
+    name: str
+    status: Status
+    figures: Figures | None
+    """None after a fault."""
+    baseline: Figures | None
+    """None for a new bench."""
+    checks: tuple[Check, ...] = ()
+    failure: Failure | None = None
+    warnings: tuple[str, ...] = ()
+    where: Where | None = None
+    """None where no function's cycles changed, or there is nothing to compare with."""
+
+    @property
+    def exceeded(self) -> tuple[Check, ...]:
+        return tuple(check for check in self.checks if check.exceeded)
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """What failed or is over its limit, a line each."""
+        failed = () if self.failure is None else (f"{self.failure.kind}: {self.failure.text}",)
+        return (*failed, *(check.text for check in self.exceeded))
+
+    @property
+    def is_bad(self) -> bool:
+        """Whether a build should fail for it."""
+        return self.status in ("regressed", "failed")
+
+
+def judge(measured: Measurement, baseline: Figures | None, limits: Limits) -> Verdict:
+    """The verdict on one bench; `baseline` is None where it has none."""
+    new = measured.figures
+    checks = () if new is None else tuple(_checks(new, baseline, limits))
+    return Verdict(
+        name=measured.name,
+        status=_status(measured, baseline, checks),
+        figures=new,
+        baseline=baseline,
+        checks=checks,
+        failure=measured.failure,
+        warnings=measured.warnings,
+        where=None if new is None or baseline is None else where(baseline, new),
+    )
+
+
+def _checks(new: Figures, old: Figures | None, limits: Limits) -> Iterable[Check]:
+    for figure in FIGURES:
+        value = new.value(figure)
+        if figure in limits.budgets:
+            yield Check(f"max_{figure}", figure, limits.budgets[figure], value, is_budget=True)
+        if old is not None and figure in limits.tolerances:
+            most = old.value(figure) * (1 + limits.tolerances[figure])  # a Fraction: exact
+            yield Check(f"tolerance_{figure}", figure, int(most), value, is_budget=False)
+
+
+def _status(measured: Measurement, old: Figures | None, checks: Iterable[Check]) -> Status:
+    new = measured.figures
+    if measured.failure is not None or new is None:
+        return "failed"
+    if any(check.exceeded for check in checks):
+        return "regressed"
+    if old is None:
+        return "new"
+    return "improved" if new.cycles < old.cycles else "unchanged"
+
+
+def summary(verdicts: Iterable[Verdict]) -> dict[Status, int]:
+    """How many there are of each status; every status has a count."""
+    counts = Counter(verdict.status for verdict in verdicts)
+    return {status: counts[status] for status in STATUSES}
+
+
+def closing_line(verdicts: Iterable[Verdict]) -> str:
+    """``N unchanged, M improved, K regressed, L new``, and ``, F failed`` where any did."""
+    counts = summary(verdicts)
+    return ", ".join(f"{n} {status}" for status, n in counts.items() if n or status != "failed")

@@ -1,0 +1,133 @@
+"""The figures of one run that are kept and compared: few enough to commit, enough to say where a cost moved."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath, PureWindowsPath
+
+from m0sim import isa
+from m0sim.cost import Cost, InstructionCost
+from m0sim.image import Image
+from m0sim.isa import Kind
+from m0sim.report.disassembly import branch_target
+
+_CONDITIONS = "eq ne cs cc mi pl vs vc hi ls ge lt gt le".split()
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One instruction that was executed."""
+
+    offset: int
+    """Bytes behind its function's entry."""
+    code: str
+    """Its halfwords in hex, such as ``5c83``; of a branch out of the function, whose bits change when the linker moves
+    either, the instruction with the name of its target, such as ``bl filter``."""
+    source: str
+    """Such as ``dot.c:13``; empty where the image does not tell."""
+    executions: int
+    cycles: int
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionFigures:
+    """One function's own instructions, by offset; none where the figures come from a summary."""
+
+    self_cycles: int
+    rows: tuple[Row, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """One run."""
+
+    function: str
+    profile: str
+    cycles: int
+    instructions: int
+    stack_bytes: int
+    sram_bytes: int
+    """Code, data and bss in SRAM, arguments and observed stack."""
+    code_bytes: int
+    """Code of the whole image, in flash and SRAM."""
+    functions: Mapping[str, FunctionFigures]
+
+    def value(self, name: str) -> int:
+        """The figure that limits call cycles, stack, sram or code."""
+        value: int = getattr(self, name if name == "cycles" else f"{name}_bytes")
+        return value
+
+    @classmethod
+    def of(cls, cost: Cost, image: Image, folder: Path) -> Figures:
+        """What of `cost`, a run of `image`, is kept.
+
+        Source paths are made relative to `folder`, or else cut to the name, so that they are the same everywhere.
+        """
+        rows: defaultdict[str, list[Row]] = defaultdict(list)
+        sources = _Sources(image, folder)
+        for one in cost.instruction_table.rows:
+            offset = one.address - cost.functions[one.function].address
+            row = Row(offset, _code(one, image), sources.at(one.address), one.executions, one.cycles)
+            rows[one.function].append(row)
+        return cls(
+            function=cost.function,
+            profile=cost.profile,
+            cycles=cost.cycles,
+            instructions=cost.instructions,
+            stack_bytes=cost.stack_bytes,
+            sram_bytes=cost.memory.sram_total,
+            code_bytes=cost.memory.flash_code + cost.memory.sram_code,
+            functions={
+                name: FunctionFigures(cost.functions[name].self_cycles, tuple(rows[name]))
+                for name in sorted(cost.functions)
+            },
+        )
+
+
+class _Sources:
+    """Source lines as ``file:line`` that do not depend on where the project lies."""
+
+    def __init__(self, image: Image, folder: Path) -> None:
+        self._image = image
+        self._folder = PurePosixPath(folder.resolve().as_posix())
+        self._short: dict[str, str] = {}
+
+    def at(self, address: int) -> str:
+        found = self._image.source_line(address)
+        if found is None:
+            return ""
+        name, line = found
+        if name not in self._short:
+            self._short[name] = self._shortened(name)
+        return f"{self._short[name]}:{line}"
+
+    def _shortened(self, name: str) -> str:
+        path = PurePosixPath(name.replace("\\", "/"))
+        if path.is_relative_to(self._folder):
+            return str(path.relative_to(self._folder))
+        if path.is_absolute() or PureWindowsPath(name).is_absolute() or ".." in path.parts:
+            return path.name
+        return str(path)
+
+
+def _code(one: InstructionCost, image: Image) -> str:
+    first, second = one.encoding & 0xFFFF, one.encoding >> 16
+    target = branch_target(one.address, one.encoding)
+    symbol = None if target is None else image.function_at(target)
+    is_link = isa.kind_of(first, second) is Kind.BRANCH_LINK
+    if target is not None and symbol is not None and (is_link or symbol.name != one.function):
+        offset = target - symbol.address
+        return f"{_mnemonic(first)} {symbol.name}" + (f"+{offset:#x}" if offset else "")
+    return f"{first:04x}{second:04x}" if isa.is_wide(first) else f"{first:04x}"
+
+
+def _mnemonic(first: int) -> str:
+    """Of B, B<cond> or BL."""
+    match isa.kind_of(first):
+        case Kind.BRANCH_CONDITIONAL:
+            return "b" + _CONDITIONS[first >> 8 & 0xF]
+        case Kind.BRANCH:
+            return "b"
+    return "bl"

@@ -1,0 +1,18 @@
+"""The forms that a check's result is written in: data in, text out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from m0sim.check.formats import data, github, junit, markdown, text, workflow
+from m0sim.check.result import Result
+
+FORMATS: dict[str, Callable[[Result], str]] = {
+    "text": text.text,
+    "markdown": markdown.markdown,
+    "json": data.json_text,
+    "junit": junit.junit,
+    "github": github.github,
+    "annotations": workflow.commands,
+}
+"""By the names that ``--format`` and ``--write`` take."""

@@ -1,0 +1,24 @@
+"""A check's result as github-action-benchmark reads it, for ``tool: customSmallerIsBetter``."""
+
+from __future__ import annotations
+
+import json
+
+from m0sim.check.limits import FIGURES
+from m0sim.check.result import Result
+
+
+def github(result: Result) -> str:
+    """An array of ``{"name", "unit", "value", "extra"}``, four a bench; a bench that faulted has none."""
+    entries = [
+        {
+            "name": f"{verdict.name}: {figure}",
+            "unit": "cycles" if figure == "cycles" else "bytes",
+            "value": verdict.figures.value(figure),
+            "extra": f"{verdict.figures.function} on {verdict.figures.profile}",
+        }
+        for verdict in result.verdicts
+        if verdict.figures is not None
+        for figure in FIGURES
+    ]
+    return json.dumps(entries, indent=2) + "\n"

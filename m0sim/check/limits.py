@@ -1,0 +1,92 @@
+"""Limits of a bench: hard budgets, and how far a figure may rise above the baseline."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+from m0sim import operands
+from m0sim.errors import UsageError, did_you_mean
+
+FIGURES = ("cycles", "stack", "sram", "code")
+"""What can be limited. All but cycles are bytes."""
+
+DEFAULT = {"cycles": Fraction(0)}
+"""Tolerances where nobody says otherwise: counts are exact, so any cycle more is one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """By names in `FIGURES`."""
+
+    budgets: Mapping[str, int] = field(default_factory=dict)
+    """The most that a figure may be."""
+    tolerances: Mapping[str, Fraction] = field(default_factory=lambda: DEFAULT)
+    """By what part of the baseline a figure may exceed it: 1/20 for "5%". Figures that are not here may rise."""
+
+    @classmethod
+    def of(
+        cls,
+        *,
+        max_cycles: int | None = None,
+        max_stack: int | str | None = None,
+        max_sram: int | str | None = None,
+        max_code: int | str | None = None,
+        tolerance: str | Mapping[str, str] = "0%",
+    ) -> Limits:
+        """Limits as a person writes them: bytes also as "16K"; `tolerance` as "5%", which means cycles, or as a
+        mapping from names in `FIGURES`. Raises `UsageError` that names the argument.
+        """
+        given = {"cycles": max_cycles, "stack": max_stack, "sram": max_sram, "code": max_code}
+        budgets = {}
+        for name, value in given.items():
+            if value is not None:
+                with naming(f"max_{name}"):
+                    budgets[name] = budget(name, value)
+        with naming("tolerance"):
+            return cls(budgets, DEFAULT | tolerances(tolerance))
+
+
+@contextmanager
+def naming(key: str) -> Iterator[None]:
+    """Put the name of a key or argument before what is wrong with it."""
+    try:
+        yield
+    except UsageError as error:
+        raise UsageError(f"{key}: {error}") from error
+
+
+def budget(name: str, value: object) -> int:
+    """A hard limit: an integer from 0, or, where it is bytes, a size such as "16K". Raises `UsageError`."""
+    if isinstance(value, str) and name != "cycles":
+        return operands.size(value)
+    if type(value) is not int:
+        wanted = "an integer" if name == "cycles" else 'an integer, or a size such as "16K"'
+        raise UsageError(f"must be {wanted}, not {value!r}")
+    if value < 0:
+        raise UsageError(f"must be 0 or more, not {value}")
+    return value
+
+
+def tolerances(value: object) -> dict[str, Fraction]:
+    """Tolerances by figure from "5%", which means cycles, or from a mapping of such. Raises `UsageError`."""
+    if isinstance(value, str):
+        return {"cycles": percent(value)}
+    if not isinstance(value, Mapping):
+        raise UsageError(f'must be a percentage such as "5%", or a table such as {{cycles = "5%"}}, not {value!r}')
+    for name in value:
+        if name not in FIGURES:
+            known = ", ".join(FIGURES)
+            raise UsageError(f"unknown figure {name!r}{did_you_mean(str(name), FIGURES)} (there are {known})")
+    return {name: percent(part) for name, part in value.items()}
+
+
+def percent(value: object) -> Fraction:
+    """ "2.5%" as 1/40, exactly. Raises `UsageError`."""
+    found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*%", value.strip()) if isinstance(value, str) else None
+    if found is None:
+        raise UsageError(f'must be a percentage such as "5%" or "0.5%", not {value!r}')
+    return Fraction(found[1]) / 100

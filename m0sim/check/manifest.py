@@ -1,0 +1,245 @@
+"""The file ``m0sim.toml``: which functions to measure, with what, and how much each may cost."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import get_args
+
+import numpy as np
+
+from m0sim import arguments, operands
+from m0sim.check import limits
+from m0sim.check.limits import FIGURES, Limits
+from m0sim.device import DEFAULT
+from m0sim.errors import UsageError, did_you_mean
+from m0sim.operands import Operand
+from m0sim.toml import Table, read
+
+FILE_NAME = "m0sim.toml"
+BASELINE_NAME = "m0sim-baseline.json"
+"""Beside the manifest."""
+
+_EVERYWHERE = ("image", "base", "profile", "tolerance")
+_TOP_KEYS = ("build", *_EVERYWHERE, "bench")
+_BENCH_KEYS = (
+    *("name", "function", "args", "result", "expect", "before", "stubs"),
+    *(f"max_{figure}" for figure in FIGURES),
+    *_EVERYWHERE,
+)
+_INTEGERS = {"s32": (-(1 << 31), 1 << 31), "u32": (0, 1 << 32), "s64": (-(1 << 63), 1 << 63), "u64": (0, 1 << 64)}
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """One call to measure."""
+
+    name: str
+    function: str
+    args: tuple[Operand, ...]
+    result: str
+    """Type of the result."""
+    expect: int | float | None
+    """What the function must return; None where anything will do."""
+    before: tuple[str, ...]
+    """Functions to run first, uncounted."""
+    stubs: Mapping[str, int]
+    """Functions replaced by a return of a value."""
+    limits: Limits
+    image: Path
+    base: int | None
+    """Where a raw binary runs; None for an ELF."""
+    profile: str
+    """A bundled profile's name, or a .toml file's path."""
+    place: Place
+    """Where in the manifest it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a bench is written, for errors that only the image or a file can show."""
+
+    path: Path
+    lines: Mapping[str, int]
+    """By key; the key "" is the bench itself."""
+    name: str
+
+    @property
+    def line(self) -> int:
+        return self.lines[""]
+
+    def error(self, key: str, what: str) -> UsageError:
+        """An error that names file, line, bench and key."""
+        line = self.lines.get(key, self.line)
+        return UsageError(f"{self.path}:{line}: bench {self.name!r}: {key}: {what}")
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """A file of benches."""
+
+    path: Path
+    build: str
+    """A command for the shell, run in the manifest's folder before anything else; empty for none."""
+    image: Path | None
+    """The image of all benches that name none."""
+    benches: tuple[Bench, ...]
+
+    @property
+    def folder(self) -> Path:
+        return self.path.parent
+
+    @property
+    def baseline(self) -> Path:
+        """Where the baseline is unless a user says otherwise."""
+        return self.folder / BASELINE_NAME
+
+    def only(self, names: Sequence[str]) -> tuple[Bench, ...]:
+        """The benches of these names, or all where there are none. Raises `UsageError` for an unknown one."""
+        known = [bench.name for bench in self.benches]
+        for name in names:
+            if name not in known:
+                raise UsageError(f"{self.path}: no bench {name!r}{did_you_mean(name, known)}")
+        return tuple(bench for bench in self.benches if not names or bench.name in names)
+
+
+def load(path: Path) -> Manifest:
+    """Read a manifest. Raises `UsageError`, one line with file, line, bench and key. Reads no other file."""
+    if path.is_dir():
+        path = path / FILE_NAME
+    if not path.exists():
+        raise UsageError(f'{path}: no such file: write one with image = "app.elf" and a [[bench]] (docs/check.md)')
+    top = read(path, "the manifest", _TOP_KEYS)
+    benches = [_bench(top, table) for table in top.tables("bench", _BENCH_KEYS, named_by="name")]
+    if not benches:
+        top.fail("bench", "missing: add a [[bench]] with a name and a function")
+    _reject_repeated_names(top, benches)
+    image = top.text("image", "")
+    return Manifest(path, top.text("build", ""), path.parent / image if image else None, tuple(benches))
+
+
+def _reject_repeated_names(top: Table, benches: list[Bench]) -> None:
+    first: dict[str, Bench] = {}
+    for bench in benches:
+        other = first.setdefault(bench.name, bench)
+        if other is not bench:
+            raise bench.place.error("name", f"is already taken in line {other.place.line}")
+
+
+def _bench(top: Table, table: Table) -> Bench:
+    name = _name(table, "name")
+    result = table.choice("result", get_args(arguments.ResultType), "s32")
+    return Bench(
+        name=name,
+        function=_name(table, "function"),
+        args=_args(table),
+        result=result,
+        expect=_expect(table, result),
+        before=_before(table),
+        stubs=_stubs(table),
+        limits=_limits(top, table),
+        image=table.path.parent / _inherited(top, table, "image", None),
+        base=_base(top, table),
+        profile=_profile(top, table),
+        place=_place(top, table, name),
+    )
+
+
+def _place(top: Table, table: Table, name: str) -> Place:
+    inherited = {key: top.line(key) for key in _EVERYWHERE if key in top.raw}
+    return Place(table.path, inherited | {key: table.line(key) for key in ("", *table.raw)}, name)
+
+
+def _name(table: Table, key: str) -> str:
+    name = table.text(key)
+    if not name or not name.isprintable():
+        table.fail(key, f"must be a name, not {name!r}")
+    return name
+
+
+def _inherited(top: Table, table: Table, key: str, default: str | None) -> str:
+    return table.text(key) if key in table.raw else top.text(key, default)
+
+
+def _base(top: Table, table: Table) -> int | None:
+    owner = table if "base" in table.raw else top
+    return owner.integer("base", 0, (1 << 32) - 1) if "base" in owner.raw else None
+
+
+def _profile(top: Table, table: Table) -> str:
+    """A path is from the manifest's folder on."""
+    profile = _inherited(top, table, "profile", DEFAULT)
+    is_path = profile.endswith(".toml") or "/" in profile or "\\" in profile
+    return str(table.path.parent / profile) if is_path else profile
+
+
+def _args(table: Table) -> tuple[Operand, ...]:
+    found = []
+    for value in table.array("args"):
+        try:
+            operand = operands.read(value, table.path.parent)
+        except UsageError as error:
+            table.fail("args", f"{value!r}: {error}")
+        for part in operands.parts(operand):
+            if isinstance(part, operands.Zeroed) and part.path is not None:
+                table.fail("args", f"{value!r}: a bench writes no files: leave out the file name")
+        found.append(operand)
+    return tuple(found)
+
+
+def _before(table: Table) -> tuple[str, ...]:
+    names = table.array("before")
+    for name in names:
+        if not isinstance(name, str):
+            table.fail("before", f"must be an array of functions' names, not of {name!r}")
+    return tuple(names)
+
+
+def _stubs(table: Table) -> dict[str, int]:
+    stubs = table.table("stubs")
+    if stubs is None:
+        return {}
+    return {name: stubs.integer(name, -(1 << 31), (1 << 32) - 1) for name in stubs.raw}
+
+
+def _expect(table: Table, result: str) -> int | float | None:
+    value = table.raw.get("expect")
+    if value is None:
+        return None
+    if result == "void":
+        table.fail("expect", 'a void function returns nothing to expect: leave out expect, or result = "void"')
+    if result in _INTEGERS:
+        low, end = _INTEGERS[result]
+        return table.integer("expect", low, end - 1)
+    if type(value) not in (int, float):
+        table.fail("expect", f"must be a number, not {value!r}")
+    try:
+        number = float(value)
+    except OverflowError:  # an integer that no float reaches
+        number = math.inf if value > 0 else -math.inf
+    with np.errstate(over="ignore"):
+        return float(np.float32(number)) if result == "f32" else number
+
+
+def _limits(top: Table, table: Table) -> Limits:
+    budgets = {}
+    for figure in FIGURES:
+        key = f"max_{figure}"
+        if key in table.raw:
+            try:
+                budgets[figure] = limits.budget(figure, table.raw[key])
+            except UsageError as error:
+                table.fail(key, str(error))
+    return Limits(budgets, limits.DEFAULT | _tolerances(top) | _tolerances(table))
+
+
+def _tolerances(table: Table) -> dict[str, Fraction]:
+    if "tolerance" not in table.raw:
+        return {}
+    try:
+        return limits.tolerances(table.raw["tolerance"])
+    except UsageError as error:
+        table.fail("tolerance", str(error))

@@ -1,0 +1,205 @@
+"""Run benches, each on a chip of its own, one after the other or in several processes."""
+
+from __future__ import annotations
+
+import gc
+import multiprocessing
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from m0sim import device, operands
+from m0sim.check.figures import Figures
+from m0sim.check.manifest import Bench, Manifest
+from m0sim.cost import Cost
+from m0sim.device import Device
+from m0sim.errors import M0simError, UsageError
+from m0sim.fault import Fault, Interrupted
+from m0sim.image import Image, load_elf, load_raw
+from m0sim.machine import Machine
+from m0sim.report import data
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a bench has no figures, or none to keep."""
+
+    kind: Literal["fault", "expect", "refused"]
+    """The code went wrong; it returned something else; it could not be called, as when its arguments do not fit."""
+    text: str
+    """One line."""
+    fault: Mapping[str, Any] | None = None
+    """As ``m0sim call --json`` has it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """What came of running a bench."""
+
+    name: str
+    figures: Figures | None
+    """None after a fault or refusal."""
+    failure: Failure | None = None
+    warnings: tuple[str, ...] = ()
+
+
+def build(manifest: Manifest) -> None:
+    """Run the manifest's build command, its output on stderr. Raises `M0simError` when it fails."""
+    if not manifest.build:
+        return
+    sys.stderr.flush()
+    done = subprocess.run(manifest.build, shell=True, cwd=manifest.folder, stdout=sys.stderr.fileno(), check=False)
+    if done.returncode:
+        raise M0simError(f"the build failed with exit code {done.returncode}: {manifest.build}")
+
+
+class Images:
+    """Images and profiles, each read once."""
+
+    def __init__(self) -> None:
+        self._images: dict[tuple[Path, int | None], Image] = {}
+        self._devices: dict[str, Device] = {}
+
+    def image(self, bench: Bench) -> Image:
+        """The image of a bench. Raises `UsageError`."""
+        key = (bench.image, bench.base)
+        if key not in self._images:
+            self._images[key] = load_elf(bench.image) if bench.base is None else load_raw(bench.image, bench.base)
+        return self._images[key]
+
+    def device(self, bench: Bench) -> Device:
+        """The device that a bench runs on. Raises `UsageError`."""
+        if bench.profile not in self._devices:
+            self._devices[bench.profile] = device.load(bench.profile)
+        return self._devices[bench.profile]
+
+
+def verify(benches: Sequence[Bench], images: Images) -> None:
+    """Look for all that benches name: images, profiles, functions, symbols, files.
+
+    Raises `UsageError` that names the manifest's file, line, bench and key.
+    """
+    for bench in benches:
+        with _naming(bench, "profile"):
+            images.device(bench)
+        with _naming(bench, "image"):
+            image = images.image(bench)
+        for key, names in (("function", (bench.function,)), ("before", bench.before), ("stubs", bench.stubs)):
+            with _naming(bench, key):
+                for name in names:
+                    image.find(name)
+        with _naming(bench, "args"):
+            _verify_arguments(bench, image)
+
+
+def _verify_arguments(bench: Bench, image: Image) -> None:
+    for argument in bench.args:
+        for part in operands.parts(argument):
+            if isinstance(part, operands.SymbolAddress):
+                image.find(part.name)
+            if isinstance(part, operands.File) and not part.path.is_file():
+                raise UsageError(f"{part.path}: no such file")
+
+
+@contextmanager
+def _naming(bench: Bench, key: str) -> Iterator[None]:
+    try:
+        yield
+    except UsageError as error:
+        raise bench.place.error(key, str(error)) from error
+
+
+def measure(
+    benches: Sequence[Bench],
+    folder: Path,
+    *,
+    images: Images | None = None,
+    jobs: int = 1,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[Measurement]:
+    """Measure benches, in their order, in `jobs` processes. Sources are told relative to `folder`.
+
+    `progress` is called with how many are done, of how many. Ctrl-C raises KeyboardInterrupt.
+    """
+    found: list[Measurement] = []
+    for measurement in _measured(benches, folder, images or Images(), jobs):
+        found.append(measurement)
+        if progress is not None:
+            progress(len(found), len(benches))
+    return found
+
+
+def _measured(benches: Sequence[Bench], folder: Path, images: Images, jobs: int) -> Iterator[Measurement]:
+    if jobs <= 1 or len(benches) <= 1:
+        for bench in benches:
+            yield run(bench, folder, images)
+        return
+    context = multiprocessing.get_context("spawn")  # a fork would share the emulator's threads
+    with ProcessPoolExecutor(min(jobs, len(benches)), context) as pool:
+        try:
+            with _interrupts_held_back():
+                found = pool.map(_run_in_worker, benches, [folder] * len(benches))
+            yield from found
+        except BrokenProcessPool:
+            raise M0simError("a process that measured was killed: is there enough memory for so many --jobs?") from None
+        except BaseException:
+            for worker in multiprocessing.active_children():
+                worker.terminate()
+            raise
+
+
+@contextmanager
+def _interrupts_held_back() -> Iterator[None]:
+    """Ctrl-C goes to all processes of a terminal, but those that start in here never see it: this one ends them."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+_worker_images = Images()
+
+
+def _run_in_worker(bench: Bench, folder: Path) -> Measurement:
+    return run(bench, folder, _worker_images)
+
+
+def run(bench: Bench, folder: Path, images: Images) -> Measurement:
+    """Measure one bench in this process. Ctrl-C raises `Interrupted`."""
+    gc.collect(1)  # the chip of the bench before: it has memory to give back, and cycles that keep it
+    try:
+        image = images.image(bench)
+        cost = _call(bench, Machine(image, images.device(bench)))
+    except Interrupted:
+        raise
+    except Fault as fault:
+        text = f"{fault.reason} at {fault.address:#010x}, {fault.place}"
+        return Measurement(bench.name, None, Failure("fault", text, data.fault_object(fault)), fault.cost.warnings)
+    except UsageError as error:
+        return Measurement(bench.name, None, Failure("refused", str(error)))
+    return Measurement(bench.name, Figures.of(cost, image, folder), _missed(bench, cost), cost.warnings)
+
+
+def _call(bench: Bench, machine: Machine) -> Cost:
+    arguments = [operands.place(machine, argument, []) for argument in bench.args]
+    return machine.call(bench.function, *arguments, result=bench.result, before=bench.before, stubs=bench.stubs)
+
+
+def _missed(bench: Bench, cost: Cost) -> Failure | None:
+    expected, found = bench.expect, cost.result
+    if expected is None or found == expected or (expected != expected and found != found):  # nan is not itself
+        return None
+    return Failure("expect", f"returned {found}, expected {expected}")
+
+
+def with_image(benches: Sequence[Bench], old: Path | None, new: Path) -> tuple[Bench, ...]:
+    """Those benches that run the image `old`, running `new` instead."""
+    return tuple(replace(bench, image=new) for bench in benches if bench.image == old)

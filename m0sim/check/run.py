@@ -1,0 +1,97 @@
+"""The whole of ``m0sim check`` and ``m0sim diff``, without their output."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from m0sim.check import baseline, measure
+from m0sim.check.compare import judge
+from m0sim.check.figures import Figures
+from m0sim.check.limits import Limits
+from m0sim.check.manifest import Bench, Manifest
+from m0sim.check.measure import Images, Measurement
+from m0sim.check.result import Result
+from m0sim.errors import M0simError, UsageError
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a user may ask of a check."""
+
+    only: tuple[str, ...] = ()
+    """Names of benches; empty for all."""
+    jobs: int = 1
+    against: Path | None = None
+    """Another build of the manifest's image to compare with, instead of the baseline."""
+    baseline: Path | None = None
+    """The baseline's file; None for the one beside the manifest."""
+    strict: bool = False
+    """Whether a bench without a baseline fails."""
+
+    def path(self, manifest: Manifest) -> Path:
+        """The baseline's file."""
+        return self.baseline or manifest.baseline
+
+
+def check(manifest: Manifest, options: Options, progress: Progress | None = None) -> Result:
+    """Measure the benches and compare them with the baseline or with another image.
+
+    Raises `UsageError` for what the manifest has wrong, and for a damaged baseline, before anything is measured.
+    """
+    benches = manifest.only(options.only)
+    images = Images()
+    measure.verify(benches, images)
+    if options.against is None:
+        old = baseline.read(options.path(manifest))
+        gone = [] if options.only else sorted(old.keys() - {bench.name for bench in manifest.benches})
+        notes = [f"the baseline has a bench {name!r} that the manifest has not" for name in gone]
+    else:
+        old, notes = _measured_before(manifest, benches, options)
+    found = measure.measure(benches, manifest.folder, images=images, jobs=options.jobs, progress=progress)
+    verdicts = tuple(judge(m, old.get(m.name), b.limits) for m, b in zip(found, benches, strict=True))
+    lines = {bench.name: bench.place.line for bench in benches}
+    return Result(verdicts, tuple(notes), manifest.path, lines, options.strict)
+
+
+def _measured_before(
+    manifest: Manifest, benches: tuple[Bench, ...], options: Options
+) -> tuple[dict[str, Figures], list[str]]:
+    """Figures of the other image, and what it could not run."""
+    if options.against is None or manifest.image is None:
+        raise UsageError(f"{manifest.path}: names no image of its own, so there is nothing to compare with --against")
+    others = measure.with_image(benches, manifest.image, options.against)
+    images = Images()
+    for bench in others[:1]:
+        images.image(bench)  # better refused as a whole than bench by bench
+    found = measure.measure(others, manifest.folder, images=images, jobs=options.jobs)
+    notes = [f"{options.against}: bench {m.name!r}: {m.failure.text}" for m in found if m.failure is not None]
+    return {m.name: m.figures for m in found if m.figures is not None and m.failure is None}, notes
+
+
+def update(manifest: Manifest, options: Options, result: Result) -> bool:
+    """Write what was measured as the baseline; False where nothing changed.
+
+    With `Options.only`, the other benches keep their entries. Raises `M0simError`, and writes nothing, when a bench
+    failed.
+    """
+    failed = [verdict.name for verdict in result.verdicts if verdict.status == "failed"]
+    path = options.path(manifest)
+    if failed:
+        raise M0simError(f"{path}: not written: {', '.join(map(repr, failed))} failed")
+    found = {v.name: v.figures for v in result.verdicts if v.figures is not None}
+    kept = baseline.read(path) if options.only else {}
+    return baseline.write(path, {**kept, **found})
+
+
+def diff(old: Path, new: Path) -> Result:
+    """Compare two baselines, or two objects of ``m0sim call --json``: every bench of either. Raises `UsageError`."""
+    before, after = baseline.read_any(old), baseline.read_any(new)
+    if len(before) == len(after) == 1:  # two calls: of the same function under another name, perhaps
+        before = dict(zip(after, before.values(), strict=True))
+    gone = [f"{name!r} is in {old} only" for name in sorted(before.keys() - after.keys())]
+    verdicts = [judge(Measurement(name, after[name]), before.get(name), Limits()) for name in sorted(after)]
+    return Result(tuple(verdicts), tuple(gone))

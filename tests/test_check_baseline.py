@@ -1,0 +1,201 @@
+"""The baseline's file: the same bytes for the same figures, never half of it, and no damage goes unnoticed."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from m0sim.check import baseline
+from m0sim.check.figures import Figures, FunctionFigures, Row
+from m0sim.errors import UsageError
+
+COUNTS = st.integers(0, 2**63)
+NAMES = st.text(st.characters(exclude_categories=()), min_size=1, max_size=8)  # half surrogate pairs as well
+ROWS = st.builds(Row, st.integers(0, 0xFFFFFFFF), NAMES, st.text(max_size=8), COUNTS, COUNTS)
+FUNCTIONS = st.builds(FunctionFigures, COUNTS, st.lists(ROWS, max_size=3).map(tuple))
+FIGURES = st.builds(
+    Figures, NAMES, NAMES, COUNTS, COUNTS, COUNTS, COUNTS, COUNTS, st.dictionaries(NAMES, FUNCTIONS, max_size=3)
+)
+ONE = Figures(
+    *("dot_s8", "rp2040", 13, 9, 8, 24, 52),
+    {"dot_s8": FunctionFigures(10, (Row(0, "b570", "dot.c:9", 1, 4), Row(4, "bl mul", "dot.c:13", 2, 6)))},
+)
+LAYOUT = """\
+{
+ "schema": 1,
+ "benches": {
+  "dot 1k": {
+   "function": "dot_s8",
+   "profile": "rp2040",
+   "cycles": 13,
+   "instructions": 9,
+   "stack_bytes": 8,
+   "sram_bytes": 24,
+   "code_bytes": 52,
+   "functions": {
+    "dot_s8": {
+     "self_cycles": 10,
+     "rows": [
+      ["0000", "b570", "dot.c:9", 1, 4],
+      ["0004", "bl mul", "dot.c:13", 2, 6]
+     ]
+    }
+   }
+  }
+ }
+}
+"""
+
+
+@settings(deadline=None)
+@given(st.dictionaries(NAMES, FIGURES, max_size=3))
+def test_round_trip(tmp_path_factory: pytest.TempPathFactory, benches: dict[str, Figures]) -> None:
+    file = tmp_path_factory.getbasetemp() / "round-trip.json"
+    file.unlink(missing_ok=True)
+    assert baseline.write(file, benches)
+    assert baseline.read(file) == benches
+    assert baseline.to_bytes(dict(reversed(benches.items()))) == file.read_bytes()
+    assert all(baseline.figures_of(baseline.bench_object(figures)) == figures for figures in benches.values())
+    parsed = json.loads(file.read_text(encoding="utf-8"))
+    assert list(parsed["benches"]) == sorted(benches)
+
+
+def test_layout_is_a_line_a_figure() -> None:
+    assert baseline.to_bytes({"dot 1k": ONE}).decode() == LAYOUT
+    assert baseline.to_bytes({}).decode() == '{\n "schema": 1,\n "benches": {}\n}\n'
+    assert "größe" in baseline.to_bytes({"größe": ONE}).decode()
+
+
+def test_the_same_content_is_not_written_again(tmp_path: Path) -> None:
+    file = tmp_path / "b.json"
+    assert baseline.write(file, {"dot 1k": ONE})
+    before = file.stat()
+    assert not baseline.write(file, {"dot 1k": ONE})
+    assert (file.stat().st_ino, file.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+    assert baseline.write(file, {"dot": ONE})
+
+
+def test_no_file_is_an_empty_baseline(tmp_path: Path) -> None:
+    assert baseline.read(tmp_path / "b.json") == {}
+
+
+@pytest.mark.parametrize("step", ["fsync", "replace"])
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])
+def test_a_crash_while_writing_leaves_the_old_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str, error: BaseException
+) -> None:
+    file = tmp_path / "b.json"
+    baseline.write(file, {"old": ONE})
+    content = file.read_bytes()
+
+    def crash(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(os, step, crash)
+    with pytest.raises((UsageError, KeyboardInterrupt)):
+        baseline.write(file, {"new": ONE})
+    assert file.read_bytes() == content
+    assert os.listdir(tmp_path) == ["b.json"]
+
+
+def changed(path: str, value: object) -> str:
+    """The layout above with another value at a path such as ``benches/dot 1k/cycles``; None removes it."""
+    whole: Any = json.loads(LAYOUT)
+    inner = whole
+    *way, last = path.split("/")
+    for key in way:
+        inner = inner[int(key) if isinstance(inner, list) else key]
+    if value is None:
+        del inner[int(last) if isinstance(inner, list) else last]
+    else:
+        inner[int(last) if isinstance(inner, list) else last] = value
+    return json.dumps(whole)
+
+
+ROW = "benches/dot 1k/functions/dot_s8/rows/0"
+DAMAGE = [
+    ("", "JSON"),
+    ("{}", "schema"),
+    ("[]", "schema"),
+    (LAYOUT[:-3], "JSON"),
+    (LAYOUT.replace("13,", "13 ,,"), "line 7"),
+    (LAYOUT.replace('"cycles": 13', '"cycles": NaN'), "cycles"),
+    (LAYOUT.replace('"instructions"', '"cycles"'), "'cycles' is there twice"),
+    ("[" * 100_000, "JSON"),
+    (LAYOUT.replace("13", "9" * 5000), "JSON"),
+    (LAYOUT.replace("  }\n", "<<<<<<< HEAD\n  }\n=======\n  }\n>>>>>>> theirs\n", 1), "merge conflict"),
+    (changed("schema", 2), "schema 2"),
+    (changed("schema", "1"), "schema"),
+    (changed("schema", True), "schema"),
+    (changed("benches", []), "benches"),
+    (changed("benches/dot 1k", 5), "bench 'dot 1k': must be an object"),
+    (changed("benches/dot 1k/cycles", None), "bench 'dot 1k': cycles"),
+    (changed("benches/dot 1k/cycles", -1), "bench 'dot 1k': cycles"),
+    (changed("benches/dot 1k/cycles", 1.5), "bench 'dot 1k': cycles"),
+    (changed("benches/dot 1k/cycles", True), "bench 'dot 1k': cycles"),
+    (changed("benches/dot 1k/function", 5), "bench 'dot 1k': function"),
+    (changed("benches/dot 1k/functions", []), "bench 'dot 1k': functions"),
+    (changed("benches/dot 1k/functions/dot_s8", []), "bench 'dot 1k': dot_s8"),
+    (changed("benches/dot 1k/functions/dot_s8/self_cycles", "1"), "self_cycles"),
+    (changed("benches/dot 1k/functions/dot_s8/rows", {}), "rows"),
+    (changed(ROW, 5), "row"),
+    (changed(ROW, []), "row"),
+    (changed(f"{ROW}/4", None), "row"),
+    (changed(f"{ROW}/0", "x"), "row"),
+    (changed(f"{ROW}/0", 0), "row"),
+    (changed(f"{ROW}/3", -1), "row"),
+    (changed(f"{ROW}/4", 1.0), "row"),
+]
+
+
+@pytest.mark.parametrize(("text", "named"), DAMAGE)
+def test_damage_is_told_in_one_line(tmp_path: Path, text: str, named: str) -> None:
+    file = tmp_path / "b.json"
+    file.write_text(text)
+    with pytest.raises(UsageError) as caught:
+        baseline.read(file)
+    message = str(caught.value)
+    assert message.startswith(f"{file}:")
+    assert named in message
+    assert "\n" not in message
+    assert any(advice in message for advice in ("m0sim check --update", "use the m0sim that wrote it"))
+
+
+def test_the_line_of_a_conflict(tmp_path: Path) -> None:
+    file = tmp_path / "b.json"
+    file.write_text("{\n<<<<<<< HEAD\n")
+    with pytest.raises(UsageError, match=r"b\.json:2: has merge conflict"):
+        baseline.read(file)
+
+
+def test_files_that_are_no_text(tmp_path: Path) -> None:
+    file = tmp_path / "b.json"
+    file.write_bytes(b"\xff")
+    for path in (file, tmp_path):
+        with pytest.raises(UsageError, match=r"UTF-8|cannot read"):
+            baseline.read(path)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.data())
+def test_any_damage_is_told_or_harmless(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
+    content = bytearray(LAYOUT.encode())
+    at = data.draw(st.integers(0, len(content) - 1))
+    if data.draw(st.booleans()):
+        del content[at : at + data.draw(st.integers(1, 40))]
+    else:
+        content[at] = data.draw(st.integers(0, 255))
+    file = tmp_path_factory.getbasetemp() / "damaged.json"
+    file.write_bytes(content)
+    try:
+        found = baseline.read(file)
+    except UsageError as error:
+        assert "\n" not in str(error)  # noqa: PT017
+        return
+    assert baseline.write(file.with_name("again.json"), found) in (True, False)

@@ -1,0 +1,217 @@
+"""The forms of a check's result, each read back by what reads it, or checked against its own rules."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+from pathlib import Path
+from urllib.parse import unquote
+from xml.etree import ElementTree
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from m0sim.check.compare import Verdict, judge
+from m0sim.check.figures import Figures, FunctionFigures, Row
+from m0sim.check.formats import FORMATS, text
+from m0sim.check.limits import Limits
+from m0sim.check.measure import Failure, Measurement
+from m0sim.check.result import Result
+
+NASTY = [
+    "a|b",
+    "<b>&amp;</b>",
+    "`x` *y* _z_ [l](u)",
+    'quo"te',
+    "co:lon, comma%",
+    "ü 漢 \U0001f600",
+    "\x00\x1b[31m\ud800",
+    "::x",
+]
+
+
+def figures(cycles: int, source: str = "a<b>|.c:1") -> Figures:
+    rows = (Row(0, "46c0", source, 1, cycles),)
+    return Figures("f", "rp2040", cycles, 1, 8, 64, 32, {"f<int>": FunctionFigures(cycles, rows)})
+
+
+def result_of(names: list[str], *, strict: bool = False) -> Result:
+    """One bench of every status for each name."""
+    verdicts: list[Verdict] = []
+    for name in names:
+        fault = Failure("fault", "load of 1 byte at 0x1, where nothing is\n(a line more)", {"kind": "unmapped"})
+        missed = Failure("expect", "returned 1, expected 2")
+        verdicts += [
+            judge(Measurement(f"{name} unchanged", figures(100), warnings=("beware",)), figures(100), Limits()),
+            judge(Measurement(f"{name} improved", figures(90)), figures(100), Limits()),
+            judge(Measurement(f"{name} regressed", figures(110)), figures(100), Limits.of(max_cycles=105)),
+            judge(Measurement(f"{name} new", figures(100)), None, Limits()),
+            judge(Measurement(f"{name} faulted", None, fault), figures(100), Limits()),
+            judge(Measurement(f"{name} missed", figures(100), missed), figures(100), Limits()),
+        ]
+    lines = {verdict.name: 10 + i for i, verdict in enumerate(verdicts)}
+    return Result(tuple(verdicts), ("a <note>",), Path("m0sim.toml"), lines, strict)
+
+
+RESULT = result_of(NASTY)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_every_format_ends_its_last_line_and_is_deterministic(name: str) -> None:
+    written = FORMATS[name](RESULT)
+    assert written.endswith("\n")
+    assert written == FORMATS[name](result_of(NASTY))
+    FORMATS[name](Result(()))  # nothing at all
+
+
+# text
+
+
+def test_text() -> None:
+    lines = FORMATS["text"](result_of(["x"])).splitlines()
+    assert lines[0].split() == ["bench", "status", "cycles", "stack", "SRAM", "code"]
+    assert [line.split()[:3] for line in lines[1:7]] == [
+        ["x", "unchanged", "unchanged"],
+        ["x", "improved", "improved"],
+        ["x", "regressed", "regressed"],
+        ["x", "new", "new"],
+        ["x", "faulted", "failed"],
+        ["x", "missed", "failed"],
+    ]
+    assert lines[2].split()[3:] == ["90|100", "(-10.0", "%)", "8", "64", "32"]
+    assert lines[5].split()[3:] == ["-"] * 4
+    assert lines[-1] == "1 unchanged, 1 improved, 1 regressed, 1 new, 2 failed"
+    assert "  max_cycles 105: over by 5" in lines
+    assert "  tolerance allows 100 cycles: over by 10" in lines
+    assert "  expect: returned 1, expected 2" in lines
+    assert "  warning: beware" in lines
+    assert "note: a <note>" in lines
+
+
+def test_styled_text_is_the_same_text() -> None:
+    assert text.styled(RESULT).plain + "\n" == FORMATS["text"](RESULT)
+    assert text.styled(RESULT).spans
+
+
+def test_strict_says_what_is_missing() -> None:
+    assert "it has no baseline" not in FORMATS["text"](RESULT)
+    assert "  it has no baseline" in FORMATS["text"](result_of(["x"], strict=True)).splitlines()
+
+
+# Markdown
+
+
+def test_markdown_tables_keep_their_columns() -> None:
+    written = FORMATS["markdown"](RESULT)
+    rows = [line for line in written.split("\n") if line.startswith("|")]
+    assert len(rows) == 2 + len(RESULT.verdicts)
+    assert {row.count("|") for row in rows} == {7}
+    names = [html.unescape(row.split("|")[1].strip()) for row in rows[2:]]
+    assert names == ["".join(c if c.isprintable() else "\ufffd" for c in v.name) for v in RESULT.verdicts]
+    for row in rows[2:]:
+        assert not re.search(r"[<>`*_\[\]]", row.split("|")[1])
+    assert "| **regressed** | 110 (was 100, +10.0 %) | 8 | 64 | 32 |" in written
+
+
+def test_markdown_folds_what_is_long() -> None:
+    written = FORMATS["markdown"](result_of(["x"]))
+    assert written.count("<details>") == written.count("</details>") == written.count("<pre>") == 5
+    assert "f&lt;int&gt;" in written
+    assert "f<int>" not in written
+    assert "a &lt;note&gt;" in written
+
+
+# JSON
+
+
+def test_json() -> None:
+    found = json.loads(FORMATS["json"](RESULT))
+    assert type(found["schema"]) is int
+    n = len(NASTY)
+    assert found["summary"] == {"unchanged": n, "improved": n, "regressed": n, "new": n, "failed": 2 * n}
+    assert [b["name"] for b in found["benches"]] == [v.name for v in RESULT.verdicts]
+    unchanged, improved, regressed, new, faulted, missed = found["benches"][:6]
+    assert (unchanged["cycles"], unchanged["baseline"], unchanged["where"]) == (100, 100, None)
+    assert (improved["before"]["stack_bytes"], new["before"], new["baseline"]) == (8, None, None)
+    assert regressed["limits"] == [
+        {"name": "max_cycles", "limit": 105, "value": 110, "exceeded": True},
+        {"name": "tolerance_cycles", "limit": 100, "value": 110, "exceeded": True},
+    ]
+    assert (faulted["fault"], faulted["cycles"]) == ({"kind": "unmapped"}, None)
+    assert (missed["failure"]["kind"], missed["cycles"], missed["fault"]) == ("expect", 100, None)
+    assert found["notes"] == ["a <note>"]
+
+
+# JUnit
+
+
+@settings(deadline=None)
+@given(st.lists(st.text(min_size=1, max_size=8), max_size=2))
+def test_junit_is_xml_whatever_the_names(names: list[str]) -> None:
+    result = result_of(names)
+    suites = ElementTree.fromstring(FORMATS["junit"](result).encode("utf-8"))
+    (suite,) = suites
+    cases = suite.findall("testcase")
+    assert [suite.get(key) for key in ("tests", "failures", "errors", "skipped")] == [
+        *map(str, (6 * len(names), 2 * len(names), len(names), 0)),
+    ]
+    assert len(cases) == 6 * len(names)
+    for case in cases:  # the order that the schema of Jenkins asks for
+        assert [child.tag for child in case] in (["properties"], ["properties", "failure"], ["properties", "error"])
+        assert case.get("name")
+        assert case.get("classname")
+
+
+def test_junit() -> None:
+    cases = ElementTree.fromstring(FORMATS["junit"](result_of(["x"], strict=True)).encode()).findall("*/testcase")
+    told = {case.get("name"): [(child.tag, child.get("message")) for child in case[1:]] for case in cases}
+    assert told == {
+        "x unchanged": [],
+        "x improved": [],
+        "x regressed": [("failure", "max_cycles 105: over by 5")],
+        "x new": [("failure", "it has no baseline")],
+        "x faulted": [("error", "fault: load of 1 byte at 0x1, where nothing is\n(a line more)")],
+        "x missed": [("failure", "expect: returned 1, expected 2")],
+    }
+    properties = {p.get("name"): p.get("value") for p in cases[2].iter("property")}
+    assert (properties["cycles"], properties["baseline_cycles"], properties["stack"]) == ("110", "100", "8")
+    failure = cases[2].find("failure")
+    assert failure is not None
+    assert "f<int>" in (failure.text or "")
+
+
+# github-action-benchmark
+
+
+def test_github() -> None:
+    found = json.loads(FORMATS["github"](result_of(["x"])))
+    assert [entry for entry in found if entry["name"].startswith("x regressed")] == [
+        {"name": f"x regressed: {name}", "unit": unit, "value": value, "extra": "f on rp2040"}
+        for name, unit, value in (
+            *(("cycles", "cycles", 110), ("stack", "bytes", 8)),
+            *(("sram", "bytes", 64), ("code", "bytes", 32)),
+        )
+    ]
+    assert len(found) == 4 * 5  # a fault has no figures
+    assert len({entry["name"] for entry in found}) == len(found)
+
+
+# Workflow commands
+
+
+def test_annotations() -> None:
+    lines = FORMATS["annotations"](RESULT).split("\n")[:-1]
+    assert all(re.match(r"::(error|warning|notice) \S", line) for line in lines)
+    found = [(line.split()[0][2:], *line.partition(" ")[2].split("::", 1)) for line in lines]
+    errors = [(properties, message) for level, properties, message in found if level == "error"]
+    bad = [(i, verdict) for i, verdict in enumerate(RESULT.verdicts) if verdict.is_bad]
+    assert len(errors) == len(bad) == 3 * len(NASTY)
+    for (properties, message), (i, verdict) in zip(errors, bad, strict=True):
+        parts = dict(part.split("=", 1) for part in properties.split(","))
+        assert (parts["file"], parts["line"]) == ("m0sim.toml", str(10 + i))
+        assert unquote(parts["title"]) == verdict.name
+        assert unquote(message).startswith(text.title(verdict))
+    assert [level for level, *_ in found].count("warning") == len(NASTY)
+    assert found[-1][0] == "notice"

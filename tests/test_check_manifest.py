@@ -1,0 +1,263 @@
+"""m0sim.toml: what is read, and that each mistake is one line with file, line, bench and key."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import Build
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from m0sim.arguments import Words
+from m0sim.check import manifest, measure
+from m0sim.check.compare import judge
+from m0sim.check.figures import Figures
+from m0sim.check.limits import Limits, percent
+from m0sim.check.manifest import Manifest
+from m0sim.check.measure import Measurement
+from m0sim.errors import M0simError, UsageError
+from m0sim.operands import File, Struct, Zeroed
+
+GOOD = """\
+image = "build/app.elf"
+profile = "stm32f0"
+tolerance = { cycles = "2%", stack = "0%" }
+
+[[bench]]
+name = "dot 1k"
+function = "dot_s8"
+args = ["@tests/a.bin", 1_000, "out:64", ["@x.bin", 5, "out:4"]]
+expect = 12345
+max_cycles = 13_000
+max_code = "1K"
+
+[[bench]]
+name = "all keys"
+function = "f"
+image = "/abs/raw.bin"
+base = 0x2000_0000
+profile = "boards/mine.toml"
+result = "f32"
+expect = 0.1
+before = ["init"]
+stubs = { read_adc = 512, "ns::g()" = -1 }
+max_stack = 0
+max_sram = 4096
+tolerance = "0.25 %"
+"""
+
+Load = Callable[[str], Manifest]
+
+
+@pytest.fixture
+def load(tmp_path: Path) -> Load:
+    def loaded(text: str) -> Manifest:
+        (tmp_path / "m0sim.toml").write_text(text)
+        return manifest.load(tmp_path / "m0sim.toml")
+
+    return loaded
+
+
+def test_a_good_one(load: Load, tmp_path: Path) -> None:
+    found = load(GOOD)
+    assert (found.build, found.image, found.baseline) == (
+        *("", tmp_path / "build/app.elf", tmp_path / "m0sim-baseline.json"),
+    )
+    dot, other = found.benches
+    assert (dot.name, dot.function, dot.result, dot.expect) == ("dot 1k", "dot_s8", "s32", 12345)
+    assert dot.args == (
+        File(tmp_path / "tests/a.bin"),
+        Words((1000,)),
+        Zeroed("64", 64, None),
+        Struct((File(tmp_path / "x.bin"), Words((5,)), Zeroed("4", 4, None))),
+    )
+    assert dot.limits.budgets == {"cycles": 13_000, "code": 1024}
+    assert dot.limits.tolerances == {"cycles": Fraction(2, 100), "stack": 0}
+    assert (dot.image, dot.base, dot.profile, dot.before, dot.stubs) == (found.image, None, "stm32f0", (), {})
+    assert dot.place.line == 5
+    assert (other.image, other.base) == (Path("/abs/raw.bin"), 0x20000000)
+    assert other.profile == str(tmp_path / "boards/mine.toml")
+    assert (other.before, other.stubs) == (("init",), {"read_adc": 512, "ns::g()": -1})
+    assert other.expect == float(np.float32(0.1)) != 0.1
+    assert other.limits.budgets == {"stack": 0, "sram": 4096}
+    assert other.limits.tolerances == {"cycles": Fraction(25, 10_000), "stack": 0}
+
+
+def test_defaults(load: Load) -> None:
+    (bench,) = load('image = "a.elf"\n[[bench]]\nname = "x"\nfunction = "f"').benches
+    assert (bench.args, bench.result, bench.expect, bench.profile) == ((), "s32", None, "rp2040")
+    assert bench.limits == Limits({}, {"cycles": Fraction(0)})
+
+
+HEAD = 'image = "a.elf"\n[[bench]]\nname = "x"\nfunction = "f"\n'
+BAD = [
+    # what follows HEAD, or a whole file; the line; what is named
+    ("max_cycle = 1", 5, "bench 'x'", "max_cycle", "did you mean 'max_cycles'"),
+    ("\n# no\nmax_cycles = -1", 7, "bench 'x'", "max_cycles", "-1"),
+    ("max_cycles = '13K'", 5, "max_cycles", "an integer"),
+    ("max_cycles = 13_000.0", 5, "max_cycles", "13000.0"),
+    ("max_cycles = true", 5, "max_cycles", "True"),
+    ("max_stack = '1X'", 5, "max_stack", "'1X'"),
+    ("max_sram = [1]", 5, "max_sram", "[1]"),
+    ("tolerance = 5", 5, "tolerance", '"5%"'),
+    ("tolerance = '5'", 5, "tolerance", "'5'"),
+    ("tolerance = '-5%'", 5, "tolerance", "'-5%'"),
+    ("tolerance = { cycle = '5%' }", 5, "tolerance", "did you mean 'cycles'"),
+    ("tolerance = { stack = 5 }", 5, "tolerance", "5"),
+    ("args = 5", 5, "args", "an array"),
+    ("args = [1.5]", 5, "args", "f32:1.5"),
+    ("args = [1,\n 'ou:4']", 5, "args", "'ou'"),
+    ("args = ['out:4:file']", 5, "args", "out:4:file"),
+    ("args = [[]]", 5, "args", "at least one"),
+    ("args = [4294967296]", 5, "args", "i64:4294967296"),
+    ("result = 's16'", 5, "result", "s32, u32"),
+    ("result = 'void'\nexpect = 1", 6, "expect", "void"),
+    ("expect = 2147483648", 5, "expect", "2147483648"),
+    ("result = 'u32'\nexpect = -1", 6, "expect", "-1"),
+    ("expect = 1.0", 5, "expect", "an integer"),
+    ("result = 'f32'\nexpect = '1'", 6, "expect", "a number"),
+    ("before = 'init'", 5, "before", "an array"),
+    ("before = [1]", 5, "before", "1"),
+    ("stubs = ['a']", 5, "stubs", "a table"),
+    ("stubs.read = 'x'", 5, "read", "an integer"),
+    ("stubs.read = 4294967296", 5, "read", "4294967296"),
+    ("base = -1", 5, "base", "-0x1"),
+    ("image = 5", 5, "image", "5"),
+    ("[[bench]]\nname = 'y'", 5, "bench 'y'", "function", "missing"),
+    ("[[bench]]\nfunction = 'y'", 5, "bench[1]", "name", "missing"),
+    ("[[bench]]\nname = ''\nfunction = 'y'", 6, "name", "''"),
+    ('[[bench]]\nname = "a\\nb"\nfunction = "y"', 6, "name"),
+    ("[[bench]]\nname = 'x'\nfunction = 'y'", 6, "bench 'x'", "name", "already taken in line 2"),
+    ("[[bench]]\nname = 7\nfunction = 'y'", 6, "bench[1]", "name", "7"),
+    ("[[bnch]]\nname = 'y'", 5, "bnch", "did you mean 'bench'"),
+    ("= 5", 5, "not valid TOML"),
+    ("args = [1,", 5, "not valid TOML"),
+]
+
+
+@pytest.mark.parametrize(("text", "line", "named"), [(text, line, named) for text, line, *named in BAD])
+def test_bad_ones(load: Load, tmp_path: Path, text: str, line: int, named: list[str]) -> None:
+    with pytest.raises(UsageError) as caught:
+        load(HEAD + text)
+    message = str(caught.value)
+    assert message.startswith(f"{tmp_path / 'm0sim.toml'}:{line}: ")
+    assert "\n" not in message
+    assert all(part in message for part in named), message
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("", "bench"),
+        ("image = 'a.elf'", "bench"),
+        ("bench = 5", "bench"),
+        ("bench = [5]", "bench"),
+        ("[bench]\nname = 'x'", "[[bench]]"),
+        ("[[bench]]\nname = 'x'\nfunction = 'f'", "image"),
+        ("build = 5\n" + HEAD, "build"),
+    ],
+)
+def test_bad_tops(load: Load, text: str, named: str) -> None:
+    with pytest.raises(UsageError, match=rf"m0sim\.toml:\d+: .*{named.replace('[', chr(92) + '[')}"):
+        load(text)
+
+
+def test_no_manifest(tmp_path: Path) -> None:
+    for path in (tmp_path, tmp_path / "m0sim.toml"):
+        with pytest.raises(UsageError, match=r"m0sim\.toml: no such file: .*\[\[bench\]\]"):
+            manifest.load(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "named"),
+    [
+        ("function = 'sum_too'", 4, ["function", "did you mean 'sum_to'"]),
+        ("function = 'same'\nbefore = ['same', 'int']", 5, ["before", "'int'"]),
+        ("function = 'same'\nstubs = { helpr = 1 }", 5, ["stubs", "'helper'"]),
+        ("function = 'same'\nargs = [1, ['@none.bin']]", 5, ["args", "none.bin", "no such file"]),
+        ("function = 'same'\nargs = ['sym:sam']", 5, ["args", "'same'"]),
+        ("function = 'same'\nimage = 'none.elf'", 5, ["image", "none.elf"]),
+        ("function = 'same'\nprofile = 'rp2041'", 5, ["profile", "'rp2040'"]),
+    ],
+)
+def test_what_only_the_image_shows(load: Load, build: Build, text: str, line: int, named: list[str]) -> None:
+    image = build("hot.S", flags=("-g",))
+    with pytest.raises(UsageError) as caught:
+        measure.verify(load(f"image = {str(image)!r}\n[[bench]]\nname = 'x'\n{text}").benches, measure.Images())
+    message = str(caught.value)
+    assert f"m0sim.toml:{line}: bench 'x': " in message
+    assert all(part in message for part in named), message
+
+
+def test_only(load: Load) -> None:
+    found = load(GOOD)
+    assert found.only([]) == found.benches
+    assert [bench.name for bench in found.only(["all keys"])] == ["all keys"]
+    with pytest.raises(UsageError, match="'dot 1k'"):
+        found.only(["dot 1"])
+
+
+def test_build(load: Load, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    measure.build(load('build = "echo out; echo err >&2; pwd > here"\n' + HEAD))
+    assert (tmp_path / "here").read_text().strip() == str(tmp_path)
+    out, err = capfd.readouterr()
+    assert (out, sorted(err.split())) == ("", ["err", "out"])
+    with pytest.raises(M0simError, match=r"exit code 3: exit 3") as caught:
+        measure.build(load('build = "exit 3"\n' + HEAD))
+    assert not isinstance(caught.value, UsageError)
+
+
+# Limits
+
+
+def figures(cycles: int = 0, stack: int = 0) -> Figures:
+    return Figures("f", "rp2040", cycles, 0, stack, 0, 0, {})
+
+
+@settings(deadline=None, max_examples=400)
+@given(
+    st.integers(0, 10**12) | st.integers(0, 10**7).map(lambda k: k * 100_000),
+    st.integers(0, 999),
+    st.integers(0, 999),
+    st.integers(1, 10**7),
+)
+def test_tolerances_are_exact(old: int, whole: int, thousandths: int, other: int) -> None:
+    """Against integers: new * 100,000 <= old * (100,000 + p), at the edge and elsewhere."""
+    factor = 100_000 + 1000 * whole + thousandths
+    edge = old * factor // 100_000
+    limits = Limits.of(tolerance=f"{whole}.{thousandths:03}%")
+    for new in (max(0, edge - 1), edge, edge + 1, other):
+        verdict = judge(Measurement("x", figures(new)), figures(old), limits)
+        assert (verdict.status != "regressed") == (new * 100_000 <= old * factor)
+
+
+def test_percent() -> None:
+    assert percent("5%") == Fraction(1, 20)
+    assert percent(" 0.10 % ") == Fraction(1, 1000)
+    for bad in ("", "%", "5", "5 percent", "1e3%", ".5%", "5.%", "nan%", "٣%", 5, None):
+        with pytest.raises(UsageError):
+            percent(bad)
+
+
+def test_limits_from_arguments() -> None:
+    limits = Limits.of(max_cycles=5, max_stack="1K", tolerance={"stack": "10%"})
+    assert limits.budgets == {"cycles": 5, "stack": 1024}
+    assert limits.tolerances == {"cycles": 0, "stack": Fraction(1, 10)}
+    for bad, named in (({"max_cycles": -1}, "max_cycles: "), ({"tolerance": "x"}, "tolerance: ")):
+        with pytest.raises(UsageError, match=named):
+            Limits.of(**bad)  # type: ignore[arg-type]
+
+
+def test_huge_expectations_of_floats(load: Load) -> None:
+    huge = "9" * 400
+    for result in ("f32", "f64"):
+        (bench,) = load(HEAD + f"result = '{result}'\nexpect = -{huge}").benches
+        assert bench.expect == -math.inf
+    (bench,) = load(HEAD + "result = 'f32'\nexpect = nan").benches
+    assert bench.expect is not None
+    assert math.isnan(bench.expect)
