@@ -10,26 +10,13 @@ writes), and the SIO register list in 2.3.1.7.
 
 from __future__ import annotations
 
-from numba import cfunc, njit
-
 from m0sim import isa
 from m0sim.isa import Kind
-from m0sim.native import (
-    _R0,
-    Record,
-    Slot,
-    Stop,
-    _code_index,
-    _cycles_of,
-    _decode_one,
-    _halfword,
-    _read_register,
-    _stop,
-    load32,
-    load64,
-    store32,
-    store64,
-)
+from m0sim.native.compiled import cfunc, njit
+from m0sim.native.emulator import R0, read_register, stop
+from m0sim.native.instructions import code_index, cycles_of, decode_one, halfword
+from m0sim.native.pointers import load32, load64, store32, store64
+from m0sim.native.state import Record, Slot, Stop
 
 _COLUMNS = isa.COLUMNS
 _DIVIDER_CYCLES = 8
@@ -37,12 +24,12 @@ _LAST_GPIO, _DIVIDER_FIRST, _DIVIDER_LAST = 0x4C, 0x60, 0x78
 _INTERPOLATOR_FIRST, _SPINLOCK_FIRST, _SPINLOCK_LAST = 0x80, 0x100, 0x17C
 
 
-@njit(cache=True)
+@njit
 def _low_register(state, uc, number):
-    return _read_register(state, uc, _R0 + number)
+    return read_register(state, uc, R0 + number)
 
 
-@njit(cache=True)
+@njit
 def _reaches(state, uc, first, address, wanted):
     """True where the load or store `first` accesses `address`. Literals and the stack are never on the port."""
     top = first >> 12
@@ -62,7 +49,7 @@ def _reaches(state, uc, first, address, wanted):
     return False
 
 
-@njit(cache=True)
+@njit
 def _is_candidate(state, kind, first, size, is_store):
     if is_store:
         moved = load32(load64(state, Slot.FIRST), first * _COLUMNS + isa.STORED)
@@ -71,17 +58,17 @@ def _is_candidate(state, kind, first, size, is_store):
     return kind == Kind.LOAD_MULTIPLE or (kind == Kind.LOAD and moved == size)
 
 
-@njit(cache=True)
+@njit
 def _count_access(state, address, is_store, times):
     """Give back the cycle that the port saves the instruction at `address`; with -1 `times`, take it again."""
     saved = load64(state, Slot.IO_SAVED_STORE if is_store else Slot.IO_SAVED_LOAD)
     store64(state, Slot.CYCLES, load64(state, Slot.CYCLES) - times * saved)
     places = load64(state, Slot.IO_PLACES)
-    code = _code_index(state, address)
+    code = code_index(state, address)
     store32(places, code, load32(places, code) + times)
 
 
-@njit(cache=True)
+@njit
 def _begin_access(state, uc, address, size, is_store):
     """Find the accessing instruction, give back the cycles that the port saves, and return the cycle it starts at."""
     pending = load64(state, Slot.PENDING)
@@ -94,16 +81,16 @@ def _begin_access(state, uc, address, size, is_store):
     offset = 0
     cycle = load64(state, Slot.CYCLES)
     while offset < load64(row, Record.SIZE):
-        decoded = _decode_one(state, begin + offset)
+        decoded = decode_one(state, begin + offset)
         kind, length = decoded >> 8, decoded & 0xFF
-        first = _halfword(state, begin + offset)
+        first = halfword(state, begin + offset)
         if (
             offset >= resume
             and _is_candidate(state, kind, first, size, is_store)
             and _reaches(state, uc, first, address, size)
         ):
             break
-        cycle += _cycles_of(state, kind, first)
+        cycle += cycles_of(state, kind, first)
         offset += length
     store64(state, Slot.IO_RECORD, pending)
     store64(state, Slot.IO_EXECUTION, execution)
@@ -115,18 +102,18 @@ def _begin_access(state, uc, address, size, is_store):
     return cycle
 
 
-@njit(cache=True)
+@njit
 def _not_modelled(state, uc, offset, is_store):
     """Stop here. The instruction does not count, so it saves nothing either."""
     at = load64(state, Slot.IO_FAULT_AT)
-    kind = _decode_one(state, at) >> 8
+    kind = decode_one(state, at) >> 8
     if kind == Kind.LOAD or kind == Kind.STORE:
         _count_access(state, at, is_store, -1)
     store64(state, Slot.IO_FAULT, offset + 1)
-    _stop(state, uc, Stop.LIMIT, at)
+    stop(state, uc, Stop.LIMIT, at)
 
 
-@njit(cache=True)
+@njit
 def _divide(state, is_signed):
     words = load64(state, Slot.IO_WORDS)
     dividend, divisor = load32(words, 0x60 >> 2), load32(words, 0x64 >> 2)
@@ -147,7 +134,7 @@ def _divide(state, is_signed):
     store64(state, Slot.REMAINDER, remainder & 0xFFFFFFFF)
 
 
-@njit(cache=True)
+@njit
 def _write_divider(state, offset, value, cycle):
     if offset < 0x70:
         is_signed = offset >> 3 & 1
@@ -159,7 +146,7 @@ def _write_divider(state, offset, value, cycle):
         store64(state, Slot.DIVIDER_READY, 0)
 
 
-@njit(cache=True)
+@njit
 def _read_divider(state, offset, cycle):
     is_ready = cycle >= load64(state, Slot.DIVIDER_READY)
     if offset < 0x70:
@@ -175,7 +162,7 @@ def _read_divider(state, offset, cycle):
     return load64(state, Slot.OLD_QUOTIENT if offset == 0x70 else Slot.OLD_REMAINDER)
 
 
-@njit(cache=True)
+@njit
 def _write_gpio(words, offset, value):
     """OUT, OE, HI_OUT and HI_OE, each a group of four: the register, SET, CLR and XOR."""
     register = offset & ~0xF
@@ -192,7 +179,7 @@ def _write_gpio(words, offset, value):
     store32(words, register >> 2, new)
 
 
-@njit(cache=True)
+@njit
 def _write_sio(state, uc, offset, value, cycle):
     words = load64(state, Slot.IO_WORDS)
     if 0x10 <= offset <= _LAST_GPIO:
@@ -205,7 +192,7 @@ def _write_sio(state, uc, offset, value, cycle):
         _not_modelled(state, uc, offset, True)
 
 
-@njit(cache=True)
+@njit
 def _read_sio(state, uc, offset, cycle):
     words = load64(state, Slot.IO_WORDS)
     if offset <= 0x08:
@@ -223,7 +210,7 @@ def _read_sio(state, uc, offset, cycle):
     return 0
 
 
-@cfunc("int64(int64, int64, int32, int64)", cache=True)
+@cfunc("int64(int64, int64, int32, int64)")
 def on_port_read(uc, offset, size, state):
     """Read callback of uc_mmio_map: any register for most devices, the SIO block for an RP2040."""
     if load64(state, Slot.IO_FAULT) != 0:  # the rest of a block that was stopped
@@ -236,7 +223,7 @@ def on_port_read(uc, offset, size, state):
     return (word >> (8 * (offset & 3))) & ((1 << (8 * size)) - 1)
 
 
-@cfunc("void(int64, int64, int32, int64, int64)", cache=True)
+@cfunc("void(int64, int64, int32, int64, int64)")
 def on_port_write(uc, offset, size, value, state):
     """Write callback of uc_mmio_map. SIO registers are written whole, with a narrow value repeated in every lane."""
     if load64(state, Slot.IO_FAULT) != 0:

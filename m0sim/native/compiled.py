@@ -1,0 +1,50 @@
+"""Numba's decorators, with a cache that is right for code in several files.
+
+Numba keeps what it compiled until the file that holds the function changes. But a function's machine code also has in
+it those that it calls, and the layout of the tables, from other files. So its name, which names its cache file as well,
+tells what all of them were.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numba
+
+from m0sim import isa
+
+_Function = Callable[..., Any]
+
+
+def stamp(folder: Path, *others: Path) -> str:
+    """Tells the modules in `folder`, and the files `others`, from what they were before any change."""
+    digest = hashlib.sha256()
+    for path in (*sorted(folder.glob("*.py")), *others):
+        digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()[:12]
+
+
+_STAMP = stamp(Path(__file__).parent, Path(isa.__file__))
+
+
+def njit(function: _Function) -> Any:
+    """``numba.njit``, cached."""
+    return numba.njit(cache=True)(_stamped(function))
+
+
+def njit_inline(function: _Function) -> Any:
+    """``numba.njit``, cached; its callers hold a copy each."""
+    return numba.njit(cache=True, forceinline=True)(_stamped(function))
+
+
+def cfunc(signature: str, **options: Any) -> Callable[[_Function], Any]:
+    """``numba.cfunc``, cached: a function whose ``address`` Unicorn can call."""
+    return lambda function: numba.cfunc(signature, cache=True, **options)(_stamped(function))
+
+
+def _stamped(function: _Function) -> _Function:
+    function.__qualname__ += f".{_STAMP}"
+    return function
