@@ -12,7 +12,7 @@ import mutate_elf
 import pytest
 from conftest import Build
 
-import m0sim.image
+import m0sim
 
 MUTANTS = 2_000
 SOURCES = ("statics_a.c", "statics_b.c", "shapes.cpp", "pools.S", "lines.c")
@@ -33,7 +33,7 @@ def test_mutants_are_the_same_for_the_same_seed(originals: list[Path]) -> None:
 
 def test_damaged_files_end_in_an_image_or_a_usage_error(originals: list[Path]) -> None:
     """In a process whose address space is limited to 1 GiB, so that a runaway allocation fails here."""
-    root = Path(m0sim.image.__file__).parents[1]
+    root = Path(m0sim.__file__).parents[1]
     done = subprocess.run(
         [sys.executable, mutate_elf.__file__, str(MUTANTS), "1", *map(str, originals)],
         capture_output=True,

@@ -1,0 +1,254 @@
+"""The tables of an ELF file, read with `struct`.
+
+Each is bounded by the length of the file before anything is allocated: this is where files that others made enter
+m0sim, and a broken one must end in one line, not in a loop or an exhausted host.
+Sources: System V ABI chapters 4 and 5; ELF for the Arm Architecture (IHI 0044).
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from bisect import bisect_left
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from m0sim.image.image import Image
+from m0sim.image.segments import MEMORY_LIMIT, Section, Segment, load_address_of, sections_of_segments
+from m0sim.image.source_lines import DebugSection
+from m0sim.image.symbols import NAME_LIMIT, STT_FILE, STT_FUNC, RawSymbol, code_and_data, named_symbols
+
+
+class Broken(Exception):
+    """What is wrong with a file, to be said behind its path."""
+
+
+class _ProgramHeader(NamedTuple):
+    type: int
+    offset: int
+    address: int
+    load_address: int
+    file_size: int
+    size: int
+    flags: int
+    align: int
+
+
+class _SectionHeader(NamedTuple):
+    name: int
+    type: int
+    flags: int
+    address: int
+    offset: int
+    size: int
+    link: int
+    info: int
+    align: int
+    entry_size: int
+
+
+_FILE_HEADER = struct.Struct("<16sHHIIIIIHHHHHH")
+_ARM = 40
+_MACHINES = {3: "x86", 8: "MIPS", 20: "PowerPC", 62: "x86-64", 83: "AVR", 94: "Xtensa", 105: "MSP430",
+             183: "AArch64", 243: "RISC-V"}  # fmt: skip
+_NOT_EXECUTABLE = {
+    1: "is a relocatable object: link it into an executable first",
+    3: "is position-independent (a shared object): link it with -static -no-pie",
+    4: "is a core dump, not a program",
+}
+_PT_LOAD, _PF_X, _PF_W, _PF_R = 1, 1, 2, 4
+_SHT_SYMTAB, _SHT_STRTAB, _SHT_NOBITS = 2, 3, 8
+_SHF_WRITE, _SHF_ALLOC, _SHF_EXEC, _SHF_TLS, _SHF_COMPRESSED = 1, 2, 4, 0x400, 0x800
+_SHN_UNDEF, _SHN_ABS, _SHN_LORESERVE = 0, 0xFFF1, 0xFF00
+_DEBUG_SECTIONS = (".debug_line", ".debug_line_str", ".debug_str", ".debug_info", ".debug_abbrev")
+
+
+class Elf:
+    """The tables of one ELF file, each checked against the file's length before it is read."""
+
+    def __init__(self, path: Path, data: bytes) -> None:
+        self.path = path
+        self.data = data
+        self.names: dict[tuple[int, int], str] = {}
+        self.name_budget = 4 * len(data)  # linkers let names share their ends, not more
+        self._check_identity()
+        fields = _FILE_HEADER.unpack_from(data)
+        self.entry, self.program_offset, self.section_offset = fields[4:7]
+        self.program_entry_size, self.program_count = fields[9:11]
+        self.section_entry_size, self.section_count, self.name_section = fields[11:14]
+        self.program_headers = self._program_headers()
+        self.headers = self._section_headers()
+        self.allocated = sorted(h.address for h in self.headers if h.flags & _SHF_ALLOC and h.size)
+
+    def image(self) -> Image:
+        segments = self._segments()
+        sections = self._sections(segments)
+        raw_symbols = self._raw_symbols()
+        executable = [(s.address, s.address + s.size) for s in sections if s.kind == "code"]
+        code, pools = code_and_data(executable, raw_symbols)
+        symbols = named_symbols(raw_symbols, code, executable)
+        named = ((self._section_name(header), header) for header in self.headers)
+        debug = {name: self._debug_section(header) for name, header in named if name in _DEBUG_SECTIONS}
+        return Image(self.path, self.entry & ~1, segments, sections, symbols, code, pools, debug)
+
+    def _check_identity(self) -> None:
+        data = self.data
+        if not data:
+            raise Broken("is empty")
+        if data[:4] != b"\x7fELF":
+            raise Broken("is not an ELF file: for a raw binary, give its base address as well")
+        if len(data) < _FILE_HEADER.size:
+            raise Broken(f"is truncated: {len(data)} bytes do not hold an ELF header")
+        big_endian = data[5] == 2
+        kind, machine = struct.unpack_from(">HH" if big_endian else "<HH", data, 16)
+        if machine != _ARM:
+            raise Broken(f"is for {_MACHINES.get(machine, f'machine {machine}')}, not Arm: compile for cortex-m0plus")
+        if data[4] != 1:
+            raise Broken("is not a 32-bit ELF: compile for cortex-m0plus")
+        if big_endian:
+            raise Broken("is big-endian: compile with -mlittle-endian")
+        if kind != 2:
+            raise Broken(_NOT_EXECUTABLE.get(kind, f"is no executable (ELF type {kind})"))
+
+    def _take(self, offset: int, size: int, what: str) -> memoryview:
+        if offset + size > len(self.data):
+            raise Broken(f"is truncated: {what} needs {offset + size} bytes, the file has {len(self.data)}")
+        return memoryview(self.data)[offset : offset + size]
+
+    def _program_headers(self) -> list[_ProgramHeader]:
+        if not self.program_count:
+            return []
+        if self.program_entry_size != 32:
+            raise Broken(f"is damaged: program headers of {self.program_entry_size} bytes instead of 32")
+        table = self._take(self.program_offset, 32 * self.program_count, "the program header table")
+        return [_ProgramHeader(*fields) for fields in struct.iter_unpack("<8I", table)]
+
+    def _section_headers(self) -> list[_SectionHeader]:
+        if not self.section_offset:
+            return []
+        if self.section_entry_size != 40:
+            raise Broken(f"is damaged: section headers of {self.section_entry_size} bytes instead of 40")
+        count = self.section_count
+        if not count:  # more than 0xff00 sections: the count is the size field of the first header
+            count = _SectionHeader(*struct.unpack("<10I", self._take(self.section_offset, 40, "a section header"))).size
+        table = self._take(self.section_offset, 40 * count, "the section header table")
+        return [_SectionHeader(*fields) for fields in struct.iter_unpack("<10I", table)]
+
+    def _segments(self) -> tuple[Segment, ...]:
+        loaded = [h for h in self.program_headers if h.type == _PT_LOAD and h.size]
+        if not loaded:
+            raise Broken("has nothing to load (no PT_LOAD segment): link it into an executable")
+        if sum(h.size for h in loaded) > MEMORY_LIMIT:
+            raise Broken(f"asks for more than {MEMORY_LIMIT >> 20} MiB of memory: no Cortex-M0+ device has that")
+        segments = sorted((self._segment(h) for h in loaded), key=lambda s: (s.address, s.size))
+        _check_overlap(segments)
+        return tuple(segments)
+
+    def _segment(self, header: _ProgramHeader) -> Segment:
+        if header.file_size > header.size:
+            raise Broken(f"is damaged: the segment at 0x{header.address:08x} is larger in the file than in memory")
+        if header.address + header.size > 1 << 32:
+            raise Broken(f"is damaged: the segment at 0x{header.address:08x} ends above 32-bit addresses")
+        header = self._without_file_header(header)
+        data = bytes(self._take(header.offset, header.file_size, f"the segment at 0x{header.address:08x}"))
+        flags = (bool(header.flags & bit) for bit in (_PF_R, _PF_W, _PF_X))
+        return Segment(header.address, header.load_address, data, header.size, *flags)
+
+    def _without_file_header(self, header: _ProgramHeader) -> _ProgramHeader:
+        """GNU ld pads a first segment down to a page boundary with the ELF header itself: that is not firmware."""
+        if header.offset >= _FILE_HEADER.size or not header.file_size:
+            return header
+        at = bisect_left(self.allocated, header.address)
+        first = self.allocated[at] if at < len(self.allocated) else header.address
+        skip = first - header.address if first - header.address < header.file_size else 0
+        return header._replace(
+            offset=header.offset + skip,
+            address=header.address + skip,
+            load_address=header.load_address + skip,
+            file_size=header.file_size - skip,
+            size=header.size - skip,
+        )
+
+    def _sections(self, segments: Sequence[Segment]) -> tuple[Section, ...]:
+        found = []
+        for header in self.headers:
+            if not header.flags & _SHF_ALLOC or not header.size or header.flags & _SHF_TLS:
+                continue
+            name = self._section_name(header)
+            if header.address + header.size > 1 << 32 or header.size > MEMORY_LIMIT:
+                raise Broken(f"is damaged: section {name!r} of {header.size} bytes at 0x{header.address:08x}")
+            kind = _section_kind(header)
+            load_address = None if kind == "bss" else load_address_of(segments, header.address)
+            found.append(Section(name, header.address, header.size, kind, load_address))
+        return tuple(sorted(found or sections_of_segments(segments), key=lambda s: (s.address, s.size)))
+
+    def _section_name(self, header: _SectionHeader) -> str:
+        if not 0 < self.name_section < len(self.headers):
+            return ""
+        return self._name(self.headers[self.name_section], header.name)
+
+    def _name(self, table: _SectionHeader, at: int) -> str:
+        """The name at offset `at` of a string table."""
+        key = (table.offset, at)
+        if key not in self.names:
+            self._take(table.offset, table.size, "a string table")
+            start = table.offset + at
+            stop = min(table.offset + table.size, start + NAME_LIMIT)
+            end = self.data.find(b"\0", start, stop) if start < stop else -1
+            self.name_budget -= end - start
+            if end < 0 or self.name_budget < 0:
+                raise Broken("is damaged: a name lies outside its string table")
+            self.names[key] = self.data[start:end].decode("utf-8", "replace")
+        return self.names[key]
+
+    def _raw_symbols(self) -> list[RawSymbol]:
+        """Every symbol with a name and a place, in the table's order (STT_FILE before the locals of its file)."""
+        table = next((h for h in self.headers if h.type == _SHT_SYMTAB), None)
+        if table is None:
+            return []
+        if table.entry_size != 16 or table.size % 16:
+            raise Broken(f"is damaged: a symbol table of {table.size} bytes with entries of {table.entry_size}")
+        if not table.link < len(self.headers) or self.headers[table.link].type != _SHT_STRTAB:
+            raise Broken("is damaged: its symbol table has no string table")
+        strings = self.headers[table.link]
+        found: list[RawSymbol] = []
+        file = ""
+        for name_at, value, size, info, _, section in struct.iter_unpack(
+            "<IIIBBH", self._take(table.offset, table.size, "the symbol table")
+        ):
+            kind, binding = info & 15, info >> 4
+            if kind == STT_FILE:
+                file = re.split(r"[/\\]", self._name(strings, name_at))[-1]
+            elif section != _SHN_UNDEF and (section < _SHN_LORESERVE or section == _SHN_ABS) and kind <= STT_FUNC:
+                name = self._name(strings, name_at)
+                if name:
+                    found.append(RawSymbol(name, value, size, kind, binding != 0, "" if binding else file))
+        return found
+
+    def _debug_section(self, header: _SectionHeader) -> DebugSection:
+        data = self._take(header.offset, header.size, "a debug section")
+        return DebugSection(data, bool(header.flags & _SHF_COMPRESSED))
+
+
+def _check_overlap(segments: Sequence[Segment]) -> None:
+    """Raises Broken when two segments, sorted by address, want different bytes at the same address."""
+    highest = segments[0]
+    for segment in segments[1:]:
+        start, end = segment.address, min(segment.end, highest.end)
+        if start < end and _content(highest, start, end) != _content(segment, start, end):
+            raise Broken(f"is damaged: its segments at 0x{highest.address:08x} and 0x{start:08x} overlap")
+        highest = max(highest, segment, key=lambda s: s.end)
+
+
+def _content(segment: Segment, start: int, end: int) -> bytes:
+    """The bytes of `segment` in memory from `start` to `end`, which lie in it."""
+    return segment.data[start - segment.address : end - segment.address].ljust(end - start, b"\0")
+
+
+def _section_kind(header: _SectionHeader) -> Literal["code", "rodata", "data", "bss"]:
+    if header.type == _SHT_NOBITS:
+        return "bss"
+    if header.flags & _SHF_EXEC:
+        return "code"
+    return "data" if header.flags & _SHF_WRITE else "rodata"

@@ -1,0 +1,128 @@
+"""A firmware image in memory, and what can be asked of it."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from m0sim.errors import UsageError, did_you_mean
+from m0sim.image.ranges import Range
+from m0sim.image.segments import Section, Segment
+from m0sim.image.source_lines import DebugSection, SourceLine, source_lines
+from m0sim.image.symbols import Symbol, preference, without_parameters
+
+
+@dataclass(frozen=True)
+class Image:
+    """A program as it is in memory, and the names in it. Made by `load_elf` or `load_raw`."""
+
+    path: Path
+    entry: int
+    """Entry point, Thumb bit cleared; 0 when the program has none."""
+    segments: tuple[Segment, ...]
+    """By address. Two may overlap only where they hold the same bytes."""
+    sections: tuple[Section, ...]
+    """By address."""
+    symbols: tuple[Symbol, ...]
+    """By address; aliases of one address are all there."""
+    code_ranges: tuple[Range, ...]
+    """Thumb code, without the literal pools and tables in executable sections."""
+    data_ranges: tuple[Range, ...]
+    """Literal pools and tables in executable sections."""
+    debug: Mapping[str, DebugSection] = field(default_factory=dict, repr=False)
+    """The DWARF sections that source lines are made of, undecoded."""
+
+    @cached_property
+    def functions(self) -> tuple[Symbol, ...]:
+        """One function an address, by address: global before local, sized before unsized, then the shortest name."""
+        best: dict[int, Symbol] = {}
+        for symbol in self.symbols:
+            if symbol.kind == "function":
+                other = best.setdefault(symbol.address, symbol)
+                if preference(symbol) < preference(other):
+                    best[symbol.address] = symbol
+        return tuple(best.values())
+
+    def function_at(self, address: int) -> Symbol | None:
+        """The function whose bytes include `address`."""
+        at = bisect_right(self._function_starts, address) - 1
+        if at < 0:
+            return None
+        function = self.functions[at]
+        return function if address < function.address + max(function.size, 2) else None
+
+    def find(self, name: str) -> Symbol:
+        """The symbol that a person means by `name`.
+
+        A unique name, a linkage name, a C++ name without its parameters, or an address in code such as 0x10000100
+        (either Thumb bit). Raises `UsageError` with the closest names when there is none, or when it is ambiguous.
+        """
+        by_name, by_other_name = self._names
+        if name in by_name:
+            return by_name[name]
+        if re.fullmatch(r"0[xX][0-9a-fA-F]+", name):
+            return self._at_address(name)
+        found = by_other_name.get(name, [])
+        if len({symbol.address for symbol in found}) == 1:
+            return found[0]
+        if found:
+            raise UsageError(f"{name!r} is ambiguous in {self.path}: say " + " or ".join(repr(s.name) for s in found))
+        if not self.symbols:
+            raise UsageError(f"{self.path} has no symbols: give an address such as 0x{self._first_code:08x}")
+        raise UsageError(f"no symbol {name!r} in {self.path}{did_you_mean(name, (*by_name, *by_other_name))}")
+
+    def lines(self) -> tuple[SourceLine, ...]:
+        """The source line of all code, by address; decoded from DWARF 2 to 5 at the first call, empty without it."""
+        return self._source[0]
+
+    def source_line(self, address: int) -> tuple[str, int] | None:
+        """File and line that the instruction at `address` was compiled from; None when the image does not tell."""
+        lines = self.lines()
+        at = bisect_right(lines, address, key=lambda row: row.address) - 1
+        if at < 0 or not lines[at].file or not lines[at].line:
+            return None
+        return lines[at].file, lines[at].line
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What could not be read of the debug information, one line each."""
+        return self._source[1]
+
+    @cached_property
+    def _function_starts(self) -> list[int]:
+        return [function.address for function in self.functions]
+
+    @cached_property
+    def _names(self) -> tuple[dict[str, Symbol], dict[str, list[Symbol]]]:
+        """Symbols by their unique name, and by the other names that may be ambiguous."""
+        other: defaultdict[str, list[Symbol]] = defaultdict(list)
+        for symbol in self.symbols:
+            for name in {symbol.linkage_name, without_parameters(symbol.name)} - {symbol.name}:
+                other[name].append(symbol)
+        return {symbol.name: symbol for symbol in self.symbols}, dict(other)
+
+    @cached_property
+    def _source(self) -> tuple[tuple[SourceLine, ...], tuple[str, ...]]:
+        return source_lines(self.debug, self.code_ranges)
+
+    @property
+    def _first_code(self) -> int:
+        return self.code_ranges[0][0] if self.code_ranges else 0
+
+    def _at_address(self, text: str) -> Symbol:
+        address = int(text, 16) & ~1
+        end = next((end for start, end in self.code_ranges if start <= address < end), None)
+        if end is None:
+            raise UsageError(f"{text} is not in the code of {self.path}")
+        inside = self.function_at(address)
+        if inside is not None:
+            if inside.address == address:
+                return inside
+            end = inside.address + inside.size
+        name = f"0x{address:08x}"
+        return Symbol(name, name, address, end - address, "function", True, False, "")

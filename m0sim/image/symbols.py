@@ -1,0 +1,191 @@
+"""Symbols: from the entries of a symbol table to functions and variables with the names that a person types.
+
+Source: ELF for the Arm Architecture (IHI 0044) for Thumb addresses and mapping symbols.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal, NamedTuple
+
+from m0sim.image.ranges import Range, merged_ranges, within
+
+NAME_LIMIT = 16 << 10
+"""Characters of a symbol or section name; more means that the string table is broken."""
+
+STT_NOTYPE, STT_OBJECT, STT_FUNC, STT_FILE = 0, 1, 2, 4
+
+
+@dataclass(frozen=True, slots=True)
+class Symbol:
+    """A named address."""
+
+    name: str
+    """What a person types: unique in the image, C++ demangled, ``file.c:name`` where statics share a name."""
+    linkage_name: str
+    """What the linker calls it."""
+    address: int
+    """Thumb bit cleared."""
+    size: int
+    """Bytes; up to the next function where assembly gives a function none; 0 when unknown."""
+    kind: Literal["function", "object", "label"]
+    is_thumb: bool
+    is_global: bool
+    """Global or weak, not local to its source file."""
+    source_file: str
+    """Base name of the file that a local symbol comes from; ELF does not tell it for global ones: empty."""
+
+
+class RawSymbol(NamedTuple):
+    """An entry of the symbol table, as it is in the file; `kind` is an ``STT_`` constant."""
+
+    name: str
+    value: int
+    size: int
+    kind: int
+    is_global: bool
+    file: str
+
+
+def code_and_data(
+    executable: Sequence[Range], symbols: Iterable[RawSymbol]
+) -> tuple[tuple[Range, ...], tuple[Range, ...]]:
+    """Thumb code and embedded data in the executable ranges, told apart by the mapping symbols (IHI 0044, 5.5.5).
+
+    ``$t`` starts Thumb code, ``$d`` data, ``$a`` Arm code, which a Cortex-M0+ cannot run: it counts as neither. What
+    stands before the first mapping symbol of a range is code, as is a range without any.
+    """
+    marks = sorted(
+        ((s.value, s.name[1]) for s in symbols if _is_mapping(s.name) and not s.is_global), key=lambda m: m[0]
+    )
+    places = [address for address, _ in marks]
+    parts: dict[str, list[Range]] = {"t": [], "d": [], "a": []}
+    for start, end in executable:
+        state, since = "t", start
+        for address, mark in marks[bisect_right(places, start - 1) : bisect_right(places, end - 1)]:
+            parts[state].append((since, address))
+            state, since = mark, address
+        parts[state].append((since, end))
+    return merged_ranges(parts["t"]), merged_ranges(parts["d"])
+
+
+def _is_mapping(name: str) -> bool:
+    return name[:2] in ("$t", "$d", "$a") and name[2:3] in ("", ".")
+
+
+def named_symbols(raw: Iterable[RawSymbol], code: Sequence[Range], executable: Sequence[Range]) -> tuple[Symbol, ...]:
+    ranges = merged_ranges(executable)
+    found = []
+    for s in dict.fromkeys(raw):
+        if s.name.startswith(".L") or _is_mapping(s.name):
+            continue
+        name = _demangled(s.name) if s.name.startswith("_Z") else s.name
+        thumb = bool(s.value & 1)
+        # .thumb_func marks assembly's functions with bit 0 and no more; a label on an odd byte of a table is data.
+        asm_function = s.kind == STT_NOTYPE and thumb and within(code, s.value & ~1) is not None
+        if s.kind == STT_FUNC or asm_function:
+            found.append(Symbol(name, s.name, s.value & ~1, s.size, "function", thumb, s.is_global, s.file))
+        else:
+            # GNU as gives a local common symbol a size and no type.
+            variable = s.kind == STT_OBJECT or (s.size and within(ranges, s.value) is None)
+            kind: Literal["object", "label"] = "object" if variable else "label"
+            found.append(Symbol(name, s.name, s.value, s.size, kind, False, s.is_global, s.file))
+    found.sort(key=lambda s: (s.address, *preference(s)))
+    return tuple(_uniquely_named(_sized(found, code, ranges)))
+
+
+def preference(symbol: Symbol) -> tuple[bool, bool, int, str]:
+    """Sorts the best of several names for one address to the front."""
+    return not symbol.is_global, not symbol.size, len(symbol.name), symbol.name
+
+
+def _sized(symbols: Sequence[Symbol], code: Sequence[Range], executable: Sequence[Range]) -> list[Symbol]:
+    """`symbols`, where a function without a size reaches up to the next function or the last code before it."""
+    starts = sorted({s.address for s in symbols if s.kind == "function"})
+    code_starts = [start for start, _ in code]
+    sized = []
+    for s in symbols:
+        section = within(executable, s.address)
+        if s.kind == "function" and not s.size and section is not None:
+            following = bisect_right(starts, s.address)
+            end = min(section[1], starts[following] if following < len(starts) else section[1])
+            last_code = code[max(bisect_right(code_starts, end - 1) - 1, 0)] if code else section
+            s = replace(s, size=max(min(end, last_code[1]) - s.address, 0))
+        sized.append(s)
+    return sized
+
+
+def _uniquely_named(symbols: Sequence[Symbol]) -> list[Symbol]:
+    """`symbols`, sorted by address, with the names of those that share one told apart as `Symbol.name` says."""
+    groups: defaultdict[str, list[int]] = defaultdict(list)
+    for i, s in enumerate(symbols):
+        groups[s.name].append(i)
+    named = list(symbols)
+    taken = {name for name, members in groups.items() if len(members) == 1}
+    for members in groups.values():
+        if len(members) == 1:
+            continue
+        rivals = {symbols[i].address: i for i in reversed(members)}  # of one address, the first
+        global_rivals = [i for i in rivals.values() if symbols[i].is_global]
+        files = Counter(symbols[i].source_file for i in rivals.values())
+        for i in members:
+            s = symbols[i]
+            choices = []
+            if rivals[s.address] != i:  # the other constructor of C++, an alias
+                choices.append(s.linkage_name)
+            elif len(rivals) == 1 or global_rivals == [i]:
+                choices.append(s.name)
+            file = f"{s.source_file}:" if s.source_file else ""
+            if file and files[s.source_file] == 1:
+                choices.append(file + s.name)
+            choices += [f"{file}{s.name}@0x{s.address:x}", s.linkage_name, f"{s.linkage_name}#{i}"]
+            unique = next((c for c in choices if c not in taken), choices[-1])
+            taken.add(unique)
+            named[i] = replace(s, name=unique)
+    return named
+
+
+def _demangled(linkage_name: str) -> str:
+    """A C++ name as a person writes it, without return type; `linkage_name` itself where that cannot be had."""
+    import itanium_demangler
+
+    mangled, dot, clone = linkage_name.partition(".")  # GCC's .isra.0 and the like stay
+    # References back into a name can double it each time: those of real names are few.
+    if len(mangled) > NAME_LIMIT or len(re.findall(r"[ST][0-9A-Z]*_", mangled)) > 24:
+        return linkage_name
+    try:
+        tree = itanium_demangler.parse(mangled)
+        if tree is None:
+            return linkage_name
+        text = _cxx_function(tree) if tree.kind == "func" else str(tree)
+    except Exception:  # the package raises whatever it meets in names that it does not know
+        return linkage_name
+    return text + dot + clone
+
+
+def _cxx_function(tree: Any) -> str:
+    name = str(tree.name)
+    parameters = ", ".join(str(t) for t in tree.arg_tys)
+    qualifier = re.search(r"(?: (?:const|volatile|restrict))+$", name)
+    if qualifier:
+        name = name[: qualifier.start()]
+    if name.endswith("tor}"):  # Counter::{base ctor}, which C++ calls Counter::Counter
+        name = re.sub(r"([^:<> ]+)(<.*>)?::\{(?:\w+ )?ctor\}$", r"\1\2::\1", name)
+        name = re.sub(r"([^:<> ]+)(<.*>)?::\{(?:\w+ )?dtor\}$", r"\1\2::~\1", name)
+    return f"{name}({'' if parameters == 'void' else parameters}){qualifier.group() if qualifier else ''}"
+
+
+def without_parameters(name: str) -> str:
+    """``ns::f`` of ``ns::f(int)``; names without parameters come back as they are."""
+    if not name.rstrip(" constvlaire").endswith(")"):
+        return name
+    depth = 0
+    for at in range(name.rindex(")"), -1, -1):
+        depth += (name[at] == ")") - (name[at] == "(")
+        if not depth:
+            return name[:at] or name
+    return name
