@@ -11,6 +11,8 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from m0sim.names import printable
+
 TEXT_LIMIT = 4096
 """Characters of a path."""
 
@@ -117,7 +119,7 @@ class _Reader:
         if end < 0:
             raise BadDwarf("a string does not end")
         start, self.at = self.at, end + 1
-        return self.data[start:end].decode("utf-8", "replace")
+        return printable(self.data[start:end].decode("utf-8", "replace"))
 
 
 # Sizes in bytes of forms that hold a number: data, flags, references, indexes (strx, addrx) of one unit or another.

@@ -27,6 +27,12 @@ def write(path: Path, content: str | bytes) -> None:
         raise UsageError(f"{path}: cannot write: {error.strerror}") from error
 
 
+def check_folder(path: Path | None) -> None:
+    """Raises `UsageError` where the folder that a file is to be written to is not there. None is no file: fine."""
+    if path is not None and not path.parent.is_dir():
+        raise UsageError(f"{path}: there is no folder {path.parent} to write to")
+
+
 def _replace(target: Path, data: bytes) -> None:
     temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)

@@ -100,11 +100,12 @@ def test_arguments_are_passed_on(project: Path) -> None:
 
 
 def test_a_bad_manifest_leaves_nothing_of_the_last_run(project: Path) -> None:
-    run(project)
+    before = run(project)
     (project / "m0sim.toml").write_text("image = 5\n")
     ran = run(project)
-    assert (ran.code, ran.summary) == (2, "")
-    assert not (project / ran.outputs["json"]).exists()
+    assert (ran.code, ran.summary, ran.outputs) == (2, "", {})
+    assert "::error title=m0sim check::m0sim.toml was not measured, exit code 2" in ran.log
+    assert not (project / before.outputs["json"]).exists()
 
 
 def test_inputs_never_become_shell_code(project: Path) -> None:

@@ -56,3 +56,10 @@ def test_a_device_is_written_to(tmp_path: Path) -> None:
 def test_what_cannot_be_written_is_named(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"no-such/a\.json: cannot write: No such file or directory"):
         files.write(tmp_path / "no-such" / "a.json", "x")
+
+
+def test_a_missing_folder_is_named_beforehand(tmp_path: Path) -> None:
+    files.check_folder(None)
+    files.check_folder(tmp_path / "a.json")
+    with pytest.raises(UsageError, match=r"a\.json: there is no folder .*no-such to write to"):
+        files.check_folder(tmp_path / "no-such" / "a.json")

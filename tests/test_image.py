@@ -521,6 +521,15 @@ def test_cxx_names_that_grow_without_bound_stay_mangled(tmp_path: Path) -> None:
     assert time.process_time() - started < 1
 
 
+def test_control_characters_in_names_are_escapes(tmp_path: Path) -> None:
+    """They would break the lines of exports, and talk to the terminal."""
+    path = tmp_path / "hostile.elf"
+    path.write_bytes(elf_with_functions([b"a\x1b[2J\nb", "grün".encode(), b"\xff"]))
+    image = load_elf(path)
+    assert [s.name for s in image.functions] == ["a\\x1b[2J\\nb", "grün", "\ufffd"]
+    assert image.find("a\\x1b[2J\\nb").linkage_name == "a\x1b[2J\nb"
+
+
 def test_names_that_share_too_much_are_damage(tmp_path: Path) -> None:
     """Every symbol's name starts one byte later in one long string: 10,000 bytes would become 50 million."""
     content = bytearray(elf_with_functions([b"x" * 10_000] + [b""] * 10_000))

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 import m0sim
+from m0sim.native import compiled
 from m0sim.native.compiled import stamp
 
 MODULES = Path(m0sim.__file__).parent
@@ -37,3 +38,15 @@ def test_all_compiled_code_has_the_stamp() -> None:
         path.relative_to(MODULES).as_posix() for path in MODULES.rglob("*.py") if importing.search(path.read_text())
     }
     assert found == {"native/compiled.py"}
+
+
+def test_a_machine_that_keeps_no_files_is_told_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Such as a container whose user owns neither the packages nor a home."""
+
+    def no_locator(**_: object) -> object:
+        raise RuntimeError("cannot cache function: no locator available")
+
+    assert compiled._can_be_kept()
+    monkeypatch.setattr(compiled.numba, "njit", no_locator)
+    with pytest.warns(UserWarning, match="set NUMBA_CACHE_DIR to a folder"):
+        assert not compiled._can_be_kept()

@@ -21,9 +21,9 @@ from test_compare_report import comparison
 from m0sim import Fault, Machine
 from m0sim.cost import CallNode, Cost, FunctionCost
 from m0sim.report import compare_html
-from m0sim.report.page import page
+from m0sim.report.page import _bars, page
 from m0sim.report.page_flame import FlameGraph, flame_graph
-from m0sim.report.page_memory import FREE, memory_maps
+from m0sim.report.page_memory import FREE, MemoryMap, Part, memory_maps
 
 HOSTILE = (
     "<script>alert(1)</script>",
@@ -93,6 +93,23 @@ class Document(HTMLParser):
 
     def ids(self) -> list[str]:
         return [attrs["id"] or "" for _, attrs in self.tags if "id" in attrs]
+
+
+# ------------------------------------------------------------------------------------------------------------ memory
+
+
+@given(st.lists(st.tuples(st.integers(0, 99), st.integers(1, 99)), max_size=30))
+def test_bars_of_a_memory_never_lie_on_each_other(gaps_and_sizes: list[tuple[int, int]]) -> None:
+    """Also where thin parts crowd at its end, as the stack and what was passed on it do."""
+    parts, at = [], 0x2000_0000
+    for gap, size in gaps_and_sizes:
+        parts.append(Part("data", "a part", at + gap, size))
+        at += gap + size
+    bars = _bars(MemoryMap("SRAM", 0x2000_0000, max(at - 0x2000_0000, 1), tuple(parts)))
+    assert len(bars) == len(parts)
+    edges = [edge for bar in bars for edge in (bar.left, bar.left + bar.width)]
+    assert all(a <= b + 0.011 for a, b in pairwise(edges))  # two roundings
+    assert not edges or (edges[0] >= 0 and edges[-1] <= 1000.011)
 
 
 # ----------------------------------------------------------------------------------------------------- flame graph

@@ -7,6 +7,7 @@ import io
 import os
 import re
 import sys
+import warnings
 from typing import Annotated, Any
 
 import typer
@@ -42,6 +43,7 @@ def _options(
 
 def main() -> None:
     """Entry point of the console script: every error is one line; usage errors exit with 2, faults with 1."""
+    warnings.showwarning = _show_warning
     gc.set_threshold(100_000)  # importing makes many objects and no garbage: collecting then doubles start-up time
     code: Any = 0
     try:
@@ -73,6 +75,10 @@ def main() -> None:
 def _arguments() -> list[str]:
     """What was typed, with negative octal numbers in decimal: the parser would find the option -o in -0o17."""
     return [str(int(text, 0)) if re.fullmatch("-0[oO](_?[0-7])+", text) else text for text in sys.argv[1:]]
+
+
+def _show_warning(message: Warning | str, *_: object) -> None:
+    sys.stderr.write(f"m0sim: warning: {message}\n")
 
 
 def _fail(message: str, code: int) -> None:

@@ -55,8 +55,10 @@ def call(
     from m0sim.report.lcov import require_lines
 
     profiles = {"callgrind": callgrind, "speedscope": speedscope, "collapsed": collapsed, "lcov": lcov}
+    for path in (*profiles.values(), html, output):
+        files.check_folder(path)  # what cannot be written is better refused before the work
     if lcov is not None:
-        require_lines(image_of(image_file, base))  # before the work
+        require_lines(image_of(image_file, base))
     done = calling.run(
         "call",
         image_file,

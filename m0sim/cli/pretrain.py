@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
+from m0sim import files
 from m0sim.cli.shared import SETTINGS, Bar, DataDirectory, Json, app, emit, one_blas_thread
-from m0sim.errors import UsageError
 
 
 @app.command(context_settings=SETTINGS)
@@ -23,8 +23,7 @@ def pretrain(
     json_wanted: Json = False,
 ) -> None:
     """Train a backbone on upright images in NumPy, quantise it, calibrate its shifts, and write it as one .npz."""
-    if not output.parent.is_dir():  # better before than after the training
-        raise UsageError(f"{output}: there is no folder {output.parent} to write to")
+    files.check_folder(output)  # better before than after the training
     one_blas_thread()
     from m0sim.learn import data as datasets
     from m0sim.learn import networks

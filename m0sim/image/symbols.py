@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple
 
 from m0sim.image.ranges import Range, merged_ranges, within
+from m0sim.names import printable
 
 NAME_LIMIT = 16 << 10
 """Characters of a symbol or section name; more means that the string table is broken."""
@@ -25,7 +26,8 @@ class Symbol:
     """A named address."""
 
     name: str
-    """What a person types: unique in the image, C++ demangled, ``file.c:name`` where statics share a name."""
+    """What a person types: unique in the image, C++ demangled, ``file.c:name`` where statics share a name. Printable:
+    control characters are escapes such as ``\\n``."""
     linkage_name: str
     """What the linker calls it."""
     address: int
@@ -83,7 +85,7 @@ def named_symbols(raw: Iterable[RawSymbol], code: Sequence[Range], executable: S
     for s in dict.fromkeys(raw):
         if s.name.startswith(".L") or _is_mapping(s.name):
             continue
-        name = _demangled(s.name) if s.name.startswith("_Z") else s.name
+        name = printable(_demangled(s.name) if s.name.startswith("_Z") else s.name)
         thumb = bool(s.value & 1)
         # .thumb_func marks assembly's functions with bit 0 and no more; a label on an odd byte of a table is data.
         asm_function = s.kind == STT_NOTYPE and thumb and within(code, s.value & ~1) is not None

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from rich.console import Console
 from rich.text import Text
 
+from m0sim.names import printable
 from m0sim.report.annotate_data import FAULT, FunctionListing, Listing, Row, encoding, loop_sentence, mark_of
-from m0sim.report.units import count, printable, share
+from m0sim.report.units import count, share
 
 _HEADINGS = ("address", "executions", "cycles", "%", "taken", "not taken", "encoding", "instruction")
 _WARM = 0.05  # share of all cycles from which on a row is highlighted

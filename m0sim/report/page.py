@@ -51,13 +51,19 @@ def page(cost: Cost, machine: Machine, *, fault: Fault | None = None, arguments:
 
 def _bars(memory: MemoryMap) -> list[_Bar]:
     """The parts of a memory to scale; what is free stays blank. Thin ones stand side by side, not on each other."""
-    bars = []
+    parts = memory.taken
+    widths = [max(1000 * part.size / memory.size, _NARROWEST_PART) for part in parts]
+    places = [1000 * (part.address - memory.base) / memory.size for part in parts]
     behind = 0.0
-    for part in memory.taken:
-        width = max(1000 * part.size / memory.size, _NARROWEST_PART)
-        left = max(1000 * (part.address - memory.base) / memory.size, behind)
-        left = min(left, 1000 - width)
-        behind = left + width
+    for i, width in enumerate(widths):
+        places[i] = max(places[i], behind)
+        behind = places[i] + width
+    ahead = 1000.0
+    for i in reversed(range(len(parts))):  # what came out behind the end moves back, and pushes what is before it
+        places[i] = min(places[i], ahead - widths[i])
+        ahead = places[i]
+    bars = []
+    for part, left, width in zip(parts, places, widths, strict=True):
         title = f"{part.name}: {count(part.size)} bytes at 0x{part.address:08x}"
         bars.append(_Bar(part.kind, round(left, 2), round(width, 2), title))
     return bars

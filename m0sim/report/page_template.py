@@ -7,7 +7,8 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from m0sim.report.units import count, printable, share
+from m0sim.names import printable
+from m0sim.report.units import count, share
 
 
 def render(name: str, **context: Any) -> str:

@@ -23,8 +23,4 @@ def share(part: int, whole: int) -> str:
     return f"{100 * part / whole:.1f} %" if whole else "-"
 
 
-def printable(text: str) -> str:
-    """`text` on one line, with escapes for what would break it or talk to a terminal: names are other people's."""
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+from m0sim.names import printable  # noqa: E402, F401  (moves)
