@@ -42,6 +42,8 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     "priot-s threshold": ("priot-s", {"prune": "threshold", "theta": -30}),
     "tin-tin": ("tin-tin", {}),
 }
+TRAINED = ("niti-static", "niti-dynamic", "priot", "priot-threshold", "priot-s random", "tin-tin")
+"""One variant a method, for networks of which only the last layers learn."""
 MOVED = {"priot": 0.3, "priot-threshold": 0.1, "priot-s": 0.5}
 """Share of the scores that a step may move: much, so that every layer changes in nearly every step; but a threshold,
 unlike top-k, lets a network die in which all scores fall."""
@@ -108,7 +110,7 @@ LOGIT_EXPONENT = -5
 """Logits of up to 4: an untrained network is then wrong on nearly every image, and there is something to learn."""
 
 
-def study(network: Network, variant: str, seed: int = 0) -> Study:
+def study(network: Network, variant: str, seed: int = 0, trained: int = 0) -> Study:
     """Random weights, the shifts calibrated for them, and images in an order of their own."""
     name, changes = VARIANTS[variant]
     rng = np.random.default_rng(seed)
@@ -120,7 +122,7 @@ def study(network: Network, variant: str, seed: int = 0) -> Study:
     probe = Config(weight_exponents=(-6,) * count)
     probe = calibrate.calibrate(network, methods.get("niti-static"), weights, images[:20], labels[:20], probe)
     exponents = (-6,) * (count - 1) + (-6 + LOGIT_EXPONENT - probe.logit_exponent,)
-    config = Config(weight_exponents=exponents, keep=0.9, mu=3, fraction=0.25, seed=seed, **changes)
+    config = Config(weight_exponents=exponents, keep=0.9, mu=3, fraction=0.25, seed=seed, trained=trained, **changes)
     rules = calibrate.Rules(moved=MOVED.get(name, 0.0))
     config = calibrate.calibrate(network, method, weights, images[:20], labels[:20], config, seed, rules)
     frozen = method.freeze(network, weights, config)
@@ -177,6 +179,9 @@ def lasting(s: Study, state: State) -> dict[str, NDArray[np.uint8]]:
         held[f"error exponent{len(s.network.stages) - 1}"] = word(LOSS_EXPONENT)
     for i, weights in enumerate(s.method.effective(s.frozen, state)):
         shape = s.network.stages[i].n_out, s.network.stages[i].n_in
+        if i < s.frozen.first:
+            held[f"weights{i}"] = layout.pack_weights(s.frozen.weights[i])
+            continue
         if s.method.name == "tin-tin":
             held[f"weights{i}"] = bytes_of(layout.pack_wide(state.learned[i]))
             continue
@@ -207,10 +212,12 @@ def golden(s: Study, trace: StepTrace) -> dict[str, NDArray[np.uint8]]:
         held[f"raw{i}"] = bytes_of(trace.raw[i])
         held[f"activation{i + 1}"] = bytes_of(trace.activations[i])
         held[f"exponent{i + 1}"] = word(trace.exponents[i])
+        if i < s.frozen.first:
+            continue
         held[f"error{i}"] = bytes_of(trace.errors[i])
         if stage.pooled:
             held[f"argmax{i}"] = bytes_of(trace.argmax[i])
-        if i > 0:
+        if i > s.frozen.first:
             held[f"error sums{i}"] = bytes_of(trace.error_accumulators[i - 1])
         gradient = np.zeros((stage.n_out, layout.row_bytes(stage.n_in)), np.int32)
         gradient[:, : stage.n_in] = trace.gradients[i].reshape(stage.n_out, -1)
@@ -293,7 +300,7 @@ def train(s: Study, shadows: list[tuple[Shadow, bool]], steps: int) -> int:
         trace = s.method.step(s.network, s.frozen, state, picture, label, s.config)
         for shadow, one_call in shadows:
             (shadow.run_call if one_call else shadow.run_step)(trace, picture, label)
-        pairs = zip(state.learned, trace.state.learned, strict=True)
+        pairs = zip(state.learned[s.frozen.first :], trace.state.learned[s.frozen.first :], strict=True)
         changed += all(not np.array_equal(a, b) for a, b in pairs)
         state = trace.state
     return changed
@@ -308,6 +315,35 @@ def test_every_tensor_after_every_operation(kernels: Image, network: Network, va
     assert {n for n in by_operation.plan.placed if n not in known and not SCRATCH.match(n)} == set()
     in_one_call = Shadow(s, s.deploy(kernels, mask_form=form, reuse=False, weights_place="sram"))
     assert train(s, [(by_operation, False), (in_one_call, True)], 3) >= (2 if network is not ODD else 0)
+
+
+@pytest.mark.parametrize("trained", [1, 2])
+@pytest.mark.parametrize("variant", TRAINED)
+def test_every_tensor_where_only_the_last_layers_learn(kernels: Image, variant: str, trained: int) -> None:
+    """In each mask form; what lies in SRAM is touched and used, what is frozen lies in flash."""
+    s = study(networks.get("tiny-cnn-8"), variant, trained=trained)
+    first, all_layers = 4 - trained, study(networks.get("tiny-cnn-8"), variant).plan()
+    kinds = ("error", "argmax", "scores", "selection", "gaps", "masked", "bits")
+    needless = {f"{kind}{i}" for kind in kinds for i in range(first)}
+    for form in step.MASK_FORMS if variant.startswith("priot") else step.MASK_FORMS[:1]:
+        by_operation = Shadow(s, s.deploy(kernels, mask_form=form))
+        in_one_call = Shadow(s, s.deploy(kernels, mask_form=form, weights_place="sram"))
+        assert train(s, [(by_operation, False), (in_one_call, True)], 3) >= 2
+        assert_same_learned(s, by_operation.program)
+        placed = by_operation.plan.placed
+        assert all(placed[f"weights{i}"].tensor.place == "flash" for i in range(first))
+        assert not needless & set(placed)
+        assert by_operation.plan.sram_bytes < all_layers.sram_bytes
+    assert_plan_is_kept(s, s.deploy(kernels, mask_form="fused"))
+
+
+def assert_same_learned(s: Study, program: DeviceProgram) -> None:
+    """The learned arrays read back are those of a golden run over the same three steps."""
+    state = s.state
+    for picture, label in s.samples(3):
+        state = s.method.step(s.network, s.frozen, state, picture, label, s.config).state
+    for found, golden_array in zip(onchip.learned(program, s.frozen), state.learned, strict=True):
+        np.testing.assert_array_equal(found, golden_array)
 
 
 @pytest.mark.long

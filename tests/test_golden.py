@@ -289,6 +289,7 @@ def random_config(rng: np.random.Generator, network: Network) -> Config:
         fraction=float(rng.choice([0.2, 0.5, 1])),
         selection=str(rng.choice(["random", "largest"])),  # type: ignore[arg-type]
         rate=int(rng.integers(-6, 8)),
+        trained=int(rng.choice([0, rng.integers(len(network.stages)) + 1])),
     )
 
 
@@ -318,6 +319,7 @@ def scalar_options(name: str, config: Config, frozen: methods.Frozen) -> dict[st
         "keep": config.keep,
         "theta": config.theta if by_threshold else None,
         "scored": [s.tolist() for s in frozen.scored] or None,
+        "first": len(config.weight_exponents) - (config.trained or len(config.weight_exponents)),
     }
 
 
@@ -327,7 +329,7 @@ def listed(tensors: Any) -> list[Any]:
 
 @pytest.mark.parametrize("name", methods.names())
 def test_a_step_equals_the_scalar_transcription(name: str) -> None:
-    """On random networks, shapes, values and configurations; a good part of the steps must reach the first layer."""
+    """On random networks, shapes, values and configurations; a good part of the steps must reach the lowest layer."""
     reached = []
 
     @settings(max_examples=60, deadline=None)
@@ -340,7 +342,7 @@ def test_a_step_equals_the_scalar_transcription(name: str) -> None:
 
 
 def compare_steps(name: str, network: Network, rng: np.random.Generator) -> list[bool]:
-    """Two steps, every tensor; whether the first layer changed in each."""
+    """Two steps, every tensor; whether the lowest layer that learns changed in each."""
     method, config = methods.get(name), random_config(rng, network)
     weights = [random_int8(rng, stage.weight_shape) for stage in network.stages]
     images = np.abs(random_int8(rng, (2, *network.input_shape)))
@@ -363,7 +365,7 @@ def compare_steps(name: str, network: Network, rng: np.random.Generator) -> list
         assert list(trace.exponents) == want["exponents"]
         assert listed(trace.state.learned) == want["learned"]
         assert listed(method.effective(frozen, trace.state)) == want["next"]
-        reached.append(bool((trace.state.learned[0] != state.learned[0]).any()))
+        reached.append(bool((trace.state.learned[frozen.first] != state.learned[frozen.first]).any()))
         state = trace.state
     return reached
 
@@ -411,6 +413,40 @@ def test_training_changes_the_state_keeps_the_ranges_and_predicts_alike(name: st
         assert listed(method.effective(frozen, state)) == listed(
             np.where(mask, w, 0) for w, mask in zip(weights, state.masks, strict=True)
         )
+
+
+@pytest.mark.parametrize("trained", [1, 2, 4])
+@pytest.mark.parametrize("name", methods.names())
+def test_only_the_last_layers_learn(name: str, trained: int, digits: Any) -> None:
+    """Frozen layers are the backbone's, unmasked; state.npz names trained layers by their own index only."""
+    network, weights, images, labels = digits
+    method, config = methods.get(name), Config((-7,) * 4, mu=3, rate=2, trained=trained)
+    config = calibrate(network, method, weights, images, labels, config, rules=Rules(moved=0.3))
+    frozen = method.freeze(network, weights, config)
+    state = method.initial_state(network, frozen, config, seed=0)
+    first = frozen.first
+    assert first == 4 - trained
+    assert {int(key[-1]) for key in method.arrays(state)} == set(range(first, 4))
+    after = state
+    for image, label in zip(images[:10], labels, strict=False):
+        trace = method.step(network, frozen, after, image, int(label), config)
+        after = trace.state
+        assert (
+            [e.size > 0 for e in trace.errors]
+            == [g.size > 0 for g in trace.gradients]
+            == [i >= first for i in range(4)]
+        )
+    changed = [bool((a != b).any()) for a, b in zip(state.learned, after.learned, strict=True)]
+    assert changed == [i >= first for i in range(4)]
+    assert all(used is w for used, w in zip(method.effective(frozen, after)[:first], weights, strict=False))
+    again = method.state_of(network, frozen, method.arrays(after), config)
+    assert (listed(again.learned), listed(again.masks)) == (listed(after.learned), listed(after.masks))
+
+
+@pytest.mark.parametrize("trained", [-1, 5])
+def test_a_network_has_only_so_many_layers_to_train(trained: int, digits: Any) -> None:
+    with pytest.raises(UsageError, match=r"tiny-cnn-8 has 4 layers .* 0\.\.4, not"):
+        methods.get("priot").freeze(digits[0], digits[1], Config((-7,) * 4, trained=trained))
 
 
 def test_unusable_backbones_are_refused() -> None:

@@ -12,7 +12,7 @@ The rules, layer by layer in the order of computation, each layer seeing what th
 * update of scores (priot*): the smallest r with which at most the share `moved` of the edges' deltas
   round_shift(w * G, r) is not zero, over all scored edges and all images with an error.
 
-Static shifts are clamped to 0..24.
+Static shifts are clamped to 0..24. Where no error passes or nothing learns, backward and update are 0.
 """
 
 from __future__ import annotations
@@ -75,11 +75,11 @@ def calibrate(
     config = replace(config, forward=tuple(forward_shifts))
     errors = [loss(o, config.logit_exponent, int(y)) for o, y in zip(logits, labels, strict=True)]
     backward, update = [0] * len(layers), [0] * len(layers)
-    for stage in reversed(network.stages):
+    for stage in reversed(network.stages[frozen.first :]):
         i, layer = stage.index, layers[stage.index]
         raw = [raw_error(stage, e, None if layer.argmax is None else layer.argmax[n]) for n, e in enumerate(errors)]
         update[i] = _update_shift(stage, method, frozen, raw, layer.inputs, config, rules)
-        if i > 0:
+        if i > frozen.first:
             acc = [error_through(stage, effective[i], e).reshape(layer.inputs.shape[1:]) for e in raw]
             backward[i] = _percentile([largest(a).bit_length() - 7 for a in acc if a.any()], rules.backward_percentile)
             errors = [gated_error(a, layer.inputs[n], backward[i])[0] for n, a in enumerate(acc)]

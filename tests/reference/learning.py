@@ -221,21 +221,27 @@ def update(i: int, g: Tensor, learned: Tensor, weights: Tensor, exponent: int, o
 
 
 def effective(weights: list[Tensor], learned: list[Tensor], o: dict[str, Any]) -> list[Tensor]:
-    """The weights that are multiplied by."""
-    if o["method"] in ("niti-static", "niti-dynamic"):
-        return learned
-    if o["method"] == "tin-tin":
-        return [over(lambda w: sat(round_shift(w, 8)), layer) for layer in learned]
-    scored = o["scored"] or [None] * len(weights)
-    masks = [masks_of(s, w, edges, o) for s, w, edges in zip(learned, weights, scored, strict=True)]
-    return [over(lambda w, stays: w if stays else 0, w, m) for w, m in zip(weights, masks, strict=True)]
+    """The weights that are multiplied by; those of layers below `first` are the backbone's."""
+    used = []
+    for i, (backbone, values) in enumerate(zip(weights, learned, strict=True)):
+        if i < o["first"]:
+            used.append(backbone)
+        elif o["method"] in ("niti-static", "niti-dynamic"):
+            used.append(values)
+        elif o["method"] == "tin-tin":
+            used.append(over(lambda w: sat(round_shift(w, 8)), values))
+        else:
+            mask = masks_of(values, backbone, o["scored"] and o["scored"][i], o)
+            used.append(over(lambda w, stays: w if stays else 0, backbone, mask))
+    return used
 
 
 def step(
     layers: list[Layer], weights: list[Tensor], learned: list[Tensor], image: Tensor, label: int, o: dict[str, Any]
 ) -> dict[str, Any]:
     """One training step. `o`: method, image_exponent, weight_exponents, forward, backward, update, mu, rate, keep,
-    theta (None: top-k), scored (None, or the scored edges of every layer). Returns every tensor by name."""
+    theta (None: top-k), scored (None, or the scored edges of every layer), first (the lowest layer that learns; below
+    it learned, errors and gradients are empty). Returns every tensor by name."""
     dynamic = o["method"] in ("niti-dynamic", "tin-tin")
     used, last = effective(weights, learned, o), len(layers) - 1
     inputs, raws, wheres, accs = [image], [], [], []
@@ -252,17 +258,18 @@ def step(
 
     error, e_exponent = loss(inputs[-1], exponents[-1], label), -7
     errors, gradients, after = [error], [], []
-    for i in range(last, -1, -1):
+    for i in range(last, o["first"] - 1, -1):
         raw = error if wheres[i] is None else un_pool(error, wheres[i], raws[i])
         g = weight_gradient(layers[i], used[i], raw, inputs[i])
         gradients.insert(0, g)
         after.insert(0, update(i, g, learned[i], weights[i], e_exponent + exponents[i], o))
-        if i > 0:
+        if i > o["first"]:
             acc = multiply_back(layers[i], used[i], raw, inputs[i])
             q = dynamic_shift(acc) if dynamic else o["backward"][i]
             error = over(lambda x, a, q=q: sat(round_shift(x, q)) if a > 0 else 0, acc, inputs[i])
             e_exponent += o["weight_exponents"][i] + q
             errors.insert(0, error)
+    errors, gradients, after = ([[]] * o["first"] + computed for computed in (errors, gradients, after))
     return {
         "weights": used,
         "accumulators": accs,

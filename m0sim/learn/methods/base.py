@@ -15,6 +15,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from m0sim.errors import UsageError
 from m0sim.learn.arithmetic import Int8, Int32
 from m0sim.learn.layers import LOSS_EXPONENT, Argmax, error_through, gradient, loss
 from m0sim.learn.layout import Index
@@ -56,6 +57,8 @@ class Config:
     """Seed of priot-s's random choice of edges (the initial scores have their own, see `initial_state`)."""
     rate: int = 8
     """Learning rate of tin-tin: 2**-rate."""
+    trained: int = 0
+    """How many of the last layers learn, 0 for all; the others keep the backbone's weights, every edge of them."""
 
     @property
     def logit_exponent(self) -> int:
@@ -70,7 +73,9 @@ class Frozen:
     weights: tuple[Int8, ...]
     """The backbone, one int8 array a layer in logical shape."""
     scored: tuple[Index, ...] = ()
-    """PRIOT-S: logical (flat) indices of the scored edges, ascending."""
+    """PRIOT-S: logical (flat) indices of the scored edges, ascending; none of a layer that does not learn."""
+    first: int = 0
+    """Index of the lowest layer that learns."""
 
 
 class Selection(NamedTuple):
@@ -82,7 +87,10 @@ class Selection(NamedTuple):
 
 @dataclass(frozen=True)
 class State:
-    """What a method has learned, one array a layer in logical order, and what follows from it."""
+    """What a method has learned, one array a layer in logical order, and what follows from it.
+
+    Arrays of layers that do not learn are empty.
+    """
 
     learned: tuple[Learned, ...]
     masks: tuple[Mask, ...] = ()
@@ -93,7 +101,10 @@ class State:
 
 @dataclass(frozen=True)
 class StepTrace:
-    """Every tensor of one training step, HWC, one entry for each layer with weights."""
+    """Every tensor of one training step, HWC, one entry for each layer with weights.
+
+    Below the lowest layer that learns there is no way back: errors and gradients are empty there.
+    """
 
     weights: tuple[Int8, ...]
     """What the forward and backward pass multiplied by: masked, or rounded to int8."""
@@ -107,7 +118,8 @@ class StepTrace:
     exponents: tuple[int, ...]
     """Exponents of the activations (static scales: by calibration)."""
     error_accumulators: tuple[Int32 | None, ...]
-    """Of the error at a layer's output, before requantising and gating; None for the last layer."""
+    """Of the error at a layer's output, before requantising and gating; None where there is no error or, for the last
+    layer, no accumulator."""
     errors: tuple[Int8, ...]
     """Error at a layer's output (behind its pool), gated; the last is the loss error."""
     error_shifts: tuple[int | None, ...]
@@ -154,15 +166,25 @@ class Method(ABC):
         for stage, array in zip(network.stages, weights, strict=True):
             if array.shape != stage.weight_shape or array.dtype != np.int8 or (array == -128).any():
                 raise ValueError(f"layer {stage.index} needs int8 weights {stage.weight_shape} in -127..127")
-        return Frozen(tuple(weights))
+        return Frozen(tuple(weights), first=first_trained(network, config.trained))
 
-    @abstractmethod
     def initial_state(self, network: Network, frozen: Frozen, config: Config, seed: int) -> State:
         """The state before the first step; `seed` decides about initial scores."""
+        learned = [self.start(stage, frozen, seed) for stage in network.stages[frozen.first :]]
+        return self.prune(network, frozen, (*[_NOTHING] * frozen.first, *learned), config)
 
-    @abstractmethod
     def effective(self, frozen: Frozen, state: State) -> tuple[Int8, ...]:
         """The weights that the passes multiply by."""
+        count, first = len(frozen.weights), frozen.first
+        return (*frozen.weights[:first], *(self.weights_of(frozen, state, i) for i in range(first, count)))
+
+    @abstractmethod
+    def start(self, stage: Stage, frozen: Frozen, seed: int) -> Learned:
+        """What one layer has learned before the first step."""
+
+    @abstractmethod
+    def weights_of(self, frozen: Frozen, state: State, index: int) -> Int8:
+        """The weights that the passes multiply by in a layer that learns."""
 
     @abstractmethod
     def learn(self, context: Context, learned: Learned, frozen: Frozen, config: Config) -> tuple[Learned, int]:
@@ -214,13 +236,24 @@ class Method(ABC):
         return np.asarray(self.logits(network, frozen, state, images, config).argmax(axis=1), np.int64)
 
     def arrays(self, state: State) -> dict[str, Learned]:
-        """The learned arrays by name, as state.npz holds them: weights0 .. or scores0 .."""
-        return {f"{self.learns}{i}": array for i, array in enumerate(state.learned)}
+        """The learned arrays by name, as state.npz holds them: weights0 .. or scores0 .., of the layers that learn."""
+        return {f"{self.learns}{i}": array for i, array in enumerate(state.learned) if array.size}
 
     def state_of(self, network: Network, frozen: Frozen, arrays: Mapping[str, Learned], config: Config) -> State:
         """The state that `arrays` made."""
-        learned = tuple(arrays[f"{self.learns}{stage.index}"] for stage in network.stages)
-        return self.prune(network, frozen, learned, config)
+        learned = [arrays[f"{self.learns}{stage.index}"] for stage in network.stages[frozen.first :]]
+        return self.prune(network, frozen, (*[_NOTHING] * frozen.first, *learned), config)
+
+
+_NOTHING: Int8 = np.zeros(0, np.int8)
+
+
+def first_trained(network: Network, trained: int) -> int:
+    """Index of the lowest of the last `trained` layers, 0 if that is 0; UsageError if there are not so many."""
+    count = len(network.stages)
+    if not 0 <= trained <= count:
+        raise UsageError(f"{network.name} has {count} layers that can learn: trained must be 0..{count}, not {trained}")
+    return count - trained if trained else 0
 
 
 class _Backward:
@@ -240,7 +273,7 @@ class _Backward:
         self.method, self.network, self.frozen, self.config = method, network, frozen, config
         self.weights, self.ahead = weights, ahead
         self.learned: list[Learned] = list(state.learned)
-        self.errors: list[Int8] = [np.zeros(0, np.int8)] * count
+        self.errors: list[Int8] = [_NOTHING] * count
         self.accumulators: list[Int32 | None] = [None] * count
         self.shifts: list[int | None] = [None] * count
         self.exponents = [LOSS_EXPONENT] * count
@@ -249,14 +282,14 @@ class _Backward:
 
     def run(self, loss_error: Int8) -> None:
         self.errors[-1] = loss_error
-        for stage in reversed(self.network.stages):
+        for stage in reversed(self.network.stages[self.frozen.first :]):
             self._layer(stage)
 
     def _layer(self, stage: Stage) -> None:
         i, ahead = stage.index, self.ahead
         inputs = ahead.activations[i][0]
         error = raw_error(stage, self.errors[i], ahead.argmax[i])
-        if i > 0:
+        if i > self.frozen.first:
             acc = error_through(stage, self.weights[i], error).reshape(inputs.shape)
             fixed = None if self.method.dynamic else self.config.backward[i]
             self.errors[i - 1], shift = gated_error(acc, inputs, fixed)

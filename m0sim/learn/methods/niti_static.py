@@ -6,7 +6,7 @@ import numpy as np
 
 from m0sim.learn.arithmetic import Int8, psto_shift, sat
 from m0sim.learn.methods.base import Config, Context, Frozen, Learned, Method, State
-from m0sim.learn.networks import Network
+from m0sim.learn.networks import Stage
 
 
 class NitiStatic(Method):
@@ -15,11 +15,11 @@ class NitiStatic(Method):
     name = "niti-static"
     learns = "weights"
 
-    def initial_state(self, network: Network, frozen: Frozen, config: Config, seed: int) -> State:
-        return State(frozen.weights)
+    def start(self, stage: Stage, frozen: Frozen, seed: int) -> Learned:
+        return frozen.weights[stage.index]
 
-    def effective(self, frozen: Frozen, state: State) -> tuple[Int8, ...]:
-        return state.learned
+    def weights_of(self, frozen: Frozen, state: State, index: int) -> Int8:
+        return state.learned[index]
 
     def shift(self, context: Context, config: Config) -> int:
         """s of this step."""

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from m0sim.learn import draws
 from m0sim.learn.arithmetic import Int8, round_shift, sat
 from m0sim.learn.layout import storage_index
 from m0sim.learn.methods.base import Config, Context, Frozen, Learned, Mask, Method, Selection, State
 from m0sim.learn.methods.pruning import top_k
 from m0sim.learn.networks import Network, Stage
+
+_NO_MASK: Mask = np.zeros(0, np.bool_)
 
 
 class Priot(Method):
@@ -16,12 +20,11 @@ class Priot(Method):
     name = "priot"
     learns = "scores"
 
-    def initial_state(self, network: Network, frozen: Frozen, config: Config, seed: int) -> State:
-        scores = [draws.normal_scores(seed, s.index, s.edges).reshape(s.weight_shape) for s in network.stages]
-        return self.prune(network, frozen, tuple(scores), config)
+    def start(self, stage: Stage, frozen: Frozen, seed: int) -> Learned:
+        return draws.normal_scores(seed, stage.index, stage.edges).reshape(stage.weight_shape)
 
-    def effective(self, frozen: Frozen, state: State) -> tuple[Int8, ...]:
-        return tuple(w * mask for w, mask in zip(frozen.weights, state.masks, strict=True))
+    def weights_of(self, frozen: Frozen, state: State, index: int) -> Int8:
+        return frozen.weights[index] * state.masks[index]
 
     def learn(self, context: Context, learned: Learned, frozen: Frozen, config: Config) -> tuple[Learned, int]:
         i = context.stage.index
@@ -29,8 +32,9 @@ class Priot(Method):
         return sat(learned - delta), config.update[i]
 
     def prune(self, network: Network, frozen: Frozen, learned: tuple[Learned, ...], config: Config) -> State:
-        pairs = zip(network.stages, learned, strict=True)
-        chosen = [self.select(stage, scores, frozen, config) for stage, scores in pairs]
+        chosen = [(_NO_MASK, Selection(0, 0))] * frozen.first
+        for stage in network.stages[frozen.first :]:
+            chosen.append(self.select(stage, learned[stage.index], frozen, config))
         return State(learned, tuple(mask for mask, _ in chosen), tuple(selection for _, selection in chosen))
 
     def select(self, stage: Stage, scores: Int8, frozen: Frozen, config: Config) -> tuple[Mask, Selection]:

@@ -13,7 +13,7 @@ import numpy as np
 from m0sim.learn import draws
 from m0sim.learn.arithmetic import Int8, round_shift, sat
 from m0sim.learn.layout import Index, storage_index, storage_order
-from m0sim.learn.methods.base import Config, Context, Frozen, Learned, Mask, Selection, State
+from m0sim.learn.methods.base import Config, Context, Frozen, Learned, Mask, Selection
 from m0sim.learn.methods.priot import Priot
 from m0sim.learn.methods.pruning import threshold, top_k
 from m0sim.learn.networks import Network, Stage
@@ -46,15 +46,16 @@ class PriotS(Priot):
         if not 0 < config.fraction <= 1:
             raise ValueError(f"fraction is {config.fraction}, must be above 0 and at most 1")
         frozen = super().freeze(network, weights, config)
-        if config.selection == "random":
-            scored = [random_edges(stage, config.fraction, config.seed) for stage in network.stages]
-        else:
-            scored = [largest_edges(stage, weights[stage.index], config.fraction) for stage in network.stages]
+        scored = [np.zeros(0, np.int64)] * frozen.first
+        for stage in network.stages[frozen.first :]:
+            if config.selection == "random":
+                scored.append(random_edges(stage, config.fraction, config.seed))
+            else:
+                scored.append(largest_edges(stage, weights[stage.index], config.fraction))
         return replace(frozen, scored=tuple(scored))
 
-    def initial_state(self, network: Network, frozen: Frozen, config: Config, seed: int) -> State:
-        scores = [draws.normal_scores(seed, i, len(scored)) for i, scored in enumerate(frozen.scored)]
-        return self.prune(network, frozen, tuple(scores), config)
+    def start(self, stage: Stage, frozen: Frozen, seed: int) -> Learned:
+        return draws.normal_scores(seed, stage.index, len(frozen.scored[stage.index]))
 
     def learn(self, context: Context, learned: Learned, frozen: Frozen, config: Config) -> tuple[Learned, int]:
         i = context.stage.index

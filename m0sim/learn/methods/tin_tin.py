@@ -13,7 +13,7 @@ import numpy as np
 
 from m0sim.learn.arithmetic import LIMIT, Int8, Int32, IntArray, psto_shift, round_shift, sat
 from m0sim.learn.methods.base import Config, Context, Frozen, Learned, Method, State
-from m0sim.learn.networks import Network
+from m0sim.learn.networks import Stage
 
 FRACTION_BITS = 8
 """Bits of W16 below the last place of the int8 weight."""
@@ -39,11 +39,11 @@ class TinTin(Method):
     learns = "weights"
     dynamic = True
 
-    def initial_state(self, network: Network, frozen: Frozen, config: Config, seed: int) -> State:
-        return State(tuple(w.astype(np.int16) << FRACTION_BITS for w in frozen.weights))
+    def start(self, stage: Stage, frozen: Frozen, seed: int) -> Learned:
+        return frozen.weights[stage.index].astype(np.int16) << FRACTION_BITS
 
-    def effective(self, frozen: Frozen, state: State) -> tuple[Int8, ...]:
-        return tuple(sat(round_shift(wide.astype(np.int32), FRACTION_BITS)) for wide in state.learned)
+    def weights_of(self, frozen: Frozen, state: State, index: int) -> Int8:
+        return sat(round_shift(state.learned[index].astype(np.int32), FRACTION_BITS))
 
     def learn(self, context: Context, learned: Learned, frozen: Frozen, config: Config) -> tuple[Learned, int]:
         own = config.weight_exponents[context.stage.index] - FRACTION_BITS
