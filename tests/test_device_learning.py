@@ -177,7 +177,7 @@ def lasting(s: Study, state: State) -> dict[str, NDArray[np.uint8]]:
         held[f"exponent{len(s.network.stages)}"] = word(s.config.logit_exponent)
     if s.method.name == "tin-tin":
         held[f"error exponent{len(s.network.stages) - 1}"] = word(LOSS_EXPONENT)
-    for i, weights in enumerate(s.method.effective(s.frozen, state)):
+    for i, layer in enumerate(state.layers):
         shape = s.network.stages[i].n_out, s.network.stages[i].n_in
         if i < s.frozen.first:
             held[f"weights{i}"] = layout.pack_weights(s.frozen.weights[i])
@@ -189,8 +189,9 @@ def lasting(s: Study, state: State) -> dict[str, NDArray[np.uint8]]:
             held[f"weights{i}"] = layout.pack_weights(state.learned[i])
             continue
         held[f"weights{i}"] = layout.pack_weights(s.frozen.weights[i])
-        held[f"masked{i}"] = layout.pack_weights(weights)
-        held[f"selection{i}"] = word(*state.selections[i])
+        held[f"masked{i}"] = layout.pack_weights(layer.weights)
+        assert layer.selection is not None
+        held[f"selection{i}"] = word(*layer.selection)
         if s.frozen.scored:
             storage, order = layout.scored_storage(s.frozen.scored[i], *shape)
             held[f"gaps{i}"] = layout.pack_gaps(storage)
@@ -198,7 +199,8 @@ def lasting(s: Study, state: State) -> dict[str, NDArray[np.uint8]]:
         else:
             held[f"scores{i}"] = layout.pack_scores(state.learned[i])
             kept = np.zeros(layout.array_bytes(*shape), np.bool_)
-            kept[layout.storage_index(*shape)] = state.masks[i].reshape(-1)
+            assert layer.mask is not None
+            kept[layout.storage_index(*shape)] = layer.mask.reshape(-1)
             held[f"bits{i}"] = np.packbits(kept, bitorder="little")
     return held
 
@@ -219,8 +221,9 @@ def golden(s: Study, trace: StepTrace) -> dict[str, NDArray[np.uint8]]:
             held[f"argmax{i}"] = bytes_of(trace.argmax[i])
         if i > s.frozen.first:
             held[f"error sums{i}"] = bytes_of(trace.error_accumulators[i - 1])
-        gradient = np.zeros((stage.n_out, layout.row_bytes(stage.n_in)), np.int32)
-        gradient[:, : stage.n_in] = trace.gradients[i].reshape(stage.n_out, -1)
+        whole, gradient = trace.gradients[i], np.zeros((stage.n_out, layout.row_bytes(stage.n_in)), np.int32)
+        assert whole is not None
+        gradient[:, : stage.n_in] = whole.whole().reshape(stage.n_out, -1)
         held[f"gradient{i}"] = bytes_of(gradient)
         held[f"error exponent{i}"] = word(trace.error_exponents[i])
         for phase in ("forward", "backward"):

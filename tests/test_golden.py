@@ -360,14 +360,20 @@ def compare_steps(name: str, network: Network, rng: np.random.Generator) -> list
     for image, label in zip(images, labels.tolist(), strict=True):
         want = scalar.step(stack, listed(weights), listed(state.learned), image.tolist(), label, options)
         trace = method.step(network, frozen, state, image, label, config)
-        for key in ("weights", "accumulators", "raw", "activations", "argmax", "errors", "gradients"):
+        for key in ("weights", "accumulators", "raw", "activations", "argmax", "errors"):
             assert listed(getattr(trace, key)) == want[key], key
+        assert [[]] * frozen.first + listed(wholes(trace)) == want["gradients"]
         assert list(trace.exponents) == want["exponents"]
         assert listed(trace.state.learned) == want["learned"]
-        assert listed(method.effective(frozen, trace.state)) == want["next"]
+        assert listed(trace.state.weights) == want["next"]
         reached.append(bool((trace.state.learned[frozen.first] != state.learned[frozen.first]).any()))
         state = trace.state
     return reached
+
+
+def wholes(trace: methods.StepTrace) -> list[np.ndarray]:
+    """G of the layers that learn."""
+    return [g.whole() for g in trace.gradients if g is not None]
 
 
 @pytest.fixture(scope="module")
@@ -407,12 +413,19 @@ def test_training_changes_the_state_keeps_the_ranges_and_predicts_alike(name: st
         np.testing.assert_array_equal(array, copy)
     assert any((a != b).any() for a, b in zip(state.learned, first.learned, strict=True))
     again = method.state_of(network, frozen, method.arrays(state), config)
-    assert listed(again.masks) == listed(state.masks)
-    assert again.selections == state.selections
+    assert_same_state(again, state)
     if name in SCORED_METHODS:
-        assert listed(method.effective(frozen, state)) == listed(
-            np.where(mask, w, 0) for w, mask in zip(weights, state.masks, strict=True)
+        assert listed(state.weights) == listed(
+            np.where(layer.mask, w, 0) for w, layer in zip(weights, state.layers, strict=True)
         )
+
+
+def assert_same_state(a: methods.State, b: methods.State) -> None:
+    for one, other in zip(a.layers, b.layers, strict=True):
+        np.testing.assert_array_equal(one.weights, other.weights)
+        np.testing.assert_array_equal(one.learned, other.learned)
+        np.testing.assert_array_equal(one.mask, other.mask)
+        assert one.selection == other.selection
 
 
 @pytest.mark.parametrize("trained", [1, 2, 4])
@@ -433,14 +446,13 @@ def test_only_the_last_layers_learn(name: str, trained: int, digits: Any) -> Non
         after = trace.state
         assert (
             [e.size > 0 for e in trace.errors]
-            == [g.size > 0 for g in trace.gradients]
+            == [g is not None for g in trace.gradients]
             == [i >= first for i in range(4)]
         )
     changed = [bool((a != b).any()) for a, b in zip(state.learned, after.learned, strict=True)]
     assert changed == [i >= first for i in range(4)]
-    assert all(used is w for used, w in zip(method.effective(frozen, after)[:first], weights, strict=False))
-    again = method.state_of(network, frozen, method.arrays(after), config)
-    assert (listed(again.learned), listed(again.masks)) == (listed(after.learned), listed(after.masks))
+    assert all(used is w for used, w in zip(after.weights[:first], weights, strict=False))
+    assert_same_state(method.state_of(network, frozen, method.arrays(after), config), after)
 
 
 @pytest.mark.parametrize("trained", [-1, 5])
@@ -465,7 +477,7 @@ def test_gradients_of_1048_positions_fit_int32(error: int) -> None:
     stage = Network("wide", (8, 131, 1), (Conv(1, (1, 1), pad=0), Dense(1))).stages[0]
     assert stage.positions == 1048
     raw, inputs = np.full(stage.raw_shape, error, np.int8), np.full(stage.in_shape, 127, np.int8)
-    g = layers.gradient(stage, raw, inputs)
+    g = layers.gradient(stage, raw, inputs).whole()
     assert g.item() == error * 127 * 1048
     product = np.int8([127]) * g.reshape(-1)
     assert product.dtype == np.int32
@@ -495,8 +507,9 @@ def test_tin_tins_step_is_float_sgd_within_one_unit(seed: int, e_weight: int, ra
     stage = Network("dense", (1, 1, 9), (Dense(7),)).stages[0]
     g = np.multiply.outer(random_int8(rng, (7,)).astype(np.int32), random_int8(rng, (9,)).astype(np.int32))
     w16 = rng.integers(-(127 << 8), (127 << 8) + 1, g.shape).astype(np.int16)
-    context = methods.base.Context(stage, arithmetic.sat(w16), g, e_gradient)
-    new, _ = methods.get("tin-tin").learn(context, w16, methods.Frozen(()), Config((e_weight,), rate=rate))
+    context = methods.base.Context(stage, layers.Gradient(np.arange(7), g, g.shape), e_gradient)
+    frozen = methods.Frozen((arithmetic.sat(w16),))
+    new, _ = methods.get("tin-tin").learn(context, w16, frozen, Config((e_weight,), rate=rate))
     unit = 2.0 ** (e_weight - 8)
     sgd = w16 * unit - 2.0**-rate * (g * 2.0**e_gradient)
     sgd = np.clip(sgd, -(127 << 8) * unit, (127 << 8) * unit)
@@ -520,7 +533,7 @@ def test_tin_tins_whole_step_is_float_sgd_and_niti_dynamics_is_not(digits: Any) 
         for n, (image, label) in enumerate(zip(images, labels, strict=True)):
             trace = method.step(network, frozen, state, image, int(label), config)
             inputs = (config.image_exponent, *trace.exponents)
-            for i, g in enumerate(trace.gradients):
+            for i, g in enumerate(wholes(trace)):
                 unit = 2.0 ** (config.weight_exponents[i] - fraction)
                 largest = 127 * 2.0 ** config.weight_exponents[i]
                 for rate in [config.rate] if name == "tin-tin" else range(-12, 24):
@@ -540,12 +553,11 @@ def test_tin_tins_whole_step_is_float_sgd_and_niti_dynamics_is_not(digits: Any) 
 def test_niti_discards_the_gradients_scale_and_tin_tin_does_not() -> None:
     stage = Network("dense", (1, 1, 2), (Dense(1),)).stages[0]
     learned = np.zeros((1, 2), np.int8)
-    g = np.array([[1000, -300]], np.int32)
+    g = layers.Gradient(np.arange(1), np.array([[1000, -300]], np.int32), (1, 2))
+    frozen = methods.Frozen((learned,))
     for name, same in (("niti-dynamic", True), ("tin-tin", False)):
         steps = [
-            methods.get(name).learn(
-                methods.base.Context(stage, learned, g, exponent), learned, methods.Frozen(()), Config((-7,), mu=4)
-            )[0]
+            methods.get(name).learn(methods.base.Context(stage, g, exponent), learned, frozen, Config((-7,), mu=4))[0]
             for exponent in (-14, -10)
         ]
         assert (steps[0].tolist() == steps[1].tolist()) is same
@@ -591,7 +603,7 @@ def test_score_shifts_move_the_stated_share(name: str, moved: float, digits: Any
     state = method.initial_state(network, frozen, config, 0)
     traces = [method.step(network, frozen, state, x, int(y), config) for x, y in zip(images, labels, strict=True)]
     for i, r in enumerate(config.update):
-        deltas = np.stack([(weights[i] * t.gradients[i]).reshape(-1) for t in traces if t.errors[i].any()])
+        deltas = np.stack([(weights[i] * wholes(t)[i]).reshape(-1) for t in traces if t.errors[i].any()])
         deltas = deltas[:, frozen.scored[i]] if frozen.scored else deltas
         assert np.mean(arithmetic.round_shift(deltas, r) != 0) <= moved
         assert r == 0 or np.mean(arithmetic.round_shift(deltas, r - 1) != 0) > moved

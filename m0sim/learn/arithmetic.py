@@ -29,7 +29,10 @@ _FLOAT32_TERMS = 1040
 
 def sat(x: IntArray) -> Int8:
     """Clamp to [-127, 127] and store as int8."""
-    return np.clip(x, -LIMIT, LIMIT).astype(np.int8)
+    # Not np.clip: a training step is made of many small arrays, and its checks take longer than they do.
+    clamped = np.minimum(x, LIMIT)
+    np.maximum(clamped, -LIMIT, out=clamped)
+    return clamped.astype(np.int8)
 
 
 def round_shift(x: IntArray, shift: int | IntArray) -> IntArray:
@@ -45,8 +48,12 @@ def round_shift(x: IntArray, shift: int | IntArray) -> IntArray:
 def _round_right(x: IntArray, shift: int | IntArray) -> IntArray:
     # (x + 2**(shift-1) + (x >> 31)) >> shift, by the last bit shifted out instead of an addition: that one could
     # leave int32. On ARMv6-M this bit is the carry: ADDS x, sign; ASRS x, shift; ADCS x, zero.
-    towards = x + (x >> (8 * x.itemsize - 1))
-    result: IntArray = (towards >> shift) + ((towards >> (shift - 1)) & 1)
+    result: IntArray = x >> (8 * x.itemsize - 1)
+    result += x
+    carry = result >> (shift - 1)
+    carry &= 1
+    result >>= shift
+    result += carry
     return result
 
 
@@ -59,14 +66,15 @@ def psto_shift(x: IntArray, shift: int) -> IntArray:
         return x
     if shift > 30 and x.dtype != np.int64:
         return psto_shift(x.astype(np.int64), min(shift, 62)).astype(x.dtype)
-    magnitude = np.abs(x)
-    rest = magnitude & ((1 << shift) - 1)
+    result: IntArray = np.abs(x)
     half = shift >> 1
-    low = rest & ((1 << half) - 1)
+    low = result & ((1 << half) - 1)
     if shift & 1:
         low <<= 1
-    rounded = (magnitude >> shift) + ((rest >> half) > low)
-    result: IntArray = np.where(x < 0, -rounded, rounded)
+    high = (result & ((1 << shift) - 1)) >> half
+    result >>= shift
+    result += high > low
+    np.negative(result, out=result, where=x < 0)
     return result
 
 
@@ -81,11 +89,16 @@ def largest(x: IntArray) -> int:
 
 
 def matmul(a: Int8, b: Int8) -> Int32:
-    """a @ b in int32, exactly.
+    """a @ b in int32, exactly."""
+    return float_matmul(a, b, a.shape[-1]).astype(np.int32)
 
-    Computed by BLAS in floating point: every product and partial sum is an integer that float32 (up to 1,040 terms)
-    or float64 holds exactly, so the order of the sums does not matter.
+
+def float_matmul(a: Int8, b: Int8, terms: int) -> NDArray[np.floating]:
+    """a @ b by BLAS, exactly, and so that sums of up to `terms` of all its products are exact as well.
+
+    Every product and partial sum is an integer that float32 (up to 1,040 terms) or float64 holds, so the order of the
+    sums does not matter.
     """
-    dtype = np.float32 if a.shape[-1] <= _FLOAT32_TERMS else np.float64
-    product: Int32 = (a.astype(dtype) @ b.astype(dtype)).astype(np.int32)
+    dtype = np.float32 if terms <= _FLOAT32_TERMS else np.float64
+    product: NDArray[np.floating] = a.astype(dtype) @ b.astype(dtype)
     return product

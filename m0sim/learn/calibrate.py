@@ -70,7 +70,7 @@ def calibrate(
     if method.dynamic:
         return config
     frozen = method.freeze(network, weights, config)
-    effective = method.effective(frozen, method.initial_state(network, frozen, config, seed))
+    effective = method.initial_state(network, frozen, config, seed).weights
     layers, logits, forward_shifts = _forward(network, effective, images, rules)
     config = replace(config, forward=tuple(forward_shifts))
     errors = [loss(o, config.logit_exponent, int(y)) for o, y in zip(logits, labels, strict=True)]
@@ -107,12 +107,12 @@ def _update_shift(
     """s of niti-static or r of priot*."""
     gradients = (gradient(stage, error, inputs[n]) for n, error in enumerate(errors) if error.any())
     if method.learns == "weights":
-        return _percentile([largest(g).bit_length() - config.mu for g in gradients], rules.update_percentile)
+        return _percentile([largest(g.values).bit_length() - config.mu for g in gradients], rules.update_percentile)
     matrix = frozen.weights[stage.index]
     scored = frozen.scored[stage.index] if frozen.scored else None
     bits = np.zeros(33, np.int64)
     for g in gradients:
-        delta = (matrix * g).reshape(-1)
+        delta = (matrix * g.whole()).reshape(-1)
         bits += np.bincount(bit_length(delta if scored is None else delta[scored]), minlength=33)
     return _share_shift(bits, rules.moved)
 

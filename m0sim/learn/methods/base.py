@@ -1,15 +1,16 @@
 """What all methods share: configuration, state, the trace of a step, and the step itself.
 
 A step is: forward, loss, backward and update layer by layer from the last to the first (the error through a layer uses
-the weights before their update), prune. A method says which weights the forward pass sees, how a layer learns from its
-gradient, and what is pruned.
+the weights before their update), prune. A method says which weights the passes see, by which shift a layer learns from
+its gradient, and how.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 
 from m0sim.errors import UsageError
 from m0sim.learn.arithmetic import Int8, Int32
-from m0sim.learn.layers import LOSS_EXPONENT, Argmax, error_through, gradient, loss
+from m0sim.learn.layers import LOSS_EXPONENT, Argmax, Gradient, error_through, gradient, loss
 from m0sim.learn.layout import Index
 from m0sim.learn.methods.passes import Forward, forward_pass, gated_error, raw_error
 from m0sim.learn.networks import Network, Stage
@@ -77,6 +78,12 @@ class Frozen:
     first: int = 0
     """Index of the lowest layer that learns."""
 
+    @cached_property
+    def edges(self) -> tuple[tuple[Index, Index, Int8], ...]:
+        """PRIOT-S: row, column and weight of every scored edge."""
+        pairs = zip(self.weights, self.scored, strict=True)
+        return tuple((*np.divmod(scored, w[0].size), w.reshape(-1)[scored]) for w, scored in pairs)
+
 
 class Selection(NamedTuple):
     """Which edges stay, as the device says it: those with S + 128 > cut, and the first `ties` of those equal to it."""
@@ -85,29 +92,49 @@ class Selection(NamedTuple):
     ties: int
 
 
-@dataclass(frozen=True)
-class State:
-    """What a method has learned, one array a layer in logical order, and what follows from it.
+_NOTHING: Int8 = np.zeros(0, np.int8)
 
-    Arrays of layers that do not learn are empty.
-    """
 
-    learned: tuple[Learned, ...]
-    masks: tuple[Mask, ...] = ()
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """What a method has learned in one layer, in logical order, and what follows from it."""
+
+    weights: Int8
+    """What the passes multiply by: masked, or rounded to int8."""
+    learned: Learned = field(default_factory=lambda: _NOTHING)
+    """Empty in a layer that does not learn."""
+    mask: Mask | None = None
     """PRIOT: True where an edge stays, in the shape of the weights. Follows from the scores."""
-    selections: tuple[Selection, ...] = ()
-    """The same masks as the device holds them."""
+    selection: Selection | None = None
+    """The same mask as the device holds it."""
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What a method has learned."""
+
+    layers: tuple[Layer, ...]
+
+    @property
+    def weights(self) -> tuple[Int8, ...]:
+        """What the passes multiply by, layer by layer."""
+        return tuple(layer.weights for layer in self.layers)
+
+    @property
+    def learned(self) -> tuple[Learned, ...]:
+        """The learned arrays, layer by layer."""
+        return tuple(layer.learned for layer in self.layers)
 
 
 @dataclass(frozen=True)
 class StepTrace:
     """Every tensor of one training step, HWC, one entry for each layer with weights.
 
-    Below the lowest layer that learns there is no way back: errors and gradients are empty there.
+    Below the lowest layer that learns there is no way back: errors are empty there.
     """
 
     weights: tuple[Int8, ...]
-    """What the forward and backward pass multiplied by: masked, or rounded to int8."""
+    """What the forward and backward pass multiplied by."""
     accumulators: tuple[Int32, ...]
     raw: tuple[Int8, ...]
     """Requantised outputs before the pool, after the ReLU."""
@@ -124,8 +151,8 @@ class StepTrace:
     """Error at a layer's output (behind its pool), gated; the last is the loss error."""
     error_shifts: tuple[int | None, ...]
     error_exponents: tuple[int, ...]
-    gradients: tuple[Int32, ...]
-    """G, in the shape of the weights."""
+    gradients: tuple[Gradient | None, ...]
+    """G, rows that are zero left out."""
     update_shifts: tuple[int, ...]
     """The shift that the layer's update used (tin-tin: negative is to the left)."""
     state: State
@@ -146,9 +173,7 @@ class Context(NamedTuple):
     """What a layer may use to learn from its gradient."""
 
     stage: Stage
-    weights: Int8
-    """The layer's weights in this step's passes."""
-    gradient: Int32
+    gradient: Gradient
     exponent: int
     """Real gradient = G * 2**exponent (meaningful with dynamic scales)."""
 
@@ -170,37 +195,47 @@ class Method(ABC):
 
     def initial_state(self, network: Network, frozen: Frozen, config: Config, seed: int) -> State:
         """The state before the first step; `seed` decides about initial scores."""
-        learned = [self.start(stage, frozen, seed) for stage in network.stages[frozen.first :]]
-        return self.prune(network, frozen, (*[_NOTHING] * frozen.first, *learned), config)
+        return self._state(network, frozen, config, lambda stage: self.start(stage, frozen, seed))
 
-    def effective(self, frozen: Frozen, state: State) -> tuple[Int8, ...]:
-        """The weights that the passes multiply by."""
-        count, first = len(frozen.weights), frozen.first
-        return (*frozen.weights[:first], *(self.weights_of(frozen, state, i) for i in range(first, count)))
+    def _state(self, network: Network, frozen: Frozen, config: Config, learned: Callable[[Stage], Learned]) -> State:
+        unchanged = [Layer(weights) for weights in frozen.weights[: frozen.first]]
+        stages = network.stages[frozen.first :]
+        return State((*unchanged, *(self.layer(stage, learned(stage), frozen, config) for stage in stages)))
 
     @abstractmethod
     def start(self, stage: Stage, frozen: Frozen, seed: int) -> Learned:
         """What one layer has learned before the first step."""
 
     @abstractmethod
-    def weights_of(self, frozen: Frozen, state: State, index: int) -> Int8:
-        """The weights that the passes multiply by in a layer that learns."""
+    def layer(self, stage: Stage, learned: Learned, frozen: Frozen, config: Config) -> Layer:
+        """What follows from the learned array of one layer."""
 
     @abstractmethod
-    def learn(self, context: Context, learned: Learned, frozen: Frozen, config: Config) -> tuple[Learned, int]:
-        """One layer's new state and the shift that was used."""
+    def shift(self, context: Context, config: Config) -> int:
+        """The shift of one layer's update."""
 
-    def prune(self, network: Network, frozen: Frozen, learned: tuple[Learned, ...], config: Config) -> State:
-        """The state that the learned arrays stand for."""
-        return State(learned)
+    @abstractmethod
+    def moved(self, learned: Learned, weights: Int8, gradient: Int32, shift: int) -> Learned:
+        """What becomes of learned values with the backbone's weights and the gradient, three arrays of one shape."""
+
+    def learn(self, context: Context, learned: Learned, frozen: Frozen, config: Config) -> tuple[Learned, int]:
+        """One layer's new array and the shift that was used; `learned` itself where nothing changes."""
+        shift, (rows, values, shape) = self.shift(context, config), context.gradient
+        old, backbone = learned.reshape(len(learned), -1), frozen.weights[context.stage.index].reshape(len(learned), -1)
+        new = self.moved(old[rows], backbone[rows], values, shift)
+        if np.array_equal(new, old[rows]):
+            return learned, shift
+        whole = old.copy()
+        whole[rows] = new
+        return whole.reshape(shape), shift
 
     def step(
         self, network: Network, frozen: Frozen, state: State, image: Int8, label: int, config: Config
     ) -> StepTrace:
         """One training step on one image int8 [h, w, c]."""
-        weights = self.effective(frozen, state)
+        weights = state.weights
         ahead = forward_pass(network, weights, image[None], config, self.dynamic)
-        back = _Backward(self, network, frozen, state, config, weights, ahead)
+        back = _Backward(self, network, frozen, state, config, ahead)
         exponent = int(ahead.exponents[-1][0])
         back.run(loss(ahead.activations[-1][0], exponent, label))
         return StepTrace(
@@ -217,16 +252,15 @@ class Method(ABC):
             error_exponents=tuple(back.exponents),
             gradients=tuple(back.gradients),
             update_shifts=tuple(back.update_shifts),
-            state=self.prune(network, frozen, tuple(back.learned), config),
+            state=State(tuple(back.layers)),
         )
 
     def logits(
         self, network: Network, frozen: Frozen, state: State, images: Int8, config: Config, batch: int = 250
     ) -> Int8:
         """int8 [n, classes] of images [n, h, w, c]."""
-        weights = self.effective(frozen, state)
         parts = [
-            forward_pass(network, weights, images[at : at + batch], config, self.dynamic).activations[-1]
+            forward_pass(network, state.weights, images[at : at + batch], config, self.dynamic).activations[-1]
             for at in range(0, len(images), batch)
         ]
         return np.concatenate(parts) if parts else np.zeros((0, network.classes), np.int8)
@@ -241,11 +275,7 @@ class Method(ABC):
 
     def state_of(self, network: Network, frozen: Frozen, arrays: Mapping[str, Learned], config: Config) -> State:
         """The state that `arrays` made."""
-        learned = [arrays[f"{self.learns}{stage.index}"] for stage in network.stages[frozen.first :]]
-        return self.prune(network, frozen, (*[_NOTHING] * frozen.first, *learned), config)
-
-
-_NOTHING: Int8 = np.zeros(0, np.int8)
+        return self._state(network, frozen, config, lambda stage: arrays[f"{self.learns}{stage.index}"])
 
 
 def first_trained(network: Network, trained: int) -> int:
@@ -266,18 +296,17 @@ class _Backward:
         frozen: Frozen,
         state: State,
         config: Config,
-        weights: tuple[Int8, ...],
         ahead: Forward,
     ) -> None:
         count = len(network.stages)
         self.method, self.network, self.frozen, self.config = method, network, frozen, config
-        self.weights, self.ahead = weights, ahead
-        self.learned: list[Learned] = list(state.learned)
+        self.ahead = ahead
+        self.layers = list(state.layers)
         self.errors: list[Int8] = [_NOTHING] * count
         self.accumulators: list[Int32 | None] = [None] * count
         self.shifts: list[int | None] = [None] * count
         self.exponents = [LOSS_EXPONENT] * count
-        self.gradients: list[Int32] = [np.zeros(0, np.int32)] * count
+        self.gradients: list[Gradient | None] = [None] * count
         self.update_shifts = [0] * count
 
     def run(self, loss_error: Int8) -> None:
@@ -290,12 +319,14 @@ class _Backward:
         inputs = ahead.activations[i][0]
         error = raw_error(stage, self.errors[i], ahead.argmax[i])
         if i > self.frozen.first:
-            acc = error_through(stage, self.weights[i], error).reshape(inputs.shape)
+            acc = error_through(stage, self.layers[i].weights, error).reshape(inputs.shape)
             fixed = None if self.method.dynamic else self.config.backward[i]
             self.errors[i - 1], shift = gated_error(acc, inputs, fixed)
             self.accumulators[i - 1], self.shifts[i - 1] = acc, shift
             self.exponents[i - 1] = self.exponents[i] + self.config.weight_exponents[i] + shift
-        self.gradients[i] = gradient(stage, error, inputs)
-        exponent = self.exponents[i] + int(ahead.exponents[i][0])
-        context = Context(stage, self.weights[i], self.gradients[i], exponent)
-        self.learned[i], self.update_shifts[i] = self.method.learn(context, self.learned[i], self.frozen, self.config)
+        self.gradients[i] = g = gradient(stage, error, inputs)
+        context = Context(stage, g, self.exponents[i] + int(ahead.exponents[i][0]))
+        before = self.layers[i].learned
+        learned, self.update_shifts[i] = self.method.learn(context, before, self.frozen, self.config)
+        if learned is not before:
+            self.layers[i] = self.method.layer(stage, learned, self.frozen, self.config)

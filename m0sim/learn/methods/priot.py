@@ -5,13 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from m0sim.learn import draws
-from m0sim.learn.arithmetic import Int8, round_shift, sat
+from m0sim.learn.arithmetic import Int8, Int32, round_shift, sat
 from m0sim.learn.layout import storage_index
-from m0sim.learn.methods.base import Config, Context, Frozen, Learned, Mask, Method, Selection, State
+from m0sim.learn.methods.base import Config, Context, Frozen, Layer, Learned, Mask, Method, Selection
 from m0sim.learn.methods.pruning import top_k
-from m0sim.learn.networks import Network, Stage
-
-_NO_MASK: Mask = np.zeros(0, np.bool_)
+from m0sim.learn.networks import Stage
 
 
 class Priot(Method):
@@ -23,19 +21,15 @@ class Priot(Method):
     def start(self, stage: Stage, frozen: Frozen, seed: int) -> Learned:
         return draws.normal_scores(seed, stage.index, stage.edges).reshape(stage.weight_shape)
 
-    def weights_of(self, frozen: Frozen, state: State, index: int) -> Int8:
-        return frozen.weights[index] * state.masks[index]
+    def layer(self, stage: Stage, learned: Learned, frozen: Frozen, config: Config) -> Layer:
+        mask, selection = self.select(stage, learned, frozen, config)
+        return Layer(frozen.weights[stage.index] * mask.view(np.int8), learned, mask, selection)
 
-    def learn(self, context: Context, learned: Learned, frozen: Frozen, config: Config) -> tuple[Learned, int]:
-        i = context.stage.index
-        delta = round_shift(frozen.weights[i] * context.gradient, config.update[i])
-        return sat(learned - delta), config.update[i]
+    def shift(self, context: Context, config: Config) -> int:
+        return config.update[context.stage.index]
 
-    def prune(self, network: Network, frozen: Frozen, learned: tuple[Learned, ...], config: Config) -> State:
-        chosen = [(_NO_MASK, Selection(0, 0))] * frozen.first
-        for stage in network.stages[frozen.first :]:
-            chosen.append(self.select(stage, learned[stage.index], frozen, config))
-        return State(learned, tuple(mask for mask, _ in chosen), tuple(selection for _, selection in chosen))
+    def moved(self, learned: Learned, weights: Int8, gradient: Int32, shift: int) -> Learned:
+        return sat(learned - round_shift(weights * gradient, shift))
 
     def select(self, stage: Stage, scores: Int8, frozen: Frozen, config: Config) -> tuple[Mask, Selection]:
         """The mask of one layer, in the shape of its weights."""

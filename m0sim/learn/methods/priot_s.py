@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 
 from m0sim.learn import draws
-from m0sim.learn.arithmetic import Int8, round_shift, sat
+from m0sim.learn.arithmetic import Int8
 from m0sim.learn.layout import Index, storage_index, storage_order
 from m0sim.learn.methods.base import Config, Context, Frozen, Learned, Mask, Selection
 from m0sim.learn.methods.priot import Priot
@@ -58,10 +58,18 @@ class PriotS(Priot):
         return draws.normal_scores(seed, stage.index, len(frozen.scored[stage.index]))
 
     def learn(self, context: Context, learned: Learned, frozen: Frozen, config: Config) -> tuple[Learned, int]:
-        i = context.stage.index
-        scored = frozen.scored[i]
-        product = frozen.weights[i].reshape(-1)[scored] * context.gradient.reshape(-1)[scored]
-        return sat(learned - round_shift(product, config.update[i])), config.update[i]
+        i, shift, (rows, values, _) = context.stage.index, self.shift(context, config), context.gradient
+        row, column, weights = frozen.edges[i]
+        place = np.full(context.stage.n_out, -1)
+        place[rows] = np.arange(len(rows))
+        at = place[row]
+        some = np.flatnonzero(at >= 0)
+        new = self.moved(learned[some], weights[some], values[at[some], column[some]], shift)
+        if np.array_equal(new, learned[some]):
+            return learned, shift
+        whole = learned.copy()
+        whole[some] = new
+        return whole, shift
 
     def select(self, stage: Stage, scores: Int8, frozen: Frozen, config: Config) -> tuple[Mask, Selection]:
         scored = frozen.scored[stage.index]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from m0sim.learn.arithmetic import Int8
+from m0sim.learn.arithmetic import LIMIT, Int8
 from m0sim.learn.layout import OFFSET, Index
 from m0sim.learn.methods.base import Mask, Selection
 
@@ -19,12 +19,24 @@ def top_k(scores: Int8, k: int, storage: Index) -> tuple[Mask, Selection]:
         return np.zeros(scores.shape, np.bool_), Selection(255, 0)
     if k > scores.size:
         raise ValueError(f"cannot keep {k} of {scores.size} edges")
-    cut = int(np.partition(scores, scores.size - k)[scores.size - k])
+    cut = _cut(scores, k)
     mask: Mask = scores > cut
     ties = k - int(np.count_nonzero(mask))
     equal = np.flatnonzero(scores == cut)
     mask[equal[np.argsort(storage[equal])[:ties]]] = True
     return mask, Selection(cut + OFFSET, ties)
+
+
+def _cut(scores: Int8, k: int) -> int:
+    """The largest score that at least k edges reach, by bisection: counting is faster than partitioning."""
+    low, beyond = -LIMIT, LIMIT + 1
+    while beyond - low > 1:
+        middle = (low + beyond) // 2
+        if np.count_nonzero(scores >= middle) >= k:
+            low = middle
+        else:
+            beyond = middle
+    return low
 
 
 def threshold(scores: Int8, theta: int) -> tuple[Mask, Selection]:

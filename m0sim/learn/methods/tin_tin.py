@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 
 from m0sim.learn.arithmetic import LIMIT, Int8, Int32, IntArray, psto_shift, round_shift, sat
-from m0sim.learn.methods.base import Config, Context, Frozen, Learned, Method, State
+from m0sim.learn.methods.base import Config, Context, Frozen, Layer, Learned, Method
 from m0sim.learn.networks import Stage
 
 FRACTION_BITS = 8
@@ -42,14 +42,16 @@ class TinTin(Method):
     def start(self, stage: Stage, frozen: Frozen, seed: int) -> Learned:
         return frozen.weights[stage.index].astype(np.int16) << FRACTION_BITS
 
-    def weights_of(self, frozen: Frozen, state: State, index: int) -> Int8:
-        return sat(round_shift(state.learned[index].astype(np.int32), FRACTION_BITS))
+    def layer(self, stage: Stage, learned: Learned, frozen: Frozen, config: Config) -> Layer:
+        return Layer(sat(round_shift(learned.astype(np.int32), FRACTION_BITS)), learned)
 
-    def learn(self, context: Context, learned: Learned, frozen: Frozen, config: Config) -> tuple[Learned, int]:
+    def shift(self, context: Context, config: Config) -> int:
         own = config.weight_exponents[context.stage.index] - FRACTION_BITS
-        shift = own + config.rate - context.exponent
-        moved = learned - aligned(context.gradient, shift)
-        return np.clip(moved, -_LARGEST, _LARGEST).astype(np.int16), shift
+        return own + config.rate - context.exponent
+
+    def moved(self, learned: Learned, weights: Int8, gradient: Int32, shift: int) -> Learned:
+        moved: Learned = np.clip(learned - aligned(gradient, shift), -_LARGEST, _LARGEST).astype(np.int16)
+        return moved
 
 
 METHOD = TinTin()
