@@ -53,6 +53,17 @@ def test_a_shift_for_every_element(pairs: list[tuple[int, int]]) -> None:
     assert arithmetic.round_shift(x, shift).tolist() == [scalar.round_shift(v, s) for v, s in pairs]
 
 
+@example([2**31 - 1, -(2**31) + 1], 24, False)
+@example([2**31 - 1, -(2**31) + 1, -1], 0, True)
+@given(st.lists(INT32 | st.integers(-300, 300), min_size=1, max_size=30), st.integers(0, 24), st.booleans())
+def test_requantising_is_rounding_then_clamping(values: list[int], shift: int, relu: bool) -> None:
+    acc = np.array([values], np.int32)
+    expected = [scalar.sat(scalar.round_shift(v, shift)) for v in values]
+    expected = [max(v, 0) for v in expected] if relu else expected
+    for shifts in (shift, np.array([shift], np.int32)):
+        assert layers.requantise(acc, shifts, relu).tolist() == [expected]
+
+
 @given(st.integers(-(2**30), 2**30), st.integers(0, 24))
 def test_round_shift_is_the_formula_of_the_kernels(x: int, shift: int) -> None:
     formula = x if shift == 0 else (x + (1 << (shift - 1)) + (x >> 31)) >> shift
@@ -477,7 +488,7 @@ def test_gradients_of_1048_positions_fit_int32(error: int) -> None:
     stage = Network("wide", (8, 131, 1), (Conv(1, (1, 1), pad=0), Dense(1))).stages[0]
     assert stage.positions == 1048
     raw, inputs = np.full(stage.raw_shape, error, np.int8), np.full(stage.in_shape, 127, np.int8)
-    g = layers.gradient(stage, raw, inputs).whole()
+    g = layers.gradient(stage, raw, layers.columns_of(stage, inputs[None])[0]).whole()
     assert g.item() == error * 127 * 1048
     product = np.int8([127]) * g.reshape(-1)
     assert product.dtype == np.int32

@@ -74,7 +74,9 @@ def psto_shift(x: IntArray, shift: int) -> IntArray:
     high = (result & ((1 << shift) - 1)) >> half
     result >>= shift
     result += high > low
-    np.negative(result, out=result, where=x < 0)
+    negative = x >> (8 * x.itemsize - 1)  # -1 or 0; ~n + 1 is -n
+    result ^= negative
+    result -= negative
     return result
 
 
@@ -89,16 +91,11 @@ def largest(x: IntArray) -> int:
 
 
 def matmul(a: Int8, b: Int8) -> Int32:
-    """a @ b in int32, exactly."""
-    return float_matmul(a, b, a.shape[-1]).astype(np.int32)
+    """a @ b in int32, exactly.
 
-
-def float_matmul(a: Int8, b: Int8, terms: int) -> NDArray[np.floating]:
-    """a @ b by BLAS, exactly, and so that sums of up to `terms` of all its products are exact as well.
-
-    Every product and partial sum is an integer that float32 (up to 1,040 terms) or float64 holds, so the order of the
-    sums does not matter.
+    Computed by BLAS in floating point: every product and partial sum is an integer that float32 (up to 1,040 terms)
+    or float64 holds exactly, so the order of the sums does not matter.
     """
-    dtype = np.float32 if terms <= _FLOAT32_TERMS else np.float64
-    product: NDArray[np.floating] = a.astype(dtype) @ b.astype(dtype)
+    dtype = np.float32 if a.shape[-1] <= _FLOAT32_TERMS else np.float64
+    product: Int32 = (a.astype(dtype) @ b.astype(dtype)).astype(np.int32)
     return product

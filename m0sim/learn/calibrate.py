@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from m0sim.learn.arithmetic import STATIC_SHIFT_MAX, Int8, Int32, bit_length, largest
-from m0sim.learn.layers import dynamic_shifts, error_through, forward, gradient, loss, pool, requantise
+from m0sim.learn.layers import columns_of, dynamic_shifts, error_through, forward, gradient, loss, pool, requantise
 from m0sim.learn.methods.base import Config, Frozen, Method
 from m0sim.learn.methods.passes import gated_error, raw_error
 from m0sim.learn.networks import Network, Stage
@@ -49,6 +49,7 @@ class _Layer:
     """What is kept of one layer's forward pass over all calibration images: arrays [n, ...]."""
 
     inputs: Int8
+    columns: Int8
     argmax: NDArray[np.uint8] | None
 
 
@@ -78,7 +79,7 @@ def calibrate(
     for stage in reversed(network.stages[frozen.first :]):
         i, layer = stage.index, layers[stage.index]
         raw = [raw_error(stage, e, None if layer.argmax is None else layer.argmax[n]) for n, e in enumerate(errors)]
-        update[i] = _update_shift(stage, method, frozen, raw, layer.inputs, config, rules)
+        update[i] = _update_shift(stage, method, frozen, raw, layer.columns, config, rules)
         if i > frozen.first:
             acc = [error_through(stage, effective[i], e).reshape(layer.inputs.shape[1:]) for e in raw]
             backward[i] = _percentile([largest(a).bit_length() - 7 for a in acc if a.any()], rules.backward_percentile)
@@ -92,20 +93,21 @@ def _forward(
     """The layers' inputs and argmax, the logits, and the shifts p."""
     layers, shifts, activations = [], [], images
     for stage in network.stages:
-        acc = forward(stage, weights[stage.index], activations)
+        columns = columns_of(stage, activations)
+        acc = forward(stage, weights[stage.index], columns)
         shifts.append(_percentile(dynamic_shifts(acc), rules.forward_percentile))
         raw = requantise(acc, shifts[-1], relu=not stage.last)
         pooled, argmax = pool(raw) if stage.pooled else (raw, None)
-        layers.append(_Layer(activations, argmax))
+        layers.append(_Layer(activations, columns, argmax))
         activations = pooled
     return layers, activations, shifts
 
 
 def _update_shift(
-    stage: Stage, method: Method, frozen: Frozen, errors: Sequence[Int8], inputs: Int8, config: Config, rules: Rules
+    stage: Stage, method: Method, frozen: Frozen, errors: Sequence[Int8], columns: Int8, config: Config, rules: Rules
 ) -> int:
     """s of niti-static or r of priot*."""
-    gradients = (gradient(stage, error, inputs[n]) for n, error in enumerate(errors) if error.any())
+    gradients = (gradient(stage, error, columns[n]) for n, error in enumerate(errors) if error.any())
     if method.learns == "weights":
         return _percentile([largest(g.values).bit_length() - config.mu for g in gradients], rules.update_percentile)
     matrix = frozen.weights[stage.index]

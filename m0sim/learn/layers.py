@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from m0sim.learn.arithmetic import Int8, Int32, bit_length, float_matmul, matmul, psto_shift, round_shift, sat
+from m0sim.learn.arithmetic import LIMIT, Int8, Int32, matmul, psto_shift, sat
 from m0sim.learn.layout import Index
 from m0sim.learn.networks import Conv, Shape, Stage
 
@@ -23,6 +23,7 @@ LOSS_EXPONENT = -7
 """Exponent of the loss error: e = 127 stands for a probability error of about 1."""
 
 _EXPONENT_RANGE = (-15, 7)
+_NO_ROWS: Index = np.zeros(0, np.int64)
 
 
 def patches(layer: Conv, images: Int8, raw_shape: Shape) -> Int8:
@@ -43,28 +44,44 @@ def _taps(layer: Conv, padded_shape: Shape, raw_shape: Shape) -> Index:
     return np.ascontiguousarray(reached).reshape(prod(raw_shape[:2]), -1)
 
 
-def forward(stage: Stage, weights: Int8, inputs: Int8) -> Int32:
-    """Accumulators int32 [n, *raw_shape] of inputs [n, ...]."""
-    n, matrix = len(inputs), weights.reshape(stage.n_out, -1)
+def columns_of(stage: Stage, inputs: Int8) -> Int8:
+    """What every row of weights is multiplied by: int8 [n, positions, n_in] of inputs [n, ...]."""
     if isinstance(stage.layer, Conv):
-        columns = patches(stage.layer, inputs, stage.raw_shape).reshape(n * stage.positions, -1)
-    else:
-        columns = inputs.reshape(n, -1)
-    return matmul(columns, matrix.T).reshape(n, *stage.raw_shape)
+        return patches(stage.layer, inputs, stage.raw_shape)
+    return inputs.reshape(len(inputs), 1, -1)
+
+
+def forward(stage: Stage, weights: Int8, columns: Int8) -> Int32:
+    """Accumulators int32 [n, *raw_shape] of `columns_of` n inputs."""
+    n, _, n_in = columns.shape
+    return matmul(columns.reshape(-1, n_in), weights.reshape(-1, n_in).T).reshape(n, *stage.raw_shape)
 
 
 def dynamic_shifts(acc: Int32) -> Int32:
     """int32 [n]: for every tensor acc[i] the shift that leaves 7 bits of its largest magnitude."""
     flat = acc.reshape(len(acc), -1)
-    return np.maximum(bit_length(np.maximum(flat.max(axis=1), -flat.min(axis=1))) - 7, 0)
+    largest = np.maximum(flat.max(axis=1), -flat.min(axis=1)).tolist()
+    return np.array([max(value.bit_length() - 7, 0) for value in largest], np.int32)
 
 
 def requantise(acc: Int32, shift: int | Int32, relu: bool) -> Int8:
-    """int8 [n, ...] of accumulators [n, ...]; `shift` is one number, or one for each of the n."""
+    """int8 [n, ...] of accumulators [n, ...]: sat(round_shift(acc, shift)), and 0 for negative ones with `relu`.
+
+    `shift` is one number, 0..24, or one for each of the n.
+    """
     if isinstance(shift, np.ndarray):
         shift = shift.reshape(-1, *[1] * (acc.ndim - 1))
-    stored = sat(round_shift(acc, shift))
-    return np.maximum(stored, 0, out=stored) if relu else stored
+    # Clamped first: what is in range can be rounded by an addition, and nothing leaves int32.
+    limit = LIMIT << shift
+    rounded = np.minimum(acc, limit)
+    if relu:
+        np.maximum(rounded, 0, out=rounded)
+    else:
+        np.maximum(rounded, -limit, out=rounded)
+        rounded += (rounded >> 31) * (shift > 0)
+    rounded += 1 << shift >> 1
+    rounded >>= shift
+    return rounded.astype(np.int8)
 
 
 def pool(raw: Int8) -> tuple[Int8, Argmax]:
@@ -89,7 +106,7 @@ def unpool(error: Int8, argmax: Argmax, raw_shape: Shape) -> Int8:
     """The error [h/2, w/2, c] moved to the argmax positions of [h, w, c]; all else is 0."""
     raw = np.zeros(prod(raw_shape), np.int8)
     flat = error.reshape(-1)
-    some = np.flatnonzero(flat)
+    (some,) = flat.nonzero()
     corners = _corners(raw_shape).reshape(4, -1)
     raw[corners[argmax.reshape(-1)[some], some]] = flat[some]
     return raw.reshape(raw_shape)
@@ -113,33 +130,37 @@ def loss(logits: Int8, exponent: int, label: int) -> Int8:
 
 def error_through(stage: Stage, weights: Int8, raw_error: Int8) -> Int32:
     """Accumulators int32 [*in_shape] of the error at the layer's input; raw_error int8 [*raw_shape]."""
-    matrix = weights.reshape(stage.n_out, -1)
-    if isinstance(stage.layer, Conv):
-        return _error_through_conv(stage, stage.layer, matrix, raw_error)
-    some = np.flatnonzero(raw_error)
-    return matmul(raw_error[None, some], matrix[some]).reshape(stage.in_shape)
-
-
-def _error_through_conv(stage: Stage, layer: Conv, matrix: Int8, raw_error: Int8) -> Int32:
-    (kh, kw), step, pad = layer.kernel, layer.stride, layer.pad
-    height, width, channels = stage.in_shape
-    rows, columns = stage.raw_shape[:2]
     if not raw_error.any():
         return np.zeros(stage.in_shape, np.int32)
-    spread = float_matmul(raw_error.reshape(-1, stage.n_out), matrix, stage.n_out * kh * kw)
-    spread = spread.reshape(rows, columns, kh, kw, channels)
-    padded = np.zeros((height + 2 * pad, width + 2 * pad, channels), spread.dtype)
-    for i in range(kh):
-        for j in range(kw):
-            padded[i : i + step * rows : step, j : j + step * columns : step] += spread[:, :, i, j]
-    return padded[pad : pad + height, pad : pad + width].astype(np.int32)
+    if not isinstance(stage.layer, Conv):
+        (some,) = raw_error.nonzero()
+        return matmul(raw_error[None, some], weights[some]).reshape(stage.in_shape)
+    rows, taps = stage.n_out, prod(stage.layer.kernel)
+    error = np.zeros((stage.positions + 1, rows), np.int8)
+    error[:-1] = raw_error.reshape(-1, rows)
+    reached = error.take(_reached_by(stage.layer, stage.in_shape, stage.raw_shape), axis=0)
+    matrix = weights.reshape(rows, taps, -1).transpose(1, 0, 2).reshape(taps * rows, -1)
+    return matmul(reached.reshape(-1, taps * rows), matrix).reshape(stage.in_shape)
+
+
+@lru_cache(maxsize=64)
+def _reached_by(layer: Conv, in_shape: Shape, raw_shape: Shape) -> Index:
+    """int64 [h * w, kh * kw]: the output position that an input reaches through each tap, their number for none."""
+    (kh, kw), (rows, columns) = layer.kernel, raw_shape[:2]
+    y = np.arange(in_shape[0])[:, None] + layer.pad - np.arange(kh)
+    x = np.arange(in_shape[1])[:, None] + layer.pad - np.arange(kw)
+    is_row = (y % layer.stride == 0) & (y >= 0) & (y < rows * layer.stride)
+    is_column = (x % layer.stride == 0) & (x >= 0) & (x < columns * layer.stride)
+    at = (y // layer.stride)[:, None, :, None] * columns + (x // layer.stride)[None, :, None, :]
+    is_there = is_row[:, None, :, None] & is_column[None, :, None, :]
+    return np.where(is_there, at, rows * columns).reshape(-1, kh * kw)
 
 
 class Gradient(NamedTuple):
-    """G of one layer and one image without the rows of outputs that have no error: those are zero."""
+    """G of one layer and one image, without rows of zeros of outputs that have no error."""
 
     rows: Index
-    """int64 [rows]: the outputs with an error, ascending."""
+    """int64 [rows]: the outputs that are there, ascending."""
     values: Int32
     """Their rows of G, [rows, n_in]."""
     shape: Shape
@@ -152,15 +173,13 @@ class Gradient(NamedTuple):
         return g.reshape(self.shape)
 
 
-def gradient(stage: Stage, raw_error: Int8, inputs: Int8) -> Gradient:
-    """G: error times activation, summed over positions; inputs int8 [*in_shape] of one image."""
-    error = raw_error.reshape(-1, stage.n_out)
-    rows = np.flatnonzero(error.any(axis=0))
-    if not isinstance(stage.layer, Conv):
-        values = np.multiply.outer(error[0, rows].astype(np.int32), inputs.reshape(-1).astype(np.int32))
-    elif len(rows):
-        columns = patches(stage.layer, inputs.reshape(1, *stage.in_shape), stage.raw_shape)[0]
-        values = matmul(error[:, rows].T, columns)
-    else:
-        values = np.zeros((0, stage.n_in), np.int32)
-    return Gradient(rows, values, stage.weight_shape)
+def gradient(stage: Stage, raw_error: Int8, columns: Int8) -> Gradient:
+    """G: error times activation, summed over positions; columns int8 [positions, n_in] of one image."""
+    if len(columns) == 1:
+        (rows,) = raw_error.reshape(-1).nonzero()
+        error = raw_error.reshape(-1)[rows].astype(np.int32)
+        return Gradient(rows, np.multiply.outer(error, columns[0].astype(np.int32)), stage.weight_shape)
+    if not raw_error.any():
+        return Gradient(_NO_ROWS, np.zeros((0, stage.n_in), np.int32), stage.weight_shape)
+    values = matmul(raw_error.reshape(-1, stage.n_out).T, columns)
+    return Gradient(np.arange(stage.n_out), values, stage.weight_shape)

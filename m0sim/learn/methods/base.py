@@ -221,6 +221,8 @@ class Method(ABC):
     def learn(self, context: Context, learned: Learned, frozen: Frozen, config: Config) -> tuple[Learned, int]:
         """One layer's new array and the shift that was used; `learned` itself where nothing changes."""
         shift, (rows, values, shape) = self.shift(context, config), context.gradient
+        if not len(rows):
+            return learned, shift
         old, backbone = learned.reshape(len(learned), -1), frozen.weights[context.stage.index].reshape(len(learned), -1)
         new = self.moved(old[rows], backbone[rows], values, shift)
         if np.array_equal(new, old[rows]):
@@ -236,7 +238,7 @@ class Method(ABC):
         weights = state.weights
         ahead = forward_pass(network, weights, image[None], config, self.dynamic)
         back = _Backward(self, network, frozen, state, config, ahead)
-        exponent = int(ahead.exponents[-1][0])
+        exponent = _single(ahead.exponents[-1])
         back.run(loss(ahead.activations[-1][0], exponent, label))
         return StepTrace(
             weights=weights,
@@ -244,8 +246,8 @@ class Method(ABC):
             raw=tuple(t[0] for t in ahead.raw),
             activations=tuple(t[0] for t in ahead.activations[1:]),
             argmax=tuple(None if t is None else t[0] for t in ahead.argmax),
-            shifts=tuple(int(t[0]) for t in ahead.shifts),
-            exponents=tuple(int(t[0]) for t in ahead.exponents[1:]),
+            shifts=tuple(_single(t) for t in ahead.shifts),
+            exponents=tuple(_single(t) for t in ahead.exponents[1:]),
             error_accumulators=tuple(back.accumulators),
             errors=tuple(back.errors),
             error_shifts=tuple(back.shifts),
@@ -286,6 +288,11 @@ def first_trained(network: Network, trained: int) -> int:
     return count - trained if trained else 0
 
 
+def _single(scale: int | Int32) -> int:
+    """The shift or exponent of the only image."""
+    return scale if isinstance(scale, int) else int(scale[0])
+
+
 class _Backward:
     """The way back through the layers; lists are filled from the last entry to the first."""
 
@@ -324,8 +331,8 @@ class _Backward:
             self.errors[i - 1], shift = gated_error(acc, inputs, fixed)
             self.accumulators[i - 1], self.shifts[i - 1] = acc, shift
             self.exponents[i - 1] = self.exponents[i] + self.config.weight_exponents[i] + shift
-        self.gradients[i] = g = gradient(stage, error, inputs)
-        context = Context(stage, g, self.exponents[i] + int(ahead.exponents[i][0]))
+        self.gradients[i] = g = gradient(stage, error, ahead.columns[i][0])
+        context = Context(stage, g, self.exponents[i] + _single(ahead.exponents[i]))
         before = self.layers[i].learned
         learned, self.update_shifts[i] = self.method.learn(context, before, self.frozen, self.config)
         if learned is not before:

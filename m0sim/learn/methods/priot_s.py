@@ -59,11 +59,13 @@ class PriotS(Priot):
 
     def learn(self, context: Context, learned: Learned, frozen: Frozen, config: Config) -> tuple[Learned, int]:
         i, shift, (rows, values, _) = context.stage.index, self.shift(context, config), context.gradient
+        if not len(rows):
+            return learned, shift
         row, column, weights = frozen.edges[i]
         place = np.full(context.stage.n_out, -1)
         place[rows] = np.arange(len(rows))
         at = place[row]
-        some = np.flatnonzero(at >= 0)
+        (some,) = (at >= 0).nonzero()
         new = self.moved(learned[some], weights[some], values[at[some], column[some]], shift)
         if np.array_equal(new, learned[some]):
             return learned, shift

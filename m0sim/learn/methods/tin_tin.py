@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from m0sim.learn.arithmetic import LIMIT, Int8, Int32, IntArray, psto_shift, round_shift, sat
+from m0sim.learn.arithmetic import LIMIT, Int8, Int32, IntArray, psto_shift, round_shift
 from m0sim.learn.methods.base import Config, Context, Frozen, Layer, Learned, Method
 from m0sim.learn.networks import Stage
 
@@ -43,7 +43,7 @@ class TinTin(Method):
         return frozen.weights[stage.index].astype(np.int16) << FRACTION_BITS
 
     def layer(self, stage: Stage, learned: Learned, frozen: Frozen, config: Config) -> Layer:
-        return Layer(sat(round_shift(learned.astype(np.int32), FRACTION_BITS)), learned)
+        return Layer(round_shift(learned, FRACTION_BITS).astype(np.int8), learned)
 
     def shift(self, context: Context, config: Config) -> int:
         own = config.weight_exponents[context.stage.index] - FRACTION_BITS
