@@ -11,8 +11,8 @@ from typing import Annotated, Any
 
 import typer
 
-from m0sim.cli import call, compare, data, listing, pretrain, profiles
-from m0sim.cli.shared import app
+from m0sim.cli import budget, call, compare, data, listing, pretrain, profiles
+from m0sim.cli.shared import VALUE_LEFT_OUT, app
 from m0sim.errors import M0simError, UsageError
 
 #: Base of every error that typer's parser raises (click's ClickException, which typer bundles but does not export).
@@ -20,7 +20,7 @@ _ParserError: Any = typer.BadParameter.__mro__[2]
 
 _PARSER_INTERRUPTED = 130  # what typer makes of a KeyboardInterrupt
 
-__all__ = ["app", "call", "compare", "data", "listing", "main", "pretrain", "profiles"]
+__all__ = ["app", "budget", "call", "compare", "data", "listing", "main", "pretrain", "profiles"]
 
 
 def _print_version(wanted: bool) -> None:
@@ -71,8 +71,17 @@ def main() -> None:
 
 
 def _arguments() -> list[str]:
-    """What was typed, with negative octal numbers in decimal: the parser would find the option -o in -0o17."""
-    return [str(int(text, 0)) if re.fullmatch("-0[oO](_?[0-7])+", text) else text for text in sys.argv[1:]]
+    """What was typed, in a form that the parser takes.
+
+    Negative octal numbers become decimal: it would find the option -o in -0o17. An option whose value may be left out
+    gets its default: the parser knows no such options.
+    """
+    texts = [str(int(text, 0)) if re.fullmatch("-0[oO](_?[0-7])+", text) else text for text in sys.argv[1:]]
+    following = [*texts[1:], "-"]
+    return [
+        f"{text}={VALUE_LEFT_OUT[text]}" if text in VALUE_LEFT_OUT and after.startswith("-") else text
+        for text, after in zip(texts, following, strict=True)
+    ]
 
 
 def _fail(message: str, code: int) -> None:

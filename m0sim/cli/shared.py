@@ -30,6 +30,9 @@ SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"]}
 # So that -5 is an argument; `reject_unknown_options` catches what was meant as an option.
 NEGATIVE_NUMBERS = {**SETTINGS, "ignore_unknown_options": True}
 
+#: Options of which the value may be left out, and what it then is.
+VALUE_LEFT_OUT = {"--solve": "fraction"}
+
 ImageFile = Annotated[Path, typer.Argument(metavar="IMAGE", help="ELF executable, or a raw binary with --base.")]
 Profile = Annotated[
     str, typer.Option("--profile", "-p", metavar="NAME|FILE", help="Device: a bundled profile or a .toml file.")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal
 
 from m0sim.errors import UsageError, did_you_mean
@@ -123,13 +124,15 @@ class Step:
     ops: tuple[Op, ...]
     tensors: dict[str, Tensor]
 
-    def lifetime(self, name: str) -> tuple[int, int]:
-        """First and last operation (indices) during which a tensor holds something that is needed."""
-        if self.tensors[name].persistent:
-            return 0, len(self.ops) - 1
-        used = [i for i, op in enumerate(self.ops) if name in op.tensors()]
-        first = 0 if name in HOST_INPUTS else used[0]
-        return first, used[-1]
+    @cached_property
+    def lifetimes(self) -> dict[str, tuple[int, int]]:
+        """Of every tensor the first and last operation (indices) during which it holds something that is needed."""
+        used: dict[str, tuple[int, int]] = {}
+        for i, op in enumerate(self.ops):
+            for name in op.tensors():
+                used[name] = (used[name][0] if name in used else i, i)
+        used |= {name: (0, used[name][1]) for name in HOST_INPUTS if name in used}
+        return used | {t.name: (0, len(self.ops) - 1) for t in self.tensors.values() if t.persistent}
 
 
 #: Written by the host before a step.

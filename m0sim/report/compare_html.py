@@ -6,7 +6,7 @@ import jinja2
 from markupsafe import Markup
 
 from m0sim.learn.comparison import RECONSTRUCTION, Comparison
-from m0sim.report import compare_data, compare_plots
+from m0sim.report import compare_data, compare_plots, drawing
 
 
 def page(comparison: Comparison) -> str:
@@ -31,8 +31,8 @@ def page(comparison: Comparison) -> str:
 def _plot(comparison: Comparison, name: str) -> dict[str, Markup]:
     """The plot by width, as markup: compare_plots made it, so nothing in it needs escaping."""
     draw = {"cycles": compare_plots.cycles, "sram": compare_plots.sram}[name]
-    widths = {"wide": compare_plots.WIDE, "narrow": compare_plots.NARROW}
+    widths = {"wide": drawing.WIDE, "narrow": drawing.NARROW}
     return {
-        form: Markup(compare_plots.inline(draw(comparison, "svg", width), f"{name}-{form}"))
+        form: Markup(drawing.inline(draw(comparison, "svg", width), f"{name}-{form}"))
         for form, width in widths.items()
     }

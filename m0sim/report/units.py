@@ -1,4 +1,4 @@
-"""Numbers as people read them: thousands separated, SI prefixes for seconds and joules, bytes with K = 1024."""
+"""Figures and names as people read them: thousands separated, SI prefixes, nothing that breaks a line."""
 
 from __future__ import annotations
 
@@ -21,3 +21,10 @@ def si(value: float, unit: str) -> str:
 def share(part: int, whole: int) -> str:
     """Such as ``12.3 %``."""
     return f"{100 * part / whole:.1f} %" if whole else "-"
+
+
+def printable(text: str) -> str:
+    """`text` on one line, with escapes for what would break it or talk to a terminal: names are other people's."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

@@ -1,0 +1,34 @@
+"""The templates of the HTML reports, and what makes any text safe to put into them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from m0sim.report.units import count, printable, share
+
+
+def render(name: str, **context: Any) -> str:
+    """A template filled in. Every text in it is escaped, and has neither control characters nor lone surrogates."""
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("m0sim.report", "templates"),
+        autoescape=True,
+        finalize=_plain,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    environment.filters.update(count=count, address=_address)
+    environment.globals.update(share=share)
+    return environment.get_template(name).render(context)
+
+
+def _plain(value: Any) -> Any:
+    """Names come from images and command lines: HTML has no place for some of what can be in them."""
+    return printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def _address(value: int) -> str:
+    return f"0x{value:08x}"

@@ -1,0 +1,196 @@
+"""TOML files that people write, read with errors that name the file, the line and the key."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Collection, Iterator
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, NoReturn
+
+from m0sim.errors import UsageError, did_you_mean
+
+KeyPath = tuple[str | int, ...]
+"""Where a value is: keys of tables and indices into arrays, from the top of the file on."""
+
+
+def read(path: Path, what: str, known: Collection[str]) -> Table:
+    """The top table of a file, `what` being what the file is, such as "the profile". `known` are its keys.
+
+    Raises `UsageError`, in one line, where it cannot be read, is no TOML, or has another key.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise UsageError(f"{path}: cannot read {what}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path}: not a text file in UTF-8: byte {error.start}") from error
+    try:
+        raw = tomllib.loads(text)
+    except ValueError as error:  # TOMLDecodeError, or of Python's own limit on the digits of an integer
+        raise UsageError(f"{path}:{_line_of(error, text)}: not valid TOML: {error}") from error
+    except RecursionError as error:
+        raise UsageError(f"{path}: not valid TOML: too many nested brackets") from error
+    return Table(path, text, (), "", raw, known)
+
+
+class Table:
+    """One table of a file. Its getters return a checked value or raise a `UsageError` that names file, line and key."""
+
+    def __init__(self, path: Path, text: str, at: KeyPath, label: str, raw: object, known: Collection[str]) -> None:
+        self.path = path
+        self.raw: dict[str, Any] = raw if isinstance(raw, dict) else {}
+        self._text = text
+        self._at = at
+        self._label = label
+        if not isinstance(raw, dict):
+            raise UsageError(f"{path}:{self.line()}: {label.rstrip(':. ')}: must be a table, not {raw!r}")
+        for key in raw:
+            if key not in known:
+                self.fail(repr(key)[1:-1], f"unknown key{did_you_mean(key, known)}")
+
+    def line(self, key: str = "") -> int:
+        """The line on which a key, or the table itself, begins."""
+        lines = key_lines(self._text)
+        at = (*self._at, key)
+        while at not in lines and at:
+            at = at[:-1]
+        return lines.get(at, 1)
+
+    def fail(self, key: str, what: str) -> NoReturn:
+        """Raise `UsageError`, saying what is wrong with a key."""
+        raise UsageError(f"{self.path}:{self.line(key)}: {self._label}{key}: {what}")
+
+    def _typed(self, key: str, types: tuple[type, ...], what: str, default: object) -> Any:
+        if key not in self.raw:
+            if default is None:
+                self.fail(key, "missing")
+            return default
+        value = self.raw[key]
+        if type(value) not in types:  # not isinstance: TOML's true is no integer, though Python's is
+            self.fail(key, f"must be {what}, not {value!r}")
+        return value
+
+    def text(self, key: str, default: str | None = None) -> str:
+        """A string."""
+        return str(self._typed(key, (str,), "a string", default))
+
+    def choice(self, key: str, allowed: tuple[str, ...], default: str | None = None) -> Any:
+        """One of the strings `allowed`."""
+        value = self.text(key, default)
+        if value not in allowed:
+            self.fail(key, f"must be one of {', '.join(allowed)}, not {value!r}{did_you_mean(value, allowed)}")
+        return value
+
+    def flag(self, key: str, default: bool) -> bool:
+        """True or false."""
+        return bool(self._typed(key, (bool,), "true or false", default))
+
+    def integer(self, key: str, low: int, high: int, *, multiple_of: int = 1, default: int | None = None) -> int:
+        """An integer from `low` to `high`."""
+        value = int(self._typed(key, (int,), "an integer", default))
+        show = hex if key in ("base", "size") else str
+        if not low <= value <= high:
+            self.fail(key, f"must be from {show(low)} to {show(high)}, not {show(value)}")
+        if value % multiple_of:
+            self.fail(key, f"must be a multiple of {multiple_of}, not {show(value)}")
+        return value
+
+    def positive(self, key: str, high: float, unit: str) -> float:
+        """A number above 0 and at most `high`."""
+        value = float(self._typed(key, (int, float), "a number", None))
+        if not 0 < value <= high:  # also false for nan
+            self.fail(key, f"must be above 0 and at most {high:g} {unit}, not {value:g}")
+        return value
+
+    def array(self, key: str) -> list[Any]:
+        """An array of anything; empty when it is absent."""
+        return list(self._typed(key, (list,), "an array", []))
+
+    def table(self, key: str, known: Collection[str] | None = None) -> Table | None:
+        """The table at `key`, None when it is absent. Without `known`, it may have any keys."""
+        if key not in self.raw:
+            return None
+        raw = self.raw[key]
+        names = raw if known is None and isinstance(raw, dict) else known or ()
+        return Table(self.path, self._text, (*self._at, key), f"{self._label}{key}.", raw, names)
+
+    def tables(self, key: str, known: Collection[str], *, named_by: str = "") -> Iterator[Table]:
+        """The entries of the array of tables [[key]]; none when it is absent.
+
+        Errors call them ``key[0]``, or ``key "NAME"`` where the entry's key `named_by` has a name.
+        """
+        entries = self.raw.get(key, [])
+        if not isinstance(entries, list):
+            self.fail(key, f"must be an array of tables, [[{self._label}{key}]]")
+        for i, raw in enumerate(entries):
+            name = raw.get(named_by) if isinstance(raw, dict) else None
+            label = f"{key} {name!r}: " if isinstance(name, str) and name else f"{self._label}{key}[{i}]."
+            yield Table(self.path, self._text, (*self._at, key, i), label, raw, known)
+
+
+@lru_cache(maxsize=1)
+def key_lines(text: str) -> dict[KeyPath, int]:
+    """The line, counted from 1, on which every table and every key of a valid TOML text begins.
+
+    tomllib keeps no positions, but it tells where a statement ends: a run of whole lines is one exactly when it is
+    valid TOML by itself, as unfinished strings and arrays are not.
+    """
+    found: dict[KeyPath, int] = {}
+    counts: dict[KeyPath, int] = {}
+    inside: KeyPath = ()
+    for line, statement in _statements(text):
+        value = tomllib.loads(statement)
+        if not statement.lstrip().startswith("["):
+            found |= dict.fromkeys((path for path in _paths(value, inside)), line) | found
+            continue
+        inside = _header(value, counts)
+        for path in (inside, inside[:-1] if isinstance(inside[-1], int) else inside):  # of an array, its first entry
+            found.setdefault(path, line)
+    return found
+
+
+def _statements(text: str) -> Iterator[tuple[int, str]]:
+    """Each statement, and at the end what is left of an unfinished one, with its first line."""
+    pending = ""
+    first = 1
+    for number, line in enumerate(text.removeprefix("\ufeff").split("\n"), 1):
+        pending += line + "\n"
+        try:
+            value = tomllib.loads(pending)
+        except ValueError:
+            continue
+        if value:
+            yield first, pending
+        pending, first = "", number + 1
+    if pending:
+        yield first, pending
+
+
+def _header(value: dict[str, Any], counts: dict[KeyPath, int]) -> KeyPath:
+    """The path that ``[a.b]`` or ``[[a.b]]``, parsed alone, opens, after the array entries that came before."""
+    path: KeyPath = ()
+    here: Any = value
+    while isinstance(here, dict) and here:
+        key = next(iter(here))
+        path, here = (*path, key), here[key]
+        if isinstance(here, list):  # of [[a.b]], at the end
+            counts[path] = counts.get(path, 0) + 1
+        if path in counts:
+            path = (*path, counts[path] - 1)
+    return path
+
+
+def _paths(value: Any, at: KeyPath) -> Iterator[KeyPath]:
+    """Every key path in a value, outer ones first."""
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, item in items:
+        yield (*at, key)
+        yield from _paths(item, (*at, key))
+
+
+def _line_of(error: ValueError, text: str) -> int:
+    """The line that tomllib tells, or, where it says "at end of document", that of what was not finished there."""
+    found = re.search(r"at line (\d+)", str(error))
+    return int(found[1]) if found else max((first for first, _ in _statements(text)), default=1)
