@@ -66,14 +66,13 @@ def psto_shift(x: IntArray, shift: int) -> IntArray:
         return x
     if shift > 30 and x.dtype != np.int64:
         return psto_shift(x.astype(np.int64), min(shift, 62)).astype(x.dtype)
-    result: IntArray = np.abs(x)
-    half = shift >> 1
-    low = result & ((1 << half) - 1)
-    if shift & 1:
-        low <<= 1
-    high = (result & ((1 << shift) - 1)) >> half
-    result >>= shift
-    result += high > low
+    # t + (q > u) in one carry, as in kernels/niti.S: u's complement is added to t and q behind one another.
+    magnitude = np.abs(x).view(f"u{x.itemsize}") << (shift & 1)
+    half = shift - (shift >> 1)
+    rounded = magnitude >> half
+    rounded += ~magnitude & ((1 << half) - 1)
+    rounded >>= half
+    result: IntArray = rounded.view(x.dtype)
     negative = x >> (8 * x.itemsize - 1)  # -1 or 0; ~n + 1 is -n
     result ^= negative
     result -= negative
