@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
@@ -21,9 +21,9 @@ from m0sim import Machine, device, image
 from m0sim.image import Image
 from m0sim.learn import calibrate, data, layout, methods, networks, onchip, plan, step
 from m0sim.learn import kernels as assembled
-from m0sim.learn.layers import LOSS_EXPONENT
+from m0sim.learn.layers import LOSS_EXPONENT, patches
 from m0sim.learn.methods import Config, Frozen, Method, State, StepTrace
-from m0sim.learn.networks import Conv, Dense, Network, Pool
+from m0sim.learn.networks import Conv, Dense, Network, Pool, Stage
 from m0sim.learn.program import DeviceProgram
 from m0sim.learn.rotate import rotate
 
@@ -340,6 +340,32 @@ def test_every_tensor_where_only_the_last_layers_learn(kernels: Image, variant: 
     assert_plan_is_kept(s, s.deploy(kernels, mask_form="fused"))
 
 
+@pytest.mark.parametrize("variant", TRAINED)
+def test_the_learning_rate_falls_and_the_cut_lasts(kernels: Image, variant: str) -> None:
+    """Seven steps with shifts growing every second and cuts renewed every third; then on from there, deployed anew."""
+    s = study(networks.get("tiny-cnn-8"), variant)
+    s = replace(s, config=replace(s.config, cool=2, refresh=3))
+    for form in step.MASK_FORMS if variant.startswith("priot") else step.MASK_FORMS[:1]:
+        shadow = Shadow(s, s.deploy(kernels, mask_form=form))
+        assert train(s, [(shadow, True)], 7) >= 2
+    state = s.state
+    for picture, label in s.samples(6):
+        state = s.method.step(s.network, s.frozen, state, picture, label, s.config).state
+    again = s.method.state_of(s.network, s.frozen, s.method.arrays(state), s.config, state.steps)
+    late = replace(s, state=again, images=s.images[6:], labels=s.labels[6:])
+    train(late, [(Shadow(late, late.deploy(kernels)), True)], 3)
+
+
+def test_what_the_options_of_a_step_cost_in_flash(kernels: Image) -> None:
+    """Lists and update blocks only: the tensors, and SRAM with them, stay the same."""
+    s = study(networks.get("tiny-cnn-8"), "priot")
+    plain = s.deploy(kernels)
+    both = replace(s, config=replace(s.config, cool=100, refresh=8))
+    changed = both.deploy(kernels)
+    assert changed.plan.sram_bytes == plain.plan.sram_bytes
+    assert 0 < changed.flash_bytes - plain.flash_bytes < 4096
+
+
 def assert_same_learned(s: Study, program: DeviceProgram) -> None:
     """The learned arrays read back are those of a golden run over the same three steps."""
     state = s.state
@@ -408,20 +434,30 @@ def test_a_step_is_one_call_and_the_host_writes_image_and_label_only(kernels: Im
 def data_dependent(s: Study, steps: int) -> dict[str, NDArray[np.bool_]]:
     """bool per byte of a tensor: whether these steps may leave it alone.
 
-    Only the weights of dense layers have such bytes: a word of four inputs that is zero in every step is skipped, with
-    the weights that it would meet, unless the error passes through them.
+    Only the weights of dense layers, and of convolutions that do not learn, have such bytes: a word of four inputs that
+    is zero in every step, at every position, is skipped, with the weights that it would meet, unless the error passes
+    through them.
     """
-    state, dense = s.state, [stage for stage in s.network.stages if isinstance(stage.layer, Dense)]
-    seen = {stage.index: np.zeros(layout.row_bytes(stage.n_in), np.bool_) for stage in dense}
+    state = s.state
+    skipping = [x for x in s.network.stages if isinstance(x.layer, Dense) or x.index < s.frozen.first]
+    seen = {x.index: np.zeros(layout.row_bytes(x.n_in), np.bool_) for x in skipping}
     for picture, label in s.samples(steps):
         trace = s.method.step(s.network, s.frozen, state, picture, label, s.config)
         inputs = (picture, *trace.activations)
-        for stage in dense:
-            seen[stage.index][: stage.n_in] |= inputs[stage.index].reshape(-1) != 0
+        for stage in skipping:
+            seen[stage.index][: stage.n_in] |= columns(stage, inputs[stage.index]).any(axis=0)
         state = trace.state
-    block = 32 if s.method.name == "tin-tin" else 16  # bytes of the weights of four inputs and four outputs
-    skipped = {i: np.repeat(~used.reshape(-1, 4).any(axis=1), block) for i, used in seen.items()}
-    return {f"weights{x.index}": np.tile(skipped[x.index], layout.row_bytes(x.n_out) // 4) for x in dense}
+    wide = s.frozen.first if s.method.name == "tin-tin" else len(s.network.stages)  # from there on 16 bits a weight
+    block = {i: 32 if i >= wide else 16 for i in seen}  # bytes of the weights of four inputs and four outputs
+    skipped = {i: np.repeat(~used.reshape(-1, 4).any(axis=1), block[i]) for i, used in seen.items()}
+    return {f"weights{x.index}": np.tile(skipped[x.index], layout.row_bytes(x.n_out) // 4) for x in skipping}
+
+
+def columns(stage: Stage, inputs: NDArray[np.int8]) -> NDArray[np.int8]:
+    """What meets a row of the stage's weights: [positions, n_in]."""
+    if isinstance(stage.layer, Conv):
+        return patches(stage.layer, inputs[None], stage.raw_shape)[0]
+    return inputs.reshape(1, -1)
 
 
 def touched_sram(program: DeviceProgram, stack_bytes: int) -> NDArray[np.bool_]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from m0sim.learn import arithmetic, draws, layers, layout, methods, networks
 from m0sim.learn.calibrate import Rules, calibrate
 from m0sim.learn.methods import Config
 from m0sim.learn.methods.priot_s import largest_edges, random_edges
-from m0sim.learn.methods.pruning import threshold, top_k
+from m0sim.learn.methods.pruning import kept_by, threshold, top_k
 from m0sim.learn.methods.tin_tin import aligned
 from m0sim.learn.networks import Conv, Dense, Network, Pool
 from tests.reference import learning as scalar
@@ -221,7 +222,9 @@ def test_top_k_keeps_exactly_k_with_ties_by_storage_index(n_out: int, n_in: int,
     k = data.draw(st.integers(0, n_out * n_in))
     values = data.draw(st.lists(st.integers(-spread, spread), min_size=n_out * n_in, max_size=n_out * n_in))
     storage = layout.storage_index(n_out, n_in)
-    mask, selection = top_k(np.array(values, np.int8), k, storage)
+    scores = np.array(values, np.int8)
+    selection = top_k(scores, k)
+    mask = kept_by(selection, scores, storage)
     assert mask.tolist() == scalar.top_k(values, k, storage.tolist())
     assert kept_on_device(values, storage.tolist(), selection) == mask.tolist()
     assert selection.cut >= 1
@@ -229,7 +232,8 @@ def test_top_k_keeps_exactly_k_with_ties_by_storage_index(n_out: int, n_in: int,
 
 @given(st.lists(st.integers(-127, 127), min_size=1, max_size=30), st.integers(-127, 127))
 def test_threshold(values: list[int], theta: int) -> None:
-    mask, selection = threshold(np.array(values, np.int8), theta)
+    selection = threshold(theta)
+    mask = kept_by(selection, np.array(values, np.int8), np.arange(len(values)))
     assert mask.tolist() == [v >= theta for v in values]
     assert kept_on_device(values, list(range(len(values))), selection) == mask.tolist()
 
@@ -301,6 +305,8 @@ def random_config(rng: np.random.Generator, network: Network) -> Config:
         selection=str(rng.choice(["random", "largest"])),  # type: ignore[arg-type]
         rate=int(rng.integers(-6, 8)),
         trained=int(rng.choice([0, rng.integers(len(network.stages)) + 1])),
+        cool=int(rng.choice([0, 0, 1, 2])),
+        refresh=int(rng.choice([1, 1, 2, 3])),
     )
 
 
@@ -330,6 +336,8 @@ def scalar_options(name: str, config: Config, frozen: methods.Frozen) -> dict[st
         "keep": config.keep,
         "theta": config.theta if by_threshold else None,
         "scored": [s.tolist() for s in frozen.scored] or None,
+        "cool": config.cool,
+        "refresh": config.refresh,
         "first": len(config.weight_exponents) - (config.trained or len(config.weight_exponents)),
     }
 
@@ -353,11 +361,11 @@ def test_a_step_equals_the_scalar_transcription(name: str) -> None:
 
 
 def compare_steps(name: str, network: Network, rng: np.random.Generator) -> list[bool]:
-    """Two steps, every tensor; whether the lowest layer that learns changed in each."""
+    """Three steps, every tensor; whether the lowest layer that learns changed in each."""
     method, config = methods.get(name), random_config(rng, network)
     weights = [random_int8(rng, stage.weight_shape) for stage in network.stages]
-    images = np.abs(random_int8(rng, (2, *network.input_shape)))
-    labels = rng.integers(network.classes, size=2)
+    images = np.abs(random_int8(rng, (3, *network.input_shape)))
+    labels = rng.integers(network.classes, size=3)
     config = calibrate(network, method, weights, images, labels, config, rules=Rules(moved=0.3))
     config = replace(
         config,
@@ -368,8 +376,11 @@ def compare_steps(name: str, network: Network, rng: np.random.Generator) -> list
     frozen = method.freeze(network, weights, config)
     state = method.initial_state(network, frozen, config, seed=int(rng.integers(1000)))
     stack, options, reached = scalar_layers(network), scalar_options(name, config, frozen), []
+    cuts = scalar.cuts_of(listed(state.learned), options)
     for image, label in zip(images, labels.tolist(), strict=True):
-        want = scalar.step(stack, listed(weights), listed(state.learned), image.tolist(), label, options)
+        now = options | {"done": state.steps}
+        want = scalar.step(stack, listed(weights), listed(state.learned), cuts, image.tolist(), label, now)
+        cuts = want["cuts"]
         trace = method.step(network, frozen, state, image, label, config)
         for key in ("weights", "accumulators", "raw", "activations", "argmax", "errors"):
             assert listed(getattr(trace, key)) == want[key], key
@@ -464,6 +475,34 @@ def test_only_the_last_layers_learn(name: str, trained: int, digits: Any) -> Non
     assert changed == [i >= first for i in range(4)]
     assert all(used is w for used, w in zip(after.weights[:first], weights, strict=False))
     assert_same_state(method.state_of(network, frozen, method.arrays(after), config), after)
+
+
+def test_the_learning_rate_falls_and_the_cut_lasts(digits: Any) -> None:
+    network, weights, images, labels = digits
+    method, start = methods.get("priot"), Config((-7,) * 4, cool=3, refresh=4)
+    config = calibrate(network, method, weights, images, labels, start, rules=Rules(moved=0.2))
+    frozen = method.freeze(network, weights, config)
+    state = method.initial_state(network, frozen, config, seed=0)
+    cuts, shifts, kept = [[layer.selection for layer in state.layers]], [], []
+    for image, label in zip(images, labels, strict=True):
+        trace = method.step(network, frozen, state, image, int(label), config)
+        state = trace.state
+        shifts.append(trace.update_shifts[3] - config.update[3])
+        cuts.append([layer.selection for layer in state.layers])
+        kept.append(sum(int(np.count_nonzero(layer.mask)) for layer in state.layers))
+    assert shifts == [min(n // 3, 8, 24 - config.update[3]) for n in range(40)]
+    renewed = [n + 1 for n, (a, b) in enumerate(pairwise(cuts)) if a != b]
+    assert renewed
+    assert all(n % 4 == 0 for n in renewed)
+    exact = sum(round(config.keep * stage.edges) for stage in network.stages)
+    assert all(count == exact for n, count in enumerate(kept) if (n + 1) % 4 == 0)
+    assert any(count != exact for count in kept)
+
+
+@pytest.mark.parametrize("changes", [{"cool": -1}, {"refresh": 0}])
+def test_cool_and_refresh_count_steps(changes: dict[str, int], digits: Any) -> None:
+    with pytest.raises(UsageError, match="cool must be 0 or more and refresh 1 or more"):
+        methods.get("priot").freeze(digits[0], digits[1], Config((-7,) * 4, **changes))
 
 
 @pytest.mark.parametrize("trained", [-1, 5])

@@ -42,6 +42,8 @@ def settings(network: Network, method: str, config: Config, frozen: Frozen, opti
         keep=_keep(network, method, config, frozen),
         theta=config.theta,
         first=frozen.first,
+        cool=config.cool,
+        refresh=config.refresh,
         scored=tuple(len(s) for s in frozen.scored),
         gap_bytes=gaps,
         mask_form=options.mask_form,
@@ -56,7 +58,7 @@ def plan(network: Network, method: str, config: Config, frozen: Frozen, options:
 
 def deploy(plan: Plan, config: Config, frozen: Frozen, state: State, kernels: Image, device: Device) -> DeviceProgram:
     """The plan in a machine, with the learned state in it and the first mask made by the device itself."""
-    program = DeviceProgram(plan, kernels, device, contents(plan, config, frozen, state))
+    program = DeviceProgram(plan, kernels, device, contents(plan, config, frozen, state), state.steps)
     program.run_phase("prune")
     return program
 

@@ -7,12 +7,14 @@ tensors addresses, `program` makes a memory image of it.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Literal
 
 from m0sim.errors import UsageError, did_you_mean
 from m0sim.learn import layout
+from m0sim.learn.arithmetic import STATIC_SHIFT_MAX
+from m0sim.learn.methods.base import COOLEST
 from m0sim.learn.methods.tin_tin import FRACTION_BITS
 from m0sim.learn.networks import Conv, Network, Stage
 
@@ -107,6 +109,10 @@ class Settings:
     """Threshold on scores, -127..127: PRIOT keeps S >= theta where `keep` is empty."""
     first: int = 0
     """Index of the lowest stage that learns; those below have weights that never change, and no way back."""
+    cool: int = 0
+    """Every so many steps the learning rate is halved, COOLEST times at most; 0: never."""
+    refresh: int = 1
+    """Every so many steps the cut of top-k is renewed."""
     scored: tuple[int, ...] = ()
     """PRIOT-S: number of scored edges."""
     gap_bytes: tuple[int, ...] = ()
@@ -150,6 +156,34 @@ def build(network: Network, settings: Settings) -> Step:
         builder.update(stage)
     builder.prune()
     return Step(network, settings, tuple(builder.ops), builder.tensors)
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """What distinguishes one step from another: how often the learning rate was halved, and whether the cut is new."""
+
+    cooled: int
+    renews: bool
+
+
+def variant(settings: Settings, done: int) -> Variant:
+    """Which step comes after `done` of them."""
+    cooled = min(done // settings.cool, COOLEST) if settings.cool else 0
+    return Variant(cooled, (done + 1) % settings.refresh == 0)
+
+
+def variants(step: Step) -> dict[Variant, tuple[Op, ...]]:
+    """The operations of every kind of step that there is; all use the same tensors."""
+    settings = step.settings
+    found: dict[Variant, tuple[Op, ...]] = {}
+    for by in range(COOLEST + 1 if settings.cool else 1):
+        shifts = tuple(min(shift + by, STATIC_SHIFT_MAX) for shift in settings.update_shift)
+        then = replace(settings, update_shift=shifts, mu=settings.mu - by, rate=settings.rate + by)
+        ops = build(step.network, then).ops if by else step.ops
+        found[Variant(by, True)] = ops
+        if settings.refresh > 1:
+            found[Variant(by, False)] = tuple(op for op in ops if op.kernel != "m0k_select")
+    return found
 
 
 def _check(settings: Settings) -> None:

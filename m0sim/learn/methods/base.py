@@ -9,15 +9,15 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass, field, replace
+from functools import cached_property, lru_cache
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from m0sim.errors import UsageError
-from m0sim.learn.arithmetic import Int8, Int32
+from m0sim.learn.arithmetic import STATIC_SHIFT_MAX, Int8, Int32
 from m0sim.learn.layers import LOSS_EXPONENT, Argmax, Gradient, error_through, gradient, loss
 from m0sim.learn.layout import Index
 from m0sim.learn.methods.passes import Forward, forward_pass, gated_error, raw_error
@@ -60,6 +60,11 @@ class Config:
     """Learning rate of tin-tin: 2**-rate."""
     trained: int = 0
     """How many of the last layers learn, 0 for all; the others keep the backbone's weights, every edge of them."""
+    cool: int = 0
+    """The learning rate is halved every so many steps (see `cooled`); 0: never."""
+    refresh: int = 1
+    """The cut of top-k is renewed every so many steps; in between the scores that are above it may become more or
+    less than k."""
 
     @property
     def logit_exponent(self) -> int:
@@ -92,6 +97,9 @@ class Selection(NamedTuple):
     ties: int
 
 
+COOLEST = 8
+"""How often a learning rate is halved at most: then hardly anything moves any more."""
+
 _NOTHING: Int8 = np.zeros(0, np.int8)
 
 
@@ -114,6 +122,8 @@ class State:
     """What a method has learned."""
 
     layers: tuple[Layer, ...]
+    steps: int = 0
+    """Made so far."""
 
     @property
     def weights(self) -> tuple[Int8, ...]:
@@ -191,6 +201,8 @@ class Method(ABC):
         for stage, array in zip(network.stages, weights, strict=True):
             if array.shape != stage.weight_shape or array.dtype != np.int8 or (array == -128).any():
                 raise ValueError(f"layer {stage.index} needs int8 weights {stage.weight_shape} in -127..127")
+        if config.cool < 0 or config.refresh < 1:
+            raise UsageError(f"cool must be 0 or more and refresh 1 or more, not {config.cool} and {config.refresh}")
         return Frozen(tuple(weights), first=first_trained(network, config.trained))
 
     def initial_state(self, network: Network, frozen: Frozen, config: Config, seed: int) -> State:
@@ -207,8 +219,10 @@ class Method(ABC):
         """What one layer has learned before the first step."""
 
     @abstractmethod
-    def layer(self, stage: Stage, learned: Learned, frozen: Frozen, config: Config) -> Layer:
-        """What follows from the learned array of one layer."""
+    def layer(
+        self, stage: Stage, learned: Learned, frozen: Frozen, config: Config, held: Selection | None = None
+    ) -> Layer:
+        """What follows from the learned array of one layer; a selection that is `held` stays."""
 
     @abstractmethod
     def shift(self, context: Context, config: Config) -> int:
@@ -235,7 +249,7 @@ class Method(ABC):
         self, network: Network, frozen: Frozen, state: State, image: Int8, label: int, config: Config
     ) -> StepTrace:
         """One training step on one image int8 [h, w, c]."""
-        weights = state.weights
+        config, weights = cooled(config, state.steps), state.weights
         ahead = forward_pass(network, weights, image[None], config, self.dynamic)
         back = _Backward(self, network, frozen, state, config, ahead)
         exponent = _single(ahead.exponents[-1])
@@ -254,7 +268,7 @@ class Method(ABC):
             error_exponents=tuple(back.exponents),
             gradients=tuple(back.gradients),
             update_shifts=tuple(back.update_shifts),
-            state=State(tuple(back.layers)),
+            state=State(tuple(back.layers), state.steps + 1),
         )
 
     def logits(
@@ -275,9 +289,26 @@ class Method(ABC):
         """The learned arrays by name, as state.npz holds them: weights0 .. or scores0 .., of the layers that learn."""
         return {f"{self.learns}{i}": array for i, array in enumerate(state.learned) if array.size}
 
-    def state_of(self, network: Network, frozen: Frozen, arrays: Mapping[str, Learned], config: Config) -> State:
-        """The state that `arrays` made."""
-        return self._state(network, frozen, config, lambda stage: arrays[f"{self.learns}{stage.index}"])
+    def state_of(
+        self, network: Network, frozen: Frozen, arrays: Mapping[str, Learned], config: Config, steps: int = 0
+    ) -> State:
+        """The state that `arrays` made after so many steps, its cuts made anew: exact where `refresh` divides them."""
+        state = self._state(network, frozen, config, lambda stage: arrays[f"{self.learns}{stage.index}"])
+        return replace(state, steps=steps)
+
+
+@lru_cache(maxsize=64)
+def _grown(config: Config, by: int) -> Config:
+    update = tuple(min(shift + by, STATIC_SHIFT_MAX) for shift in config.update)
+    return replace(config, update=update, mu=config.mu - by, rate=config.rate + by)
+
+
+def cooled(config: Config, steps: int) -> Config:
+    """The configuration after so many steps: update shifts grown by 1 for each `cool` of them, by COOLEST at most.
+
+    Static shifts stay within 0..24; mu of niti-dynamic falls and tin-tin's rate grows.
+    """
+    return _grown(config, min(steps // config.cool, COOLEST)) if config.cool else config
 
 
 def first_trained(network: Network, trained: int) -> int:
@@ -309,6 +340,7 @@ class _Backward:
         self.method, self.network, self.frozen, self.config = method, network, frozen, config
         self.ahead = ahead
         self.layers = list(state.layers)
+        self.renews = (state.steps + 1) % config.refresh == 0
         self.errors: list[Int8] = [_NOTHING] * count
         self.accumulators: list[Int32 | None] = [None] * count
         self.shifts: list[int | None] = [None] * count
@@ -333,7 +365,8 @@ class _Backward:
             self.exponents[i - 1] = self.exponents[i] + self.config.weight_exponents[i] + shift
         self.gradients[i] = g = gradient(stage, error, ahead.columns[i][0])
         context = Context(stage, g, self.exponents[i] + _single(ahead.exponents[i]))
-        before = self.layers[i].learned
-        learned, self.update_shifts[i] = self.method.learn(context, before, self.frozen, self.config)
-        if learned is not before:
-            self.layers[i] = self.method.layer(stage, learned, self.frozen, self.config)
+        before = self.layers[i]
+        learned, self.update_shifts[i] = self.method.learn(context, before.learned, self.frozen, self.config)
+        if learned is not before.learned or (self.renews and self.config.refresh > 1):
+            held = None if self.renews else before.selection
+            self.layers[i] = self.method.layer(stage, learned, self.frozen, self.config, held)

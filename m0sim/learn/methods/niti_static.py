@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from m0sim.learn.arithmetic import Int8, Int32, psto_shift, sat
-from m0sim.learn.methods.base import Config, Context, Frozen, Layer, Learned, Method
+from m0sim.learn.methods.base import Config, Context, Frozen, Layer, Learned, Method, Selection
 from m0sim.learn.networks import Stage
 
 
@@ -16,7 +16,9 @@ class NitiStatic(Method):
     def start(self, stage: Stage, frozen: Frozen, seed: int) -> Learned:
         return frozen.weights[stage.index]
 
-    def layer(self, stage: Stage, learned: Learned, frozen: Frozen, config: Config) -> Layer:
+    def layer(
+        self, stage: Stage, learned: Learned, frozen: Frozen, config: Config, held: Selection | None = None
+    ) -> Layer:
         return Layer(learned, learned)
 
     def shift(self, context: Context, config: Config) -> int:

@@ -8,7 +8,7 @@ from m0sim.learn import draws
 from m0sim.learn.arithmetic import Int8, Int32, round_shift, sat
 from m0sim.learn.layout import storage_index
 from m0sim.learn.methods.base import Config, Context, Frozen, Layer, Learned, Mask, Method, Selection
-from m0sim.learn.methods.pruning import top_k
+from m0sim.learn.methods.pruning import kept_by, top_k
 from m0sim.learn.networks import Stage
 
 
@@ -21,8 +21,11 @@ class Priot(Method):
     def start(self, stage: Stage, frozen: Frozen, seed: int) -> Learned:
         return draws.normal_scores(seed, stage.index, stage.edges).reshape(stage.weight_shape)
 
-    def layer(self, stage: Stage, learned: Learned, frozen: Frozen, config: Config) -> Layer:
-        mask, selection = self.select(stage, learned, frozen, config)
+    def layer(
+        self, stage: Stage, learned: Learned, frozen: Frozen, config: Config, held: Selection | None = None
+    ) -> Layer:
+        selection = held or self.select(stage, learned, frozen, config)
+        mask = self.mask(stage, learned, frozen, selection)
         return Layer(frozen.weights[stage.index] * mask.view(np.int8), learned, mask, selection)
 
     def shift(self, context: Context, config: Config) -> int:
@@ -31,11 +34,14 @@ class Priot(Method):
     def moved(self, learned: Learned, weights: Int8, gradient: Int32, shift: int) -> Learned:
         return sat(learned - round_shift(weights * gradient, shift))
 
-    def select(self, stage: Stage, scores: Int8, frozen: Frozen, config: Config) -> tuple[Mask, Selection]:
+    def select(self, stage: Stage, scores: Int8, frozen: Frozen, config: Config) -> Selection:
+        """What keeps the right number of edges of one layer."""
+        return top_k(scores, round(config.keep * stage.edges))
+
+    def mask(self, stage: Stage, scores: Int8, frozen: Frozen, selection: Selection) -> Mask:
         """The mask of one layer, in the shape of its weights."""
-        storage = storage_index(stage.n_out, stage.n_in)
-        mask, selection = top_k(scores.reshape(-1), round(config.keep * stage.edges), storage)
-        return mask.reshape(stage.weight_shape), selection
+        kept = kept_by(selection, scores.reshape(-1), storage_index(stage.n_out, stage.n_in))
+        return kept.reshape(stage.weight_shape)
 
 
 METHOD = Priot()

@@ -15,7 +15,7 @@ from m0sim.learn.arithmetic import Int8
 from m0sim.learn.layout import Index, storage_index, storage_order
 from m0sim.learn.methods.base import Config, Context, Frozen, Learned, Mask, Selection
 from m0sim.learn.methods.priot import Priot
-from m0sim.learn.methods.pruning import threshold, top_k
+from m0sim.learn.methods.pruning import kept_by, threshold, top_k
 from m0sim.learn.networks import Network, Stage
 
 
@@ -73,16 +73,16 @@ class PriotS(Priot):
         whole[some] = new
         return whole, shift
 
-    def select(self, stage: Stage, scores: Int8, frozen: Frozen, config: Config) -> tuple[Mask, Selection]:
-        scored = frozen.scored[stage.index]
+    def select(self, stage: Stage, scores: Int8, frozen: Frozen, config: Config) -> Selection:
         if config.prune == "threshold":
-            kept, selection = threshold(scores, config.theta)
-        else:
-            storage = storage_index(stage.n_out, stage.n_in)[scored]
-            kept, selection = top_k(scores, round(config.keep * len(scored)), storage)
+            return threshold(config.theta)
+        return top_k(scores, round(config.keep * len(scores)))
+
+    def mask(self, stage: Stage, scores: Int8, frozen: Frozen, selection: Selection) -> Mask:
+        scored = frozen.scored[stage.index]
         mask = np.ones(stage.edges, np.bool_)
-        mask[scored] = kept
-        return mask.reshape(stage.weight_shape), selection
+        mask[scored] = kept_by(selection, scores, storage_index(stage.n_out, stage.n_in)[scored])
+        return mask.reshape(stage.weight_shape)
 
 
 METHOD = PriotS()

@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 
 from m0sim.learn.arithmetic import LIMIT, Int8, Int32, IntArray, psto_shift, round_shift
-from m0sim.learn.methods.base import Config, Context, Frozen, Layer, Learned, Method
+from m0sim.learn.methods.base import Config, Context, Frozen, Layer, Learned, Method, Selection
 from m0sim.learn.networks import Stage
 
 FRACTION_BITS = 8
@@ -42,7 +42,9 @@ class TinTin(Method):
     def start(self, stage: Stage, frozen: Frozen, seed: int) -> Learned:
         return frozen.weights[stage.index].astype(np.int16) << FRACTION_BITS
 
-    def layer(self, stage: Stage, learned: Learned, frozen: Frozen, config: Config) -> Layer:
+    def layer(
+        self, stage: Stage, learned: Learned, frozen: Frozen, config: Config, held: Selection | None = None
+    ) -> Layer:
         return Layer(round_shift(learned, FRACTION_BITS).astype(np.int8), learned)
 
     def shift(self, context: Context, config: Config) -> int:
