@@ -150,6 +150,10 @@ class Bar:
         """`done` of `todo`, all told."""
         self._bar.update(self._task, completed=done, total=todo)
 
+    def part(self, label: str, done: int, todo: int) -> None:
+        """`done` of `todo` of the part `label`."""
+        self._bar.update(self._task, description=label, completed=done, total=todo)
+
     def __exit__(self, *_: object) -> None:
         self._bar.stop()
 
