@@ -322,10 +322,13 @@ def test_every_tensor_after_every_operation(kernels: Image, network: Network, va
 
 @pytest.mark.parametrize("trained", [1, 2])
 @pytest.mark.parametrize("variant", TRAINED)
-def test_every_tensor_where_only_the_last_layers_learn(kernels: Image, variant: str, trained: int) -> None:
+@pytest.mark.parametrize("network", ["tiny-cnn-8", pytest.param("tiny-cnn", marks=pytest.mark.long)])
+def test_every_tensor_where_only_the_last_layers_learn(
+    kernels: Image, network: str, variant: str, trained: int
+) -> None:
     """In each mask form; what lies in SRAM is touched and used, what is frozen lies in flash."""
-    s = study(networks.get("tiny-cnn-8"), variant, trained=trained)
-    first, all_layers = 4 - trained, study(networks.get("tiny-cnn-8"), variant).plan()
+    s = study(networks.get(network), variant, trained=trained)
+    first, all_layers = 4 - trained, study(networks.get(network), variant).plan()
     kinds = ("error", "argmax", "scores", "selection", "gaps", "masked", "bits")
     needless = {f"{kind}{i}" for kind in kinds for i in range(first)}
     for form in step.MASK_FORMS if variant.startswith("priot") else step.MASK_FORMS[:1]:

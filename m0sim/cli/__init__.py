@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from m0sim.cli import budget, call, compare, data, listing, pretrain, profiles, study, train
+from m0sim.cli import budget, call, compare, data, listing, pretrain, profiles, study, sweep, train
 from m0sim.cli.shared import VALUE_LEFT_OUT, app
 from m0sim.errors import M0simError, UsageError
 
@@ -20,7 +20,20 @@ _ParserError: Any = typer.BadParameter.__mro__[2]
 
 _PARSER_INTERRUPTED = 130  # what typer makes of a KeyboardInterrupt
 
-__all__ = ["app", "budget", "call", "compare", "data", "listing", "main", "pretrain", "profiles", "study", "train"]
+__all__ = [
+    "app",
+    "budget",
+    "call",
+    "compare",
+    "data",
+    "listing",
+    "main",
+    "pretrain",
+    "profiles",
+    "study",
+    "sweep",
+    "train",
+]
 
 
 def _print_version(wanted: bool) -> None:

@@ -158,6 +158,28 @@ class Bar:
         self._bar.stop()
 
 
+class PointsBar:
+    """How far a sweep is, and the time that is left, on stderr where that is a terminal."""
+
+    def __enter__(self) -> PointsBar:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        self._bar = Progress(*columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty())
+        self._task = self._bar.add_task("points", total=None)
+        self._bar.start()
+        return self
+
+    def show(self, done: int, points: int, failed: int) -> None:
+        """`done` of all `points`, `failed` of them without figures."""
+        words = f"points, {failed} failed" if failed else "points"
+        self._bar.update(self._task, description=words, completed=done, total=points)
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+
 class Progress:
     """A line on the terminal while a long call runs; nothing for a short one, or where stderr is no terminal."""
 

@@ -54,9 +54,9 @@ class Task:
     """Settings of the methods besides the calibrated shifts."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Setting:
-    """What a method starts from: the backbone's weights, and images [n, h, w, c] with labels [n]."""
+    """What a method starts from: the backbone's weights, and images [n, h, w, c] with labels [n]. Equal to itself only."""
 
     weights: tuple[Int8, ...]
     config: Config

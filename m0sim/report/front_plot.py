@@ -37,25 +37,30 @@ class Point:
     """Layers that learn."""
     accuracy: float | None = None
     """Share of right answers, from a training result, if there is one."""
+    key: str = ""
+    """Of the configuration."""
 
 
 def front(points: Sequence[Point]) -> list[Point]:
     """The points that no other beats, least SRAM first.
 
-    One beats another that needs no less SRAM and no fewer cycles, and does not learn better: by accuracy where both
-    have one, by the number of layers that learn otherwise. Of equal points the first stays.
+    One beats another that needs no less SRAM and no fewer cycles, and does not learn better: first by accuracy, where
+    an unknown one counts as none, then by the number of layers that learn. Of equal points the first stays.
     """
-    ordered = sorted(points, key=lambda p: (p.sram_bytes, p.cycles))
-    return [p for i, p in enumerate(ordered) if not any(_beats(q, p, j < i) for j, q in enumerate(ordered) if j != i)]
+    found: list[Point] = []
+    for point in sorted(points, key=lambda p: (p.sram_bytes, p.cycles, *(-x for x in _learns(p)))):
+        if not any(_is_as_good(other, point) for other in found):
+            found.append(point)
+    return found
 
 
-def _beats(a: Point, b: Point, came_first: bool) -> bool:
-    if a.accuracy is not None and b.accuracy is not None:
-        ours, theirs = (a.sram_bytes, a.cycles, -a.accuracy), (b.sram_bytes, b.cycles, -b.accuracy)
-    else:
-        ours, theirs = (a.sram_bytes, a.cycles, -a.trained), (b.sram_bytes, b.cycles, -b.trained)
-    is_as_good = all(x <= y for x, y in zip(ours, theirs, strict=True))
-    return is_as_good and (ours != theirs or came_first)
+def _is_as_good(a: Point, b: Point) -> bool:
+    return a.sram_bytes <= b.sram_bytes and a.cycles <= b.cycles and _learns(a) >= _learns(b)
+
+
+def _learns(point: Point) -> tuple[float, int]:
+    """More is better."""
+    return point.accuracy or 0.0, point.trained
 
 
 def draw(points: Sequence[Point], title: str, kind: str = "svg", width: float = WIDE) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -70,63 +71,57 @@ class Bench:
     def __init__(self, device: Device, images: Dataset, steps: int = STEPS, seed: int = 0) -> None:
         self.device, self.data, self.steps, self.seed = device, images, steps, seed
         self._measured: dict[tuple[Configuration, tuple[int, ...]], Measured] = {}
-        self._started: dict[Configuration, _Start] = {}
+        self._settings: dict[Network, compare.Setting] = {}
 
     def measure(self, planned: Planned) -> Measured:
-        """Run the steps of a plan, in an enlarged copy of the chip if that is too small.
-
-        Raises UsageError where the images are not the network's, and M0simError where a step does not keep to its
-        plan, which would be a bug in a kernel.
-        """
+        """What a plan's steps cost. Raises UsageError where the images are not the network's."""
         key = (planned.configuration, planned.banks)
         if key not in self._measured:
-            self._measured[key] = self._run(planned)
+            setting = self.setting(planned.step.network)
+            self._measured[key] = measure(planned, self.device, setting, self.seed)
         return self._measured[key]
 
-    def has(self, planned: Planned) -> bool:
-        """Whether it is measured already."""
-        return (planned.configuration, planned.banks) in self._measured
+    def setting(self, network: Network) -> compare.Setting:
+        """The backbone's weights and the images."""
+        if network not in self._settings:
+            task = compare.Task(network, self.data, self.device, (), self.steps, self.seed)
+            self._settings[network] = compare.setting_of(task)
+        return self._settings[network]
 
-    def _run(self, planned: Planned) -> Measured:
-        start = self._start(planned.configuration)
-        program = self._deploy(planned, start)
-        watch = _Watch(program, planned)
-        costs = []
-        for image, label in zip(*start.setting.training, strict=True):
-            costs.append(program.step(image, int(label), level="memory"))
-            watch.look(costs[-1])
-            if sum(cost.cycles for cost in costs) > CYCLES_ENOUGH:
-                break
-        misses = [cost.flash_misses.cycles for cost in costs if cost.flash_misses is not None]
-        return Measured(
-            cycles=tuple(cost.cycles for cost in costs),
-            flash_estimate_cycles=sum(misses) / len(misses) if misses else None,
-            stack_bytes=max(cost.stack_bytes for cost in costs),
-            sram_touched=int(watch.used.sum()),
-            note=start.setting.note,
-        )
 
-    def _start(self, configuration: Configuration) -> _Start:
-        """Calibration, which the form of the mask and the place of the weights do not change."""
-        key = replace(configuration, mask=None, weights=None, reuse=True)
-        if key not in self._started:
-            self._started[key] = _started(self._task(configuration))
-        return self._started[key]
+def measure(planned: Planned, device: Device, setting: compare.Setting, seed: int = 0) -> Measured:
+    """Run the steps of a plan, one for each training image of `setting`, on the chip or, if it is too small, in an
+    enlarged copy of it.
 
-    def _task(self, c: Configuration) -> compare.Task:
-        network = wide_network(c.network, c.width)
-        config = Config((), trained=c.trained, fraction=c.fraction or Config.fraction, seed=self.seed)
-        return compare.Task(network, self.data, self.device, (c.method,), self.steps, self.seed, config=config)
+    Raises M0simError where a step does not keep to its plan, which would be a bug in a kernel.
+    """
+    start = _started(replace(planned.configuration, mask=None, weights=None, reuse=True), setting, seed)
+    program = _deployed(planned, start, device)
+    watch = _Watch(program, planned)
+    costs: list[Cost] = []
+    for image, label in zip(*setting.training, strict=True):
+        costs.append(program.step(image, int(label), level="memory"))
+        watch.look(costs[-1])
+        if sum(cost.cycles for cost in costs) > CYCLES_ENOUGH:
+            break
+    misses = [cost.flash_misses.cycles for cost in costs if cost.flash_misses is not None]
+    return Measured(
+        cycles=tuple(cost.cycles for cost in costs),
+        flash_estimate_cycles=sum(misses) / len(misses) if misses else None,
+        stack_bytes=max(cost.stack_bytes for cost in costs),
+        sram_touched=int(watch.used.sum()),
+        note=setting.note,
+    )
 
-    def _deploy(self, planned: Planned, start: _Start) -> DeviceProgram:
-        chip, needed = self.device, planned.plan.sram_bytes + max(planned.stack_bytes, _STACK_SLACK)
-        fits = needed <= chip.sram_bytes and planned.flash_bytes <= chip.flash_bytes
-        if not fits:
-            chip = enlarged(chip, needed, planned.flash_bytes)
-        if planned.configuration.method == float_step.METHOD:
-            return float_step.FloatProgram(planned.plan, chip, start.setting.float_weights(), "zig", fits)
-        plan = start.plan(planned)
-        return onchip.deploy(plan, start.config, start.frozen, start.state, kernels.load(), chip)
+
+def _deployed(planned: Planned, start: _Start, chip: Device) -> DeviceProgram:
+    needed = planned.plan.sram_bytes + max(planned.stack_bytes, _STACK_SLACK)
+    fits = needed <= chip.sram_bytes and planned.flash_bytes <= chip.flash_bytes
+    if not fits:
+        chip = enlarged(chip, needed, planned.flash_bytes)
+    if planned.configuration.method == float_step.METHOD:
+        return float_step.FloatProgram(planned.plan, chip, start.setting.float_weights(), "zig", fits)
+    return onchip.deploy(start.plan(planned), start.config, start.frozen, start.state, kernels.load(), chip)
 
 
 @dataclass(frozen=True)
@@ -153,14 +148,18 @@ def _sram(plan: Plan) -> dict[str, tuple[int, int]]:
     return {name: (p.offset, p.end) for name, p in plan.placed.items() if p.tensor.place == "sram"}
 
 
-def _started(task: compare.Task) -> _Start:
-    setting, name = compare.setting_of(task), task.methods[0]
-    if name == float_step.METHOD:
+@lru_cache(maxsize=16)
+def _started(c: Configuration, setting: compare.Setting, seed: int) -> _Start:
+    """The method of `c`, calibrated; its mask, the place of its weights and reuse do not matter."""
+    if c.method == float_step.METHOD:
         return _Start(setting, setting.config, Frozen(setting.weights), State(()))
-    method = methods.get(name)
-    frozen = method.freeze(task.network, setting.weights, setting.config)
-    config = calibrate(task.network, method, setting.weights, *setting.calibration, setting.config, task.seed)
-    return _Start(setting, config, frozen, method.initial_state(task.network, frozen, config, task.seed))
+    network, method = wide_network(c.network, c.width), methods.get(c.method)
+    config = Config(
+        setting.config.weight_exponents, trained=c.trained, fraction=c.fraction or Config.fraction, seed=seed
+    )
+    frozen = method.freeze(network, setting.weights, config)
+    config = calibrate(network, method, setting.weights, *setting.calibration, config, seed)
+    return _Start(setting, config, frozen, method.initial_state(network, frozen, config, seed))
 
 
 class _Watch:
