@@ -221,7 +221,7 @@ class _Tables:
             for op in group:
                 pairs += [self._symbols[op.kernel], self._block(op.words)]
             entries += [self._symbols[PHASE_FUNCTIONS[phase]], self._block((*pairs, 0, 0))]
-        return self._put([*entries, 0, 0])
+        return self._block((*entries, 0, 0))
 
 
 def _rounded(size: int, multiple: int) -> int:
