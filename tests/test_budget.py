@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 import time
+import xml.etree.ElementTree as ElementTree
 from itertools import product
 from pathlib import Path
 
@@ -14,10 +16,12 @@ from hypothesis import strategies as st
 
 from m0sim import cli, device
 from m0sim.errors import UsageError
-from m0sim.learn import kernels, methods, networks
+from m0sim.learn import data, kernels, methods, networks
 from m0sim.learn.step import MASK_FORMS
+from m0sim.report import budget_html, budget_plots, memory_plot
 from m0sim.whatif import budget, planned, sizes, solve
 from m0sim.whatif.configuration import Configuration, configure, mask_forms
+from m0sim.whatif.measure import Bench
 from m0sim.whatif.sizes import Room
 
 try:
@@ -93,7 +97,17 @@ def test_plan_only_runs_nothing(monkeypatch, capsys) -> None:
 @pytest.mark.parametrize("output", ["out", "out/b.json"])
 def test_output_is_a_folder_or_the_json(monkeypatch, capsys, tmp_path: Path, output: str) -> None:
     (tmp_path / "out").mkdir()
-    where = ("--plan-only", "--sram", "16K", "--network", "tiny-cnn-8", "-o", str(tmp_path / output))
+    where = (
+        "--plan-only",
+        "--sram",
+        "16K",
+        "--network",
+        "tiny-cnn-8",
+        "--methods",
+        "priot",
+        "-o",
+        str(tmp_path / output),
+    )
     found = printed(monkeypatch, capsys, *where)
     written = tmp_path / ("out/budget.json" if output == "out" else output)
     assert json.loads(written.read_text()) == found
@@ -373,3 +387,49 @@ def test_of_equally_good_ones_the_fastest_is_best(monkeypatch, capsys) -> None:
 def test_large_networks_are_planned_only() -> None:
     question = budget.Question("vgg11", ("priot",), (room(264 * 1024),), CHIP)
     assert budget.answer(question, bench=object()).data == ""  # type: ignore[arg-type]
+
+
+# Reports
+
+
+@pytest.fixture(scope="module")
+def measured_budget() -> budget.Budget:
+    rooms = sizes.rooms("2K,8K,64K")
+    question = budget.Question("tiny-cnn-8", ("niti-static", "priot-s"), rooms, CHIP, solve="fraction")
+    return budget.answer(question, Bench(CHIP, data.load("digits"), steps=1))
+
+
+def test_pictures_are_the_same_twice_and_well_formed(measured_budget: budget.Budget) -> None:
+    made = budget_plots.files(measured_budget)
+    assert {name.rpartition(".")[0] for name in made} == {"sram", "front", "memory-niti-static", "memory-priot-s"}
+    assert made == budget_plots.files(measured_budget)
+    for name, content in made.items():
+        if name.endswith("svg"):
+            assert ElementTree.fromstring(content).tag.endswith("svg")
+        else:
+            assert content.startswith(b"\x89PNG")
+
+
+def test_the_page_needs_nothing_from_elsewhere(measured_budget: budget.Budget) -> None:
+    page = budget_html.page(measured_budget)
+    assert page == budget_html.page(measured_budget)
+    assert not re.search(r'(src|href)="(?!data:|#)', page)
+    assert "<script" not in page
+    assert page.count("<svg") == 8  # four pictures, wide and narrow
+    assert "our reconstruction" in page
+
+
+def test_without_figures_there_is_no_front(measured_budget: budget.Budget) -> None:
+    planned_only = budget.answer(measured_budget.question)
+    assert set(budget_plots.plots(planned_only)) == {"sram", "memory-niti-static", "memory-priot-s"}
+
+
+def test_memory_is_drawn_where_it_is_planned(measured_budget: budget.Budget) -> None:
+    """Every tensor is a rectangle of its bytes and operations, and no two of them overlap."""
+    for row in measured_budget.rows:
+        boxes = memory_plot.boxes(row.asked.planned.plan)
+        area = sum(width * height for _, _, width, height in boxes)
+        assert area <= len(row.asked.planned.step.ops) * row.asked.planned.plan.sram_bytes
+        for i, (x, y, w, h) in enumerate(boxes):
+            for u, v, s, t in boxes[:i]:
+                assert x + w <= u or u + s <= x or y + h <= v or v + t <= y

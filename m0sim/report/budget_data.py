@@ -9,16 +9,19 @@ from m0sim.report.compare_data import Sheet
 from m0sim.report.data import SCHEMA
 from m0sim.report.units import count, si
 from m0sim.whatif.budget import Answer, Budget, Row, knob_value
-from m0sim.whatif.configuration import Configuration, layers_of
+from m0sim.whatif.configuration import Configuration, layers_of, wide_network
 
 
 def to_json(budget: Budget) -> dict[str, Any]:
     """The object that ``m0sim budget --json`` prints and budget.json holds."""
     asked = budget.question
+    network = wide_network(asked.network, asked.knobs.width)
     solved = {"solve": asked.solve, "solution": _solution(budget, budget.solution)} if asked.solve else {}
     return {
         "schema": SCHEMA,
         "network": asked.network,
+        "weight_count": network.weights,
+        "macs": network.macs,
         "profile": asked.device.name,
         "clock_hz": asked.device.clock_hz,
         "data": budget.data or None,
@@ -89,7 +92,9 @@ def heading(budget: Budget) -> str:
     asked = budget.question
     device, width = asked.device, f" at {asked.knobs.width:g} times its width" if asked.knobs.width != 1 else ""
     steps = f"steps on {budget.data}" if budget.data else "planned, nothing was run"
-    return f"{asked.network}{width} on {device.name} ({device.clock_hz / 1e6:g} MHz): {steps}"
+    network = wide_network(asked.network, asked.knobs.width)
+    size = f"{count(network.weights)} weights, {count(network.macs)} forward MACs"
+    return f"{asked.network}{width} ({size}) on {device.name} ({device.clock_hz / 1e6:g} MHz): {steps}"
 
 
 def sheets(budget: Budget) -> tuple[Sheet, ...]:

@@ -41,7 +41,7 @@ def files(budget: Budget) -> dict[str, bytes]:
 
 def _memory(planned: Planned) -> Plot:
     c = planned.configuration
-    title = f"{c.method} on {planned.step.network.name}, one training step"
+    title = f"{c.method} on {planned.step.network.name}"
     return lambda kind, width: memory_plot.draw(planned.plan, title, kind, width)
 
 
@@ -90,7 +90,7 @@ def _draw_sram(budget: Budget, asked: dict[str, Planned], kind: str, width: floa
         _budget_lines(axes, budget, max(p.needed_bytes for p in asked.values()) / 1024)
         stars = f"   * {RECONSTRUCTION}" if any(map(is_reconstruction, bars)) else ""
         axes.set_xlabel(f"KiB of SRAM, planned{stars}")
-        figure.suptitle("SRAM of a training step by kind, against the budgets", x=0.01, ha="left", weight="bold")
+        figure.suptitle("SRAM of a training step by kind", x=0.01, ha="left", weight="bold")
         handles = [Patch(facecolor=_COLOURS[k], label=k) for k in shown]
         figure.legend(
             handles=handles, loc="outside lower left", ncols=8 if width >= WIDE else 3, frameon=False, fontsize=8

@@ -71,14 +71,15 @@ def draw(points: Sequence[Point], title: str, kind: str = "svg", width: float = 
         axes.spines[["top", "right"]].set_visible(False)
         axes.set_xscale("log", base=2)
         axes.xaxis.set_major_formatter(lambda x, _: f"{x:g}")
-        best = set(front(points))
+        best = front(points)
         for method in (m for m in _COLOURS if any(p.method == m for p in points)):
             own = [p for p in points if p.method == method]
             _scatter(axes, method, [p for p in own if p not in best], pale=True)
             _scatter(axes, method, [p for p in own if p in best], pale=False)
-        for point in best:
+        for i, point in enumerate(best):  # neighbours' names go below and above in turn
             where = (point.sram_bytes / 1024, point.cycles / 1e6)
-            axes.annotate(point.label, where, xytext=(5, -9), textcoords="offset points", fontsize=6.5)
+            beside = (5, 5 if i % 2 else -9)
+            axes.annotate(point.label, where, xytext=beside, textcoords="offset points", fontsize=6.5)
         axes.set_ylim(bottom=0)
         axes.margins(x=0.08)
         axes.set_xlabel("KiB of SRAM needed, stack included")

@@ -43,19 +43,27 @@ def draw(plan: Plan, title: str, kind: str = "svg", width: float = WIDE) -> byte
         return to_bytes(figure, kind)
 
 
-def _rectangle(axes: Axes, p: Placed, height: int, width: float) -> None:
-    box = Rectangle(
-        (p.first, p.offset / 1024),
-        p.last + 1 - p.first,
-        p.tensor.size / 1024,
-        facecolor=COLOURS[p.tensor.kind],
-        edgecolor=PAPER,
-        linewidth=0.4,
-    )
-    axes.add_patch(box)
-    letters = 1.5 * (p.last + 1 - p.first) * width / WIDE
-    if p.tensor.size >= _NAMED * height and letters >= len(p.tensor.name) / 3:
-        middle = (p.first + (p.last + 1 - p.first) / 2, (p.offset + p.tensor.size / 2) / 1024)
+Box = tuple[int, int, int, int]
+"""Operation, offset in bytes, number of operations, bytes."""
+
+
+def boxes(plan: Plan) -> list[Box]:
+    """The rectangle of every tensor in SRAM."""
+    return [_box(p) for p in plan.placed.values() if p.tensor.place == "sram"]
+
+
+def _box(p: Placed) -> Box:
+    return p.first, p.offset, p.last + 1 - p.first, p.tensor.size
+
+
+def _rectangle(axes: Axes, p: Placed, plan_bytes: int, width: float) -> None:
+    first, offset, operations, size = _box(p)
+    where, high = (first, offset / 1024), size / 1024
+    colour = COLOURS[p.tensor.kind]
+    axes.add_patch(Rectangle(where, operations, high, facecolor=colour, edgecolor=PAPER, linewidth=0.4))
+    letters = 4.5 * operations * width / WIDE
+    if size >= _NAMED * plan_bytes and letters >= len(p.tensor.name):
+        middle = (first + operations / 2, (offset + size / 2) / 1024)
         words: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": 7, "color": _BLACK, "clip_on": True}
         axes.annotate(p.tensor.name, middle, **words)
 

@@ -62,9 +62,10 @@ def run(
             tell(work.done, work.points, work.failed)
             for key, entry in _measured(work, scheduler, jobs):
                 log.add(entry)
-                work.entries[key] = entry
+                work.finish({key: entry})
                 tell(work.done, work.points, work.failed)
     finally:
+        work.finish(journal.read(folder))  # Ctrl-C may have come between the line in the journal and this process
         rows = work.rows()
         files.write(folder / results.NAME, results.to_parquet(rows))
     return Finished(rows, work.points)
@@ -105,6 +106,10 @@ class _Work:
     def failed(self) -> int:
         """Points that have a reason instead of figures."""
         return sum("reason" in entry for entry in self.entries.values())
+
+    def finish(self, entries: dict[str, Row]) -> None:
+        """Take note of points that were run, as the journal has them."""
+        self.entries |= {key: entry for key, entry in entries.items() if key in self.todo}
 
     def rows(self) -> tuple[Row, ...]:
         """Of the finished points, in the order of the grid."""
