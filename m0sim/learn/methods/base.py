@@ -112,9 +112,9 @@ class Layer:
     learned: Learned = field(default_factory=lambda: _NOTHING)
     """Empty in a layer that does not learn."""
     mask: Mask | None = None
-    """PRIOT: True where an edge stays, in the shape of the weights. Follows from the scores."""
+    """PRIOT: True where an edge stays, in the shape of the weights. Follows from scores and selection."""
     selection: Selection | None = None
-    """The same mask as the device holds it."""
+    """What the device holds of the mask."""
 
 
 @dataclass(frozen=True, slots=True)
