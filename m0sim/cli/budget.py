@@ -65,6 +65,8 @@ def budget(
     bench = None if plan_only else Bench(question.device, images_of(networks.get(network), data_name, data_dir))
     with Bar(0) as bar:
         result = asking.answer(question, bench, bar.share)
+    if methods == "all" and "fp32" not in question.methods:
+        typer.echo("m0sim: fp32 is left out: it trains all layers, and compiling it needs m0sim[toolchain]", err=True)
     if output is not None:
         _write(result, output)
     if json_wanted:
