@@ -51,8 +51,14 @@ LEARNING: dict[str, Setting] = {
 
 
 FEW: dict[str, Any] = {
-    "network": "tiny-cnn-8", "data": "digits", "images": 20, "epochs": 2,
-    "validation_images": 32, "test_images": 40, "engine": "golden", "measured": 0,
+    "network": "tiny-cnn-8",
+    "data": "digits",
+    "images": 20,
+    "epochs": 2,
+    "validation_images": 32,
+    "test_images": 40,
+    "engine": "golden",
+    "measured": 0,
 }
 
 
@@ -297,6 +303,7 @@ class TestCommand:
     def test_json_has_the_fixed_names_and_the_state_is_the_same(
         self, monkeypatch: Any, capsys: Any, tmp_path: Path, method: str, engine: str
     ) -> None:
+        monkeypatch.setattr(train_plots, "files", lambda training: {})  # they take most of the time
         assert run(monkeypatch, *SHORT, "--method", method, "--engine", engine, "--json", "-o", str(tmp_path)) == 0
         printed = json.loads(capsys.readouterr().out)
         assert printed.keys() >= FIXED

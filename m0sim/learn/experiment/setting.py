@@ -79,8 +79,16 @@ class Setting:
         return "weights" if self.method == float_step.METHOD else methods.get(self.method).learns
 
 
-_TUNED: Mapping[str, tuple[int, Mapping[str, Any]]] = {}
-"""Shift and options by method, chosen on the validation images of docs/study.md; untuned: shift 0, no options."""
+_TUNED: Mapping[str, tuple[int, Mapping[str, Any]]] = {
+    "niti-static": (1, {}),
+    "niti-dynamic": (-1, {}),
+    "priot": (-4, {"keep": 0.9}),
+    "priot-threshold": (-4, {"theta": -32}),
+    "priot-s": (-3, {"selection": "largest", "keep": 0.5}),
+    "tin-tin": (0, {}),
+    "fp32": (-1, {}),
+}
+"""Shift and options by method: the shift with the best mean of both angles' validation accuracy in docs/study.md."""
 
 
 def tuned(method: str, shift: int | None, options: Mapping[str, Any]) -> Setting:
