@@ -191,8 +191,7 @@ class TestEngines:
         else:
             plain = task(LEARNING[name], images=256, epochs=4)
         device, golden = (
-            Run(replace(plain, engine=engine, measured=0)).train().progress  # type: ignore[arg-type]
-            for engine in ("device", "golden")
+            Run(replace(plain, engine=engine, measured=0)).train().progress for engine in ("device", "golden")
         )
         assert same(device.arrays, golden.arrays)
         assert changed(LEARNING[name], device.arrays, plain.network, plain.data)

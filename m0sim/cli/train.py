@@ -90,7 +90,7 @@ def train(
         epochs=epochs,
         validation_images=validation_images,
         test_images=_test_images(test_images),
-        engine=engine,  # type: ignore[arg-type]  # Run says what is wrong with another word
+        engine=engine,
         backbone=backbone,
         profile=device.load(profile),
         options=Options(mask_form=mask, weights_place=weights),

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -29,7 +29,6 @@ MEASURED_STEPS = 16
 VALIDATION_IMAGES = 1000
 TEST_IMAGES = 1024
 
-Engine = Literal["device", "golden"]
 Tell = Callable[[int, int], None]
 """Called with the steps done and to do."""
 
@@ -52,7 +51,8 @@ class Task:
     """The first of the validation part; 0 for all."""
     test_images: int | None = 0
     """The first of the test part; 0 for all. None: the test images are not looked at."""
-    engine: Engine = "device"
+    engine: str = "device"
+    """One of `ENGINES`."""
     measured: int = MEASURED_STEPS
     """Golden engine: steps an epoch whose cycles are measured; 0 leaves the cycles unknown."""
     backbone: Path | None = None
