@@ -66,7 +66,7 @@ typedef struct {
 typedef struct {
     const int8_t *in;
     int8_t *out;     /* [height / 2][width / 2][channels] */
-    uint8_t *argmax; /* the same shape: 0 .. 3, row-major in the window, the first maximum */
+    uint8_t *argmax; /* the same shape: 0 .. 3, row-major in the window, the first maximum; 0: not stored */
     uint32_t height, width, channels;
 } m0k_pool_t;
 

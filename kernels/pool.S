@@ -3,11 +3,12 @@
  *
  *   out[y][x][c] = max of in[2y..2y+1][2x..2x+1][c]; argmax[y][x][c] = 0 .. 3, row-major, of the first maximum.
  *
- * Shapes    any; height or width below 2 writes nothing. Writes (height/2) * (width/2) * channels bytes to both.
+ * Shapes    any; height or width below 2 writes nothing. Writes (height/2) * (width/2) * channels bytes to both; argmax
+ *           0 is left out: its values go to out, where the maxima then overwrite them.
  * Ranges    in 0 .. 127 (it stands behind a ReLU).
  * Alignment 4 for in, out and argmax when channels is a multiple of 4 (four channels at a time), else 1.
  * Stack     56 bytes.
- * Cycles    61 + 16 (height / 2) + pixels * (19 + 17.25 channels), channels a multiple of 4: exact without zeros; four
+ * Cycles    64 + 16 (height / 2) + pixels * (19 + 17.25 channels), channels a multiple of 4: exact without zeros; four
  *           channels that are zero in all four positions take 28 instead of 69. Else at most 19 + 31 channels a pixel.
  *           pixels = (height / 2) * (width / 2). Cortex-M0+.
  */
@@ -45,7 +46,10 @@ m0k_pool:
     str r1, [sp, #S_ROW]
     ldr r6, [r0, #P_OUT]
     ldr r7, [r0, #P_ARGMAX]
-    subs r7, r7, r6
+    cmp r7, #0
+    bne 1f
+    movs r7, r6
+1:  subs r7, r7, r6
     ldr r5, [r0, #P_CHANNELS]
     ldr r2, [r0, #P_WIDTH]
     ldr r3, [r0, #P_HEIGHT]
@@ -119,8 +123,8 @@ m0k_pool:
     bls 4f
     movs r2, r4
     movs r3, #3
-4:  strb r2, [r6]
-    strb r3, [r6, r7]
+4:  strb r3, [r6, r7]
+    strb r2, [r6]
     adds r0, #1
     adds r1, #1
     adds r6, #1
@@ -182,8 +186,8 @@ m0k_pool:
     orrs r1, r6
     mov r6, r9
     mov r3, lr
-    str r2, [r6]
     str r1, [r6, r3]
+    str r2, [r6]
     adds r6, #4
     mov r9, r6
     mov r0, r10

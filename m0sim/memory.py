@@ -221,12 +221,25 @@ class AddressSpace:
 
     def map_into(self, uc: Any) -> None:
         """Map the banks and their aliases into a Unicorn instance. Guest and host then share the bytes."""
-        from unicorn import UC_PROT_ALL, UC_PROT_EXEC, UC_PROT_READ
+        from unicorn import UC_PROT_EXEC, UC_PROT_READ, UC_PROT_WRITE
 
         for bank in self.banks:
-            rights = UC_PROT_ALL if bank.kind == "sram" else UC_PROT_READ | UC_PROT_EXEC
+            # A store to memory that may be executed makes the emulator look for translated code there, every time:
+            # SRAM may be only once something runs there (`let_execute`).
+            rights = UC_PROT_READ | (UC_PROT_WRITE if bank.kind == "sram" else UC_PROT_EXEC)
             for base, offset, size in self._windows(bank):
                 uc.mem_map_ptr(base, -(-size // 1024) * 1024, rights, bank.data.ctypes.data + offset)
+
+    def let_execute(self, uc: Any, address: int) -> bool:
+        """Allow code in the SRAM around an address; False where there is none."""
+        from unicorn import UC_PROT_ALL
+
+        bank = self.bank_at(self.device.resolve(address))
+        if bank is None or bank.kind != "sram":
+            return False
+        for base, _, size in self._windows(bank):
+            uc.mem_protect(base, -(-size // 1024) * 1024, UC_PROT_ALL)
+        return True
 
     def _windows(self, bank: Bank) -> list[tuple[int, int, int]]:
         """Where a bank is seen: itself, and the aliases of its regions. Address, offset in the bank, bytes."""

@@ -726,7 +726,7 @@ def unbiased(stored: Array) -> Array:
 def _pruning(step: Recorded) -> list[Case]:
     layer = step.layers[2]
     scores = layout.pack_scores(layer.scores)
-    _, selection = top_k(unbiased(scores), layer.keep, np.arange(scores.size))
+    selection = top_k(unbiased(scores), layer.keep)
     p = Pruned(layout.pack_weights(layer.weights), scores, layer.keep, np.array(selection, np.uint32))
     return [_select_case(p), _mask_copy_case(p), _mask_pack_case(p), *_rows_cases(p), *_sparse_mask_cases(layer)]
 
@@ -811,7 +811,7 @@ def _rows_cases(p: Pruned) -> list[Case]:
 def _sparse_mask_cases(layer: Layer) -> list[Case]:
     n_out, n_in = layer.scores.shape
     few, n, row = scored(layer.scores), layer.scores.size, 4 * n_in
-    _, selection = top_k(unbiased(few.arrays["scores"]), round(0.98 * few.count), np.arange(few.count))
+    selection = top_k(unbiased(few.arrays["scores"]), round(0.98 * few.count))
     p = Pruned(layout.pack_weights(layer.weights), few.arrays["scores"], 0, np.array(selection, np.uint32))
     gaps = {"gaps": few.arrays["gaps"]}
     ours = p.stored | gaps | {"out": zeros(n, np.uint8), "state": zeros(4, np.uint32)}

@@ -20,7 +20,7 @@ from m0sim.learn.arithmetic import Int8
 from m0sim.learn.calibrate import calibrate
 from m0sim.learn.layout import storage_index
 from m0sim.learn.methods.base import StepTrace
-from m0sim.learn.methods.pruning import top_k
+from m0sim.learn.methods.pruning import kept_by, top_k
 from m0sim.learn.pretrain import bundled
 from m0sim.learn.rotate import rotate
 
@@ -124,7 +124,7 @@ def _layer(arrays: dict[str, Array], i: int) -> Layer:
     moved = arrays[f"moved{i}"].reshape(weights.shape)
     scores = (draws.normal_scores(SEED, i, weights.size).reshape(weights.shape) + moved).astype(np.int8)
     backward, update, keep = arrays["shifts"][:, i].tolist()
-    mask, _ = top_k(scores.reshape(-1), keep, storage_index(*weights.shape))
+    mask = kept_by(top_k(scores, keep), scores.reshape(-1), storage_index(*weights.shape))
     masked = weights * mask.reshape(weights.shape)
     tensors = (arrays[f"{name}{i}"] for name in ("inputs", "error", "raw", "argmax"))
     return Layer(weights, masked, scores, keep, *tensors, backward, update)

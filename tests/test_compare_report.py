@@ -13,7 +13,7 @@ import pytest
 from rich.console import Console
 
 from m0sim.learn.comparison import KINDS, PHASES, RECONSTRUCTION, Comparison, MethodResult
-from m0sim.report import compare_data, compare_html, compare_plots, compare_text
+from m0sim.report import compare_data, compare_html, compare_plots, compare_text, drawing
 
 NAMES = ("niti-dynamic", "niti-static", "priot", "priot-threshold", "priot-s", "tin-tin", "fp32")
 RECONSTRUCTIONS = {"priot", "priot-threshold", "priot-s", "tin-tin"}
@@ -216,14 +216,14 @@ class TestPlots:
     )
     def test_any_results_can_be_drawn(self, draw: object, methods: tuple[MethodResult, ...]) -> None:
         assert callable(draw)
-        for width in (compare_plots.WIDE, compare_plots.NARROW):
+        for width in (drawing.WIDE, drawing.NARROW):
             assert draw(comparison(*methods), "png", width).startswith(PNG)
 
     def test_colours_of_parts_differ(self) -> None:
-        for colours in (compare_plots._PHASE_COLOURS, compare_plots._KIND_COLOURS):
+        for colours in (drawing.PHASE_COLOURS, drawing.KIND_COLOURS):
             assert len(set(colours.values())) == len(colours)
-        assert set(compare_plots._PHASE_COLOURS) == set(PHASES)
-        assert set(compare_plots._KIND_COLOURS) == set(KINDS)
+        assert set(drawing.PHASE_COLOURS) == set(PHASES)
+        assert set(drawing.KIND_COLOURS) == set(KINDS)
 
 
 class _Page(HTMLParser):

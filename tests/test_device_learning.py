@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
@@ -21,9 +21,9 @@ from m0sim import Machine, device, image
 from m0sim.image import Image
 from m0sim.learn import calibrate, data, layout, methods, networks, onchip, plan, step
 from m0sim.learn import kernels as assembled
-from m0sim.learn.layers import LOSS_EXPONENT
+from m0sim.learn.layers import LOSS_EXPONENT, patches
 from m0sim.learn.methods import Config, Frozen, Method, State, StepTrace
-from m0sim.learn.networks import Conv, Dense, Network, Pool
+from m0sim.learn.networks import Conv, Dense, Network, Pool, Stage
 from m0sim.learn.program import DeviceProgram
 from m0sim.learn.rotate import rotate
 
@@ -42,6 +42,8 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     "priot-s threshold": ("priot-s", {"prune": "threshold", "theta": -30}),
     "tin-tin": ("tin-tin", {}),
 }
+TRAINED = ("niti-static", "niti-dynamic", "priot", "priot-threshold", "priot-s random", "tin-tin")
+"""One variant a method, for networks of which only the last layers learn."""
 MOVED = {"priot": 0.3, "priot-threshold": 0.1, "priot-s": 0.5}
 """Share of the scores that a step may move: much, so that every layer changes in nearly every step; but a threshold,
 unlike top-k, lets a network die in which all scores fall."""
@@ -108,7 +110,7 @@ LOGIT_EXPONENT = -5
 """Logits of up to 4: an untrained network is then wrong on nearly every image, and there is something to learn."""
 
 
-def study(network: Network, variant: str, seed: int = 0) -> Study:
+def study(network: Network, variant: str, seed: int = 0, trained: int = 0) -> Study:
     """Random weights, the shifts calibrated for them, and images in an order of their own."""
     name, changes = VARIANTS[variant]
     rng = np.random.default_rng(seed)
@@ -120,7 +122,7 @@ def study(network: Network, variant: str, seed: int = 0) -> Study:
     probe = Config(weight_exponents=(-6,) * count)
     probe = calibrate.calibrate(network, methods.get("niti-static"), weights, images[:20], labels[:20], probe)
     exponents = (-6,) * (count - 1) + (-6 + LOGIT_EXPONENT - probe.logit_exponent,)
-    config = Config(weight_exponents=exponents, keep=0.9, mu=3, fraction=0.25, seed=seed, **changes)
+    config = Config(weight_exponents=exponents, keep=0.9, mu=3, fraction=0.25, seed=seed, trained=trained, **changes)
     rules = calibrate.Rules(moved=MOVED.get(name, 0.0))
     config = calibrate.calibrate(network, method, weights, images[:20], labels[:20], config, seed, rules)
     frozen = method.freeze(network, weights, config)
@@ -175,8 +177,11 @@ def lasting(s: Study, state: State) -> dict[str, NDArray[np.uint8]]:
         held[f"exponent{len(s.network.stages)}"] = word(s.config.logit_exponent)
     if s.method.name == "tin-tin":
         held[f"error exponent{len(s.network.stages) - 1}"] = word(LOSS_EXPONENT)
-    for i, weights in enumerate(s.method.effective(s.frozen, state)):
+    for i, layer in enumerate(state.layers):
         shape = s.network.stages[i].n_out, s.network.stages[i].n_in
+        if i < s.frozen.first:
+            held[f"weights{i}"] = layout.pack_weights(s.frozen.weights[i])
+            continue
         if s.method.name == "tin-tin":
             held[f"weights{i}"] = bytes_of(layout.pack_wide(state.learned[i]))
             continue
@@ -184,8 +189,9 @@ def lasting(s: Study, state: State) -> dict[str, NDArray[np.uint8]]:
             held[f"weights{i}"] = layout.pack_weights(state.learned[i])
             continue
         held[f"weights{i}"] = layout.pack_weights(s.frozen.weights[i])
-        held[f"masked{i}"] = layout.pack_weights(weights)
-        held[f"selection{i}"] = word(*state.selections[i])
+        held[f"masked{i}"] = layout.pack_weights(layer.weights)
+        assert layer.selection is not None
+        held[f"selection{i}"] = word(*layer.selection)
         if s.frozen.scored:
             storage, order = layout.scored_storage(s.frozen.scored[i], *shape)
             held[f"gaps{i}"] = layout.pack_gaps(storage)
@@ -193,7 +199,8 @@ def lasting(s: Study, state: State) -> dict[str, NDArray[np.uint8]]:
         else:
             held[f"scores{i}"] = layout.pack_scores(state.learned[i])
             kept = np.zeros(layout.array_bytes(*shape), np.bool_)
-            kept[layout.storage_index(*shape)] = state.masks[i].reshape(-1)
+            assert layer.mask is not None
+            kept[layout.storage_index(*shape)] = layer.mask.reshape(-1)
             held[f"bits{i}"] = np.packbits(kept, bitorder="little")
     return held
 
@@ -207,13 +214,16 @@ def golden(s: Study, trace: StepTrace) -> dict[str, NDArray[np.uint8]]:
         held[f"raw{i}"] = bytes_of(trace.raw[i])
         held[f"activation{i + 1}"] = bytes_of(trace.activations[i])
         held[f"exponent{i + 1}"] = word(trace.exponents[i])
+        if i < s.frozen.first:
+            continue
         held[f"error{i}"] = bytes_of(trace.errors[i])
         if stage.pooled:
             held[f"argmax{i}"] = bytes_of(trace.argmax[i])
-        if i > 0:
+        if i > s.frozen.first:
             held[f"error sums{i}"] = bytes_of(trace.error_accumulators[i - 1])
-        gradient = np.zeros((stage.n_out, layout.row_bytes(stage.n_in)), np.int32)
-        gradient[:, : stage.n_in] = trace.gradients[i].reshape(stage.n_out, -1)
+        whole, gradient = trace.gradients[i], np.zeros((stage.n_out, layout.row_bytes(stage.n_in)), np.int32)
+        assert whole is not None
+        gradient[:, : stage.n_in] = whole.whole().reshape(stage.n_out, -1)
         held[f"gradient{i}"] = bytes_of(gradient)
         held[f"error exponent{i}"] = word(trace.error_exponents[i])
         for phase in ("forward", "backward"):
@@ -293,7 +303,7 @@ def train(s: Study, shadows: list[tuple[Shadow, bool]], steps: int) -> int:
         trace = s.method.step(s.network, s.frozen, state, picture, label, s.config)
         for shadow, one_call in shadows:
             (shadow.run_call if one_call else shadow.run_step)(trace, picture, label)
-        pairs = zip(state.learned, trace.state.learned, strict=True)
+        pairs = zip(state.learned[s.frozen.first :], trace.state.learned[s.frozen.first :], strict=True)
         changed += all(not np.array_equal(a, b) for a, b in pairs)
         state = trace.state
     return changed
@@ -308,6 +318,64 @@ def test_every_tensor_after_every_operation(kernels: Image, network: Network, va
     assert {n for n in by_operation.plan.placed if n not in known and not SCRATCH.match(n)} == set()
     in_one_call = Shadow(s, s.deploy(kernels, mask_form=form, reuse=False, weights_place="sram"))
     assert train(s, [(by_operation, False), (in_one_call, True)], 3) >= (2 if network is not ODD else 0)
+
+
+@pytest.mark.parametrize("trained", [1, 2])
+@pytest.mark.parametrize("variant", TRAINED)
+@pytest.mark.parametrize("network", ["tiny-cnn-8", pytest.param("tiny-cnn", marks=pytest.mark.long)])
+def test_every_tensor_where_only_the_last_layers_learn(
+    kernels: Image, network: str, variant: str, trained: int
+) -> None:
+    """In each mask form; what lies in SRAM is touched and used, what is frozen lies in flash."""
+    s = study(networks.get(network), variant, trained=trained)
+    first, all_layers = 4 - trained, study(networks.get(network), variant).plan()
+    kinds = ("error", "argmax", "scores", "selection", "gaps", "masked", "bits")
+    needless = {f"{kind}{i}" for kind in kinds for i in range(first)}
+    for form in step.MASK_FORMS if variant.startswith("priot") else step.MASK_FORMS[:1]:
+        by_operation = Shadow(s, s.deploy(kernels, mask_form=form))
+        in_one_call = Shadow(s, s.deploy(kernels, mask_form=form, weights_place="sram"))
+        assert train(s, [(by_operation, False), (in_one_call, True)], 3) >= 2
+        assert_same_learned(s, by_operation.program)
+        placed = by_operation.plan.placed
+        assert all(placed[f"weights{i}"].tensor.place == "flash" for i in range(first))
+        assert not needless & set(placed)
+        assert by_operation.plan.sram_bytes < all_layers.sram_bytes
+    assert_plan_is_kept(s, s.deploy(kernels, mask_form="fused"))
+
+
+@pytest.mark.parametrize("variant", TRAINED)
+def test_the_learning_rate_falls_and_the_cut_lasts(kernels: Image, variant: str) -> None:
+    """Seven steps with shifts growing every second and cuts renewed every third; then on from there, deployed anew."""
+    s = study(networks.get("tiny-cnn-8"), variant)
+    s = replace(s, config=replace(s.config, cool=2, refresh=3))
+    for form in step.MASK_FORMS if variant.startswith("priot") else step.MASK_FORMS[:1]:
+        shadow = Shadow(s, s.deploy(kernels, mask_form=form))
+        assert train(s, [(shadow, True)], 7) >= 2
+    state = s.state
+    for picture, label in s.samples(6):
+        state = s.method.step(s.network, s.frozen, state, picture, label, s.config).state
+    again = s.method.state_of(s.network, s.frozen, s.method.arrays(state), s.config, state.steps)
+    late = replace(s, state=again, images=s.images[6:], labels=s.labels[6:])
+    train(late, [(Shadow(late, late.deploy(kernels)), True)], 3)
+
+
+def test_what_the_options_of_a_step_cost_in_flash(kernels: Image) -> None:
+    """Lists and update blocks only: the tensors, and SRAM with them, stay the same."""
+    s = study(networks.get("tiny-cnn-8"), "priot")
+    plain = s.deploy(kernels)
+    both = replace(s, config=replace(s.config, cool=100, refresh=8))
+    changed = both.deploy(kernels)
+    assert changed.plan.sram_bytes == plain.plan.sram_bytes
+    assert 0 < changed.flash_bytes - plain.flash_bytes < 4096
+
+
+def assert_same_learned(s: Study, program: DeviceProgram) -> None:
+    """The learned arrays read back are those of a golden run over the same three steps."""
+    state = s.state
+    for picture, label in s.samples(3):
+        state = s.method.step(s.network, s.frozen, state, picture, label, s.config).state
+    for found, golden_array in zip(onchip.learned(program, s.frozen), state.learned, strict=True):
+        np.testing.assert_array_equal(found, golden_array)
 
 
 @pytest.mark.long
@@ -369,20 +437,30 @@ def test_a_step_is_one_call_and_the_host_writes_image_and_label_only(kernels: Im
 def data_dependent(s: Study, steps: int) -> dict[str, NDArray[np.bool_]]:
     """bool per byte of a tensor: whether these steps may leave it alone.
 
-    Only the weights of dense layers have such bytes: a word of four inputs that is zero in every step is skipped, with
-    the weights that it would meet, unless the error passes through them.
+    Only the weights of dense layers, and of convolutions that do not learn, have such bytes: a word of four inputs that
+    is zero in every step, at every position, is skipped, with the weights that it would meet, unless the error passes
+    through them.
     """
-    state, dense = s.state, [stage for stage in s.network.stages if isinstance(stage.layer, Dense)]
-    seen = {stage.index: np.zeros(layout.row_bytes(stage.n_in), np.bool_) for stage in dense}
+    state = s.state
+    skipping = [x for x in s.network.stages if isinstance(x.layer, Dense) or x.index < s.frozen.first]
+    seen = {x.index: np.zeros(layout.row_bytes(x.n_in), np.bool_) for x in skipping}
     for picture, label in s.samples(steps):
         trace = s.method.step(s.network, s.frozen, state, picture, label, s.config)
         inputs = (picture, *trace.activations)
-        for stage in dense:
-            seen[stage.index][: stage.n_in] |= inputs[stage.index].reshape(-1) != 0
+        for stage in skipping:
+            seen[stage.index][: stage.n_in] |= columns(stage, inputs[stage.index]).any(axis=0)
         state = trace.state
-    block = 32 if s.method.name == "tin-tin" else 16  # bytes of the weights of four inputs and four outputs
-    skipped = {i: np.repeat(~used.reshape(-1, 4).any(axis=1), block) for i, used in seen.items()}
-    return {f"weights{x.index}": np.tile(skipped[x.index], layout.row_bytes(x.n_out) // 4) for x in dense}
+    wide = s.frozen.first if s.method.name == "tin-tin" else len(s.network.stages)  # from there on 16 bits a weight
+    block = {i: 32 if i >= wide else 16 for i in seen}  # bytes of the weights of four inputs and four outputs
+    skipped = {i: np.repeat(~used.reshape(-1, 4).any(axis=1), block[i]) for i, used in seen.items()}
+    return {f"weights{x.index}": np.tile(skipped[x.index], layout.row_bytes(x.n_out) // 4) for x in skipping}
+
+
+def columns(stage: Stage, inputs: NDArray[np.int8]) -> NDArray[np.int8]:
+    """What meets a row of the stage's weights: [positions, n_in]."""
+    if isinstance(stage.layer, Conv):
+        return patches(stage.layer, inputs[None], stage.raw_shape)[0]
+    return inputs.reshape(1, -1)
 
 
 def touched_sram(program: DeviceProgram, stack_bytes: int) -> NDArray[np.bool_]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from m0sim.learn import arithmetic, draws, layers, layout, methods, networks
 from m0sim.learn.calibrate import Rules, calibrate
 from m0sim.learn.methods import Config
 from m0sim.learn.methods.priot_s import largest_edges, random_edges
-from m0sim.learn.methods.pruning import threshold, top_k
+from m0sim.learn.methods.pruning import kept_by, threshold, top_k
 from m0sim.learn.methods.tin_tin import aligned
 from m0sim.learn.networks import Conv, Dense, Network, Pool
 from tests.reference import learning as scalar
@@ -51,6 +52,17 @@ def test_psto_allows_the_large_shifts_of_a_small_learning_rate(values: list[int]
 def test_a_shift_for_every_element(pairs: list[tuple[int, int]]) -> None:
     x, shift = np.array([v for v, _ in pairs], np.int32), np.array([s for _, s in pairs], np.int32)
     assert arithmetic.round_shift(x, shift).tolist() == [scalar.round_shift(v, s) for v, s in pairs]
+
+
+@example([2**31 - 1, -(2**31) + 1], 24, False)
+@example([2**31 - 1, -(2**31) + 1, -1], 0, True)
+@given(st.lists(INT32 | st.integers(-300, 300), min_size=1, max_size=30), st.integers(0, 24), st.booleans())
+def test_requantising_is_rounding_then_clamping(values: list[int], shift: int, relu: bool) -> None:
+    acc = np.array([values], np.int32)
+    expected = [scalar.sat(scalar.round_shift(v, shift)) for v in values]
+    expected = [max(v, 0) for v in expected] if relu else expected
+    for shifts in (shift, np.array([shift], np.int32)):
+        assert layers.requantise(acc, shifts, relu).tolist() == [expected]
 
 
 @given(st.integers(-(2**30), 2**30), st.integers(0, 24))
@@ -210,7 +222,9 @@ def test_top_k_keeps_exactly_k_with_ties_by_storage_index(n_out: int, n_in: int,
     k = data.draw(st.integers(0, n_out * n_in))
     values = data.draw(st.lists(st.integers(-spread, spread), min_size=n_out * n_in, max_size=n_out * n_in))
     storage = layout.storage_index(n_out, n_in)
-    mask, selection = top_k(np.array(values, np.int8), k, storage)
+    scores = np.array(values, np.int8)
+    selection = top_k(scores, k)
+    mask = kept_by(selection, scores, storage)
     assert mask.tolist() == scalar.top_k(values, k, storage.tolist())
     assert kept_on_device(values, storage.tolist(), selection) == mask.tolist()
     assert selection.cut >= 1
@@ -218,7 +232,8 @@ def test_top_k_keeps_exactly_k_with_ties_by_storage_index(n_out: int, n_in: int,
 
 @given(st.lists(st.integers(-127, 127), min_size=1, max_size=30), st.integers(-127, 127))
 def test_threshold(values: list[int], theta: int) -> None:
-    mask, selection = threshold(np.array(values, np.int8), theta)
+    selection = threshold(theta)
+    mask = kept_by(selection, np.array(values, np.int8), np.arange(len(values)))
     assert mask.tolist() == [v >= theta for v in values]
     assert kept_on_device(values, list(range(len(values))), selection) == mask.tolist()
 
@@ -289,6 +304,9 @@ def random_config(rng: np.random.Generator, network: Network) -> Config:
         fraction=float(rng.choice([0.2, 0.5, 1])),
         selection=str(rng.choice(["random", "largest"])),  # type: ignore[arg-type]
         rate=int(rng.integers(-6, 8)),
+        trained=int(rng.choice([0, rng.integers(len(network.stages)) + 1])),
+        cool=int(rng.choice([0, 0, 1, 2])),
+        refresh=int(rng.choice([1, 1, 2, 3])),
     )
 
 
@@ -318,6 +336,9 @@ def scalar_options(name: str, config: Config, frozen: methods.Frozen) -> dict[st
         "keep": config.keep,
         "theta": config.theta if by_threshold else None,
         "scored": [s.tolist() for s in frozen.scored] or None,
+        "cool": config.cool,
+        "refresh": config.refresh,
+        "first": len(config.weight_exponents) - (config.trained or len(config.weight_exponents)),
     }
 
 
@@ -327,7 +348,7 @@ def listed(tensors: Any) -> list[Any]:
 
 @pytest.mark.parametrize("name", methods.names())
 def test_a_step_equals_the_scalar_transcription(name: str) -> None:
-    """On random networks, shapes, values and configurations; a good part of the steps must reach the first layer."""
+    """On random networks, shapes, values and configurations; a good part of the steps must reach the lowest layer."""
     reached = []
 
     @settings(max_examples=60, deadline=None)
@@ -340,11 +361,11 @@ def test_a_step_equals_the_scalar_transcription(name: str) -> None:
 
 
 def compare_steps(name: str, network: Network, rng: np.random.Generator) -> list[bool]:
-    """Two steps, every tensor; whether the first layer changed in each."""
+    """Three steps, every tensor; whether the lowest layer that learns changed in each."""
     method, config = methods.get(name), random_config(rng, network)
     weights = [random_int8(rng, stage.weight_shape) for stage in network.stages]
-    images = np.abs(random_int8(rng, (2, *network.input_shape)))
-    labels = rng.integers(network.classes, size=2)
+    images = np.abs(random_int8(rng, (3, *network.input_shape)))
+    labels = rng.integers(network.classes, size=3)
     config = calibrate(network, method, weights, images, labels, config, rules=Rules(moved=0.3))
     config = replace(
         config,
@@ -355,17 +376,26 @@ def compare_steps(name: str, network: Network, rng: np.random.Generator) -> list
     frozen = method.freeze(network, weights, config)
     state = method.initial_state(network, frozen, config, seed=int(rng.integers(1000)))
     stack, options, reached = scalar_layers(network), scalar_options(name, config, frozen), []
+    cuts = scalar.cuts_of(listed(state.learned), options)
     for image, label in zip(images, labels.tolist(), strict=True):
-        want = scalar.step(stack, listed(weights), listed(state.learned), image.tolist(), label, options)
+        now = options | {"done": state.steps}
+        want = scalar.step(stack, listed(weights), listed(state.learned), cuts, image.tolist(), label, now)
+        cuts = want["cuts"]
         trace = method.step(network, frozen, state, image, label, config)
-        for key in ("weights", "accumulators", "raw", "activations", "argmax", "errors", "gradients"):
+        for key in ("weights", "accumulators", "raw", "activations", "argmax", "errors"):
             assert listed(getattr(trace, key)) == want[key], key
+        assert [[]] * frozen.first + listed(wholes(trace)) == want["gradients"]
         assert list(trace.exponents) == want["exponents"]
         assert listed(trace.state.learned) == want["learned"]
-        assert listed(method.effective(frozen, trace.state)) == want["next"]
-        reached.append(bool((trace.state.learned[0] != state.learned[0]).any()))
+        assert listed(trace.state.weights) == want["next"]
+        reached.append(bool((trace.state.learned[frozen.first] != state.learned[frozen.first]).any()))
         state = trace.state
     return reached
+
+
+def wholes(trace: methods.StepTrace) -> list[np.ndarray]:
+    """G of the layers that learn."""
+    return [g.whole() for g in trace.gradients if g is not None]
 
 
 @pytest.fixture(scope="module")
@@ -405,12 +435,80 @@ def test_training_changes_the_state_keeps_the_ranges_and_predicts_alike(name: st
         np.testing.assert_array_equal(array, copy)
     assert any((a != b).any() for a, b in zip(state.learned, first.learned, strict=True))
     again = method.state_of(network, frozen, method.arrays(state), config)
-    assert listed(again.masks) == listed(state.masks)
-    assert again.selections == state.selections
+    assert_same_state(again, state)
     if name in SCORED_METHODS:
-        assert listed(method.effective(frozen, state)) == listed(
-            np.where(mask, w, 0) for w, mask in zip(weights, state.masks, strict=True)
+        assert listed(state.weights) == listed(
+            np.where(layer.mask, w, 0) for w, layer in zip(weights, state.layers, strict=True)
         )
+
+
+def assert_same_state(a: methods.State, b: methods.State) -> None:
+    for one, other in zip(a.layers, b.layers, strict=True):
+        np.testing.assert_array_equal(one.weights, other.weights)
+        np.testing.assert_array_equal(one.learned, other.learned)
+        np.testing.assert_array_equal(one.mask, other.mask)
+        assert one.selection == other.selection
+
+
+@pytest.mark.parametrize("trained", [1, 2, 4])
+@pytest.mark.parametrize("name", methods.names())
+def test_only_the_last_layers_learn(name: str, trained: int, digits: Any) -> None:
+    """Frozen layers are the backbone's, unmasked; state.npz names trained layers by their own index only."""
+    network, weights, images, labels = digits
+    method, config = methods.get(name), Config((-7,) * 4, mu=3, rate=2, trained=trained)
+    config = calibrate(network, method, weights, images, labels, config, rules=Rules(moved=0.3))
+    frozen = method.freeze(network, weights, config)
+    state = method.initial_state(network, frozen, config, seed=0)
+    first = frozen.first
+    assert first == 4 - trained
+    assert {int(key[-1]) for key in method.arrays(state)} == set(range(first, 4))
+    after = state
+    for image, label in zip(images[:10], labels, strict=False):
+        trace = method.step(network, frozen, after, image, int(label), config)
+        after = trace.state
+        assert (
+            [e.size > 0 for e in trace.errors]
+            == [g is not None for g in trace.gradients]
+            == [i >= first for i in range(4)]
+        )
+    changed = [bool((a != b).any()) for a, b in zip(state.learned, after.learned, strict=True)]
+    assert changed == [i >= first for i in range(4)]
+    assert all(used is w for used, w in zip(after.weights[:first], weights, strict=False))
+    assert_same_state(method.state_of(network, frozen, method.arrays(after), config), after)
+
+
+def test_the_learning_rate_falls_and_the_cut_lasts(digits: Any) -> None:
+    network, weights, images, labels = digits
+    method, start = methods.get("priot"), Config((-7,) * 4, cool=3, refresh=4)
+    config = calibrate(network, method, weights, images, labels, start, rules=Rules(moved=0.2))
+    frozen = method.freeze(network, weights, config)
+    state = method.initial_state(network, frozen, config, seed=0)
+    cuts, shifts, kept = [[layer.selection for layer in state.layers]], [], []
+    for image, label in zip(images, labels, strict=True):
+        trace = method.step(network, frozen, state, image, int(label), config)
+        state = trace.state
+        shifts.append(trace.update_shifts[3] - config.update[3])
+        cuts.append([layer.selection for layer in state.layers])
+        kept.append(sum(int(np.count_nonzero(layer.mask)) for layer in state.layers))
+    assert shifts == [min(n // 3, 8, 24 - config.update[3]) for n in range(40)]
+    renewed = [n + 1 for n, (a, b) in enumerate(pairwise(cuts)) if a != b]
+    assert renewed
+    assert all(n % 4 == 0 for n in renewed)
+    exact = sum(round(config.keep * stage.edges) for stage in network.stages)
+    assert all(count == exact for n, count in enumerate(kept) if (n + 1) % 4 == 0)
+    assert any(count != exact for count in kept)
+
+
+@pytest.mark.parametrize("changes", [{"cool": -1}, {"refresh": 0}])
+def test_cool_and_refresh_count_steps(changes: dict[str, int], digits: Any) -> None:
+    with pytest.raises(UsageError, match="cool must be 0 or more and refresh 1 or more"):
+        methods.get("priot").freeze(digits[0], digits[1], Config((-7,) * 4, **changes))
+
+
+@pytest.mark.parametrize("trained", [-1, 5])
+def test_a_network_has_only_so_many_layers_to_train(trained: int, digits: Any) -> None:
+    with pytest.raises(UsageError, match=r"tiny-cnn-8 has 4 layers .* 0\.\.4, not"):
+        methods.get("priot").freeze(digits[0], digits[1], Config((-7,) * 4, trained=trained))
 
 
 def test_unusable_backbones_are_refused() -> None:
@@ -429,7 +527,7 @@ def test_gradients_of_1048_positions_fit_int32(error: int) -> None:
     stage = Network("wide", (8, 131, 1), (Conv(1, (1, 1), pad=0), Dense(1))).stages[0]
     assert stage.positions == 1048
     raw, inputs = np.full(stage.raw_shape, error, np.int8), np.full(stage.in_shape, 127, np.int8)
-    g = layers.gradient(stage, raw, inputs)
+    g = layers.gradient(stage, raw, layers.columns_of(stage, inputs[None])[0]).whole()
     assert g.item() == error * 127 * 1048
     product = np.int8([127]) * g.reshape(-1)
     assert product.dtype == np.int32
@@ -459,8 +557,9 @@ def test_tin_tins_step_is_float_sgd_within_one_unit(seed: int, e_weight: int, ra
     stage = Network("dense", (1, 1, 9), (Dense(7),)).stages[0]
     g = np.multiply.outer(random_int8(rng, (7,)).astype(np.int32), random_int8(rng, (9,)).astype(np.int32))
     w16 = rng.integers(-(127 << 8), (127 << 8) + 1, g.shape).astype(np.int16)
-    context = methods.base.Context(stage, arithmetic.sat(w16), g, e_gradient)
-    new, _ = methods.get("tin-tin").learn(context, w16, methods.Frozen(()), Config((e_weight,), rate=rate))
+    context = methods.base.Context(stage, layers.Gradient(np.arange(7), g, g.shape), e_gradient)
+    frozen = methods.Frozen((arithmetic.sat(w16),))
+    new, _ = methods.get("tin-tin").learn(context, w16, frozen, Config((e_weight,), rate=rate))
     unit = 2.0 ** (e_weight - 8)
     sgd = w16 * unit - 2.0**-rate * (g * 2.0**e_gradient)
     sgd = np.clip(sgd, -(127 << 8) * unit, (127 << 8) * unit)
@@ -484,7 +583,7 @@ def test_tin_tins_whole_step_is_float_sgd_and_niti_dynamics_is_not(digits: Any) 
         for n, (image, label) in enumerate(zip(images, labels, strict=True)):
             trace = method.step(network, frozen, state, image, int(label), config)
             inputs = (config.image_exponent, *trace.exponents)
-            for i, g in enumerate(trace.gradients):
+            for i, g in enumerate(wholes(trace)):
                 unit = 2.0 ** (config.weight_exponents[i] - fraction)
                 largest = 127 * 2.0 ** config.weight_exponents[i]
                 for rate in [config.rate] if name == "tin-tin" else range(-12, 24):
@@ -504,12 +603,11 @@ def test_tin_tins_whole_step_is_float_sgd_and_niti_dynamics_is_not(digits: Any) 
 def test_niti_discards_the_gradients_scale_and_tin_tin_does_not() -> None:
     stage = Network("dense", (1, 1, 2), (Dense(1),)).stages[0]
     learned = np.zeros((1, 2), np.int8)
-    g = np.array([[1000, -300]], np.int32)
+    g = layers.Gradient(np.arange(1), np.array([[1000, -300]], np.int32), (1, 2))
+    frozen = methods.Frozen((learned,))
     for name, same in (("niti-dynamic", True), ("tin-tin", False)):
         steps = [
-            methods.get(name).learn(
-                methods.base.Context(stage, learned, g, exponent), learned, methods.Frozen(()), Config((-7,), mu=4)
-            )[0]
+            methods.get(name).learn(methods.base.Context(stage, g, exponent), learned, frozen, Config((-7,), mu=4))[0]
             for exponent in (-14, -10)
         ]
         assert (steps[0].tolist() == steps[1].tolist()) is same
@@ -555,7 +653,7 @@ def test_score_shifts_move_the_stated_share(name: str, moved: float, digits: Any
     state = method.initial_state(network, frozen, config, 0)
     traces = [method.step(network, frozen, state, x, int(y), config) for x, y in zip(images, labels, strict=True)]
     for i, r in enumerate(config.update):
-        deltas = np.stack([(weights[i] * t.gradients[i]).reshape(-1) for t in traces if t.errors[i].any()])
+        deltas = np.stack([(weights[i] * wholes(t)[i]).reshape(-1) for t in traces if t.errors[i].any()])
         deltas = deltas[:, frozen.scored[i]] if frozen.scored else deltas
         assert np.mean(arithmetic.round_shift(deltas, r) != 0) <= moved
         assert r == 0 or np.mean(arithmetic.round_shift(deltas, r - 1) != 0) > moved

@@ -14,7 +14,7 @@ from m0sim.errors import UsageError
 from m0sim.learn import data, networks, pretrain
 from m0sim.learn.arithmetic import round_shift
 from m0sim.learn.data import SPLITS
-from m0sim.learn.layers import forward
+from m0sim.learn.layers import columns_of, forward
 from m0sim.learn.methods.passes import forward_pass
 from m0sim.learn.networks import Conv, Dense, Network, Pool
 
@@ -65,7 +65,7 @@ def test_static_shifts_rarely_saturate() -> None:
     images = data.network_input(data.load("digits").part("test").images)
     done = forward_pass(backbone.network, backbone.weights, images, backbone.config, dynamic=False)
     for stage in backbone.network.stages:
-        acc = forward(stage, backbone.weights[stage.index], done.activations[stage.index])
+        acc = forward(stage, backbone.weights[stage.index], done.columns[stage.index])
         rounded = round_shift(acc, backbone.config.forward[stage.index])
         assert np.mean(np.abs(rounded) > 127) < 1e-3
         assert np.abs(rounded).max() >= 64  # and no bit is given away
@@ -112,7 +112,7 @@ def test_float_and_integer_passes_agree_on_layout() -> None:
         w = np.random.default_rng(2).integers(-127, 128, stage.weight_shape).astype(np.int8)
         rows = pretrain._patches(stage, x.astype(np.float32))
         product = rows @ w.reshape(stage.n_out, -1).T.astype(np.float32)
-        assert np.array_equal(product.reshape(3, *stage.raw_shape), forward(stage, w, x))
+        assert np.array_equal(product.reshape(3, *stage.raw_shape), forward(stage, w, columns_of(stage, x)))
 
 
 def test_softmax_error_sums_to_nothing() -> None:

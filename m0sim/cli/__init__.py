@@ -12,8 +12,21 @@ from typing import Annotated, Any
 
 import typer
 
-from m0sim.cli import annotate, call, check, compare, data, listing, pretrain, profiles
-from m0sim.cli.shared import app
+from m0sim.cli import (
+    annotate,
+    budget,
+    call,
+    check,
+    compare,
+    data,
+    listing,
+    pretrain,
+    profiles,
+    study,
+    sweep,
+    train,
+)
+from m0sim.cli.shared import VALUE_LEFT_OUT, app
 from m0sim.errors import M0simError, UsageError
 
 #: Base of every error that typer's parser raises (click's ClickException, which typer bundles but does not export).
@@ -21,7 +34,22 @@ _ParserError: Any = typer.BadParameter.__mro__[2]
 
 _PARSER_INTERRUPTED = 130  # what typer makes of a KeyboardInterrupt
 
-__all__ = ["annotate", "app", "call", "check", "compare", "data", "listing", "main", "pretrain", "profiles"]
+__all__ = [
+    "annotate",
+    "app",
+    "budget",
+    "call",
+    "check",
+    "compare",
+    "data",
+    "listing",
+    "main",
+    "pretrain",
+    "profiles",
+    "study",
+    "sweep",
+    "train",
+]
 
 
 def _print_version(wanted: bool) -> None:
@@ -73,8 +101,17 @@ def main() -> None:
 
 
 def _arguments() -> list[str]:
-    """What was typed, with negative octal numbers in decimal: the parser would find the option -o in -0o17."""
-    return [str(int(text, 0)) if re.fullmatch("-0[oO](_?[0-7])+", text) else text for text in sys.argv[1:]]
+    """What was typed, in a form that the parser takes.
+
+    Negative octal numbers become decimal: it would find the option -o in -0o17. An option whose value may be left out
+    gets its default: the parser knows no such options.
+    """
+    texts = [str(int(text, 0)) if re.fullmatch("-0[oO](_?[0-7])+", text) else text for text in sys.argv[1:]]
+    following = [*texts[1:], "-"]
+    return [
+        f"{text}={VALUE_LEFT_OUT[text]}" if text in VALUE_LEFT_OUT and after.startswith("-") else text
+        for text, after in zip(texts, following, strict=True)
+    ]
 
 
 def _show_warning(message: Warning | str, *_: object, **__: object) -> None:

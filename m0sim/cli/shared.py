@@ -30,6 +30,9 @@ SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"]}
 # So that -5 is an argument; `reject_unknown_options` catches what was meant as an option.
 NEGATIVE_NUMBERS = {**SETTINGS, "ignore_unknown_options": True}
 
+#: Options of which the value may be left out, and what it then is.
+VALUE_LEFT_OUT = {"--solve": "fraction"}
+
 ImageFile = Annotated[Path, typer.Argument(metavar="IMAGE", help="ELF executable, or a raw binary with --base.")]
 Profile = Annotated[
     str, typer.Option("--profile", "-p", metavar="NAME|FILE", help="Device: a bundled profile or a .toml file.")
@@ -146,6 +149,32 @@ class Bar:
     def share(self, done: int, todo: int) -> None:
         """`done` of `todo`, all told."""
         self._bar.update(self._task, completed=done, total=todo)
+
+    def part(self, label: str, done: int, todo: int) -> None:
+        """`done` of `todo` of the part `label`."""
+        self._bar.update(self._task, description=label, completed=done, total=todo)
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+
+class PointsBar:
+    """How far a sweep is, and the time that is left, on stderr where that is a terminal."""
+
+    def __enter__(self) -> PointsBar:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        self._bar = Progress(*columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty())
+        self._task = self._bar.add_task("points", total=None)
+        self._bar.start()
+        return self
+
+    def show(self, done: int, points: int, failed: int) -> None:
+        """`done` of all `points`, `failed` of them without figures."""
+        words = f"points, {failed} failed" if failed else "points"
+        self._bar.update(self._task, description=words, completed=done, total=points)
 
     def __exit__(self, *_: object) -> None:
         self._bar.stop()

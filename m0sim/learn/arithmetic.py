@@ -29,7 +29,10 @@ _FLOAT32_TERMS = 1040
 
 def sat(x: IntArray) -> Int8:
     """Clamp to [-127, 127] and store as int8."""
-    return np.clip(x, -LIMIT, LIMIT).astype(np.int8)
+    # Not np.clip: a training step is made of many small arrays, and its checks take longer than they do.
+    clamped = np.minimum(x, LIMIT)
+    np.maximum(clamped, -LIMIT, out=clamped)
+    return clamped.astype(np.int8)
 
 
 def round_shift(x: IntArray, shift: int | IntArray) -> IntArray:
@@ -45,8 +48,12 @@ def round_shift(x: IntArray, shift: int | IntArray) -> IntArray:
 def _round_right(x: IntArray, shift: int | IntArray) -> IntArray:
     # (x + 2**(shift-1) + (x >> 31)) >> shift, by the last bit shifted out instead of an addition: that one could
     # leave int32. On ARMv6-M this bit is the carry: ADDS x, sign; ASRS x, shift; ADCS x, zero.
-    towards = x + (x >> (8 * x.itemsize - 1))
-    result: IntArray = (towards >> shift) + ((towards >> (shift - 1)) & 1)
+    result: IntArray = x >> (8 * x.itemsize - 1)
+    result += x
+    carry = result >> (shift - 1)
+    carry &= 1
+    result >>= shift
+    result += carry
     return result
 
 
@@ -59,14 +66,16 @@ def psto_shift(x: IntArray, shift: int) -> IntArray:
         return x
     if shift > 30 and x.dtype != np.int64:
         return psto_shift(x.astype(np.int64), min(shift, 62)).astype(x.dtype)
-    magnitude = np.abs(x)
-    rest = magnitude & ((1 << shift) - 1)
-    half = shift >> 1
-    low = rest & ((1 << half) - 1)
-    if shift & 1:
-        low <<= 1
-    rounded = (magnitude >> shift) + ((rest >> half) > low)
-    result: IntArray = np.where(x < 0, -rounded, rounded)
+    # t + (q > u) in one carry, as in kernels/niti.S: u's complement is added to t and q behind one another.
+    magnitude = np.abs(x).view(f"u{x.itemsize}") << (shift & 1)
+    half = shift - (shift >> 1)
+    rounded = magnitude >> half
+    rounded += ~magnitude & ((1 << half) - 1)
+    rounded >>= half
+    result: IntArray = rounded.view(x.dtype)
+    negative = x >> (8 * x.itemsize - 1)  # -1 or 0; ~n + 1 is -n
+    result ^= negative
+    result -= negative
     return result
 
 

@@ -12,7 +12,7 @@ The rules, layer by layer in the order of computation, each layer seeing what th
 * update of scores (priot*): the smallest r with which at most the share `moved` of the edges' deltas
   round_shift(w * G, r) is not zero, over all scored edges and all images with an error.
 
-Static shifts are clamped to 0..24.
+Static shifts are clamped to 0..24. Where no error passes or nothing learns, backward and update are 0.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from m0sim.learn.arithmetic import STATIC_SHIFT_MAX, Int8, Int32, bit_length, largest
-from m0sim.learn.layers import dynamic_shifts, error_through, forward, gradient, loss, pool, requantise
+from m0sim.learn.layers import columns_of, dynamic_shifts, error_through, forward, gradient, loss, pool, requantise
 from m0sim.learn.methods.base import Config, Frozen, Method
 from m0sim.learn.methods.passes import gated_error, raw_error
 from m0sim.learn.networks import Network, Stage
@@ -49,6 +49,7 @@ class _Layer:
     """What is kept of one layer's forward pass over all calibration images: arrays [n, ...]."""
 
     inputs: Int8
+    columns: Int8
     argmax: NDArray[np.uint8] | None
 
 
@@ -70,16 +71,16 @@ def calibrate(
     if method.dynamic:
         return config
     frozen = method.freeze(network, weights, config)
-    effective = method.effective(frozen, method.initial_state(network, frozen, config, seed))
+    effective = method.initial_state(network, frozen, config, seed).weights
     layers, logits, forward_shifts = _forward(network, effective, images, rules)
     config = replace(config, forward=tuple(forward_shifts))
     errors = [loss(o, config.logit_exponent, int(y)) for o, y in zip(logits, labels, strict=True)]
     backward, update = [0] * len(layers), [0] * len(layers)
-    for stage in reversed(network.stages):
+    for stage in reversed(network.stages[frozen.first :]):
         i, layer = stage.index, layers[stage.index]
         raw = [raw_error(stage, e, None if layer.argmax is None else layer.argmax[n]) for n, e in enumerate(errors)]
-        update[i] = _update_shift(stage, method, frozen, raw, layer.inputs, config, rules)
-        if i > 0:
+        update[i] = _update_shift(stage, method, frozen, raw, layer.columns, config, rules)
+        if i > frozen.first:
             acc = [error_through(stage, effective[i], e).reshape(layer.inputs.shape[1:]) for e in raw]
             backward[i] = _percentile([largest(a).bit_length() - 7 for a in acc if a.any()], rules.backward_percentile)
             errors = [gated_error(a, layer.inputs[n], backward[i])[0] for n, a in enumerate(acc)]
@@ -92,27 +93,28 @@ def _forward(
     """The layers' inputs and argmax, the logits, and the shifts p."""
     layers, shifts, activations = [], [], images
     for stage in network.stages:
-        acc = forward(stage, weights[stage.index], activations)
+        columns = columns_of(stage, activations)
+        acc = forward(stage, weights[stage.index], columns)
         shifts.append(_percentile(dynamic_shifts(acc), rules.forward_percentile))
         raw = requantise(acc, shifts[-1], relu=not stage.last)
         pooled, argmax = pool(raw) if stage.pooled else (raw, None)
-        layers.append(_Layer(activations, argmax))
+        layers.append(_Layer(activations, columns, argmax))
         activations = pooled
     return layers, activations, shifts
 
 
 def _update_shift(
-    stage: Stage, method: Method, frozen: Frozen, errors: Sequence[Int8], inputs: Int8, config: Config, rules: Rules
+    stage: Stage, method: Method, frozen: Frozen, errors: Sequence[Int8], columns: Int8, config: Config, rules: Rules
 ) -> int:
     """s of niti-static or r of priot*."""
-    gradients = (gradient(stage, error, inputs[n]) for n, error in enumerate(errors) if error.any())
+    gradients = (gradient(stage, error, columns[n]) for n, error in enumerate(errors) if error.any())
     if method.learns == "weights":
-        return _percentile([largest(g).bit_length() - config.mu for g in gradients], rules.update_percentile)
+        return _percentile([largest(g.values).bit_length() - config.mu for g in gradients], rules.update_percentile)
     matrix = frozen.weights[stage.index]
     scored = frozen.scored[stage.index] if frozen.scored else None
     bits = np.zeros(33, np.int64)
     for g in gradients:
-        delta = (matrix * g).reshape(-1)
+        delta = (matrix * g.whole()).reshape(-1)
         bits += np.bincount(bit_length(delta if scored is None else delta[scored]), minlength=33)
     return _share_shift(bits, rules.moved)
 

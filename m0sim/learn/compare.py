@@ -54,15 +54,20 @@ class Task:
     """Settings of the methods besides the calibrated shifts."""
 
 
-@dataclass(frozen=True)
-class _Setting:
-    """The images, and the backbone's weights."""
+@dataclass(frozen=True, eq=False)
+class Setting:
+    """What a method starts from: the backbone's weights, and images [n, h, w, c] with labels [n]."""
 
     weights: tuple[Int8, ...]
     config: Config
     calibration: tuple[Int8, NDArray[np.uint8]]
     training: tuple[Int8, NDArray[np.uint8]]
     note: str
+
+    def float_weights(self) -> list[NDArray[np.float32]]:
+        """The real values of the weights, ``float32``."""
+        exponents = self.config.weight_exponents
+        return [(w * 2.0**e).astype(np.float32) for w, e in zip(self.weights, exponents, strict=True)]
 
 
 def compare(task: Task, progress: Progress | None = None) -> Comparison:
@@ -71,7 +76,7 @@ def compare(task: Task, progress: Progress | None = None) -> Comparison:
     base = task.base or (DEFAULT_BASE if DEFAULT_BASE in task.methods else task.methods[0])
     if base not in task.methods:
         raise UsageError(f"the base method {base!r} is not among those compared: {', '.join(task.methods)}")
-    setting = _setting(task)
+    setting = setting_of(task)
     results = [_run(task, setting, name, tell) for name in task.methods]
     reference = next(r for r in results if r.method == base)
     return Comparison(
@@ -96,7 +101,11 @@ def _with_ratios(result: MethodResult, base: MethodResult) -> MethodResult:
     return replace(result, ratio=result.cycles_mean / base.cycles_mean, ratio_with_flash=with_flash)
 
 
-def _setting(task: Task) -> _Setting:
+def setting_of(task: Task) -> Setting:
+    """The backbone's weights (random ones where there is none) and rotated images of the task's data.
+
+    Raises UsageError where network and images do not fit together.
+    """
     network, data = task.network, task.data
     if data.images.shape[1:] != network.input_shape:
         wanted, has = (" x ".join(map(str, shape)) for shape in (network.input_shape, data.images.shape[1:]))
@@ -112,7 +121,7 @@ def _setting(task: Task) -> _Setting:
         weights = tuple(rng.integers(-127, 128, s.weight_shape).astype(np.int8) for s in network.stages)
         config, note = Config(weight_exponents=(-10,) * len(weights)), "random weights"
     count = task.steps
-    return _Setting(
+    return Setting(
         weights,
         replace(task.config or config, weight_exponents=config.weight_exponents),
         _images(task, "validation", CALIBRATION_IMAGES),
@@ -141,7 +150,7 @@ class _Deployment:
     notes: tuple[str, ...]
 
 
-def _run(task: Task, setting: _Setting, name: str, tell: Progress) -> MethodResult:
+def _run(task: Task, setting: Setting, name: str, tell: Progress) -> MethodResult:
     deployed = _deploy_float(task, setting) if name == float_step.METHOD else _deploy(task, setting, name)
     costs = _steps(deployed.program(), setting, task.steps, lambda done: tell(name, done, task.steps))
     program = deployed.program()
@@ -149,7 +158,7 @@ def _run(task: Task, setting: _Setting, name: str, tell: Progress) -> MethodResu
     return _result(task, name, deployed, program.flash_bytes, costs, spans, estimate)
 
 
-def _deploy(task: Task, setting: _Setting, name: str) -> _Deployment:
+def _deploy(task: Task, setting: Setting, name: str) -> _Deployment:
     method = methods.get(name)
     frozen = method.freeze(task.network, setting.weights, setting.config)
     config = calibrate(task.network, method, setting.weights, *setting.calibration, setting.config, task.seed)
@@ -170,12 +179,9 @@ def _deploy(task: Task, setting: _Setting, name: str) -> _Deployment:
     )
 
 
-def _deploy_float(task: Task, setting: _Setting) -> _Deployment:
-    exponents = setting.config.weight_exponents
-    weights = [(w * 2.0**e).astype(np.float32) for w, e in zip(setting.weights, exponents, strict=True)]
-
+def _deploy_float(task: Task, setting: Setting) -> _Deployment:
     def program() -> float_step.FloatProgram:
-        return float_step.deploy(task.network, weights, task.device, FLOAT_RATE)
+        return float_step.deploy(task.network, setting.float_weights(), task.device, FLOAT_RATE)
 
     made = program()
     notes = (setting.note, f"compiled: {made.arithmetic}")
@@ -187,7 +193,7 @@ def _flash_needed(plan: Plan) -> int:
     return plan.flash_bytes + 64 * 1024
 
 
-def _steps(program: DeviceProgram, setting: _Setting, steps: int, tell: Callable[[int], None]) -> list[Cost]:
+def _steps(program: DeviceProgram, setting: Setting, steps: int, tell: Callable[[int], None]) -> list[Cost]:
     costs = []
     images, labels = setting.training
     for i in range(steps):
@@ -196,7 +202,7 @@ def _steps(program: DeviceProgram, setting: _Setting, steps: int, tell: Callable
     return costs
 
 
-def _measure_memory(program: DeviceProgram, setting: _Setting) -> tuple[dict[str, int], float | None]:
+def _measure_memory(program: DeviceProgram, setting: Setting) -> tuple[dict[str, int], float | None]:
     """Of every tensor the bytes from the first to the last that a step touches; and cycles that flash misses add.
 
     Steps run operation by operation, since tensors that do not live together share their bytes.

@@ -13,6 +13,11 @@ KINDS = ("weights", "scores", "mask", "activations", "errors", "accumulators", "
 RECONSTRUCTION = "our reconstruction"
 
 
+def is_reconstruction(method: str) -> bool:
+    """Whether the method is known from an abstract only: its numbers are never the paper's."""
+    return method.startswith("priot") or method == "tin-tin"
+
+
 @dataclass(frozen=True)
 class MethodResult:
     """One method's training steps on the simulated chip."""
@@ -48,8 +53,8 @@ class MethodResult:
 
     @property
     def is_reconstruction(self) -> bool:
-        """Whether the method is known from an abstract only: the numbers are never the paper's."""
-        return self.method.startswith("priot") or self.method == "tin-tin"
+        """See the function of this name."""
+        return is_reconstruction(self.method)
 
     @property
     def remark(self) -> str:

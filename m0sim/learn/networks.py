@@ -7,7 +7,7 @@ ReLU, and a convolution may be followed by a 2x2 max-pool of stride 2.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from math import prod
 
@@ -174,6 +174,27 @@ NETWORKS: dict[str, Network] = {
         Network("vgg11", (32, 32, 3), _vgg11()),
     )
 }
+
+
+def scaled(network: Network, width: float) -> Network:
+    """The network with `width` times the channels and values of every layer but the last, at least 1 of each.
+
+    Halves round to the even number. Its name says so, such as ``tiny-cnn*0.5``; a width of 1 is the network itself.
+    """
+    if width == 1:
+        return network
+    hidden = (_widened(layer, width) for layer in network.layers[:-1])
+    return Network(f"{network.name}*{width:g}", network.input_shape, (*hidden, network.layers[-1]))
+
+
+def _widened(layer: Conv | Pool | Dense, width: float) -> Conv | Pool | Dense:
+    match layer:
+        case Conv(channels=channels):
+            return replace(layer, channels=max(1, round(width * channels)))
+        case Dense(outputs=outputs):
+            return Dense(max(1, round(width * outputs)))
+        case _:
+            return layer
 
 
 def get(name: str) -> Network:

@@ -41,6 +41,9 @@ def settings(network: Network, method: str, config: Config, frozen: Frozen, opti
         rate=config.rate,
         keep=_keep(network, method, config, frozen),
         theta=config.theta,
+        first=frozen.first,
+        cool=config.cool,
+        refresh=config.refresh,
         scored=tuple(len(s) for s in frozen.scored),
         gap_bytes=gaps,
         mask_form=options.mask_form,
@@ -55,7 +58,7 @@ def plan(network: Network, method: str, config: Config, frozen: Frozen, options:
 
 def deploy(plan: Plan, config: Config, frozen: Frozen, state: State, kernels: Image, device: Device) -> DeviceProgram:
     """The plan in a machine, with the learned state in it and the first mask made by the device itself."""
-    program = DeviceProgram(plan, kernels, device, contents(plan, config, frozen, state))
+    program = DeviceProgram(plan, kernels, device, contents(plan, config, frozen, state), state.steps)
     program.run_phase("prune")
     return program
 
@@ -64,14 +67,13 @@ def contents(plan: Plan, config: Config, frozen: Frozen, state: State) -> dict[s
     """The initial bytes of the constant and learned tensors."""
     network, chosen = plan.step.network, plan.step.settings
     learns_weights = not chosen.method.startswith("priot")
-    found: dict[str, bytes] = {}
-    for stage in network.stages:
+    found = {f"weights{i}": layout.pack_weights(w).tobytes() for i, w in enumerate(frozen.weights)}
+    for stage in network.stages[frozen.first :]:
         i = stage.index
         if chosen.method == "tin-tin":
             found[f"weights{i}"] = layout.pack_wide(state.learned[i]).tobytes()
-        else:
-            weights = state.learned[i] if learns_weights else frozen.weights[i]
-            found[f"weights{i}"] = layout.pack_weights(weights).tobytes()
+        elif learns_weights:
+            found[f"weights{i}"] = layout.pack_weights(state.learned[i]).tobytes()
         if not learns_weights:
             found[f"scores{i}"] = _stored_scores(plan, frozen, state, i)
         if frozen.scored:
@@ -88,8 +90,8 @@ def contents(plan: Plan, config: Config, frozen: Frozen, state: State) -> dict[s
 def learned(program: DeviceProgram, frozen: Frozen) -> tuple[Learned, ...]:
     """The learned arrays in logical order, as the golden model's state has them."""
     network, chosen = program.plan.step.network, program.plan.step.settings
-    arrays: list[Learned] = []
-    for stage in network.stages:
+    arrays: list[Learned] = [np.zeros(0, np.int8)] * frozen.first
+    for stage in network.stages[frozen.first :]:
         values: Learned
         if chosen.method == "tin-tin":
             values = layout.unpack_wide(program.read(f"weights{stage.index}").view("<u2"), stage.weight_shape)

@@ -1,18 +1,22 @@
 """Where the tensors of a training step lie: addresses in SRAM and flash, computed without running anything.
 
 Two tensors may share bytes when no operation needs both. `pack` puts the persistent ones first and then the others,
-largest first, each at the lowest offset that is free while it lives. What a dense layer reads shares its bytes with
-nothing where it ends in padding: the kernels read whole words, and the padding must stay the zeros it was loaded as.
+largest first, each at the lowest offset that is free while it lives; where that needs more than the lower bound, it
+tries other orders. What a dense layer reads shares its bytes with nothing where it ends in padding: the kernels read
+whole words, and the padding must stay the zeros it was loaded as.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import accumulate
 
 from m0sim.learn.networks import Dense
 from m0sim.learn.step import KINDS, Step, Tensor
 
 _ALIGN = 4
+_TRIES = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,21 +83,57 @@ class Plan:
         return {**by_kind, "packing": self.sram_bytes - sum(sizes.values())}
 
 
-def pack(step: Step, *, reuse: bool = True) -> Plan:
-    """Place the tensors of a step. Without `reuse` every tensor has bytes of its own."""
-    placed: dict[str, Placed] = {}
+def pack(step: Step, *, reuse: bool = True, banks: tuple[int, ...] = ()) -> Plan:
+    """Place the tensors of a step. Without `reuse` every tensor has bytes of its own.
+
+    `banks` are sizes in bytes of SRAM banks that follow one another: no tensor crosses from one into the next. What
+    they do not hold lies behind them.
+    """
     padded = _padded_inputs(step)
-    for place in ("sram", "flash"):
-        tensors = [t for t in step.tensors.values() if t.place == place]
-        tensors.sort(key=lambda t: (not t.persistent, -t.size, t.name))
-        there: list[Placed] = []
-        for tensor in tensors:
-            shares = reuse and place == "sram" and tensor.name not in padded
-            first, last = step.lifetime(tensor.name) if shares else (0, len(step.ops) - 1)
-            offset = _lowest_free(tensor.size, [p for p in there if p.lives_with(first, last)])
-            there.append(Placed(tensor, offset, first, last))
-        placed |= {p.tensor.name: p for p in there}
-    return Plan(step, placed, reuse)
+    spans = {t.name: _span(step, t, reuse and t.name not in padded) for t in step.tensors.values()}
+    walls = tuple(accumulate(banks))
+    flash = _placed([t for t in step.tensors.values() if t.place == "flash"], spans, ())
+    tried = (Plan(step, _placed(order, spans, walls) | flash, reuse) for order in _orders(step, spans, walls))
+    best = next(tried)
+    while best.sram_bytes > best.lower_bound and (plan := next(tried, None)):
+        best = min(best, plan, key=lambda p: p.sram_bytes)
+    return best
+
+
+Span = tuple[int, int]
+
+
+def _span(step: Step, tensor: Tensor, shares: bool) -> Span:
+    """The operations during which no other tensor may have its bytes."""
+    return step.lifetimes[tensor.name] if shares and tensor.place == "sram" else (0, len(step.ops) - 1)
+
+
+def _orders(step: Step, spans: dict[str, Span], walls: tuple[int, ...]) -> Iterator[list[Tensor]]:
+    """Orders to place the SRAM tensors in, persistent ones first in each.
+
+    Largest first nearly always reaches the lower bound; what lives longest first is for the rest. Then what came to lie
+    highest is placed before the others, a few times over.
+    """
+    tensors = [t for t in step.tensors.values() if t.place == "sram"]
+    length = {name: last - first for name, (first, last) in spans.items()}
+    by_size = sorted(tensors, key=lambda t: (not t.persistent, -t.size, t.name))
+    by_length = sorted(by_size, key=lambda t: (not t.persistent, -length[t.name]))
+    for order in (by_size, by_length):
+        for _ in range(_TRIES):
+            yield order
+            placed = _placed(order, spans, walls)
+            top = max((p.end for p in placed.values()), default=0)
+            order = sorted(order, key=lambda t: (not t.persistent, placed[t.name].end != top))
+
+
+def _placed(tensors: list[Tensor], spans: dict[str, Span], walls: tuple[int, ...]) -> dict[str, Placed]:
+    """Each tensor in turn at the lowest offset that is free while it lives."""
+    there: list[Placed] = []
+    for tensor in tensors:
+        first, last = spans[tensor.name]
+        offset = _lowest_free(tensor.size, [p for p in there if p.lives_with(first, last)], walls)
+        there.append(Placed(tensor, offset, first, last))
+    return {p.tensor.name: p for p in there}
 
 
 def _padded_inputs(step: Step) -> set[str]:
@@ -102,11 +142,18 @@ def _padded_inputs(step: Step) -> set[str]:
     return {f"activation{index}" if index else "image" for index in padded}
 
 
-def _lowest_free(size: int, others: list[Placed]) -> int:
-    """The lowest aligned offset at which `size` bytes overlap none of `others`."""
-    at = 0
+def _lowest_free(size: int, others: list[Placed], walls: tuple[int, ...]) -> int:
+    """The lowest aligned offset at which `size` bytes overlap none of `others` and lie on one side of each wall."""
+    at = _behind_walls(0, size, walls)
     for other in sorted(others, key=lambda p: p.offset):
         if at + size <= other.offset:
             break
-        at = max(at, -(-other.end // _ALIGN) * _ALIGN)
+        at = _behind_walls(max(at, -(-other.end // _ALIGN) * _ALIGN), size, walls)
+    return at
+
+
+def _behind_walls(at: int, size: int, walls: tuple[int, ...]) -> int:
+    for wall in walls:
+        if at < wall < at + size:
+            at = wall
     return at

@@ -19,7 +19,7 @@ from m0sim.errors import UsageError
 from m0sim.image import Image, Section, Segment, Symbol
 from m0sim.learn.kernels import LINKED_AT, moved
 from m0sim.learn.plan import Plan
-from m0sim.learn.step import PHASES, Block, Code, Op, Phase, Ref, Word
+from m0sim.learn.step import PHASES, Block, Code, Op, Phase, Ref, Word, variant, variants
 from m0sim.machine import Machine
 
 PHASE_FUNCTIONS: dict[Phase, str] = {
@@ -69,13 +69,15 @@ def enlarged(device: Device, sram_bytes: int, flash_bytes: int) -> Device:
 class DeviceProgram:
     """One training step of a plan in a machine."""
 
-    def __init__(self, plan: Plan, kernels: Image, device: Device, contents: Mapping[str, bytes]) -> None:
-        """Put kernels and plan into `device`.
+    def __init__(
+        self, plan: Plan, kernels: Image, device: Device, contents: Mapping[str, bytes], steps: int = 0
+    ) -> None:
+        """Put kernels and plan into `device`, for a state that `steps` steps made.
 
         `contents` gives the bytes of the constant and learned tensors by name; the others start as zeros. Raises
         UsageError when they do not fit; `enlarged` makes a device into which they do.
         """
-        self.plan = plan
+        self.plan, self.steps = plan, steps
         flash = device.flash
         if flash is None:
             raise UsageError(f"{device.name} has no flash to put the kernels into")
@@ -86,7 +88,7 @@ class DeviceProgram:
         self._layout = Layout(device.srams[0].base, flash_base, tables)
         self._symbols = {s.linkage_name: s.address | 1 for s in kernels.symbols if s.kind == "function"}
         assembler = _Tables(self.address, self._symbols, tables)
-        self._phases = assembler.phases(plan.step.ops)
+        self._lists = {kind: assembler.phases(ops) for kind, ops in variants(plan.step).items()}
         self._phase_lists = {phase: assembler.phases(ops) for phase, ops in _by_phase(plan.step.ops)}
         self._single = [assembler.phases([op]) for op in plan.step.ops]
         self.flash_bytes = tables + len(assembler.data) - flash.base
@@ -136,9 +138,18 @@ class DeviceProgram:
 
     def step(self, image: npt.NDArray[np.int8], label: int, *, level: str = "cycles") -> Cost:
         """Train on one image (int8, 0..127, HWC) with one call. Returns its cost; a Fault is a bug in a kernel."""
+        return self.machine.call("m0k_step", self._next(image, label), keep=True, level=level, result="void")
+
+    def count_step(self, image: npt.NDArray[np.int8], label: int) -> int:
+        """The same, but only its cycles: for many steps."""
+        return self.machine.count("m0k_step", self._next(image, label), keep=True)
+
+    def _next(self, image: npt.NDArray[np.int8], label: int) -> int:
+        """What the host does for a step: image and label, and which of the lists is next, by its address."""
         self.write("image", image.astype(np.int8).tobytes())
         self.write("label", int(label).to_bytes(4, "little"))
-        return self.machine.call("m0k_step", self._phases, keep=True, level=level, result="void")
+        self.steps += 1
+        return self._lists[variant(self.plan.step.settings, self.steps - 1)]
 
     def run_phase(self, phase: Phase) -> Cost | None:
         """Run all operations of one phase, such as the first pruning before any step; None if it has none."""
@@ -147,7 +158,7 @@ class DeviceProgram:
         return self.machine.call("m0k_step", self._phase_lists[phase], keep=True, result="void")
 
     def run_op(self, index: int, *, level: str = "cycles") -> Cost:
-        """Run a single operation."""
+        """Run a single operation of the first step."""
         return self.machine.call("m0k_step", self._single[index], keep=True, level=level, result="void")
 
     def read(self, tensor: str) -> npt.NDArray[np.uint8]:
@@ -209,8 +220,8 @@ class _Tables:
             pairs: list[int] = []
             for op in group:
                 pairs += [self._symbols[op.kernel], self._block(op.words)]
-            entries += [self._symbols[PHASE_FUNCTIONS[phase]], self._put([*pairs, 0, 0])]
-        return self._put([*entries, 0, 0])
+            entries += [self._symbols[PHASE_FUNCTIONS[phase]], self._block((*pairs, 0, 0))]
+        return self._block((*entries, 0, 0))
 
 
 def _rounded(size: int, multiple: int) -> int:

@@ -7,11 +7,14 @@ tensors addresses, `program` makes a memory image of it.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Literal
 
 from m0sim.errors import UsageError, did_you_mean
 from m0sim.learn import layout
+from m0sim.learn.arithmetic import STATIC_SHIFT_MAX
+from m0sim.learn.methods.base import COOLEST
 from m0sim.learn.methods.tin_tin import FRACTION_BITS
 from m0sim.learn.networks import Conv, Network, Stage
 
@@ -104,6 +107,12 @@ class Settings:
     """k: edges that stay, of all edges or, with PRIOT-S, of the scored ones."""
     theta: int = -64
     """Threshold on scores, -127..127: PRIOT keeps S >= theta where `keep` is empty."""
+    first: int = 0
+    """Index of the lowest stage that learns; those below have weights that never change, and no way back."""
+    cool: int = 0
+    """Every so many steps the learning rate is halved, COOLEST times at most; 0: never."""
+    refresh: int = 1
+    """Every so many steps the cut of top-k is renewed."""
     scored: tuple[int, ...] = ()
     """PRIOT-S: number of scored edges."""
     gap_bytes: tuple[int, ...] = ()
@@ -121,13 +130,15 @@ class Step:
     ops: tuple[Op, ...]
     tensors: dict[str, Tensor]
 
-    def lifetime(self, name: str) -> tuple[int, int]:
-        """First and last operation (indices) during which a tensor holds something that is needed."""
-        if self.tensors[name].persistent:
-            return 0, len(self.ops) - 1
-        used = [i for i, op in enumerate(self.ops) if name in op.tensors()]
-        first = 0 if name in HOST_INPUTS else used[0]
-        return first, used[-1]
+    @cached_property
+    def lifetimes(self) -> dict[str, tuple[int, int]]:
+        """Of every tensor the first and last operation (indices) during which it holds something that is needed."""
+        used: dict[str, tuple[int, int]] = {}
+        for i, op in enumerate(self.ops):
+            for name in op.tensors():
+                used[name] = (used[name][0] if name in used else i, i)
+        used |= {name: (0, used[name][1]) for name in HOST_INPUTS if name in used}
+        return used | {t.name: (0, len(self.ops) - 1) for t in self.tensors.values() if t.persistent}
 
 
 #: Written by the host before a step.
@@ -140,11 +151,39 @@ def build(network: Network, settings: Settings) -> Step:
     builder = _Builder(network, settings)
     builder.forward()
     builder.loss()
-    for stage in reversed(network.stages):
+    for stage in reversed(network.stages[settings.first :]):
         builder.backward(stage)
         builder.update(stage)
     builder.prune()
     return Step(network, settings, tuple(builder.ops), builder.tensors)
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """What distinguishes one step from another: how often the learning rate was halved, and whether the cut is new."""
+
+    cooled: int
+    renews: bool
+
+
+def variant(settings: Settings, done: int) -> Variant:
+    """Which step comes after `done` of them."""
+    cooled = min(done // settings.cool, COOLEST) if settings.cool else 0
+    return Variant(cooled, (done + 1) % settings.refresh == 0)
+
+
+def variants(step: Step) -> dict[Variant, tuple[Op, ...]]:
+    """The operations of every kind of step that there is; all use the same tensors."""
+    settings = step.settings
+    found: dict[Variant, tuple[Op, ...]] = {}
+    for by in range(COOLEST + 1 if settings.cool else 1):
+        shifts = tuple(min(shift + by, STATIC_SHIFT_MAX) for shift in settings.update_shift)
+        then = replace(settings, update_shift=shifts, mu=settings.mu - by, rate=settings.rate + by)
+        ops = build(step.network, then).ops if by else step.ops
+        found[Variant(by, True)] = ops
+        if settings.refresh > 1:
+            found[Variant(by, False)] = tuple(op for op in ops if op.kernel != "m0k_select")
+    return found
 
 
 def _check(settings: Settings) -> None:
@@ -179,7 +218,8 @@ class _Builder:
         return self.settings.method == "tin-tin"
 
     @property
-    def frozen(self) -> bool:
+    def pruned(self) -> bool:
+        """Weights that never change, with a score for each edge or some."""
         return self.settings.method.startswith("priot")
 
     @property
@@ -189,6 +229,9 @@ class _Builder:
     @property
     def has_threshold(self) -> bool:
         return not self.settings.keep
+
+    def _learns(self, stage: Stage) -> bool:
+        return stage.index >= self.settings.first
 
     # -- tensors
 
@@ -210,13 +253,16 @@ class _Builder:
         return self._tensor(f"error{stage.index}", "errors", _size(stage.out_shape))
 
     def _argmax(self, stage: Stage) -> Word:
-        return self._tensor(f"argmax{stage.index}", "activations", _size(stage.out_shape)) if stage.pooled else 0
+        if not stage.pooled or not self._learns(stage):
+            return 0
+        return self._tensor(f"argmax{stage.index}", "activations", _size(stage.out_shape))
 
     def _weights(self, stage: Stage) -> Ref:
         place: Literal["sram", "flash"] = "sram"
-        if self.frozen and self.settings.weights_place == "flash":
+        constant = self.pruned or not self._learns(stage)
+        if constant and self.settings.weights_place == "flash":
             place = "flash"
-        size = layout.array_bytes(stage.n_out, stage.n_in) * (2 if self.wide else 1)
+        size = layout.array_bytes(stage.n_out, stage.n_in) * (2 if self.wide and self._learns(stage) else 1)
         return self._tensor(f"weights{stage.index}", "weights", size, place, persistent=True)
 
     def _scores(self, stage: Stage) -> Ref:
@@ -250,15 +296,19 @@ class _Builder:
 
     # -- the masked or rounded weights
 
+    def _are_plain(self, stage: Stage) -> bool:
+        """Whether the passes multiply by the stored weights."""
+        return not self._learns(stage) or not (self.pruned or self.wide)
+
     def _whole(self, stage: Stage, phase: Phase) -> Ref:
         """The stage's weights with the mask applied, or rounded, as one array: what a convolution reads."""
         size = layout.array_bytes(stage.n_out, stage.n_in)
+        if self._are_plain(stage):
+            return self._weights(stage)
         if self.wide:
             rounded = self._tensor(f"rounded{stage.index} ({phase})", "scratch", size)
             self._emit(phase, "m0k_w16_copy", self._weights(stage), rounded, size)
             return rounded
-        if not self.frozen:
-            return self._weights(stage)
         if self.settings.mask_form == "copy":
             return self._tensor(f"masked{stage.index}", "mask", size, persistent=True)
         out = self._tensor(f"masked{stage.index} ({phase})", "scratch", size)
@@ -276,7 +326,7 @@ class _Builder:
 
     def _dense_weights(self, stage: Stage, phase: Phase) -> tuple[Word, Word, Word]:
         """Weights, provider and context of a dense kernel."""
-        if not self.wide and (not self.frozen or self.settings.mask_form == "copy"):
+        if self._are_plain(stage) or (self.pruned and self.settings.mask_form == "copy"):
             return self._whole(stage, phase), 0, 0
         row_bytes = 4 * layout.row_bytes(stage.n_in)
         rows = self._tensor(f"rows{stage.index} ({phase})", "scratch", row_bytes)
@@ -359,8 +409,8 @@ class _Builder:
         self._emit("loss", "m0k_loss", logits, label, self._error(last), last.n_out, exponent)
 
     def backward(self, stage: Stage) -> None:
-        """The error of the stage below, gated by that stage's output; stage 0 needs none."""
-        if stage.index == 0:
+        """The error of the stage below, gated by that stage's output, where that one learns."""
+        if stage.index == self.settings.first:
             return
         below = self.network.stages[stage.index - 1]
         gate, out = self._activation(stage.index), self._error(below)
@@ -391,13 +441,13 @@ class _Builder:
             return
         learned: tuple[Word, ...] = (self._weights(stage),)
         tail: tuple[Word, ...] = (stage.n_in, stage.n_out)
-        if self.frozen:
+        if self.pruned:
             learned += (self._scores(stage),)
             if self.sparse:
                 learned += (self._gaps(stage), self.settings.scored[stage.index])
         shift = DYNAMIC if self.dynamic else self.settings.update_shift[stage.index]
-        family = "sparse" if self.sparse else "score" if self.frozen else "niti"
-        extra: tuple[Word, ...] = () if self.frozen else (self.settings.mu & 0xFFFFFFFF,)
+        family = "sparse" if self.sparse else "score" if self.pruned else "niti"
+        extra: tuple[Word, ...] = () if self.pruned else (self.settings.mu & 0xFFFFFFFF,)
         if isinstance(stage.layer, Conv):
             grad = self._gradient(stage)
             self._emit("update", f"m0k_{family}_grad", grad, *learned, *tail, shift, *extra)
@@ -424,9 +474,9 @@ class _Builder:
 
     def prune(self) -> None:
         """The mask of the next step: the cut, and the form that the mask is kept in."""
-        if not self.frozen:
+        if not self.pruned:
             return
-        for stage in self.network.stages:
+        for stage in self.network.stages[self.settings.first :]:
             if not self.has_threshold:
                 count = self.tensors[self._scores(stage).tensor].size
                 if self.sparse:

@@ -152,12 +152,12 @@ def notes(comparison: Comparison) -> tuple[tuple[str, str], ...]:
 
 def markdown(comparison: Comparison) -> str:
     """compare.md: the tables, the pictures beside it (`compare_plots.files`) and the notes."""
-    parts = ["# m0sim compare", f"{_plain(heading(comparison))}."]
+    parts = ["# m0sim compare", f"{plain(heading(comparison))}."]
     pictures = ("![Cycles a training step by phase](cycles.png)", "![SRAM by kind](sram.png)", "")
     for sheet, picture in zip(sheets(comparison), pictures, strict=False):
         title = f"{sheet.title[:1].upper()}{sheet.title[1:]}"
-        parts += [f"## {title}", _plain(sheet.remark), _markdown_table(sheet), picture]
-    listed = "\n".join(f"- **{_plain(method)}**: {_plain(text)}" for method, text in notes(comparison))
+        parts += [f"## {title}", plain(sheet.remark), markdown_table(sheet), picture]
+    listed = "\n".join(f"- **{plain(method)}**: {plain(text)}" for method, text in notes(comparison))
     parts += ["## Notes", listed] if listed else []
     if any(m.is_reconstruction for m in comparison.methods):
         parts.append(
@@ -166,13 +166,13 @@ def markdown(comparison: Comparison) -> str:
     return "\n\n".join(filter(None, parts)) + "\n"
 
 
-def _markdown_table(sheet: Sheet) -> str:
+def markdown_table(sheet: Sheet) -> str:
     rules = ["---", *("--:" for _ in sheet.columns[1:])]
-    lines = [" | ".join(map(_plain, row)) for row in (sheet.columns, rules, *sheet.rows)]
+    lines = [" | ".join(map(plain, row)) for row in (sheet.columns, rules, *sheet.rows)]
     return "\n".join(f"| {line} |" for line in lines)
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """Text that Markdown shows as it is."""
     for mark in "\\`*_<>[]|":
         text = text.replace(mark, f"\\{mark}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from markupsafe import Markup
 
 from m0sim.learn.comparison import RECONSTRUCTION, Comparison
-from m0sim.report import compare_data, compare_plots
+from m0sim.report import compare_data, compare_plots, drawing
 from m0sim.report.page_template import render
 
 
@@ -25,8 +25,7 @@ def page(comparison: Comparison) -> str:
 def _plot(comparison: Comparison, name: str) -> dict[str, Markup]:
     """The plot by width, as markup: compare_plots made it, so nothing in it needs escaping."""
     draw = {"cycles": compare_plots.cycles, "sram": compare_plots.sram}[name]
-    widths = {"wide": compare_plots.WIDE, "narrow": compare_plots.NARROW}
+    widths = {"wide": drawing.WIDE, "narrow": drawing.NARROW}
     return {
-        form: Markup(compare_plots.inline(draw(comparison, "svg", width), f"{name}-{form}"))
-        for form, width in widths.items()
+        form: Markup(drawing.inline(draw(comparison, "svg", width), f"{name}-{form}")) for form, width in widths.items()
     }

@@ -1,12 +1,7 @@
-"""The plots of ``m0sim compare``: PNG and SVG bytes, the same ones for the same comparison.
-
-Colours are Okabe and Ito's, which people with any colour vision tell apart; https://jfly.uni-koeln.de/color/.
-"""
+"""The plots of ``m0sim compare``: PNG and SVG bytes, the same ones for the same comparison."""
 
 from __future__ import annotations
 
-import io
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,28 +12,10 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.patches import Patch
 
-from m0sim.learn.comparison import KINDS, PHASES, RECONSTRUCTION, Comparison, MethodResult
+from m0sim.learn.comparison import PHASES, RECONSTRUCTION, Comparison, MethodResult
 from m0sim.report.compare_data import kinds
+from m0sim.report.drawing import INK, KIND_COLOURS, OTHER_COLOURS, PAPER, PHASE_COLOURS, STYLE, WIDE, to_bytes
 
-INK, PAPER = "#1b1c1e", "#fffffe"
-"""Colours of text and background, used for nothing else: the HTML report replaces them by those of its page."""
-
-WIDE, NARROW = 8.0, 3.8
-"""Widths of a plot in inches: for a page, and for a telephone."""
-
-_BLUE, _SKY, _GREEN, _YELLOW = "#0072B2", "#56B4E9", "#009E73", "#F0E442"
-_ORANGE, _RED, _PINK, _GREY = "#E69F00", "#D55E00", "#CC79A7", "#8C8C8C"
-_PHASE_COLOURS = {"forward": _BLUE, "loss": _RED, "backward": _ORANGE, "update": _GREEN, "prune": _PINK}
-_KIND_COLOURS = dict(zip(KINDS, (_BLUE, _ORANGE, _PINK, _SKY, _RED, _GREEN, _YELLOW, _GREY), strict=True))
-_OTHER_COLOURS = ("#B9B9B9", "#7A5C3E", "#6C4FA3")
-_STYLE: dict[Any, Any] = {
-    "svg.hashsalt": "m0sim",
-    "svg.fonttype": "path",
-    "font.family": "DejaVu Sans",
-    "font.size": 9,
-    **dict.fromkeys(("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color"), INK),
-    **dict.fromkeys(("figure.facecolor", "axes.facecolor", "savefig.facecolor"), PAPER),
-}
 _ROW = 0.32  # inches of height for a method
 _OUTLIER = 4  # a bar this many times longer than the next leaves the others too short to read
 
@@ -74,7 +51,7 @@ def cycles(comparison: Comparison, kind: str = "svg", width: float = WIDE) -> by
         _ends(axes, [m.cycles_max / scale for m in panel], [m.cycles_mean / scale for m in panel])
         axes.set_xlabel(f"{unit}cycles a step")
 
-    colours = {phase: c for phase, c in _PHASE_COLOURS.items() if any(m.phases.get(phase) for m in comparison.methods)}
+    colours = {phase: c for phase, c in PHASE_COLOURS.items() if any(m.phases.get(phase) for m in comparison.methods)}
     panels = _panels(comparison.methods, lambda m: m.cycles_max)
     remark = "zero wait states; bars: mean, whiskers: min to max"
     return _render(_Plot("Cycles a training step, by phase", remark, panels, colours, draw, 0), kind, width)
@@ -93,9 +70,9 @@ def sram(comparison: Comparison, kind: str = "svg", width: float = WIDE) -> byte
         axes.set_xlabel("KiB of SRAM")
 
     shown = [k for k in kinds(comparison.methods) if any(m.sram.get(k) for m in comparison.methods)]
-    colours = {k: _KIND_COLOURS[k] for k in shown if k in _KIND_COLOURS}
-    others = [k for k in shown if k not in _KIND_COLOURS]
-    colours |= {k: _OTHER_COLOURS[i % len(_OTHER_COLOURS)] for i, k in enumerate(others)}
+    colours = {k: KIND_COLOURS[k] for k in shown if k in KIND_COLOURS}
+    others = [k for k in shown if k not in KIND_COLOURS]
+    colours |= {k: OTHER_COLOURS[i % len(OTHER_COLOURS)] for i, k in enumerate(others)}
     panels = _panels(comparison.methods, lambda m: m.sram["total"])
     remark = "measured on the simulated chip; 1 KiB = 1,024 bytes"
     return _render(_Plot("SRAM of a training step, by kind", remark, panels, colours, draw, 12), kind, width)
@@ -168,7 +145,7 @@ def _render(plot: _Plot, kind: str, width: float) -> bytes:
     above = 0.38 + 0.19 * -(-len(plot.colours) // columns)
     below = 0.12 + 0.15 * (1 + is_starred)
     height = above + below + sum(_ROW * n + 0.75 for n in rows)
-    with style.context(["default", _STYLE]):
+    with style.context(["default", STYLE]):
         rect = (0, below / height, 1, 1 - (above + below) / height)
         layout = ConstrainedLayoutEngine(rect=rect, w_pad=0.1, h_pad=0.07)
         figure = Figure(figsize=(width, height), layout=layout)
@@ -183,7 +160,7 @@ def _render(plot: _Plot, kind: str, width: float) -> bytes:
         figure.text(0.1 / width, 1 - 0.08 / height, plot.title, va="top", fontsize=11, weight="bold")
         figure.text(0.1 / width, 0.08 / height, remark, va="bottom", fontsize=8, linespacing=1.3)
         _legend(figure, plot.colours, columns, 1 - 0.28 / height)
-        return _bytes(figure, kind)
+        return to_bytes(figure, kind)
 
 
 def _legend(figure: Figure, colours: Mapping[str, str], columns: int, top: float) -> None:
@@ -199,23 +176,3 @@ def _legend(figure: Figure, colours: Mapping[str, str], columns: int, top: float
         handlelength=1,
         columnspacing=1.2,
     )
-
-
-def _bytes(figure: Figure, kind: str) -> bytes:
-    metadata = {"Date": None, "Creator": "m0sim"} if kind == "svg" else {"Software": "m0sim"}
-    file = io.BytesIO()
-    figure.savefig(file, format=kind, dpi=160, metadata=metadata)
-    return file.getvalue()
-
-
-def inline(svg: bytes, prefix: str) -> str:
-    """An SVG to put into an HTML page: ids of its own, no link to anywhere, the page's colours of ink and paper."""
-    text = svg.decode()
-    text = text[text.index("<svg") :]
-    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
-    text = re.sub(r' xmlns(:xlink)?="[^"]*"', "", text)
-    text = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{prefix}-", text)
-    # The page sets the size; the view box keeps the proportions.
-    text = re.sub(r'<svg([^>]*?) height="[^"]*"', r"<svg\1", text, count=1)
-    text = re.sub(r'<svg([^>]*?) width="[^"]*"', r"<svg\1", text, count=1)
-    return text.replace(INK, "currentColor").replace(PAPER, "var(--paper)")

@@ -183,18 +183,27 @@ def top_k(scores: list[int], k: int, storage: list[int]) -> list[bool]:
     return [edge in set(ranked[:k]) for edge in range(len(scores))]
 
 
-def masks_of(scores: Tensor, weights: Tensor, scored: list[int] | None, options: dict[str, Any]) -> Tensor:
+def cut_of(scores: list[int], options: dict[str, Any]) -> tuple[int, int]:
+    """The score above which edges stay, and how many of those equal to it stay, too."""
+    if options["theta"] is not None:
+        return options["theta"] - 1, 0
+    k = round(options["keep"] * len(scores))
+    if k == 0:
+        return 127, 0
+    cut = sorted(scores, reverse=True)[k - 1]
+    return cut, k - sum(s > cut for s in scores)
+
+
+def masks_of(scores: Tensor, weights: Tensor, scored: list[int] | None, cut: tuple[int, int]) -> Tensor:
     """Which edges of a layer stay, in the nesting of its weights."""
     values, storage = flat(scores), layer_storage(weights)
     if scored is None:
         scored = list(range(len(storage)))
-    if options["theta"] is not None:
-        kept = [s >= options["theta"] for s in values]
-    else:
-        kept = top_k(values, round(options["keep"] * len(scored)), [storage[edge] for edge in scored])
-    mask = [True] * len(storage)
-    for edge, stays in zip(scored, kept, strict=True):
-        mask[edge] = stays
+    mask, ties = [True] * len(storage), cut[1]
+    for n in sorted(range(len(scored)), key=lambda n: storage[scored[n]]):
+        equal = values[n] == cut[0] and ties > 0
+        ties -= equal
+        mask[scored[n]] = values[n] > cut[0] or equal
     return like(mask, weights)
 
 
@@ -203,16 +212,17 @@ def masks_of(scores: Tensor, weights: Tensor, scored: list[int] | None, options:
 
 def update(i: int, g: Tensor, learned: Tensor, weights: Tensor, exponent: int, o: dict[str, Any]) -> Tensor:
     """What layer i has learned after seeing its gradient; `weights` are the backbone's."""
+    slower = min(o["done"] // o["cool"], 8) if o["cool"] else 0
+    r = min(o["update"][i] + slower, 24) if o["update"] else None
     if o["method"] == "niti-static":
-        return over(lambda w, x: sat(w - psto_shift(x, o["update"][i])), learned, g)
+        return over(lambda w, x: sat(w - psto_shift(x, r)), learned, g)
     if o["method"] == "niti-dynamic":
-        s = bit_length(max(abs(x) for x in flat(g))) - o["mu"]
+        s = bit_length(max(abs(x) for x in flat(g))) - (o["mu"] - slower)
         return over(lambda w, x: sat(w - psto_shift(x, s)), learned, g)
     if o["method"] == "tin-tin":
-        s = o["weight_exponents"][i] - 8 + o["rate"] - exponent
+        s = o["weight_exponents"][i] - 8 + o["rate"] + slower - exponent
         moved = over(lambda w, x: w - (0 if s > 31 else psto_shift(x, s) if s >= 0 else x * 2**-s), learned, g)
         return over(lambda w: max(-127 * 256, min(127 * 256, w)), moved)
-    r = o["update"][i]
     if o["method"] == "priot-s":
         w, x = flat(weights), flat(g)
         pairs = zip(learned, o["scored"][i], strict=True)
@@ -220,24 +230,43 @@ def update(i: int, g: Tensor, learned: Tensor, weights: Tensor, exponent: int, o
     return over(lambda s, w, x: sat(s - round_shift(w * x, r)), learned, weights, g)
 
 
-def effective(weights: list[Tensor], learned: list[Tensor], o: dict[str, Any]) -> list[Tensor]:
-    """The weights that are multiplied by."""
-    if o["method"] in ("niti-static", "niti-dynamic"):
-        return learned
-    if o["method"] == "tin-tin":
-        return [over(lambda w: sat(round_shift(w, 8)), layer) for layer in learned]
-    scored = o["scored"] or [None] * len(weights)
-    masks = [masks_of(s, w, edges, o) for s, w, edges in zip(learned, weights, scored, strict=True)]
-    return [over(lambda w, stays: w if stays else 0, w, m) for w, m in zip(weights, masks, strict=True)]
+def cuts_of(learned: list[Tensor], o: dict[str, Any]) -> list[tuple[int, int] | None]:
+    """The cut of every layer that is pruned."""
+    pruned = o["method"].startswith("priot")
+    return [cut_of(flat(s), o) if pruned and i >= o["first"] else None for i, s in enumerate(learned)]
+
+
+def effective(weights: list[Tensor], learned: list[Tensor], cuts: list[Any], o: dict[str, Any]) -> list[Tensor]:
+    """The weights that are multiplied by; those of layers below `first` are the backbone's."""
+    used = []
+    for i, (backbone, values) in enumerate(zip(weights, learned, strict=True)):
+        if i < o["first"]:
+            used.append(backbone)
+        elif o["method"] in ("niti-static", "niti-dynamic"):
+            used.append(values)
+        elif o["method"] == "tin-tin":
+            used.append(over(lambda w: sat(round_shift(w, 8)), values))
+        else:
+            mask = masks_of(values, backbone, o["scored"] and o["scored"][i], cuts[i])
+            used.append(over(lambda w, stays: w if stays else 0, backbone, mask))
+    return used
 
 
 def step(
-    layers: list[Layer], weights: list[Tensor], learned: list[Tensor], image: Tensor, label: int, o: dict[str, Any]
+    layers: list[Layer],
+    weights: list[Tensor],
+    learned: list[Tensor],
+    cuts: list[Any],
+    image: Tensor,
+    label: int,
+    o: dict[str, Any],
 ) -> dict[str, Any]:
     """One training step. `o`: method, image_exponent, weight_exponents, forward, backward, update, mu, rate, keep,
-    theta (None: top-k), scored (None, or the scored edges of every layer). Returns every tensor by name."""
+    theta (None: top-k), scored (None, or the scored edges of every layer), first (the lowest layer that learns; below
+    it learned, errors and gradients are empty), cool, refresh, done (steps before this one). Returns every tensor by
+    name."""
     dynamic = o["method"] in ("niti-dynamic", "tin-tin")
-    used, last = effective(weights, learned, o), len(layers) - 1
+    used, last = effective(weights, learned, cuts, o), len(layers) - 1
     inputs, raws, wheres, accs = [image], [], [], []
     exponents = [o["image_exponent"]]
     for i, layer in enumerate(layers):
@@ -252,17 +281,20 @@ def step(
 
     error, e_exponent = loss(inputs[-1], exponents[-1], label), -7
     errors, gradients, after = [error], [], []
-    for i in range(last, -1, -1):
+    for i in range(last, o["first"] - 1, -1):
         raw = error if wheres[i] is None else un_pool(error, wheres[i], raws[i])
         g = weight_gradient(layers[i], used[i], raw, inputs[i])
         gradients.insert(0, g)
         after.insert(0, update(i, g, learned[i], weights[i], e_exponent + exponents[i], o))
-        if i > 0:
+        if i > o["first"]:
             acc = multiply_back(layers[i], used[i], raw, inputs[i])
             q = dynamic_shift(acc) if dynamic else o["backward"][i]
             error = over(lambda x, a, q=q: sat(round_shift(x, q)) if a > 0 else 0, acc, inputs[i])
             e_exponent += o["weight_exponents"][i] + q
             errors.insert(0, error)
+    if (o["done"] + 1) % o["refresh"] == 0:
+        cuts = cuts_of(learned[: o["first"]] + after, o)
+    errors, gradients, after = ([[]] * o["first"] + computed for computed in (errors, gradients, after))
     return {
         "weights": used,
         "accumulators": accs,
@@ -273,5 +305,6 @@ def step(
         "errors": errors,
         "gradients": gradients,
         "learned": after,
-        "next": effective(weights, after, o),
+        "cuts": cuts,
+        "next": effective(weights, after, cuts, o),
     }

@@ -14,7 +14,7 @@ class NitiDynamic(NitiStatic):
     dynamic = True
 
     def shift(self, context: Context, config: Config) -> int:
-        return largest(context.gradient).bit_length() - config.mu
+        return largest(context.gradient.values).bit_length() - config.mu
 
 
 METHOD = NitiDynamic()

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import numpy as np
-
-from m0sim.learn.arithmetic import Int8, psto_shift, sat
-from m0sim.learn.methods.base import Config, Context, Frozen, Learned, Method, State
-from m0sim.learn.networks import Network
+from m0sim.learn.arithmetic import Int8, Int32, psto_shift, sat
+from m0sim.learn.methods.base import Config, Context, Frozen, Layer, Learned, Method, Selection
+from m0sim.learn.networks import Stage
 
 
 class NitiStatic(Method):
@@ -15,19 +13,19 @@ class NitiStatic(Method):
     name = "niti-static"
     learns = "weights"
 
-    def initial_state(self, network: Network, frozen: Frozen, config: Config, seed: int) -> State:
-        return State(frozen.weights)
+    def start(self, stage: Stage, frozen: Frozen, seed: int) -> Learned:
+        return frozen.weights[stage.index]
 
-    def effective(self, frozen: Frozen, state: State) -> tuple[Int8, ...]:
-        return state.learned
+    def layer(
+        self, stage: Stage, learned: Learned, frozen: Frozen, config: Config, held: Selection | None = None
+    ) -> Layer:
+        return Layer(learned, learned)
 
     def shift(self, context: Context, config: Config) -> int:
-        """s of this step."""
         return config.update[context.stage.index]
 
-    def learn(self, context: Context, learned: Learned, frozen: Frozen, config: Config) -> tuple[Learned, int]:
-        shift = self.shift(context, config)
-        return sat(learned.astype(np.int32) - psto_shift(context.gradient, shift)), shift
+    def moved(self, learned: Learned, weights: Int8, gradient: Int32, shift: int) -> Learned:
+        return sat(learned - psto_shift(gradient, shift))
 
 
 METHOD = NitiStatic()

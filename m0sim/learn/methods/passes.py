@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 
 from m0sim.learn.arithmetic import Int8, Int32
-from m0sim.learn.layers import Argmax, dynamic_shifts, forward, pool, requantise, unpool
+from m0sim.learn.layers import Argmax, columns_of, dynamic_shifts, forward, pool, requantise, unpool
 from m0sim.learn.networks import Network, Stage
 
 
@@ -28,30 +28,30 @@ class Scales(Protocol):
 class Forward:
     """Tensors of a forward pass over n images: lists with one entry a layer, arrays [n, ...].
 
-    `activations` and `exponents` (int32 [n]) have one entry more, the first being the images.
+    `activations` and `exponents` have one entry more, the first being the images. Shifts and exponents are int32 [n]
+    where scales are measured, one number for all images where they are not.
     """
 
     activations: list[Int8]
-    exponents: list[Int32]
+    exponents: list[int | Int32]
+    columns: list[Int8]
+    """What a layer's weights multiplied: see `layers.columns_of`."""
     accumulators: list[Int32]
     raw: list[Int8]
     argmax: list[Argmax | None]
-    shifts: list[Int32]
+    shifts: list[int | Int32]
 
 
 def forward_pass(network: Network, weights: Sequence[Int8], images: Int8, scales: Scales, dynamic: bool) -> Forward:
     """All tensors of images [n, h, w, c]; every image has its own dynamic scales."""
-    start = np.full(len(images), scales.image_exponent, np.int32)
-    result = Forward([images], [start], [], [], [], [])
+    result = Forward([images], [scales.image_exponent], [], [], [], [], [])
     for stage in network.stages:
-        acc = forward(stage, weights[stage.index], result.activations[-1])
-        if dynamic:
-            shift = dynamic_shifts(acc)
-            raw = requantise(acc, shift, relu=not stage.last)
-        else:
-            shift = np.full(len(images), scales.forward[stage.index], np.int32)
-            raw = requantise(acc, scales.forward[stage.index], relu=not stage.last)
+        columns = columns_of(stage, result.activations[-1])
+        acc = forward(stage, weights[stage.index], columns)
+        shift = dynamic_shifts(acc) if dynamic else scales.forward[stage.index]
+        raw = requantise(acc, shift, relu=not stage.last)
         pooled, argmax = pool(raw) if stage.pooled else (raw, None)
+        result.columns.append(columns)
         result.accumulators.append(acc)
         result.raw.append(raw)
         result.activations.append(pooled)
@@ -73,4 +73,5 @@ def gated_error(acc: Int32, gate: Int8, shift: int | None) -> tuple[Int8, int]:
     """
     used = int(dynamic_shifts(acc[None])[0]) if shift is None else shift
     error = requantise(acc, used, relu=False)
-    return np.where(gate > 0, error, np.int8(0)), used
+    error *= (gate > 0).view(np.int8)
+    return error, used

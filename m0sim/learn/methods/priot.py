@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from m0sim.learn import draws
-from m0sim.learn.arithmetic import Int8, round_shift, sat
+from m0sim.learn.arithmetic import Int8, Int32, round_shift, sat
 from m0sim.learn.layout import storage_index
-from m0sim.learn.methods.base import Config, Context, Frozen, Learned, Mask, Method, Selection, State
-from m0sim.learn.methods.pruning import top_k
-from m0sim.learn.networks import Network, Stage
+from m0sim.learn.methods.base import Config, Context, Frozen, Layer, Learned, Mask, Method, Selection
+from m0sim.learn.methods.pruning import kept_by, top_k
+from m0sim.learn.networks import Stage
 
 
 class Priot(Method):
@@ -16,28 +18,30 @@ class Priot(Method):
     name = "priot"
     learns = "scores"
 
-    def initial_state(self, network: Network, frozen: Frozen, config: Config, seed: int) -> State:
-        scores = [draws.normal_scores(seed, s.index, s.edges).reshape(s.weight_shape) for s in network.stages]
-        return self.prune(network, frozen, tuple(scores), config)
+    def start(self, stage: Stage, frozen: Frozen, seed: int) -> Learned:
+        return draws.normal_scores(seed, stage.index, stage.edges).reshape(stage.weight_shape)
 
-    def effective(self, frozen: Frozen, state: State) -> tuple[Int8, ...]:
-        return tuple(w * mask for w, mask in zip(frozen.weights, state.masks, strict=True))
+    def layer(
+        self, stage: Stage, learned: Learned, frozen: Frozen, config: Config, held: Selection | None = None
+    ) -> Layer:
+        selection = held or self.select(stage, learned, frozen, config)
+        mask = self.mask(stage, learned, frozen, selection)
+        return Layer(frozen.weights[stage.index] * mask.view(np.int8), learned, mask, selection)
 
-    def learn(self, context: Context, learned: Learned, frozen: Frozen, config: Config) -> tuple[Learned, int]:
-        i = context.stage.index
-        delta = round_shift(frozen.weights[i] * context.gradient, config.update[i])
-        return sat(learned - delta), config.update[i]
+    def shift(self, context: Context, config: Config) -> int:
+        return config.update[context.stage.index]
 
-    def prune(self, network: Network, frozen: Frozen, learned: tuple[Learned, ...], config: Config) -> State:
-        pairs = zip(network.stages, learned, strict=True)
-        chosen = [self.select(stage, scores, frozen, config) for stage, scores in pairs]
-        return State(learned, tuple(mask for mask, _ in chosen), tuple(selection for _, selection in chosen))
+    def moved(self, learned: Learned, weights: Int8, gradient: Int32, shift: int) -> Learned:
+        return sat(learned - round_shift(weights * gradient, shift))
 
-    def select(self, stage: Stage, scores: Int8, frozen: Frozen, config: Config) -> tuple[Mask, Selection]:
+    def select(self, stage: Stage, scores: Int8, frozen: Frozen, config: Config) -> Selection:
+        """What keeps the right number of edges of one layer."""
+        return top_k(scores, round(config.keep * stage.edges))
+
+    def mask(self, stage: Stage, scores: Int8, frozen: Frozen, selection: Selection) -> Mask:
         """The mask of one layer, in the shape of its weights."""
-        storage = storage_index(stage.n_out, stage.n_in)
-        mask, selection = top_k(scores.reshape(-1), round(config.keep * stage.edges), storage)
-        return mask.reshape(stage.weight_shape), selection
+        kept = kept_by(selection, scores.reshape(-1), storage_index(stage.n_out, stage.n_in))
+        return kept.reshape(stage.weight_shape)
 
 
 METHOD = Priot()

@@ -11,11 +11,11 @@ from dataclasses import replace
 import numpy as np
 
 from m0sim.learn import draws
-from m0sim.learn.arithmetic import Int8, round_shift, sat
+from m0sim.learn.arithmetic import Int8
 from m0sim.learn.layout import Index, storage_index, storage_order
-from m0sim.learn.methods.base import Config, Context, Frozen, Learned, Mask, Selection, State
+from m0sim.learn.methods.base import Config, Context, Frozen, Learned, Mask, Selection
 from m0sim.learn.methods.priot import Priot
-from m0sim.learn.methods.pruning import threshold, top_k
+from m0sim.learn.methods.pruning import kept_by, threshold, top_k
 from m0sim.learn.networks import Network, Stage
 
 
@@ -46,32 +46,43 @@ class PriotS(Priot):
         if not 0 < config.fraction <= 1:
             raise ValueError(f"fraction is {config.fraction}, must be above 0 and at most 1")
         frozen = super().freeze(network, weights, config)
-        if config.selection == "random":
-            scored = [random_edges(stage, config.fraction, config.seed) for stage in network.stages]
-        else:
-            scored = [largest_edges(stage, weights[stage.index], config.fraction) for stage in network.stages]
+        scored = [np.zeros(0, np.int64)] * frozen.first
+        for stage in network.stages[frozen.first :]:
+            if config.selection == "random":
+                scored.append(random_edges(stage, config.fraction, config.seed))
+            else:
+                scored.append(largest_edges(stage, weights[stage.index], config.fraction))
         return replace(frozen, scored=tuple(scored))
 
-    def initial_state(self, network: Network, frozen: Frozen, config: Config, seed: int) -> State:
-        scores = [draws.normal_scores(seed, i, len(scored)) for i, scored in enumerate(frozen.scored)]
-        return self.prune(network, frozen, tuple(scores), config)
+    def start(self, stage: Stage, frozen: Frozen, seed: int) -> Learned:
+        return draws.normal_scores(seed, stage.index, len(frozen.scored[stage.index]))
 
     def learn(self, context: Context, learned: Learned, frozen: Frozen, config: Config) -> tuple[Learned, int]:
-        i = context.stage.index
-        scored = frozen.scored[i]
-        product = frozen.weights[i].reshape(-1)[scored] * context.gradient.reshape(-1)[scored]
-        return sat(learned - round_shift(product, config.update[i])), config.update[i]
+        i, shift, (rows, values, _) = context.stage.index, self.shift(context, config), context.gradient
+        if not len(rows):
+            return learned, shift
+        row, column, weights = frozen.edges[i]
+        place = np.full(context.stage.n_out, -1)
+        place[rows] = np.arange(len(rows))
+        at = place[row]
+        (some,) = (at >= 0).nonzero()
+        new = self.moved(learned[some], weights[some], values[at[some], column[some]], shift)
+        if np.array_equal(new, learned[some]):
+            return learned, shift
+        whole = learned.copy()
+        whole[some] = new
+        return whole, shift
 
-    def select(self, stage: Stage, scores: Int8, frozen: Frozen, config: Config) -> tuple[Mask, Selection]:
-        scored = frozen.scored[stage.index]
+    def select(self, stage: Stage, scores: Int8, frozen: Frozen, config: Config) -> Selection:
         if config.prune == "threshold":
-            kept, selection = threshold(scores, config.theta)
-        else:
-            storage = storage_index(stage.n_out, stage.n_in)[scored]
-            kept, selection = top_k(scores, round(config.keep * len(scored)), storage)
+            return threshold(config.theta)
+        return top_k(scores, round(config.keep * len(scores)))
+
+    def mask(self, stage: Stage, scores: Int8, frozen: Frozen, selection: Selection) -> Mask:
+        scored = frozen.scored[stage.index]
         mask = np.ones(stage.edges, np.bool_)
-        mask[scored] = kept
-        return mask.reshape(stage.weight_shape), selection
+        mask[scored] = kept_by(selection, scores, storage_index(stage.n_out, stage.n_in)[scored])
+        return mask.reshape(stage.weight_shape)
 
 
 METHOD = PriotS()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from m0sim.learn.arithmetic import Int8
-from m0sim.learn.methods.base import Config, Frozen, Mask, Selection
+from m0sim.learn.methods.base import Config, Frozen, Selection
 from m0sim.learn.methods.priot import Priot
 from m0sim.learn.methods.pruning import threshold
 from m0sim.learn.networks import Stage
@@ -14,8 +14,8 @@ class PriotThreshold(Priot):
 
     name = "priot-threshold"
 
-    def select(self, stage: Stage, scores: Int8, frozen: Frozen, config: Config) -> tuple[Mask, Selection]:
-        return threshold(scores, config.theta)
+    def select(self, stage: Stage, scores: Int8, frozen: Frozen, config: Config) -> Selection:
+        return threshold(config.theta)
 
 
 METHOD = PriotThreshold()

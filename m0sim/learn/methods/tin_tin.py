@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from m0sim.learn.arithmetic import LIMIT, Int8, Int32, IntArray, psto_shift, round_shift, sat
-from m0sim.learn.methods.base import Config, Context, Frozen, Learned, Method, State
-from m0sim.learn.networks import Network
+from m0sim.learn.arithmetic import LIMIT, Int8, Int32, IntArray, psto_shift, round_shift
+from m0sim.learn.methods.base import Config, Context, Frozen, Layer, Learned, Method, Selection
+from m0sim.learn.networks import Stage
 
 FRACTION_BITS = 8
 """Bits of W16 below the last place of the int8 weight."""
@@ -39,17 +39,21 @@ class TinTin(Method):
     learns = "weights"
     dynamic = True
 
-    def initial_state(self, network: Network, frozen: Frozen, config: Config, seed: int) -> State:
-        return State(tuple(w.astype(np.int16) << FRACTION_BITS for w in frozen.weights))
+    def start(self, stage: Stage, frozen: Frozen, seed: int) -> Learned:
+        return frozen.weights[stage.index].astype(np.int16) << FRACTION_BITS
 
-    def effective(self, frozen: Frozen, state: State) -> tuple[Int8, ...]:
-        return tuple(sat(round_shift(wide.astype(np.int32), FRACTION_BITS)) for wide in state.learned)
+    def layer(
+        self, stage: Stage, learned: Learned, frozen: Frozen, config: Config, held: Selection | None = None
+    ) -> Layer:
+        return Layer(round_shift(learned, FRACTION_BITS).astype(np.int8), learned)
 
-    def learn(self, context: Context, learned: Learned, frozen: Frozen, config: Config) -> tuple[Learned, int]:
+    def shift(self, context: Context, config: Config) -> int:
         own = config.weight_exponents[context.stage.index] - FRACTION_BITS
-        shift = own + config.rate - context.exponent
-        moved = learned - aligned(context.gradient, shift)
-        return np.clip(moved, -_LARGEST, _LARGEST).astype(np.int16), shift
+        return own + config.rate - context.exponent
+
+    def moved(self, learned: Learned, weights: Int8, gradient: Int32, shift: int) -> Learned:
+        moved: Learned = np.clip(learned - aligned(gradient, shift), -_LARGEST, _LARGEST).astype(np.int16)
+        return moved
 
 
 METHOD = TinTin()

@@ -1,0 +1,43 @@
+"""Ctrl-C as a question that a loop asks between two steps."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+
+class Stop:
+    """Call it: True once Ctrl-C was pressed."""
+
+    def __init__(self) -> None:
+        self._pressed = False
+
+    def __call__(self) -> bool:
+        return self._pressed
+
+    def press(self) -> None:
+        """As Ctrl-C does; a second time there is no waiting any more."""
+        if self._pressed:
+            raise KeyboardInterrupt
+        self._pressed = True
+
+
+@contextmanager
+def noticing() -> Iterator[Stop]:
+    """While active, Ctrl-C sets the `Stop`; outside the main thread nothing is noticed."""
+    stop = Stop()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+
+    def note(number: int, frame: FrameType | None) -> None:
+        stop.press()
+
+    before = signal.signal(signal.SIGINT, note)
+    try:
+        yield stop
+    finally:
+        signal.signal(signal.SIGINT, before)

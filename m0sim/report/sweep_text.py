@@ -1,0 +1,19 @@
+"""The summary of ``m0sim sweep`` for a terminal."""
+
+from __future__ import annotations
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from m0sim.report import sweep_data
+from m0sim.report.compare_text import Wide
+from m0sim.whatif.grid import Sweep
+from m0sim.whatif.sweep import Finished
+
+
+def summary(sweep: Sweep, finished: Finished) -> RenderableType:
+    """The best of each budget, the front, and what failed."""
+    parts: list[RenderableType] = [Text(sweep_data.heading(finished), style="bold")]
+    for sheet in sweep_data.sheets(sweep, finished):
+        parts += [Text(), Text(sheet.title, style="bold"), Wide(sheet), Text(sheet.remark, style="dim")]
+    return Group(*parts, *(Text(f"\n{note}") for note in sweep_data.notes(finished)))

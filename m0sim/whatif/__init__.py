@@ -1,0 +1,1 @@
+"""What-if questions about memory: budgets, the best that fits, and sweeps over many configurations."""

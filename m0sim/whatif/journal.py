@@ -1,0 +1,63 @@
+"""What a sweep has finished, a line a point: written at once, so that a killed sweep loses nothing.
+
+A line that a crash cut short is not a point; the next run does that one again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from m0sim.errors import UsageError
+
+NAME = "points.jsonl"
+
+
+def read(folder: Path) -> dict[str, dict[str, Any]]:
+    """Finished points by key. A key that is there twice has what came last."""
+    try:
+        lines = (folder / NAME).read_bytes().split(b"\n")
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise UsageError(f"{folder / NAME}: cannot read: {error.strerror}") from error
+    return {entry["key"]: entry for line in lines if (entry := _entry(line)) is not None}
+
+
+def _entry(line: bytes) -> dict[str, Any] | None:
+    try:
+        found = json.loads(line)
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) and isinstance(found.get("key"), str) else None
+
+
+class Journal:
+    """The file, open to be appended to."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / NAME
+
+    def __enter__(self) -> Journal:
+        try:
+            self._file = self._path.open("a+b")
+            self._file.seek(0, os.SEEK_END)
+            if self._file.tell():
+                self._file.seek(-1, os.SEEK_END)
+                if self._file.read(1) != b"\n":
+                    self._file.write(b"\n")  # ends the line that a crash cut short
+        except OSError as error:
+            raise UsageError(f"{self._path}: cannot write: {error.strerror}") from error
+        return self
+
+    def add(self, entry: dict[str, Any]) -> None:
+        """One point, on the disk when this returns."""
+        self._file.write(json.dumps(entry, sort_keys=True).encode() + b"\n")
+        self._file.flush()
+        os.fsync(self._file.fileno())
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._file.close()

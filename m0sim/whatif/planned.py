@@ -1,0 +1,180 @@
+"""What a configuration needs, computed without running anything.
+
+SRAM is the plan of `m0sim.learn.plan` and the stack. Code, parameter blocks and constants are in flash; firmware around
+the training step (buffers, an interrupt's frame of 32 bytes on the stack) is the user's to add.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
+
+from m0sim.device import Device
+from m0sim.errors import UsageError
+from m0sim.learn import float_step, kernels, layout
+from m0sim.learn.compare import FLOAT_RATE
+from m0sim.learn.networks import Network, Stage
+from m0sim.learn.plan import Plan, pack
+from m0sim.learn.step import Settings, Step, Tensor, build
+from m0sim.whatif.configuration import Configuration, wide_network
+from m0sim.whatif.sizes import Room
+
+FLASH_FOR_CODE = 64 * 1024
+"""Flash set aside for kernels, parameter blocks and operation lists: more than they ever take."""
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A configuration and its plan in a given room."""
+
+    configuration: Configuration
+    step: Step
+    stack_bytes: int
+    """What the documented contracts of the kernels add up to, or the reserve that was asked for."""
+    banks: tuple[int, ...]
+
+    @cached_property
+    def plan(self) -> Plan:
+        """The tensors with their addresses."""
+        return pack(self.step, reuse=self.configuration.reuse, banks=self.banks)
+
+    @property
+    def needed_bytes(self) -> int:
+        """SRAM: the plan and the stack."""
+        return self.plan.sram_bytes + self.stack_bytes
+
+    @cached_property
+    def least_bytes(self) -> int:
+        """No plan needs less: the most that is live at one time, and the stack."""
+        return self.stack_bytes + lower_bound(self.step, self.configuration.reuse)
+
+    @property
+    def ratio(self) -> float:
+        """The plan over its lower bound, the stack left out on both sides."""
+        return self.plan.sram_bytes / self.plan.lower_bound
+
+    @property
+    def flash_bytes(self) -> int:
+        """At most: constant tensors and `FLASH_FOR_CODE`."""
+        return FLASH_FOR_CODE + sum(t.size for t in self.step.tensors.values() if t.place == "flash")
+
+    @property
+    def limiting(self) -> tuple[str, str]:
+        """The largest tensor that is live when the most is, and the phase in which that is."""
+        peak = self.plan.peak
+        live = [p for p in self.plan.placed.values() if p.tensor.place == "sram" and p.lives_with(peak, peak)]
+        largest = max(live, key=lambda p: (p.tensor.size, p.tensor.name))
+        return largest.tensor.name, self.step.ops[peak].phase
+
+    def spare_bytes(self, room: Room) -> int:
+        """Bytes that are left, negative when they are missing."""
+        return room.size - self.needed_bytes
+
+    def fits(self, room: Room, device: Device) -> bool:
+        """Whether SRAM holds plan and stack, the stack within its bank, and flash the rest."""
+        in_bank = self.stack_bytes <= room.banks[-1]
+        return self.spare_bytes(room) >= 0 and in_bank and self.flash_bytes <= device.flash_bytes
+
+    def may_fit(self, room: Room, device: Device) -> bool:
+        """Whether it would with a plan as small as the lower bound; far quicker to say than `fits`."""
+        return self.least_bytes <= room.size and self.flash_bytes <= device.flash_bytes
+
+
+def lower_bound(step: Step, reuse: bool) -> int:
+    """The most bytes of SRAM that are live at one time; without reuse all that there are."""
+    tensors = [t for t in step.tensors.values() if t.place == "sram"]
+    if not reuse:
+        return sum(t.size for t in tensors)
+    growth = [0] * (len(step.ops) + 1)
+    for tensor in tensors:
+        first, last = step.lifetimes[tensor.name]
+        growth[first] += tensor.size
+        growth[last + 1] -= tensor.size
+    live = most = 0
+    for change in growth:
+        live += change
+        most = max(most, live)
+    return most
+
+
+def plan(configuration: Configuration, room: Room | None = None, stack_reserve: int = 0) -> Planned:
+    """Plan a configuration, for one stretch of SRAM or for the banks of `room`.
+
+    `stack_reserve` is the stack in bytes that is set aside; 0 for what the kernels need. UsageError if they need more.
+    """
+    needed = _step(configuration)[1]
+    if 0 < stack_reserve < needed:
+        raise UsageError(
+            f"a stack reserve of {stack_reserve:,} bytes: the kernels of {configuration.method} need {needed:,}"
+        )
+    banks = room.banks if room is not None and len(room.banks) > 1 else ()
+    return _planned(configuration, stack_reserve or needed, banks)
+
+
+@lru_cache(maxsize=16_384)
+def _planned(configuration: Configuration, stack: int, banks: tuple[int, ...]) -> Planned:
+    return Planned(configuration, _step(configuration)[0], stack, banks)
+
+
+@lru_cache(maxsize=16_384)
+def _step(configuration: Configuration) -> tuple[Step, int]:
+    """The operations and tensors, and the stack that the kernels need."""
+    network = wide_network(configuration.network, configuration.width)
+    if configuration.method == float_step.METHOD:
+        step, stack = float_step.build(network, FLOAT_RATE), float_step.STACK_BYTES
+    else:
+        step = build(network, _settings(network, configuration))
+        stack = kernels.stack_bytes(step)
+    return _batched(step, configuration), stack
+
+
+def _settings(network: Network, configuration: Configuration) -> Settings:
+    """Settings of which only those count that sizes depend on; all shifts are 0."""
+    count = len(network.stages)
+    first = count - configuration.trained
+    scored = tuple(_scored(stage, configuration, first) for stage in network.stages)
+    return Settings(
+        method=configuration.method,
+        forward_shift=(0,) * count,
+        error_shift=(0,) * count,
+        update_shift=(0,) * count,
+        weight_exponents=(0,) * count,
+        keep=() if configuration.method == "priot-threshold" else (0,) * count,
+        first=first,
+        scored=scored,
+        gap_bytes=tuple(map(_most_gap_bytes, network.stages, scored)),
+        mask_form=configuration.options.mask_form,
+        weights_place=configuration.options.weights_place,
+    )
+
+
+def _scored(stage: Stage, configuration: Configuration, first: int) -> int:
+    """Scored edges of a layer: one in every block, the last block may be shorter."""
+    if configuration.fraction is None or stage.index < first:
+        return 0
+    return -(-stage.edges // round(1 / configuration.fraction))
+
+
+def _most_gap_bytes(stage: Stage, scored: int) -> int:
+    """A gap an edge, and one more for every 255 bytes without one."""
+    return scored + layout.array_bytes(stage.n_out, stage.n_in) // 255
+
+
+def _batched(step: Step, configuration: Configuration) -> Step:
+    """The step with the accumulators of a batch: int32 gradients of all that learns, kept from image to image."""
+    if configuration.batch == 1:
+        return step
+    sums = {tensor.name: tensor for tensor in _gradient_sums(step, configuration)}
+    return replace(step, tensors=step.tensors | sums)
+
+
+def _gradient_sums(step: Step, configuration: Configuration) -> Iterator[Tensor]:
+    for stage in step.network.stages[-configuration.trained :]:
+        if configuration.fraction is None:
+            size = 4 * stage.n_out * layout.row_bytes(stage.n_in)
+            name = f"gradient{stage.index}"  # of a convolution it is there already: it then adds up in place
+        else:
+            size = 4 * step.settings.scored[stage.index]
+            name = f"gradient sums{stage.index}"
+        yield Tensor(name, "accumulators", size, persistent=True)
