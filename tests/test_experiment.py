@@ -43,7 +43,7 @@ LEARNING: dict[str, Setting] = {
     "priot-threshold": Setting("priot-threshold", -4),
     "priot-s": Setting("priot-s", -5, {"keep": 0.8, "fraction": 0.2}),
     "priot-s largest": Setting("priot-s", -5, {"prune": "threshold", "theta": -32, "selection": "largest"}),
-    "priot cool": Setting("priot", -5, {"keep": 0.9, "cool": 7, "refresh": 5}),
+    "priot cool": Setting("priot", -5, {"keep": 0.9, "cool": 7, "refresh": 4}),
     "tin-tin": Setting("tin-tin", -1, {"sharpness": 1}),
     "niti-static last": Setting("niti-static", -1, {"trained": 1}),
     "priot last": Setting("priot", -4, {"keep": 0.9, "trained": 1}),
@@ -208,7 +208,7 @@ class TestCheckpoints:
     @pytest.mark.parametrize("stops", [[1], [20], [7, 33], [20, 39]])
     @pytest.mark.parametrize("name", ["priot-s", "priot cool"])
     def test_a_resumed_run_is_the_same_run(self, tmp_path: Path, name: str, engine: str, stops: list[int]) -> None:
-        """Where the cut is renewed every fifth step, a run only stops there."""
+        """Where the cut is renewed every fourth step, a run only stops there."""
         asked = task(LEARNING[name], engine=engine, measured=5)
         every = asked.setting.options.get("refresh", 1)
         whole = Run(asked).train()
