@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,12 +21,12 @@ import pytest
 
 if TYPE_CHECKING:
     from m0sim.check.figures import Figures
+    from m0sim.check.measure import Images
     from m0sim.cost import Cost
     from m0sim.image import Image
     from m0sim.machine import Machine
 
 _BASELINE = "m0sim-tests-baseline.json"
-_HEADINGS = ("test", "status", "cycles", "stack", "SRAM", "code")
 _OUTPUT = "m0sim_checks"
 
 
@@ -50,43 +51,46 @@ class Checks:
         self.folder = config.rootpath
         self.path = config.rootpath / (config.getoption("m0sim_baseline") or config.getini("m0sim_baseline"))
         self.updates: bool = config.getoption("m0sim_update")
+        self.strict: bool = config.getoption("m0sim_strict") and not self.updates
         self.is_worker = hasattr(config, "workerinput")
         self.done: dict[str, Checked] = {}
-        self.failed: set[str] = set()
-        self._old: Mapping[str, Figures] | None = None
-        self._images: dict[tuple[Path, int | None], Image] = {}
+        self.not_passed: set[str] = set()
+        self._update_said = ""
+        self._update_failed = False
 
+    @cached_property
     def baseline(self) -> Mapping[str, Figures]:
-        """The stored costs by check, read once."""
-        if self._old is None:
-            from m0sim.check import baseline
-
-            self._old = baseline.read(self.path)
-        return self._old
-
-    def image(self, path: Path, base: int | None) -> Image:
-        """An image, read once a run."""
-        from m0sim.image import load_elf, load_raw
-
-        if (path, base) not in self._images:
-            self._images[path, base] = load_elf(path) if base is None else load_raw(path, base)
-        return self._images[path, base]
-
-    def updated(self) -> int | None:
-        """Write the costs of the tests that passed into the baseline. How many; None where nothing changed."""
+        """The stored costs by check. Raises `UsageError` where they are damaged."""
+        __tracebackhide__ = True
         from m0sim.check import baseline
 
-        passed = [c for c in self.done.values() if c.test not in self.failed]
+        return baseline.read(self.path, "pytest --m0sim-update")
+
+    @cached_property
+    def images(self) -> Images:
+        """Images and profiles, each read once a run."""
+        from m0sim.check.measure import Images
+
+        return Images()
+
+    def update(self) -> str:
+        """Write the costs of the tests that passed into the baseline, and tell what became of it."""
+        from m0sim.check import baseline
+
+        passed = [c for c in self.done.values() if c.test not in self.not_passed]
         found = {c.name: baseline.figures_of(c.figures) for c in passed}
-        return len(found) if found and baseline.write(self.path, {**self.baseline(), **found}) else None
+        if not found or not baseline.write(self.path, {**self.baseline, **found}):
+            return f"{self.path} is unchanged"
+        checks = "check" if len(found) == 1 else "checks"
+        return f"{self.path} now has the costs of {len(found)} {checks} that passed"
 
     # -- hooks
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self, item: pytest.Item) -> Any:
         report: pytest.TestReport = yield
-        if report.failed:
-            self.failed.add(item.nodeid)
+        if not report.passed:
+            self.not_passed.add(item.nodeid)
         return report
 
     @pytest.hookimpl(optionalhook=True)
@@ -95,56 +99,71 @@ class Checks:
         found = getattr(node, "workeroutput", {}).get(_OUTPUT)
         if found is not None:
             self.done |= {values["name"]: Checked(**values) for values in found["done"]}
-            self.failed |= set(found["failed"])
+            self.not_passed |= set(found["not_passed"])
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        if self.is_worker and self.done:
-            output = {"done": [asdict(c) for c in self.done.values()], "failed": sorted(self.failed)}
+        if not self.done:
+            return
+        if self.is_worker:
+            output = {"done": [asdict(c) for c in self.done.values()], "not_passed": sorted(self.not_passed)}
             session.config.workeroutput[_OUTPUT] = output  # type: ignore[attr-defined]
+        elif self.updates:
+            self._finish_update(session)
+
+    def _finish_update(self, session: pytest.Session) -> None:
+        from m0sim.errors import M0simError
+
+        try:
+            self._update_said = self.update()
+        except M0simError as error:
+            self._update_said, self._update_failed = str(error), True
+            if session.exitstatus == pytest.ExitCode.OK:
+                session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         if self.is_worker or not self.done:
             return
         from m0sim.check.formats import text
 
-        rows = [_HEADINGS, *(tuple(self.done[name].cells) for name in sorted(self.done))]
         terminalreporter.section("m0sim")
-        for line in text.columns(rows, left=(0, 1)):
+        for line in text.table((self.done[name].cells for name in sorted(self.done)), "test"):
             terminalreporter.write_line(line)
-        if self.updates:
-            count = self.updated()
-            said = "is unchanged" if count is None else f"now has the costs of {count} checks that passed"
-            terminalreporter.write_line(f"{self.path} {said}")
+        if self._update_said:
+            terminalreporter.write_line(self._update_said, red=self._update_failed)
 
 
-class Bench:
+class Fixture:
     """What the fixture gives a test: call it for a machine, and let it check costs."""
 
     def __init__(self, checks: Checks, test: str) -> None:
         self._checks = checks
         self._test = test
-        self._count = 0
-        self._images: dict[int, tuple[Cost, Image]] = {}
+        self._unnamed = 0
+        self._keys: set[str] = set()
+        self._costs: dict[int, tuple[Cost, Image]] = {}
+        """By the costs' ids. Whoever keeps an object keeps its id from being another's."""
 
     def __call__(self, image: str | Path, profile: str = "rp2040", *, base: int | None = None) -> Machine:
         """A fresh machine with an ELF file in it, or, with `base`, a raw binary that runs at that address.
 
         A relative path starts at pytest's root folder. Raises `UsageError` for what cannot be loaded.
         """
-        from m0sim import device
+        __tracebackhide__ = True
         from m0sim.machine import Machine
 
-        images = self._images
+        costs = self._costs
 
         class Recorded(Machine):
             """A machine whose costs are remembered with the image that they are of."""
 
             def call(self, *args: Any, **options: Any) -> Cost:
+                __tracebackhide__ = True
                 cost = super().call(*args, **options)
-                images[id(cost)] = cost, self.image
+                costs[id(cost)] = cost, self.image
                 return cost
 
-        return Recorded(self._checks.image(self._checks.folder / image, base), device.load(profile))
+        images = self._checks.images
+        return Recorded(images.image(self._checks.folder / image, base), images.device(profile))
 
     def check(
         self,
@@ -161,7 +180,7 @@ class Bench:
 
         Limits are cycles or bytes (also "16K"); `tolerance` is "5%" for the cycles, or a mapping such as
         ``{"cycles": "5%", "stack": "0%"}``. `name` tells several checks of one test apart. A check without a baseline
-        passes; ``pytest --m0sim-update`` writes one. Raises `UsageError` for a limit that is none.
+        passes; ``pytest --m0sim-update`` writes one. Raises `UsageError` for a limit that is none, and a name twice.
         """
         __tracebackhide__ = True
         from m0sim.check.compare import judge
@@ -174,24 +193,35 @@ class Bench:
             max_cycles=max_cycles, max_stack=max_stack, max_sram=max_sram, max_code=max_code, tolerance=tolerance
         )
         figures = Figures.of(cost, self._image_of(cost), self._checks.folder)
-        key = self._name(name)
-        old = None if self._checks.updates else self._checks.baseline().get(key)
-        verdict = judge(Measurement(key, figures, warnings=cost.warnings), old, limits)
+        key = self._key(name)
+        if self._checks.updates:
+            limits = limits.while_updating()
+        measured = Measurement(key, figures, warnings=cost.warnings)
+        verdict = judge(measured, self._checks.baseline.get(key), limits, strict=self._checks.strict)
         self._note(key, figures, text.row(verdict))
         if verdict.is_bad:
             pytest.fail(text.explain(verdict))
 
     def _image_of(self, cost: Cost) -> Image:
+        __tracebackhide__ = True
         from m0sim.errors import UsageError
 
-        if id(cost) not in self._images:
+        if id(cost) not in self._costs:
             raise UsageError("m0sim.check() takes what a machine of this test's m0sim(...) returned from call()")
-        return self._images[id(cost)][1]
+        return self._costs[id(cost)][1]
 
-    def _name(self, name: str) -> str:
-        self._count += 1
-        own = name or (f"#{self._count}" if self._count > 1 else "")
-        return f"{self._test} {own}".rstrip()
+    def _key(self, name: str) -> str:
+        """What the baseline calls a check: its test, and its own name or, from the second unnamed one on, number."""
+        __tracebackhide__ = True
+        from m0sim.errors import UsageError
+
+        self._unnamed += not name
+        own = name or (f"#{self._unnamed}" if self._unnamed > 1 else "")
+        key = f"{self._test} {own}".rstrip()
+        if key in self._keys:
+            raise UsageError(f"name {own!r} is taken in this test: give each check another one")
+        self._keys.add(key)
+        return key
 
     def _note(self, key: str, figures: Figures, cells: tuple[str, ...]) -> None:
         from m0sim.check import baseline
@@ -200,19 +230,20 @@ class Bench:
 
 
 @pytest.fixture
-def m0sim(request: pytest.FixtureRequest) -> Bench:
+def m0sim(request: pytest.FixtureRequest) -> Fixture:
     """Run firmware on a simulated Cortex-M0+: ``m0sim(ELF)`` is a machine, ``m0sim.check(cost)`` checks a cost."""
     checks: Checks = request.config.stash[_CHECKS]
-    return Bench(checks, request.node.nodeid)
+    return Fixture(checks, request.node.nodeid)
 
 
 _CHECKS = pytest.StashKey[Checks]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """``--m0sim-update`` and where the baseline is."""
+    """``--m0sim-update``, ``--m0sim-strict``, and where the baseline is."""
     group = parser.getgroup("m0sim", "cost of Cortex-M0+ code")
     group.addoption("--m0sim-update", action="store_true", help="Store the costs of the tests that pass.")
+    group.addoption("--m0sim-strict", action="store_true", help="A check without a stored cost fails.")
     group.addoption("--m0sim-baseline", metavar="FILE", help="Where costs are stored, from the root folder.")
     parser.addini("m0sim_baseline", "Where costs are stored, from the root folder.", default=_BASELINE)
 

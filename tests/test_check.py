@@ -18,7 +18,7 @@ import pytest
 from conftest import Build
 from test_cli import PROGRAM, ROOT, Outcome, Run, run, run_apart, start
 
-from m0sim.check import baseline
+from m0sim.check import baseline, manifest, measure
 
 __all__ = ["run"]
 
@@ -82,9 +82,11 @@ def bench(done: Outcome, name: str = "sum") -> dict[str, Any]:
 def test_from_new_to_red(run: Run, project: Project) -> None:
     done = run("check")
     assert (done.code, last_line(done), done.err) == (0, "0 unchanged, 0 improved, 0 regressed, 2 new", "")
+    assert "note: there is no baseline yet: m0sim check --update writes one" in done.out
     assert not project.baseline.exists()
     done = run("check", "--update")
     assert (done.code, done.err) == (0, "m0sim: m0sim-baseline.json written\n")
+    assert "no baseline" not in done.out
     done = run("check")
     assert (done.code, last_line(done)) == (0, "2 unchanged, 0 improved, 0 regressed, 0 new")
     project.use("slow")
@@ -215,6 +217,37 @@ def test_update_of_one_bench_keeps_the_others(run: Run, project: Project) -> Non
     assert new["sum"].cycles == old["sum"].cycles + SLOW_COSTS
 
 
+def test_while_updating_no_tolerance_is_in_the_way(run: Run, project: Project) -> None:
+    """But one sees what is accepted."""
+    done = run("check", "--update", "--strict")
+    assert (done.code, "no baseline" in done.out) == (0, False)
+    project.use("slow")
+    done = run("check", "--update", "--json")
+    assert (done.code, bench(done)["status"], bench(done)["baseline"]) == (0, "unchanged", FAST_CYCLES)
+    assert bench(done)["cycles"] == FAST_CYCLES + SLOW_COSTS
+    assert bench(done)["limits"] == []
+
+
+def test_a_baseline_that_must_be_there(run: Run, project: Project) -> None:
+    done = run("check", "--baseline", "typo.json")
+    assert (done.code, done.out, done.err.count("\n")) == (2, "", 1)
+    assert "typo.json: there is no such baseline" in done.err
+    assert run("check", "--baseline", "typo.json", "--update").code == 0
+    assert run("check", "--baseline", "typo.json").code == 0
+
+
+def test_a_baseline_that_cannot_be_written_is_refused_before_the_work(run: Run, project: Project) -> None:
+    project.write("[[bench]]\nname='endless'\nfunction='forever'\n")
+    done = run("check", "--update", "--baseline", "none/b.json")
+    assert (done.code, done.out, done.err) == (2, "", "m0sim: none/b.json: cannot write: there is no folder none\n")
+
+
+def test_two_manifests_in_a_folder(run: Run, project: Project) -> None:
+    (project.folder / "other.toml").write_text((project.folder / "m0sim.toml").read_text())
+    assert run("check", "other.toml", "--update").err == "m0sim: other-baseline.json written\n"
+    assert not project.baseline.exists()
+
+
 def test_benches_that_are_gone(run: Run, project: Project) -> None:
     run("check", "--update")
     project.write(BENCHES[: BENCHES.rindex("[[bench]]")])
@@ -246,7 +279,7 @@ def test_update_refuses_what_failed(run: Run, project: Project, broken: str, tol
     assert done.code == 1
     assert done.err == "m0sim: m0sim-baseline.json: not written: 'broken' failed\n"
     assert told in done.out
-    assert last_line(done) == "1 unchanged, 0 improved, 1 regressed, 0 new, 1 failed"
+    assert last_line(done) == "2 unchanged, 0 improved, 0 regressed, 0 new, 1 failed"
     assert project.baseline.read_bytes() == before
     assert run("check", "--update", "--only", "sum").code == 0
 
@@ -325,6 +358,13 @@ def test_a_fault_is_a_failure_with_its_place(run: Run, project: Project) -> None
     assert "crash+0x2 (" in run("check").out
 
 
+def test_what_never_ends_is_stopped(run: Run, project: Project) -> None:
+    project.write("[[bench]]\nname='x'\nfunction='forever'\nstop_after=100_000\n" + BENCHES)
+    done = run("check")
+    assert done.code == 1
+    assert re.search(r"fault: the limit of 100,000 cycles was reached, at 0x[0-9a-f]{8}, forever\+", done.out)
+
+
 def test_warnings_are_shown(run: Run, project: Project) -> None:
     project.write("[[bench]]\nname='x'\nfunction='same'\nstubs={helper=1}\n")
     assert "warning: the stub helper was never called" in run("check").out
@@ -356,7 +396,7 @@ def test_the_build_runs_first(run: Run, project: Project) -> None:
     project.write(top=f'image = "app.elf"\nbuild = "echo building; cp {project.builds["fast"]} app.elf"\n')
     assert run("check", "--no-build").code == 2
     done = run_apart("check", "--json", cwd=project.folder)
-    assert (done.code, done.err) == (0, "building\n")
+    assert (done.code, done.err.splitlines()[0]) == (0, "building")
     assert len(done.json["benches"]) == 2
     project.write(top='image = "app.elf"\nbuild = "exit 7"\n')
     done = run_apart("check", cwd=project.folder)
@@ -382,6 +422,8 @@ def test_only(run: Run, project: Project) -> None:
         (("--jobs", "0"), "--jobs"),
         (("--jobs", "x"), "--jobs"),
         (("--updat",), "--update"),
+        (("--json", "--format", "text"), "--write text=FILE"),
+        (("--json", "--format", "junit"), "leave one out"),
     ],
 )
 def test_bad_usage_is_one_line(run: Run, project: Project, options: tuple[str, ...], named: str) -> None:
@@ -422,7 +464,23 @@ def test_diff_of_calls(run: Run, project: Project) -> None:
     moved = bench(run("diff", "renamed.json", "fast.json", "--json"), "sum_to")["where"]["functions"]
     assert [f["name"] for f in moved] == ["helper", "old_helper"]
     run("call", project.builds["fast"], "same", 1, "-o", "same.json")
-    assert bench(run("diff", "same.json", "slow.json", "--json"), "sum_to")["baseline"] == 2
+    done = run("diff", "same.json", "slow.json", "--json")
+    assert bench(done, "sum_to")["baseline"] == 2
+    assert done.err == "m0sim: 'sum_to' of slow.json is compared with 'same' of same.json\n"
+
+
+def test_diff_of_single_benches_goes_by_their_names(run: Run, project: Project) -> None:
+    run("check", "--update", "--only", "sum", "--baseline", "a.json")
+    run("check", "--update", "--only", "same", "--baseline", "b.json")
+    done = run("diff", "a.json", "b.json")
+    assert last_line(done) == "0 unchanged, 0 improved, 0 regressed, 1 new"
+    assert "note: 'sum' is in a.json only" in done.out
+
+
+def test_a_bench_of_another_function(run: Run, project: Project) -> None:
+    run("check", "--update")
+    project.write(BENCHES.replace('"sum_to"', '"same"').replace(f"expect = {N * (N + 1) // 2}\n", ""))
+    assert "  the baseline is of the function sum_to, this is same" in run("check").out
 
 
 @pytest.mark.parametrize("content", ["", "{}", "[]", "5", '{"function": 5}', '{"function": "f", "memory": {}}'])
@@ -466,6 +524,18 @@ def wait_for_the_end_of(session: int) -> None:
     for _ in range(50):
         os.killpg(session, 0)
         time.sleep(0.1)
+
+
+def test_interrupt_names_the_bench(run: Run, project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = measure.run
+
+    def stopped(bench: manifest.Bench, folder: Path, images: measure.Images) -> measure.Measurement:
+        if bench.name == "same":
+            raise KeyboardInterrupt
+        return real(bench, folder, images)
+
+    monkeypatch.setattr(measure, "run", stopped)
+    assert (run("check").code, run("check").err) == (1, "m0sim: bench 'same': interrupted\n")
 
 
 @pytest.mark.long

@@ -167,6 +167,26 @@ def test_damage_is_told_in_one_line(tmp_path: Path, text: str, named: str) -> No
     assert any(advice in message for advice in ("m0sim check --update", "use the m0sim that wrote it"))
 
 
+def test_the_remedy_is_that_of_the_program(tmp_path: Path) -> None:
+    file = tmp_path / "b.json"
+    file.write_text("{")
+    with pytest.raises(UsageError, match=r"run `pytest --m0sim-update`$"):
+        baseline.read(file, "pytest --m0sim-update")
+    with pytest.raises(UsageError, match=r"`m0sim call --json`") as caught:
+        baseline.read_any(file)
+    assert "--update" not in str(caught.value)
+
+
+def test_what_cannot_be_looked_at_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(os, "stat", refuse)
+    monkeypatch.setattr(Path, "read_text", refuse)
+    with pytest.raises(UsageError, match="cannot read it: Permission denied"):
+        baseline.read(tmp_path / "b.json")
+
+
 def test_the_line_of_a_conflict(tmp_path: Path) -> None:
     file = tmp_path / "b.json"
     file.write_text("{\n<<<<<<< HEAD\n")

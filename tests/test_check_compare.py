@@ -58,6 +58,18 @@ def test_a_bench_without_a_baseline_has_its_budgets_alone() -> None:
     assert judge(Measurement("x", figures(cycles=101)), None, limits).status == "regressed"
 
 
+def test_strict_fails_without_a_baseline() -> None:
+    missing = judge(Measurement("x", figures()), None, Limits(), strict=True)
+    assert (missing.status, missing.reasons, missing.is_bad) == ("new", ("it has no baseline",), True)
+    assert not judge(Measurement("x", figures()), OLD, Limits(), strict=True).is_bad
+
+
+def test_while_updating_budgets_hold_alone() -> None:
+    limits = Limits.of(max_cycles=110, tolerance={"stack": "0%"}).while_updating()
+    assert not judge(Measurement("x", figures(cycles=110, stack=99)), OLD, limits).is_bad
+    assert judge(Measurement("x", figures(cycles=111)), OLD, limits).is_bad
+
+
 def test_failures() -> None:
     missed = judge(Measurement("x", figures(), Failure("expect", "returned 1, expected 2")), OLD, Limits())
     fault = judge(Measurement("x", None, Failure("fault", "a load")), OLD, Limits.of(max_cycles=0))
@@ -144,7 +156,7 @@ def test_new_and_removed_functions_by_name() -> None:
     found = where(old, new)
     assert found is not None
     assert [(f.name, f.old, f.new) for f in found.functions] == [("gone", 20, None), ("came", None, 15)]
-    lines = text.where(found)
+    lines = text.where(found, "x", {})
     assert [line.split() for line in lines[1:]] == [["gone", "20", "-", "removed"], ["came", "-", "15", "new"]]
     assert where(old, old) is None
 
@@ -190,9 +202,9 @@ def test_long_answers_are_cut() -> None:
     many = {f"f{i:02}": FunctionFigures(i + 1) for i in range(15)}
     found = where(Figures("f", "p", 0, 0, 0, 0, 0, {}), Figures("f", "p", 120, 0, 0, 0, 0, many))
     assert found is not None
-    assert "... 5 more functions" in text.where(found)
+    assert "... 5 more functions" in text.where(found, "x", {})
     rows = [("1840", f"a.c:{i}", 10) for i in range(60)]
-    lines = text.where(where(function(), function(*rows)) or found)
+    lines = text.where(where(function(), function(*rows)) or found, "x", {})
     assert "... 50 more lines" in lines
     assert "... 20 more instructions" in lines
 

@@ -12,6 +12,8 @@ from xml.etree import ElementTree
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from markdown_it import MarkdownIt
+from rich.cells import cell_len
 
 from m0sim.check.compare import Verdict, judge
 from m0sim.check.figures import Figures, FunctionFigures, Row
@@ -47,12 +49,12 @@ def result_of(names: list[str], *, strict: bool = False) -> Result:
             judge(Measurement(f"{name} unchanged", figures(100), warnings=("beware",)), figures(100), Limits()),
             judge(Measurement(f"{name} improved", figures(90)), figures(100), Limits()),
             judge(Measurement(f"{name} regressed", figures(110)), figures(100), Limits.of(max_cycles=105)),
-            judge(Measurement(f"{name} new", figures(100)), None, Limits()),
+            judge(Measurement(f"{name} new", figures(100)), None, Limits(), strict=strict),
             judge(Measurement(f"{name} faulted", None, fault), figures(100), Limits()),
             judge(Measurement(f"{name} missed", figures(100), missed), figures(100), Limits()),
         ]
     lines = {verdict.name: 10 + i for i, verdict in enumerate(verdicts)}
-    return Result(tuple(verdicts), ("a <note>",), Path("m0sim.toml"), lines, strict)
+    return Result(tuple(verdicts), ("a <note>",), Path("m0sim.toml"), lines)
 
 
 RESULT = result_of(NASTY)
@@ -95,6 +97,75 @@ def test_styled_text_is_the_same_text() -> None:
     assert text.styled(RESULT).spans
 
 
+def moved(name: str, old: list[Row], new: list[Row], function: str = "f") -> Verdict:
+    """A bench of one function whose instructions changed."""
+    before, after = (
+        Figures(function, "rp2040", cycles, 1, 0, 0, 0, {function: FunctionFigures(cycles, tuple(rows))})
+        for rows in (old, new)
+        for cycles in [sum(row.cycles for row in rows)]
+    )
+    return judge(Measurement(name, after), before, Limits())
+
+
+def code(*codes: str, executions: int = 1) -> list[Row]:
+    """Instructions of one cycle each."""
+    return [Row(2 * i, each, f"a.c:{i}", executions, executions) for i, each in enumerate(codes)]
+
+
+LESS = moved("x", code("1840", "46c0", "3801"), code("1840", "3801"))
+
+
+def test_a_long_listing_is_cut_by_instructions() -> None:
+    """Every fourth instruction is gone: hunks of three with a separator between them."""
+    same = [f"{0x1800 + i:04x}" for i in range(90)]
+    old = [each for i, one in enumerate(same) for each in ([one, "46c0"] if i % 3 == 1 else [one])]
+    lines = text.below_title(moved("x", code(*old), code(*same)))
+    at = next(i for i, line in enumerate(lines) if line.split()[:2] == ["offset", "f,"])
+    *listing, more = lines[at + 1 :]
+    instructions = [line for line in listing if line.split() != ["...", "|", "..."]]
+    assert len(instructions) == 40
+    assert listing[-1] == instructions[-1]
+    assert more == f"... {3 * 30 - 40} more instructions"
+
+
+def test_the_same_instructions_are_shown_once() -> None:
+    verdicts = [
+        moved("one", code("1840", "46c0"), code("1840")),
+        moved("two", code("1840", "46c0", executions=9), code("1840", executions=9)),
+        moved("other", code("1840", "46c1"), code("1840")),
+    ]
+    shown = FORMATS["text"](Result(tuple(verdicts)))
+    assert shown.count("executions  cycles") == 2 * 2
+    assert "  f: the same instructions as in bench 'one'\n" in shown
+    assert re.search(r"^  f +18 +9 +-9$", shown, re.MULTILINE)
+    assert "the same" not in text.explain(verdicts[1])  # nobody can look it up elsewhere
+
+
+def test_other_code_is_remarked() -> None:
+    old = Figures("f", "rp2040", 100, 1, 0, 0, 0, {})
+    new = Figures("g", "stm32f0", 100, 1, 0, 0, 0, {})
+    shown = FORMATS["text"](Result((judge(Measurement("x", new), old, Limits()),)))
+    assert "  the baseline is of the function f, this is g\n" in shown
+    assert "  the baseline is of the profile rp2040, this is stm32f0\n" in shown
+
+
+def test_names_do_not_talk_to_the_terminal() -> None:
+    evil = "\x1b]0;x\x07\x1b[31m"
+    failed = judge(Measurement(evil, None, Failure("fault", evil), (evil,)), None, Limits())
+    code_of_evil = [Row(0, f"bl {evil}", evil, 1, 1)]
+    verdicts = (failed, moved(evil, code_of_evil, code("46c0", "46c0"), function=evil))
+    for shown in (FORMATS["text"](Result(verdicts, (evil,))), *map(text.explain, verdicts)):
+        assert shown.replace("\n", "").isprintable()
+        assert r"\x1b]0;x\x07" in shown
+
+
+def test_columns_are_those_of_a_terminal() -> None:
+    """The wide letters take two columns each, and an escape as many as it has letters."""
+    lines = text.columns([("漢字", "1"), ("a", "22"), ("\x1b", "3")])
+    assert lines == ["漢字   1", "a     22", r"\x1b   3"]
+    assert len({cell_len(line) for line in lines}) == 1
+
+
 def test_strict_says_what_is_missing() -> None:
     assert "it has no baseline" not in FORMATS["text"](RESULT)
     assert "  it has no baseline" in FORMATS["text"](result_of(["x"], strict=True)).splitlines()
@@ -113,6 +184,23 @@ def test_markdown_tables_keep_their_columns() -> None:
     for row in rows[2:]:
         assert not re.search(r"[<>`*_\[\]]", row.split("|")[1])
     assert "| **regressed** | 110 (was 100, +10.0 %) | 8 | 64 | 32 |" in written
+
+
+def test_markdown_keeps_a_listing_together() -> None:
+    """By another reader of Markdown: what is folded is one <pre>, and nothing of it is a list or a paragraph."""
+    verdicts = (*RESULT.verdicts, LESS)
+    written = FORMATS["markdown"](Result(verdicts, ("a note",)))
+    tokens = MarkdownIt("commonmark").enable("table").parse(written)
+    folded = [token.content for token in tokens if token.type == "html_block"]
+    starts = [content for content in folded if content.startswith("<details>")]
+    listings = [content for content in folded if content.startswith("<pre>")]
+    expected = sum(1 for verdict in verdicts if text.below_title(verdict))
+    assert [len(starts), len(listings), len(folded)] == [expected, expected, 3 * expected]
+    assert all(content.rstrip().endswith("</pre>") for content in listings)
+    assert re.search("^-    0002 ", listings[-1], re.MULTILINE)
+    assert html.unescape(listings[-1].strip()[5:-6]) == "\n".join(text.below_title(LESS))
+    others = {token.type for token in tokens} - {"html_block"}
+    assert not {kind for kind in others if "list" in kind or "code" in kind}
 
 
 def test_markdown_folds_what_is_long() -> None:
@@ -206,7 +294,7 @@ def test_annotations() -> None:
     assert all(re.match(r"::(error|warning|notice) \S", line) for line in lines)
     found = [(line.split()[0][2:], *line.partition(" ")[2].split("::", 1)) for line in lines]
     errors = [(properties, message) for level, properties, message in found if level == "error"]
-    bad = [(i, verdict) for i, verdict in enumerate(RESULT.verdicts) if verdict.is_bad]
+    bad = [(i, verdict) for i, verdict in enumerate(RESULT.verdicts) if verdict.status in ("regressed", "failed")]
     assert len(errors) == len(bad) == 3 * len(NASTY)
     for (properties, message), (i, verdict) in zip(errors, bad, strict=True):
         parts = dict(part.split("=", 1) for part in properties.split(","))

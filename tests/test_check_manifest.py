@@ -63,6 +63,13 @@ def load(tmp_path: Path) -> Load:
     return loaded
 
 
+def test_every_manifest_of_a_folder_has_its_baseline(tmp_path: Path) -> None:
+    names = {"m0sim.toml": "m0sim-baseline.json", "board.v2.toml": "board.v2-baseline.json"}
+    for name, expected in names.items():
+        (tmp_path / name).write_text(HEAD)
+        assert manifest.load(tmp_path / name).baseline == tmp_path / expected
+
+
 def test_a_good_one(load: Load, tmp_path: Path) -> None:
     found = load(GOOD)
     assert (found.build, found.image, found.baseline) == (
@@ -92,6 +99,12 @@ def test_defaults(load: Load) -> None:
     (bench,) = load('image = "a.elf"\n[[bench]]\nname = "x"\nfunction = "f"').benches
     assert (bench.args, bench.result, bench.expect, bench.profile) == ((), "s32", None, "rp2040")
     assert bench.limits == Limits({}, {"cycles": Fraction(0)})
+    assert bench.stop_after == 10_000_000_000
+
+
+def test_stop_after_is_inherited(load: Load) -> None:
+    found = load("stop_after = 500\n" + HEAD + "[[bench]]\nname = 'y'\nfunction = 'f'\nstop_after = 7")
+    assert [bench.stop_after for bench in found.benches] == [500, 7]
 
 
 HEAD = 'image = "a.elf"\n[[bench]]\nname = "x"\nfunction = "f"\n'
@@ -128,6 +141,9 @@ BAD = [
     ("stubs.read = 4294967296", 5, "read", "4294967296"),
     ("base = -1", 5, "base", "-0x1"),
     ("image = 5", 5, "image", "5"),
+    ("stop_after = 0", 5, "stop_after", "from 1"),
+    ("stop_after = '1M'", 5, "stop_after", "an integer"),
+    ("tolerance = []", 5, "tolerance", '"5%"'),
     ("[[bench]]\nname = 'y'", 5, "bench 'y'", "function", "missing"),
     ("[[bench]]\nfunction = 'y'", 5, "bench[1]", "name", "missing"),
     ("[[bench]]\nname = ''\nfunction = 'y'", 6, "name", "''"),
@@ -192,6 +208,25 @@ def test_what_only_the_image_shows(load: Load, build: Build, text: str, line: in
     message = str(caught.value)
     assert f"m0sim.toml:{line}: bench 'x': " in message
     assert all(part in message for part in named), message
+
+
+def test_an_argument_that_cannot_be_read(
+    load: Load, build: Build, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By fault injection: a superuser may read all."""
+    (tmp_path / "in.bin").write_bytes(b"1")
+    found = load(f"image = {str(build('hot.S'))!r}\n[[bench]]\nname='x'\nfunction='same'\nargs=['@in.bin']")
+    images = measure.Images()
+    measure.verify(found.benches, images)
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(
+        UsageError, match=r"m0sim\.toml:5: bench 'x': args: .*in\.bin: cannot read it: Permission denied"
+    ):
+        measure.verify(found.benches, images)
+
+
+def refuse(*_: object) -> None:
+    raise PermissionError(13, "Permission denied")
 
 
 def test_only(load: Load) -> None:

@@ -163,6 +163,90 @@ def test_tolerance_is_of_the_baseline(project: pytest.Pytester, firmware: dict[s
         project.runpytest().assert_outcomes(**outcome)
 
 
+def test_unnamed_checks_are_numbered_among_themselves(project: pytest.Pytester) -> None:
+    project.makepyfile(
+        test_cost="""
+        def test_mixed(m0sim):
+            m = m0sim("add.elf")
+            m0sim.check(m.call("add_up", 1), name="one")
+            m0sim.check(m.call("add_up", 2))
+            m0sim.check(m.call("add_up", 3))
+        """
+    )
+    project.runpytest("--m0sim-update").assert_outcomes(passed=1)
+    test = "test_cost.py::test_mixed"
+    assert stored(project) == {f"{test} one": cycles(1), test: cycles(2), f"{test} #2": cycles(3)}
+
+
+@pytest.mark.parametrize("name", ["x", "#2"])
+def test_a_name_twice_is_refused(project: pytest.Pytester, name: str) -> None:
+    """Also where it is the number of an unnamed check."""
+    project.makepyfile(
+        test_cost=f"""
+        def test_twice(m0sim):
+            m = m0sim("add.elf")
+            for _ in range(2):
+                m0sim.check(m.call("add_up", 1))
+            for n in (2, 3):
+                m0sim.check(m.call("add_up", n), name={name!r})
+        """
+    )
+    result = project.runpytest("--m0sim-update")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines([f"E *UsageError: name '{name}' is taken in this test*"])
+    assert not (project.path / BASELINE).exists()
+
+
+def test_strict_fails_without_a_stored_cost(project: pytest.Pytester) -> None:
+    result = project.runpytest("--m0sim-strict", "-k", "10")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*it has no baseline*"])
+    project.runpytest("--m0sim-strict", "--m0sim-update").assert_outcomes(passed=2)
+    project.runpytest("--m0sim-strict").assert_outcomes(passed=2)
+
+
+def test_updates_show_what_was_stored_before(project: pytest.Pytester, firmware: dict[str, bytes]) -> None:
+    project.runpytest("--m0sim-update")
+    slow_down(project, firmware)
+    result = project.runpytest("--m0sim-update", "-k", "10")
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines([f"*unchanged  {cycles(10, 1)}|{cycles(10)} (+*", "*has the costs of 1 check that *"])
+
+
+@pytest.mark.parametrize("more", [(), ("-p", "no:terminal"), ("-n", "1")])
+def test_a_baseline_that_cannot_be_written(project: pytest.Pytester, more: tuple[str, ...]) -> None:
+    if "-n" in more:
+        pytest.importorskip("xdist")
+    result = project.runpytest_subprocess("--m0sim-update", "--m0sim-baseline", "none/b.json", *more)
+    assert result.ret == 1
+    assert "Traceback" not in result.stdout.str() + result.stderr.str()
+    if "no:terminal" not in more:
+        result.stdout.fnmatch_lines(["*= m0sim =*", "*none/b.json: cannot write: *", "*2 passed*"])
+
+
+def test_updates_do_not_need_the_terminal(project: pytest.Pytester) -> None:
+    assert project.runpytest_subprocess("--m0sim-update", "-p", "no:terminal").ret == 0
+    assert set(stored(project).values()) == {cycles(1), cycles(10)}
+
+
+def test_tests_that_skip_after_their_check_store_nothing(project: pytest.Pytester) -> None:
+    skip = "        if n == 10:\n            pytest.skip()\n"
+    project.makepyfile(test_cost=TEST + skip)
+    project.runpytest("--m0sim-update").assert_outcomes(passed=1, skipped=1)
+    assert list(stored(project)) == ["test_cost.py::test_add_up[1]"]
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["m0sim.check(5)", "m0sim.check(m.call('add_up', 1), max_cycles=-1)"],
+)
+def test_what_is_wrong_is_shown_at_the_test(project: pytest.Pytester, line: str) -> None:
+    project.makepyfile(test_cost=f"def test_it(m0sim):\n    m = m0sim('add.elf')\n    {line}\n")
+    shown = project.runpytest().stdout.str()
+    assert f">       {line}" in shown or f">   {line}" in shown
+    assert "pytest_plugin.py" not in shown
+
+
 def test_several_checks_in_one_test(project: pytest.Pytester) -> None:
     project.makepyfile(
         test_cost="""
@@ -214,6 +298,7 @@ def test_a_damaged_baseline_fails_the_tests_that_need_it(project: pytest.Pyteste
     result = project.runpytest("-k", "10")
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines([f"E *UsageError: *{BASELINE}*"])
+    assert "m0sim check --update" not in result.stdout.str()
     assert (project.path / BASELINE).read_text() == content
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from m0sim import files
-from m0sim.check.figures import Figures, FunctionFigures, Row
+from m0sim.check.figures import NUMBERS, Figures, FunctionFigures, Row
 from m0sim.errors import UsageError
 
 SCHEMA = 1
@@ -22,28 +22,43 @@ SCHEMA = 1
 Baseline = Mapping[str, Figures]
 """By the benches' names."""
 
-_REMEDY = "restore it from git, or delete it and run `m0sim check --update`"
-_INTEGERS = ("cycles", "instructions", "stack_bytes", "sram_bytes", "code_bytes")
+
+def exists(path: Path) -> bool:
+    """Whether there is something to read; also where the system does not let us know, as reading then says why."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        pass
+    return True
 
 
-def read(path: Path) -> dict[str, Figures]:
-    """The baseline in a file; empty where there is none. Raises `UsageError`, one line, for a damaged one."""
-    return _Reader(path).benches(_json(path)) if path.exists() else {}
+def read(path: Path, update: str = "m0sim check --update") -> dict[str, Figures]:
+    """The baseline in a file; empty where there is none.
+
+    Raises `UsageError`, one line, for a damaged one; `update` is the command that writes a new one.
+    """
+    if not exists(path):
+        return {}
+    reader = _Reader(path, f"restore it from git, or delete it and run `{update}`")
+    return reader.benches(reader.json())
 
 
-def read_any(path: Path) -> dict[str, Figures]:
+def read_any(path: Path) -> dict[str, Figures] | Figures:
     """What ``m0sim diff`` takes: a baseline, or the object of ``m0sim call --json``.
 
-    The latter is one bench named by its function, without instructions. Raises `UsageError`.
+    The latter is one run, without instructions. Raises `UsageError`.
     """
-    found = _json(path)
+    reader = _Reader(path, "give a baseline, or what `m0sim call --json` printed")
+    found = reader.json()
     is_call = isinstance(found, dict) and "function" in found and "benches" not in found
-    return _Reader(path).call(found) if is_call else _Reader(path).benches(found)
+    return reader.call(found) if is_call else reader.benches(found)
 
 
-def figures_of(bench: Any, path: Path = Path("<figures>")) -> Figures:
-    """The figures that `bench_object` made the object from. Raises `UsageError` for any other object."""
-    return _Reader(path).figures(bench, "")
+def figures_of(bench: dict[str, Any]) -> Figures:
+    """The figures that `bench_object` made the object from."""
+    return _Reader(Path(), "").figures(bench, "")
 
 
 def to_bytes(baseline: Baseline) -> bytes:
@@ -70,7 +85,7 @@ def bench_object(figures: Figures) -> dict[str, Any]:
     return {
         "function": figures.function,
         "profile": figures.profile,
-        **{name: getattr(figures, name) for name in _INTEGERS},
+        **{name: getattr(figures, name) for name in NUMBERS},
         "functions": {
             name: {"self_cycles": function.self_cycles, "rows": [_row(row) for row in function.rows]}
             for name, function in sorted(figures.functions.items())
@@ -98,23 +113,6 @@ def _layout(value: Any, indent: str = "") -> Iterator[str]:
         yield json.dumps(value, ensure_ascii=False)
 
 
-def _json(path: Path) -> Any:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"{path}: cannot read it: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{path}: no text in UTF-8: {_REMEDY}") from error
-    marker = re.search(r"^(<{7}|={7}|>{7})( |$)", text, re.MULTILINE)
-    if marker:
-        line = text.count("\n", 0, marker.start()) + 1
-        raise UsageError(f"{path}:{line}: has merge conflict markers: take either side, then `m0sim check --update`")
-    try:
-        return json.loads(text, object_pairs_hook=_unique)
-    except (ValueError, RecursionError) as error:
-        raise UsageError(f"{path}: no valid JSON ({error}): {_REMEDY}") from error
-
-
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """A merge by hand may leave a key twice, of which Python would silently take the last."""
     found = dict(pairs)
@@ -127,8 +125,25 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 class _Reader:
     """Turns JSON that anyone may have edited into figures, or says what is wrong with it."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, remedy: str) -> None:
         self._path = path
+        self._remedy = remedy
+
+    def json(self) -> Any:
+        """What the file has, unchecked."""
+        try:
+            text = self._path.read_text(encoding="utf-8")
+        except OSError as error:
+            raise UsageError(f"{self._path}: cannot read it: {error.strerror}") from error
+        except UnicodeDecodeError:
+            self._fail("no text in UTF-8")
+        marker = re.search(r"^(<{7}|={7}|>{7})( |$)", text, re.MULTILINE)
+        if marker:
+            self._fail("has merge conflict markers", line=text.count("\n", 0, marker.start()) + 1)
+        try:
+            return json.loads(text, object_pairs_hook=_unique)
+        except (ValueError, RecursionError) as error:
+            self._fail(f"no valid JSON ({error})")
 
     def benches(self, found: Any) -> dict[str, Figures]:
         """Those of a baseline."""
@@ -139,23 +154,21 @@ class _Reader:
         benches = self._object(found.get("benches"), "benches")
         return {name: self.figures(value, f"bench {name!r}: ") for name, value in benches.items()}
 
-    def call(self, found: dict[str, Any]) -> dict[str, Figures]:
+    def call(self, found: dict[str, Any]) -> Figures:
         """One run, from the object that ``m0sim call --json`` prints."""
         memory = self._object(found.get("memory"), "memory")
         sizes = {name: self._integer(memory, name, "memory: ") for name in ("sram_total", "flash_code", "sram_code")}
         listed = found.get("functions")
         rows = [self._object(row, "functions") for row in (listed if isinstance(listed, list) else [])]
         cycles = {self._text(row, "name", ""): self._integer(row, "self_cycles", "") for row in rows}
-        name = self._text(found, "function", "")
-        figures = Figures(
-            function=name,
+        return Figures(
+            function=self._text(found, "function", ""),
             profile=self._text(found, "profile", ""),
             **{key: self._integer(found, key, "") for key in ("cycles", "instructions", "stack_bytes")},
             sram_bytes=sizes["sram_total"],
             code_bytes=sizes["flash_code"] + sizes["sram_code"],
             functions={function: FunctionFigures(count) for function, count in cycles.items()},
         )
-        return {name: figures}
 
     def figures(self, value: Any, place: str) -> Figures:
         """Those of one bench; `place` goes before what is wrong."""
@@ -164,7 +177,7 @@ class _Reader:
         return Figures(
             function=self._text(bench, "function", place),
             profile=self._text(bench, "profile", place),
-            **{name: self._integer(bench, name, place) for name in _INTEGERS},
+            **{name: self._integer(bench, name, place) for name in NUMBERS},
             functions={name: self._function(item, f"{place}{name}: ") for name, item in functions.items()},
         )
 
@@ -198,5 +211,6 @@ class _Reader:
             self._fail(f"{place}{key}: must be an integer from 0, not {value!r}")
         return value
 
-    def _fail(self, what: str, remedy: str = _REMEDY) -> NoReturn:
-        raise UsageError(f"{self._path}: {what}: {remedy}")
+    def _fail(self, what: str, remedy: str = "", *, line: int | None = None) -> NoReturn:
+        place = self._path if line is None else f"{self._path}:{line}"
+        raise UsageError(f"{place}: {what}: {remedy or self._remedy}")

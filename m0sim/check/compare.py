@@ -58,6 +58,8 @@ class Verdict:
     warnings: tuple[str, ...] = ()
     where: Where | None = None
     """None where no function's cycles changed, or there is nothing to compare with."""
+    strict: bool = False
+    """Whether it fails where it has no baseline."""
 
     @property
     def exceeded(self) -> tuple[Check, ...]:
@@ -65,18 +67,19 @@ class Verdict:
 
     @property
     def reasons(self) -> tuple[str, ...]:
-        """What failed or is over its limit, a line each."""
-        failed = () if self.failure is None else (f"{self.failure.kind}: {self.failure.text}",)
-        return (*failed, *(check.text for check in self.exceeded))
+        """Why a build should fail for it, a line each: what failed, is over its limit, or is missing."""
+        failed = [] if self.failure is None else [f"{self.failure.kind}: {self.failure.text}"]
+        missing = ["it has no baseline"] if self.strict and self.status == "new" else []
+        return (*failed, *(check.text for check in self.exceeded), *missing)
 
     @property
     def is_bad(self) -> bool:
         """Whether a build should fail for it."""
-        return self.status in ("regressed", "failed")
+        return bool(self.reasons)
 
 
-def judge(measured: Measurement, baseline: Figures | None, limits: Limits) -> Verdict:
-    """The verdict on one bench; `baseline` is None where it has none."""
+def judge(measured: Measurement, baseline: Figures | None, limits: Limits, *, strict: bool = False) -> Verdict:
+    """The verdict on one bench; `baseline` is None where it has none, which fails if `strict`."""
     new = measured.figures
     checks = () if new is None else tuple(_checks(new, baseline, limits))
     return Verdict(
@@ -88,6 +91,7 @@ def judge(measured: Measurement, baseline: Figures | None, limits: Limits) -> Ve
         failure=measured.failure,
         warnings=measured.warnings,
         where=None if new is None or baseline is None else where(baseline, new),
+        strict=strict,
     )
 
 

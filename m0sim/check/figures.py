@@ -13,6 +13,9 @@ from m0sim.image import Image
 from m0sim.isa import Kind
 from m0sim.report.disassembly import branch_target
 
+NUMBERS = ("cycles", "instructions", "stack_bytes", "sram_bytes", "code_bytes")
+"""The fields of `Figures` that are numbers, as files and JSON objects have them."""
+
 _CONDITIONS = "eq ne cs cc mi pl vs vc hi ls ge lt gt le".split()
 
 
@@ -55,7 +58,7 @@ class Figures:
     functions: Mapping[str, FunctionFigures]
 
     def value(self, name: str) -> int:
-        """The figure that limits call cycles, stack, sram or code."""
+        """The figure that limits are for: `name` is cycles, stack, sram or code. All but cycles are bytes."""
         value: int = getattr(self, name if name == "cycles" else f"{name}_bytes")
         return value
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
+from typing import NoReturn
 
 from m0sim import operands
 from m0sim.errors import UsageError, did_you_mean
@@ -16,6 +16,9 @@ FIGURES = ("cycles", "stack", "sram", "code")
 
 DEFAULT = {"cycles": Fraction(0)}
 """Tolerances where nobody says otherwise: counts are exact, so any cycle more is one."""
+
+Fail = Callable[[str, str], NoReturn]
+"""Raises a `UsageError` for a key and what is wrong with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,39 +43,62 @@ class Limits:
         """Limits as a person writes them: bytes also as "16K"; `tolerance` as "5%", which means cycles, or as a
         mapping from names in `FIGURES`. Raises `UsageError` that names the argument.
         """
-        given = {"cycles": max_cycles, "stack": max_stack, "sram": max_sram, "code": max_code}
-        budgets = {}
-        for name, value in given.items():
-            if value is not None:
-                with naming(f"max_{name}"):
-                    budgets[name] = budget(name, value)
-        with naming("tolerance"):
-            return cls(budgets, DEFAULT | tolerances(tolerance))
+        __tracebackhide__ = True
+        given = {
+            "max_cycles": max_cycles,
+            "max_stack": max_stack,
+            "max_sram": max_sram,
+            "max_code": max_code,
+            "tolerance": tolerance,
+        }
+        wanted = {key: value for key, value in given.items() if value is not None}
+        return cls(budgets(wanted, _fail), DEFAULT | tolerances(wanted, _fail))
+
+    def while_updating(self) -> Limits:
+        """What holds for figures that become the baseline themselves: the budgets."""
+        return Limits(self.budgets, {})
 
 
-@contextmanager
-def naming(key: str) -> Iterator[None]:
-    """Put the name of a key or argument before what is wrong with it."""
+def _fail(key: str, what: str) -> NoReturn:
+    raise UsageError(f"{key}: {what}")
+
+
+def budgets(given: Mapping[str, object], fail: Fail) -> dict[str, int]:
+    """The hard limits among `given`, by figure; the keys there are such as ``max_stack``."""
+    found = {}
+    for figure in FIGURES:
+        key = f"max_{figure}"
+        if key in given:
+            try:
+                found[figure] = _budget(figure, given[key])
+            except UsageError as error:
+                fail(key, str(error))
+    return found
+
+
+def tolerances(given: Mapping[str, object], fail: Fail) -> dict[str, Fraction]:
+    """The ``tolerance`` in `given` by figure: of "5%" that of the cycles; none where there is no such key."""
+    if "tolerance" not in given:
+        return {}
     try:
-        yield
+        return _tolerances(given["tolerance"])
     except UsageError as error:
-        raise UsageError(f"{key}: {error}") from error
+        fail("tolerance", str(error))
 
 
-def budget(name: str, value: object) -> int:
-    """A hard limit: an integer from 0, or, where it is bytes, a size such as "16K". Raises `UsageError`."""
-    if isinstance(value, str) and name != "cycles":
+def _budget(figure: str, value: object) -> int:
+    """An integer from 0, or, where it is bytes, a size such as "16K"."""
+    if isinstance(value, str) and figure != "cycles":
         return operands.size(value)
     if type(value) is not int:
-        wanted = "an integer" if name == "cycles" else 'an integer, or a size such as "16K"'
+        wanted = "an integer" if figure == "cycles" else 'an integer, or a size such as "16K"'
         raise UsageError(f"must be {wanted}, not {value!r}")
     if value < 0:
         raise UsageError(f"must be 0 or more, not {value}")
     return value
 
 
-def tolerances(value: object) -> dict[str, Fraction]:
-    """Tolerances by figure from "5%", which means cycles, or from a mapping of such. Raises `UsageError`."""
+def _tolerances(value: object) -> dict[str, Fraction]:
     if isinstance(value, str):
         return {"cycles": percent(value)}
     if not isinstance(value, Mapping):

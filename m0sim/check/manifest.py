@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 from typing import get_args
 
@@ -16,14 +15,13 @@ from m0sim.check import limits
 from m0sim.check.limits import FIGURES, Limits
 from m0sim.device import DEFAULT
 from m0sim.errors import UsageError, did_you_mean
+from m0sim.machine import DEFAULT_MAX_CYCLES
 from m0sim.operands import Operand
 from m0sim.toml import Table, read
 
 FILE_NAME = "m0sim.toml"
-BASELINE_NAME = "m0sim-baseline.json"
-"""Beside the manifest."""
 
-_EVERYWHERE = ("image", "base", "profile", "tolerance")
+_EVERYWHERE = ("image", "base", "profile", "tolerance", "stop_after")
 _TOP_KEYS = ("build", *_EVERYWHERE, "bench")
 _BENCH_KEYS = (
     *("name", "function", "args", "result", "expect", "before", "stubs"),
@@ -49,6 +47,8 @@ class Bench:
     stubs: Mapping[str, int]
     """Functions replaced by a return of a value."""
     limits: Limits
+    stop_after: int
+    """Cycles after which it is a fault."""
     image: Path
     base: int | None
     """Where a raw binary runs; None for an ELF."""
@@ -94,8 +94,8 @@ class Manifest:
 
     @property
     def baseline(self) -> Path:
-        """Where the baseline is unless a user says otherwise."""
-        return self.folder / BASELINE_NAME
+        """Where the baseline is unless a user says otherwise: one for each manifest of a folder."""
+        return self.folder / f"{self.path.stem}-baseline.json"
 
     def only(self, names: Sequence[str]) -> tuple[Bench, ...]:
         """The benches of these names, or all where there are none. Raises `UsageError` for an unknown one."""
@@ -141,6 +141,7 @@ def _bench(top: Table, table: Table) -> Bench:
         before=_before(table),
         stubs=_stubs(table),
         limits=_limits(top, table),
+        stop_after=_stop_after(top, table),
         image=table.path.parent / _inherited(top, table, "image", None),
         base=_base(top, table),
         profile=_profile(top, table),
@@ -167,6 +168,11 @@ def _inherited(top: Table, table: Table, key: str, default: str | None) -> str:
 def _base(top: Table, table: Table) -> int | None:
     owner = table if "base" in table.raw else top
     return owner.integer("base", 0, (1 << 32) - 1) if "base" in owner.raw else None
+
+
+def _stop_after(top: Table, table: Table) -> int:
+    owner = table if "stop_after" in table.raw else top
+    return owner.integer("stop_after", 1, (1 << 63) - 1, default=DEFAULT_MAX_CYCLES)
 
 
 def _profile(top: Table, table: Table) -> str:
@@ -225,21 +231,5 @@ def _expect(table: Table, result: str) -> int | float | None:
 
 
 def _limits(top: Table, table: Table) -> Limits:
-    budgets = {}
-    for figure in FIGURES:
-        key = f"max_{figure}"
-        if key in table.raw:
-            try:
-                budgets[figure] = limits.budget(figure, table.raw[key])
-            except UsageError as error:
-                table.fail(key, str(error))
-    return Limits(budgets, limits.DEFAULT | _tolerances(top) | _tolerances(table))
-
-
-def _tolerances(table: Table) -> dict[str, Fraction]:
-    if "tolerance" not in table.raw:
-        return {}
-    try:
-        return limits.tolerances(table.raw["tolerance"])
-    except UsageError as error:
-        table.fail("tolerance", str(error))
+    tolerances = limits.tolerances(top.raw, top.fail) | limits.tolerances(table.raw, table.fail)
+    return Limits(limits.budgets(table.raw, table.fail), limits.DEFAULT | tolerances)

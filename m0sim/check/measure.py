@@ -26,6 +26,9 @@ from m0sim.image import Image, load_elf, load_raw
 from m0sim.machine import Machine
 from m0sim.report import data
 
+Progress = Callable[[str, int, int], None]
+"""Told the name of the bench that is running, how many are done, and of how many."""
+
 
 @dataclass(frozen=True, slots=True)
 class Failure:
@@ -67,18 +70,17 @@ class Images:
         self._images: dict[tuple[Path, int | None], Image] = {}
         self._devices: dict[str, Device] = {}
 
-    def image(self, bench: Bench) -> Image:
-        """The image of a bench. Raises `UsageError`."""
-        key = (bench.image, bench.base)
-        if key not in self._images:
-            self._images[key] = load_elf(bench.image) if bench.base is None else load_raw(bench.image, bench.base)
-        return self._images[key]
+    def image(self, path: Path, base: int | None) -> Image:
+        """An ELF file, or a raw binary that runs at `base`. Raises `UsageError`."""
+        if (path, base) not in self._images:
+            self._images[path, base] = load_elf(path) if base is None else load_raw(path, base)
+        return self._images[path, base]
 
-    def device(self, bench: Bench) -> Device:
-        """The device that a bench runs on. Raises `UsageError`."""
-        if bench.profile not in self._devices:
-            self._devices[bench.profile] = device.load(bench.profile)
-        return self._devices[bench.profile]
+    def device(self, profile: str) -> Device:
+        """The device of a profile's name or path. Raises `UsageError`."""
+        if profile not in self._devices:
+            self._devices[profile] = device.load(profile)
+        return self._devices[profile]
 
 
 def verify(benches: Sequence[Bench], images: Images) -> None:
@@ -88,9 +90,9 @@ def verify(benches: Sequence[Bench], images: Images) -> None:
     """
     for bench in benches:
         with _naming(bench, "profile"):
-            images.device(bench)
+            images.device(bench.profile)
         with _naming(bench, "image"):
-            image = images.image(bench)
+            image = images.image(bench.image, bench.base)
         for key, names in (("function", (bench.function,)), ("before", bench.before), ("stubs", bench.stubs)):
             with _naming(bench, key):
                 for name in names:
@@ -104,8 +106,17 @@ def _verify_arguments(bench: Bench, image: Image) -> None:
         for part in operands.parts(argument):
             if isinstance(part, operands.SymbolAddress):
                 image.find(part.name)
-            if isinstance(part, operands.File) and not part.path.is_file():
-                raise UsageError(f"{part.path}: no such file")
+            if isinstance(part, operands.File):
+                _verify_file(part.path)
+
+
+def _verify_file(path: Path) -> None:
+    try:
+        if not path.is_file():  # opening a pipe would wait for a writer
+            raise UsageError(f"{path}: no such file")
+        path.open("rb").close()
+    except OSError as error:
+        raise UsageError(f"{path}: cannot read it: {error.strerror}") from error
 
 
 @contextmanager
@@ -122,17 +133,24 @@ def measure(
     *,
     images: Images | None = None,
     jobs: int = 1,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> list[Measurement]:
     """Measure benches, in their order, in `jobs` processes. Sources are told relative to `folder`.
 
-    `progress` is called with how many are done, of how many. Ctrl-C raises KeyboardInterrupt.
+    `images` are those read already; with several processes, each reads its own. `progress` is called before each bench
+    with its name, how many are done, and of how many. Ctrl-C raises KeyboardInterrupt.
     """
+    measured = _measured(benches, folder, images or Images(), jobs)
     found: list[Measurement] = []
-    for measurement in _measured(benches, folder, images or Images(), jobs):
+
+    def tell() -> None:
+        if progress is not None and len(found) < len(benches):
+            progress(benches[len(found)].name, len(found), len(benches))
+
+    tell()
+    for measurement in measured:
         found.append(measurement)
-        if progress is not None:
-            progress(len(found), len(benches))
+        tell()
     return found
 
 
@@ -176,12 +194,12 @@ def run(bench: Bench, folder: Path, images: Images) -> Measurement:
     """Measure one bench in this process. Ctrl-C raises `Interrupted`."""
     gc.collect(1)  # the chip of the bench before: it has memory to give back, and cycles that keep it
     try:
-        image = images.image(bench)
-        cost = _call(bench, Machine(image, images.device(bench)))
+        image = images.image(bench.image, bench.base)
+        cost = _call(bench, Machine(image, images.device(bench.profile)))
     except Interrupted:
         raise
     except Fault as fault:
-        text = f"{fault.reason} at {fault.address:#010x}, {fault.place}"
+        text = f"{fault.reason}, at {fault.address:#010x}, {fault.place}"
         return Measurement(bench.name, None, Failure("fault", text, data.fault_object(fault)), fault.cost.warnings)
     except UsageError as error:
         return Measurement(bench.name, None, Failure("refused", str(error)))
@@ -190,7 +208,14 @@ def run(bench: Bench, folder: Path, images: Images) -> Measurement:
 
 def _call(bench: Bench, machine: Machine) -> Cost:
     arguments = [operands.place(machine, argument, []) for argument in bench.args]
-    return machine.call(bench.function, *arguments, result=bench.result, before=bench.before, stubs=bench.stubs)
+    return machine.call(
+        bench.function,
+        *arguments,
+        result=bench.result,
+        before=bench.before,
+        stubs=bench.stubs,
+        max_cycles=bench.stop_after,
+    )
 
 
 def _missed(bench: Bench, cost: Cost) -> Failure | None:

@@ -21,20 +21,7 @@ class Result:
     lines: Mapping[str, int] = field(default_factory=dict)
     """The manifest's line for each bench's name."""
 
-    strict: bool = False
-    """Whether a bench without a baseline fails."""
-
-    def reasons(self, verdict: Verdict) -> tuple[str, ...]:
-        """Why a build should fail for a bench, a line each; none where it should not."""
-        is_missing = self.strict and verdict.status == "new"
-        return (*verdict.reasons, *(["it has no baseline"] if is_missing else []))
-
     @property
     def is_bad(self) -> bool:
         """Whether a build should fail."""
-        return any(self.reasons(verdict) for verdict in self.verdicts)
-
-    @property
-    def is_over_budget(self) -> bool:
-        """Whether it should fail even with these figures as the baseline."""
-        return any(check.is_budget for verdict in self.verdicts for check in verdict.exceeded)
+        return any(verdict.is_bad for verdict in self.verdicts)

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from m0sim.check import baseline, measure
-from m0sim.check.compare import judge
+from m0sim.check.compare import Verdict, judge
 from m0sim.check.figures import Figures
 from m0sim.check.limits import Limits
 from m0sim.check.manifest import Bench, Manifest
-from m0sim.check.measure import Images, Measurement
+from m0sim.check.measure import Images, Measurement, Progress
 from m0sim.check.result import Result
 from m0sim.errors import M0simError, UsageError
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +28,8 @@ class Options:
     """The baseline's file; None for the one beside the manifest."""
     strict: bool = False
     """Whether a bench without a baseline fails."""
+    updates: bool = False
+    """Whether the figures become the baseline: then nothing but the budgets is a limit."""
 
     def path(self, manifest: Manifest) -> Path:
         """The baseline's file."""
@@ -46,15 +45,33 @@ def check(manifest: Manifest, options: Options, progress: Progress | None = None
     images = Images()
     measure.verify(benches, images)
     if options.against is None:
-        old = baseline.read(options.path(manifest))
-        gone = [] if options.only else sorted(old.keys() - {bench.name for bench in manifest.benches})
-        notes = [f"the baseline has a bench {name!r} that the manifest has not" for name in gone]
+        old, notes = _stored(manifest, options)
     else:
         old, notes = _measured_before(manifest, benches, options)
     found = measure.measure(benches, manifest.folder, images=images, jobs=options.jobs, progress=progress)
-    verdicts = tuple(judge(m, old.get(m.name), b.limits) for m, b in zip(found, benches, strict=True))
+    verdicts = tuple(_judged(m, old.get(m.name), b.limits, options) for m, b in zip(found, benches, strict=True))
     lines = {bench.name: bench.place.line for bench in benches}
-    return Result(verdicts, tuple(notes), manifest.path, lines, options.strict)
+    return Result(verdicts, tuple(notes), manifest.path, lines)
+
+
+def _judged(measured: Measurement, old: Figures | None, limits: Limits, options: Options) -> Verdict:
+    if options.updates:
+        return judge(measured, old, limits.while_updating())
+    return judge(measured, old, limits, strict=options.strict)
+
+
+def _stored(manifest: Manifest, options: Options) -> tuple[dict[str, Figures], list[str]]:
+    """The baseline, and what is to be said of it. A file that must be there or cannot be written is refused."""
+    path = options.path(manifest)
+    if options.updates and not path.parent.is_dir():
+        raise UsageError(f"{path}: cannot write: there is no folder {path.parent}")
+    if not options.updates and not baseline.exists(path):
+        if options.baseline is not None:
+            raise UsageError(f"{path}: there is no such baseline: `m0sim check --update` with it writes one")
+        return {}, ["there is no baseline yet: m0sim check --update writes one"]
+    old = baseline.read(path)
+    gone = [] if options.only else sorted(old.keys() - {bench.name for bench in manifest.benches})
+    return old, [f"the baseline has a bench {name!r} that the manifest has not" for name in gone]
 
 
 def _measured_before(
@@ -66,7 +83,7 @@ def _measured_before(
     others = measure.with_image(benches, manifest.image, options.against)
     images = Images()
     for bench in others[:1]:
-        images.image(bench)  # better refused as a whole than bench by bench
+        images.image(bench.image, bench.base)  # better refused as a whole than bench by bench
     found = measure.measure(others, manifest.folder, images=images, jobs=options.jobs)
     notes = [f"{options.against}: bench {m.name!r}: {m.failure.text}" for m in found if m.failure is not None]
     return {m.name: m.figures for m in found if m.figures is not None and m.failure is None}, notes
@@ -90,8 +107,16 @@ def update(manifest: Manifest, options: Options, result: Result) -> bool:
 def diff(old: Path, new: Path) -> Result:
     """Compare two baselines, or two objects of ``m0sim call --json``: every bench of either. Raises `UsageError`."""
     before, after = baseline.read_any(old), baseline.read_any(new)
-    if len(before) == len(after) == 1:  # two calls: of the same function under another name, perhaps
-        before = dict(zip(after, before.values(), strict=True))
-    gone = [f"{name!r} is in {old} only" for name in sorted(before.keys() - after.keys())]
-    verdicts = [judge(Measurement(name, after[name]), before.get(name), Limits()) for name in sorted(after)]
-    return Result(tuple(verdicts), tuple(gone))
+    notes = []
+    if isinstance(before, Figures) and isinstance(after, Figures) and before.function != after.function:
+        notes = [f"{after.function!r} of {new} is compared with {before.function!r} of {old}"]
+        before = {after.function: before}
+    olds, news = _by_name(before), _by_name(after)
+    notes += [f"{name!r} is in {old} only" for name in sorted(olds.keys() - news.keys())]
+    verdicts = [judge(Measurement(name, news[name]), olds.get(name), Limits()) for name in sorted(news)]
+    return Result(tuple(verdicts), tuple(notes))
+
+
+def _by_name(found: dict[str, Figures] | Figures) -> dict[str, Figures]:
+    """A single run goes by its function's name."""
+    return {found.function: found} if isinstance(found, Figures) else found

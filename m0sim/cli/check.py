@@ -10,13 +10,16 @@ import typer
 
 from m0sim import files
 from m0sim.cli.shared import SETTINGS, Bar, Json, OutputFile, app
-from m0sim.errors import UsageError, did_you_mean
+from m0sim.errors import M0simError, UsageError, did_you_mean
 
 if TYPE_CHECKING:
+    from m0sim.check.manifest import Manifest
     from m0sim.check.result import Result
+    from m0sim.check.run import Options
 
 Format = Annotated[
-    str, typer.Option("--format", metavar="NAME", help="text, markdown, json, junit, github or annotations.")
+    str | None,
+    typer.Option("--format", metavar="NAME", help="text (default), markdown, json, junit, github, annotations."),
 ]
 Targets = list[tuple[str, Path | None]]
 """Names of formats, and the files they go to: None for stdout."""
@@ -37,9 +40,9 @@ def check(
         Path | None, typer.Option(metavar="IMAGE", help="Compare with this image instead of the baseline.")
     ] = None,
     baseline_file: Annotated[
-        Path | None, typer.Option("--baseline", metavar="FILE", help="m0sim-baseline.json beside MANIFEST by default.")
+        Path | None, typer.Option("--baseline", metavar="FILE", help="NAME-baseline.json beside NAME.toml by default.")
     ] = None,
-    format_name: Format = "text",
+    format_name: Format = None,
     json_wanted: Json = False,
     write: Write = None,
     output: OutputFile = None,
@@ -61,15 +64,34 @@ def check(
     manifest = manifests.load(manifest_file)
     if not no_build:
         measure.build(manifest)
-    options = run.Options(tuple(only or ()), jobs, against, baseline_file, strict)
-    with Bar(0) as bar:
-        result = run.check(manifest, options, bar.share)
+    options = run.Options(tuple(only or ()), jobs, against, baseline_file, strict, update)
+    result = _checked(manifest, options)
     _show(result, targets)
     if update:
         is_new = run.update(manifest, options, result)
         typer.echo(f"m0sim: {options.path(manifest)} {'written' if is_new else 'is up to date'}", err=True)
-    if result.is_over_budget if update else result.is_bad:
+    if result.is_bad:
         raise typer.Exit(1)
+
+
+def _checked(manifest: Manifest, options: Options) -> Result:
+    """The result, with a bar meanwhile. Ctrl-C tells which bench it met: it may be the one that hangs."""
+    from m0sim.check import run
+
+    running = ""
+
+    def show(name: str, done: int, todo: int) -> None:
+        nonlocal running
+        running = name
+        bar.share(done, todo, name)
+
+    with Bar(0) as bar:
+        try:
+            return run.check(manifest, options, show)
+        except KeyboardInterrupt as stop:
+            if not running:
+                raise
+            raise M0simError(f"bench {running!r}: {stop if str(stop) else 'interrupted'}") from stop
 
 
 @app.command(context_settings=SETTINGS)
@@ -77,7 +99,7 @@ def diff(
     old: Annotated[Path, typer.Argument(metavar="OLD", help="A baseline, or the JSON of `m0sim call`.")],
     new: Annotated[Path, typer.Argument(metavar="NEW", help="The same, later.")],
     exit_code: Annotated[bool, typer.Option("--exit-code", help="Exit with 1 if a cost went up.")] = False,
-    format_name: Format = "text",
+    format_name: Format = None,
     json_wanted: Json = False,
     write: Write = None,
     output: OutputFile = None,
@@ -92,11 +114,13 @@ def diff(
         raise typer.Exit(1)
 
 
-def _targets(name: str, json_wanted: bool, write: list[str], output: Path | None) -> Targets:
+def _targets(name: str | None, json_wanted: bool, write: list[str], output: Path | None) -> Targets:
     """What goes where; what is wrong with it is better said before the work than after it."""
     from m0sim.check.formats import FORMATS
 
-    targets: Targets = [("json" if json_wanted else name, None)]
+    if json_wanted and name not in (None, "json"):
+        raise UsageError(f"--json and --format {name} both want stdout: leave one out, or use --write {name}=FILE")
+    targets: Targets = [("json" if json_wanted else name or "text", None)]
     targets += [_target(text) for text in write]
     if output is not None:
         targets.append(("json", output))

@@ -146,9 +146,11 @@ class Bar:
         self._done += 1
         self._bar.update(self._task, description=f"{label} {done}/{todo}", completed=self._done)
 
-    def share(self, done: int, todo: int) -> None:
-        """`done` of `todo`, all told."""
-        self._bar.update(self._task, completed=done, total=todo)
+    def share(self, done: int, todo: int, label: str = "") -> None:
+        """`done` of `todo`, all told, and what is going on."""
+        from rich.markup import escape
+
+        self._bar.update(self._task, description=escape(label), completed=done, total=todo)
 
     def part(self, label: str, done: int, todo: int) -> None:
         """`done` of `todo` of the part `label`."""

@@ -21,6 +21,3 @@ def si(value: float, unit: str) -> str:
 def share(part: int, whole: int) -> str:
     """Such as ``12.3 %``."""
     return f"{100 * part / whole:.1f} %" if whole else "-"
-
-
-from m0sim.names import printable  # noqa: E402, F401  (moves)

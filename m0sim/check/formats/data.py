@@ -8,7 +8,7 @@ from typing import Any
 
 from m0sim.check.assembly import assembly
 from m0sim.check.compare import Verdict, summary
-from m0sim.check.figures import Figures, Row
+from m0sim.check.figures import NUMBERS, Figures, Row
 from m0sim.check.result import Result
 from m0sim.check.where import FunctionChange, Where
 from m0sim.report.data import SCHEMA
@@ -49,8 +49,7 @@ def _bench(verdict: Verdict) -> dict[str, Any]:
 
 
 def _figures(figures: Figures | None) -> dict[str, Any]:
-    names = ("function", "profile", "cycles", "instructions", "stack_bytes", "sram_bytes", "code_bytes")
-    return {name: None if figures is None else getattr(figures, name) for name in names}
+    return {name: None if figures is None else getattr(figures, name) for name in ("function", "profile", *NUMBERS)}
 
 
 def _where(where: Where) -> dict[str, Any]:

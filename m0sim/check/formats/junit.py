@@ -21,12 +21,11 @@ def junit(result: Result) -> str:
     for verdict in result.verdicts:
         case = ElementTree.SubElement(suite, "testcase", classname="m0sim", name=_clean(verdict.name))
         _add_properties(case, verdict)
-        reasons = result.reasons(verdict)
-        if reasons:
+        if verdict.is_bad:
             is_error = verdict.failure is not None and verdict.failure.kind != "expect"
             kind = "error" if is_error else "failure"
-            told = ElementTree.SubElement(case, kind, message=_clean(reasons[0]), type=verdict.status)
-            told.text = _clean("\n".join([*reasons, *text.details(verdict)]))
+            told = ElementTree.SubElement(case, kind, message=_clean(verdict.reasons[0]), type=verdict.status)
+            told.text = _clean("\n".join(text.below_title(verdict)))
     suite.set("tests", str(len(result.verdicts)))
     for kind in ("failure", "error"):
         suite.set(f"{kind}s", str(len(suite.findall(f"testcase/{kind}"))))

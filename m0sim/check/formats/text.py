@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 
+from rich.cells import cell_len
 from rich.text import Text
 
 from m0sim.check.assembly import assembly
@@ -12,13 +13,16 @@ from m0sim.check.figures import Row
 from m0sim.check.limits import FIGURES
 from m0sim.check.result import Result
 from m0sim.check.where import FunctionChange, Pair, Where
+from m0sim.names import printable
 from m0sim.report.units import count
 
 _MOST_FUNCTIONS = 10
 _MOST_LINES = 10
 _MOST_INSTRUCTIONS = 40
 _STYLES = {"regressed": "red", "failed": "red", "improved": "green", "new": "yellow", "unchanged": ""}
-_HEADINGS = ("bench", "status", "cycles", "stack", "SRAM", "code")
+
+Seen = dict[Hashable, str]
+"""Instructions of a function that were shown, and for which bench."""
 
 
 def text(result: Result) -> str:
@@ -33,19 +37,29 @@ def styled(result: Result) -> Text:
 
 def _report(result: Result) -> Iterator[tuple[str, str]]:
     """Lines with their styles."""
-    rows = [_HEADINGS, *(row(verdict) for verdict in result.verdicts)]
     styles = ["bold", *(_STYLES[verdict.status] for verdict in result.verdicts)]
-    yield from zip(columns(rows, left=(0, 1)), styles, strict=True)
+    yield from zip(table(row(verdict) for verdict in result.verdicts), styles, strict=True)
+    seen: Seen = {}
     for verdict in result.verdicts:
-        reasons = result.reasons(verdict)
-        if reasons or worth_details(verdict):
+        why, more = reasons(verdict), details(verdict, seen)
+        if why or more:
             yield "", ""
             yield title(verdict), _STYLES[verdict.status]
-            yield from ((f"  {reason}", "red") for reason in reasons)
-            yield from ((f"  {line}".rstrip(), "") for line in details(verdict))
+            yield from ((f"  {reason}", "red") for reason in why)
+            yield from ((f"  {line}".rstrip(), "") for line in more)
     yield "", ""
-    yield from ((f"note: {note}", "yellow") for note in result.notes)
+    yield from ((f"note: {printable(note)}", "yellow") for note in result.notes)
     yield closing_line(result.verdicts), "bold red" if result.is_bad else "bold green"
+
+
+def headings(first: str = "bench") -> tuple[str, ...]:
+    """Those of the table; `first` is what has a row."""
+    return (first, "status", "cycles", "stack", "SRAM", "code")
+
+
+def table(rows: Iterable[Sequence[str]], first: str = "bench") -> list[str]:
+    """Aligned lines of headings and of what `row` gives."""
+    return columns([headings(first), *rows], left=(0, 1))
 
 
 def row(verdict: Verdict) -> tuple[str, ...]:
@@ -53,13 +67,13 @@ def row(verdict: Verdict) -> tuple[str, ...]:
     return (verdict.name, verdict.status, *(cell(verdict, figure) for figure in FIGURES))
 
 
-def cell(verdict: Verdict, figure: str) -> str:
+def cell(verdict: Verdict, figure: str, changed: str = "{new}|{old} ({change})") -> str:
     """Such as ``13,012`` when nothing changed, ``13,012|13,000 (+0.1 %)`` when it did, ``-`` after a fault."""
     if verdict.figures is None:
         return "-"
     new = verdict.figures.value(figure)
     old = new if verdict.baseline is None else verdict.baseline.value(figure)
-    return count(new) if new == old else f"{count(new)}|{count(old)} ({change(old, new)})"
+    return count(new) if new == old else changed.format(new=count(new), old=count(old), change=change(old, new))
 
 
 def change(old: int, new: int) -> str:
@@ -70,43 +84,66 @@ def change(old: int, new: int) -> str:
     return f"{percent:+.1f} %" if abs(percent) >= 0.1 or new == old else f"{percent:+.1g} %"
 
 
-def worth_details(verdict: Verdict) -> bool:
-    """Whether there is more to say than the table does and why it failed."""
-    return verdict.where is not None or bool(verdict.warnings)
-
-
 def title(verdict: Verdict) -> str:
     """One line on a bench."""
     if verdict.figures is None or verdict.baseline is None:
-        return f"{verdict.name}: {verdict.status}"
+        return printable(f"{verdict.name}: {verdict.status}")
     old, new = verdict.baseline.cycles, verdict.figures.cycles
     moved = f"{count(old)} -> {count(new)} cycles ({change(old, new)})" if old != new else f"{count(new)} cycles"
-    return f"{verdict.name}: {verdict.status}, {moved}"
+    return printable(f"{verdict.name}: {verdict.status}, {moved}")
 
 
 def explain(verdict: Verdict) -> str:
-    """All there is to say on one bench: its title, what failed, and where cycles changed."""
-    lines = [*verdict.reasons, *details(verdict)]
-    return "\n".join([title(verdict), *(f"  {line}".rstrip() for line in lines)])
+    """All there is to say on one bench: its title, why it failed, and where cycles changed."""
+    return "\n".join([title(verdict), *(f"  {line}".rstrip() for line in below_title(verdict))])
 
 
-def details(verdict: Verdict) -> list[str]:
-    """Warnings, and where cycles changed."""
-    lines = [f"warning: {warning}" for warning in verdict.warnings]
+def below_title(verdict: Verdict) -> list[str]:
+    """Why it failed, and `details`."""
+    return [*reasons(verdict), *details(verdict)]
+
+
+def reasons(verdict: Verdict) -> list[str]:
+    """Why it failed, a line each."""
+    return [printable(reason) for reason in verdict.reasons]
+
+
+def details(verdict: Verdict, seen: Seen | None = None) -> list[str]:
+    """Warnings, and where cycles changed. Instructions in `seen` are not shown again; those shown are put there."""
+    lines = [f"warning: {warning}" for warning in verdict.warnings] + _other_code(verdict)
+    moved = [] if verdict.where is None else where(verdict.where, verdict.name, {} if seen is None else seen)
+    return [printable(line) for line in lines] + moved
+
+
+def _other_code(verdict: Verdict) -> list[str]:
+    """What makes a comparison one of different things."""
     old, new = verdict.baseline, verdict.figures
-    if old is not None and new is not None and old.profile != new.profile:
-        lines.append(f"the baseline is of the profile {old.profile}, this is {new.profile}")
-    return lines if verdict.where is None else [*lines, *where(verdict.where)]
+    if old is None or new is None:
+        return []
+    pairs = (("function", old.function, new.function), ("profile", old.profile, new.profile))
+    return [f"the baseline is of the {what} {was}, this is {now}" for what, was, now in pairs if was != now]
 
 
-def where(found: Where) -> list[str]:
-    """The functions that changed, then each one's lines and instructions."""
+def where(found: Where, bench: str, seen: Seen) -> list[str]:
+    """The functions that changed, then each one's lines and instructions, unless `seen` has just these."""
     shown = found.functions[:_MOST_FUNCTIONS]
     rows = [("function", "old", "new", "change"), *((f.name, *_moved(f.old, f.new)) for f in shown)]
     lines = [*columns(rows), *_more(len(found.functions) - len(shown), "functions")]
     for function in shown:
-        lines += _inside(function)
+        first = seen.setdefault(_codes(function), bench) if function.hunks else bench
+        if first == bench:
+            lines += _inside(function)
+        else:
+            lines += ["", printable(f"{function.name}: the same instructions as in bench {first!r}")]
     return lines
+
+
+def _codes(function: FunctionChange) -> Hashable:
+    """What is the same wherever the same instructions changed, however often each bench runs them."""
+    return function.name, tuple(
+        tuple((old and (old.offset, old.code), new and (new.offset, new.code)) for old, new in hunk)
+        for hunk in function.hunks
+    )
 
 
 def _moved(old: int | None, new: int | None) -> tuple[str, str, str]:
@@ -129,12 +166,13 @@ def _inside(function: FunctionChange) -> list[str]:
 def _instructions(function: FunctionChange) -> list[str]:
     heading = ("offset", f"{function.name}, old", "executions", "cycles")
     rows: list[tuple[str, ...]] = [("", *heading, "|", "offset", "new", "executions", "cycles", "")]
+    room = _MOST_INSTRUCTIONS
     for i, hunk in enumerate(function.hunks):
-        if i:
+        if i and room > 0:
             rows.append(("", "...", "", "", "", "|", "...", "", "", "", ""))
-        rows += [_side_by_side(pair) for pair in hunk]
-    shown = rows[: _MOST_INSTRUCTIONS + 1]
-    return [*columns(shown, left=(0, 2, 5, 7, 10)), *_more(len(rows) - len(shown), "instructions")]
+        rows += [_side_by_side(pair) for pair in hunk[: max(0, room)]]
+        room -= len(hunk)
+    return [*columns(rows, left=(0, 2, 5, 7, 10)), *_more(-room, "instructions")]
 
 
 def _side_by_side(pair: Pair) -> tuple[str, ...]:
@@ -164,9 +202,12 @@ def _more(number: int, what: str) -> list[str]:
 
 def columns(rows: Sequence[Sequence[str]], left: Sequence[int] = (0,)) -> list[str]:
     """Aligned lines: the columns `left` to the left, the others to the right."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return ["  ".join(_cell(row, i, widths[i], left) for i in range(len(row))).rstrip() for row in rows]
+    cells = [[printable(cell) for cell in row] for row in rows]
+    widths = [max(map(cell_len, column)) for column in zip(*cells, strict=True)]
+    return ["  ".join(_padded(row[i], widths[i], i in left) for i in range(len(row))).rstrip() for row in cells]
 
 
-def _cell(row: Sequence[str], i: int, width: int, left: Sequence[int]) -> str:
-    return row[i].ljust(width) if i in left else row[i].rjust(width)
+def _padded(text: str, width: int, left: bool) -> str:
+    """A terminal's columns are not letters: some letters take two."""
+    blanks = " " * (width - cell_len(text))
+    return text + blanks if left else blanks + text

@@ -20,9 +20,8 @@ def commands(result: Result) -> str:
 
 def _commands(result: Result) -> Iterator[str]:
     for verdict in result.verdicts:
-        reasons = result.reasons(verdict)
-        if reasons:
-            told = [text.title(verdict), *reasons, *text.details(verdict)]
+        if verdict.is_bad:
+            told = [text.title(verdict), *text.below_title(verdict)]
             yield _command("error", result, verdict.name, "\n".join(told))
         else:
             yield from (_command("warning", result, verdict.name, warning) for warning in verdict.warnings)
