@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -58,6 +59,12 @@ _REGISTERS = [UC_ARM_REG_R0 + i for i in range(13)]
 _REGISTER_NAMES = [f"r{i}" for i in range(13)]
 
 
+def _release(uc: Uc, hooks: list[int]) -> None:
+    """Let go of what the Python hooks hold: the binding's closures live until the garbage collector comes."""
+    for hook in hooks:
+        uc.hook_del(hook)
+
+
 @dataclass(frozen=True, eq=False, slots=True)
 class Buffer:
     """An array in the simulated SRAM. Its contents survive from call to call."""
@@ -101,9 +108,12 @@ class Machine:
         self.counters = Counters(self.device, firmware, self.space)
         self._watch_memory = self.counters.attach(self._uc)
         self._traps = trap.Traps()
-        self._uc.hook_add(UC_HOOK_INTR, self._traps.on_interrupt)
-        self._uc.hook_add(UC_HOOK_MEM_FETCH_PROT, self._on_first_fetch)  # before the next one: that gives up
-        self._uc.hook_add(UC_HOOK_MEM_INVALID, self._traps.on_invalid_access)
+        hooks = [
+            self._uc.hook_add(UC_HOOK_INTR, self._traps.on_interrupt),
+            self._uc.hook_add(UC_HOOK_MEM_FETCH_PROT, self.space.on_first_fetch),  # before the next one: that gives up
+            self._uc.hook_add(UC_HOOK_MEM_INVALID, self._traps.on_invalid_access),
+        ]
+        weakref.finalize(self, _release, self._uc, hooks).atexit = False
         self._host_wrote = False
         self._interrupted = False
         self._slice_cycles = _FIRST_SLICE  # grows from call to call
@@ -474,9 +484,6 @@ class Machine:
             yield
         finally:
             signal.signal(signal.SIGINT, signal.default_int_handler)
-
-    def _on_first_fetch(self, uc: Uc, kind: int, address: int, size: int, value: int, data: object) -> bool:
-        return self.space.let_execute(uc, address)
 
     # -- results
 

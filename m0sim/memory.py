@@ -225,13 +225,13 @@ class AddressSpace:
 
         for bank in self.banks:
             # A store to memory that may be executed makes the emulator look for translated code there, every time:
-            # SRAM may be only once something runs there (`let_execute`).
+            # SRAM may be only once something runs there (`on_first_fetch`).
             rights = UC_PROT_READ | (UC_PROT_WRITE if bank.kind == "sram" else UC_PROT_EXEC)
             for base, offset, size in self._windows(bank):
                 uc.mem_map_ptr(base, -(-size // 1024) * 1024, rights, bank.data.ctypes.data + offset)
 
-    def let_execute(self, uc: Any, address: int) -> bool:
-        """Allow code in the SRAM around an address; False where there is none."""
+    def on_first_fetch(self, uc: Any, kind: int, address: int, size: int, value: int, data: object) -> bool:
+        """UC_HOOK_MEM_FETCH_PROT: allow code in the SRAM around an address; False where there is none."""
         from unicorn import UC_PROT_ALL
 
         bank = self.bank_at(self.device.resolve(address))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,13 @@ FIRMWARE = Path(__file__).parent / "firmware"
 LINKER_SCRIPT = Path(__file__).parents[1] / "kernels" / "m0sim.ld"
 
 Build = Callable[..., Path]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _emulators_are_freed() -> Iterator[None]:
+    """Unicorn's binding keeps an emulator in a cycle, and thousands of tests make one each."""
+    yield
+    gc.collect()
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import struct
+import weakref
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -437,3 +439,16 @@ def test_a_buffer_takes_no_lossy_array(machine: Machine) -> None:
     buffer = machine.alloc(np.zeros(4, np.int8))
     with pytest.raises(UsageError, match="holds int8: convert the float64 array"):
         buffer.write(np.zeros(4))
+
+
+def test_a_machine_is_gone_with_its_last_name(calls: Path) -> None:
+    """Its tables have 30 MB: a loop that makes many must not wait for the garbage collector."""
+    gc.disable()
+    try:
+        machine = Machine.from_elf(calls)
+        machine.call("bump")
+        tables = weakref.ref(machine.counters)
+        del machine
+        assert tables() is None
+    finally:
+        gc.enable()

@@ -192,7 +192,7 @@ def _run_in_worker(bench: Bench, folder: Path) -> Measurement:
 
 def run(bench: Bench, folder: Path, images: Images) -> Measurement:
     """Measure one bench in this process. Ctrl-C raises `Interrupted`."""
-    gc.collect(1)  # the chip of the bench before: it has memory to give back, and cycles that keep it
+    gc.collect(1)  # the emulator of the bench before is in a cycle, and has memory to give back
     try:
         image = images.image(bench.image, bench.base)
         cost = _call(bench, Machine(image, images.device(bench.profile)))
