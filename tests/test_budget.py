@@ -133,7 +133,15 @@ def test_the_value_of_solve_may_stand_anywhere(monkeypatch, capsys, value: str) 
         (("--sram", "nan"), "no size"),
         (("--sram", "1e5"), "no size"),
         (("--sram", "0.3"), "whole number"),
-        (("--sram", "16K+"), "no size"),
+        (("--sram", "16K+"), "'16K+'"),
+        (("--sram", "1_K"), "no size"),
+        (("--sram", "1__0K"), "no size"),
+        (("--sram", "0x4000b"), "a digit there"),
+        (("--sram", "16\u212a"), "no size"),
+        (("--sram", "16K", "--methods", ""), "no method to plan"),
+        (("--sram", "16K", "--methods", "priot,,priot-s"), "name one method"),
+        (("--sram", "16K", "-o", "no such folder/x.json"), "no such folder"),
+        (("--sram", "16K", "--stack-reserve", "x"), "--stack-reserve: 'x' is no size"),
         (("--sram", ""), "name one budget"),
         (("--sram", "16K,,32K"), "name one budget"),
         (("--sram", "99999999M"), "4096M"),
@@ -141,8 +149,7 @@ def test_the_value_of_solve_may_stand_anywhere(monkeypatch, capsys, value: str) 
         (("--sram", "16K", "--methods", "priott"), "did you mean 'priot'"),
         (("--sram", "16K", "--network", "tiny"), "unknown network 'tiny'"),
         (("--sram", "16K", "--solve", "widht"), "did you mean 'width'"),
-        (("--sram", "16K", "--fraction", "0"), "above 0"),
-        (("--sram", "16K", "--fraction", "nan"), "above 0"),
+        *((("--sram", "16K", "--fraction", f), "from 0.000001 to 1") for f in ("0", "nan", "1e-30", "1e-320", "1.01")),
         (("--sram", "16K", "--mask", "bit"), "did you mean 'bits'"),
         (("--sram", "16K", "--weights", "rom"), "unknown place"),
         (("--sram", "16K", "--trained", "5"), "4 layers"),
@@ -178,6 +185,27 @@ def test_bad_usage_is_one_line(monkeypatch, capsys, arguments: tuple[str, ...], 
 )
 def test_sizes(text: str, banks: tuple[int, ...]) -> None:
     assert sizes.rooms(text)[0].banks == banks
+
+
+@pytest.mark.parametrize("size", [1, 1000, 1024, 1536, 16384, 264 * 1024, 1 << 20, 3 << 19, 1 << 32])
+def test_a_shown_size_is_that_size(size: int) -> None:
+    assert sizes.size(sizes.shown(size).replace(",", "_")) == size
+    assert sizes.shown(16384) == "16K"
+
+
+def test_the_least_fraction_can_be_planned() -> None:
+    assert planned.plan(configure("tiny-cnn-8", "priot-s", fraction=1e-6)).step.settings.scored == (1, 1, 1, 1)
+
+
+@pytest.mark.parametrize(("more", "said"), [(("--trained", "2"), "trains all layers"), ((), "m0sim[toolchain]")])
+def test_why_fp32_is_left_out(monkeypatch, capsys, more: tuple[str, ...], said: str) -> None:
+    monkeypatch.setattr("m0sim.learn.float_step.is_available", lambda: bool(more))
+    arguments = ("--sram", "16K", "--network", "tiny-cnn-8", "--plan-only", "--json", *more)
+    assert run(monkeypatch, *arguments) == 0
+    shown = capsys.readouterr().err
+    assert shown.count("\n") == 1
+    assert said in shown
+    assert ("toolchain" in shown) != ("layers" in shown)
 
 
 def test_text_names_reconstructions_noise_and_what_a_batch_is(monkeypatch, capsys) -> None:
@@ -232,6 +260,25 @@ def test_the_bound_is_the_most_that_is_live(configuration: Configuration) -> Non
     assert made.plan.lower_bound == live_bytes(made) == made.least_bytes - made.stack_bytes
 
 
+@pytest.mark.parametrize("width", [0.3, 0.55, 0.7])
+@pytest.mark.parametrize("method", methods.names())
+def test_the_bound_of_padded_inputs_goes_by_their_use(method: str, width: float) -> None:
+    """Inputs of dense layers that end in padding share bytes with nothing, but that is the plan's cost."""
+    made = planned.plan(configure("tiny-cnn", method, width=width))
+    stages = made.step.network.stages
+    assert any(stage.n_in % 4 for stage in stages[-2:])
+    assert made.plan.lower_bound == live_bytes(made) == made.least_bytes - made.stack_bytes
+    assert made.plan.lower_bound <= made.plan.sram_bytes == sum(made.plan.sram_by_kind().values())
+
+
+@pytest.mark.parametrize("method", [*methods.names(), "fp32"])
+def test_without_reuse_the_phase_is_that_of_the_first_use(method: str) -> None:
+    made = planned.plan(configure("tiny-cnn", method, reuse=False))
+    tensor, phase = made.limiting
+    assert made.step.tensors[tensor].size == max(t.size for t in made.step.tensors.values() if t.place == "sram")
+    assert phase == next(op.phase for op in made.step.ops if tensor in op.tensors())
+
+
 @settings(max_examples=40, deadline=None)
 @given(
     st.sampled_from(["tiny-cnn", "tiny-cnn-8", "mlp"]),
@@ -242,9 +289,13 @@ def test_the_bound_is_the_most_that_is_live(configuration: Configuration) -> Non
     st.integers(1, 2),
 )
 def test_plans_of_odd_widths_are_close_to_the_bound(network, method, mask, width, block, trained) -> None:
-    """Not a promise, a guard: greedy packing misses the bound by a few per cent on some shapes."""
+    """Not a promise, a guard: greedy packing misses the bound by a few per cent on some shapes.
+
+    And dense inputs that end in padding, of 4 n + 1 to 3 values, keep their bytes for the whole step.
+    """
     made = planned.plan(configure(network, method, mask=mask, width=width / 64, fraction=1 / block, trained=trained))
-    assert made.ratio < 1.1
+    is_padded = any(isinstance(s.layer, networks.Dense) and s.n_in % 4 for s in made.step.network.stages)
+    assert made.ratio < (1.2 if is_padded else 1.1)
 
 
 def test_a_thousand_plans_take_less_than_five_seconds() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import signal
 import statistics
 import subprocess
@@ -22,7 +23,7 @@ pyarrow = pytest.importorskip("pyarrow", reason="the extra m0sim[sweep] is not i
 distributed = pytest.importorskip("distributed", reason="the extra m0sim[sweep] is not installed")
 
 from m0sim import cli, device  # noqa: E402
-from m0sim.errors import UsageError  # noqa: E402
+from m0sim.errors import M0simError, UsageError  # noqa: E402
 from m0sim.learn import data, kernels  # noqa: E402
 from m0sim.report import front_plot, sweep_data  # noqa: E402
 from m0sim.report.front_plot import Point  # noqa: E402
@@ -89,8 +90,14 @@ def swept(folder: Path, text: str, scheduler: str, **more: Any) -> sweep.Finishe
         ("[grid]\nnetwork = 'mlp'\nmethod = ['priot', 'priott']\n", 3, "did you mean 'priot'"),
         ("[grid]\nnetwork = 'mpl'\nmethod = 'priot'\n", 2, "did you mean 'mlp'"),
         ("[grid]\nnetwork = 'mlp'\nmethod = []\n", 3, "must have a value"),
-        ("[grid]\nnetwork = 'mlp'\nmethod = 'priot'\nfraction = [0.1, 0]\n", 4, "above 0"),
-        ("[grid]\nnetwork = 'mlp'\nmethod = 'priot'\nfraction = nan\n", 4, "above 0"),
+        ("[grid]\nnetwork = 'mlp'\nmethod = 'priot'\nfraction = [0.1, 0]\n", 4, "from 0.000001 to 1"),
+        ("[grid]\nnetwork = 'mlp'\nmethod = 'priot'\nfraction = nan\n", 4, "from 0.000001 to 1"),
+        ("[grid]\nnetwork = 'mlp'\nmethod = 'priot'\nfraction = 1e-30\n", 4, "from 0.000001 to 1"),
+        ("[grid]\nnetwork = 'mlp'\nmethod = 'priot'\nwidth = 0\n", 4, "above 0"),
+        ("steps = 1\ndata = 'mnist'\n[grid]\nnetwork = 'mlp'\nmethod = 'priot'\n", 2, "data_dir: missing"),
+        ("training = ['']\n[grid]\nnetwork = 'mlp'\nmethod = 'priot'\n", 1, "array of paths"),
+        ("training = ['.']\n[grid]\nnetwork = 'mlp'\nmethod = 'priot'\n", 1, "training: "),
+        ("training = ['a**']\n[grid]\nnetwork = 'mlp'\nmethod = 'priot'\n", 1, "training: "),
         ("[grid]\nnetwork = 'mlp'\nmethod = 'priot'\ntrained = true\n", 4, "integer"),
         ("[grid]\nnetwork = 'mlp'\nmethod = 'priot'\nreuse = 1\n", 4, "true or false"),
         ("[grid]\nnetwork = 'mlp'\nmethod = 'priot'\nprofile = 'rp2400'\n", 4, "did you mean 'rp2040'"),
@@ -98,7 +105,11 @@ def swept(folder: Path, text: str, scheduler: str, **more: Any) -> sweep.Finishe
         ("steps = 0\n[grid]\nnetwork = 'mlp'\nmethod = 'priot'\n", 1, "steps"),
         ("data = 'minst'\n[grid]\nnetwork = 'mlp'\nmethod = 'priot'\n", 1, "did you mean 'mnist'"),
         ("training = ['none.json']\n[grid]\nnetwork = 'mlp'\nmethod = 'priot'\n", 1, "no file matches"),
-        ("[grid]\nnetwork = 'mlp'\nmethod = 'priot'\n[constraints]\nsram = ['16Q']\n", 5, "no size"),
+        (
+            "[grid]\nnetwork = 'mlp'\nmethod = 'priot'\n[constraints]\nsram = ['16Q']\n",
+            5,
+            "constraints.sram: '16Q' is no size",
+        ),
         ("[grid]\nnetwork = 'mlp'\nmethod = 'priot'\n[constraints]\ncycles = -1\n", 5, "cycles"),
         ("[grid]\nnetwork = 'mlp'\nmethod = 'priot\n", 3, "not valid TOML"),
     ],
@@ -122,7 +133,11 @@ def test_combinations_that_do_not_differ_are_one_point(tmp_path: Path) -> None:
 # The journal
 
 
-ENTRIES = [{"key": f"{i:032x}", "measured": {"cycles": [i], "text": "\u00e4\n"}} for i in range(4)]
+def measured(cycles: Any = (1,), **more: Any) -> dict[str, Any]:
+    return {"cycles": list(cycles), "flash_estimate_cycles": None, **more}
+
+
+ENTRIES = [{"key": f"{i:032x}", "measured": measured([i + 1], text="\u00e4\n")} for i in range(4)]
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -139,13 +154,47 @@ def test_a_line_cut_short_costs_that_line_alone(tmp_path: Path, cut: int) -> Non
     kept = sum(end <= cut for end in ends)  # a line needs not its newline
     assert list(journal.read(tmp_path)) == [e["key"] for e in ENTRIES[:kept]]
     with journal.Journal(tmp_path) as log:
-        log.add({"key": "later", "measured": {}})
+        log.add({"key": "later", "measured": measured()})
     assert list(journal.read(tmp_path)) == [*(e["key"] for e in ENTRIES[:kept]), "later"]
 
 
 def test_what_is_no_entry_is_skipped(tmp_path: Path) -> None:
-    (tmp_path / journal.NAME).write_bytes(b'\xff\n[1]\n{"no": "key"}\n{"key": 5}\n\n{"key": "a"}\n')
+    lines = (b"\xff", b"[1]", b'{"no": "key"}', b'{"key": 5}', b"", b"[" * 100_000, b'{"key": "a", "reason": "b"}')
+    (tmp_path / journal.NAME).write_bytes(b"\n".join(lines))
     assert list(journal.read(tmp_path)) == ["a"]
+
+
+DAMAGES: list[dict[str, Any]] = [
+    {},
+    {"measured": {}},
+    {"measured": None},
+    {"measured": [1]},
+    {"measured": {"cycles": [1]}},
+    *({"measured": measured(cycles)} for cycles in ([], [0], [-1], [1.5], [True], ["1"], [None], [1 << 63])),
+    {"measured": measured(flash_estimate_cycles="1")},
+    {"measured": measured(flash_estimate_cycles=float("nan"))},
+    {"measured": {}, "reason": "both"},
+    {"reason": 5},
+    {"reason": None},
+    {"reason": "\ud800"},
+]
+
+
+@pytest.mark.parametrize("damage", DAMAGES, ids=str)
+def test_a_line_that_lacks_what_a_row_takes_is_skipped(tmp_path: Path, damage: dict[str, Any]) -> None:
+    whole = {"key": "whole", "measured": measured()}
+    lines = [json.dumps(entry) for entry in ({"key": "k", **damage}, whole, {"key": "whole", **damage})]
+    (tmp_path / journal.NAME).write_text("\n".join(lines))
+    assert journal.read(tmp_path) == {"whole": whole}
+
+
+def test_a_damaged_line_is_run_again(tmp_path: Path, scheduler: str) -> None:
+    rows = swept(tmp_path, SMALL, scheduler).rows
+    path = tmp_path / journal.NAME
+    first, *others = path.read_text().splitlines()
+    path.write_text("\n".join([json.dumps({"key": json.loads(first)["key"], "measured": {}}), *others, ""]))
+    assert swept(tmp_path, SMALL, scheduler).rows == rows
+    assert path.read_text().count("\n") == 7
 
 
 # Running
@@ -277,9 +326,21 @@ def test_the_kernels_are_part_of_a_key(tmp_path: Path, monkeypatch: pytest.Monke
 
 def test_a_scheduler_that_does_not_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sweep, "_CONNECT_SECONDS", 0.3)
+    asked = grid.load(written(tmp_path, SMALL))
     for address in ("tcp://127.0.0.1:9", "nowhere:", "tcp://127.0.0.1:99999"):
         with pytest.raises(UsageError, match="--scheduler"):
-            swept(tmp_path, SMALL, address)
+            sweep.run(asked, tmp_path / "out", scheduler=address)
+        assert not (tmp_path / "out").exists()
+
+
+def test_ctrl_c_says_how_far_it_came(tmp_path: Path, scheduler: str) -> None:
+    def press(done: int, points: int, failed: int) -> None:
+        if done == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(M0simError, match=r"^2 of 6 points finished; run it again to go on$"):
+        swept(tmp_path, SMALL, scheduler, progress=press)
+    assert len(results.read(tmp_path)) == len(journal.read(tmp_path)) >= 2
 
 
 def test_without_the_extra_there_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -376,7 +437,61 @@ def test_the_command_and_its_summary(monkeypatch, capsys, tmp_path: Path, schedu
     assert run(monkeypatch, *arguments, "--summary") == 0
     shown = capsys.readouterr().out
     assert "6 of 6 points" in shown
+    assert re.search(r"^16K ", shown, re.MULTILINE)
     assert "our reconstruction" in shown
+
+
+PATHS = """
+training = ["results/*.json"]
+data_dir = "images"
+steps = 1
+[grid]
+network = "tiny-cnn-8"
+method = "niti-static"
+profile = "chips/my.toml"
+[constraints]
+sram = "16K"
+"""
+
+
+def test_a_summary_opens_nothing_but_the_results_and_the_copy_can_be_run(
+    monkeypatch, capsys, tmp_path: Path, scheduler: str
+) -> None:
+    for name in ("results", "images", "chips", "far"):
+        (tmp_path / name).mkdir()
+    train = {"network": "tiny-cnn-8", "method": "niti-static", "accuracy": [0.5]}
+    (tmp_path / "results" / "train.json").write_text(json.dumps(train))
+    (tmp_path / "chips" / "my.toml").write_bytes(CHIP.path.read_bytes())
+    out = tmp_path / "far" / "out"
+    assert run(monkeypatch, str(written(tmp_path, PATHS)), "-o", str(out), "--scheduler", scheduler, "--json") == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert [row["accuracy"] for row in printed["best"]] == [0.5]
+    monkeypatch.chdir("/")
+    again = tmp_path / "again"
+    for copy, folder in ((out / "sweep.toml", out), (out / "sweep.toml", again), (again / "sweep.toml", again)):
+        before = (folder / "sweep.toml").read_bytes() if folder == copy.parent else b""
+        assert run(monkeypatch, str(copy), "-o", str(folder), "--scheduler", scheduler, "--json") == 0
+        assert json.loads(capsys.readouterr().out) == printed
+        assert (folder / "sweep.toml").read_bytes() == before or not before
+    assert (again / "sweep.toml").read_text().count("folder = ") == 1
+    for gone in (tmp_path / "results" / "train.json", tmp_path / "chips" / "my.toml"):
+        gone.unlink()
+    assert run(monkeypatch, str(out), "--summary", "--json") == 0
+    assert json.loads(capsys.readouterr().out) == printed
+
+
+def test_another_sweep_in_the_folder_is_said(monkeypatch, capsys, tmp_path: Path, scheduler: str) -> None:
+    out = tmp_path / "out"
+    arguments = ("-o", str(out), "--scheduler", scheduler)
+    assert run(monkeypatch, str(written(tmp_path, SMALL)), *arguments) == 0
+    assert "another sweep" not in capsys.readouterr().err
+    other = "steps = 1\ndata = 'random'\n[grid]\nnetwork = 'mlp'\nmethod = 'niti-static'\ntrained = 1\nwidth = 0.1\n"
+    (tmp_path / "other.toml").write_text(other)
+    assert run(monkeypatch, str(tmp_path / "other.toml"), *arguments) == 0
+    said = "m0sim: the folder holds 6 points of another sweep, which stay in points.jsonl\n"
+    assert said in capsys.readouterr().err
+    assert {p.name for p in out.glob("front-*")} == {"front-mlp.png", "front-mlp.svg"}
+    assert len(journal.read(out)) == 7
 
 
 @pytest.mark.parametrize(
@@ -412,7 +527,7 @@ def test_reports_are_the_same_twice(tmp_path: Path, scheduler: str) -> None:
     asked = grid.load(tmp_path / "grid.toml")
     assert sweep_html.page(asked, finished) == sweep_html.page(asked, finished)
     assert sweep_plots.files(finished) == sweep_plots.files(finished)
-    assert sweep_data.to_json(asked, finished)["failures"] == []
+    assert sweep_data.to_json(asked.constraints, finished)["failures"] == []
 
 
 # Processes: killed, stopped, and two of them
@@ -537,7 +652,7 @@ def test_ctrl_c_ends_with_what_there_is(tmp_path: Path, undisturbed: bytes) -> N
         os.killpg(process.pid, signal.SIGINT)
         error = process.stderr.read().decode() if process.stderr else ""
         assert process.wait() == 1
-    assert error == "m0sim: interrupted\n"
+    assert re.fullmatch(r"m0sim: \d+ of 10 points finished; run it again to go on\n", error), error
     rows = results.read(tmp_path / "out")
     assert {r["status"] for r in rows} == {"measured"}
     assert len(rows) == len(journal.read(tmp_path / "out")) >= 3

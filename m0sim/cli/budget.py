@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from m0sim import files
 from m0sim.cli.shared import SETTINGS, Bar, DataDirectory, Json, Profile, app, emit, make_folder, one_blas_thread
 
 
@@ -62,11 +63,15 @@ def budget(
     )
     if output is not None and output.suffix != ".json":
         make_folder(output)
+    else:
+        files.check_folder(output)
     bench = None if plan_only else Bench(question.device, images_of(networks.get(network), data_name, data_dir))
     with Bar(0) as bar:
         result = asking.answer(question, bench, bar.share)
     if methods == "all" and "fp32" not in question.methods:
-        typer.echo("m0sim: fp32 is left out: it trains all layers, and compiling it needs m0sim[toolchain]", err=True)
+        some = asking.trains_some(knobs, network)
+        why = "it trains all layers or none" if some else "compiling it needs m0sim[toolchain]"
+        typer.echo(f"m0sim: fp32 is left out: {why}", err=True)
     if output is not None:
         _write(result, output)
     if json_wanted:
@@ -78,7 +83,6 @@ def budget(
 
 
 def _write(result: Any, output: Path) -> None:
-    from m0sim import files
     from m0sim.report import budget_data
 
     if output.suffix == ".json":

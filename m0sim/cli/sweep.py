@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from m0sim.cli.shared import SETTINGS, Json, PointsBar, app, emit, make_folder, one_blas_thread
+from m0sim.cli.shared import SETTINGS, Json, PointsBar, app, emit, one_blas_thread
 from m0sim.errors import UsageError
 
 
@@ -38,21 +38,22 @@ def sweep(
     if target.is_dir() and not summary:
         raise UsageError(f"{target}: is a folder of results: add --summary, or name the sweep's .toml to go on")
     folder = target if target.is_dir() else output or Path("results")
-    asked = grid.load(target / sweeping.TOML_NAME if target.is_dir() else target)
+    path = target / sweeping.TOML_NAME if target.is_dir() else target
     if summary:
-        rows = results.read(folder)
-        finished = sweeping.Finished(tuple(rows), len(asked.points))
+        outline = grid.outline(path)
+        constraints, finished = outline.constraints, sweeping.Finished(tuple(results.read(folder)), outline.points)
     else:
-        make_folder(folder)
+        asked = grid.load(path)
+        constraints = asked.constraints
         with PointsBar() as bar:
             finished = sweeping.run(asked, folder, scheduler=scheduler, jobs=jobs, retry=retry, progress=bar.show)
         _write(asked, finished, folder)
     if json_wanted:
-        emit(sweep_data.to_json(asked, finished), True, None)
+        emit(sweep_data.to_json(constraints, finished), True, None)
         return
     from m0sim.report import sweep_text, text
 
-    text.show(sweep_text.summary(asked, finished))
+    text.show(sweep_text.summary(constraints, finished))
 
 
 def _write(asked: Any, finished: Any, folder: Path) -> None:
@@ -60,6 +61,13 @@ def _write(asked: Any, finished: Any, folder: Path) -> None:
     from m0sim.report import sweep_html, sweep_plots
 
     files.write(folder / "sweep.html", sweep_html.page(asked, finished))
-    for name, content in sweep_plots.files(finished).items():
+    drawn = sweep_plots.files(finished)
+    for name, content in drawn.items():
         files.write(folder / name, content)
+    for name in sweep_plots.names() - drawn.keys():  # of another sweep
+        (folder / name).unlink(missing_ok=True)
+    if finished.others:
+        typer.echo(
+            f"m0sim: the folder holds {finished.others} points of another sweep, which stay in points.jsonl", err=True
+        )
     typer.echo(f"m0sim: written to {folder}: results.parquet, sweep.toml, sweep.html, and the front", err=True)

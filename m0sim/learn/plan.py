@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import accumulate
 
 from m0sim.learn.networks import Dense
@@ -59,28 +60,38 @@ class Plan:
         """Flash of the constant tensors; code and parameter blocks are not in it."""
         return max((p.end for p in self._in("flash")), default=0)
 
-    def live_bytes(self, op: int) -> int:
-        """Bytes of the tensors that are needed during an operation."""
-        return sum(p.tensor.size for p in self._in("sram") if p.lives_with(op, op))
-
-    @property
+    @cached_property
     def lower_bound(self) -> int:
-        """No plan can use less SRAM than the most that is live at one time."""
-        return max((self.live_bytes(op) for op in range(len(self.step.ops))), default=0)
+        """No plan can use less SRAM; see the function of this name."""
+        return lower_bound(self.step, self.reuse)
+
+    @cached_property
+    def peak(self) -> int:
+        """The operation (its index) at which the most bytes are live; without reuse the first."""
+        live = _live_bytes(self.step, _lifetimes(self.step, self.reuse))
+        return max(range(len(live)), key=live.__getitem__)
 
     @property
-    def peak(self) -> int:
-        """The operation (its index) at which the most bytes are live."""
-        return max(range(len(self.step.ops)), key=self.live_bytes)
+    def live_at_peak(self) -> list[Placed]:
+        """The tensors in SRAM that the lower bound is the size of."""
+        spans, at = _lifetimes(self.step, self.reuse), self.peak
+        return [p for p in self._in("sram") if spans[p.tensor.name][0] <= at <= spans[p.tensor.name][1]]
 
     def sram_by_kind(self) -> dict[str, int]:
         """Bytes by kind at the peak, and ``packing``: what the plan needs beyond them. They add up to `sram_bytes`."""
         sizes = dict.fromkeys(KINDS, 0)
-        for p in self._in("sram"):
-            if p.lives_with(self.peak, self.peak):
-                sizes[p.tensor.kind] += p.tensor.size
+        for p in self.live_at_peak:
+            sizes[p.tensor.kind] += p.tensor.size
         by_kind: dict[str, int] = {kind: size for kind, size in sizes.items() if size}
         return {**by_kind, "packing": self.sram_bytes - sum(sizes.values())}
+
+
+def lower_bound(step: Step, reuse: bool = True) -> int:
+    """The most bytes of SRAM that are live at one time, from first to last use; without reuse all that there are.
+
+    That a padded input shares its bytes with nothing is a rule of `pack`: it may cost more than this.
+    """
+    return max(_live_bytes(step, _lifetimes(step, reuse)), default=0)
 
 
 def pack(step: Step, *, reuse: bool = True, banks: tuple[int, ...] = ()) -> Plan:
@@ -89,13 +100,13 @@ def pack(step: Step, *, reuse: bool = True, banks: tuple[int, ...] = ()) -> Plan
     `banks` are sizes in bytes of SRAM banks that follow one another: no tensor crosses from one into the next. What
     they do not hold lies behind them.
     """
-    padded = _padded_inputs(step)
-    spans = {t.name: _span(step, t, reuse and t.name not in padded) for t in step.tensors.values()}
+    whole = (0, len(step.ops) - 1)
+    spans = _lifetimes(step, reuse) | dict.fromkeys(_padded_inputs(step) & step.tensors.keys(), whole)
     walls = tuple(accumulate(banks))
     flash = _placed([t for t in step.tensors.values() if t.place == "flash"], spans, ())
     tried = (Plan(step, _placed(order, spans, walls) | flash, reuse) for order in _orders(step, spans, walls))
-    best = next(tried)
-    while best.sram_bytes > best.lower_bound and (plan := next(tried, None)):
+    best, least = next(tried), max(_live_bytes(step, spans), default=0)
+    while best.sram_bytes > least and (plan := next(tried, None)):
         best = min(best, plan, key=lambda p: p.sram_bytes)
     return best
 
@@ -103,9 +114,21 @@ def pack(step: Step, *, reuse: bool = True, banks: tuple[int, ...] = ()) -> Plan
 Span = tuple[int, int]
 
 
-def _span(step: Step, tensor: Tensor, shares: bool) -> Span:
-    """The operations during which no other tensor may have its bytes."""
-    return step.lifetimes[tensor.name] if shares and tensor.place == "sram" else (0, len(step.ops) - 1)
+def _lifetimes(step: Step, reuse: bool) -> dict[str, Span]:
+    """The operations from a tensor's first use to its last; in flash, or without reuse, all of them."""
+    whole, used = (0, len(step.ops) - 1), step.lifetimes
+    return {t.name: used[t.name] if reuse and t.place == "sram" else whole for t in step.tensors.values()}
+
+
+def _live_bytes(step: Step, spans: dict[str, Span]) -> list[int]:
+    """Bytes of SRAM that are live during each operation."""
+    growth = [0] * (len(step.ops) + 1)
+    for tensor in step.tensors.values():
+        if tensor.place == "sram":
+            first, last = spans[tensor.name]
+            growth[first] += tensor.size
+            growth[last + 1] -= tensor.size
+    return list(accumulate(growth[:-1]))
 
 
 def _orders(step: Step, spans: dict[str, Span], walls: tuple[int, ...]) -> Iterator[list[Tensor]]:

@@ -94,7 +94,7 @@ def _scatter(axes: Axes, method: str, points: Sequence[Point], *, pale: bool) ->
         [p.sram_bytes / 1024 for p in points],
         [p.cycles / 1e6 for p in points],
         s=22 if pale else 40,
-        alpha=0.35 if pale else 1.0,
+        alpha=0.55 if pale else 1.0,
         color=_COLOURS[method],
         marker=_MARKERS[method],
         edgecolors=INK,

@@ -10,13 +10,13 @@ from m0sim.report.compare_data import Sheet
 from m0sim.report.data import SCHEMA
 from m0sim.report.front_plot import Point, front
 from m0sim.report.units import count
-from m0sim.whatif import results
-from m0sim.whatif.grid import Sweep
+from m0sim.whatif import results, sizes
+from m0sim.whatif.grid import Constraints
 from m0sim.whatif.results import Row
 from m0sim.whatif.sweep import Finished
 
 
-def to_json(sweep: Sweep, finished: Finished) -> dict[str, Any]:
+def to_json(constraints: Constraints, finished: Finished) -> dict[str, Any]:
     """The object that ``m0sim sweep --json`` prints."""
     by_status = dict.fromkeys((results.MEASURED, results.FAILED, results.TOO_LARGE), 0)
     for row in finished.rows:
@@ -28,7 +28,7 @@ def to_json(sweep: Sweep, finished: Finished) -> dict[str, Any]:
         "measured": by_status[results.MEASURED],
         "failed": by_status[results.FAILED],
         "too_large": by_status[results.TOO_LARGE],
-        "best": [{"sram_bytes": budget, **row} for budget, row in results.best(finished.rows, sweep.constraints)],
+        "best": [{"sram_bytes": budget, **row} for budget, row in results.best(finished.rows, constraints)],
         "front": front_rows(finished.rows),
         "failures": [{"key": row["key"], "reason": row["reason"]} for row in failures(finished.rows)],
     }
@@ -66,13 +66,13 @@ def heading(finished: Finished) -> str:
     return f"sweep: {words}"
 
 
-def sheets(sweep: Sweep, finished: Finished) -> tuple[Sheet, ...]:
+def sheets(constraints: Constraints, finished: Finished) -> tuple[Sheet, ...]:
     """The best of each budget, the front, and what failed."""
-    limit = sweep.constraints.cycles
+    limit = constraints.cycles
     among = "" if limit is None else f" Of those that take at most {count(limit)} cycles a step."
     found = []
-    if sweep.constraints.sram:
-        best = [(count(budget), row) for budget, row in results.best(finished.rows, sweep.constraints)]
+    if constraints.sram:
+        best = [(sizes.shown(budget), row) for budget, row in results.best(finished.rows, constraints)]
         words = "The highest accuracy where it is known, then the most layers that learn, the largest share of scored "
         words += f"edges, the fewest cycles with the estimate for flash.{among}"
         found.append(Sheet("the best in each budget", words, ("budget", *_COLUMNS), _rows(best)))

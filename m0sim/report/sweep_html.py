@@ -15,7 +15,7 @@ def page(sweep: Sweep, finished: Finished) -> str:
         "whatif.html.j2",
         title=f"A sweep: {sweep.path.name}",
         heading=sweep_data.heading(finished),
-        sheets=sweep_data.sheets(sweep, finished),
+        sheets=sweep_data.sheets(sweep.constraints, finished),
         pictures=pictures(sweep_plots.plots(finished)),
         notes=sweep_data.notes(finished),
     )

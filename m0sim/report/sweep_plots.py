@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
+from m0sim.learn.networks import NETWORKS
 from m0sim.report import front_plot
 from m0sim.report.drawing import WIDE, Plot
 from m0sim.report.sweep_data import point_of
@@ -20,6 +21,11 @@ def plots(finished: Finished) -> dict[str, tuple[str, Plot]]:
         title = f"{network}: SRAM against cycles"
         found[f"front-{network}"] = (title, partial(front_plot.draw, points, title))
     return found
+
+
+def names() -> set[str]:
+    """All files that `files` could ever give."""
+    return {f"front-{network}.{kind}" for network in NETWORKS for kind in ("png", "svg")}
 
 
 def files(finished: Finished) -> dict[str, bytes]:

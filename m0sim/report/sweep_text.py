@@ -7,13 +7,13 @@ from rich.text import Text
 
 from m0sim.report import sweep_data
 from m0sim.report.compare_text import Wide
-from m0sim.whatif.grid import Sweep
+from m0sim.whatif.grid import Constraints
 from m0sim.whatif.sweep import Finished
 
 
-def summary(sweep: Sweep, finished: Finished) -> RenderableType:
+def summary(constraints: Constraints, finished: Finished) -> RenderableType:
     """The best of each budget, the front, and what failed."""
     parts: list[RenderableType] = [Text(sweep_data.heading(finished), style="bold")]
-    for sheet in sweep_data.sheets(sweep, finished):
+    for sheet in sweep_data.sheets(constraints, finished):
         parts += [Text(), Text(sheet.title, style="bold"), Wide(sheet), Text(sheet.remark, style="dim")]
     return Group(*parts, *(Text(f"\n{note}") for note in sweep_data.notes(finished)))

@@ -241,8 +241,16 @@ def _fit(start: Configuration, knobs: Knobs, space: Space) -> Configuration | No
 def chosen_methods(text: str, knobs: Knobs, network: str) -> tuple[str, ...]:
     """Method names of a comma-separated list; ``all`` leaves out fp32 where it cannot be: not all layers learn, or it
     cannot be compiled."""
+    if not text.strip():
+        raise UsageError("no method to plan: name one or several, such as priot,priot-s, or all")
+    if not all(part.strip() for part in text.split(",")):
+        raise UsageError(f"--methods {text!r}: name one method or several, such as priot,priot-s, or all")
     names = compare.chosen_methods(text)
-    layers = len(wide_network(network, knobs.width).stages)
-    if text == "all" and knobs.trained not in (None, 0, layers):
+    if text == "all" and trains_some(knobs, network):
         return tuple(name for name in names if name in methods.names())
     return names
+
+
+def trains_some(knobs: Knobs, network: str) -> bool:
+    """Whether not all layers learn, which fp32 cannot do."""
+    return knobs.trained not in (None, 0, len(wide_network(network, knobs.width).stages))

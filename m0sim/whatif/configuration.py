@@ -12,6 +12,9 @@ from m0sim.learn.onchip import Options
 from m0sim.learn.step import MASK_FORMS, WEIGHT_PLACES
 
 DEFAULT_FRACTION = 0.1
+FRACTION_MIN = 1e-6
+"""One edge in a million; the largest bundled layer has fewer than ten million."""
+
 DEFAULT_MASK = "fused"
 """The form that needs the least SRAM."""
 
@@ -65,8 +68,8 @@ def configure(
     _known(method, (*methods.names(), float_step.METHOD), "method")
     _known(mask, MASK_FORMS, "mask form")
     _known(weights, WEIGHT_PLACES, "place for weights")
-    if not 0 < fraction <= 1:
-        raise UsageError(f"a fraction of {fraction:g}: the share of scored edges is above 0 and at most 1")
+    if not FRACTION_MIN <= fraction <= 1:
+        raise UsageError(f"a fraction of {fraction:g}: the share of scored edges must be from {FRACTION_MIN:f} to 1")
     if not 1 <= batch <= BATCH_MAX:
         raise UsageError(f"a batch of {batch}: must be from 1 to {BATCH_MAX:,}")
     layers = len(wide_network(network, width).stages)

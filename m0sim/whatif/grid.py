@@ -1,5 +1,6 @@
 """A sweep's file: a grid of configurations, and what they are run on.
 
+folder = "."                 # of the paths below, itself from this file's folder on
 data = "digits"              # or mnist, cifar10 (with data_dir), random: noise; the network's default if left out
 steps = 5                    # training steps that a figure is the mean of
 training = ["out/*/train.json"]   # results of m0sim train, for the accuracy
@@ -23,6 +24,8 @@ cycles = 5_000_000           # a step: what takes more is not among the best
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
@@ -36,11 +39,19 @@ from m0sim.learn import data, float_step, methods, networks
 from m0sim.learn.step import MASK_FORMS, WEIGHT_PLACES
 from m0sim.toml import Table
 from m0sim.whatif import sizes
-from m0sim.whatif.configuration import DEFAULT_FRACTION, DEFAULT_MASK, WIDTH_MAX, Configuration, configure
+from m0sim.whatif.configuration import (
+    DEFAULT_FRACTION,
+    DEFAULT_MASK,
+    FRACTION_MIN,
+    WIDTH_MAX,
+    Configuration,
+    configure,
+)
 from m0sim.whatif.measure import STEPS
 
 _STEPS_MAX = 1000
 _SEED_MAX = 2**31 - 1
+_KEYS = ("folder", "data", "data_dir", "steps", "training", "grid", "constraints")
 
 
 @dataclass(frozen=True)
@@ -70,6 +81,8 @@ class Sweep:
 
     path: Path
     text: str
+    folder: Path
+    """What relative paths in it are from."""
     points: tuple[Point, ...]
     constraints: Constraints
     data: str
@@ -77,6 +90,14 @@ class Sweep:
     data_dir: Path | None
     steps: int
     training: tuple[Path, ...]
+
+
+@dataclass(frozen=True)
+class Outline:
+    """What the summary of a sweep takes from its file."""
+
+    constraints: Constraints
+    points: int
 
 
 Check = Callable[[Any], str]
@@ -108,6 +129,11 @@ def _number(high: float) -> Check:
     return check
 
 
+def _share(value: Any) -> str:
+    is_right = type(value) in (int, float) and FRACTION_MIN <= value <= 1
+    return "" if is_right else f"must be a number from {FRACTION_MIN:f} to 1, not {value!r}"
+
+
 def _flag(value: Any) -> str:
     return "" if isinstance(value, bool) else f"must be true or false, not {value!r}"
 
@@ -121,7 +147,7 @@ _AXES: dict[str, tuple[Check, Any]] = {
     "method": (_one_of((*methods.names(), float_step.METHOD)), None),
     "width": (_number(WIDTH_MAX), 1.0),
     "trained": (_integer(0, 64), 0),
-    "fraction": (_number(1), DEFAULT_FRACTION),
+    "fraction": (_share, DEFAULT_FRACTION),
     "mask": (_one_of(MASK_FORMS), DEFAULT_MASK),
     "weights": (_one_of(WEIGHT_PLACES), "flash"),
     "reuse": (_flag, True),
@@ -133,44 +159,92 @@ _AXES: dict[str, tuple[Check, Any]] = {
 
 def load(path: Path) -> Sweep:
     """Read a sweep. Raises UsageError, one line with file, line and key."""
-    top = toml.read(path, "the sweep", ("data", "data_dir", "steps", "training", "grid", "constraints"))
-    grid = top.table("grid", _AXES)
-    if grid is None:
-        top.fail("grid", "missing: a sweep needs a [grid] with network and method")
-    name = top.choice("data", (*data.NAMES, "random"), "digits") if "data" in top.raw else ""
-    folder = path.parent / top.text("data_dir", "")
+    top = _read(path)
+    folder = path.parent / top.text("folder", "")
     return Sweep(
         path,
         path.read_text(encoding="utf-8-sig"),
-        tuple(_points(grid)),
+        folder,
+        tuple(_points(_grid(top), folder)),
         _constraints(top),
-        name,
-        folder if "data_dir" in top.raw else None,
+        top.choice("data", (*data.NAMES, "random"), "digits") if "data" in top.raw else "",
+        _data_dir(top, folder),
         top.integer("steps", 1, _STEPS_MAX, default=STEPS),
-        tuple(_training(top)),
+        tuple(_training(top, folder)),
     )
 
 
-def _points(grid: Table) -> Iterator[Point]:
-    """Every combination once: those that differ in nothing that their method has are one."""
+def outline(path: Path) -> Outline:
+    """The part of a sweep that its results do not have. No other file is opened. UsageError as from `load`."""
+    top = _read(path)
+    return Outline(_constraints(top), sum(1 for _ in _combinations(_grid(top))))
+
+
+def copy_of(sweep: Sweep, folder: Path) -> str:
+    """The text of a sweep's file for another folder: the key `folder` says there what relative paths are from."""
+    if not _has_paths(sweep) or sweep.folder.resolve() == folder.resolve():
+        return sweep.text
+    lines = sweep.text.split("\n")
+    at = toml.key_lines(sweep.text).get(("folder",))
+    if at is not None:
+        del lines[at - 1]
+    base = json.dumps(os.path.relpath(sweep.folder.resolve(), folder.resolve()))
+    return "\n".join([f"folder = {base}  # what the paths below are from; this is a copy", *lines])
+
+
+def _has_paths(sweep: Sweep) -> bool:
+    top = _read(sweep.path)
+    profiles = _axis(_grid(top), "profile", *_AXES["profile"])
+    return any(key in top.raw for key in ("folder", "data_dir", "training")) or any(map(_is_path, profiles))
+
+
+def _read(path: Path) -> Table:
+    return toml.read(path, "the sweep", _KEYS)
+
+
+def _grid(top: Table) -> Table:
+    grid = top.table("grid", _AXES)
+    if grid is None:
+        top.fail("grid", "missing: a sweep needs a [grid] with network and method")
+    return grid
+
+
+def _data_dir(top: Table, folder: Path) -> Path | None:
+    """The folder of images; it must be there where the data set is not in m0sim."""
+    if "data_dir" in top.raw:
+        return folder / top.text("data_dir")
+    name = top.raw.get("data")
+    if name in data.NAMES and name != "digits":
+        raise UsageError(f"{top.path}:{top.line('data')}: data_dir: missing: the folder with the files of {name}")
+    return None
+
+
+def _points(grid: Table, folder: Path) -> Iterator[Point]:
+    chips = {name: _chip(grid, name, folder) for name in _axis(grid, "profile", *_AXES["profile"])}
+    for values, made in _combinations(grid):
+        configuration, reason = (made, "") if isinstance(made, Configuration) else (None, made)
+        yield Point(values, configuration, chips[values["profile"]], values["seed"], reason)
+
+
+def _combinations(grid: Table) -> Iterator[tuple[dict[str, Any], Configuration | str]]:
+    """Every combination once, and why there is none: those that differ in nothing that their method has are one."""
     axes = {name: _axis(grid, name, *rule) for name, rule in _AXES.items()}
-    chips = {name: _chip(grid, name) for name in axes["profile"]}
     seen = set()
     for values in (dict(zip(axes, combination, strict=True)) for combination in product(*axes.values())):
-        point = _point(values, chips[values["profile"]])
-        key = (point.configuration or tuple(values.items()), values["profile"], point.seed)
+        made = _configuration(values)
+        decides = made if isinstance(made, Configuration) else tuple(values.items())
+        key = (decides, values["profile"], values["seed"])
         if key not in seen:
             seen.add(key)
-            yield point
+            yield values, made
 
 
-def _point(values: dict[str, Any], chip: Device) -> Point:
+def _configuration(values: dict[str, Any]) -> Configuration | str:
     knobs = {name: value for name, value in values.items() if name not in ("network", "method", "profile", "seed")}
     try:
-        configuration = configure(values["network"], values["method"], **knobs)
+        return configure(values["network"], values["method"], **knobs)
     except UsageError as error:  # each value is right, but not all of them together
-        return Point(values, None, chip, values["seed"], str(error))
-    return Point(values, configuration, chip, values["seed"])
+        return str(error)
 
 
 def _axis(grid: Table, name: str, check: Check, default: Any) -> list[Any]:
@@ -188,10 +262,13 @@ def _axis(grid: Table, name: str, check: Check, default: Any) -> list[Any]:
     return list(dict.fromkeys(values))
 
 
-def _chip(grid: Table, name: str) -> Device:
-    is_path = name.endswith(".toml") or "/" in name
+def _is_path(profile: str) -> bool:
+    return profile.endswith(".toml") or "/" in profile
+
+
+def _chip(grid: Table, name: str, folder: Path) -> Device:
     try:
-        return device.load(str(grid.path.parent / name) if is_path else name)
+        return device.load(str(folder / name) if _is_path(name) else name)
     except UsageError as error:
         grid.fail("profile", str(error))
 
@@ -208,17 +285,20 @@ def _constraints(top: Table) -> Constraints:
 
 def _size(table: Table, value: Any) -> int:
     try:
-        return sizes.size(str(value), "a budget")
+        return sizes.size(str(value))
     except UsageError as error:
         table.fail("sram", str(error))
 
 
-def _training(top: Table) -> Iterator[Path]:
+def _training(top: Table, folder: Path) -> Iterator[Path]:
     """Files by patterns, from the sweep's folder on."""
     for pattern in top.array("training"):
-        if not isinstance(pattern, str):
+        if not isinstance(pattern, str) or not pattern.strip():
             top.fail("training", f"must be an array of paths, not of {pattern!r}")
-        found = sorted(top.path.parent.glob(pattern)) if not Path(pattern).is_absolute() else [Path(pattern)]
+        try:
+            found = [Path(pattern)] if Path(pattern).is_absolute() else sorted(folder.glob(pattern))
+        except (ValueError, IndexError) as error:  # what glob does not take, such as "."
+            top.fail("training", f"not a pattern of files: {pattern!r} ({error})")
         if not found:
             top.fail("training", f"no file matches {pattern!r}")
         yield from found

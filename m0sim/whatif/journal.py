@@ -1,11 +1,12 @@
 """What a sweep has finished, a line a point: written at once, so that a killed sweep loses nothing.
 
-A line that a crash cut short is not a point; the next run does that one again.
+A line that a crash cut short, or that lacks what a row takes, is not a point; the next run does that one again.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import os
 from pathlib import Path
 from types import TracebackType
@@ -30,9 +31,22 @@ def read(folder: Path) -> dict[str, dict[str, Any]]:
 def _entry(line: bytes) -> dict[str, Any] | None:
     try:
         found = json.loads(line)
-    except ValueError:
+        found["key"].encode()  # JSON can say characters that no file can
+        is_whole = _is_measured(found["measured"]) if "measured" in found else bool(found["reason"].encode())
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return None
-    return found if isinstance(found, dict) and isinstance(found.get("key"), str) else None
+    return found if is_whole else None
+
+
+def _is_measured(found: dict[str, Any]) -> bool:
+    """Whether these are the figures of a point: cycles of at least one step, and an estimate or none."""
+    cycles, estimate = found["cycles"], found["flash_estimate_cycles"]
+    is_estimate = estimate is None or (type(estimate) is float and math.isfinite(estimate))
+    return is_estimate and isinstance(cycles, list) and bool(cycles) and all(map(_is_count, cycles))
+
+
+def _is_count(value: Any) -> bool:
+    return type(value) is int and 0 < value < 1 << 53
 
 
 class Journal:

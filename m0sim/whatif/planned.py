@@ -15,7 +15,7 @@ from m0sim.errors import UsageError
 from m0sim.learn import float_step, kernels, layout
 from m0sim.learn.compare import FLOAT_RATE
 from m0sim.learn.networks import Network, Stage
-from m0sim.learn.plan import Plan, pack
+from m0sim.learn.plan import Plan, lower_bound, pack
 from m0sim.learn.step import Settings, Step, Tensor, build
 from m0sim.whatif.configuration import Configuration, wide_network
 from m0sim.whatif.sizes import Room
@@ -61,11 +61,15 @@ class Planned:
 
     @property
     def limiting(self) -> tuple[str, str]:
-        """The largest tensor that is live when the most is, and the phase in which that is."""
-        peak = self.plan.peak
-        live = [p for p in self.plan.placed.values() if p.tensor.place == "sram" and p.lives_with(peak, peak)]
-        largest = max(live, key=lambda p: (p.tensor.size, p.tensor.name))
-        return largest.tensor.name, self.step.ops[peak].phase
+        """The largest tensor that is live when the most is, and the phase in which that is.
+
+        Without reuse all are live all the time: the phase is that of the first operation on the tensor.
+        """
+        largest = max((p.tensor for p in self.plan.live_at_peak), key=lambda t: (t.size, t.name))
+        peak = self.step.ops[self.plan.peak]
+        if self.configuration.reuse:
+            return largest.name, peak.phase
+        return largest.name, next((op for op in self.step.ops if largest.name in op.tensors()), peak).phase
 
     def spare_bytes(self, room: Room) -> int:
         """Bytes that are left, negative when they are missing."""
@@ -79,23 +83,6 @@ class Planned:
     def may_fit(self, room: Room, device: Device) -> bool:
         """Whether it would with a plan as small as the lower bound; far quicker to say than `fits`."""
         return self.least_bytes <= room.size and self.flash_bytes <= device.flash_bytes
-
-
-def lower_bound(step: Step, reuse: bool) -> int:
-    """The most bytes of SRAM that are live at one time; without reuse all that there are."""
-    tensors = [t for t in step.tensors.values() if t.place == "sram"]
-    if not reuse:
-        return sum(t.size for t in tensors)
-    growth = [0] * (len(step.ops) + 1)
-    for tensor in tensors:
-        first, last = step.lifetimes[tensor.name]
-        growth[first] += tensor.size
-        growth[last + 1] -= tensor.size
-    live = most = 0
-    for change in growth:
-        live += change
-        most = max(most, live)
-    return most
 
 
 def plan(configuration: Configuration, room: Room | None = None, stack_reserve: int = 0) -> Planned:

@@ -139,16 +139,25 @@ def need_extra() -> None:
 
 
 def accuracies(paths: Sequence[Path]) -> dict[tuple[Any, ...], float]:
-    """Mean accuracy after the last epoch, by what `accuracy_key` gives, of the results of ``m0sim train``."""
+    """Mean accuracy after the last epoch of the results of ``m0sim train``.
+
+    By network, method, width, number of layers that learn (0: all), and fraction, as a configuration has it.
+    """
     found: dict[tuple[Any, ...], list[float]] = {}
     for path in paths:
         try:
             result = json.loads(path.read_text())
             options = result.get("options", {})
             fraction = float(options.get("fraction", DEFAULT_FRACTION)) if result["method"] == "priot-s" else None
-            key = (result["network"], result["method"], 1.0, int(options.get("trained", 0)), fraction)
+            key = (
+                result["network"],
+                result["method"],
+                1.0,
+                int(options.get("trained", 0)),
+                fraction if fraction is None else 1 / round(1 / fraction),
+            )
             found.setdefault(key, []).append(float(result["accuracy"][-1]))
-        except (OSError, ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
+        except (OSError, ValueError, KeyError, IndexError, TypeError, AttributeError, ArithmeticError) as error:
             raise UsageError(f"{path}: not the result of m0sim train: {error!r}") from error
     return {key: sum(values) / len(values) for key, values in found.items()}
 
@@ -159,8 +168,7 @@ def accuracy_of(point: Point, known: Mapping[tuple[Any, ...], float]) -> float |
     if c is None:
         return None
     trained = 0 if c.trained == layers_of(c) else c.trained
-    by_value = {(*key[:4], None if key[4] is None else 1 / round(1 / key[4])): value for key, value in known.items()}
-    return by_value.get((c.network, c.method, c.width, trained, c.fraction))
+    return known.get((c.network, c.method, c.width, trained, c.fraction))
 
 
 def best(rows: Sequence[Row], constraints: Constraints) -> list[tuple[int, Row]]:

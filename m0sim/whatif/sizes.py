@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from m0sim.errors import UsageError
 
 _UNITS = {"": 1, "K": 1024, "M": 1024 * 1024}
-_SIZE = re.compile(r"(0x[0-9a-f]+|[0-9][0-9_]*(?:\.[0-9]+)?) ?([km]?)(?:i?b)?", re.IGNORECASE)
+_SIZE = re.compile(r"(0x[0-9a-f]+|[0-9]+(?:_[0-9]+)*(?:\.[0-9]+)?) ?([km]?)(?:i?b)?", re.IGNORECASE | re.ASCII)
 _LARGEST = 1 << 32
 
 
@@ -27,16 +27,21 @@ class Room:
         return sum(self.banks)
 
 
-def size(text: str, what: str = "--sram") -> int:
-    """Bytes of a size such as ``64K``. UsageError, one line, for what is none, or not from 1 to 4G."""
+def size(text: str, what: str = "") -> int:
+    """Bytes of a size such as ``64K``. UsageError, one line that begins with `what`, for what is none, or not from 1 to
+    4G."""
+    said = f"{what}: {text.strip()!r}" if what else repr(text.strip())
     match = _SIZE.fullmatch(text.strip())
     if match is None:
-        raise UsageError(f"{what}: {text.strip()!r} is no size in bytes, such as 65536 or 64K (K = 1024)")
+        raise UsageError(f"{said} is no size in bytes, such as 65536 or 64K (K = 1024)")
     number, unit = match.groups()
-    value = int(number, 16) if number[:2].lower() == "0x" else float(number)
+    is_hex = number[:2].lower() == "0x"
+    if is_hex and number[-1] in "bB":
+        raise UsageError(f"{said}: the b at the end is a digit there, not the unit: type the size in decimal")
+    value = int(number, 16) if is_hex else float(number)
     bytes_ = value * _UNITS[unit.upper()]
     if not 1 <= bytes_ <= _LARGEST or bytes_ != int(bytes_):
-        raise UsageError(f"{what}: {text.strip()!r} must be a whole number of bytes from 1 to 4096M")
+        raise UsageError(f"{said} must be a whole number of bytes from 1 to 4096M")
     return int(bytes_)
 
 
@@ -45,5 +50,20 @@ def rooms(text: str) -> tuple[Room, ...]:
     parts = [part.strip() for part in text.split(",")]
     if not all(parts):
         raise UsageError(f"--sram {text!r}: name one budget or several, such as 16K,64K,264K")
-    found = [Room(part, tuple(size(bank) for bank in part.split("+"))) for part in parts]
+    found = [Room(part, _banks(part)) for part in parts]
     return tuple({room.banks: room for room in found}.values())
+
+
+def _banks(part: str) -> tuple[int, ...]:
+    banks = part.split("+")
+    if not all(bank.strip() for bank in banks):
+        raise UsageError(f"--sram {part!r}: there is no size on one side of a +, as in 256K+4K+4K")
+    return tuple(size(bank, "--sram") for bank in banks)
+
+
+def shown(size: int) -> str:
+    """A size as people type it: 16K, 1M, or, where it is no whole number of K, its bytes."""
+    for unit in ("M", "K"):
+        if size and size % _UNITS[unit] == 0:
+            return f"{size // _UNITS[unit]}{unit}"
+    return f"{size:,}"

@@ -14,7 +14,7 @@ from typing import Any
 
 from m0sim import files
 from m0sim.errors import M0simError, UsageError
-from m0sim.whatif import journal, planned, points, results
+from m0sim.whatif import grid, journal, planned, points, results
 from m0sim.whatif.grid import Point, Sweep
 from m0sim.whatif.journal import Journal
 from m0sim.whatif.points import Inputs
@@ -37,6 +37,8 @@ class Finished:
     rows: tuple[Row, ...]
     points: int
     """Of the sweep; more than rows where it was interrupted."""
+    others: int = 0
+    """Points in the journal that are not of the sweep."""
 
 
 def run(
@@ -51,24 +53,45 @@ def run(
     """Measure the points that are not finished yet, and write all that are to `folder`.
 
     On the Dask cluster whose scheduler has the address `scheduler`, or on `jobs` processes of this machine (0: one a
-    core). With `retry` failed points are run again. Ctrl-C raises KeyboardInterrupt after the results are written.
+    core). With `retry` failed points are run again. Nothing is written before there is a cluster.
+
+    Raises M0simError that says how far it came, after the results are written, on Ctrl-C.
     """
     results.need_extra()
-    files.write(folder / TOML_NAME, sweep.text)
     work = _Work(sweep, journal.read(folder), retry)
-    tell = progress or (lambda done, points, failed: None)
     try:
-        with Journal(folder) as log:
+        with _cluster(scheduler, jobs, len(work.todo)) as client:
+            _begin(sweep, folder)
+            try:
+                _measure(work, client, folder, progress or (lambda done, points, failed: None))
+            finally:
+                found = journal.read(folder)  # Ctrl-C may have come between the line in it and this process
+                work.finish(found)
+                rows = work.rows()
+                files.write(folder / results.NAME, results.to_parquet(rows))
+    except KeyboardInterrupt:
+        raise M0simError(f"{work.done} of {work.points} points finished; run it again to go on") from None
+    return Finished(rows, work.points, work.others(found))
+
+
+def _begin(sweep: Sweep, folder: Path) -> None:
+    """The folder with a copy of the sweep's file, unless that is where the file itself is."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"{folder}: cannot make this folder: {error.strerror}") from error
+    copy = folder / TOML_NAME
+    if copy.resolve() != sweep.path.resolve():
+        files.write(copy, grid.copy_of(sweep, folder))
+
+
+def _measure(work: _Work, client: Any, folder: Path, tell: Progress) -> None:
+    with Journal(folder) as log:
+        tell(work.done, work.points, work.failed)
+        for key, entry in _measured(work, client):
+            log.add(entry)
+            work.finish({key: entry})
             tell(work.done, work.points, work.failed)
-            for key, entry in _measured(work, scheduler, jobs):
-                log.add(entry)
-                work.finish({key: entry})
-                tell(work.done, work.points, work.failed)
-    finally:
-        work.finish(journal.read(folder))  # Ctrl-C may have come between the line in the journal and this process
-        rows = work.rows()
-        files.write(folder / results.NAME, results.to_parquet(rows))
-    return Finished(rows, work.points)
 
 
 class _Work:
@@ -107,6 +130,10 @@ class _Work:
         """Points that have a reason instead of figures."""
         return sum("reason" in entry for entry in self.entries.values())
 
+    def others(self, entries: dict[str, Row]) -> int:
+        """How many of a journal's points are of another sweep."""
+        return len(entries.keys() - self._by_key.keys())
+
     def finish(self, entries: dict[str, Row]) -> None:
         """Take note of points that were run, as the journal has them."""
         self.entries |= {key: entry for key, entry in entries.items() if key in self.todo}
@@ -126,17 +153,16 @@ def _is_too_large(point: Point, budgets: Sequence[int]) -> bool:
     return bool(budgets) and planned.plan(point.configuration).needed_bytes > budgets[-1]
 
 
-def _measured(work: _Work, scheduler: str, jobs: int) -> Iterator[tuple[str, Row]]:
+def _measured(work: _Work, client: Any) -> Iterator[tuple[str, Row]]:
     """Key and journal entry of each point as it comes back."""
     if not work.todo:
         return
-    with _cluster(scheduler, jobs, len(work.todo)) as client:
-        waiting = iter(work.todo.items())
-        running = _as_completed(client, islice(waiting, _AHEAD * sum(client.nthreads().values()) or _AHEAD), work)
-        for future in running:
-            yield future.key, _entry(future, work)
-            for key, point in islice(waiting, 1):
-                running.add(_submit(client, key, point, work))
+    waiting = iter(work.todo.items())
+    running = _as_completed(client, islice(waiting, _AHEAD * sum(client.nthreads().values()) or _AHEAD), work)
+    for future in running:
+        yield future.key, _entry(future, work)
+        for key, point in islice(waiting, 1):
+            running.add(_submit(client, key, point, work))
 
 
 def _as_completed(client: Any, first: Iterator[tuple[str, Point]], work: _Work) -> Any:
@@ -165,7 +191,13 @@ def _entry(future: Any, work: _Work) -> Row:
 
 @contextmanager
 def _cluster(scheduler: str, jobs: int, todo: int) -> Iterator[Any]:
-    """A client of the cluster at `scheduler`, or of one of processes of this machine that ends with the context."""
+    """A client of the cluster at `scheduler`, or of one of processes of this machine that ends with the context.
+
+    None where there is nothing to do.
+    """
+    if not todo:
+        yield None
+        return
     from dask.system import CPU_COUNT
     from distributed import Client, LocalCluster
 
