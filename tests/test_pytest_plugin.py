@@ -213,7 +213,7 @@ def test_updates_show_what_was_stored_before(project: pytest.Pytester, firmware:
     result.stdout.fnmatch_lines([f"*unchanged  {cycles(10, 1)}|{cycles(10)} (+*", "*has the costs of 1 check that *"])
 
 
-@pytest.mark.parametrize("more", [(), ("-p", "no:terminal"), ("-n", "1")])
+@pytest.mark.parametrize("more", [(), ("-p", "no:terminal"), pytest.param(("-n", "1"), marks=pytest.mark.long)])
 def test_a_baseline_that_cannot_be_written(project: pytest.Pytester, more: tuple[str, ...]) -> None:
     if "-n" in more:
         pytest.importorskip("xdist")

@@ -194,6 +194,7 @@ class TestJournal:
 
 
 class TestRun:
+    @pytest.mark.long
     def test_nothing_is_run_twice_and_processes_change_nothing(
         self, small: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -209,6 +210,7 @@ class TestRun:
         again = study_run.Journal(folders[0])
         assert json.dumps(study_data.result(small, study_run.run(small, again, 1), again.rows)) == results[0]
 
+    @pytest.mark.long
     def test_a_killed_study_goes_on(self, tmp_path: Path) -> None:
         """Ctrl-C in the middle: what is finished is in the journal, one line says so, and the next call ends it."""
         path = tmp_path / "small.toml"
