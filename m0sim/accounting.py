@@ -110,6 +110,7 @@ class Counters:
         self._share(Slot.FUNCTION_AT, np.zeros(slots * 2048, np.int32))
         self._share(Slot.DATA_AT, np.zeros(slots * 2048, np.uint8))
         self._share(Slot.IO_PLACES, np.zeros(slots * 2048, np.int32))
+        self._share(Slot.EXECUTED, np.zeros(slots * 4, np.uint8))
         for begin, end in self._image.data_ranges:
             self._fill(self._kept[Slot.DATA_AT], begin, end, 1)
 
@@ -144,7 +145,7 @@ class Counters:
 
     def attach(self, uc: Any) -> Callable[[bool], None]:
         """Install the hooks in a Unicorn instance. Returns a switch for those of level ``memory``."""
-        from unicorn import UC_HOOK_BLOCK
+        from unicorn import UC_HOOK_BLOCK, UC_HOOK_TLB_FILL, UC_TLB_VIRTUAL
         from unicorn.unicorn_py3.unicorn import uclib
 
         self._uclib, self._uch = uclib, uc._uch
@@ -155,6 +156,9 @@ class Counters:
         ):
             self.state[slot] = ctypes.cast(function, ctypes.c_void_p).value or 0
         self._hook(UC_HOOK_BLOCK, native.on_block.address, self.state)
+        uc.ctl_set_tlb_mode(UC_TLB_VIRTUAL)
+        for base, end in self._space.sram_ranges():
+            self._hook(UC_HOOK_TLB_FILL, native.on_tlb_fill.address, self.state, base, end - 1)
         if self._device.io_port is not None:
             port = self._device.io_port
             state = ctypes.c_void_p(self.state.ctypes.data)

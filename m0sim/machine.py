@@ -19,7 +19,6 @@ from unicorn import (
     UC_ARCH_ARM,
     UC_HOOK_CODE,
     UC_HOOK_INTR,
-    UC_HOOK_MEM_FETCH_PROT,
     UC_HOOK_MEM_INVALID,
     UC_MODE_THUMB,
     UC_PROT_EXEC,
@@ -110,8 +109,11 @@ class Machine:
         self._traps = trap.Traps()
         hooks = [
             self._uc.hook_add(UC_HOOK_INTR, self._traps.on_interrupt),
-            self._uc.hook_add(UC_HOOK_MEM_FETCH_PROT, self.space.on_first_fetch),  # before the next one: that gives up
-            self._uc.hook_add(UC_HOOK_MEM_INVALID, self._traps.on_invalid_access),
+            # Not over the SRAM, where every access is valid: a hook there would make all stores slow.
+            *(
+                self._uc.hook_add(UC_HOOK_MEM_INVALID, self._traps.on_invalid_access, None, begin, end - 1)
+                for begin, end in self.space.other_ranges()
+            ),
         ]
         weakref.finalize(self, _release, self._uc, hooks).atexit = False
         self._host_wrote = False

@@ -221,25 +221,22 @@ class AddressSpace:
 
     def map_into(self, uc: Any) -> None:
         """Map the banks and their aliases into a Unicorn instance. Guest and host then share the bytes."""
-        from unicorn import UC_PROT_EXEC, UC_PROT_READ, UC_PROT_WRITE
+        from unicorn import UC_PROT_ALL, UC_PROT_EXEC, UC_PROT_READ
 
         for bank in self.banks:
-            # A store to memory that may be executed makes the emulator look for translated code there, every time:
-            # SRAM may be only once something runs there (`on_first_fetch`).
-            rights = UC_PROT_READ | (UC_PROT_WRITE if bank.kind == "sram" else UC_PROT_EXEC)
+            rights = UC_PROT_ALL if bank.kind == "sram" else UC_PROT_READ | UC_PROT_EXEC
             for base, offset, size in self._windows(bank):
                 uc.mem_map_ptr(base, -(-size // 1024) * 1024, rights, bank.data.ctypes.data + offset)
 
-    def on_first_fetch(self, uc: Any, kind: int, address: int, size: int, value: int, data: object) -> bool:
-        """UC_HOOK_MEM_FETCH_PROT: allow code in the SRAM around an address; False where there is none."""
-        from unicorn import UC_PROT_ALL
+    def sram_ranges(self) -> list[tuple[int, int]]:
+        """Begin and end of every range of addresses that is SRAM or an alias of it, ascending."""
+        windows = [w for bank in self.banks if bank.kind == "sram" for w in self._windows(bank)]
+        return sorted((base, base + -(-size // 1024) * 1024) for base, _, size in windows)
 
-        bank = self.bank_at(self.device.resolve(address))
-        if bank is None or bank.kind != "sram":
-            return False
-        for base, _, size in self._windows(bank):
-            uc.mem_protect(base, -(-size // 1024) * 1024, UC_PROT_ALL)
-        return True
+    def other_ranges(self) -> list[tuple[int, int]]:
+        """Begin and end of the ranges that `sram_ranges` leaves of the 4 GiB."""
+        begins, ends = zip(*self.sram_ranges(), strict=True)
+        return [(begin, end) for begin, end in zip((0, *ends), (*begins, 1 << 32), strict=True) if begin < end]
 
     def _windows(self, bank: Bank) -> list[tuple[int, int, int]]:
         """Where a bank is seen: itself, and the aliases of its regions. Address, offset in the bank, bytes."""

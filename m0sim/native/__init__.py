@@ -15,6 +15,7 @@ from m0sim.native.calls import pop_to
 from m0sim.native.memory_hooks import on_access, on_fetch
 from m0sim.native.stack_hook import on_sp_written
 from m0sim.native.state import CONTEXT_LIMIT, Context, Edge, Frame, Function, Record, Slot, Stop, Traffic
+from m0sim.native.tlb_hook import on_tlb_fill
 
 __all__ = [
     "CONTEXT_LIMIT",
@@ -31,6 +32,7 @@ __all__ = [
     "on_block",
     "on_fetch",
     "on_sp_written",
+    "on_tlb_fill",
     "pop_to",
     "settle",
     "settle_part",

@@ -85,6 +85,7 @@ class Slot(IntEnum):
     CONTEXT_COUNT = 74
     CONTEXT_CAPACITY = 75
     CONTEXTS_REFUSED = 76  # calls for whose context the table had no room
+    EXECUTED = 77  # uint8 by page slot and KiB: 1 where code of SRAM was fetched
     SIZE = 80
 
 
