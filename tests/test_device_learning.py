@@ -23,6 +23,7 @@ from m0sim.learn import calibrate, data, layout, methods, networks, onchip, plan
 from m0sim.learn import kernels as assembled
 from m0sim.learn.layers import LOSS_EXPONENT, patches
 from m0sim.learn.methods import Config, Frozen, Method, State, StepTrace
+from m0sim.learn.methods.base import Examples
 from m0sim.learn.networks import Conv, Dense, Network, Pool, Stage
 from m0sim.learn.program import DeviceProgram
 from m0sim.learn.rotate import rotate
@@ -40,6 +41,7 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     "priot-s random": ("priot-s", {"selection": "random"}),
     "priot-s largest": ("priot-s", {"selection": "largest"}),
     "priot-s threshold": ("priot-s", {"prune": "threshold", "theta": -30}),
+    "priot-s sensitive": ("priot-s", {"selection": "sensitive", "spread": "root"}),
     "tin-tin": ("tin-tin", {}),
 }
 TRAINED = ("niti-static", "niti-dynamic", "priot", "priot-threshold", "priot-s random", "tin-tin")
@@ -47,7 +49,7 @@ TRAINED = ("niti-static", "niti-dynamic", "priot", "priot-threshold", "priot-s r
 MOVED = {"priot": 0.3, "priot-threshold": 0.1, "priot-s": 0.5}
 """Share of the scores that a step may move: much, so that every layer changes in nearly every step; but a threshold,
 unlike top-k, lets a network die in which all scores fall."""
-LONG_ONLY = ("priot-s largest", "priot-s threshold")
+LONG_ONLY = ("priot-s largest", "priot-s threshold", "priot-s sensitive")
 """Variants whose memory is looked at in the long tests only: they run the same kernels as "priot-s random"."""
 LONG_VARIANTS = [name for name in VARIANTS if name != "priot-s threshold"]
 FORMS = [
@@ -125,7 +127,7 @@ def study(network: Network, variant: str, seed: int = 0, trained: int = 0) -> St
     config = Config(weight_exponents=exponents, keep=0.9, mu=3, fraction=0.25, seed=seed, trained=trained, **changes)
     rules = calibrate.Rules(moved=MOVED.get(name, 0.0))
     config = calibrate.calibrate(network, method, weights, images[:20], labels[:20], config, seed, rules)
-    frozen = method.freeze(network, weights, config)
+    frozen = method.freeze(network, weights, config, Examples(images[:20], labels[:20]))
     state = method.initial_state(network, frozen, config, seed)
     return Study(network, method, config, frozen, state, images[20:], labels[20:])
 

@@ -16,7 +16,8 @@ from m0sim.errors import UsageError
 from m0sim.learn import arithmetic, draws, layers, layout, methods, networks
 from m0sim.learn.calibrate import Rules, calibrate
 from m0sim.learn.methods import Config
-from m0sim.learn.methods.priot_s import largest_edges, random_edges
+from m0sim.learn.methods.base import Examples
+from m0sim.learn.methods.priot_s import largest_edges, random_edges, sensitivity, shares
 from m0sim.learn.methods.pruning import kept_by, threshold, top_k
 from m0sim.learn.methods.tin_tin import aligned
 from m0sim.learn.networks import Conv, Dense, Network, Pool
@@ -266,6 +267,57 @@ def test_priot_s_scores_one_edge_a_block_or_the_largest(fraction: float) -> None
         assert largest_edges(stage, weights, fraction).tolist() == sorted(ranked[:count])
 
 
+@pytest.mark.parametrize("fraction", [1e-6, 0.02, 0.1, 0.5, 0.9, 1.0])
+@pytest.mark.parametrize("name", ["tiny-cnn", "tiny-cnn-8", "mlp"])
+def test_shares_by_square_roots(name: str, fraction: float) -> None:
+    """Lagrange's condition: share times root of the edges is one number, but for layers that have no more to give."""
+    stages = networks.get(name).stages
+    found = shares(stages, fraction, "root")
+    levels = [share * stage.edges**0.5 for share, stage in zip(found, stages, strict=True)]
+    assert all(0 < share <= 1 for share in found)
+    assert all(share == 1 or level == pytest.approx(max(levels)) for share, level in zip(found, levels, strict=True))
+    total = sum(stage.edges for stage in stages)
+    scored = sum(share * stage.edges for share, stage in zip(found, stages, strict=True))
+    assert scored == pytest.approx(fraction * total)
+    assert shares(stages, fraction, "even") == [fraction] * len(stages)
+
+
+def test_shares_of_three_layers_by_hand() -> None:
+    """16, 100 and 900 edges, a third of them: roots 4, 10, 30. The first is due 339 * 4 / 44 = 31, and has 16."""
+    stages = Network("three", (4, 4, 1), (Dense(1), Dense(100), Dense(9))).stages
+    assert [stage.edges for stage in stages] == [16, 100, 900]
+    rest = 1016 / 3 - 16
+    assert shares(stages, 1 / 3, "root") == pytest.approx([1, rest * 10 / 40 / 100, rest * 30 / 40 / 900])
+
+
+def test_sensitive_edges_are_those_that_the_examples_would_move_most() -> None:
+    """By the transcription in plain integers, with 3 examples and every gradient multiplied out."""
+    network = Network("small", (6, 5, 1), (Conv(3, (3, 2), pad=1), Pool(), Dense(5), Dense(3)))
+    rng = np.random.default_rng(4)
+    weights = [rng.integers(-127, 128, stage.weight_shape).astype(np.int8) for stage in network.stages]
+    images, labels = rng.integers(0, 128, (3, 6, 5, 1)).astype(np.int8), np.array([0, 2, 1])
+    config = Config((-7, -7, -9), fraction=0.3, selection="sensitive", spread="root")
+    options = {"method": "niti-dynamic", "image_exponent": -7, "weight_exponents": (-7, -7, -9), "mu": 1}
+    options |= {"first": 0, "cool": 0, "refresh": 1, "done": 0, "update": ()}
+    sums = [[0] * stage.edges for stage in network.stages]
+    for image, label in zip(images, labels.tolist(), strict=True):
+        parts = listed(weights), listed(weights), [None] * 3
+        step = scalar.step(scalar_layers(network), *parts, image.tolist(), label, options)
+        for total, w, g in zip(sums, listed(weights), step["gradients"], strict=True):
+            total[:] = [t + abs(a * b) for t, a, b in zip(total, scalar.flat(w), scalar.flat(g), strict=True)]
+    examples = Examples(images, labels)
+    found = sensitivity(network, weights, config, examples)
+    assert [array.reshape(-1).tolist() for array in found] == sums
+    assert all(any(total) for total in sums)
+    frozen = methods.get("priot-s").freeze(network, weights, config, examples)
+    for scored, total, stage in zip(frozen.scored, sums, network.stages, strict=True):
+        at = layout.storage_index(stage.n_out, stage.n_in).tolist()
+        ranked = sorted(range(stage.edges), key=lambda edge, total=total, at=at: (-total[edge], at[edge]))
+        assert scored.tolist() == sorted(ranked[: len(scored)])
+    with pytest.raises(ValueError, match="calibration images"):
+        methods.get("priot-s").freeze(network, weights, config)
+
+
 # -- whole steps ------------------------------------------------------------------------------------------------------
 
 
@@ -302,7 +354,8 @@ def random_config(rng: np.random.Generator, network: Network) -> Config:
         theta=int(rng.choice([-127, -64, -40, -20, 0, 127])),
         prune=str(rng.choice(["top-k", "threshold"])),  # type: ignore[arg-type]
         fraction=float(rng.choice([0.2, 0.5, 1])),
-        selection=str(rng.choice(["random", "largest"])),  # type: ignore[arg-type]
+        selection=str(rng.choice(["random", "largest", "sensitive"])),  # type: ignore[arg-type]
+        spread=str(rng.choice(["even", "root"])),  # type: ignore[arg-type]
         rate=int(rng.integers(-6, 8)),
         trained=int(rng.choice([0, rng.integers(len(network.stages)) + 1])),
         cool=int(rng.choice([0, 0, 1, 2])),
@@ -373,7 +426,7 @@ def compare_steps(name: str, network: Network, rng: np.random.Generator) -> list
         backward=jittered(rng, config.backward),
         update=jittered(rng, config.update),
     )
-    frozen = method.freeze(network, weights, config)
+    frozen = method.freeze(network, weights, config, Examples(images, labels))
     state = method.initial_state(network, frozen, config, seed=int(rng.integers(1000)))
     stack, options, reached = scalar_layers(network), scalar_options(name, config, frozen), []
     cuts = scalar.cuts_of(listed(state.learned), options)

@@ -37,7 +37,10 @@ def train(
     theta: Annotated[int | None, typer.Option(help="Score from which on the threshold keeps an edge.")] = None,
     prune: Annotated[str | None, typer.Option(help="priot-s: top-k or threshold.")] = None,
     fraction: Annotated[float | None, typer.Option(help="priot-s: share of the edges that are scored.")] = None,
-    selection: Annotated[str | None, typer.Option(help="priot-s: which edges are scored, random or largest.")] = None,
+    selection: Annotated[
+        str | None, typer.Option(help="priot-s: which edges are scored, random, largest or sensitive.")
+    ] = None,
+    spread: Annotated[str | None, typer.Option(help="priot-s: how layers share them, even or root.")] = None,
     sharpness: Annotated[
         int | None, typer.Option(metavar="N", help="The loss sees the logits times 2**N; default 0.")
     ] = None,
@@ -74,6 +77,7 @@ def train(
         "prune": prune,
         "fraction": fraction,
         "selection": selection,
+        "spread": spread,
         "sharpness": sharpness,
         "cool": cool,
         "refresh": refresh,

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from m0sim.learn.arithmetic import STATIC_SHIFT_MAX, Int8, Int32, bit_length, largest
 from m0sim.learn.layers import columns_of, dynamic_shifts, error_through, forward, gradient, loss, pool, requantise
-from m0sim.learn.methods.base import Config, Frozen, Method
+from m0sim.learn.methods.base import Config, Examples, Frozen, Method
 from m0sim.learn.methods.passes import gated_error, raw_error
 from m0sim.learn.networks import Network, Stage
 
@@ -70,7 +70,7 @@ def calibrate(
     """
     if method.dynamic:
         return config
-    frozen = method.freeze(network, weights, config)
+    frozen = method.freeze(network, weights, config, Examples(images, labels))
     effective = method.initial_state(network, frozen, config, seed).weights
     layers, logits, forward_shifts = _forward(network, effective, images, rules)
     config = replace(config, forward=tuple(forward_shifts))

@@ -15,7 +15,7 @@ from m0sim.learn.arithmetic import Int8
 from m0sim.learn.experiment.images import Part
 from m0sim.learn.experiment.setting import FLOAT_RATE, Setting, configure
 from m0sim.learn.methods import Config
-from m0sim.learn.methods.base import Learned
+from m0sim.learn.methods.base import Examples, Learned
 from m0sim.learn.methods.passes import forward_pass
 from m0sim.learn.plan import pack
 from m0sim.learn.pretrain import Backbone
@@ -106,7 +106,7 @@ class IntegerModel(Model):
         images, labels = calibration.images, calibration.labels
         self.config: Config = configure(setting, self._network, backbone.weights, backbone.config, images, labels, seed)
         self._method = methods.get(setting.method)
-        self._frozen = self._method.freeze(self._network, backbone.weights, self.config)
+        self._frozen = self._method.freeze(self._network, backbone.weights, self.config, Examples(images, labels))
         self._plan = onchip.plan(self._network, setting.method, self.config, self._frozen, options)
         stack, flash = kernels.stack_bytes(self._plan.step), self._plan.flash_bytes + _FLASH_TABLES
         self.sram_bytes = self._plan.sram_bytes + stack

@@ -17,7 +17,11 @@ from m0sim.learn.networks import Network
 FLOAT_RATE = 7
 """fp32 learns at the rate 2**-(FLOAT_RATE + shift)."""
 
-CHOICES: Mapping[str, tuple[str, ...]] = {"prune": ("top-k", "threshold"), "selection": ("random", "largest")}
+CHOICES: Mapping[str, tuple[str, ...]] = {
+    "prune": ("top-k", "threshold"),
+    "selection": ("random", "largest", "sensitive"),
+    "spread": ("even", "root"),
+}
 """Options that are words."""
 
 _RANGES: Mapping[str, tuple[float, float]] = {
@@ -68,6 +72,7 @@ class Setting:
         words = [self.method]
         if self.method == "priot-s":
             words += [f"{100 * rest.pop('fraction', Config.fraction):g} %", rest.pop("selection", Config.selection)]
+            words += ["root"] if rest.pop("spread", Config.spread) == "root" else []
         trained = rest.pop("trained", 0)
         if trained:
             words.append("last layer" if trained == 1 else f"last {trained} layers")
@@ -106,7 +111,8 @@ def method_names() -> tuple[str, ...]:
 def _check(name: str, value: Any) -> None:
     if name in CHOICES:
         if value not in CHOICES[name]:
-            raise UsageError(f"{name} must be {' or '.join(CHOICES[name])}, not {value!r}")
+            *others, last = CHOICES[name]
+            raise UsageError(f"{name} must be {', '.join(others)} or {last}, not {value!r}")
         return
     if name not in _RANGES:
         raise UsageError(f"unknown option {name!r} (known: {', '.join(OPTIONS)}){did_you_mean(name, OPTIONS)}")

@@ -19,7 +19,7 @@ from m0sim.device import Device
 from m0sim.learn.experiment.setting import Setting
 from m0sim.learn.experiment.training import MEASURED_STEPS, Run, Task, Training
 
-SHAPE = ("trained", "fraction", "selection", "prune", "cool", "refresh")
+SHAPE = ("trained", "fraction", "selection", "spread", "prune", "cool", "refresh")
 """Options that say which method it is; the others are tuned, and the untuned setting has their defaults."""
 
 UNTUNED = 0

@@ -52,8 +52,12 @@ class Config:
     """How priot-s prunes; priot and priot-threshold have theirs by name."""
     fraction: float = 0.1
     """Share of the edges that priot-s scores."""
-    selection: Literal["random", "largest"] = "random"
-    """Which edges priot-s scores: one a block at random, or the largest |W|."""
+    selection: Literal["random", "largest", "sensitive"] = "random"
+    """Which edges priot-s scores: one a block at random, the largest |W|, or those whose scores the calibration images
+    would move most."""
+    spread: Literal["even", "root"] = "even"
+    """How priot-s shares its scored edges out: the same fraction of every layer, or by the square roots of the layers'
+    numbers of edges, which gives small layers more."""
     seed: int = 0
     """Seed of priot-s's random choice of edges (the initial scores have their own, see `initial_state`)."""
     rate: int = 8
@@ -88,6 +92,13 @@ class Frozen:
         """PRIOT-S: row, column and weight of every scored edge."""
         pairs = zip(self.weights, self.scored, strict=True)
         return tuple((*np.divmod(scored, w[0].size), w.reshape(-1)[scored]) for w, scored in pairs)
+
+
+class Examples(NamedTuple):
+    """What the device will see, as far as it is known before: calibration images int8 [n, h, w, c] and labels [n]."""
+
+    images: Int8
+    labels: Sequence[int] | NDArray[np.integer[Any]]
 
 
 class Selection(NamedTuple):
@@ -196,8 +207,13 @@ class Method(ABC):
     dynamic: bool = False
     """Scales measured on every tensor instead of calibrated."""
 
-    def freeze(self, network: Network, weights: Sequence[Int8], config: Config) -> Frozen:
-        """The part that does not change, from the backbone's weights in logical shape."""
+    def freeze(
+        self, network: Network, weights: Sequence[Int8], config: Config, examples: Examples | None = None
+    ) -> Frozen:
+        """The part that does not change, from the backbone's weights in logical shape.
+
+        `examples` are needed where the configuration chooses by them: priot-s with selection ``sensitive``.
+        """
         for stage, array in zip(network.stages, weights, strict=True):
             if array.shape != stage.weight_shape or array.dtype != np.int8 or (array == -128).any():
                 raise ValueError(f"layer {stage.index} needs int8 weights {stage.weight_shape} in -127..127")
