@@ -350,6 +350,24 @@ def test_two_bodies_in_turn_at_one_address(rewrites: Machine, times: int, level:
     check_sums(cost)
 
 
+def test_code_rewritten_after_the_emulator_forgot_its_page(rewrites: Machine) -> None:
+    """What was executed once stays watched, also when a store, not a fetch, brings the page back into the TLB."""
+    cost = rewrites.call("rewrite_after_loads", rewrites.alloc(8))
+    assert cost.result == 1 + 2
+    assert functions(cost)["(no symbol)"] == (2, 6, 6)
+
+
+def test_data_in_the_same_kib_as_code(rewrites: Machine) -> None:
+    """Stores beside code are slow, not wrong: the room is written as data, run, and written again around the code."""
+    data = rewrites.alloc(np.arange(64, dtype=np.uint32))
+    for value in range(3):
+        data.write(np.full(64, value, np.uint32))
+        assert rewrites.call("alternate", data.address + 8 * value, 5).result == 30
+        words = data.read().tolist()
+        assert words[2 * value : 2 * value + 2] == [0x30033002, 0x47704770]
+        assert words[: 2 * value] + words[2 * value + 2 :] == [value] * 62
+
+
 def test_code_copied_to_a_buffer(rewrites: Machine) -> None:
     room = rewrites.alloc(16)
     for argument in (0, 5):  # the second time, the code is there already

@@ -26,6 +26,41 @@
     pop {r4-r7, pc}             @ 8
     end alternate
 
+    @ (room for code): writes a body and calls it; loads from flash 24 times where the emulator keeps its TLB entry for
+    @ the room, eight of them 256 KiB apart in each of three aliases; writes beside the body; writes another and calls it
+    function rewrite_after_loads
+    push {r4-r7, lr}
+    mov r4, r0
+    ldr r7, =0x47703001         @ adds r0, #1; bx lr
+    str r7, [r4]
+    movs r0, #0
+    adds r3, r4, #1
+    blx r3
+    movs r5, #1
+    lsls r5, r5, #28            @ 0x10000000, then 0x11000000 and 0x12000000
+    lsls r1, r4, #14
+    lsrs r1, r1, #14
+2:  adds r2, r5, r1
+    movs r6, #8
+1:  ldr r3, [r2]
+    movs r3, #1
+    lsls r3, r3, #18
+    adds r2, r2, r3
+    subs r6, #1
+    bne 1b
+    lsls r3, r3, #6
+    adds r5, r5, r3
+    lsrs r3, r5, #24
+    cmp r3, #0x13
+    bne 2b
+    str r3, [r4, #4]            @ beside the code: brings the page back
+    ldr r7, =0x47703002         @ adds r0, #2; bx lr
+    str r7, [r4]
+    adds r3, r4, #1
+    blx r3
+    pop {r4-r7, pc}
+    end rewrite_after_loads
+
     @ (room for code, argument): copies `template` there and calls it
     function copy_and_call
     push {r4, lr}               @ 3
