@@ -94,7 +94,7 @@ class TestSetting:
             ("priot", 0, {"keep": 1.5}, "keep must be from 0 to 1"),
             ("priot", 0, {"theta": 0.5}, "theta must be a whole number"),
             ("priot", 0, {"trained": True}, "trained must be a whole number"),
-            ("priot-s", 0, {"selection": "best"}, "random or largest"),
+            ("priot-s", 0, {"selection": "best"}, "random, largest or sensitive"),
             ("fp32", 0, {"keep": 0.9}, "fp32 has no option keep"),
         ],
     )

@@ -209,10 +209,22 @@ def test_draws_are_the_same_everywhere() -> None:
     assert scores.min() >= -127
 
 
+@pytest.mark.parametrize("deviation", [1, 8, 64, 127])
+def test_the_deviation_of_initial_scores(deviation: int) -> None:
+    """Clipping at 127 takes 5 % of 64 and a third of 127; rounding adds a twelfth to the variance."""
+    scores = draws.normal_scores(3, 1, 50_001, deviation).astype(float)
+    exact = np.clip(np.random.default_rng(0).normal(0, deviation, 200_000).round(), -127, 127)
+    assert abs(scores.mean()) < 0.03 * deviation
+    assert scores.std() == pytest.approx(exact.std(), rel=0.02)
+    assert np.abs(scores).max() <= 127
+
+
 def test_thresholds_do_not_hang_on_the_last_bit_of_erf() -> None:
     """No threshold is so near to the middle between two integers that another platform's erf could round it away."""
-    exact = np.array([2**32 * draws.NormalDist(0, 32).cdf(v + 0.5) for v in range(-127, 127)])
-    assert np.abs(exact % 1 - 0.5).min() > 1e-4
+    steps = np.arange(-126.5, 127)
+    for deviation in range(1, 128):
+        exact = np.array([2**32 * draws.NormalDist(0, deviation).cdf(v) for v in steps])
+        assert np.abs(exact % 1 - 0.5).min() > 4e-6  # nine units in the last place of a number near 2**32
 
 
 # -- pruning ----------------------------------------------------------------------------------------------------------
@@ -353,6 +365,7 @@ def random_config(rng: np.random.Generator, network: Network) -> Config:
         keep=float(rng.choice([0, 0.6, 0.8, 0.9, 0.9, 1])),
         theta=int(rng.choice([-127, -64, -40, -20, 0, 127])),
         prune=str(rng.choice(["top-k", "threshold"])),  # type: ignore[arg-type]
+        deviation=int(rng.choice([4, 32, 127])),
         fraction=float(rng.choice([0.2, 0.5, 1])),
         selection=str(rng.choice(["random", "largest", "sensitive"])),  # type: ignore[arg-type]
         spread=str(rng.choice(["even", "root"])),  # type: ignore[arg-type]

@@ -74,8 +74,8 @@ class Wide(Priot):
     name = "priot-16-bit"
     fraction_bits = 8
 
-    def start(self, stage: Stage, frozen: Frozen, seed: int) -> Learned:
-        scores: Learned = super().start(stage, frozen, seed).astype(np.int16) << self.fraction_bits
+    def start(self, stage: Stage, frozen: Frozen, config: Config, seed: int) -> Learned:
+        scores: Learned = super().start(stage, frozen, config, seed).astype(np.int16) << self.fraction_bits
         return scores
 
     def layer(

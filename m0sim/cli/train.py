@@ -35,6 +35,7 @@ def train(
     trained: Annotated[int | None, typer.Option(metavar="K", help="Only the last K layers learn; 0 for all.")] = None,
     keep: Annotated[float | None, typer.Option(help="Share of the scored edges that top-k keeps.")] = None,
     theta: Annotated[int | None, typer.Option(help="Score from which on the threshold keeps an edge.")] = None,
+    deviation: Annotated[int | None, typer.Option(help="Standard deviation of the initial scores (32).")] = None,
     prune: Annotated[str | None, typer.Option(help="priot-s: top-k or threshold.")] = None,
     fraction: Annotated[float | None, typer.Option(help="priot-s: share of the edges that are scored.")] = None,
     selection: Annotated[
@@ -74,6 +75,7 @@ def train(
         "trained": trained,
         "keep": keep,
         "theta": theta,
+        "deviation": deviation,
         "prune": prune,
         "fraction": fraction,
         "selection": selection,

@@ -3,13 +3,14 @@
 The bits are PCG64's raw output, seeded by SeedSequence([seed, stream, layer]) (both are stable by NumPy's promise);
 each 64-bit output gives two 32-bit draws, the low half first. What is made of a draw u is integer arithmetic only:
 
-* a normal score: the number of thresholds T[v] <= u, minus 127, with T[v] = round(2**32 * Phi((v + 0.5) / 32)) for v in
-  -127..126: N(0, 32) rounded to integers and clipped to [-127, 127];
+* a normal score: the number of thresholds T[v] <= u, minus 127, with T[v] = round(2**32 * Phi((v + 0.5) / d)) for v in
+  -127..126: N(0, d) rounded to integers and clipped to [-127, 127], d being the deviation;
 * a choice among n: (u * n) >> 32.
 """
 
 from __future__ import annotations
 
+from functools import lru_cache
 from statistics import NormalDist
 
 import numpy as np
@@ -24,13 +25,11 @@ SCORES, SCORED_SET = 0, 1
 DEVIATION = 32
 
 
-def _thresholds() -> NDArray[np.int64]:
+@lru_cache(maxsize=8)
+def _thresholds(deviation: int) -> NDArray[np.int64]:
     # Phi is wanted to 2**-32; a platform's erf that differs in the last bit (2**-53) rounds to the same integers.
-    normal = NormalDist(0, DEVIATION)
+    normal = NormalDist(0, deviation)
     return np.array([round(2**32 * normal.cdf(v + 0.5)) for v in range(-LIMIT, LIMIT)], np.int64)
-
-
-_THRESHOLDS = _thresholds()
 
 
 def _draws(seed: int, stream: int, layer: int, count: int) -> NDArray[np.int64]:
@@ -39,9 +38,9 @@ def _draws(seed: int, stream: int, layer: int, count: int) -> NDArray[np.int64]:
     return halves.astype(np.int64).reshape(-1)[:count]
 
 
-def normal_scores(seed: int, layer: int, count: int) -> Int8:
-    """int8 [count] from N(0, 32), clipped to [-127, 127]."""
-    below = np.searchsorted(_THRESHOLDS, _draws(seed, SCORES, layer, count), side="right")
+def normal_scores(seed: int, layer: int, count: int, deviation: int = DEVIATION) -> Int8:
+    """int8 [count] from N(0, deviation), clipped to [-127, 127]."""
+    below = np.searchsorted(_thresholds(deviation), _draws(seed, SCORES, layer, count), side="right")
     return (below - LIMIT).astype(np.int8)
 
 

@@ -1,7 +1,7 @@
 """The curves of ``m0sim study``: accuracy against device time, all methods in one plot for each angle.
 
 A method has a colour. Its variants differ in line and marker: dotted where only last layers learn, dashed where scored
-edges are chosen at random, and one marker for each share of scored edges.
+edges are chosen at random, dashes and dots where they are the largest, and one marker for each share of scored edges.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ _COLOURS = {
     "tin-tin": PINK,
     "fp32": INK,
 }
+_LINES = {"random": "--", "largest": "-.", "sensitive": "-"}
+"""By selection of the scored edges."""
 _MARKERS = ((0.15, "^"), (0.07, "o"), (0.0, "v"))
 """From this share of scored edges on."""
 
@@ -67,10 +69,13 @@ def _curve(axes: Axes, final: dict[str, Any], clock_hz: int) -> None:
     by_epoch = [[100 * value for value in epoch] for epoch in zip(*final["accuracy"], strict=True)]
     mean = [sum(values) / len(values) for values in by_epoch]
     colour, options = _COLOURS[final["method"]], final["options"]
-    is_random = final["method"] == "priot-s" and options.get("selection", Config.selection) == "random"
-    line = ":" if options.get("trained") else "--" if is_random else "-"
-    share = options.get("fraction", Config.fraction)
-    marker = next(marker for least, marker in _MARKERS if share >= least) if final["method"] == "priot-s" else "o"
+    line, marker = "-", "o"
+    if final["method"] == "priot-s":
+        share = options.get("fraction", Config.fraction)
+        line = _LINES[options.get("selection", Config.selection)]
+        marker = next(marker for least, marker in _MARKERS if share >= least)
+    if options.get("trained"):
+        line = ":"
     name = final["label"] + "*" * final["is_reconstruction"]
     axes.plot(seconds, mean, color=colour, linestyle=line, marker=marker, markersize=3.5, linewidth=1.3, label=name)
     low, high = [min(v) for v in by_epoch], [max(v) for v in by_epoch]

@@ -28,6 +28,7 @@ _RANGES: Mapping[str, tuple[float, float]] = {
     "trained": (0, 64),
     "keep": (0.0, 1.0),
     "theta": (-127, 127),
+    "deviation": (1, 127),
     "fraction": (1e-6, 1.0),
     "sharpness": (-8, 8),
     "cool": (0, 1_000_000),
@@ -73,6 +74,7 @@ class Setting:
         if self.method == "priot-s":
             words += [f"{100 * rest.pop('fraction', Config.fraction):g} %", rest.pop("selection", Config.selection)]
             words += ["root"] if rest.pop("spread", Config.spread) == "root" else []
+            words += ["threshold"] if rest.pop("prune", Config.prune) == "threshold" else []
         trained = rest.pop("trained", 0)
         if trained:
             words.append("last layer" if trained == 1 else f"last {trained} layers")

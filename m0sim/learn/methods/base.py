@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from m0sim.errors import UsageError
+from m0sim.learn import draws
 from m0sim.learn.arithmetic import STATIC_SHIFT_MAX, Int8, Int32
 from m0sim.learn.layers import LOSS_EXPONENT, Argmax, Gradient, error_through, gradient, loss
 from m0sim.learn.layout import Index
@@ -50,6 +51,8 @@ class Config:
     """Score from which on the threshold keeps an edge, -127..127."""
     prune: Literal["top-k", "threshold"] = "top-k"
     """How priot-s prunes; priot and priot-threshold have theirs by name."""
+    deviation: int = draws.DEVIATION
+    """Standard deviation of the initial scores, 1..127."""
     fraction: float = 0.1
     """Share of the edges that priot-s scores."""
     selection: Literal["random", "largest", "sensitive"] = "random"
@@ -223,7 +226,7 @@ class Method(ABC):
 
     def initial_state(self, network: Network, frozen: Frozen, config: Config, seed: int) -> State:
         """The state before the first step; `seed` decides about initial scores."""
-        return self._state(network, frozen, config, lambda stage: self.start(stage, frozen, seed))
+        return self._state(network, frozen, config, lambda stage: self.start(stage, frozen, config, seed))
 
     def _state(self, network: Network, frozen: Frozen, config: Config, learned: Callable[[Stage], Learned]) -> State:
         unchanged = [Layer(weights) for weights in frozen.weights[: frozen.first]]
@@ -231,7 +234,7 @@ class Method(ABC):
         return State((*unchanged, *(self.layer(stage, learned(stage), frozen, config) for stage in stages)))
 
     @abstractmethod
-    def start(self, stage: Stage, frozen: Frozen, seed: int) -> Learned:
+    def start(self, stage: Stage, frozen: Frozen, config: Config, seed: int) -> Learned:
         """What one layer has learned before the first step."""
 
     @abstractmethod

@@ -13,7 +13,7 @@ class NitiStatic(Method):
     name = "niti-static"
     learns = "weights"
 
-    def start(self, stage: Stage, frozen: Frozen, seed: int) -> Learned:
+    def start(self, stage: Stage, frozen: Frozen, config: Config, seed: int) -> Learned:
         return frozen.weights[stage.index]
 
     def layer(

@@ -18,8 +18,8 @@ class Priot(Method):
     name = "priot"
     learns = "scores"
 
-    def start(self, stage: Stage, frozen: Frozen, seed: int) -> Learned:
-        return draws.normal_scores(seed, stage.index, stage.edges).reshape(stage.weight_shape)
+    def start(self, stage: Stage, frozen: Frozen, config: Config, seed: int) -> Learned:
+        return draws.normal_scores(seed, stage.index, stage.edges, config.deviation).reshape(stage.weight_shape)
 
     def layer(
         self, stage: Stage, learned: Learned, frozen: Frozen, config: Config, held: Selection | None = None

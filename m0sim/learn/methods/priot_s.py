@@ -103,8 +103,8 @@ class PriotS(Priot):
                 scored.append(largest_edges(stage, values[stage.index], share))
         return replace(frozen, scored=tuple(scored))
 
-    def start(self, stage: Stage, frozen: Frozen, seed: int) -> Learned:
-        return draws.normal_scores(seed, stage.index, len(frozen.scored[stage.index]))
+    def start(self, stage: Stage, frozen: Frozen, config: Config, seed: int) -> Learned:
+        return draws.normal_scores(seed, stage.index, len(frozen.scored[stage.index]), config.deviation)
 
     def learn(self, context: Context, learned: Learned, frozen: Frozen, config: Config) -> tuple[Learned, int]:
         i, shift, (rows, values, _) = context.stage.index, self.shift(context, config), context.gradient

@@ -39,7 +39,7 @@ class TinTin(Method):
     learns = "weights"
     dynamic = True
 
-    def start(self, stage: Stage, frozen: Frozen, seed: int) -> Learned:
+    def start(self, stage: Stage, frozen: Frozen, config: Config, seed: int) -> Learned:
         return frozen.weights[stage.index].astype(np.int16) << FRACTION_BITS
 
     def layer(
