@@ -91,9 +91,9 @@ _TUNED: Mapping[str, tuple[int, Mapping[str, Any]]] = {
     "niti-dynamic": (-1, {}),
     "priot": (-3, {"keep": 0.9}),
     "priot-threshold": (-4, {"theta": -32}),
-    "priot-s": (-5, {"selection": "largest", "keep": 0.5}),
+    "priot-s": (-4, {"selection": "sensitive", "spread": "root", "prune": "threshold", "theta": -32}),
     "tin-tin": (0, {}),
-    "fp32": (-1, {}),
+    "fp32": (-2, {}),
 }
 """Shift and options by method: the best mean of both angles' validation accuracy in docs/study.md, but for niti-static,
 where one seed collapsed at the best and the next best was taken."""
