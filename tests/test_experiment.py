@@ -43,6 +43,7 @@ LEARNING: dict[str, Setting] = {
     "priot-threshold": Setting("priot-threshold", -4),
     "priot-s": Setting("priot-s", -5, {"keep": 0.8, "fraction": 0.2}),
     "priot-s largest": Setting("priot-s", -5, {"prune": "threshold", "theta": -32, "selection": "largest"}),
+    "priot-s sensitive": Setting("priot-s", -4, {"selection": "sensitive", "spread": "root", "deviation": 16}),
     "priot cool": Setting("priot", -5, {"keep": 0.9, "cool": 7, "refresh": 4}),
     "tin-tin": Setting("tin-tin", -1, {"sharpness": 1}),
     "niti-static last": Setting("niti-static", -1, {"trained": 1}),
