@@ -1,7 +1,8 @@
 """The curves of ``m0sim study``: accuracy against device time, all methods in one plot for each angle.
 
 A method has a colour. Its variants differ in line and marker: dotted where only last layers learn, dashed where scored
-edges are chosen at random, dashes and dots where they are the largest, and one marker for each share of scored edges.
+edges are chosen at random, dashes and dots where they are the largest, and one marker for each share of scored edges,
+white where small layers have more of them.
 """
 
 from __future__ import annotations
@@ -38,10 +39,13 @@ def files(result: dict[str, Any]) -> dict[str, bytes]:
 
 
 def curves(result: dict[str, Any], angle: float, kind: str = "svg") -> bytes:
-    """Mean test accuracy of the tuned settings with a band from the worst to the best seed; logarithmic time."""
+    """Mean test accuracy of the tuned settings with a band from the worst to the best seed; logarithmic time.
+
+    The axis begins below the lowest mean. Where a band goes on below it, its end is written there.
+    """
     finals = [f for f in result["finals"] if f["angle"] == angle and f["is_tuned"]]
     with style.context(["default", STYLE]):
-        figure = Figure(figsize=(8.5, 5), layout="constrained")
+        figure = Figure(figsize=(9.5, 6.5), layout="constrained")
         axes = figure.subplots()
         axes.spines[["top", "right"]].set_visible(False)
         for final in sorted(finals, key=lambda f: -f["last"]["mean"]):
@@ -49,11 +53,32 @@ def curves(result: dict[str, Any], angle: float, kind: str = "svg") -> bytes:
         before = 100 * finals[0]["accuracy_before"]
         axes.axhline(before, color=GREY, linestyle=":", linewidth=1, label="no transfer")
         _seconds(axes, result)
+        _floor(axes, finals, result["clock_hz"], before)
         axes.set_ylabel("test accuracy, %")
         title = f"{result['network']}, {result['data']} turned by {angle:g} degrees: {len(result['seeds'])} seeds"
         axes.set_title(title, loc="left", fontsize=10)
         figure.legend(loc="outside right upper", frameon=False, fontsize=8, handlelength=3)
         return to_bytes(figure, kind)
+
+
+def _floor(axes: Axes, finals: list[dict[str, Any]], clock_hz: int, before: float) -> None:
+    epochs = [(final, zip(*final["accuracy"], strict=True)) for final in finals]
+    means = [100 * sum(values) / len(values) for _, by_epoch in epochs for values in by_epoch]
+    lowest = min(before, *means)
+    floor = lowest - 0.05 * (max(before, *means) - lowest) - 1
+    axes.set_ylim(bottom=floor)
+    for final in finals:
+        worst = [100 * min(values) for values in zip(*final["accuracy"], strict=True)]
+        if min(worst) < floor:
+            place = final["cycles_by_epoch"][worst.index(min(worst))] / clock_hz
+            axes.annotate(
+                f"to {min(worst):.0f} %",
+                (place, floor),
+                (3, 3),
+                textcoords="offset points",
+                color=_COLOURS[final["method"]],
+                fontsize=8,
+            )
 
 
 def _seconds(axes: Axes, result: dict[str, Any]) -> None:
@@ -77,6 +102,14 @@ def _curve(axes: Axes, final: dict[str, Any], clock_hz: int) -> None:
     if options.get("trained"):
         line = ":"
     name = final["label"] + "*" * final["is_reconstruction"]
-    axes.plot(seconds, mean, color=colour, linestyle=line, marker=marker, markersize=3.5, linewidth=1.3, label=name)
+    face = "white" if options.get("spread") == "root" else colour
+    look: dict[str, Any] = {
+        "color": colour,
+        "linestyle": line,
+        "marker": marker,
+        "markersize": 3.5,
+        "markerfacecolor": face,
+    }
+    axes.plot(seconds, mean, linewidth=1.3, label=name, **look)
     low, high = [min(v) for v in by_epoch], [max(v) for v in by_epoch]
     axes.fill_between(seconds, low, high, color=colour, alpha=0.1, linewidth=0)
