@@ -229,7 +229,7 @@ class AddressSpace:
                 uc.mem_map_ptr(base, -(-size // 1024) * 1024, rights, bank.data.ctypes.data + offset)
 
     def sram_ranges(self) -> list[tuple[int, int]]:
-        """Begin and end of every range of addresses that is SRAM or an alias of it, ascending."""
+        """Begin and end of every range that is mapped as SRAM or an alias of it, in whole KiB, ascending."""
         windows = [w for bank in self.banks if bank.kind == "sram" for w in self._windows(bank)]
         return sorted((base, base + -(-size // 1024) * 1024) for base, _, size in windows)
 

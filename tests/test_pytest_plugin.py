@@ -353,7 +353,7 @@ def test_projects_that_do_not_use_it_pay_little(project: pytest.Pytester) -> Non
 
 @pytest.mark.long
 def test_what_the_plugin_adds_to_a_whole_run(project: pytest.Pytester) -> None:
-    """Medians of nine runs with and without it, in turn."""
+    """The fastest of nine runs with and without it, in turn: what else the machine does can only slow a run down."""
     project.makepyfile(test_cost="def test_nothing():\n    pass\n")
     run = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
     seconds: dict[str, list[float]] = {"with": [], "without": []}
@@ -362,5 +362,5 @@ def test_what_the_plugin_adds_to_a_whole_run(project: pytest.Pytester) -> None:
             start = time.perf_counter()
             subprocess.run([*run, *more], check=True, capture_output=True, cwd=project.path)
             seconds[which].append(time.perf_counter() - start)
-    added = sorted(seconds["with"])[4] - sorted(seconds["without"])[4]
+    added = min(seconds["with"]) - min(seconds["without"])
     assert added < 0.030, f"{added * 1000:.0f} ms"

@@ -17,6 +17,7 @@ from m0sim.learn.calibrate import calibrate
 from m0sim.learn.comparison import Comparison, MethodResult
 from m0sim.learn.data import SPLITS, Dataset, network_input
 from m0sim.learn.methods import Config, Frozen
+from m0sim.learn.methods.base import Examples
 from m0sim.learn.networks import Network
 from m0sim.learn.plan import Plan
 from m0sim.learn.pretrain import BUNDLED, bundled
@@ -160,7 +161,7 @@ def _run(task: Task, setting: Setting, name: str, tell: Progress) -> MethodResul
 
 def _deploy(task: Task, setting: Setting, name: str) -> _Deployment:
     method = methods.get(name)
-    frozen = method.freeze(task.network, setting.weights, setting.config)
+    frozen = method.freeze(task.network, setting.weights, setting.config, Examples(*setting.calibration))
     config = calibrate(task.network, method, setting.weights, *setting.calibration, setting.config, task.seed)
     state = method.initial_state(task.network, frozen, config, task.seed)
     plan = onchip.plan(task.network, name, config, frozen, task.options)

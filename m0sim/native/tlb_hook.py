@@ -16,9 +16,10 @@ _DATA, _ALL = 3, 7  # UC_PROT_*
 
 @cfunc("boolean(int64, int64, int32, int64, int64)")
 def on_tlb_fill(uc, address, kind, entry, state):
-    """UC_HOOK_TLB_FILL in SRAM: addresses are what they are, and what was ever fetched from may be executed.
+    """UC_HOOK_TLB_FILL in SRAM: physical addresses are the virtual ones; what was ever fetched from may be executed.
 
-    `entry` is a uc_tlb_entry: the physical address, then the rights. A KiB is the emulator's page.
+    `entry` is a uc_tlb_entry: the physical address, then the rights. A KiB is the emulator's page. Marks stay: code
+    that was translated once may run again without a fetch, so stores to its page must be looked at for good.
     """
     place = load32(load64(state, Slot.PAGES), address >> 12) * 4 + ((address >> 10) & 3)
     executed = load64(state, Slot.EXECUTED)

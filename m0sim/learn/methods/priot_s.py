@@ -46,8 +46,8 @@ def sensitivity(
 ) -> tuple[NDArray[np.int64], ...]:
     """How much the examples would move the score of every edge: the sum of |w * G|, int64 in the weights' shapes.
 
-    G is what the untouched backbone's gradient is with dynamic scales, so that each image with an error counts alike.
-    Zeros in layers that do not learn.
+    G is what the untouched backbone's gradient is with dynamic scales, so that images with large and with small errors
+    count about alike. Zeros in layers that do not learn.
     """
     frozen = niti_dynamic.METHOD.freeze(network, weights, config)
     state = niti_dynamic.METHOD.initial_state(network, frozen, config, 0)
@@ -91,7 +91,7 @@ class PriotS(Priot):
         frozen = super().freeze(network, weights, config)
         values: Sequence[NDArray[np.integer[Any]]] = weights
         if config.selection == "sensitive":
-            if examples is None:
+            if examples is None or not len(examples.images):
                 raise ValueError("selection sensitive needs the calibration images")
             values = sensitivity(network, weights, config, examples)
         scored = [np.zeros(0, np.int64)] * frozen.first
