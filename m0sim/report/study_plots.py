@@ -62,8 +62,8 @@ def curves(result: dict[str, Any], angle: float, kind: str = "svg") -> bytes:
 
 
 def _floor(axes: Axes, finals: list[dict[str, Any]], clock_hz: int, before: float) -> None:
-    epochs = [(final, zip(*final["accuracy"], strict=True)) for final in finals]
-    means = [100 * sum(values) / len(values) for _, by_epoch in epochs for values in by_epoch]
+    epochs = (values for final in finals for values in zip(*final["accuracy"], strict=True))
+    means = [100 * sum(values) / len(values) for values in epochs]
     lowest = min(before, *means)
     floor = lowest - 0.05 * (max(before, *means) - lowest) - 1
     axes.set_ylim(bottom=floor)
