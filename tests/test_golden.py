@@ -74,7 +74,7 @@ def test_round_shift_is_the_formula_of_the_kernels(x: int, shift: int) -> None:
 
 @pytest.mark.parametrize("shift", range(1, 13))
 def test_rounding_is_symmetric_and_its_bias_is_as_stated(shift: int) -> None:
-    """ALGORITHMS.md section 1, in units of the last place, over every remainder of some negative numbers."""
+    """docs/arithmetic.md, "Roundings", in units of the last place, over every remainder of some negative numbers."""
     x = -np.arange(1, (1 << shift) * 8 + 1, dtype=np.int64)
     exact = x / 2.0**shift
 
@@ -589,7 +589,7 @@ def test_unusable_backbones_are_refused() -> None:
 
 @pytest.mark.parametrize("error", [-127, 127])
 def test_gradients_of_1048_positions_fit_int32(error: int) -> None:
-    """The largest map that ALGORITHMS.md allows, at the extremes; shifts are exact there, too."""
+    """The largest map that docs/arithmetic.md allows, at the extremes; shifts are exact there, too."""
     stage = Network("wide", (8, 131, 1), (Conv(1, (1, 1), pad=0), Dense(1))).stages[0]
     assert stage.positions == 1048
     raw, inputs = np.full(stage.raw_shape, error, np.int8), np.full(stage.in_shape, 127, np.int8)

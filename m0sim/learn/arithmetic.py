@@ -1,7 +1,7 @@
 """The integer arithmetic of the study on NumPy arrays: exact, and the same on every machine.
 
 Every function is defined over unbounded integers and exact for int32 arguments from -(2**31 - 1) to 2**31 - 1 (nothing
-wraps) and for int64 of up to 62 bits. Source: ALGORITHMS.md section 1, after NITI's public code (wangmaolin/niti,
+wraps) and for int64 of up to 62 bits. Source: docs/arithmetic.md, after NITI's public code (wangmaolin/niti,
 BSD-2).
 """
 

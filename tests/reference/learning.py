@@ -1,4 +1,4 @@
-"""ALGORITHMS.md once more, in plain Python integers: one number at a time, no NumPy, nothing of m0sim.
+"""docs/arithmetic.md once more, in plain Python integers: one number at a time, no NumPy, nothing of m0sim.
 
 Tensors are nested lists: activations and errors [y][x][channel] or [value], weights [out][ky][kx][in] or [out][in].
 A network is a list of layers: ("conv", kernel height, kernel width, stride, pad, pooled) or ("dense",).
