@@ -17,6 +17,16 @@ class CallSite:
     return_address: int | None
     source: tuple[str, int] | None
 
+    @property
+    def place(self) -> str:
+        """Such as ``filter, called before 0x10000012 (main.c:40)``.
+
+        A function that the one asked for jumped to, a tail call, returns to the outside as well: it has no address.
+        """
+        returns = "" if self.return_address is None else f", called before {self.return_address:#010x}"
+        where = "" if self.source is None else f" ({self.source[0]}:{self.source[1]})"
+        return f"{self.function}{returns}{where}"
+
 
 class Fault(M0simError):
     """The simulated code cannot go on, or did what no correct code does.

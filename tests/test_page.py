@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import html
 import re
 from collections.abc import Iterator
 from html.parser import HTMLParser
@@ -15,12 +16,13 @@ import pytest
 from conftest import FIRMWARE, Build
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
 from test_cli import Run, run  # noqa: F401
 from test_compare_report import comparison
 
 from m0sim import Fault, Machine
 from m0sim.cost import CallNode, Cost, FunctionCost
-from m0sim.report import compare_html
+from m0sim.report import compare_html, text
 from m0sim.report.page import _bars, page
 from m0sim.report.page_flame import FlameGraph, flame_graph
 from m0sim.report.page_memory import FREE, MemoryMap, Part, memory_maps
@@ -240,9 +242,34 @@ def test_hostile_names_are_text(machine: Machine) -> None:
     assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f]", text)
 
 
+FAULTY = [
+    *("unaligned_load", "null_pointer", "permanently_undefined", "breakpoint", "sleeps", "arm_state", "add_sp"),
+    *("call_null", "into_port", "tail_call", "tail_call_below", "tail_call_by_register"),
+]
+
+
+@pytest.fixture(scope="module")
+def faulty(build: Build) -> Machine:
+    return Machine.from_elf(build("faults.S", flags=FLAGS))
+
+
+@pytest.mark.parametrize("name", FAULTY)
+def test_every_fault_has_a_page(faulty: Machine, name: str) -> None:
+    """Its open calls are those of the text, in the same words."""
+    with pytest.raises(Fault) as caught:
+        faulty.call(name)
+    sites = re.findall(r"<li>in (.*)</li>", page(caught.value.cost, faulty, fault=caught.value))
+    console = Console(width=1000, color_system=None)
+    with console.capture() as captured:
+        console.print(text.fault(caught.value))
+    assert [html.unescape(site) for site in sites] == re.findall(r"^  in (.*?) *$", captured.get(), re.MULTILINE)
+    if name.startswith("tail_call"):
+        assert sites[0].startswith("call_null_at_once")
+
+
 def test_what_a_fault_shows(faulted: str) -> None:
     assert "Fault: de00 is not an ARMv6-M instruction" in faulted
-    assert "in middle, called before <code>0x" in faulted
+    assert "in middle, called before 0x" in faulted
     assert 'class="fault-row"' in faulted
     assert "<dt>result" not in faulted
 
@@ -295,8 +322,8 @@ def pages(tmp_path_factory: pytest.TempPathFactory, machine: Machine, good: str,
     hot = page(machine.call("nested", 50), machine)
     texts = {"good": good, "faulted": faulted, "memory": memory, "hot": hot, "hostile": hostile_report(machine)}
     texts |= {"numbers": numbers(machine), "compare": compare_html.page(comparison())}
-    for name, text in texts.items():
-        (folder / f"{name}.html").write_text(text, encoding="utf-8")
+    for name, report in texts.items():
+        (folder / f"{name}.html").write_text(report, encoding="utf-8")
     return {name: folder / f"{name}.html" for name in texts}
 
 

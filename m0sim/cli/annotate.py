@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from m0sim.cli import calling
-from m0sim.cli.calling import MAX_CYCLES, Arguments, Before, Function, MaxCycles, Result, Stub
+from m0sim.cli.calling import MAX_CYCLES, Arguments, Before, Function, MaxCycles, Result, SourceRoot, Stub
 from m0sim.cli.shared import NEGATIVE_NUMBERS, Base, ImageFile, Json, OutputFile, Profile, app, emit
 from m0sim.errors import UsageError
 
@@ -27,6 +27,7 @@ def annotate(
     stub: Stub = None,
     max_cycles: MaxCycles = MAX_CYCLES,
     base: Base = "",
+    source_root: SourceRoot = None,
     json_wanted: Json = False,
     output: OutputFile = None,
 ) -> None:
@@ -39,7 +40,9 @@ def annotate(
         raise UsageError("--all already shows every function: leave out --function")
     from m0sim.report import annotate_data, annotate_text
     from m0sim.report.annotate import listing
+    from m0sim.report.sources import Sources
 
+    sources = Sources(image_file, source_root or [])
     done = calling.run(
         "annotate",
         image_file,
@@ -52,7 +55,9 @@ def annotate(
         stub=stub,
         max_cycles=max_cycles,
     )
-    shown = listing(done.cost, done.machine.image, fault=done.fault, names=chosen or [], everything=everything)
+    shown = listing(
+        done.cost, done.machine.image, fault=done.fault, names=chosen or [], everything=everything, sources=sources
+    )
     emit(annotate_data.to_json(shown), json_wanted, output)
     if not json_wanted:
         annotate_text.show(shown)

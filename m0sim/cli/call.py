@@ -9,8 +9,9 @@ import typer
 
 from m0sim import files
 from m0sim.cli import calling
-from m0sim.cli.calling import MAX_CYCLES, Arguments, Before, Function, MaxCycles, Result, Stub
+from m0sim.cli.calling import MAX_CYCLES, Arguments, Before, Function, MaxCycles, Result, SourceRoot, Stub
 from m0sim.cli.shared import NEGATIVE_NUMBERS, Base, ImageFile, Json, OutputFile, Profile, app, emit, image_of
+from m0sim.names import printable
 
 
 def _file(what: str) -> Any:
@@ -29,6 +30,7 @@ def call(
     stub: Stub = None,
     max_cycles: MaxCycles = MAX_CYCLES,
     base: Base = "",
+    source_root: SourceRoot = None,
     callgrind: Annotated[Path | None, _file("a profile for KCachegrind and callgrind_annotate")] = None,
     speedscope: Annotated[Path | None, _file("the call tree for speedscope")] = None,
     collapsed: Annotated[Path | None, _file("collapsed stacks for flame graph tools")] = None,
@@ -53,7 +55,9 @@ def call(
     """
     from m0sim.report import data, profile_files
     from m0sim.report.lcov import require_lines
+    from m0sim.report.sources import Sources
 
+    sources = Sources(image_file, source_root or [])
     profiles = {"callgrind": callgrind, "speedscope": speedscope, "collapsed": collapsed, "lcov": lcov}
     for path in (*profiles.values(), html, output):
         files.check_folder(path)  # what cannot be written is better refused before the work
@@ -72,11 +76,13 @@ def call(
         stub=stub,
         max_cycles=max_cycles,
     )
-    profile_files.write(done.cost, done.machine.image, profiles)
+    profile_files.write(done.cost, done.machine.image, profiles, sources)
     if html is not None:
         from m0sim.report.page import page
 
-        files.write(html, page(done.cost, done.machine, fault=done.fault, arguments=args or []))
+        files.write(html, page(done.cost, done.machine, fault=done.fault, arguments=args or [], sources=sources))
+    for note in sources.notes():
+        typer.echo(f"note: {printable(note)}", err=True)
     if done.fault is not None:
         emit(data.call(done.cost, done.fault), json_wanted, output)
         if not json_wanted:

@@ -22,6 +22,10 @@ Arguments = Annotated[list[str] | None, typer.Argument(help="What it is called w
 Result = Annotated[str, typer.Option(help="Type of the result: s32, u32, s64, u64, f32, f64, void.")]
 Before = Annotated[list[str] | None, typer.Option(metavar="FUNC", help="Run this first, uncounted. May be repeated.")]
 Stub = Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="Replace a function by a return of VALUE.")]
+SourceRoot = Annotated[
+    list[Path] | None,
+    typer.Option("--source-root", metavar="DIR", help="Source text may be read from this folder, too. Repeatable."),
+]
 MaxCycles = Annotated[str, typer.Option(metavar="N", help="Fault after this many.")]
 MAX_CYCLES = "10000000000"
 

@@ -5,12 +5,10 @@
 
 from __future__ import annotations
 
-import stat
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import groupby
-from pathlib import Path
 
 from m0sim import isa
 from m0sim.cost import Cost, FunctionCost, InstructionCost
@@ -20,26 +18,34 @@ from m0sim.image import Image, Symbol
 from m0sim.report.annotate_data import FunctionListing, Listing, Loop, Row, Source
 from m0sim.report.annotate_loops import loops
 from m0sim.report.disassembly import Disassembler, Instruction
+from m0sim.report.sources import Sources
 
 _DEFAULT_SHARE = 0.9
-_SOURCE_LIMIT = 8 << 20  # bytes of a source file
 
 
 def listing(
-    cost: Cost, image: Image, *, fault: Fault | None = None, names: Sequence[str] = (), everything: bool = False
+    cost: Cost,
+    image: Image,
+    *,
+    fault: Fault | None = None,
+    names: Sequence[str] = (),
+    everything: bool = False,
+    sources: Sources | None = None,
 ) -> Listing:
     """The functions `names`, all that ran where `everything`, else the hottest that have 90 % of the self cycles.
 
-    A function that the run ended in with a fault is always there. Raises UsageError, with the closest names, for a
+    A function that the run ended in with a fault is always there. `sources` says which source text may be read; by
+    default what is below the current folder and the image's. Raises UsageError, with the closest names, for a
     name that did not run.
     """
     chosen = _chosen(cost, image, names, everything)
     if fault is not None and fault.function in cost.functions:
         chosen[fault.function] = cost.functions[fault.function]
     rest = [f for name, f in cost.functions.items() if name not in chosen]
-    maker = _Maker(cost, image, fault)
+    sources = sources or Sources(image.path)
+    maker = _Maker(cost, image, fault, sources)
     functions = tuple(maker.function(f) for f in chosen.values())
-    return Listing(cost, fault, functions, len(rest), sum(f.self_cycles for f in rest))
+    return Listing(cost, fault, functions, len(rest), sum(f.self_cycles for f in rest), sources.notes())
 
 
 def _chosen(cost: Cost, image: Image, names: Sequence[str], everything: bool) -> dict[str, FunctionCost]:
@@ -67,12 +73,12 @@ def _executed(cost: Cost, image: Image, name: str) -> FunctionCost:
 class _Maker:
     """What the listings of one run share."""
 
-    def __init__(self, cost: Cost, image: Image, fault: Fault | None) -> None:
+    def __init__(self, cost: Cost, image: Image, fault: Fault | None, sources: Sources) -> None:
         self._cost = cost
         self._image = image
         self._fault_address = None if fault is None else fault.address
         self._disassembler = Disassembler(image)
-        self._sources = _Sources(image)
+        self._sources = sources
         self._symbols = {s.name: s for s in image.functions}
         self._executed: defaultdict[str, list[InstructionCost]] = defaultdict(list)
         for row in cost.instruction_table.rows:
@@ -145,44 +151,16 @@ class _Maker:
             executions=0 if cost is None else cost.executions,
             cycles=0 if cost is None else cost.cycles,
             taken=taken if is_conditional and not instruction.is_data else None,
-            source=None if instruction.is_data else self._sources.at(instruction.address),
+            source=None if instruction.is_data else self._source(instruction.address),
             is_fault=instruction.address == self._fault_address,
         )
+
+    def _source(self, address: int) -> Source | None:
+        place = self._image.source_line(address)
+        return None if place is None else Source(*place, self._sources.line(*place))
 
     def _with_calls(self, name: str, found: Iterable[Loop]) -> Iterator[Loop]:
         calls = [(e.call_address, e.inclusive_cycles) for e in self._cost.edges if e.caller == name]
         for loop in found:
             inside = sum(cycles for address, cycles in calls if loop.contains(address))
             yield replace(loop, call_cycles=inside)
-
-
-class _Sources:
-    """Source lines of an image, with their text where the files are there."""
-
-    def __init__(self, image: Image) -> None:
-        self._image = image
-        self._files: dict[str, list[str]] = {}
-
-    def at(self, address: int) -> Source | None:
-        place = self._image.source_line(address)
-        if place is None:
-            return None
-        file, line = place
-        lines = self._lines(file)
-        return Source(file, line, lines[line - 1] if line <= len(lines) else None)
-
-    def _lines(self, file: str) -> list[str]:
-        if file not in self._files:
-            self._files[file] = _read_lines(Path(file))
-        return self._files[file]
-
-
-def _read_lines(path: Path) -> list[str]:
-    """The lines of a source file; none where it is no file that can be read. The name came with the image."""
-    try:
-        status = path.stat()
-        if not stat.S_ISREG(status.st_mode) or status.st_size > _SOURCE_LIMIT:
-            return []
-        return path.read_bytes().decode("utf-8", "replace").split("\n")
-    except (OSError, ValueError):
-        return []

@@ -23,7 +23,7 @@ class Source:
     file: str
     line: int
     text: str | None
-    """None where the file cannot be read."""
+    """None where the file cannot be read, or may not."""
 
     @property
     def place(self) -> str:
@@ -103,6 +103,8 @@ class Listing:
     left_out: int
     """Executed functions that were not chosen."""
     left_out_cycles: int
+    notes: tuple[str, ...] = ()
+    """What source text is not shown, and why."""
 
 
 def loop_sentence(loop: Loop, total: int) -> str:
@@ -142,6 +144,7 @@ def to_json(shown: Listing) -> dict[str, Any]:
         "functions": [_function_object(f) for f in shown.functions],
         "left_out": {"functions": shown.left_out, "self_cycles": shown.left_out_cycles},
         "warnings": list(cost.warnings),
+        "notes": list(shown.notes),
         "fault": None if shown.fault is None else fault_object(shown.fault),
     }
 

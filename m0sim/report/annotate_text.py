@@ -38,6 +38,7 @@ def lines(listing: Listing) -> Iterator[Text]:
         rest = f"{what} with {count(listing.left_out_cycles)} self cycles: --all shows every one"
         yield from (Text(), Text(rest, style="dim"))
     yield from (Text(f"warning: {printable(warning)}", style="yellow") for warning in cost.warnings)
+    yield from (Text(f"note: {printable(note)}", style="dim") for note in listing.notes)
 
 
 def _function(function: FunctionListing, total: int) -> Iterator[Text]:

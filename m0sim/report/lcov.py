@@ -13,6 +13,7 @@ from m0sim import isa
 from m0sim.cost import Cost
 from m0sim.errors import UsageError
 from m0sim.image import Image
+from m0sim.report.sources import Sources
 
 
 def require_lines(image: Image) -> None:
@@ -21,15 +22,17 @@ def require_lines(image: Image) -> None:
         raise UsageError(f"{image.path} has no line information: compile it with -g")
 
 
-def tracefile(cost: Cost, image: Image) -> str:
+def tracefile(cost: Cost, image: Image, sources: Sources | None = None) -> str:
     """One record for each source file that has code in the image, the lines that did not run among them.
 
     A line's count is the highest execution count of its instructions. A branch is a conditional branch instruction,
-    with taken as branch 0 and not taken as branch 1. A function's count is that of its entries. Raises `UsageError`
-    for an image that does not tell source lines.
+    with taken as branch 0 and not taken as branch 1. A function's count is that of its entries. Files that `sources`
+    withholds have no record: genhtml would show their text. Raises `UsageError` for an image that does not tell source
+    lines.
     """
     require_lines(image)
-    files = _source_files(cost, image)
+    sources = sources or Sources(image.path)
+    files = {name: file for name, file in _source_files(cost, image).items() if not sources.is_withheld(name)}
     return "".join(f"{line}\n" for name, file in sorted(files.items()) for line in _record(name, file, cost))
 
 

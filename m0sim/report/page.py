@@ -14,6 +14,7 @@ from m0sim.report.figures import figures
 from m0sim.report.page_flame import flame_graph
 from m0sim.report.page_memory import MemoryMap, memory_maps, stack_room
 from m0sim.report.page_template import render
+from m0sim.report.sources import Sources
 from m0sim.report.units import count
 
 _NARROWEST_PART = 4.0  # of 1,000: what is smaller is drawn that wide, or nobody would see it
@@ -29,8 +30,18 @@ class _Bar:
     title: str
 
 
-def page(cost: Cost, machine: Machine, *, fault: Fault | None = None, arguments: Sequence[str] = ()) -> str:
-    """The report. `arguments` are those of the call as they were typed. The same run gives the same bytes."""
+def page(
+    cost: Cost,
+    machine: Machine,
+    *,
+    fault: Fault | None = None,
+    arguments: Sequence[str] = (),
+    sources: Sources | None = None,
+) -> str:
+    """The report. `arguments` are those of the call as they were typed. The same run gives the same bytes.
+
+    `sources` says which source text may be read, as for `annotate.listing`.
+    """
     maps = memory_maps(cost, machine)
     return render(
         "call.html.j2",
@@ -42,7 +53,7 @@ def page(cost: Cost, machine: Machine, *, fault: Fault | None = None, arguments:
         figures=[f for f in figures(cost) if f.label != "result" or not (fault or cost.result is None)],
         flame=flame_graph(cost.call_tree),
         calls=sorted(cost.edges, key=lambda edge: (-edge.inclusive_cycles, edge.call_address, edge.callee)),
-        listing=listing(cost, machine.image, fault=fault),
+        listing=listing(cost, machine.image, fault=fault, sources=sources),
         annotate=annotate_data,
         memories=[(memory, _bars(memory)) for memory in maps],
         stack_room=stack_room(machine),

@@ -9,6 +9,7 @@ from m0sim import files
 from m0sim.cost import Cost
 from m0sim.image import Image
 from m0sim.report import callgrind, lcov, speedscope, stacks
+from m0sim.report.sources import Sources
 
 FORMATS: Mapping[str, Callable[[Cost, Image], str]] = {
     "callgrind": callgrind.profile,
@@ -18,11 +19,12 @@ FORMATS: Mapping[str, Callable[[Cost, Image], str]] = {
 }
 
 
-def write(cost: Cost, image: Image, wanted: Mapping[str, Path | None]) -> None:
-    """Write the formats that have a path, each file whole or not at all.
+def write(cost: Cost, image: Image, wanted: Mapping[str, Path | None], sources: Sources | None = None) -> None:
+    """Write the formats that have a path, each file whole or not at all. `sources` is as for `lcov.tracefile`.
 
     Raises `UsageError` when a file cannot be written, and for lcov when the image has no line information.
     """
     for name, path in wanted.items():
         if path is not None:
-            files.write(path, FORMATS[name](cost, image))
+            text = lcov.tracefile(cost, image, sources) if name == "lcov" else FORMATS[name](cost, image)
+            files.write(path, text)

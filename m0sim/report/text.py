@@ -109,9 +109,7 @@ def fault(error: Fault) -> RenderableType:
     lines.append(Text(f"  at {error.address:#010x}, {error.place}"))
     callers = error.call_stack[:0:-1]
     for site in callers[:_MAX_CALLS]:
-        where = "" if site.source is None else f" ({site.source[0]}:{site.source[1]})"
-        returns = "" if site.return_address is None else f", called before {site.return_address:#010x}"
-        lines.append(Text(f"  in {site.function}{returns}{where}"))
+        lines.append(Text(f"  in {site.place}"))
     if len(callers) > _MAX_CALLS:
         lines.append(Text(f"  ... and {count(len(callers) - _MAX_CALLS)} more open calls (--json has them all)"))
     names = list(error.registers)

@@ -160,6 +160,29 @@
     pop {pc}
     end call_null
 
+    @ The function that was asked for left by a jump: what it jumped to has no call to be found behind.
+    function tail_call
+    movs r0, #1
+    b call_null_at_once
+    end tail_call
+
+    function tail_call_below
+    push {lr}
+    bl tail_call
+    pop {pc}
+    end tail_call_below
+
+    function tail_call_by_register
+    ldr r1, =call_null_at_once
+    bx r1
+    end tail_call_by_register
+
+    function call_null_at_once
+    movs r1, #0
+    ldr r0, [r1]                @ FAULT call_null_at_once
+    bx lr
+    end call_null_at_once
+
     function into_port
     ldr r1, =0xd0000001
     bx r1
