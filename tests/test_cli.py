@@ -7,6 +7,8 @@ import json
 import os
 import re
 import resource
+import shlex
+import shutil
 import signal
 import struct
 import subprocess
@@ -23,6 +25,7 @@ import pytest
 from conftest import FIRMWARE, Build
 
 from m0sim import cli
+from m0sim.cli.data import data_app
 from m0sim.image import load_elf
 
 ROOT = Path(cli.__file__).parents[2]
@@ -77,6 +80,120 @@ def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> 
         return Outcome(int(caught.value.code or 0), *capsys.readouterr())
 
     return ran
+
+
+def _verbs() -> dict[tuple[str, ...], Callable[..., None]]:
+    """The words of every verb, and what runs it."""
+    found: dict[tuple[str, ...], Callable[..., None]] = {}
+    for start, group in ((), cli.app), (("data",), data_app):
+        for verb in group.registered_commands:
+            assert verb.callback is not None
+            found[*start, verb.name or verb.callback.__name__] = verb.callback
+    return found
+
+
+VERBS = _verbs()
+
+
+@pytest.mark.parametrize("words", [(), ("data",)])
+def test_no_verb_shows_which_there_are(run: Run, words: tuple[str, ...]) -> None:
+    done = run(*words)
+    assert (done.code, done.out) == (2, "")
+    assert done.err.startswith(f"Usage: {' '.join(('m0sim', *words))} [OPTIONS] COMMAND")
+    for verb in VERBS:
+        if verb[:-1] == words:
+            assert re.search(rf"^  {verb[-1]} +[A-Z]", done.err, re.MULTILINE), "each on a line of its own"
+
+
+@pytest.mark.parametrize("option", ["-h", "--help"])
+@pytest.mark.parametrize("words", [(), ("data",), *VERBS], ids=" ".join)
+def test_help(run: Run, words: tuple[str, ...], option: str) -> None:
+    done = run(*words, option)
+    assert (done.code, done.err) == (0, "")
+    assert done.out.startswith(f"Usage: {' '.join(('m0sim', *words))} ")
+    assert re.search(r"^  -h, --help +Show this message and exit\.$", done.out, re.MULTILINE)
+    if words in VERBS:
+        first = (VERBS[words].__doc__ or "").splitlines()[0]
+        assert first in " ".join(done.out.split())
+
+
+# What a verb does that was given nothing at all, in an empty folder.
+ALONE = {
+    ("call",): "Missing argument 'IMAGE'.",
+    ("annotate",): "Missing argument 'IMAGE'.",
+    ("list",): "Missing argument 'IMAGE'.",
+    ("check",): 'm0sim.toml: no such file: write one with image = "app.elf" and a [[bench]] (docs/check.md)',
+    ("diff",): "Missing argument 'OLD'.",
+    ("budget",): "Missing option '--sram'.",
+    ("train",): "Missing option '--method'.",
+    ("study",): "Missing argument 'STUDY.toml'.",
+    ("sweep",): "Missing argument 'SWEEP.toml|DIR'.",
+    ("data", "fetch"): "Missing argument 'NAME'.",
+}
+WORK = {("compare",), ("pretrain",)}
+"""These need no arguments, and work for seconds: their own tests run them."""
+
+
+@pytest.mark.parametrize("words", sorted(VERBS.keys() - WORK), ids=" ".join)
+def test_a_verb_alone(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = run(*words)
+    if words in ALONE:
+        assert (done.code, done.out, done.err.upper()) == (2, "", f"m0sim: {ALONE[words]}\n".upper())
+    else:
+        assert (done.code, done.err) == (0, "")
+
+
+# In each shell, `comp WORDS...` prints what may come in the place of the last word, an entry a line.
+SHELLS = {
+    "bash": """
+        eval "$(m0sim --show-completion)"
+        comp() {
+            COMP_WORDS=("$@") COMP_CWORD=$(($# - 1)) COMPREPLY=()
+            _m0sim_completion m0sim
+            printf '%s\n' "${COMPREPLY[@]}"
+        }
+    """,
+    "zsh": """
+        autoload -U compinit && compinit -D
+        eval "$(m0sim --show-completion)"
+        _arguments() { print -r -- "$@" | tr '("' '\n\n' }
+        comp() { words=("$@") CURRENT=$#; _m0sim_completion }
+    """,
+    "fish": """
+        m0sim --show-completion | source
+        function comp; complete -C "$argv"; end
+    """,
+}
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_completion_in_the_shell_itself(shell: str, tmp_path: Path) -> None:
+    if shutil.which(shell) is None:
+        pytest.skip(f"{shell} is not installed")
+    (tmp_path / "bin").mkdir()
+    program = tmp_path / "bin" / "m0sim"
+    program.write_text(f'#!/bin/sh\nexec {shlex.join(PROGRAM)} "$@"\n')
+    program.chmod(0o755)
+    asked = "comp m0sim ca; echo @; comp m0sim call some.elf f --ba; echo @; comp m0sim data f"
+    environment = os.environ | {"PATH": f"{program.parent}:{os.environ['PATH']}", "HOME": str(tmp_path)}
+    done = subprocess.run(
+        [shell, "-c", SHELLS[shell] + asked], capture_output=True, text=True, env=environment, cwd=ROOT, timeout=60
+    )
+    assert done.stderr == ""
+    verbs, options, data = done.stdout.split("@\n")
+    assert [line.split("\t")[0] for line in verbs.split("\n") if line.startswith("c")] == ["call"]
+    assert re.search(r"^--base\b", options, re.MULTILINE)
+    assert not re.search(r"^--before\b", options, re.MULTILINE)
+    assert re.search(r"^fetch\b", data, re.MULTILINE)
+
+
+@pytest.mark.parametrize("asked", ["complete_bash", "source_bash", "complete_fish", "complete_other", "other"])
+def test_completion_asked_in_any_way_is_no_traceback(run: Run, monkeypatch: pytest.MonkeyPatch, asked: str) -> None:
+    monkeypatch.setenv("_M0SIM_COMPLETE", asked)
+    done = run()
+    assert "Traceback" not in done.err
+    assert done.code == ("other" in asked)
 
 
 def start(*arguments: object, **options: Any) -> subprocess.Popen[str]:

@@ -26,11 +26,14 @@ from m0sim.cli import (
     sweep,
     train,
 )
-from m0sim.cli.shared import VALUE_LEFT_OUT, app
+from m0sim.cli.shared import VALUE_LEFT_OUT, app, help_without_verb
 from m0sim.errors import M0simError, UsageError
 
 #: Base of every error that typer's parser raises (click's ClickException, which typer bundles but does not export).
 _ParserError: Any = typer.BadParameter.__mro__[2]
+
+_COMPLETES = "_M0SIM_COMPLETE"
+"""Set by the completion scripts (``m0sim --show-completion``), which run m0sim to ask what may come next."""
 
 _PARSER_INTERRUPTED = 130  # what typer makes of a KeyboardInterrupt
 
@@ -62,11 +65,12 @@ def _print_version(wanted: bool) -> None:
 
 @app.callback()
 def _options(
+    context: typer.Context,
     version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    pass
+    help_without_verb(context)
 
 
 def main() -> None:
@@ -77,7 +81,9 @@ def main() -> None:
     try:
         if isinstance(sys.stdout, io.TextIOWrapper):  # symbols may have names that the terminal has no letters for
             sys.stdout.reconfigure(errors="backslashreplace")
-        code = app(_arguments(), standalone_mode=False)
+        if _COMPLETES in os.environ:
+            os.environ.update({"COMP_WORDS": "", "COMP_CWORD": "0"} | dict(os.environ))  # typer takes both for granted
+        code = app(_arguments(), prog_name="m0sim", standalone_mode=False)
         if code == _PARSER_INTERRUPTED:
             raise KeyboardInterrupt
         sys.stdout.flush()
@@ -89,8 +95,8 @@ def main() -> None:
         _fail(error.format_message(), error.exit_code)
     except (KeyboardInterrupt, typer.Abort):
         _fail("interrupted", 1)
-    except SystemExit:  # the parser's answer to a closed pipe: the reader, such as head, has seen enough
-        code = 0
+    except SystemExit as end:  # the parser's answer to a shell's question, or to a closed pipe: head has seen enough
+        code = end.code if _COMPLETES in os.environ else 0
     except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is still buffered goes nowhere
         if not isinstance(error, BrokenPipeError):  # that is a reader, such as head, that has seen enough
@@ -107,7 +113,7 @@ def _arguments() -> list[str]:
     gets its default: the parser knows no such options.
     """
     texts = [str(int(text, 0)) if re.fullmatch("-0[oO](_?[0-7])+", text) else text for text in sys.argv[1:]]
-    following = [*texts[1:], "-"]
+    following = [*texts[1:], "-"][: len(texts)]
     return [
         f"{text}={VALUE_LEFT_OUT[text]}" if text in VALUE_LEFT_OUT and after.startswith("-") else text
         for text, after in zip(texts, following, strict=True)

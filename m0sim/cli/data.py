@@ -7,14 +7,16 @@ from typing import Annotated
 
 import typer
 
-from m0sim.cli.shared import app
+from m0sim.cli.shared import SETTINGS, app, help_without_verb
 from m0sim.errors import UsageError
 
-data_app = typer.Typer(help="Data sets.", no_args_is_help=True, rich_markup_mode=None)
+data_app = typer.Typer(
+    help="Data sets.", callback=help_without_verb, invoke_without_command=True, context_settings=SETTINGS
+)
 app.add_typer(data_app, name="data")
 
 
-@data_app.command("fetch")
+@data_app.command("fetch", context_settings=SETTINGS)
 def fetch(
     name: Annotated[str, typer.Argument(help="mnist")],
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="Where to put the files.")] = Path("data/mnist"),

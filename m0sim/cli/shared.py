@@ -17,16 +17,17 @@ if TYPE_CHECKING:
     from m0sim.image import Image
     from m0sim.machine import Machine
 
+SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"]}
+
 app = typer.Typer(
     name="m0sim",
     help="Exact cycles, memory traffic, stack and energy of Cortex-M0+ code, from an emulated RP2040.",
-    add_completion=False,
-    no_args_is_help=True,
+    invoke_without_command=True,  # the callback shows the help
+    context_settings=SETTINGS,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
 
-SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"]}
 # So that -5 is an argument; `reject_unknown_options` catches what was meant as an option.
 NEGATIVE_NUMBERS = {**SETTINGS, "ignore_unknown_options": True}
 
@@ -43,6 +44,13 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 OutputFile = Annotated[
     Path | None, typer.Option("--output", "-o", metavar="FILE", help="Also write the JSON object to a file.")
 ]
+
+
+def help_without_verb(context: typer.Context) -> None:
+    """Where no verb was typed, show which there are: a usage error, so on stderr and with exit code 2."""
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help(), err=True)
+        raise typer.Exit(2)
 
 
 def machine_of(image_file: Path, base: str, profile: str) -> Machine:
