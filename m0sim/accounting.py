@@ -23,6 +23,16 @@ LEVELS: tuple[str, ...] = get_args(Level)
 _FRAME_CAPACITY = 1 << 16
 _NO_SYMBOL = "(no symbol)"
 _STACK = "(stack)"
+#: What the RP2040's divider remembers, beside its operands among the port's words.
+_DIVIDER = [
+    *(Slot.DIVIDER_READY, Slot.DIVIDER_DIRTY),
+    *(Slot.QUOTIENT, Slot.REMAINDER, Slot.OLD_QUOTIENT, Slot.OLD_REMAINDER),
+]
+#: What the hooks note about the port during one run.
+_PORT_NOTES = [
+    *(Slot.IO_RECORD, Slot.IO_EXECUTION, Slot.IO_OFFSET, Slot.IO_FAULT, Slot.IO_FAULT_AT),
+    *(Slot.DIVIDER_EARLY, Slot.DIVIDER_EARLY_AT),
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,6 +280,7 @@ class Counters:
     def begin(self, entry: int, return_address: int, sp: int, sp_limit: int) -> None:
         """Zero all counts and open the frame of the function at `entry`."""
         state = self.state
+        self._begin_port()
         used = int(state[Slot.RECORD_COUNT])
         records = self._kept[Slot.RECORDS]
         for column in (Record.COUNT, Record.TAKEN, Record.LOOPS, Record.EDGE, Record.CALL_EDGE):
@@ -293,15 +304,21 @@ class Counters:
         state[Slot.CONTEXT_COUNT], state[Slot.CONTEXTS_REFUSED] = 2, 0
         state[Slot.DEPTH] = 1
         functions[root, Function.ACTIVE] = 1
-        self._begin_port()
 
     def _begin_port(self) -> None:
+        """Forget what was counted there. Its registers stay, and so does a division: no time passes between runs."""
+        if self._device.io_port is None:
+            return
+        self._kept[Slot.IO_PLACES][:] = 0
+        self.state[_PORT_NOTES] = 0
+        self.state[Slot.DIVIDER_READY] = max(0, self.state[Slot.DIVIDER_READY] - self.state[Slot.CYCLES])
+
+    def reset_port(self) -> None:
+        """Put the port's registers, and what is behind them, to what they are after a reset."""
         if self._device.io_port is None:
             return
         self._kept[Slot.IO_WORDS][:] = 0
-        self._kept[Slot.IO_PLACES][:] = 0
-        self.state[Slot.IO_RECORD : Slot.IO_OFFSET + 1] = 0
-        self.state[Slot.IO_FAULT : Slot.OLD_REMAINDER + 1] = 0
+        self.state[_DIVIDER] = 0
 
     def end(self, pc: int, *, block_is_complete: bool) -> None:
         """Count what the newest block did before control came to `pc`, and close all frames."""
@@ -380,6 +397,13 @@ class Counters:
         records = self._kept[Slot.RECORDS]
         row = int(self.state[Slot.PENDING] - self.state[Slot.RECORDS]) // records.strides[0]
         return bool(records[row, Record.ADDRESS] == address)
+
+    @property
+    def last_instruction(self) -> int:
+        """The branch, jump or return (of 16 bits) that the newest block ends with."""
+        records = self._kept[Slot.RECORDS]
+        row = records[int(self.state[Slot.PENDING] - self.state[Slot.RECORDS]) // records.strides[0]]
+        return int(row[Record.ADDRESS] + row[Record.SIZE]) - 2
 
     @property
     def stack_bytes(self) -> int:

@@ -5,7 +5,7 @@ accessing instruction is found by walking the pending block to the first load or
 address, computed from the registers as they are now, is the one accessed.
 
 Sources: RP2040 datasheet, section 2.3.1 (SIO), 2.3.1.5 (integer divider: 8 cycles), 2.1.4 (narrow IO register
-writes), and the SIO register list in 2.3.1.7.
+writes), and the SIO register list in 2.3.1.7 (DIV_CSR: what sets and clears READY and DIRTY).
 """
 
 from __future__ import annotations
@@ -143,7 +143,10 @@ def _write_divider(state, offset, value, cycle):
         store64(state, Slot.DIVIDER_READY, cycle + 1 + _DIVIDER_CYCLES)
     elif offset == 0x70 or offset == 0x74:
         store64(state, Slot.QUOTIENT if offset == 0x70 else Slot.REMAINDER, value)
-        store64(state, Slot.DIVIDER_READY, 0)
+        store64(state, Slot.DIVIDER_READY, 0)  # this ends a calculation
+    else:
+        return  # DIV_CSR is read-only
+    store64(state, Slot.DIVIDER_DIRTY, 1)
 
 
 @njit
@@ -152,7 +155,9 @@ def _read_divider(state, offset, cycle):
     if offset < 0x70:
         return load32(load64(state, Slot.IO_WORDS), (0x60 >> 2) + (offset >> 2 & 1)) & 0xFFFFFFFF
     if offset == 0x78:
-        return (1 if is_ready else 0) | 2
+        return (1 if is_ready else 0) | load64(state, Slot.DIVIDER_DIRTY) << 1
+    if offset == 0x70:
+        store64(state, Slot.DIVIDER_DIRTY, 0)
     if is_ready:
         return load64(state, Slot.QUOTIENT if offset == 0x70 else Slot.REMAINDER)
     store64(state, Slot.DIVIDER_EARLY, load64(state, Slot.DIVIDER_EARLY) + 1)

@@ -116,6 +116,7 @@ class Machine:
             ),
         ]
         weakref.finalize(self, _release, self._uc, hooks).atexit = False
+        self._reset_registers = self._uc.context_save()  # special and banked ones too
         self._host_wrote = False
         self._interrupted = False
         self._slice_cycles = _FIRST_SLICE  # grows from call to call
@@ -253,6 +254,8 @@ class Machine:
         code_changed = self._host_wrote or self.space.image_code_changed()
         if not keep:
             self.space.restore()
+            self._uc.context_restore(self._reset_registers)
+            self.counters.reset_port()
         self.space.clear_stack()
         if code_changed or self.counters.has_writable_code():
             self._uc.ctl_flush_tb()  # the emulator does not notice what the host writes
@@ -375,9 +378,22 @@ class Machine:
 
     def _after_halt(self, call: _Call, pc: int, until: int) -> int:
         """The emulator came back by itself: the call returned, or the code sleeps."""
+        if pc == RETURN_ADDRESS and trap.is_arm_state(self._uc):
+            return self._fail_at_return(call)
         if pc == until or self._halfword(pc - 2) != trap.WFI:
             return pc
         return self._fail(call, "asleep", "WFI, and nothing is there to wake it", pc - 2, block_is_complete=False)
+
+    def _fail_at_return(self, call: _Call) -> int:
+        """Bit 0 of the return address was lost: a Cortex-M0+ comes back from the call with a HardFault."""
+        at = self.counters.last_instruction
+        function, entry = self.counters.function_at(at)
+        self.counters.end(RETURN_ADDRESS, block_is_complete=True)
+        self.counters.close_frames()
+        reason = f"return to an even address, which asks for Arm state, by {function}+{at - entry:#x}"
+        return self._raise(
+            call, "arm-state", reason, RETURN_ADDRESS, self._cost(call), [(call.entry.name, RETURN_ADDRESS)]
+        )
 
     def _after_stop(self, call: _Call, pc: int, stop: Stop) -> int:
         """The block hook ended the run before the block at `pc`."""

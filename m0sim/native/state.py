@@ -86,6 +86,7 @@ class Slot(IntEnum):
     CONTEXT_CAPACITY = 75
     CONTEXTS_REFUSED = 76  # calls for whose context the table had no room
     EXECUTED = 77  # uint8 by page slot and KiB: 1 where code of SRAM was fetched
+    DIVIDER_DIRTY = 78  # 1 from a write to one of its registers until the quotient is read
     SIZE = 80
 
 
