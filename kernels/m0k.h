@@ -51,6 +51,7 @@ typedef struct {
     m0k_provider_t provider; /* 0: none */
     const void *context;
     int32_t *acc_out; /* not 0: int32[n_out] is stored here instead of `out` */
+    const int32_t *first; /* the accumulators' first values; not read yet, must be 0 */
 } m0k_dense_t;
 
 typedef struct {
@@ -61,6 +62,7 @@ typedef struct {
     uint32_t height, width, channels, n_out, kernel_h, kernel_w, stride, pad;
     uint32_t shift, relu, signed_in;
     int32_t *acc_out; /* not 0: int32[out_h][out_w][n_out] instead of `out` */
+    const int32_t *first; /* the accumulators' first values; not read yet, must be 0 */
 } m0k_conv_t;
 
 typedef struct {

@@ -14,6 +14,7 @@ from typing import Literal
 from m0sim.errors import UsageError, did_you_mean
 from m0sim.learn import layout
 from m0sim.learn.arithmetic import STATIC_SHIFT_MAX
+from m0sim.learn.blocks import pack
 from m0sim.learn.methods.base import COOLEST
 from m0sim.learn.methods.tin_tin import FRACTION_BITS
 from m0sim.learn.networks import Conv, Network, Stage
@@ -67,7 +68,7 @@ Word = int | Ref | Code | Block
 
 @dataclass(frozen=True, slots=True)
 class Op:
-    """One kernel call with its parameter block, the fields in the order of kernels/m0k.h."""
+    """One kernel call with the words of its parameter block, in the order of the block's fields."""
 
     phase: Phase
     kernel: str
@@ -291,8 +292,12 @@ class _Builder:
             return self._tensor(name, "constants", 4, "flash", persistent=True)
         return self._tensor(name, "scratch", 4)
 
-    def _emit(self, phase: Phase, kernel: str, *words: Word) -> None:
-        self.ops.append(Op(phase, kernel, words))
+    def _emit(self, phase: Phase, kernel: str, **words: Word) -> None:
+        self.ops.append(Op(phase, kernel, pack(kernel, words)))
+
+    def _provider(self, function: str, **words: Word) -> dict[str, Word]:
+        """The words of a dense kernel's block by which it asks `function` for its rows."""
+        return {"weights": 0, "provider": Code(function), "context": Block(pack(function, words))}
 
     # -- the masked or rounded weights
 
@@ -307,7 +312,7 @@ class _Builder:
             return self._weights(stage)
         if self.wide:
             rounded = self._tensor(f"rounded{stage.index} ({phase})", "scratch", size)
-            self._emit(phase, "m0k_w16_copy", self._weights(stage), rounded, size)
+            self._emit(phase, "m0k_w16_copy", weights16=self._weights(stage), out=rounded, n=size)
             return rounded
         if self.settings.mask_form == "copy":
             return self._tensor(f"masked{stage.index}", "mask", size, persistent=True)
@@ -316,31 +321,36 @@ class _Builder:
         return out
 
     def _copy_masked(self, stage: Stage, phase: Phase, out: Ref) -> None:
-        size = layout.array_bytes(stage.n_out, stage.n_in)
-        inputs = (self._weights(stage), self._scores(stage), self._selection(stage))
-        if self.sparse:
-            count = self.settings.scored[stage.index]
-            self._emit(phase, "m0k_sparse_copy", *inputs, self._gaps(stage), count, out, size)
-        else:
-            self._emit(phase, "m0k_mask_copy", *inputs, out, size)
+        masked = self._masked(stage) | {"out": out, "n": layout.array_bytes(stage.n_out, stage.n_in)}
+        self._emit(phase, "m0k_sparse_copy" if self.sparse else "m0k_mask_copy", **masked)
 
-    def _dense_weights(self, stage: Stage, phase: Phase) -> tuple[Word, Word, Word]:
+    def _masked(self, stage: Stage) -> dict[str, Word]:
+        """The weights and what says which of them stay: fields of every block that masks."""
+        fields: dict[str, Word] = {"weights": self._weights(stage), "scores": self._scores(stage)}
+        fields["selection"] = self._selection(stage)
+        return fields | self._scored(stage)
+
+    def _scored(self, stage: Stage) -> dict[str, Word]:
+        """PRIOT-S: which edges have a score."""
+        if not self.sparse:
+            return {}
+        return {"gaps": self._gaps(stage), "count": self.settings.scored[stage.index]}
+
+    def _dense_weights(self, stage: Stage, phase: Phase) -> dict[str, Word]:
         """Weights, provider and context of a dense kernel."""
         if self._are_plain(stage) or (self.pruned and self.settings.mask_form == "copy"):
-            return self._whole(stage, phase), 0, 0
+            return {"weights": self._whole(stage, phase), "provider": 0, "context": 0}
         row_bytes = 4 * layout.row_bytes(stage.n_in)
-        rows = self._tensor(f"rows{stage.index} ({phase})", "scratch", row_bytes)
-        weights = self._weights(stage)
+        scratch = self._tensor(f"rows{stage.index} ({phase})", "scratch", row_bytes)
         if self.wide:
-            return 0, Code("m0k_rows_w16"), Block((weights, rows, row_bytes))
+            weights16 = self._weights(stage)
+            return self._provider("m0k_rows_w16", weights16=weights16, scratch=scratch, row_bytes=row_bytes)
+        rows: dict[str, Word] = {"scratch": scratch, "row_bytes": row_bytes}
         if self.settings.mask_form == "bits" and not self.sparse:
-            return 0, Code("m0k_rows_bits"), Block((weights, self._bits(stage), rows, row_bytes))
-        state = self._tensor(f"rows{stage.index} state ({phase})", "scratch", 16 if self.sparse else 4)
-        inputs: tuple[Word, ...] = (weights, self._scores(stage), self._selection(stage))
-        if self.sparse:
-            inputs += (self._gaps(stage), self.settings.scored[stage.index])
-            return 0, Code("m0k_rows_sparse"), Block((*inputs, rows, row_bytes, state))
-        return 0, Code("m0k_rows_scores"), Block((*inputs, rows, row_bytes, state))
+            return self._provider("m0k_rows_bits", weights=self._weights(stage), bits=self._bits(stage), **rows)
+        rows["state"] = self._tensor(f"rows{stage.index} state ({phase})", "scratch", 16 if self.sparse else 4)
+        function = "m0k_rows_sparse" if self.sparse else "m0k_rows_scores"
+        return self._provider(function, **self._masked(stage), **rows)
 
     def _bits(self, stage: Stage) -> Ref:
         size = layout.array_bytes(stage.n_out, stage.n_in) // 8
@@ -363,113 +373,132 @@ class _Builder:
         return self._activation(stage.index + 1)
 
     def _conv_forward(self, stage: Stage) -> None:
-        weights = self._whole(stage, "forward")
         patch = self._tensor(f"patch{stage.index}", "scratch", layout.row_bytes(stage.n_in))
-        out, acc = self._forward_outputs(stage)
-        where: tuple[Word, ...] = (self._activation(stage.index), weights, out, patch)
-        shift, relu = self._forward_shift(stage), int(not stage.last)
-        self._emit("forward", "m0k_conv_forward", *where, *_conv_shape(stage), shift, relu, 0, acc)
-        self._requantise(stage, acc)
+        where: dict[str, Word] = {"weights": self._whole(stage, "forward"), "patch": patch}
+        self._emit("forward", "m0k_conv_forward", **where, **_conv_shape(stage), **self._forward_ends(stage))
+        self._requantise(stage)
         if stage.pooled:
-            pooled = self._activation(stage.index + 1)
-            height, width, channels = stage.raw_shape
-            argmax = self._argmax(stage)
-            self._emit("forward", "m0k_pool", self._raw(stage), pooled, argmax, height, width, channels)
+            shape = dict(zip(("height", "width", "channels"), stage.raw_shape, strict=True))
+            argmax, pooled = self._argmax(stage), self._activation(stage.index + 1)
+            self._emit("forward", "m0k_pool", **{"in": self._raw(stage)}, out=pooled, argmax=argmax, **shape)
 
     def _dense_forward(self, stage: Stage) -> None:
-        weights, provider, context = self._dense_weights(stage, "forward")
-        out, acc = self._forward_outputs(stage)
-        shape = (stage.n_in, stage.n_out, self._forward_shift(stage), int(not stage.last), 0)
-        source = self._activation(stage.index)
-        self._emit("forward", "m0k_dense_forward", source, weights, out, *shape, provider, context, acc)
-        self._requantise(stage, acc)
+        where = self._dense_weights(stage, "forward") | {"n_in": stage.n_in, "n_out": stage.n_out}
+        self._emit("forward", "m0k_dense_forward", **where, **self._forward_ends(stage))
+        self._requantise(stage)
 
-    def _forward_shift(self, stage: Stage) -> int:
-        return 0 if self.dynamic else self.settings.forward_shift[stage.index]
+    def _forward_ends(self, stage: Stage) -> dict[str, Word]:
+        """What all forward kernels read and write: int8 outputs or, with dynamic scales, the sums that come first."""
+        return {
+            "in": self._activation(stage.index),
+            "out": 0 if self.dynamic else self._raw(stage),
+            "shift": 0 if self.dynamic else self.settings.forward_shift[stage.index],
+            "relu": int(not stage.last),
+            "signed_in": 0,
+            "acc_out": self._sums(stage) if self.dynamic else 0,
+            "first": 0,
+        }
 
-    def _forward_outputs(self, stage: Stage) -> tuple[Word, Word]:
-        """The int8 output and, with dynamic scales, the int32 buffer that must exist before it."""
-        if not self.dynamic:
-            return self._raw(stage), 0
-        return 0, self._tensor(f"sums{stage.index}", "accumulators", 4 * _size(stage.raw_shape))
+    def _sums(self, stage: Stage) -> Ref:
+        return self._tensor(f"sums{stage.index}", "accumulators", 4 * _size(stage.raw_shape))
 
-    def _requantise(self, stage: Stage, acc: Word) -> None:
+    def _requantise(self, stage: Stage) -> None:
         if not self.dynamic:
             return
-        own = self.settings.weight_exponents[stage.index] & 0xFFFFFFFF
-        exponents = (self._exponent(stage.index + 1), self._exponent(stage.index), own)
-        count, relu = _size(stage.raw_shape), int(not stage.last)
-        self._emit("forward", "m0k_requant", acc, self._raw(stage), count, *exponents, relu, 0)
+        exponents: dict[str, Word] = {
+            "exponent": self._exponent(stage.index + 1),
+            "exponent_in": self._exponent(stage.index),
+            "exponent_w": self.settings.weight_exponents[stage.index] & 0xFFFFFFFF,
+        }
+        ends: dict[str, Word] = {"acc": self._sums(stage), "out": self._raw(stage), "n": _size(stage.raw_shape)}
+        self._emit("forward", "m0k_requant", **ends, **exponents, relu=int(not stage.last), gate=0)
 
     def loss(self) -> None:
         """Logits and label to the error of the last stage."""
         last = self.network.stages[-1]
-        logits, label = self._activation(last.index + 1), self._tensor("label", "activations", 4)
-        exponent = self._exponent(last.index + 1)
-        self._emit("loss", "m0k_loss", logits, label, self._error(last), last.n_out, exponent)
+        self._emit(
+            "loss",
+            "m0k_loss",
+            logits=self._activation(last.index + 1),
+            label=self._tensor("label", "activations", 4),
+            error=self._error(last),
+            classes=last.n_out,
+            exponent_address=self._exponent(last.index + 1),
+        )
 
     def backward(self, stage: Stage) -> None:
         """The error of the stage below, gated by that stage's output, where that one learns."""
         if stage.index == self.settings.first:
             return
         below = self.network.stages[stage.index - 1]
-        gate, out = self._activation(stage.index), self._error(below)
-        shift = 0 if self.dynamic else self.settings.error_shift[stage.index]
         count = _size(stage.in_shape)
-        name = f"error sums{stage.index}"
+        sums = count if isinstance(stage.layer, Conv) else layout.row_bytes(stage.n_in)
+        ends: dict[str, Word] = {
+            "acc": self._tensor(f"error sums{stage.index}", "accumulators", 4 * sums),
+            "out": self._error(below),
+            "gate": self._activation(stage.index),
+        }
+        scale: dict[str, Word] = {
+            "shift": 0 if self.dynamic else self.settings.error_shift[stage.index],
+            "dynamic": int(self.dynamic),
+        }
+        where: dict[str, Word] = {"error": self._error(stage)}
         if isinstance(stage.layer, Conv):
-            weights = self._whole(stage, "backward")
-            acc = self._tensor(name, "accumulators", 4 * count)
-            where: tuple[Word, ...] = (self._error(stage), self._argmax(stage), 0, weights, acc, out)
-            self._emit("backward", "m0k_conv_back", *where, *_conv_shape(stage), shift, gate, int(self.dynamic))
+            where |= {"argmax": self._argmax(stage), "pooled": 0, "weights": self._whole(stage, "backward")}
+            self._emit("backward", "m0k_conv_back", **where, **ends, **_conv_shape(stage), **scale)
         else:
-            weights_word, provider, context = self._dense_weights(stage, "backward")
-            acc = self._tensor(name, "accumulators", 4 * layout.row_bytes(stage.n_in))
-            shape: tuple[Word, ...] = (stage.n_in, stage.n_out, shift, gate, provider, context, int(self.dynamic))
-            self._emit("backward", "m0k_dense_back", self._error(stage), weights_word, acc, out, *shape)
+            where |= self._dense_weights(stage, "backward") | {"n_in": stage.n_in, "n_out": stage.n_out}
+            self._emit("backward", "m0k_dense_back", **where, **ends, **scale)
         if self.dynamic:
-            exponents: tuple[Word, ...] = (0, 0, 0)
-            if self.wide:
-                own = self.settings.weight_exponents[stage.index] & 0xFFFFFFFF
-                exponents = (self._error_exponent(below), self._error_exponent(stage), own)
-            self._emit("backward", "m0k_requant", acc, out, count, *exponents, 0, gate)
+            self._emit("backward", "m0k_requant", **ends, n=count, relu=0, **self._error_exponents(stage, below))
+
+    def _error_exponents(self, stage: Stage, below: Stage) -> dict[str, Word]:
+        """Tin-Tin keeps the exponents of errors; for the others they do not matter."""
+        if not self.wide:
+            return {"exponent": 0, "exponent_in": 0, "exponent_w": 0}
+        own = self.settings.weight_exponents[stage.index] & 0xFFFFFFFF
+        return {
+            "exponent": self._error_exponent(below),
+            "exponent_in": self._error_exponent(stage),
+            "exponent_w": own,
+        }
 
     def update(self, stage: Stage) -> None:
         """Gradient and update of the stage's weights or scores."""
+        learned: dict[str, Word] = {"n_in": stage.n_in, "n_out": stage.n_out}
         if self.wide:
-            self._update_wide(stage)
-            return
-        learned: tuple[Word, ...] = (self._weights(stage),)
-        tail: tuple[Word, ...] = (stage.n_in, stage.n_out)
-        if self.pruned:
-            learned += (self._scores(stage),)
-            if self.sparse:
-                learned += (self._gaps(stage), self.settings.scored[stage.index])
-        shift = DYNAMIC if self.dynamic else self.settings.update_shift[stage.index]
-        family = "sparse" if self.sparse else "score" if self.pruned else "niti"
-        extra: tuple[Word, ...] = () if self.pruned else (self.settings.mu & 0xFFFFFFFF,)
-        if isinstance(stage.layer, Conv):
-            grad = self._gradient(stage)
-            self._emit("update", f"m0k_{family}_grad", grad, *learned, *tail, shift, *extra)
-            return
-        signed: tuple[Word, ...] = () if self.sparse else (0,)
-        source = (self._error(stage), self._activation(stage.index))
-        self._emit("update", f"m0k_{family}_dense", *source, *learned, *tail, shift, *extra, *signed)
-
-    def _update_wide(self, stage: Stage) -> None:
-        base = self.settings.weight_exponents[stage.index] - FRACTION_BITS + self.settings.rate
-        exponents = (self._error_exponent(stage), self._exponent(stage.index), base & 0xFFFFFFFF)
-        tail: tuple[Word, ...] = (self._weights(stage), stage.n_in, stage.n_out, *exponents)
-        if isinstance(stage.layer, Conv):
-            self._emit("update", "m0k_tintin_grad", self._gradient(stage), *tail)
+            learned |= {"weights16": self._weights(stage), **self._alignment(stage)}
+        elif self.pruned:
+            learned |= {"weights": self._weights(stage), "scores": self._scores(stage), **self._scored(stage)}
+            learned["shift"] = self.settings.update_shift[stage.index]
         else:
-            self._emit("update", "m0k_tintin_dense", self._error(stage), self._activation(stage.index), *tail)
+            learned["weights"] = self._weights(stage)
+            learned["shift"] = DYNAMIC if self.dynamic else self.settings.update_shift[stage.index]
+            learned["mu"] = self.settings.mu & 0xFFFFFFFF
+        family = "tintin" if self.wide else "sparse" if self.sparse else "score" if self.pruned else "niti"
+        if isinstance(stage.layer, Conv):
+            self._emit("update", f"m0k_{family}_grad", grad=self._gradient(stage), **learned)
+            return
+        if family in ("score", "niti"):
+            learned["signed_in"] = 0
+        learned |= {"error": self._error(stage), "in": self._activation(stage.index)}
+        self._emit("update", f"m0k_{family}_dense", **learned)
+
+    def _alignment(self, stage: Stage) -> dict[str, Word]:
+        """Tin-Tin: what the gradient is shifted by to the weights' own exponent."""
+        base = self.settings.weight_exponents[stage.index] - FRACTION_BITS + self.settings.rate
+        return {
+            "error_exponent": self._error_exponent(stage),
+            "in_exponent": self._exponent(stage.index),
+            "base": base & 0xFFFFFFFF,
+        }
 
     def _gradient(self, stage: Stage) -> Ref:
         size = 4 * stage.n_out * layout.row_bytes(stage.n_in)
         grad = self._tensor(f"gradient{stage.index}", "accumulators", size)
-        source: tuple[Word, ...] = (self._error(stage), self._argmax(stage), self._activation(stage.index), grad)
-        self._emit("update", "m0k_conv_grad", *source, *_conv_shape(stage))
+        source: dict[str, Word] = {"error": self._error(stage), "argmax": self._argmax(stage)}
+        source["in"] = self._activation(stage.index)
+        self._emit("update", "m0k_conv_grad", **source, grad=grad, **_conv_shape(stage))
         return grad
 
     def prune(self) -> None:
@@ -481,15 +510,21 @@ class _Builder:
                 count = self.tensors[self._scores(stage).tensor].size
                 if self.sparse:
                     count = self.settings.scored[stage.index]
-                histogram = self._tensor(f"histogram{stage.index}", "scratch", HISTOGRAM_BYTES)
-                chosen = (self.settings.keep[stage.index], self._selection(stage), histogram)
-                self._emit("prune", "m0k_select", self._scores(stage), count, *chosen)
+                self._emit(
+                    "prune",
+                    "m0k_select",
+                    scores=self._scores(stage),
+                    n=count,
+                    k=self.settings.keep[stage.index],
+                    selection=self._selection(stage),
+                    histogram=self._tensor(f"histogram{stage.index}", "scratch", HISTOGRAM_BYTES),
+                )
             if self.settings.mask_form == "copy":
                 self._copy_masked(stage, "prune", self._whole(stage, "prune"))
             elif self.settings.mask_form == "bits" and not self.sparse and not isinstance(stage.layer, Conv):
                 size = layout.array_bytes(stage.n_out, stage.n_in)
-                inputs = (self._scores(stage), self._selection(stage))
-                self._emit("prune", "m0k_mask_pack", *inputs, self._bits(stage), size)
+                inputs: dict[str, Word] = {"scores": self._scores(stage), "selection": self._selection(stage)}
+                self._emit("prune", "m0k_mask_pack", **inputs, bits=self._bits(stage), n=size)
 
 
 def _size(shape: tuple[int, ...]) -> int:
@@ -499,7 +534,18 @@ def _size(shape: tuple[int, ...]) -> int:
     return size
 
 
-def _conv_shape(stage: Stage) -> tuple[int, ...]:
-    """height, width, channels, n_out, kernel_h, kernel_w, stride, pad: the fields that all convolution blocks share."""
+def _conv_shape(stage: Stage) -> dict[str, Word]:
+    """The fields that the blocks of all convolutions share."""
     assert isinstance(stage.layer, Conv)
-    return (*stage.in_shape, stage.n_out, *stage.layer.kernel, stage.layer.stride, stage.layer.pad)
+    height, width, channels = stage.in_shape
+    kernel_h, kernel_w = stage.layer.kernel
+    return {
+        "height": height,
+        "width": width,
+        "channels": channels,
+        "n_out": stage.n_out,
+        "kernel_h": kernel_h,
+        "kernel_w": kernel_w,
+        "stride": stage.layer.stride,
+        "pad": stage.layer.pad,
+    }
