@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from m0sim.arguments import f32, f64, i64, u64
+    from m0sim.buffer import Buffer
     from m0sim.cost import Cost, FunctionCost
     from m0sim.errors import M0simError, UsageError
     from m0sim.fault import Fault, Interrupted
-    from m0sim.machine import Buffer, Machine
+    from m0sim.machine import Machine
 
 __all__ = [
     "Buffer",
@@ -36,7 +37,7 @@ __all__ = [
 __version__ = "0.1.0"
 
 _HOMES = {
-    "Buffer": "machine",
+    "Buffer": "buffer",
     "Cost": "cost",
     "Fault": "fault",
     "FunctionCost": "cost",

@@ -8,7 +8,7 @@ import time
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -38,6 +38,7 @@ from unicorn.arm_const import (
 from m0sim import arguments, device, image, isa, trap
 from m0sim.accounting import LEVELS, Counters
 from m0sim.arguments import Words
+from m0sim.buffer import Buffer
 from m0sim.cost import Cost, MemoryUse
 from m0sim.device import Device
 from m0sim.errors import UsageError
@@ -62,33 +63,6 @@ def _release(uc: Uc, hooks: list[int]) -> None:
     """Let go of what the Python hooks hold: the binding's closures live until the garbage collector comes."""
     for hook in hooks:
         uc.hook_del(hook)
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class Buffer:
-    """An array in the simulated SRAM. Its contents survive from call to call."""
-
-    address: int
-    size: int
-    """Bytes."""
-    dtype: np.dtype[Any]
-    shape: tuple[int, ...]
-    name: str
-    _machine: Machine = field(repr=False)
-
-    def read(self) -> npt.NDArray[Any]:
-        """A copy of the contents, in the shape and dtype that it was allocated with."""
-        return self._machine.read(self.address, self.size).view(self.dtype).reshape(self.shape)
-
-    def write(self, values: npt.ArrayLike) -> None:
-        """Replace the contents. Raises UsageError unless `values` has as many bytes as the buffer."""
-        given = np.asarray(values)
-        if not np.can_cast(given.dtype, self.dtype, "same_kind") and isinstance(values, np.ndarray):
-            raise UsageError(f"{self.name} holds {self.dtype}: convert the {given.dtype} array to that first")
-        array = given.astype(self.dtype)
-        if array.nbytes != self.size:
-            raise UsageError(f"{self.name} has {self.size} bytes, not {array.nbytes}")
-        self._machine.write(self.address, array)
 
 
 class Machine:
@@ -131,6 +105,9 @@ class Machine:
         """A chip with a raw binary (bytes, or a file's path) at address `base`. It has no symbols: call addresses."""
         return cls(image.load_raw(data, base), profile)
 
+    def __repr__(self) -> str:
+        return f"<Machine: {self.image.path.name} on {self.device.name}, {len(self.space.allocations)} buffers>"
+
     # -- memory
 
     def alloc(self, content: npt.ArrayLike | int, *, align: int = 8, name: str = "") -> Buffer:
@@ -149,12 +126,17 @@ class Machine:
             raise UsageError(f"cannot put an array of {array.dtype} into the simulated memory")
         if align < 1 or align & (align - 1):
             raise UsageError(f"an alignment is a power of two, not {align}")
-        name = name or f"buffer{len(self.space.allocations)}"
         place = self.space.allocate(array.nbytes, max(4, align), name)
-        shape = array.shape
-        buffer = Buffer(place.address, place.size, array.dtype, shape, name, self)
+        buffer = Buffer(place.address, place.size, array.dtype, array.shape, place.name, self.space, place)
         buffer.write(array)
         return buffer
+
+    def reset(self) -> None:
+        """Make the chip what `from_elf` made it: after a reset, memory as loaded, flash too, every buffer freed."""
+        self.space.reset()
+        self._uc.context_restore(self._reset_registers)
+        self.counters.reset_port()
+        self._forget_code()
 
     def symbol(self, name: str) -> Symbol:
         """The symbol of that name: its `.address` and `.size`. Raises UsageError with the closest names."""
@@ -239,8 +221,10 @@ class Machine:
         if isinstance(argument, Words):
             return argument
         if isinstance(argument, Buffer):
-            if argument._machine is not self:
+            if argument._space is not self.space:
                 raise UsageError(f"{argument.name} belongs to another machine")
+            if argument.is_freed:
+                raise UsageError(f"{argument.name} was freed: allocate another buffer")
             return arguments.word(argument.address)
         if isinstance(argument, int | np.integer):
             return arguments.word(int(argument))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -37,26 +38,25 @@ class Bank:
         return self.base + self.size
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False, slots=True)
 class Allocation:
     """Room for one buffer; its red zones lie directly before and behind it."""
 
     address: int
     size: int
     name: str
+    begin: int
+    """Where its room begins: at its red zone, or before that where alignment left bytes out."""
+    end: int
+    """Where its room ends."""
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Gap:
     """SRAM that the image leaves free; buffers fill it from below."""
 
     begin: int
     end: int
-    used: int = field(default=0)
-
-    @property
-    def free_from(self) -> int:
-        return self.begin + self.used
 
 
 class AddressSpace:
@@ -67,13 +67,17 @@ class AddressSpace:
         self.image = image
         self.banks = tuple(_banks(device, image))
         self.allocations: list[Allocation] = []
-        for segment in image.segments:
-            self._place(segment)
+        self._allocation_count = 0
+        self._load()
         self._gaps = self._free_sram()
         self._stack_gap = self._choose_stack_gap()
         self._initial = [(bank, bank.data.copy()) for bank in self.banks if bank.kind == "sram"]
 
     # -- the image
+
+    def _load(self) -> None:
+        for segment in self.image.segments:
+            self._place(segment)
 
     def _place(self, segment: Segment) -> None:
         run = self.view(segment.address, segment.size)
@@ -139,31 +143,65 @@ class AddressSpace:
     @property
     def stack_limit(self) -> int:
         """The lowest address that the stack may use without running into data."""
-        return self._stack_gap.free_from
+        return max([self._stack_gap.begin, *(a.end for a in self._allocations_in(self._stack_gap))])
 
     @property
     def allocated_bytes(self) -> int:
         return sum(a.size for a in self.allocations)
 
-    def allocate(self, size: int, align: int, name: str, stack_reserve: int = 1024) -> Allocation:
+    def allocate(self, size: int, align: int, name: str = "", stack_reserve: int = 1024) -> Allocation:
         """Room for `size` bytes with red zones around, in the lowest free SRAM that has it.
 
         Raises UsageError when it does not fit beside a stack of `stack_reserve` bytes.
         """
+        name = name or f"buffer{self._allocation_count}"
         for gap in self._gaps:
-            address = -(-(gap.free_from + RED_ZONE) // align) * align
             reserve = min(stack_reserve, (gap.end - gap.begin) // 2) if gap is self._stack_gap else 0
-            if address + size + RED_ZONE <= gap.end - reserve:
-                gap.used = -(-(address + size + RED_ZONE) // 8) * 8 - gap.begin
-                allocation = Allocation(address, size, name)
-                self.allocations.append(allocation)
-                self._paint_red_zones(allocation)
-                return allocation
-        free = max(gap.end - gap.free_from for gap in self._gaps)
+            begin = self._lowest_room(gap, gap.end - reserve, size, align)
+            if begin is not None:
+                return self._take(begin, size, align, name)
+        free = max(end - begin for gap in self._gaps for begin, end in self._free_pieces(gap, gap.end))
         raise UsageError(
             f"{name}: {size} bytes do not fit into the SRAM of {self.device.name}: the largest free piece is "
             f"{free} bytes, of which {stack_reserve} are kept for the stack"
         )
+
+    def _take(self, begin: int, size: int, align: int, name: str) -> Allocation:
+        address, end = _room(begin, size, align)
+        allocation = Allocation(address, size, name, begin, end)
+        self.allocations.append(allocation)
+        self._allocation_count += 1
+        self._paint_red_zones(allocation)
+        return allocation
+
+    def _lowest_room(self, gap: _Gap, limit: int, size: int, align: int) -> int | None:
+        """Where the lowest free room of a gap begins that has a buffer and its red zones below `limit`."""
+        for begin, end in self._free_pieces(gap, limit):
+            if _room(begin, size, align)[0] + size + RED_ZONE <= end:
+                return begin
+        return None
+
+    def _free_pieces(self, gap: _Gap, limit: int) -> Iterator[tuple[int, int]]:
+        """Begin and end of what the buffers leave of a gap up to `limit`, ascending."""
+        at = gap.begin
+        for allocation in sorted(self._allocations_in(gap), key=lambda a: a.begin):
+            yield at, min(allocation.begin, limit)
+            at = allocation.end
+        yield at, limit
+
+    def _allocations_in(self, gap: _Gap) -> list[Allocation]:
+        return [a for a in self.allocations if gap.begin <= a.begin < gap.end]
+
+    def holds(self, allocation: Allocation) -> bool:
+        """True until the allocation is freed."""
+        return allocation in self.allocations
+
+    def free(self, allocation: Allocation) -> None:
+        """Give the room of an allocation back."""
+        self.allocations.remove(allocation)
+        view = self.view(allocation.begin, allocation.end - allocation.begin)
+        if view is not None:
+            view[:] = FILL
 
     def _red_zones(self, allocation: Allocation) -> list[tuple[int, Bytes]]:
         begin, end = allocation.address - RED_ZONE, allocation.address + allocation.size
@@ -203,6 +241,14 @@ class AddressSpace:
             if view is not None and content is not None:
                 view[:] = content
             self._paint_red_zones(allocation)
+
+    def reset(self) -> None:
+        """Put every memory back to what it was after loading, and free all buffers."""
+        self.allocations.clear()
+        self._allocation_count = 0
+        for bank in self.banks:
+            bank.data[:] = _blank_byte(bank.kind)
+        self._load()
 
     def image_code_changed(self) -> bool:
         """True where code of the image that lies in SRAM differs from what was loaded."""
@@ -268,6 +314,12 @@ def _red_pattern(address: int) -> Bytes:
     return (offsets * 167 + (offsets >> 8) * 31 + 0x5B & 0xFF).astype(np.uint8)
 
 
+def _room(begin: int, size: int, align: int) -> tuple[int, int]:
+    """Address of a buffer whose room begins at `begin`, and where that room ends."""
+    address = -(-(begin + RED_ZONE) // align) * align
+    return address, -(-(address + size + RED_ZONE) // 8) * 8
+
+
 def _banks(device: Device, image: Image) -> list[Bank]:
     merged: list[tuple[str, int, int]] = []
     for region in device.regions:
@@ -286,4 +338,8 @@ def _is_used(begin: int, end: int, device: Device, image: Image) -> bool:
 
 def _blank(kind: str, size: int) -> Bytes:
     padded = -(-size // _PAGE) * _PAGE
-    return np.full(padded, FILL if kind == "sram" else _ERASED, np.uint8)
+    return np.full(padded, _blank_byte(kind), np.uint8)
+
+
+def _blank_byte(kind: str) -> int:
+    return FILL if kind == "sram" else _ERASED

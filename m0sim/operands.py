@@ -15,8 +15,9 @@ import numpy.typing as npt
 
 from m0sim import arguments
 from m0sim.arguments import Words
+from m0sim.buffer import Buffer
 from m0sim.errors import UsageError
-from m0sim.machine import Buffer, Machine
+from m0sim.machine import Machine
 
 
 @dataclass(frozen=True, slots=True)

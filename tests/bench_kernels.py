@@ -18,10 +18,10 @@ from kernel_cases import BOUNDS, CONV_MACS_INSIDE, At, Case, Code, Side, active_
 from numpy.typing import NDArray
 
 from m0sim import Machine, isa, toolchain
+from m0sim.buffer import Buffer
 from m0sim.cost import Cost
 from m0sim.errors import UsageError
 from m0sim.image import Image, load_elf
-from m0sim.machine import Buffer
 
 _ROOT = Path(__file__).resolve().parent.parent
 _KERNELS = _ROOT / "kernels"

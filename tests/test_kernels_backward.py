@@ -20,9 +20,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from m0sim import Machine, toolchain
+from m0sim.buffer import Buffer
 from m0sim.cost import Cost
 from m0sim.errors import UsageError
-from m0sim.machine import Buffer
 
 KERNELS = Path(__file__).parents[1] / "kernels"
 SOURCES = ("dense_back", "conv_back", "conv_grad", "niti", "score", "sparse")

@@ -14,9 +14,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from m0sim import Machine
+from m0sim.buffer import Buffer
 from m0sim.cost import Cost
 from m0sim.image import load_elf
-from m0sim.machine import Buffer
 
 KERNELS = Path(__file__).parents[1] / "kernels"
 SOURCES = [KERNELS / f"{name}.S" for name in ("dense", "conv", "pool", "requant", "loss", "run")]

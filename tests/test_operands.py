@@ -8,10 +8,9 @@ import numpy as np
 import pytest
 from conftest import Build
 
-from m0sim import operands
+from m0sim import Buffer, Machine, operands
 from m0sim.arguments import Words
 from m0sim.errors import UsageError
-from m0sim.machine import Buffer, Machine
 
 
 @pytest.fixture
