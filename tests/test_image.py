@@ -527,7 +527,7 @@ def test_control_characters_in_names_are_escapes(tmp_path: Path) -> None:
     path.write_bytes(elf_with_functions([b"a\x1b[2J\nb", "grün".encode(), b"\xff"]))
     image = load_elf(path)
     assert [s.name for s in image.functions] == ["a\\x1b[2J\\nb", "grün", "\ufffd"]
-    assert image.find("a\\x1b[2J\\nb").linkage_name == "a\x1b[2J\nb"
+    assert image.find("a\\x1b[2J\\nb").linkage_name == "a\\x1b[2J\\nb"
 
 
 def test_names_that_share_too_much_are_damage(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from m0sim.image.image import Image
 from m0sim.image.segments import MEMORY_LIMIT, Section, Segment, load_address_of, sections_of_segments
 from m0sim.image.source_lines import DebugSection
 from m0sim.image.symbols import NAME_LIMIT, STT_FILE, STT_FUNC, RawSymbol, code_and_data, named_symbols
+from m0sim.names import printable
 
 
 class Broken(Exception):
@@ -189,7 +190,7 @@ class Elf:
         return self._name(self.headers[self.name_section], header.name)
 
     def _name(self, table: _SectionHeader, at: int) -> str:
-        """The name at offset `at` of a string table."""
+        """The name at offset `at` of a string table, safe to print: every name of the file's tables comes from here."""
         key = (table.offset, at)
         if key not in self.names:
             self._take(table.offset, table.size, "a string table")
@@ -199,7 +200,7 @@ class Elf:
             self.name_budget -= end - start
             if end < 0 or self.name_budget < 0:
                 raise Broken("is damaged: a name lies outside its string table")
-            self.names[key] = self.data[start:end].decode("utf-8", "replace")
+            self.names[key] = printable(self.data[start:end].decode("utf-8", "replace"))
         return self.names[key]
 
     def _raw_symbols(self) -> list[RawSymbol]:

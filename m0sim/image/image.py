@@ -14,7 +14,7 @@ from m0sim.errors import UsageError, did_you_mean
 from m0sim.image.ranges import Range
 from m0sim.image.segments import Section, Segment
 from m0sim.image.source_lines import DebugSection, SourceLine, source_lines
-from m0sim.image.symbols import Symbol, preference, without_parameters
+from m0sim.image.symbols import Symbol, without_number, without_parameters
 
 
 @dataclass(frozen=True)
@@ -41,26 +41,22 @@ class Image:
     def functions(self) -> tuple[Symbol, ...]:
         """One function an address, by address: global before local, sized before unsized, then the shortest name."""
         best: dict[int, Symbol] = {}
-        for symbol in self.symbols:
+        for symbol in self.symbols:  # of one address, they stand in this order
             if symbol.kind == "function":
-                other = best.setdefault(symbol.address, symbol)
-                if preference(symbol) < preference(other):
-                    best[symbol.address] = symbol
+                best.setdefault(symbol.address, symbol)
         return tuple(best.values())
 
     def function_at(self, address: int) -> Symbol | None:
-        """The function whose bytes include `address`."""
-        at = bisect_right(self._function_starts, address) - 1
-        if at < 0:
-            return None
-        function = self.functions[at]
-        return function if address < function.address + max(function.size, 2) else None
+        """The function whose bytes include `address`; of several, the one that begins last."""
+        at = bisect_right(self._owners, address, key=lambda owner: owner[0]) - 1
+        return self._owners[at][1] if at >= 0 else None
 
     def find(self, name: str) -> Symbol:
         """The symbol that a person means by `name`.
 
-        A unique name, a linkage name, a C++ name without its parameters, or an address in code such as 0x10000100
-        (either Thumb bit). Raises `UsageError` with the closest names when there is none, or when it is ambiguous.
+        A unique name, a linkage name, a C++ name without its parameters, a Rust path, or an address in code such as
+        0x10000100 (either Thumb bit). Raises `UsageError` with the closest names when there is none, or when it is
+        ambiguous.
         """
         by_name, by_other_name = self._names
         if name in by_name:
@@ -94,15 +90,32 @@ class Image:
         return self._source[1]
 
     @cached_property
-    def _function_starts(self) -> list[int]:
-        return [function.address for function in self.functions]
+    def _owners(self) -> list[tuple[int, Symbol | None]]:
+        """The function that the code belongs to, from each of these addresses on."""
+        owners: list[tuple[int, Symbol | None]] = []
+        around: list[Symbol] = []  # functions that began and are not over, as of `owners`' last address
+
+        def end_those_before(address: int) -> None:
+            while around and _end(around[-1]) <= address:
+                end = _end(around.pop())
+                while around and _end(around[-1]) <= end:
+                    around.pop()
+                owners.append((end, around[-1] if around else None))
+
+        for function in self.functions:
+            end_those_before(function.address)
+            around.append(function)
+            owners.append((function.address, function))
+        end_those_before(1 << 33)
+        return owners
 
     @cached_property
     def _names(self) -> tuple[dict[str, Symbol], dict[str, list[Symbol]]]:
         """Symbols by their unique name, and by the other names that may be ambiguous."""
         other: defaultdict[str, list[Symbol]] = defaultdict(list)
         for symbol in self.symbols:
-            for name in {symbol.linkage_name, without_parameters(symbol.name)} - {symbol.name}:
+            others = {symbol.linkage_name, without_parameters(symbol.name), without_number(symbol.name)}
+            for name in others - {symbol.name}:
                 other[name].append(symbol)
         return {symbol.name: symbol for symbol in self.symbols}, dict(other)
 
@@ -126,3 +139,7 @@ class Image:
             end = inside.address + inside.size
         name = f"0x{address:08x}"
         return Symbol(name, name, address, end - address, "function", True, False, "")
+
+
+def _end(function: Symbol) -> int:
+    return function.address + max(function.size, 2)

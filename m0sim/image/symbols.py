@@ -8,11 +8,12 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple
 
 from m0sim.image.ranges import Range, merged_ranges, within
+from m0sim.image.rust_names import RustNames
 from m0sim.names import printable
 
 NAME_LIMIT = 16 << 10
@@ -26,10 +27,10 @@ class Symbol:
     """A named address."""
 
     name: str
-    """What a person types: unique in the image, C++ demangled, ``file.c:name`` where statics share a name. Printable:
-    control characters are escapes such as ``\\n``."""
+    """What a person types, unique in the image: C++ demangled, Rust's path without its hash, ``file.c:name`` where
+    statics share a name, ``path#1``, ``path#2`` by address where functions of Rust's do. Printable."""
     linkage_name: str
-    """What the linker calls it."""
+    """What the linker calls it. Printable, as all names of an image: control characters are escapes such as ``\\n``."""
     address: int
     """Thumb bit cleared."""
     size: int
@@ -80,27 +81,40 @@ def _is_mapping(name: str) -> bool:
 
 
 def named_symbols(raw: Iterable[RawSymbol], code: Sequence[Range], executable: Sequence[Range]) -> tuple[Symbol, ...]:
+    """The symbols that a person may mean, by address, the best name of an address first."""
     ranges = merged_ranges(executable)
+    entries = [s for s in dict.fromkeys(raw) if not s.name.startswith(".L") and not _is_mapping(s.name)]
+    bodies = merged_ranges([(s.value & ~1, (s.value & ~1) + s.size) for s in entries if s.kind == STT_FUNC and s.size])
+    rust_names, rust_paths = RustNames(), set()
     found = []
-    for s in dict.fromkeys(raw):
-        if s.name.startswith(".L") or _is_mapping(s.name):
-            continue
-        name = printable(_demangled(s.name) if s.name.startswith("_Z") else s.name)
+    for s in entries:
+        rust_path = rust_names.path(s.name)
+        name = printable(rust_path or _demangled(s.name))
+        if rust_path:
+            rust_paths.add(name)
         thumb = bool(s.value & 1)
         # .thumb_func marks assembly's functions with bit 0 and no more; a label on an odd byte of a table is data.
         asm_function = s.kind == STT_NOTYPE and thumb and within(code, s.value & ~1) is not None
         if s.kind == STT_FUNC or asm_function:
-            found.append(Symbol(name, s.name, s.value & ~1, s.size, "function", thumb, s.is_global, s.file))
+            # IAR's linker writes the labels inside of a function as local functions without a size.
+            label = not s.size and not s.is_global and not _starts_code(s.value & ~1, bodies, code)
+            role: Literal["function", "label"] = "label" if label else "function"
+            found.append(Symbol(name, s.name, s.value & ~1, s.size, role, thumb, s.is_global, s.file))
         else:
             # GNU as gives a local common symbol a size and no type.
             variable = s.kind == STT_OBJECT or (s.size and within(ranges, s.value) is None)
             kind: Literal["object", "label"] = "object" if variable else "label"
             found.append(Symbol(name, s.name, s.value, s.size, kind, False, s.is_global, s.file))
-    found.sort(key=lambda s: (s.address, *preference(s)))
-    return tuple(_uniquely_named(_sized(found, code, ranges)))
+    found.sort(key=lambda s: (s.address, *_preference(s)))
+    return tuple(_uniquely_named(_sized(found, code, ranges), rust_paths))
 
 
-def preference(symbol: Symbol) -> tuple[bool, bool, int, str]:
+def _starts_code(address: int, bodies: Sequence[Range], code: Sequence[Range]) -> bool:
+    """Whether a function could begin at `address`: code that lies in no function whose size is known."""
+    return within(code, address) is not None and within(bodies, address) is None
+
+
+def _preference(symbol: Symbol) -> tuple[bool, bool, int, str]:
     """Sorts the best of several names for one address to the front."""
     return not symbol.is_global, not symbol.size, len(symbol.name), symbol.name
 
@@ -121,38 +135,62 @@ def _sized(symbols: Sequence[Symbol], code: Sequence[Range], executable: Sequenc
     return sized
 
 
-def _uniquely_named(symbols: Sequence[Symbol]) -> list[Symbol]:
+def _uniquely_named(symbols: Sequence[Symbol], rust_paths: set[str]) -> list[Symbol]:
     """`symbols`, sorted by address, with the names of those that share one told apart as `Symbol.name` says."""
     groups: defaultdict[str, list[int]] = defaultdict(list)
     for i, s in enumerate(symbols):
         groups[s.name].append(i)
     named = list(symbols)
     taken = {name for name, members in groups.items() if len(members) == 1}
-    for members in groups.values():
+    for name, members in groups.items():
         if len(members) == 1:
             continue
-        rivals = {symbols[i].address: i for i in reversed(members)}  # of one address, the first
-        global_rivals = [i for i in rivals.values() if symbols[i].is_global]
-        files = Counter(symbols[i].source_file for i in rivals.values())
+        places = {symbols[i].address: i for i in reversed(members)}  # of one address, the first
+        rivals = {i: symbols[i] for i in sorted(places.values())}
+        choices = _numbered(rivals) if name in rust_paths else _told_apart_by_file(rivals)
         for i in members:
-            s = symbols[i]
-            choices = []
-            if rivals[s.address] != i:  # the other constructor of C++, an alias
-                choices.append(s.linkage_name)
-            elif len(rivals) == 1 or global_rivals == [i]:
-                choices.append(s.name)
-            file = f"{s.source_file}:" if s.source_file else ""
-            if file and files[s.source_file] == 1:
-                choices.append(file + s.name)
-            choices += [f"{file}{s.name}@0x{s.address:x}", s.linkage_name, f"{s.linkage_name}#{i}"]
-            unique = next((c for c in choices if c not in taken), choices[-1])
+            # Another name for one address, such as C++'s second constructor, is what the linker calls it.
+            candidates = [*choices.get(i, ()), symbols[i].linkage_name]
+            unique = next((c for c in candidates if c not in taken), "")
+            number = i
+            while not unique or unique in taken:
+                unique, number = f"{symbols[i].linkage_name}#{number}", number + len(symbols)
             taken.add(unique)
-            named[i] = replace(s, name=unique)
+            named[i] = replace(symbols[i], name=unique)
     return named
+
+
+def _numbered(rivals: Mapping[int, Symbol]) -> dict[int, list[str]]:
+    """Instances of one generic function of Rust's: neither their hashes nor their files' names outlive a build."""
+    if len(rivals) == 1:
+        return {i: [s.name] for i, s in rivals.items()}
+    return {i: [f"{s.name}#{number}"] for number, (i, s) in enumerate(rivals.items(), start=1)}
+
+
+def _told_apart_by_file(rivals: Mapping[int, Symbol]) -> dict[int, list[str]]:
+    """Statics of C, overloads that the demangler does not tell apart: by index, the names to try in turn."""
+    files = Counter(s.source_file for s in rivals.values())
+    global_rivals = [i for i, s in rivals.items() if s.is_global]
+    choices = {}
+    for i, s in rivals.items():
+        file = f"{s.source_file}:" if s.source_file else ""
+        choices[i] = [s.name] if len(rivals) == 1 or global_rivals == [i] else []
+        if file and files[s.source_file] == 1:
+            choices[i].append(file + s.name)
+        choices[i].append(f"{file}{s.name}@0x{s.address:x}")
+    return choices
+
+
+def without_number(name: str) -> str:
+    """``core::ptr::drop`` of ``core::ptr::drop#2``; names without a number come back as they are."""
+    path, mark, number = name.rpartition("#")
+    return path if mark and number.isdecimal() else name
 
 
 def _demangled(linkage_name: str) -> str:
     """A C++ name as a person writes it, without return type; `linkage_name` itself where that cannot be had."""
+    if not linkage_name.startswith("_Z"):
+        return linkage_name
     import itanium_demangler
 
     mangled, dot, clone = linkage_name.partition(".")  # GCC's .isra.0 and the like stay

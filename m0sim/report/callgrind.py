@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from m0sim.cost import CallEdge, Cost, InstructionCost
 from m0sim.image import Image
+from m0sim.names import printable
 
 #: The name of the function that calls the one that was asked for: readers take inclusive cycles from callers.
 OUTSIDE = "(m0sim)"
@@ -54,11 +55,11 @@ class _Writer:
         totals = f"{cost.cycles} {cost.instructions} {cost.branches_taken}"
         yield from ("# callgrind format", "version: 1", "creator: m0sim")
         yield f"cmd: {cost.function}"
-        yield f"desc: m0sim: {self._image.path.name} on {cost.profile}, cycles with zero-wait-state memory"
+        yield f"desc: m0sim: {printable(self._image.path.name)} on {cost.profile}, cycles with zero-wait-state memory"
         yield "positions: instr line"
         yield from ("event: Taken : Conditional branches taken", "events: Cycles Instructions Taken")
         yield f"summary: {totals}"
-        yield from ("", f"ob={self._image.path}")
+        yield from ("", f"ob={printable(str(self._image.path))}")
         yield from self._outside()
         rows, edges = defaultdict(list), defaultdict(list)
         for row in cost.instruction_table.rows:
