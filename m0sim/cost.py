@@ -100,7 +100,7 @@ class InstructionTable:
 
 @dataclass(frozen=True, slots=True)
 class MemoryUse:
-    """Bytes by kind. Code, rodata, data and bss are the image's, from its section headers; the rest is this call's."""
+    """Bytes by kind. Code to bss and reserved are the image's, from its section headers; the rest is this call's."""
 
     flash_code: int
     flash_rodata: int
@@ -114,6 +114,8 @@ class MemoryUse:
     """Buffers that were allocated, and arguments passed on the stack."""
     sram_stack: int
     """High-water mark below the initial SP. It was observed in this run; it is not a worst case."""
+    sram_reserved: int = 0
+    """Room that the linker keeps for a heap or a stack. In no total: what a call used of it is counted on its own."""
 
     @property
     def flash_total(self) -> int:

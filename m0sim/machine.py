@@ -565,8 +565,8 @@ class Machine:
             place = "sram" if region is not None and region.kind == "sram" else "flash"
             key = f"{place}_{section.kind}"
             sizes[key] = sizes.get(key, 0) + section.size
-            if place == "sram" and section.load_address not in (None, section.address):
-                sizes["flash_data"] = sizes.get("flash_data", 0) + section.size
+            if place == "sram":
+                sizes["flash_data"] = sizes.get("flash_data", 0) + section.stored_bytes
         return MemoryUse(
             flash_code=sizes.get("flash_code", 0),
             flash_rodata=sizes.get("flash_rodata", 0),
@@ -577,6 +577,7 @@ class Machine:
             sram_bss=sizes.get("sram_bss", 0),
             sram_arguments=self.space.allocated_bytes + call.stack_argument_bytes,
             sram_stack=self.counters.stack_bytes,
+            sram_reserved=sizes.get("sram_reserved", 0),
         )
 
     def _warnings(self, call: _Call) -> tuple[str, ...]:

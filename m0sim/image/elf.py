@@ -9,45 +9,36 @@ from __future__ import annotations
 
 import re
 import struct
-from bisect import bisect_left
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, NamedTuple
 
+from m0sim.image.headers import (
+    PF_R,
+    PF_W,
+    PF_X,
+    SHF_COMPRESSED,
+    SHF_EXEC,
+    SHF_WRITE,
+    SHT_STRTAB,
+    SHT_SYMTAB,
+    Broken,
+    ProgramHeader,
+    SectionHeader,
+)
 from m0sim.image.image import Image
-from m0sim.image.segments import MEMORY_LIMIT, Section, Segment, load_address_of, sections_of_segments
+from m0sim.image.placement import loads
+from m0sim.image.segments import (
+    MEMORY_LIMIT,
+    Kind,
+    Section,
+    Segment,
+    is_reserved,
+    load_address_of,
+    sections_of_segments,
+)
 from m0sim.image.source_lines import DebugSection
 from m0sim.image.symbols import NAME_LIMIT, STT_FILE, STT_FUNC, RawSymbol, code_and_data, named_symbols
 from m0sim.names import printable
-
-
-class Broken(Exception):
-    """What is wrong with a file, to be said behind its path."""
-
-
-class _ProgramHeader(NamedTuple):
-    type: int
-    offset: int
-    address: int
-    load_address: int
-    file_size: int
-    size: int
-    flags: int
-    align: int
-
-
-class _SectionHeader(NamedTuple):
-    name: int
-    type: int
-    flags: int
-    address: int
-    offset: int
-    size: int
-    link: int
-    info: int
-    align: int
-    entry_size: int
-
 
 _FILE_HEADER = struct.Struct("<16sHHIIIIIHHHHHH")
 _ARM = 40
@@ -58,9 +49,6 @@ _NOT_EXECUTABLE = {
     3: "is position-independent (a shared object): link it with -static -no-pie",
     4: "is a core dump, not a program",
 }
-_PT_LOAD, _PF_X, _PF_W, _PF_R = 1, 1, 2, 4
-_SHT_SYMTAB, _SHT_STRTAB, _SHT_NOBITS = 2, 3, 8
-_SHF_WRITE, _SHF_ALLOC, _SHF_EXEC, _SHF_TLS, _SHF_COMPRESSED = 1, 2, 4, 0x400, 0x800
 _SHN_UNDEF, _SHN_ABS, _SHN_LORESERVE = 0, 0xFFF1, 0xFF00
 _DEBUG_SECTIONS = (".debug_line", ".debug_line_str", ".debug_str", ".debug_info", ".debug_abbrev")
 
@@ -80,7 +68,6 @@ class Elf:
         self.section_entry_size, self.section_count, self.name_section = fields[11:14]
         self.program_headers = self._program_headers()
         self.headers = self._section_headers()
-        self.allocated = sorted(h.address for h in self.headers if h.flags & _SHF_ALLOC and h.size)
 
     def image(self) -> Image:
         segments = self._segments()
@@ -117,27 +104,27 @@ class Elf:
             raise Broken(f"is truncated: {what} needs {offset + size} bytes, the file has {len(self.data)}")
         return memoryview(self.data)[offset : offset + size]
 
-    def _program_headers(self) -> list[_ProgramHeader]:
+    def _program_headers(self) -> list[ProgramHeader]:
         if not self.program_count:
             return []
         if self.program_entry_size != 32:
             raise Broken(f"is damaged: program headers of {self.program_entry_size} bytes instead of 32")
         table = self._take(self.program_offset, 32 * self.program_count, "the program header table")
-        return [_ProgramHeader(*fields) for fields in struct.iter_unpack("<8I", table)]
+        return [ProgramHeader(*fields) for fields in struct.iter_unpack("<8I", table)]
 
-    def _section_headers(self) -> list[_SectionHeader]:
+    def _section_headers(self) -> list[SectionHeader]:
         if not self.section_offset:
             return []
         if self.section_entry_size != 40:
             raise Broken(f"is damaged: section headers of {self.section_entry_size} bytes instead of 40")
         count = self.section_count
         if not count:  # more than 0xff00 sections: the count is the size field of the first header
-            count = _SectionHeader(*struct.unpack("<10I", self._take(self.section_offset, 40, "a section header"))).size
+            count = SectionHeader(*struct.unpack("<10I", self._take(self.section_offset, 40, "a section header"))).size
         table = self._take(self.section_offset, 40 * count, "the section header table")
-        return [_SectionHeader(*fields) for fields in struct.iter_unpack("<10I", table)]
+        return [SectionHeader(*fields) for fields in struct.iter_unpack("<10I", table)]
 
     def _segments(self) -> tuple[Segment, ...]:
-        loaded = [h for h in self.program_headers if h.type == _PT_LOAD and h.size]
+        loaded = loads(self.program_headers, self.headers)
         if not loaded:
             raise Broken("has nothing to load (no PT_LOAD segment): link it into an executable")
         if sum(h.size for h in loaded) > MEMORY_LIMIT:
@@ -146,50 +133,34 @@ class Elf:
         _check_overlap(segments)
         return tuple(segments)
 
-    def _segment(self, header: _ProgramHeader) -> Segment:
+    def _segment(self, header: ProgramHeader) -> Segment:
         if header.file_size > header.size:
             raise Broken(f"is damaged: the segment at 0x{header.address:08x} is larger in the file than in memory")
         if header.address + header.size > 1 << 32:
             raise Broken(f"is damaged: the segment at 0x{header.address:08x} ends above 32-bit addresses")
-        header = self._without_file_header(header)
         data = bytes(self._take(header.offset, header.file_size, f"the segment at 0x{header.address:08x}"))
-        flags = (bool(header.flags & bit) for bit in (_PF_R, _PF_W, _PF_X))
+        flags = (bool(header.flags & bit) for bit in (PF_R, PF_W, PF_X))
         return Segment(header.address, header.load_address, data, header.size, *flags)
-
-    def _without_file_header(self, header: _ProgramHeader) -> _ProgramHeader:
-        """GNU ld pads a first segment down to a page boundary with the ELF header itself: that is not firmware."""
-        if header.offset >= _FILE_HEADER.size or not header.file_size:
-            return header
-        at = bisect_left(self.allocated, header.address)
-        first = self.allocated[at] if at < len(self.allocated) else header.address
-        skip = first - header.address if first - header.address < header.file_size else 0
-        return header._replace(
-            offset=header.offset + skip,
-            address=header.address + skip,
-            load_address=header.load_address + skip,
-            file_size=header.file_size - skip,
-            size=header.size - skip,
-        )
 
     def _sections(self, segments: Sequence[Segment]) -> tuple[Section, ...]:
         found = []
         for header in self.headers:
-            if not header.flags & _SHF_ALLOC or not header.size or header.flags & _SHF_TLS:
+            if not header.takes_memory:
                 continue
             name = self._section_name(header)
             if header.address + header.size > 1 << 32 or header.size > MEMORY_LIMIT:
                 raise Broken(f"is damaged: section {name!r} of {header.size} bytes at 0x{header.address:08x}")
-            kind = _section_kind(header)
-            load_address = None if kind == "bss" else load_address_of(segments, header.address)
+            kind = _section_kind(header, name)
+            load_address = load_address_of(segments, header.address) if header.is_stored else None
             found.append(Section(name, header.address, header.size, kind, load_address))
         return tuple(sorted(found or sections_of_segments(segments), key=lambda s: (s.address, s.size)))
 
-    def _section_name(self, header: _SectionHeader) -> str:
+    def _section_name(self, header: SectionHeader) -> str:
         if not 0 < self.name_section < len(self.headers):
             return ""
         return self._name(self.headers[self.name_section], header.name)
 
-    def _name(self, table: _SectionHeader, at: int) -> str:
+    def _name(self, table: SectionHeader, at: int) -> str:
         """The name at offset `at` of a string table, safe to print: every name of the file's tables comes from here."""
         key = (table.offset, at)
         if key not in self.names:
@@ -205,12 +176,12 @@ class Elf:
 
     def _raw_symbols(self) -> list[RawSymbol]:
         """Every symbol with a name and a place, in the table's order (STT_FILE before the locals of its file)."""
-        table = next((h for h in self.headers if h.type == _SHT_SYMTAB), None)
+        table = next((h for h in self.headers if h.type == SHT_SYMTAB), None)
         if table is None:
             return []
         if table.entry_size != 16 or table.size % 16:
             raise Broken(f"is damaged: a symbol table of {table.size} bytes with entries of {table.entry_size}")
-        if not table.link < len(self.headers) or self.headers[table.link].type != _SHT_STRTAB:
+        if not table.link < len(self.headers) or self.headers[table.link].type != SHT_STRTAB:
             raise Broken("is damaged: its symbol table has no string table")
         strings = self.headers[table.link]
         found: list[RawSymbol] = []
@@ -227,9 +198,9 @@ class Elf:
                     found.append(RawSymbol(name, value, size, kind, binding != 0, "" if binding else file))
         return found
 
-    def _debug_section(self, header: _SectionHeader) -> DebugSection:
+    def _debug_section(self, header: SectionHeader) -> DebugSection:
         data = self._take(header.offset, header.size, "a debug section")
-        return DebugSection(data, bool(header.flags & _SHF_COMPRESSED))
+        return DebugSection(data, bool(header.flags & SHF_COMPRESSED))
 
 
 def _check_overlap(segments: Sequence[Segment]) -> None:
@@ -247,9 +218,9 @@ def _content(segment: Segment, start: int, end: int) -> bytes:
     return segment.data[start - segment.address : end - segment.address].ljust(end - start, b"\0")
 
 
-def _section_kind(header: _SectionHeader) -> Literal["code", "rodata", "data", "bss"]:
-    if header.type == _SHT_NOBITS:
-        return "bss"
-    if header.flags & _SHF_EXEC:
+def _section_kind(header: SectionHeader, name: str) -> Kind:
+    if not header.is_stored:
+        return "reserved" if is_reserved(name) else "bss"
+    if header.flags & SHF_EXEC:
         return "code"
-    return "data" if header.flags & _SHF_WRITE else "rodata"
+    return "data" if header.flags & SHF_WRITE else "rodata"

@@ -6,7 +6,8 @@ import struct
 from pathlib import Path
 
 from m0sim.errors import UsageError
-from m0sim.image.elf import Broken, Elf
+from m0sim.image.elf import Elf
+from m0sim.image.headers import Broken
 from m0sim.image.image import Image
 from m0sim.image.segments import MEMORY_LIMIT, Section, Segment
 

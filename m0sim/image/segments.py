@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -9,6 +10,9 @@ from typing import Literal
 
 MEMORY_LIMIT = 256 << 20
 """Bytes of memory that all segments together, and bytes that a file, may have. A Cortex-M0+ device has far less."""
+
+Kind = Literal["code", "rodata", "data", "bss", "reserved"]
+"""What a section is. "reserved" is room without content that no object is in, kept for a heap or a stack."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +45,18 @@ class Section:
     address: int
     size: int
     """Bytes in memory."""
-    kind: Literal["code", "rodata", "data", "bss"]
+    kind: Kind
     load_address: int | None
     """Where its content is stored, in flash for a device; None when it has none (bss) or no segment holds it."""
+    load_size: int | None = None
+    """Bytes that it takes there; None for `size`. Fewer where the linker compressed it."""
+
+    @property
+    def stored_bytes(self) -> int:
+        """Bytes of flash that hold its content while it runs elsewhere; 0 where it runs from where it is stored."""
+        if self.load_address in (None, self.address):
+            return 0
+        return self.size if self.load_size is None else self.load_size
 
 
 def load_address_of(segments: Sequence[Segment], address: int) -> int | None:
@@ -54,10 +67,18 @@ def load_address_of(segments: Sequence[Segment], address: int) -> int | None:
     return address - segments[at].address + segments[at].load_address
 
 
+def is_reserved(name: str) -> bool:
+    """Whether a section without content is a heap or a stack, to go by its name.
+
+    Such as ``.heap``, ``.stack_dummy``, ``._user_heap_stack``, ``CSTACK`` (IAR), ``ARM_LIB_STACKHEAP`` (armlink).
+    """
+    return re.search("heap|stack", name, re.IGNORECASE) is not None
+
+
 def sections_of_segments(segments: Sequence[Segment]) -> Iterator[Section]:
     """What stands in for the sections of an ELF that was stripped of them."""
     for i, s in enumerate(segments):
-        kind: Literal["code", "data", "rodata"] = "code" if s.executable else "data" if s.writable else "rodata"
+        kind: Kind = "code" if s.executable else "data" if s.writable else "rodata"
         if s.data:
             yield Section(f"segment{i}", s.address, len(s.data), kind, s.load_address)
         if s.size > len(s.data):

@@ -10,6 +10,7 @@ from m0sim.machine import Machine
 from m0sim.memory import Bank
 
 FREE = "free"
+RESERVED = "reserved"
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +18,7 @@ class Part:
     """A run of bytes that one thing takes."""
 
     kind: str
-    """code, rodata, data, bss, arguments, stack or free."""
+    """code, rodata, data, bss, reserved, arguments, stack or free."""
     name: str
     address: int
     size: int
@@ -43,8 +44,8 @@ class MemoryMap:
 
     @property
     def used(self) -> int:
-        """Bytes that are not free."""
-        return sum(part.size for part in self.taken)
+        """Bytes that are neither free nor only reserved."""
+        return sum(part.size for part in self.taken if part.kind != RESERVED)
 
     @property
     def largest_free(self) -> int:
@@ -68,8 +69,9 @@ def _parts(cost: Cost, machine: Machine) -> Iterator[Part]:
     resolve = machine.device.resolve
     for section in machine.image.sections:
         yield Part(section.kind, section.name, resolve(section.address), section.size)
-        if section.load_address not in (None, section.address):
-            yield Part("data", f"{section.name} (initial values)", resolve(section.load_address or 0), section.size)
+        if section.stored_bytes:
+            stored_at = resolve(section.load_address or 0)
+            yield Part("data", f"{section.name} (initial values)", stored_at, section.stored_bytes)
     for buffer in machine.space.allocations:
         yield Part("arguments", buffer.name, buffer.address, buffer.size)
     yield Part("arguments", "on the stack", cost.stack_top, machine.space.stack_top - cost.stack_top)
@@ -77,17 +79,28 @@ def _parts(cost: Cost, machine: Machine) -> Iterator[Part]:
 
 
 def _map(bank: Bank, parts: list[Part]) -> MemoryMap:
+    """What is reserved shows where nothing uses it."""
+    used = _without_gaps([p for p in parts if p.kind != RESERVED], bank.base, bank.end)
+    reserved = [p for p in parts if p.kind == RESERVED]
     found: list[Part] = []
-    at = bank.base
+    for part in used:
+        found += _without_gaps(reserved, part.address, part.end) if part.kind == FREE else [part]
+    name = "SRAM" if bank.kind == "sram" else bank.kind
+    return MemoryMap(name, bank.base, bank.size, tuple(found))
+
+
+def _without_gaps(parts: list[Part], start: int, stop: int) -> list[Part]:
+    """All bytes from `start` to `stop` by address: of two parts that overlap the first, and what is free."""
+    found: list[Part] = []
+    at = start
     for part in parts:
-        begin, end = max(part.address, at), min(part.end, bank.end)
+        begin, end = max(part.address, at), min(part.end, stop)
         if begin >= end:
             continue
         if begin > at:
             found.append(Part(FREE, FREE, at, begin - at))
         found.append(Part(part.kind, part.name, begin, end - begin))
         at = end
-    if at < bank.end:
-        found.append(Part(FREE, FREE, at, bank.end - at))
-    name = "SRAM" if bank.kind == "sram" else bank.kind
-    return MemoryMap(name, bank.base, bank.size, tuple(found))
+    if at < stop:
+        found.append(Part(FREE, FREE, at, stop - at))
+    return found
