@@ -88,7 +88,7 @@ class Energy:
 
 @dataclass(frozen=True, slots=True)
 class XipCache:
-    """The cache in front of an external flash. `miss_cycles_per_word` is the least a 32-bit read costs on a miss."""
+    """The cache in front of an external flash. `miss_cycles_per_word` is what a 32-bit read costs on a miss."""
 
     size: int
     ways: int

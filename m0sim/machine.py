@@ -44,7 +44,7 @@ from m0sim.device import Device
 from m0sim.errors import UsageError
 from m0sim.fault import CallSite, Fault, Interrupted
 from m0sim.image import Image, Symbol
-from m0sim.memory import AddressSpace
+from m0sim.memory import MIN_STACK, AddressSpace
 from m0sim.native import CONTEXT_LIMIT, Slot, Stop
 
 #: Where a called function returns to: in the vendor's part of the system region, which no profile maps.
@@ -68,10 +68,13 @@ def _release(uc: Uc, hooks: list[int]) -> None:
 class Machine:
     """One simulated chip. Make one with `from_elf` or `from_raw`; a machine is for one thread at a time."""
 
-    def __init__(self, firmware: Image, profile: str | Path | Device = device.DEFAULT) -> None:
+    def __init__(
+        self, firmware: Image, profile: str | Path | Device = device.DEFAULT, *, stack_bytes: int = MIN_STACK
+    ) -> None:
+        """An image in a chip; UsageError where it does not fit beside `stack_bytes` of stack."""
         self.image = firmware
         self.device = profile if isinstance(profile, Device) else device.load(profile)
-        self.space = AddressSpace(self.device, firmware)
+        self.space = AddressSpace(self.device, firmware, stack_bytes)
         self.progress: Callable[[int], None] | None = None
         """Called with the cycles so far, several times a second while a call runs."""
         self._uc = Uc(UC_ARCH_ARM, UC_MODE_THUMB)

@@ -20,7 +20,8 @@ FILL = 0xDE
 RED_ZONE = 16
 _PAGE = 4096
 _ERASED = 0xFF
-_MIN_STACK_GAP = 256
+MIN_STACK = 256
+"""Bytes of stack without which no firmware is run, unless the caller knows how deep its own goes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,8 @@ class _Gap:
 class AddressSpace:
     """Memories of one device with one image in them."""
 
-    def __init__(self, device: Device, image: Image) -> None:
+    def __init__(self, device: Device, image: Image, stack_bytes: int = MIN_STACK) -> None:
+        """Raises UsageError where the image is outside the memory or leaves no `stack_bytes` of SRAM for a stack."""
         self.device = device
         self.image = image
         self.banks = tuple(_banks(device, image))
@@ -70,7 +72,7 @@ class AddressSpace:
         self._allocation_count = 0
         self._load()
         self._gaps = self._free_sram()
-        self._stack_gap = self._choose_stack_gap()
+        self._stack_gap = self._choose_stack_gap(stack_bytes)
         self._initial = [(bank, bank.data.copy()) for bank in self.banks if bank.kind == "sram"]
 
     # -- the image
@@ -111,11 +113,11 @@ class AddressSpace:
             gaps.append(_Gap(at, bank.end))
         return [_Gap(-(-gap.begin // 8) * 8, gap.end & ~7) for gap in gaps if gap.end - gap.begin >= 8]
 
-    def _choose_stack_gap(self) -> _Gap:
-        roomy = [gap for gap in self._gaps if gap.end - gap.begin >= _MIN_STACK_GAP]
+    def _choose_stack_gap(self, stack_bytes: int) -> _Gap:
+        roomy = [gap for gap in self._gaps if gap.end - gap.begin >= stack_bytes]
         if not roomy:
             raise UsageError(
-                f"{self.image.path}: leaves no {_MIN_STACK_GAP} bytes of SRAM on {self.device.name} for a stack"
+                f"{self.image.path}: leaves no {stack_bytes} bytes of SRAM on {self.device.name} for a stack"
             )
         return roomy[-1]
 

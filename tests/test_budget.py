@@ -236,7 +236,7 @@ def test_plans_are_within_two_percent_of_the_bound(network: str) -> None:
     for configuration in (*every(network), configure(network, "fp32")):
         made = planned.plan(configuration)
         assert 1 <= made.ratio <= 1.02, configuration
-        assert made.least_bytes <= made.needed_bytes
+        assert made.least.sram_bytes <= made.needed_bytes
 
 
 def live_bytes(made: planned.Planned) -> int:
@@ -257,7 +257,7 @@ def live_bytes(made: planned.Planned) -> int:
 @pytest.mark.parametrize("configuration", every("tiny-cnn")[::7], ids=lambda c: f"{c.method} {c.trained} {c.mask}")
 def test_the_bound_is_the_most_that_is_live(configuration: Configuration) -> None:
     made = planned.plan(configuration)
-    assert made.plan.lower_bound == live_bytes(made) == made.least_bytes - made.stack_bytes
+    assert made.plan.lower_bound == live_bytes(made) == made.least.plan_bytes
 
 
 @pytest.mark.parametrize("width", [0.3, 0.55, 0.7])
@@ -267,7 +267,7 @@ def test_the_bound_of_padded_inputs_goes_by_their_use(method: str, width: float)
     made = planned.plan(configure("tiny-cnn", method, width=width))
     stages = made.step.network.stages
     assert any(stage.n_in % 4 for stage in stages[-2:])
-    assert made.plan.lower_bound == live_bytes(made) == made.least_bytes - made.stack_bytes
+    assert made.plan.lower_bound == live_bytes(made) == made.least.plan_bytes
     assert made.plan.lower_bound <= made.plan.sram_bytes == sum(made.plan.sram_by_kind().values())
 
 

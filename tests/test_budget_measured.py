@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from m0sim import device
 from m0sim.errors import M0simError, UsageError
 from m0sim.learn import data, kernels, methods, networks, onchip
-from m0sim.learn.program import enlarged
+from m0sim.learn.fit import chip_for
 from m0sim.whatif import measure, planned
 from m0sim.whatif.configuration import Configuration, configure, mask_forms, wide_network
 from m0sim.whatif.measure import Bench
@@ -60,13 +60,12 @@ def assert_plan_is_kept(c: Configuration) -> None:
     start = measure._started(replace(c, mask=None, weights=None, reuse=True), setting, 0)
     images, labels = setting.training
     study = on_device.Study(network, methods.get(c.method), start.config, start.frozen, start.state, images, labels)
-    fits = made.plan.sram_bytes + 1024 <= CHIP.sram_bytes
-    chip = CHIP if fits else enlarged(CHIP, made.plan.sram_bytes + 1024, made.flash_bytes)
+    chip = chip_for(made.need, CHIP)
     program = onchip.deploy(start.plan(made), start.config, start.frozen, start.state, kernels.load(), chip)
     on_device.assert_plan_is_kept(study, program)
     cost = program.step(images[0], int(labels[0]), level="memory")
     assert cost.stack_bytes <= made.stack_bytes
-    assert made.needed_bytes == program.plan.sram_bytes + made.stack_bytes
+    assert 0 <= made.needed_bytes - (program.plan.sram_bytes + made.stack_bytes) < 8
 
 
 CHOSEN = {"deadline": None, "derandomize": True, "suppress_health_check": list(HealthCheck)}

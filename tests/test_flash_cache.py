@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import struct
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rich.console import Console
 
 from m0sim import Machine
+from m0sim.report import text
 
 FLASH = 0x10000000
 SETS, WAYS, LINE = 1024, 2, 8  # 16 KiB, RP2040 datasheet 2.6.3
-CYCLES_A_LINE = 2 * 40  # two words, at least 40 cycles each
+CYCLES_A_LINE = 2 * 40  # two words, 40 cycles each
 
 # reads(address, count, step): LDRB r3, [r0]; ADDS r0, r0, r2; SUBS r1, #1; BNE; BX lr
 READS = struct.pack("<5H", 0x7803, 0x1880, 0x3901, 0xD1FB, 0x4770)
@@ -62,6 +65,17 @@ def test_what_is_in_sram_misses_nothing(machine: Machine) -> None:
     found = machine.call(FLASH, 0x20000000, 100, 4, level="memory").flash_misses
     assert found is not None
     assert (found.code_lines, found.data_lines) == (2, 0)
+
+
+def test_the_report_calls_it_an_estimate_and_no_bound(machine: Machine) -> None:
+    cost = machine.call(FLASH, FLASH, 1, 4, level="memory")
+    shown = io.StringIO()
+    Console(file=shown, width=200).print(text.call(cost, machine.device))
+    (line,) = [line for line in shown.getvalue().splitlines() if "flash cache" in line]
+    code, data = expected(FLASH, 1, 4)
+    cycles = CYCLES_A_LINE * (code + data)
+    missed = f"{code} lines of code and {data} of data missed"
+    assert line.strip() == f"flash cache, an estimate and no bound: {missed}, about {cycles} cycles more"
 
 
 def test_no_estimate_without_a_cache_or_the_level(machine: Machine) -> None:

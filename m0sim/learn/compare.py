@@ -16,12 +16,13 @@ from m0sim.learn.arithmetic import Int8
 from m0sim.learn.calibrate import calibrate
 from m0sim.learn.comparison import Comparison, MethodResult
 from m0sim.learn.data import SPLITS, Dataset, network_input
+from m0sim.learn.fit import Need, chip_for
 from m0sim.learn.methods import Config, Frozen
 from m0sim.learn.methods.base import Examples
 from m0sim.learn.networks import Network
 from m0sim.learn.plan import Plan
 from m0sim.learn.pretrain import BUNDLED, bundled
-from m0sim.learn.program import DeviceProgram, enlarged, fits, phase_cycles
+from m0sim.learn.program import DeviceProgram, phase_cycles
 from m0sim.learn.rotate import rotate
 from m0sim.learn.step import PHASES
 
@@ -142,10 +143,8 @@ def _images(task: Task, part: str, count: int) -> tuple[Int8, NDArray[np.uint8]]
 class _Deployment:
     """One method, ready to run: every call of `program` makes the same chip afresh."""
 
-    plan: Plan
+    need: Need
     program: Callable[[], DeviceProgram]
-    stack: int
-    """Planned depth in bytes."""
     is_fit: bool
     options: dict[str, str]
     notes: tuple[str, ...]
@@ -156,7 +155,7 @@ def _run(task: Task, setting: Setting, name: str, tell: Progress) -> MethodResul
     costs = _steps(deployed.program(), setting, task.steps, lambda done: tell(name, done, task.steps))
     program = deployed.program()
     spans, estimate = _measure_memory(program, setting)
-    return _result(task, name, deployed, program.flash_bytes, costs, spans, estimate)
+    return _result(task, name, deployed, program, costs, spans, estimate)
 
 
 def _deploy(task: Task, setting: Setting, name: str) -> _Deployment:
@@ -166,15 +165,13 @@ def _deploy(task: Task, setting: Setting, name: str) -> _Deployment:
     state = method.initial_state(task.network, frozen, config, task.seed)
     plan = onchip.plan(task.network, name, config, frozen, task.options)
     image = kernels.load()
-    stack, flash = kernels.stack_bytes(plan.step), _flash_needed(plan)
-    is_fit = fits(plan, task.device, stack, flash)
-    device = task.device if is_fit else enlarged(task.device, plan.sram_bytes + stack + 1024, flash)
+    need = Need.of(plan, kernels.stack_bytes(plan.step))
+    device = chip_for(need, task.device)
     notes = (setting.note, "our reconstruction" if name in NOT_PUBLISHED else "")
     return _Deployment(
-        plan,
+        need,
         lambda: onchip.deploy(plan, config, frozen, state, image, device),
-        stack,
-        is_fit,
+        need.fits(task.device),
         _options(task, name, frozen),
         notes,
     )
@@ -186,12 +183,8 @@ def _deploy_float(task: Task, setting: Setting) -> _Deployment:
 
     made = program()
     notes = (setting.note, f"compiled: {made.arithmetic}")
-    return _Deployment(made.plan, program, float_step.STACK_BYTES, made.fits, {}, notes)
-
-
-def _flash_needed(plan: Plan) -> int:
-    """Flash of the constants, with room for code, blocks and lists: 64 KiB are more than those ever take."""
-    return plan.flash_bytes + 64 * 1024
+    need = Need.of(made.plan, float_step.STACK_BYTES)
+    return _Deployment(need, program, need.fits(task.device), {}, notes)
 
 
 def _steps(program: DeviceProgram, setting: Setting, steps: int, tell: Callable[[int], None]) -> list[Cost]:
@@ -235,7 +228,7 @@ def _result(
     task: Task,
     name: str,
     deployed: _Deployment,
-    flash_bytes: int,
+    program: DeviceProgram,
     costs: Sequence[Cost],
     spans: dict[str, int],
     estimate: float | None,
@@ -243,17 +236,17 @@ def _result(
     cycles = [cost.cycles for cost in costs]
     phases = [phase_cycles(cost) for cost in costs]
     mean = float(np.mean(cycles))
-    planned = deployed.plan.sram_by_kind()
-    planned["scratch"] = planned.get("scratch", 0) + planned.pop("packing")
+    planned = program.plan.sram_by_kind()
+    planned["scratch"] = planned.get("scratch", 0) + planned.pop("packing") + deployed.need.gap_bytes
     return MethodResult(
         method=name,
         cycles_mean=mean,
         cycles_min=min(cycles),
         cycles_max=max(cycles),
         phases={phase: float(np.mean([p[phase] for p in phases])) for phase in PHASES},
-        sram=_with_total(_measured_by_kind(deployed.plan, spans), max(cost.stack_bytes for cost in costs)),
-        sram_planned=_with_total(planned, deployed.stack),
-        flash_bytes=flash_bytes,
+        sram=_with_total(_measured_by_kind(program.plan, spans), max(cost.stack_bytes for cost in costs)),
+        sram_planned=_with_total(planned, deployed.need.stack_bytes),
+        flash_bytes=program.flash_bytes,
         flash_estimate_cycles=estimate,
         fits=deployed.is_fit,
         seconds=task.device.seconds(mean),

@@ -19,9 +19,10 @@ from m0sim import toolchain
 from m0sim.device import Device
 from m0sim.errors import UsageError
 from m0sim.image import Image, load_elf
+from m0sim.learn.fit import Need, chip_for
 from m0sim.learn.networks import Conv, Network, Stage
 from m0sim.learn.plan import Plan, pack
-from m0sim.learn.program import DeviceProgram, enlarged, fits
+from m0sim.learn.program import DeviceProgram
 from m0sim.learn.step import Kind, Op, Phase, Ref, Settings, Step, Tensor, Word
 
 METHOD = "fp32"
@@ -32,7 +33,6 @@ STACK_BYTES = 320
 _LIBRARIES = {"zig": "compiler-rt", "gnu": "libgcc"}
 # There is no memset to call: GCC would make one of a loop that stores zeros.
 _FLAGS = {"zig": ("-O3", "-g"), "gnu": ("-O3", "-g", "-fno-tree-loop-distribute-patterns")}
-_TABLE_BYTES_PER_OP = 256  # more than a block and three list entries take
 
 Float = NDArray[np.float32]
 
@@ -171,11 +171,15 @@ def _shape(stage: Stage) -> tuple[int, ...]:
 class FloatProgram(DeviceProgram):
     """The float32 step in a machine; runs as any other `DeviceProgram`."""
 
-    def __init__(self, plan: Plan, device: Device, weights: Sequence[Float], toolchain_name: str, fits: bool) -> None:
-        """Weights in logical shape, ``float32``; `fits` says whether `device` is the real one or an enlarged copy."""
+    def __init__(self, plan: Plan, device: Device, weights: Sequence[Float], toolchain_name: str) -> None:
+        """On `device`, or on an enlarged copy of it when it does not hold the step. Weights: ``float32``, logical
+        shape.
+        """
         contents = {f"weights{i}": np.asarray(w, "<f4").tobytes() for i, w in enumerate(weights)}
-        super().__init__(plan, load_kernels(toolchain_name), device, contents)
-        self.fits = fits
+        need = Need.of(plan, STACK_BYTES)
+        code = load_kernels(toolchain_name)
+        super().__init__(plan, code, chip_for(need, device), contents, stack_bytes=STACK_BYTES)
+        self.fits = need.fits(device)
         """Whether it runs on the device as it is; if not, it runs on an enlarged copy."""
         self.arithmetic = arithmetic(toolchain_name)
         """Compiler and soft-float library that the cycles hold for."""
@@ -201,9 +205,4 @@ def deploy(
     shapes = [stage.weight_shape for stage in network.stages]
     if [w.shape for w in weights] != shapes:
         raise UsageError(f"{network.name} has weights of shape {shapes}, not {[w.shape for w in weights]}")
-    plan = pack(build(network, learning_rate))
-    code = load_kernels(toolchain_name).segments
-    flash = max(s.end for s in code) - min(s.address for s in code) + _TABLE_BYTES_PER_OP * len(plan.step.ops)
-    enough = fits(plan, device, STACK_BYTES, flash)
-    used = device if enough else enlarged(device, plan.sram_bytes + STACK_BYTES, flash)
-    return FloatProgram(plan, used, weights, toolchain_name, enough)
+    return FloatProgram(pack(build(network, learning_rate)), device, weights, toolchain_name)

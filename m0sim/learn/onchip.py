@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from m0sim.device import Device
 from m0sim.image import Image
+from m0sim.learn import kernels as assembled
 from m0sim.learn import layout, methods
 from m0sim.learn.layers import LOSS_EXPONENT
 from m0sim.learn.methods import Config, Frozen, State
@@ -58,7 +59,9 @@ def plan(network: Network, method: str, config: Config, frozen: Frozen, options:
 
 def deploy(plan: Plan, config: Config, frozen: Frozen, state: State, kernels: Image, device: Device) -> DeviceProgram:
     """The plan in a machine, with the learned state in it and the first mask made by the device itself."""
-    program = DeviceProgram(plan, kernels, device, contents(plan, config, frozen, state), state.steps)
+    stack = assembled.stack_bytes(plan.step)
+    found = contents(plan, config, frozen, state)
+    program = DeviceProgram(plan, kernels, device, found, state.steps, stack_bytes=stack)
     program.run_phase("prune")
     return program
 

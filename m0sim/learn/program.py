@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from m0sim.cost import Cost
-from m0sim.device import Device, MemoryRegion
+from m0sim.device import Device
 from m0sim.errors import UsageError
 from m0sim.image import Image, Section, Segment, Symbol
 from m0sim.learn.kernels import LINKED_AT, moved
@@ -30,9 +30,6 @@ PHASE_FUNCTIONS: dict[Phase, str] = {
     "prune": "m0k_prune",
 }
 
-_KIB = 1024
-_STACK_SLACK = 1024  # of an enlarged copy of a device: its size is not what the study is about
-
 
 @dataclass(frozen=True, slots=True)
 class Layout:
@@ -45,37 +42,23 @@ class Layout:
     """Of the blocks and lists."""
 
 
-def fits(plan: Plan, device: Device, stack_bytes: int, flash_bytes: int) -> bool:
-    """Whether SRAM holds the plan and a stack of that depth, and flash the image."""
-    return plan.sram_bytes + stack_bytes <= device.sram_bytes and flash_bytes <= device.flash_bytes
-
-
-def enlarged(device: Device, sram_bytes: int, flash_bytes: int) -> Device:
-    """A copy of a device with one SRAM and one flash region that are large enough; for what does not fit the real one.
-
-    Aliases are left out: a larger region would run into them.
-    """
-    flash = device.flash
-    if flash is None:
-        raise UsageError(f"{device.name} has no flash to put the kernels into")
-    sram = device.srams[0]
-    grown = (
-        replace(flash, size=max(flash.size, _rounded(flash_bytes, 64 * _KIB))),
-        MemoryRegion(sram.name, "sram", sram.base, max(device.sram_bytes, _rounded(sram_bytes, 64 * _KIB))),
-    )
-    return replace(device, regions=tuple(sorted(grown, key=lambda r: r.base)), aliases=())
-
-
 class DeviceProgram:
     """One training step of a plan in a machine."""
 
     def __init__(
-        self, plan: Plan, kernels: Image, device: Device, contents: Mapping[str, bytes], steps: int = 0
+        self,
+        plan: Plan,
+        kernels: Image,
+        device: Device,
+        contents: Mapping[str, bytes],
+        steps: int = 0,
+        *,
+        stack_bytes: int,
     ) -> None:
         """Put kernels and plan into `device`, for a state that `steps` steps made.
 
         `contents` gives the bytes of the constant and learned tensors by name; the others start as zeros. Raises
-        UsageError when they do not fit; `enlarged` makes a device into which they do.
+        UsageError when they do not fit beside `stack_bytes` of stack; `fit.chip_for` makes a device into which they do.
         """
         self.plan, self.steps = plan, steps
         flash = device.flash
@@ -92,7 +75,8 @@ class DeviceProgram:
         self._phase_lists = {phase: assembler.phases(ops) for phase, ops in _by_phase(plan.step.ops)}
         self._single = [assembler.phases([op]) for op in plan.step.ops]
         self.flash_bytes = tables + len(assembler.data) - flash.base
-        self.machine = Machine(self._image(kernels, bytes(assembler.data), contents), device)
+        image = self._image(kernels, bytes(assembler.data), contents)
+        self.machine = Machine(image, device, stack_bytes=stack_bytes)
 
     def address(self, tensor: str) -> int:
         """Where a tensor lies."""

@@ -54,7 +54,7 @@ def _answer(budget: Budget, answer: Answer) -> dict[str, Any]:
         "ratio_to_bound": planned.ratio,
         "stack_bytes": planned.stack_bytes,
         "sram_by_kind": planned.plan.sram_by_kind(),
-        "flash_bytes": planned.flash_bytes,
+        "flash_bytes": planned.need.flash_bytes,
         "limiting": {"tensor": tensor, "phase": phase},
         "cycles": cycles,
         "cycles_source": answer.cycles_source,

@@ -58,7 +58,7 @@ def call(cost: Cost, profile: Device) -> RenderableType:
     if cost.flash_misses is not None:
         misses = cost.flash_misses
         lines = f"{count(misses.code_lines)} lines of code and {count(misses.data_lines)} of data"
-        estimate = f"flash cache, an estimate: {lines} missed, at least {count(misses.cycles)} cycles more"
+        estimate = f"flash cache, an estimate and no bound: {lines} missed, about {count(misses.cycles)} cycles more"
         parts += [Text(), Text(estimate)]
     if cost.stubs:
         parts += [Text(), Text(f"replaced by a return: {', '.join(cost.stubs)}", style="yellow")]

@@ -15,10 +15,11 @@ from m0sim.errors import M0simError
 from m0sim.learn import compare, data, float_step, kernels, methods, onchip, step
 from m0sim.learn.calibrate import calibrate
 from m0sim.learn.data import Dataset
+from m0sim.learn.fit import chip_for
 from m0sim.learn.methods import Config, Frozen, State
 from m0sim.learn.networks import Network
 from m0sim.learn.plan import Plan, pack
-from m0sim.learn.program import DeviceProgram, enlarged
+from m0sim.learn.program import DeviceProgram
 from m0sim.whatif.configuration import Configuration, wide_network
 from m0sim.whatif.planned import Planned
 
@@ -30,8 +31,6 @@ CYCLES_ENOUGH = 20_000_000
 
 MACS_MAX = 50_000_000
 """Networks with more forward MACs are not measured for a budget: a step of vgg11 takes minutes at level ``memory``."""
-
-_STACK_SLACK = 1024  # of an enlarged copy of a device
 
 
 def images_of(network: Network, name: str, data_dir: Path | None) -> Dataset:
@@ -115,12 +114,9 @@ def measure(planned: Planned, device: Device, setting: compare.Setting, seed: in
 
 
 def _deployed(planned: Planned, start: _Start, chip: Device) -> DeviceProgram:
-    needed = planned.plan.sram_bytes + max(planned.stack_bytes, _STACK_SLACK)
-    fits = needed <= chip.sram_bytes and planned.flash_bytes <= chip.flash_bytes
-    if not fits:
-        chip = enlarged(chip, needed, planned.flash_bytes)
     if planned.configuration.method == float_step.METHOD:
-        return float_step.FloatProgram(planned.plan, chip, start.setting.float_weights(), "zig", fits)
+        return float_step.FloatProgram(planned.plan, chip, start.setting.float_weights(), "zig")
+    chip = chip_for(planned.need, chip)
     return onchip.deploy(start.plan(planned), start.config, start.frozen, start.state, kernels.load(), chip)
 
 
@@ -174,8 +170,9 @@ class _Watch:
         machine, planned = self._program.machine, self._planned
         banks = machine.device.srams
         touched = np.concatenate([machine.counters.touched(bank.base, bank.size) != 0 for bank in banks])
-        top = machine.space.stack_top - banks[0].base
-        touched[top - planned.stack_bytes : top] = False
+        address = np.concatenate([np.arange(bank.base, bank.end, dtype=np.int64) for bank in banks])
+        top = machine.space.stack_top
+        touched &= (address < top - planned.stack_bytes) | (address >= top)
         outside = np.flatnonzero(touched[planned.plan.sram_bytes :])
         if len(outside) or cost.stack_bytes > planned.stack_bytes:
             c = planned.configuration

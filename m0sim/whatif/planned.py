@@ -14,14 +14,12 @@ from m0sim.device import Device
 from m0sim.errors import UsageError
 from m0sim.learn import float_step, kernels, layout
 from m0sim.learn.compare import FLOAT_RATE
+from m0sim.learn.fit import FLASH_FOR_CODE, Need
 from m0sim.learn.networks import Network, Stage
 from m0sim.learn.plan import Plan, lower_bound, pack
 from m0sim.learn.step import Settings, Step, Tensor, build
 from m0sim.whatif.configuration import Configuration, wide_network
 from m0sim.whatif.sizes import Room
-
-FLASH_FOR_CODE = 64 * 1024
-"""Flash set aside for kernels, parameter blocks and operation lists: more than they ever take."""
 
 
 @dataclass(frozen=True)
@@ -39,25 +37,26 @@ class Planned:
         """The tensors with their addresses."""
         return pack(self.step, reuse=self.configuration.reuse, banks=self.banks)
 
+    @cached_property
+    def need(self) -> Need:
+        """What it takes of a chip."""
+        return Need.of(self.plan, self.stack_bytes)
+
     @property
     def needed_bytes(self) -> int:
         """SRAM: the plan and the stack."""
-        return self.plan.sram_bytes + self.stack_bytes
+        return self.need.sram_bytes
 
     @cached_property
-    def least_bytes(self) -> int:
-        """No plan needs less: the most that is live at one time, and the stack."""
-        return self.stack_bytes + lower_bound(self.step, self.configuration.reuse)
+    def least(self) -> Need:
+        """No plan needs less: the most that is live at one time, and the stack. Far quicker to say than `need`."""
+        flash = sum(t.size for t in self.step.tensors.values() if t.place == "flash")
+        return Need(lower_bound(self.step, self.configuration.reuse), self.stack_bytes, FLASH_FOR_CODE + flash)
 
     @property
     def ratio(self) -> float:
         """The plan over its lower bound, the stack left out on both sides."""
         return self.plan.sram_bytes / self.plan.lower_bound
-
-    @property
-    def flash_bytes(self) -> int:
-        """At most: constant tensors and `FLASH_FOR_CODE`."""
-        return FLASH_FOR_CODE + sum(t.size for t in self.step.tensors.values() if t.place == "flash")
 
     @property
     def limiting(self) -> tuple[str, str]:
@@ -76,13 +75,12 @@ class Planned:
         return room.size - self.needed_bytes
 
     def fits(self, room: Room, device: Device) -> bool:
-        """Whether SRAM holds plan and stack, the stack within its bank, and flash the rest."""
-        in_bank = self.stack_bytes <= room.banks[-1]
-        return self.spare_bytes(room) >= 0 and in_bank and self.flash_bytes <= device.flash_bytes
+        """Whether the room holds plan and stack, the stack within its bank, and the device's flash the rest."""
+        return self.need.fits_banks(room.banks) and self.need.fits_flash(device)
 
     def may_fit(self, room: Room, device: Device) -> bool:
-        """Whether it would with a plan as small as the lower bound; far quicker to say than `fits`."""
-        return self.least_bytes <= room.size and self.flash_bytes <= device.flash_bytes
+        """Whether it would with a plan as small as the lower bound."""
+        return self.least.fits_banks(room.banks) and self.least.fits_flash(device)
 
 
 def plan(configuration: Configuration, room: Room | None = None, stack_reserve: int = 0) -> Planned:

@@ -14,7 +14,6 @@ from m0sim.whatif import planned
 from m0sim.whatif.configuration import DEFAULT_FRACTION, layers_of
 from m0sim.whatif.grid import Constraints, Point
 from m0sim.whatif.measure import Measured
-from m0sim.whatif.sizes import Room
 
 NAME = "results.parquet"
 MEASURED, FAILED, TOO_LARGE = "measured", "failed", "too large"
@@ -77,10 +76,10 @@ def _planned(point: Point) -> Row:
         "plan_bytes": made.plan.sram_bytes,
         "lower_bound_bytes": made.plan.lower_bound,
         "stack_bytes": made.stack_bytes,
-        "flash_bytes": made.flash_bytes,
+        "flash_bytes": made.need.flash_bytes,
         "limiting_tensor": tensor,
         "limiting_phase": phase,
-        "fits": made.fits(Room("", (point.device.sram_bytes,)), point.device),
+        "fits": made.need.fits(point.device),
     }
 
 

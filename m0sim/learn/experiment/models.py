@@ -14,16 +14,13 @@ from m0sim.learn import float_model, float_step, kernels, methods, onchip
 from m0sim.learn.arithmetic import Int8
 from m0sim.learn.experiment.images import Part
 from m0sim.learn.experiment.setting import FLOAT_RATE, Setting, configure
+from m0sim.learn.fit import Need, chip_for
 from m0sim.learn.methods import Config
 from m0sim.learn.methods.base import Examples, Learned
 from m0sim.learn.methods.passes import forward_pass
 from m0sim.learn.plan import pack
 from m0sim.learn.pretrain import Backbone
-from m0sim.learn.program import DeviceProgram, enlarged, fits
-
-_FLASH_TABLES = 64 * 1024
-"""More than code, blocks and lists ever take."""
-_STACK_SLACK = 1024
+from m0sim.learn.program import DeviceProgram
 
 Arrays = dict[str, Learned]
 """The learned arrays by name, as state.npz has them."""
@@ -108,10 +105,9 @@ class IntegerModel(Model):
         self._method = methods.get(setting.method)
         self._frozen = self._method.freeze(self._network, backbone.weights, self.config, Examples(images, labels))
         self._plan = onchip.plan(self._network, setting.method, self.config, self._frozen, options)
-        stack, flash = kernels.stack_bytes(self._plan.step), self._plan.flash_bytes + _FLASH_TABLES
-        self.sram_bytes = self._plan.sram_bytes + stack
-        self.is_fit = fits(self._plan, device, stack, flash)
-        self._device = device if self.is_fit else enlarged(device, self.sram_bytes + _STACK_SLACK, flash)
+        need = Need.of(self._plan, kernels.stack_bytes(self._plan.step))
+        self.sram_bytes, self.is_fit = need.sram_bytes, need.fits(device)
+        self._device = chip_for(need, device)
 
     def initial(self) -> methods.State:
         return self._method.initial_state(self._network, self._frozen, self.config, self._seed)
@@ -162,9 +158,8 @@ class FloatModel(Model):
         self.rate = 2.0 ** -(FLOAT_RATE + setting.shift)
         exponents = backbone.config.weight_exponents
         self._weights = tuple((w * 2.0**e).astype(np.float32) for w, e in zip(backbone.weights, exponents, strict=True))
-        plan = pack(float_step.build(self._network, self.rate))
-        self.sram_bytes = plan.sram_bytes + float_step.STACK_BYTES
-        self.is_fit = fits(plan, device, float_step.STACK_BYTES, _FLASH_TABLES)
+        need = Need.of(pack(float_step.build(self._network, self.rate)), float_step.STACK_BYTES)
+        self.sram_bytes, self.is_fit = need.sram_bytes, need.fits(device)
 
     def initial(self) -> tuple[float_model.Float, ...]:
         return self._weights
