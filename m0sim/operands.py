@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from m0sim import arguments
+from m0sim import arguments, arrays, files
 from m0sim.arguments import Words
 from m0sim.buffer import Buffer
 from m0sim.errors import UsageError
@@ -50,6 +50,9 @@ class Struct:
     members: tuple[Operand, ...]
 
 
+FILE_LIMIT = 64 << 20
+"""Bytes of a file that is an argument."""
+
 Operand = Words | File | SymbolAddress | Zeroed | Struct
 
 
@@ -65,13 +68,7 @@ class Output:
         if self.path is None:
             return
         data = self.buffer.read()
-        try:
-            if self.path.suffix == ".npy":
-                np.save(self.path, data)
-            else:
-                self.path.write_bytes(data.tobytes())
-        except OSError as error:
-            raise UsageError(f"{self.path}: cannot write: {error.strerror}") from error
+        files.write(self.path, arrays.to_npy(data) if self.path.suffix == ".npy" else data.tobytes())
 
 
 def parse(machine: Machine, texts: list[str]) -> tuple[list[Words | Buffer], list[Output]]:
@@ -233,12 +230,7 @@ def _struct_words(members: list[Words | Buffer]) -> list[int]:
 
 
 def _contents(path: Path) -> npt.NDArray[Any]:
-    try:
-        if path.suffix == ".npy":
-            array: npt.NDArray[Any] = np.load(path, allow_pickle=False)
-            return array
-        return np.frombuffer(path.read_bytes(), np.uint8)
-    except OSError as error:
-        raise UsageError(f"cannot read {path}: {error.strerror or error}") from error
-    except (ValueError, EOFError, MemoryError) as error:
-        raise UsageError(f"{path} is not a NumPy array file that can be read: {error}") from error
+    """What an argument's file holds. The limit is above the SRAM of every device: what does not fit is said later."""
+    if path.suffix == ".npy":
+        return arrays.read_npy(path, FILE_LIMIT)
+    return np.frombuffer(files.read(path, FILE_LIMIT), np.uint8)

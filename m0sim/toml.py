@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import io
 import re
 import tomllib
 from collections.abc import Collection, Iterator
-from functools import lru_cache
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NoReturn
 
+from m0sim import files
 from m0sim.errors import UsageError, did_you_mean
 
 KeyPath = tuple[str | int, ...]
 """Where a value is: keys of tables and indices into arrays, from the top of the file on."""
+
+_LIMIT = 16 << 20
+"""Bytes of a file that a person writes."""
 
 
 def read(path: Path, what: str, known: Collection[str]) -> Table:
@@ -21,9 +26,7 @@ def read(path: Path, what: str, known: Collection[str]) -> Table:
     Raises `UsageError`, in one line, where it cannot be read, is no TOML, or has another key.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise UsageError(f"{path}: cannot read {what}: {error.strerror}") from error
+        text = _read_text(path, what)
     except UnicodeDecodeError as error:
         raise UsageError(f"{path}: not a text file in UTF-8: byte {error.start}") from error
     try:
@@ -32,17 +35,42 @@ def read(path: Path, what: str, known: Collection[str]) -> Table:
         raise UsageError(f"{path}:{_line_of(error, text)}: not valid TOML: {error}") from error
     except RecursionError as error:
         raise UsageError(f"{path}: not valid TOML: too many nested brackets") from error
-    return Table(path, text, (), "", raw, known)
+    return Table(path, Lines(text), (), "", raw, known)
+
+
+def _read_text(path: Path, what: str) -> str:
+    """Of a file as Python reads a text: without a byte order mark, every line ending in LF."""
+    return io.StringIO(files.read(path, _LIMIT, what).decode("utf-8-sig"), newline=None).read()
+
+
+class Lines:
+    """Where the keys of a file's text are. Only an error asks for that, so it is found out when the first one does."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def __reduce__(self) -> tuple[type[Lines], tuple[str]]:
+        return Lines, ("",)  # another process, which gets a copy with every bench, tells no lines
+
+    def of(self, at: KeyPath) -> int:
+        """The line on which a key, or else the table that it is missing in, begins."""
+        while at not in self._known and at:
+            at = at[:-1]
+        return self._known.get(at, 1)
+
+    @cached_property
+    def _known(self) -> dict[KeyPath, int]:
+        return key_lines(self.text)
 
 
 class Table:
     """One table of a file. Its getters return a checked value or raise a `UsageError` that names file, line and key."""
 
-    def __init__(self, path: Path, text: str, at: KeyPath, label: str, raw: object, known: Collection[str]) -> None:
+    def __init__(self, path: Path, lines: Lines, at: KeyPath, label: str, raw: object, known: Collection[str]) -> None:
         self.path = path
         self.raw: dict[str, Any] = raw if isinstance(raw, dict) else {}
-        self._text = text
-        self._at = at
+        self.lines = lines
+        self.at = at
         self._label = label
         if not isinstance(raw, dict):
             raise UsageError(f"{path}:{self.line()}: {label.rstrip(':. ')}: must be a table, not {raw!r}")
@@ -52,11 +80,7 @@ class Table:
 
     def line(self, key: str = "") -> int:
         """The line on which a key, or the table itself, begins."""
-        lines = key_lines(self._text)
-        at = (*self._at, key)
-        while at not in lines and at:
-            at = at[:-1]
-        return lines.get(at, 1)
+        return self.lines.of((*self.at, key))
 
     def fail(self, key: str, what: str) -> NoReturn:
         """Raise `UsageError`, saying what is wrong with a key."""
@@ -114,7 +138,7 @@ class Table:
             return None
         raw = self.raw[key]
         names = raw if known is None and isinstance(raw, dict) else known or ()
-        return Table(self.path, self._text, (*self._at, key), f"{self._label}{key}.", raw, names)
+        return Table(self.path, self.lines, (*self.at, key), f"{self._label}{key}.", raw, names)
 
     def tables(self, key: str, known: Collection[str], *, named_by: str = "") -> Iterator[Table]:
         """The entries of the array of tables [[key]]; none when it is absent.
@@ -127,15 +151,13 @@ class Table:
         for i, raw in enumerate(entries):
             name = raw.get(named_by) if isinstance(raw, dict) else None
             label = f"{key} {name!r}: " if isinstance(name, str) and name else f"{self._label}{key}[{i}]."
-            yield Table(self.path, self._text, (*self._at, key, i), label, raw, known)
+            yield Table(self.path, self.lines, (*self.at, key, i), label, raw, known)
 
 
-@lru_cache(maxsize=1)
 def key_lines(text: str) -> dict[KeyPath, int]:
     """The line, counted from 1, on which every table and every key of a valid TOML text begins.
 
-    tomllib keeps no positions, but it tells where a statement ends: a run of whole lines is one exactly when it is
-    valid TOML by itself, as unfinished strings and arrays are not.
+    tomllib keeps no positions, so each statement is parsed by itself once more. Takes time in proportion to the text.
     """
     found: dict[KeyPath, int] = {}
     counts: dict[KeyPath, int] = {}
@@ -143,7 +165,8 @@ def key_lines(text: str) -> dict[KeyPath, int]:
     for line, statement in _statements(text):
         value = tomllib.loads(statement)
         if not statement.lstrip().startswith("["):
-            found |= dict.fromkeys((path for path in _paths(value, inside)), line) | found
+            for path in _paths(value, inside):
+                found.setdefault(path, line)
             continue
         inside = _header(value, counts)
         for path in (inside, inside[:-1] if isinstance(inside[-1], int) else inside):  # of an array, its first entry
@@ -151,21 +174,38 @@ def key_lines(text: str) -> dict[KeyPath, int]:
     return found
 
 
+# What may hide a bracket or the end of a line, and these. A string that is never closed goes on to the end.
+_TOKEN = re.compile(
+    r"""
+    \"{3} (?: \\. | [^\\] )*? (?: "{3,5} | \Z )  # up to two quotes may stand before the closing three
+    | '{3} .*? (?: '{3,5} | \Z )
+    | " (?: \\. | [^"\\\n] )* "
+    | ' [^'\n]* '
+    | \# [^\n]*
+    | [][{}\n]
+    """,
+    re.DOTALL | re.VERBOSE,
+)
+
+
 def _statements(text: str) -> Iterator[tuple[int, str]]:
-    """Each statement, and at the end what is left of an unfinished one, with its first line."""
-    pending = ""
-    first = 1
-    for number, line in enumerate(text.removeprefix("\ufeff").split("\n"), 1):
-        pending += line + "\n"
-        try:
-            value = tomllib.loads(pending)
-        except ValueError:
-            continue
-        if value:
-            yield first, pending
-        pending, first = "", number + 1
-    if pending:
-        yield first, pending
+    """Each statement, and at the end what is left of an unfinished one, with its first line.
+
+    A statement ends with the line, outside of strings and brackets; what is only a comment or a space is none.
+    """
+    text = text.removeprefix("\ufeff") + "\n"
+    start = depth = 0
+    line = next_line = 1
+    for token in _TOKEN.finditer(text):
+        mark = token[0]
+        next_line += mark.count("\n")
+        depth += (mark in ("[", "{")) - (mark in ("]", "}"))
+        if mark == "\n" and depth <= 0:
+            if text[start : token.start()].strip().partition("#")[0]:
+                yield line, text[start : token.end()]
+            start, line, depth = token.end(), next_line, 0
+    if text[start:].strip():
+        yield line, text[start:]
 
 
 def _header(value: dict[str, Any], counts: dict[KeyPath, int]) -> KeyPath:

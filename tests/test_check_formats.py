@@ -19,8 +19,10 @@ from m0sim.check.compare import Verdict, judge
 from m0sim.check.figures import Figures, FunctionFigures, Row
 from m0sim.check.formats import FORMATS, text
 from m0sim.check.limits import Limits
+from m0sim.check.manifest import Place
 from m0sim.check.measure import Failure, Measurement
 from m0sim.check.result import Result
+from m0sim.toml import Lines
 
 NASTY = [
     "a|b",
@@ -53,8 +55,9 @@ def result_of(names: list[str], *, strict: bool = False) -> Result:
             judge(Measurement(f"{name} faulted", None, fault), figures(100), Limits()),
             judge(Measurement(f"{name} missed", figures(100), missed), figures(100), Limits()),
         ]
-    lines = {verdict.name: 10 + i for i, verdict in enumerate(verdicts)}
-    return Result(tuple(verdicts), ("a <note>",), Path("m0sim.toml"), lines)
+    path, lines = Path("m0sim.toml"), Lines("\n" * 9 + "[[bench]]\n" * len(verdicts))  # from line 10 on
+    places = {v.name: Place(path, lines, ("bench", i), frozenset(), v.name) for i, v in enumerate(verdicts)}
+    return Result(tuple(verdicts), ("a <note>",), path, places)
 
 
 RESULT = result_of(NASTY)

@@ -1,15 +1,25 @@
-"""Writing a file whole or not at all."""
+"""Reading a file up to a limit, and writing one whole or not at all."""
 
 from __future__ import annotations
 
 import os
+import re
+import resource
+import shlex
+import signal
 import stat
+import subprocess
+import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
 
 from m0sim import files
 from m0sim.errors import UsageError
+
+ROOT = str(Path(files.__file__).parents[1])
 
 
 def test_new_and_replaced(tmp_path: Path) -> None:
@@ -63,3 +73,168 @@ def test_a_missing_folder_is_named_beforehand(tmp_path: Path) -> None:
     files.check_folder(tmp_path / "a.json")
     with pytest.raises(UsageError, match=r"a\.json: there is no folder .*no-such to write to"):
         files.check_folder(tmp_path / "no-such" / "a.json")
+
+
+# -- reading
+
+
+def test_read_is_all_of_it_up_to_a_limit(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    for size in (0, 1, 1 << 20, (3 << 20) + 1):
+        path.write_bytes(os.urandom(size))
+        assert files.read(path, limit=size) == path.read_bytes()
+        if size:
+            with pytest.raises(UsageError, match=rf"a: longer than {size - 1:,} bytes"):
+                files.read(path, limit=size - 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "what"),
+    [
+        ("none", "No such file"),
+        (".", "Is a directory"),
+        ("file/a", "Not a directory"),
+        ("a\0b", "null"),
+        ("x" * 300, "too long"),
+    ],
+)
+def test_what_cannot_be_read_is_named(tmp_path: Path, name: str, what: str) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(UsageError, match=rf"cannot read the thing: .*{what}") as caught:
+        files.read(tmp_path / name, what="the thing")
+    assert str(caught.value).startswith(str(tmp_path / name))
+
+
+def test_a_device_without_an_end_is_read_to_the_limit_only() -> None:
+    with pytest.raises(UsageError, match="/dev/zero: longer than 5,000,000 bytes"):
+        files.read(Path("/dev/zero"), limit=5_000_000)
+    assert files.read(Path("/dev/null")) == b""
+
+
+def test_a_named_pipe_without_a_writer_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "_WRITER_SECONDS", 0.05)
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    with pytest.raises(UsageError, match=r"pipe: nobody wrote anything to it for 0\.05 s: give a file, or a pipe"):
+        files.read(path)
+
+
+def test_a_pipe_whose_writer_says_nothing_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "_SILENT_SECONDS", 0.05)
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    writer = os.open(path, os.O_RDWR)
+    os.write(writer, b"begun")
+    with pytest.raises(UsageError, match="nobody wrote anything"):
+        files.read(path)
+    os.close(writer)
+
+
+@pytest.mark.parametrize("size", [0, 1, 300_000])
+@pytest.mark.parametrize("delay", [0.0, 0.1])
+def test_a_named_pipe_is_read_to_its_end(tmp_path: Path, size: int, delay: float) -> None:
+    """Also where the writer comes after the reader, writes in parts, and stops in between."""
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    content = os.urandom(size)
+
+    def write() -> None:
+        time.sleep(delay)
+        with path.open("wb", buffering=0) as file:
+            file.write(content[: size // 2])
+            time.sleep(delay)
+            file.write(content[size // 2 :])
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    assert files.read(path) == content
+    writer.join()
+
+
+def test_a_shells_pipe_is_read() -> None:
+    """As ``<(...)`` makes it: /dev/fd/N of a pipe whose writer may have gone already."""
+    reader, writer = os.pipe()
+    os.write(writer, b"some bytes")
+    os.close(writer)
+    assert files.read(Path(f"/dev/fd/{reader}")) == b"some bytes"
+    os.close(reader)
+
+
+# -- faults while writing
+
+
+def no_space(*_: object, **__: object) -> None:
+    raise OSError(28, "No space left on device")
+
+
+@pytest.mark.parametrize("function", ["open", "fsync", "replace", "chmod"])
+def test_whatever_fails_the_old_file_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, function: str) -> None:
+    path = tmp_path / "a.json"
+    path.write_text("old")
+    with monkeypatch.context() as patch:
+        patch.setattr(os, function, no_space)
+        with pytest.raises(UsageError, match=r"a\.json: cannot write: No space left on device"):
+            files.write(path, "new")
+    assert path.read_text() == "old"
+    assert os.listdir(tmp_path) == ["a.json"]
+
+
+def test_a_full_disk_keeps_the_old_file(tmp_path: Path) -> None:
+    """A real fault: no file of this process may grow beyond 4 KiB."""
+    path = tmp_path / "a.bin"
+    path.write_bytes(b"old")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limits[1]))
+    try:
+        with pytest.raises(UsageError, match=r"a\.bin: cannot write: File too large"):
+            files.write(path, bytes(5000))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, before)
+    assert path.read_bytes() == b"old"
+    assert os.listdir(tmp_path) == ["a.bin"]
+
+
+def test_a_long_name_has_room_for_the_new_file_beside_it(tmp_path: Path) -> None:
+    path = tmp_path / ("x" * 255)
+    files.write(path, "a")
+    files.write(path, "b")
+    assert path.read_text() == "b"
+
+
+def test_a_dangling_link_is_followed(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "target")
+    files.write(tmp_path / "link", "new")
+    assert (tmp_path / "target").read_text() == "new"
+    assert (tmp_path / "link").is_symlink()
+
+
+def test_a_pipe_is_written_to(tmp_path: Path) -> None:
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    files.write(path, "text")
+    assert os.read(reader, 10) == b"text"
+    os.close(reader)
+    assert stat.S_ISFIFO(path.stat().st_mode)
+
+
+@pytest.mark.parametrize("redirected", ["> out", "| cat > out", ">> out"])
+def test_stdout_keeps_what_was_printed_before(tmp_path: Path, redirected: str) -> None:
+    program = "from pathlib import Path; from m0sim import files; print('before')\n"
+    program += "for name in ('/dev/stdout', '/dev/fd/1', '/proc/self/fd/1'): files.write(Path(name), 'text\\n')\n"
+    program += "print('after')"
+    command = f"{shlex.quote(sys.executable)} -c {shlex.quote(program)} {redirected}"
+    subprocess.run(["bash", "-c", command], check=True, cwd=tmp_path, env=os.environ | {"PYTHONPATH": ROOT}, timeout=60)
+    assert (tmp_path / "out").read_text() == "before\ntext\ntext\ntext\nafter\n"
+
+
+def test_files_are_written_in_no_other_way() -> None:
+    """A journal is appended to; all else is written whole or not at all."""
+    package = Path(files.__file__).parent
+    writers = re.compile(
+        r"""write_text\(|write_bytes\(|\bopen\([^)]*["'](w|x|r\+)|np\.save|tofile\(|savefig\((?!file)"""
+    )
+    found = {path.name for path in package.rglob("*.py") if writers.search(path.read_text())}
+    assert found == {"files.py", "arrays.py"}  # the latter into memory

@@ -239,7 +239,7 @@ def test_missing_and_foreign_files(tmp_path: Path) -> None:
         (tmp_path / "file").write_bytes(content)
         with pytest.raises(UsageError, match="not a backbone"):
             pretrain.read(tmp_path / "file")
-    with pytest.raises(UsageError, match="not a backbone"):
+    with pytest.raises(UsageError, match="cannot read it: Is a directory"):
         pretrain.read(tmp_path)
 
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import pickle
+import sys
+import time
 import tomllib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from m0sim import toml
+from m0sim.check import manifest
 from m0sim.errors import UsageError
 
 NAMES = st.text("abcxyz_-", min_size=1, max_size=4)
@@ -144,3 +149,68 @@ def test_files_that_are_no_text(tmp_path: Path) -> None:
     for path, what in ((file, "UTF-8"), (tmp_path, "cannot read the file"), (tmp_path / "none", "cannot read")):
         with pytest.raises(UsageError, match=what):
             toml.read(path, "the file", ("a",))
+
+
+# -- lines are found only when an error tells one, in time that grows with the text
+
+
+def steps(run: Callable[[], object]) -> int:
+    """Calls that Python makes: unlike time, the same on every machine and under every load."""
+    calls = 0
+
+    def count(*_: object) -> None:
+        nonlocal calls
+        calls += 1
+
+    sys.setprofile(count)
+    try:
+        run()
+    finally:
+        sys.setprofile(None)
+    return calls
+
+
+MANY = {
+    "benches": lambda n: "image = 'a.elf'\n" + '[[bench]]\nname = "x"\nargs = [1, 2]\nlimits = { a = 1 }\n' * n,
+    "keys": lambda n: "".join(f"key{i} = {i}\n" for i in range(4 * n)),
+    "array": lambda n: "a = [\n" + "  1,\n" * (4 * n) + "]\n",
+    "string": lambda n: 'a = """\n' + "[[bench]] # '\n" * (4 * n) + '"""\n',
+    "comments": lambda n: "# [[bench]] '''\n\n" * (4 * n) + "a = 1\n",
+}
+
+
+@pytest.mark.parametrize("what", MANY)
+def test_lines_take_time_in_proportion_to_the_text(what: str) -> None:
+    small, large = MANY[what](50), MANY[what](200)
+    tomllib.loads(large)
+    assert steps(lambda: toml.key_lines(large)) < 4.5 * steps(lambda: toml.key_lines(small)) + 100
+
+
+@pytest.mark.parametrize("what", MANY)
+def test_lines_copy_nothing_that_grows(what: str) -> None:
+    """What calls do not show: dictionaries or texts copied again and again. Time, but against tomllib's own."""
+    text = MANY[what](2000)
+
+    def seconds(run: Callable[[str], object]) -> float:
+        best = 1e9
+        for _ in range(3):
+            start = time.process_time()
+            run(text)
+            best = min(best, time.process_time() - start)
+        return best
+
+    assert seconds(toml.key_lines) < 12 * seconds(tomllib.loads) + 0.01
+
+
+def test_no_line_is_looked_for_without_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "m0sim.toml"
+    path.write_text('image = "a.elf"\n[[bench]]\nname = "x"\nfunction = "f"\nargs = [1]\nmax_cycles = 5\n')
+    found = manifest.load(path)
+    assert found.benches[0].place.line == 2
+
+    def fail(_: str) -> None:
+        raise AssertionError("looked for lines")
+
+    monkeypatch.setattr(toml, "key_lines", fail)
+    assert manifest.load(path).benches[0].name == "x"
+    assert len(pickle.dumps(found.benches)) == len(pickle.dumps(manifest.load(path).benches))  # without the text

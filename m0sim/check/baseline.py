@@ -132,9 +132,7 @@ class _Reader:
     def json(self) -> Any:
         """What the file has, unchecked."""
         try:
-            text = self._path.read_text(encoding="utf-8")
-        except OSError as error:
-            raise UsageError(f"{self._path}: cannot read it: {error.strerror}") from error
+            text = files.read(self._path).decode()
         except UnicodeDecodeError:
             self._fail("no text in UTF-8")
         marker = re.search(r"^(<{7}|={7}|>{7})( |$)", text, re.MULTILINE)

@@ -17,7 +17,7 @@ from m0sim.device import DEFAULT
 from m0sim.errors import UsageError, did_you_mean
 from m0sim.machine import DEFAULT_MAX_CYCLES
 from m0sim.operands import Operand
-from m0sim.toml import Table, read
+from m0sim.toml import KeyPath, Lines, Table, read
 
 FILE_NAME = "m0sim.toml"
 
@@ -63,17 +63,19 @@ class Place:
     """Where a bench is written, for errors that only the image or a file can show."""
 
     path: Path
-    lines: Mapping[str, int]
-    """By key; the key "" is the bench itself."""
+    lines: Lines
+    at: KeyPath
+    inherited: frozenset[str]
+    """Keys that stand at the top of the file instead."""
     name: str
 
     @property
     def line(self) -> int:
-        return self.lines[""]
+        return self.lines.of(self.at)
 
     def error(self, key: str, what: str) -> UsageError:
         """An error that names file, line, bench and key."""
-        line = self.lines.get(key, self.line)
+        line = self.lines.of((key,) if key in self.inherited else (*self.at, key))
         return UsageError(f"{self.path}:{line}: bench {self.name!r}: {key}: {what}")
 
 
@@ -150,8 +152,8 @@ def _bench(top: Table, table: Table) -> Bench:
 
 
 def _place(top: Table, table: Table, name: str) -> Place:
-    inherited = {key: top.line(key) for key in _EVERYWHERE if key in top.raw}
-    return Place(table.path, inherited | {key: table.line(key) for key in ("", *table.raw)}, name)
+    inherited = frozenset(key for key in _EVERYWHERE if key in top.raw and key not in table.raw)
+    return Place(table.path, table.lines, table.at, inherited, name)
 
 
 def _name(table: Table, key: str) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from m0sim.check.compare import Verdict
+from m0sim.check.manifest import Place
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,8 +19,8 @@ class Result:
     """What a person should know besides, such as benches that only the baseline has."""
     manifest: Path | None = None
     """None where two baselines were compared."""
-    lines: Mapping[str, int] = field(default_factory=dict)
-    """The manifest's line for each bench's name."""
+    places: Mapping[str, Place] = field(default_factory=dict)
+    """Where the manifest has each bench, by its name."""
 
     @property
     def is_bad(self) -> bool:

@@ -50,8 +50,8 @@ def check(manifest: Manifest, options: Options, progress: Progress | None = None
         old, notes = _measured_before(manifest, benches, options)
     found = measure.measure(benches, manifest.folder, images=images, jobs=options.jobs, progress=progress)
     verdicts = tuple(_judged(m, old.get(m.name), b.limits, options) for m, b in zip(found, benches, strict=True))
-    lines = {bench.name: bench.place.line for bench in benches}
-    return Result(verdicts, tuple(notes), manifest.path, lines)
+    places = {bench.name: bench.place for bench in benches}
+    return Result(verdicts, tuple(notes), manifest.path, places)
 
 
 def _judged(measured: Measurement, old: Figures | None, limits: Limits, options: Options) -> Verdict:

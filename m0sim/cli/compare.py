@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
+from m0sim import files
 from m0sim.cli.shared import SETTINGS, Bar, DataDirectory, Json, Profile, app, emit, make_folder, one_blas_thread
-from m0sim.errors import UsageError
 
 
 @app.command(context_settings=SETTINGS)
@@ -71,11 +71,8 @@ def compare(
 def _write_comparison(result: Any, folder: Path) -> None:
     from m0sim.report import compare_data, compare_html, compare_plots
 
-    try:
-        emit(compare_data.to_json(result), False, folder / "compare.json")
-        (folder / "compare.md").write_text(compare_data.markdown(result), encoding="utf-8")
-        (folder / "compare.html").write_text(compare_html.page(result), encoding="utf-8")
-        for name, content in compare_plots.files(result).items():
-            (folder / name).write_bytes(content)
-    except OSError as error:
-        raise UsageError(f"{error.filename or folder}: cannot write: {error.strerror}") from error
+    emit(compare_data.to_json(result), False, folder / "compare.json")
+    files.write(folder / "compare.md", compare_data.markdown(result))
+    files.write(folder / "compare.html", compare_html.page(result))
+    for name, content in compare_plots.files(result).items():
+        files.write(folder / name, content)

@@ -12,9 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import http.client
-import os
 import struct
-import tempfile
 import urllib.request
 import zlib
 from collections.abc import Callable, Mapping
@@ -24,6 +22,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from m0sim import arrays, files
 from m0sim.errors import UsageError, did_you_mean
 
 NAMES = ("digits", "mnist", "cifar10")
@@ -182,15 +181,15 @@ def fetch_mnist(
             tell(f"{url}: downloading")
             content = _download(url, file, timeout)
             _check_idx(_decompressed(content, url, file.size), url, file)
-            _write_atomically(path, content)
+            files.write(path, content)
             tell(f"{path}: written, {len(content)} bytes")
         paths.append(path)
     return paths
 
 
 def _digits() -> Dataset:
-    with np.load(_DIGITS) as stored:
-        sixteenths, labels = stored["images"].astype(np.uint16), stored["labels"]
+    stored = arrays.read_npz(_DIGITS, "the digits that m0sim brings")
+    sixteenths, labels = stored["images"].astype(np.uint16), stored["labels"]
     images = ((sixteenths * 255 + 8) // 16).astype(np.uint8)
     return _dataset("digits", images[..., np.newaxis], labels)
 
@@ -205,9 +204,9 @@ def _dataset(name: str, images: NDArray[np.uint8], labels: NDArray[np.uint8]) ->
 
 
 def _mnist(folder: Path) -> Dataset:
-    arrays = [_read_idx(_find_idx(folder, file), file) for file in MNIST_FILES]
-    images = np.concatenate([arrays[0], arrays[2]])[..., np.newaxis]
-    return _dataset("mnist", images, np.concatenate([arrays[1], arrays[3]]))
+    parts = [_read_idx(_find_idx(folder, file), file) for file in MNIST_FILES]
+    images = np.concatenate([parts[0], parts[2]])[..., np.newaxis]
+    return _dataset("mnist", images, np.concatenate([parts[1], parts[3]]))
 
 
 def _find_idx(folder: Path, file: IdxFile) -> Path:
@@ -222,7 +221,7 @@ def _find_idx(folder: Path, file: IdxFile) -> Path:
 
 def _read_idx(path: Path, file: IdxFile) -> NDArray[np.uint8]:
     """The elements of one idx file as uint8 in its shape; raises `UsageError` when it is anything but the original."""
-    content = _decompressed(_bytes_of(path), path, file.size)
+    content = _decompressed(files.read(path), path, file.size)
     _check_idx(content, path, file)
     return np.frombuffer(content, np.uint8, offset=4 + 4 * len(file.shape)).reshape(file.shape)
 
@@ -233,13 +232,6 @@ def _is_right(path: Path, file: IdxFile) -> bool:
     except UsageError:
         return False
     return True
-
-
-def _bytes_of(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise UsageError(f"{path}: cannot read: {error.strerror}") from error
 
 
 def _decompressed(content: bytes, source: Path | str, size: int) -> bytes:
@@ -297,23 +289,6 @@ def _download(url: str, file: IdxFile, timeout: float) -> bytes:
     return content
 
 
-def _write_atomically(path: Path, content: bytes) -> None:
-    """Nobody sees half a file: write beside `path`, then rename."""
-    try:
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        temporary = Path(name)
-        try:
-            with os.fdopen(handle, "wb") as stream:
-                stream.write(content)
-            temporary.chmod(0o644)  # mkstemp's files are for their owner only
-            temporary.replace(path)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        raise UsageError(f"{path}: cannot write: {error.strerror}") from error
-
-
 # CIFAR-10
 
 
@@ -337,7 +312,7 @@ def _read_cifar10(path: Path) -> NDArray[np.uint8]:
     if size != expected:
         state = "truncated" if size < expected else "too long"
         raise UsageError(f"{path}: {state}: {size} bytes, CIFAR-10's binary version has {expected}")
-    records = np.frombuffer(_bytes_of(path), np.uint8).reshape(-1, _CIFAR10_RECORD)
+    records = np.frombuffer(files.read(path), np.uint8).reshape(-1, _CIFAR10_RECORD)
     if records[:, 0].max() >= CLASSES:
         raise UsageError(f"{path}: not CIFAR-10's binary version: label {records[:, 0].max()}, expected 0..9")
     return records

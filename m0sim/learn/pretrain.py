@@ -20,8 +20,6 @@ from __future__ import annotations
 import json
 import os
 import platform
-import zipfile
-import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import m0sim
+from m0sim import arrays, files
 from m0sim.errors import UsageError, did_you_mean
 from m0sim.learn import methods, networks
 from m0sim.learn.arithmetic import LIMIT, STATIC_SHIFT_MAX, Int8
@@ -133,30 +132,21 @@ def pretrain(network: Network, data: Dataset, seed: int = 0, progress: Progress 
 
 def save(backbone: Backbone, path: Path) -> None:
     """Write `backbone` as .npz: weights_0, weights_1, ..., weight_exponents, forward_shifts and record (JSON text)."""
-    arrays: dict[str, Any] = {f"weights_{i}": array for i, array in enumerate(backbone.weights)}
-    arrays["weight_exponents"] = np.array(backbone.config.weight_exponents, np.int32)
-    arrays["forward_shifts"] = np.array(backbone.config.forward, np.int32)
-    arrays["record"] = np.array(json.dumps(backbone.record))
-    try:
-        with path.open("wb") as stream:  # given a path, NumPy would append .npz to other names
-            np.savez_compressed(stream, **arrays)
-    except OSError as error:
-        raise UsageError(f"{path}: cannot write: {error.strerror}") from error
+    stored: dict[str, NDArray[Any]] = {f"weights_{i}": array for i, array in enumerate(backbone.weights)}
+    stored["weight_exponents"] = np.array(backbone.config.weight_exponents, np.int32)
+    stored["forward_shifts"] = np.array(backbone.config.forward, np.int32)
+    stored["record"] = np.array(json.dumps(backbone.record))
+    files.write(path, arrays.to_npz(stored))
 
 
 def read(path: Path) -> Backbone:
     """The backbone that `save` wrote; raises `UsageError`, one line, when the file is missing, damaged or another."""
-    try:
-        with np.load(path, allow_pickle=False) as stored:
-            arrays = {name: stored[name] for name in stored.files}
-    except FileNotFoundError as error:
-        raise UsageError(f"{path}: no such backbone; m0sim pretrain makes one") from error
-    except (OSError, ValueError, EOFError, TypeError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
-        raise UsageError(f"{path}: not a backbone (.npz of m0sim pretrain): {error}") from error
-    try:
-        return _from_arrays(arrays)
-    except (KeyError, ValueError, TypeError, UsageError) as error:  # the last: a network that is not known
-        raise UsageError(f"{path}: not a backbone (.npz of m0sim pretrain): {error}") from error
+    if not path.exists():
+        raise UsageError(f"{path}: no such backbone; m0sim pretrain makes one")
+    what = "a backbone (.npz of m0sim pretrain)"
+    stored = arrays.read_npz(path, what)
+    with arrays.refusing(path, what):
+        return _from_arrays(stored)
 
 
 def bundled(network: str) -> Backbone:
@@ -167,17 +157,19 @@ def bundled(network: str) -> Backbone:
     return read(_FOLDER / f"{network}.npz")
 
 
-def _from_arrays(arrays: Mapping[str, NDArray[Any]]) -> Backbone:
-    """Check all that later code relies on; ValueError or KeyError says what is wrong."""
-    record = json.loads(str(arrays["record"]))
+def _from_arrays(stored: Mapping[str, NDArray[Any]]) -> Backbone:
+    """Check all that later code relies on; raises what `arrays.refusing` makes a line of."""
+    record = json.loads(str(stored["record"]))
     if record["schema"] != SCHEMA:
         raise ValueError(f"schema {record['schema']}, this version reads {SCHEMA}")
+    if record["network"] not in networks.NETWORKS:
+        raise ValueError(f"unknown network {record['network']!r}")
     network = networks.get(record["network"])
-    weights = tuple(arrays[f"weights_{stage.index}"] for stage in network.stages)
+    weights = tuple(stored[f"weights_{stage.index}"] for stage in network.stages)
     for stage, array in zip(network.stages, weights, strict=True):
         if array.dtype != np.int8 or array.shape != stage.weight_shape or array.min() < -LIMIT:
             raise ValueError(f"weights_{stage.index} is not int8 {list(stage.weight_shape)} of -127..127")
-    exponents, shifts = (tuple(map(int, arrays[name])) for name in ("weight_exponents", "forward_shifts"))
+    exponents, shifts = (tuple(map(int, stored[name])) for name in ("weight_exponents", "forward_shifts"))
     if len(exponents) != len(weights) or len(shifts) != len(weights):
         raise ValueError(f"{len(exponents)} exponents and {len(shifts)} shifts for {len(weights)} layers")
     if not all(0 <= shift <= STATIC_SHIFT_MAX for shift in shifts):

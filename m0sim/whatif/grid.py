@@ -163,7 +163,7 @@ def load(path: Path) -> Sweep:
     folder = path.parent / top.text("folder", "")
     return Sweep(
         path,
-        path.read_text(encoding="utf-8-sig"),
+        top.lines.text,
         folder,
         tuple(_points(_grid(top), folder)),
         _constraints(top),

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from m0sim import files
 from m0sim.errors import UsageError
 
 NAME = "points.jsonl"
@@ -19,12 +20,8 @@ NAME = "points.jsonl"
 
 def read(folder: Path) -> dict[str, dict[str, Any]]:
     """Finished points by key. A key that is there twice has what came last."""
-    try:
-        lines = (folder / NAME).read_bytes().split(b"\n")
-    except FileNotFoundError:
-        return {}
-    except OSError as error:
-        raise UsageError(f"{folder / NAME}: cannot read: {error.strerror}") from error
+    path = folder / NAME
+    lines = files.read(path).split(b"\n") if os.path.lexists(path) else []
     return {entry["key"]: entry for line in lines if (entry := _entry(line)) is not None}
 
 

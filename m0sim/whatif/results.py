@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from m0sim import files
 from m0sim.errors import UsageError
 from m0sim.whatif import planned
 from m0sim.whatif.configuration import DEFAULT_FRACTION, layers_of
@@ -145,7 +146,7 @@ def accuracies(paths: Sequence[Path]) -> dict[tuple[Any, ...], float]:
     found: dict[tuple[Any, ...], list[float]] = {}
     for path in paths:
         try:
-            result = json.loads(path.read_text())
+            result = json.loads(files.read(path))
             options = result.get("options", {})
             fraction = float(options.get("fraction", DEFAULT_FRACTION)) if result["method"] == "priot-s" else None
             key = (

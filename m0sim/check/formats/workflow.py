@@ -31,7 +31,7 @@ def _commands(result: Result) -> Iterator[str]:
 def _command(level: str, result: Result, name: str, message: str) -> str:
     properties = {"title": name or "m0sim check"}
     if result.manifest is not None and name:
-        properties = {"file": _from_here(result.manifest), "line": str(result.lines[name]), **properties}
+        properties = {"file": _from_here(result.manifest), "line": str(result.places[name].line), **properties}
     listed = ",".join(f"{key}={_escaped(value, _IN_PROPERTIES)}" for key, value in properties.items())
     return f"::{level} {listed}::{_escaped(message, _IN_MESSAGES)}"
 

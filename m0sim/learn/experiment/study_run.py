@@ -13,6 +13,7 @@ from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from pathlib import Path
 
+from m0sim import files
 from m0sim.errors import UsageError
 from m0sim.learn.experiment import study as studies
 from m0sim.learn.experiment.study import Row, Study, key_of
@@ -37,10 +38,7 @@ class Journal:
             self._read()
 
     def _read(self) -> None:
-        try:
-            content = self._path.read_bytes()
-        except OSError as error:
-            raise UsageError(f"{self._path}: cannot read: {error.strerror}") from error
+        content = files.read(self._path)
         whole, _, torn = content.rpartition(b"\n")
         for number, line in enumerate(whole.split(b"\n") if whole else [], 1):
             try:

@@ -151,7 +151,10 @@ class Run:
             self.task.setting, self.backbone, calibration, self.task.seed, self.task.profile, self.task.options
         )
         self._start = self.model.initial()
-        self.progress = progress or Progress(self.model.arrays(self._start))
+        untrained = self.model.arrays(self._start)
+        if progress is not None and _kinds(progress.arrays) != _kinds(untrained):
+            raise UsageError("the checkpoint does not have the arrays that this run learns: leave out --resume")
+        self.progress = progress or Progress(untrained)
         self._state = self.model.state_of(self.progress.arrays, self._steps)
         self._chip: Chip | None = self.model.deploy(self._state) if self.task.engine == "device" else None
 
@@ -267,6 +270,10 @@ def _backbone(task: Task) -> Backbone:
 def accuracy(right: int, count: int) -> float:
     """A share, rounded so that it prints the same everywhere."""
     return round(right / count, 6)
+
+
+def _kinds(arrays: Arrays) -> dict[str, tuple[Any, ...]]:
+    return {name: (array.dtype, array.shape) for name, array in arrays.items()}
 
 
 def same(a: Arrays, b: Arrays) -> bool:
