@@ -37,7 +37,7 @@ class Planned:
         """The tensors with their addresses."""
         return pack(self.step, reuse=self.configuration.reuse, banks=self.banks)
 
-    @cached_property
+    @property
     def need(self) -> Need:
         """What it takes of a chip."""
         return Need.of(self.plan, self.stack_bytes)
