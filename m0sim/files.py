@@ -10,7 +10,7 @@ import shutil
 import stat
 import sys
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from m0sim.errors import UsageError
@@ -20,6 +20,8 @@ LIMIT = 256 << 20
 
 _WRITER_SECONDS = 2
 """How long it may take until somebody writes to a named pipe."""
+_TURN_SECONDS = 60
+"""How long a process waits for another one's change of the same file, which takes a moment."""
 _SILENT_SECONDS = 60
 """How long a pipe that somebody has open, or a terminal, may give nothing."""
 
@@ -63,6 +65,35 @@ def write(path: Path, content: str | bytes) -> None:
             _replace(Path(os.path.realpath(path)), data, status)
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         raise UsageError(f"{path}: cannot write: {getattr(error, 'strerror', None) or error}") from error
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """While one process reads, changes and writes a file, no other one does: it waits for its turn.
+
+    The lock is a file beside it, which is gone afterwards; the system drops the lock of a process that dies. Raises
+    `UsageError`, one line, where the folder cannot be written to, and where the turn does not come for a minute.
+    """
+    from filelock import FileLock, Timeout
+
+    target = Path(os.path.realpath(path))
+    turn = target.with_name(f".{target.name}.lock")
+    lock = FileLock(turn, timeout=_TURN_SECONDS)
+    try:
+        turn.touch()  # filelock would make a folder that is not there, and wait where it may not write
+        lock.acquire()
+    except Timeout:
+        raise UsageError(
+            f"{path}: another process has held {turn} for {_TURN_SECONDS} s: end it, then try again"
+        ) from None
+    except OSError as error:
+        raise UsageError(f"{path}: cannot write: {error.strerror or error} ({turn})") from error
+    try:
+        yield
+    finally:
+        with suppress(OSError):  # Windows removes no open file
+            turn.unlink()  # while it is held: who waits for it notices, and makes a new one
+        lock.release()
 
 
 def check_folder(path: Path | None) -> None:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _BASELINE = "m0sim-tests-baseline.json"
 _OUTPUT = "m0sim_checks"
+_UPDATE = "pytest --m0sim-update"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,7 @@ class Checks:
         __tracebackhide__ = True
         from m0sim.check import baseline
 
-        return baseline.read(self.path, "pytest --m0sim-update")
+        return baseline.read(self.path, _UPDATE)
 
     @cached_property
     def images(self) -> Images:
@@ -79,7 +80,7 @@ class Checks:
 
         passed = [c for c in self.done.values() if c.test not in self.not_passed]
         found = {c.name: baseline.figures_of(c.figures) for c in passed}
-        if not found or not baseline.write(self.path, {**self.baseline, **found}):
+        if not found or not baseline.update(self.path, found, keeps_others=True, command=_UPDATE):
             return f"{self.path} is unchanged"
         checks = "check" if len(found) == 1 else "checks"
         return f"{self.path} now has the costs of {len(found)} {checks} that passed"

@@ -173,6 +173,31 @@ def test_baselines_are_the_same_bytes(run: Run, project: Project, tmp_path_facto
     assert Path("third.json").read_bytes() == first
 
 
+@pytest.mark.long
+def test_two_updates_at_once_lose_nothing(project: Project) -> None:
+    processes = [start("check", "--update", "--only", name) for name in ("sum", "same")]
+    for process in processes:
+        assert process.communicate(timeout=60)[1] == "m0sim: m0sim-baseline.json written\n"
+    assert baseline.read(project.baseline).keys() == {"sum", "same"}
+
+
+def test_an_update_keeps_what_another_process_stored_meanwhile(
+    run: Run, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run("check", "--update")
+    stored = baseline.read(project.baseline)
+    both, project_now = project.baseline.read_bytes(), measure.measure
+
+    def measured(*args: Any, **options: Any) -> Any:
+        project.baseline.write_bytes(both)  # now that the baseline has been read
+        return project_now(*args, **options)
+
+    baseline.write(project.baseline, {"same": stored["same"]})
+    monkeypatch.setattr(measure, "measure", measured)
+    assert run("check", "--update", "--only", "same").code == 0
+    assert baseline.read(project.baseline) == stored
+
+
 def other_pythons() -> list[str]:
     names = [f"python3.{minor}" for minor in range(11, 20) if minor != sys.version_info.minor]
     return [path for name in names if (path := shutil.which(name))]

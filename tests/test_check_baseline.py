@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -219,3 +221,30 @@ def test_any_damage_is_told_or_harmless(tmp_path_factory: pytest.TempPathFactory
         assert "\n" not in str(error)  # noqa: PT017
         return
     assert baseline.write(file.with_name("again.json"), found) in (True, False)
+
+
+STORE = """
+import sys
+from pathlib import Path
+from m0sim.check import baseline
+found = baseline.read(Path(sys.argv[1]))["dot 1k"]
+for i in range(10):
+    baseline.update(Path(sys.argv[1]), {f"{sys.argv[2]} {i}": found}, keeps_others=True)
+"""
+
+
+def test_two_processes_at_once_lose_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "b.json"
+    path.write_text(LAYOUT)
+    environment = os.environ | {"PYTHONPATH": str(Path(baseline.__file__).parents[2])}
+    processes = [subprocess.Popen([sys.executable, "-c", STORE, path, name], env=environment) for name in "ab"]
+    assert [process.wait(timeout=60) for process in processes] == [0, 0]
+    assert baseline.read(path).keys() == {"dot 1k", *(f"{name} {i}" for name in "ab" for i in range(10))}
+
+
+def test_updating_all_forgets_what_is_gone(tmp_path: Path) -> None:
+    path = tmp_path / "b.json"
+    path.write_text(LAYOUT)
+    assert baseline.update(path, {"new": ONE}, keeps_others=False)
+    assert baseline.read(path) == {"new": ONE}
+    assert not baseline.update(path, {"new": ONE}, keeps_others=True)

@@ -238,3 +238,99 @@ def test_files_are_written_in_no_other_way() -> None:
     )
     found = {path.name for path in package.rglob("*.py") if writers.search(path.read_text())}
     assert found == {"files.py", "arrays.py"}  # the latter into memory
+
+
+# -- one process at a time
+
+COUNT = """
+import sys
+from pathlib import Path
+from m0sim import files
+path = Path(sys.argv[1])
+for _ in range(int(sys.argv[2])):
+    with files.locked(path):
+        files.write(path, str(int(path.read_text()) + 1))
+"""
+HOLD = """
+import sys, time
+from pathlib import Path
+from m0sim import files
+with files.locked(Path(sys.argv[1])):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+def python(program: str, *arguments: object) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", program, *map(str, arguments)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONPATH": ROOT})
+
+
+def test_changes_of_several_processes_all_count(tmp_path: Path) -> None:
+    path = tmp_path / "count"
+    path.write_text("0")
+    (tmp_path / "link").symlink_to(path)  # the same file by another name
+    processes = [python(COUNT, tmp_path / name, 40) for name in ("count", "count", "link")]
+    assert [process.wait(timeout=60) for process in processes] == [0, 0, 0]
+    assert path.read_text() == "120"
+    assert sorted(os.listdir(tmp_path)) == ["count", "link"]  # the lock is gone
+
+
+def test_a_process_that_died_holds_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    holder = python(HOLD, path)
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == "held\n"
+    assert os.listdir(tmp_path) == [".a.json.lock"]
+    holder.kill()
+    holder.wait(timeout=60)
+    with files.locked(path):
+        files.write(path, "mine")
+    assert os.listdir(tmp_path) == ["a.json"]
+
+
+def test_a_turn_that_does_not_come_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "_TURN_SECONDS", 0.1)
+    path = tmp_path / "a.json"
+    holder = python(HOLD, path)
+    assert holder.stdout is not None
+    holder.stdout.readline()
+    with pytest.raises(UsageError, match=r"a\.json: another process has held .*\.a\.json\.lock for 0\.1 s"):
+        files.locked(path).__enter__()
+    holder.kill()
+    holder.wait(timeout=60)
+
+
+@pytest.mark.parametrize("path", ["/proc/a.json", "/no/such/folder/a.json"])
+def test_where_nothing_can_be_written_is_one_line(path: str) -> None:
+    with pytest.raises(UsageError, match=rf"^{path}: cannot write: [^\n]*$"):
+        files.locked(Path(path)).__enter__()
+    assert not Path("/no").exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody who may not write")
+def test_a_folder_that_may_only_be_read_is_one_line(tmp_path: Path) -> None:
+    for folder in (tmp_path, *tmp_path.parents[:2]):
+        folder.chmod(0o755)
+
+    def as_nobody() -> None:
+        with pytest.raises(UsageError, match=r"a\.json: cannot write: Permission denied"):
+            files.locked(tmp_path / "a.json").__enter__()
+
+    child = os.fork()
+    if child == 0:
+        os.setuid(65534)
+        try:
+            as_nobody()
+        except BaseException:
+            os._exit(1)
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+
+
+def test_a_fault_inside_gives_the_lock_back(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    with pytest.raises(UsageError, match="inside"), files.locked(path):
+        raise UsageError("inside")
+    with files.locked(path):
+        pass

@@ -205,6 +205,22 @@ def test_strict_fails_without_a_stored_cost(project: pytest.Pytester) -> None:
     project.runpytest("--m0sim-strict").assert_outcomes(passed=2)
 
 
+def test_an_update_keeps_what_another_run_stored_meanwhile(project: pytest.Pytester) -> None:
+    project.runpytest("--m0sim-update", "-k", "10")
+    project.makepyfile(
+        test_later=f"""
+        from pathlib import Path
+
+        def test_another_run_ends(m0sim):
+            m0sim.check(m0sim("add.elf").call("add_up", 1))  # the baseline has been read
+            path = Path({BASELINE!r})
+            path.write_text(path.read_text().replace("[10]", "[11]"))
+        """
+    )
+    project.runpytest("--m0sim-update", "test_later.py").assert_outcomes(passed=1)
+    assert set(stored(project)) == {"test_cost.py::test_add_up[11]", "test_later.py::test_another_run_ends"}
+
+
 def test_updates_show_what_was_stored_before(project: pytest.Pytester, firmware: dict[str, bytes]) -> None:
     project.runpytest("--m0sim-update")
     slow_down(project, firmware)

@@ -80,6 +80,16 @@ def write(path: Path, baseline: Baseline) -> bool:
     return True
 
 
+def update(path: Path, found: Baseline, *, keeps_others: bool, command: str = "m0sim check --update") -> bool:
+    """Store figures, and keep those of other benches or not; False where nothing changed.
+
+    The file is read anew, for another process may have written to it since. Raises `UsageError`; see `read`.
+    """
+    with files.locked(path):
+        kept = read(path, command) if keeps_others else {}
+        return write(path, {**kept, **found})
+
+
 def bench_object(figures: Figures) -> dict[str, Any]:
     """What JSON has of one bench."""
     return {

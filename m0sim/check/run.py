@@ -100,8 +100,7 @@ def update(manifest: Manifest, options: Options, result: Result) -> bool:
     if failed:
         raise M0simError(f"{path}: not written: {', '.join(map(repr, failed))} failed")
     found = {v.name: v.figures for v in result.verdicts if v.figures is not None}
-    kept = baseline.read(path) if options.only else {}
-    return baseline.write(path, {**kept, **found})
+    return baseline.update(path, found, keeps_others=bool(options.only))
 
 
 def diff(old: Path, new: Path) -> Result:
