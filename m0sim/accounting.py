@@ -399,6 +399,13 @@ class Counters:
         return bool(records[row, Record.ADDRESS] == address)
 
     @property
+    def pending_execution(self) -> tuple[int, int, int]:
+        """Address and bytes of the newest block, and which execution of it this is."""
+        records = self._kept[Slot.RECORDS]
+        row = records[int(self.state[Slot.PENDING] - self.state[Slot.RECORDS]) // records.strides[0]]
+        return int(row[Record.ADDRESS]), int(row[Record.SIZE]), int(row[Record.COUNT] + row[Record.LOOPS])
+
+    @property
     def last_instruction(self) -> int:
         """The branch, jump or return (of 16 bits) that the newest block ends with."""
         records = self._kept[Slot.RECORDS]
@@ -413,12 +420,6 @@ class Counters:
         """True where a block outside read-only memory was executed."""
         used = int(self.state[Slot.RECORD_COUNT])
         return bool((self._kept[Slot.RECORDS][1:used, Record.VERIFY] != 0).any())
-
-    def executed_functions(self) -> set[str]:
-        """Names of the functions that were entered or executed."""
-        used = self._kept[Slot.RECORDS][1 : int(self.state[Slot.RECORD_COUNT])]
-        ran = used[used[:, Record.COUNT] + used[:, Record.LOOPS] > 0, Record.FUNCTION]
-        return {self.names[number] for number in np.unique(ran).tolist()}
 
     def call_stack(self) -> list[tuple[str, int]]:
         """The open calls, outermost first: function and the address it returns to."""

@@ -76,7 +76,7 @@ class InstructionCost:
     function: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class InstructionTable:
     """The executed instructions as parallel arrays, by rising address. `rows` gives them one by one."""
 
@@ -88,6 +88,20 @@ class InstructionTable:
     function: Int64Array
     """Index into `function_names`."""
     function_names: tuple[str, ...]
+
+    def __eq__(self, other: object) -> bool:
+        """The same instructions, with the same counts."""
+        if not isinstance(other, InstructionTable):
+            return NotImplemented
+        return self.function_names == other.function_names and all(
+            np.array_equal(mine, theirs) for mine, theirs in zip(self._columns, other._columns, strict=True)
+        )
+
+    __hash__ = None  # type: ignore[assignment]  # arrays have none
+
+    @property
+    def _columns(self) -> tuple[Int64Array, ...]:
+        return self.address, self.encoding, self.executions, self.taken, self.cycles, self.function
 
     @property
     def rows(self) -> tuple[InstructionCost, ...]:
@@ -155,6 +169,17 @@ class FlashMisses:
     cycles: int
 
 
+@dataclass(frozen=True, slots=True)
+class RegisterUse:
+    """What a call did with one register of a peripheral that was given an answer."""
+
+    address: int
+    loads: int
+    stores: int
+    last_stored: int | None
+    """The value of the last store, as wide as that was; None where there was none."""
+
+
 @dataclass(frozen=True)
 class Cost:
     """Everything counted in one call. Cycles are exact for zero-wait-state memory; see docs/accuracy.md."""
@@ -193,6 +218,8 @@ class Cost:
     flash_misses: FlashMisses | None = None
     """None at level ``cycles``, and on devices without such a cache."""
     stubs: tuple[str, ...] = ()
+    registers: tuple[RegisterUse, ...] = ()
+    """Peripheral registers that were given answers, by address."""
     warnings: tuple[str, ...] = ()
 
     @cached_property

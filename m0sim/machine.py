@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -46,6 +45,9 @@ from m0sim.fault import CallSite, Fault, Interrupted
 from m0sim.image import Image, Symbol
 from m0sim.memory import MIN_STACK, AddressSpace
 from m0sim.native import CONTEXT_LIMIT, Slot, Stop
+from m0sim.peripherals import OnWrite, Peripherals, RegisterAccess
+from m0sim.stubs import BX_LR, Stub, StubCall, reject_twins
+from m0sim.windows import Windows
 
 #: Where a called function returns to: in the vendor's part of the system region, which no profile maps.
 RETURN_ADDRESS = 0xF0000000
@@ -56,6 +58,7 @@ _FIRST_SLICE, _LAST_SLICE = 100_000, 100_000_000
 _SLICE_SECONDS = 0.1
 
 _REGISTERS = [UC_ARM_REG_R0 + i for i in range(13)]
+_STUB_REGISTERS = [*_REGISTERS[:4], UC_ARM_REG_SP, UC_ARM_REG_LR]
 _REGISTER_NAMES = [f"r{i}" for i in range(13)]
 
 
@@ -63,6 +66,16 @@ def _release(uc: Uc, hooks: list[int]) -> None:
     """Let go of what the Python hooks hold: the binding's closures live until the garbage collector comes."""
     for hook in hooks:
         uc.hook_del(hook)
+
+
+Argument = int | Words | Buffer | np.generic
+"""What a call passes: integers and buffers as one word, NumPy's float32 and float64 as what they are."""
+Value = int | Words | np.generic | Buffer | None
+"""One answer of a stub or register; None, of a stub, returns without a value."""
+StubValues = Mapping[str, Value | Sequence[Value] | Callable[[StubCall], Value]]
+"""By name: a value, values that are returned in turn, of which the last stays, or a function that gives each."""
+RegisterValues = Mapping[int, Value | Sequence[Value] | Callable[[RegisterAccess], Value]]
+"""The same by address, for loads from registers of peripherals."""
 
 
 class Machine:
@@ -93,6 +106,10 @@ class Machine:
             ),
         ]
         weakref.finalize(self, _release, self._uc, hooks).atexit = False
+        self._peripherals = Peripherals(self.device, weakref.proxy(self))
+        self._windows = Windows(self._uc, self._peripherals, self.counters)
+        self._host_error: BaseException | None = None  # what a stub's function raised
+        self._is_running = False
         self._reset_registers = self._uc.context_save()  # special and banked ones too
         self._host_wrote = False
         self._interrupted = False
@@ -119,6 +136,7 @@ class Machine:
         It lies between red zones, `align` bytes aligned (a power of two, at least 4). Raises UsageError when it does
         not fit beside the stack.
         """
+        self._reject_while_running()
         if isinstance(content, int):
             if not 0 <= content < 1 << 32:
                 raise UsageError(f"cannot allocate {content} bytes")
@@ -135,7 +153,12 @@ class Machine:
         return buffer
 
     def reset(self) -> None:
-        """Make the chip what `from_elf` made it: after a reset, memory as loaded, flash too, every buffer freed."""
+        """Make the chip what `from_elf` made it: after a reset, memory as loaded, flash too, every buffer freed.
+
+        What `on_read` and `on_write` said of registers is forgotten.
+        """
+        self._reject_while_running()
+        self._peripherals.forget()
         self.space.reset()
         self._uc.context_restore(self._reset_registers)
         self.counters.reset_port()
@@ -150,13 +173,22 @@ class Machine:
         return self._view(address, size).copy()
 
     def write(self, address: int, data: npt.ArrayLike | bytes) -> None:
-        """Write an array's bytes to memory, flash included."""
+        """Write an array's bytes to memory, flash included. While code runs, from a stub, only to data in SRAM."""
         array = np.frombuffer(data, np.uint8) if isinstance(data, bytes) else np.ascontiguousarray(data)
-        self._view(address, array.nbytes)[:] = array.reshape(-1).view(np.uint8)
+        view = self._view(address, array.nbytes)
         bank = self.space.bank_at(self.device.resolve(address))
+        if self._is_running and self._holds_code(address, array.nbytes):
+            raise UsageError(f"{array.nbytes} bytes at {address:#010x} are code or read-only: not while the code runs")
+        view[:] = array.reshape(-1).view(np.uint8)
         if bank is not None and bank.kind != "sram":
             self._host_wrote = True
             self.counters.forget()  # in SRAM it looks for changes itself
+
+    def _holds_code(self, address: int, size: int) -> bool:
+        begin = self.device.resolve(address)
+        bank = self.space.bank_at(begin)
+        is_sram = bank is not None and bank.kind == "sram"
+        return not is_sram or any(begin < end and first < begin + size for first, end in self.image.code_ranges)
 
     def _view(self, address: int, size: int) -> npt.NDArray[np.uint8]:
         view = self.space.view(address, size)
@@ -169,13 +201,14 @@ class Machine:
     def call(
         self,
         function: str | int,
-        *args: int | Words | Buffer | np.integer[Any],
+        *args: Argument,
         keep: bool = False,
         result: str = "s32",
         level: str = "cycles",
         max_cycles: int = DEFAULT_MAX_CYCLES,
         before: Sequence[str] = (),
-        stubs: Mapping[str, int] | None = None,
+        stubs: StubValues | None = None,
+        registers: RegisterValues | None = None,
     ) -> Cost:
         """Call a function by name or address and count what it costs, from its first instruction to its return.
 
@@ -184,7 +217,8 @@ class Machine:
 
         Every call starts with the memory as loaded and an empty stack; buffers keep their contents. With `keep`, it
         starts with .data and .bss as the last call left them. `before` names functions to run first, uncounted.
-        `stubs` replaces functions by a return of the given value.
+        `stubs` replaces functions by a return, `registers` answers loads from peripherals: see `StubValues` and
+        `RegisterValues`. What a function among them raises ends the call, and goes through.
 
         Raises `Fault` when the simulated code goes wrong, and `UsageError` when the request makes no sense.
         """
@@ -196,21 +230,43 @@ class Machine:
         if max_cycles < 1:
             raise UsageError(f"max_cycles must be at least 1, not {max_cycles}")
         initialisers = [self._entry(name) for name in before]
-        self._prepare(keep)
-        with self._stubbed(stubs or {}):
-            for initialiser in initialisers:
-                self._run(_Call(initialiser, [], "void", "cycles", max_cycles, {}))
-                self.space.clear_stack()
-            with self._watching(level):
-                return self._run(_Call(entry, words, result, level, max_cycles, dict(stubs or {})))
+        replaced = [Stub(self._entry(name), given, self._words) for name, given in (stubs or {}).items()]
+        reject_twins(replaced)
+        with self._answering(registers or {}):
+            self._prepare(keep)
+            with self._stubbed(replaced):
+                for initialiser in initialisers:
+                    self._run(_Call(initialiser, [], "void", "cycles", max_cycles))
+                    self.space.clear_stack()
+                self._patch(replaced)  # what ran may have copied code to SRAM
+                with self._watching(level):
+                    return self._run(_Call(entry, words, result, level, max_cycles, replaced))
 
-    def count(self, function: str | int, *args: int | Words | Buffer | np.integer[Any], keep: bool = False) -> int:
+    def count(self, function: str | int, *args: Argument, keep: bool = False) -> int:
         """The cycles of a `call`, and no other figure: for short calls much faster, and as exact."""
-        call = _Call(self._entry(function), [self._words(a) for a in args], "void", "cycles", DEFAULT_MAX_CYCLES, {})
-        self._prepare(keep)
-        self._execute(call)
-        self._check_after(call)
+        call = _Call(self._entry(function), [self._words(a) for a in args], "void", "cycles", DEFAULT_MAX_CYCLES)
+        with self._answering({}):
+            self._prepare(keep)
+            self._execute(call)
+            self._check_after(call)
         return self.counters.cycles
+
+    def on_read(self, address: int, given: Value | Sequence[Value] | Callable[[RegisterAccess], Value]) -> None:
+        """Answer loads from a peripheral's register in all calls to come, as `registers` of `call` does for one.
+
+        A register is a word; loads of a byte or halfword get their part of it. Stores to it are accepted and counted.
+        With None, the register is gone again. Raises `UsageError` where `address` is no multiple of 4, or is memory or
+        the single-cycle I/O port.
+        """
+        self._peripherals.on_read(address, given)
+
+    def on_write(self, address: int, function: OnWrite | None) -> None:
+        """Call `function` at each store to a peripheral's register from now on; with None no longer.
+
+        What it returns is ignored. Loads are faults unless `on_read` or `registers` answers them. Raises `UsageError`
+        as `on_read` does.
+        """
+        self._peripherals.on_write(address, function)
 
     def _entry(self, function: str | int) -> Symbol:
         symbol = self.image.find(function if isinstance(function, str) else hex(function))
@@ -229,8 +285,12 @@ class Machine:
             if argument.is_freed:
                 raise UsageError(f"{argument.name} was freed: allocate another buffer")
             return arguments.word(argument.address)
-        if isinstance(argument, int | np.integer):
+        if isinstance(argument, int | np.integer | np.bool_):
             return arguments.word(int(argument))
+        if isinstance(argument, np.float32):
+            return arguments.f32(float(argument))
+        if isinstance(argument, np.float64):  # before float, which it is as well
+            return arguments.f64(float(argument))
         if isinstance(argument, np.ndarray):
             raise UsageError("an array is no argument: put it into memory with machine.alloc(array) first")
         if isinstance(argument, float):
@@ -263,20 +323,33 @@ class Machine:
             self._uc.ctl_flush_tb()
 
     @contextmanager
-    def _stubbed(self, stubs: Mapping[str, int]) -> Iterator[None]:
-        """While active, each named function is ``BX LR``, and a hook there sets r0."""
+    def _answering(self, registers: RegisterValues) -> Iterator[None]:
+        """While active, the peripherals' registers have their answers."""
+        self._reject_while_running()
+        self._peripherals.begin(registers, self._words)
+        self._windows.map()
+        try:
+            yield
+        finally:
+            self._peripherals.end()
+
+    def _reject_while_running(self) -> None:
+        if self._is_running:
+            raise UsageError("the machine runs: a function that it calls can read and write its memory, and no more")
+
+    @contextmanager
+    def _stubbed(self, stubs: Sequence[Stub]) -> Iterator[None]:
+        """While active, each stub's function is ``BX LR``, and a hook there sets r0 and r1."""
         if not stubs:
             yield
             return
-        symbols = [(self._entry(name), arguments.word(value).words[0]) for name, value in stubs.items()]
-        saved = [(symbol.address, self.read(symbol.address, 2)) for symbol, _ in symbols]
+        saved = [(stub.symbol.address, self.read(stub.symbol.address, 2)) for stub in stubs]
         hooks = []
         try:
-            for symbol, value in symbols:
-                self.write(symbol.address, np.array([0x4770], np.uint16))
-                hook = self._uc.hook_add(UC_HOOK_CODE, _set_r0, value, symbol.address, symbol.address)
-                hooks.append(hook)
-            self._forget_code()
+            for stub in stubs:
+                at = stub.symbol.address
+                hooks.append(self._uc.hook_add(UC_HOOK_CODE, self._enter_stub, stub, at, at))
+            self._patch(stubs)
             yield
         finally:
             for hook in hooks:
@@ -284,6 +357,31 @@ class Machine:
             for address, halfword in saved:
                 self.write(address, halfword)
             self._forget_code()
+
+    def _patch(self, stubs: Sequence[Stub]) -> None:
+        for stub in stubs:
+            self.write(stub.symbol.address, np.array([BX_LR], np.uint16))
+        if stubs:
+            self._forget_code()
+
+    def _enter_stub(self, uc: Uc, address: int, size: int, stub: Stub) -> None:
+        """The hook: what goes wrong in here is raised when the emulator has stopped."""
+        if self._host_error is not None:
+            return
+        try:
+            if self._halfword(address) != BX_LR:
+                raise UsageError(
+                    f"the stub {stub.symbol.name} was written over while the code ran: run the function that copies "
+                    "code to SRAM with --before"
+                )
+            r0, r1, r2, r3, sp, lr = uc.reg_read_batch(_STUB_REGISTERS)
+            words = stub.enter((r0, r1, r2, r3), sp, lr, weakref.proxy(self))
+        except BaseException as error:  # whatever it is, it goes to whoever called
+            self._host_error = error
+            uc.emu_stop()
+            return
+        for register, word in zip(_REGISTERS, words, strict=False):
+            uc.reg_write(register, word)
 
     def _forget_code(self) -> None:
         self.counters.forget()
@@ -314,6 +412,7 @@ class Machine:
         self._uc.reg_write(UC_ARM_REG_LR, RETURN_ADDRESS | 1)
         self._uc.reg_write(UC_ARM_REG_APSR_NZCV, 0)
         self.counters.begin(call.entry.address, RETURN_ADDRESS, sp, self.space.stack_limit)
+        self._peripherals.begin_run()
         with self._noticing_interrupts():
             self._emulate(call)
         self.counters.end(RETURN_ADDRESS, block_is_complete=True)
@@ -342,14 +441,22 @@ class Machine:
         state[Slot.STOP] = Stop.NONE
         state[Slot.LIMIT] = min(call.max_cycles, self.counters.cycles + call.slice_cycles)
         self._traps.clear()
+        self._windows.clear()
+        self._host_error = None
         error = 0
         started = time.perf_counter()
+        self._is_running = True
         try:
             self._uc.emu_start(pc | 1, until)
         except UcError as raised:
             error = raised.errno
+        finally:
+            self._is_running = False
         seconds = time.perf_counter() - started
+        self._raise_host_error()
         pc = self._uc.reg_read(UC_ARM_REG_PC)
+        if self._windows.is_refused:
+            return self._after_refusal(call)
         if state[Slot.IO_FAULT]:
             return self._after_port_fault(call)
         if self._traps.happened or error:
@@ -450,6 +557,19 @@ class Machine:
         at = int(self.counters.state[Slot.IO_FAULT_AT])
         reason = f"I/O port register {offset:#05x} is not modelled"
         return self._fail(call, "peripheral", reason, at, block_is_complete=False)
+
+    def _raise_host_error(self) -> None:
+        """Raise what a function of the host raised while the emulator ran. The next call starts afresh."""
+        error = self._host_error or self._windows.error
+        if error is not None:
+            self._host_error = None
+            self._windows.clear()
+            raise error
+
+    def _after_refusal(self, call: _Call) -> int:
+        """As after a port fault, the rest of the block may have run, and is not counted."""
+        reason, at = self._windows.refusal(self._halfword)
+        return self._fail(call, "unmapped", reason, at, block_is_complete=False)
 
     def _after_trap(self, call: _Call, pc: int, error: int) -> int:
         kind, reason, address = self._traps.explain(self._uc, pc, error, self._halfword)
@@ -557,7 +677,8 @@ class Machine:
             instruction_table=table,
             traffic=counters.traffic() if call.level == "memory" else (),
             flash_misses=counters.flash_misses() if call.level == "memory" else None,
-            stubs=tuple(call.stubs),
+            stubs=tuple(stub.symbol.name for stub in call.stubs),
+            registers=self._peripherals.uses(),
             warnings=self._warnings(call),
         )
 
@@ -584,8 +705,8 @@ class Machine:
         )
 
     def _warnings(self, call: _Call) -> tuple[str, ...]:
-        called = self.counters.executed_functions()
-        found = [f"the stub {name} was never called: is it inlined?" for name in call.stubs if name not in called]
+        found = [warning for stub in call.stubs for warning in stub.warnings()]
+        found += self._peripherals.warnings()
         state = self.counters.state
         if state[Slot.DIVIDER_EARLY]:
             function, entry = self.counters.function_at(int(state[Slot.DIVIDER_EARLY_AT]))
@@ -619,7 +740,7 @@ class _Call:
     result: str
     level: str
     max_cycles: int
-    stubs: dict[str, int]
+    stubs: Sequence[Stub] = ()
     sp: int = 0
     stack_argument_bytes: int = 0
     slice_cycles: int = _FIRST_SLICE
@@ -630,7 +751,3 @@ class _Call:
             self.slice_cycles = max(self.slice_cycles // 2, 10_000)
         elif seconds < _SLICE_SECONDS / 4:
             self.slice_cycles = min(self.slice_cycles * 2, _LAST_SLICE)
-
-
-def _set_r0(uc: Uc, address: int, size: int, value: int) -> None:
-    uc.reg_write(UC_ARM_REG_R0, value)

@@ -83,9 +83,7 @@ class Traps:
             return "not-code", f"jump to {address:#010x}, where there is no memory", pc
         if error == UC_ERR_WRITE_PROT:
             return "read-only", f"store of {size} bytes to read-only memory at {address:#010x}", pc
-        what = "store of" if kind == UC_MEM_WRITE_UNMAPPED else "load of"
-        plural = "byte" if size == 1 else "bytes"
-        return "unmapped", f"{what} {size} {plural} at {address:#010x}, {_nothing_at(address)}", pc
+        return "unmapped", unmapped(kind == UC_MEM_WRITE_UNMAPPED, size, address), pc
 
 
 def is_arm_state(uc: Any) -> bool:
@@ -93,11 +91,19 @@ def is_arm_state(uc: Any) -> bool:
     return not uc.reg_read(UC_ARM_REG_CPSR) & _THUMB_BIT
 
 
+def unmapped(is_store: bool, size: int, address: int) -> str:
+    """A sentence about an access where nothing answers."""
+    what = "store" if is_store else "load"
+    plural = "byte" if size == 1 else "bytes"
+    return f"{what} of {size} {plural} at {address:#010x}, {_nothing_at(address)}"
+
+
 def _nothing_at(address: int) -> str:
     if address < 0x100:
         return "where there is no memory that m0sim models (a null pointer?)"
     if 0x40000000 <= address < 0x60000000 or address >= 0xE0000000:  # DDI 0419, B3.1: peripherals, system
-        return "a peripheral, which is not modelled: replace the function that uses it with a stub"
+        register = f"--register {address & ~3:#x}=VALUE"
+        return f"a peripheral, which is not modelled: replace the function that uses it with a stub, or say {register}"
     return "where there is no memory"
 
 
@@ -109,7 +115,7 @@ def describe_undefined(first: int, second: int) -> str:
 
 
 def _unaligned_reason(uc: Uc, pc: int, first: int) -> str:
-    address = _effective_address(uc, first)
+    address = effective_address(uc, first)
     kind = Kind(int(isa.FIRST[first, isa.KIND]))
     what = "store" if kind in (Kind.STORE, Kind.STORE_MULTIPLE) else "load"
     moved = int(max(isa.FIRST[first, isa.LOADED], isa.FIRST[first, isa.STORED]))
@@ -118,7 +124,7 @@ def _unaligned_reason(uc: Uc, pc: int, first: int) -> str:
     return f"unaligned {what} of {size} bytes{where}"
 
 
-def _effective_address(uc: Any, first: int) -> int | None:
+def effective_address(uc: Any, first: int) -> int | None:
     """Where a load or store goes, from the registers as they are: DDI 0419, A6.7."""
 
     def low(shift: int) -> int:

@@ -362,6 +362,7 @@ def test_strict(run: Run, project: Project) -> None:
         ("function='same'\nresult='void'", True),
         ("function='third'\nargs=[['@in.bin', 5, 8]]\nexpect=15", True),
         ("function='sum_to'\nargs=[3]\nstubs={helper=9}\nexpect=9\nbefore=['same']", True),
+        ("function='sum_to'\nargs=[3]\nstubs={helper=[9, 8]}\nregisters={0x4004c004='1,2'}\nexpect=9", True),
     ],
 )
 def test_expectations(run: Run, project: Project, keys: str, fine: bool) -> None:

@@ -21,7 +21,7 @@ from m0sim.check.limits import Limits, percent
 from m0sim.check.manifest import Manifest
 from m0sim.check.measure import Measurement
 from m0sim.errors import M0simError, UsageError
-from m0sim.operands import File, Struct, Zeroed
+from m0sim.operands import File, Struct, SymbolAddress, Zeroed
 
 GOOD = """\
 image = "build/app.elf"
@@ -45,7 +45,8 @@ profile = "boards/mine.toml"
 result = "f32"
 expect = 0.1
 before = ["init"]
-stubs = { read_adc = 512, "ns::g()" = -1 }
+stubs = { read_adc = 512, "ns::g()" = [-1, "f32:1.5"], next = "1,2" }
+registers = { 0x4004c004 = [0, 0x80], "0x40034018" = "sym:table" }
 max_stack = 0
 max_sram = 4096
 tolerance = "0.25 %"
@@ -89,7 +90,13 @@ def test_a_good_one(load: Load, tmp_path: Path) -> None:
     assert dot.place.line == 5
     assert (other.image, other.base) == (Path("/abs/raw.bin"), 0x20000000)
     assert other.profile == str(tmp_path / "boards/mine.toml")
-    assert (other.before, other.stubs) == (("init",), {"read_adc": 512, "ns::g()": -1})
+    assert other.before == ("init",)
+    assert other.stubs == {
+        "read_adc": (Words((512,)),),
+        "ns::g()": (Words((0xFFFFFFFF,)), Words((0x3FC00000,))),
+        "next": (Words((1,)), Words((2,))),
+    }
+    assert other.registers == {0x4004C004: (Words((0,)), Words((0x80,))), 0x40034018: (SymbolAddress("table"),)}
     assert other.expect == float(np.float32(0.1)) != 0.1
     assert other.limits.budgets == {"stack": 0, "sram": 4096}
     assert other.limits.tolerances == {"cycles": Fraction(25, 10_000), "stack": 0}
@@ -139,6 +146,14 @@ BAD = [
     ("stubs = ['a']", 5, "stubs", "a table"),
     ("stubs.read = 'x'", 5, "read", "an integer"),
     ("stubs.read = 4294967296", 5, "read", "4294967296"),
+    ("stubs.read = 1.5", 5, "read", "f32:1.5"),
+    ("stubs.read = []", 5, "read", "at least one"),
+    ("stubs.read = ['@a.bin']", 5, "read", "no answer"),
+    ("stubs.read = [[1]]", 5, "read", "no answer"),
+    ("registers = 5", 5, "registers", "a table"),
+    ("registers.0x40000001 = 5", 5, "0x40000001", "multiple of 4"),
+    ("registers.adc = 5", 5, "adc", "0x40034018"),
+    ("registers.0x40000000 = 'x'", 5, "0x40000000", "an integer"),
     ("base = -1", 5, "base", "-0x1"),
     ("image = 5", 5, "image", "5"),
     ("stop_after = 0", 5, "stop_after", "from 1"),
@@ -195,6 +210,8 @@ def test_no_manifest(tmp_path: Path) -> None:
         ("function = 'sum_too'", 4, ["function", "did you mean 'sum_to'"]),
         ("function = 'same'\nbefore = ['same', 'int']", 5, ["before", "'int'"]),
         ("function = 'same'\nstubs = { helpr = 1 }", 5, ["stubs", "'helper'"]),
+        ("function = 'same'\nstubs = { helper = 'sym:sam' }", 5, ["stubs", "'same'"]),
+        ("function = 'same'\nregisters = { 0x20000000 = 1 }", 5, ["registers", "sram"]),
         ("function = 'same'\nargs = [1, ['@none.bin']]", 5, ["args", "none.bin", "no such file"]),
         ("function = 'same'\nargs = ['sym:sam']", 5, ["args", "'same'"]),
         ("function = 'same'\nimage = 'none.elf'", 5, ["image", "none.elf"]),

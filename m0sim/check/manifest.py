@@ -3,28 +3,30 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import get_args
+from typing import TypeVar, get_args
 
 import numpy as np
 
-from m0sim import arguments, operands
+from m0sim import arguments, operands, replies
 from m0sim.check import limits
 from m0sim.check.limits import FIGURES, Limits
 from m0sim.device import DEFAULT
 from m0sim.errors import UsageError, did_you_mean
 from m0sim.machine import DEFAULT_MAX_CYCLES
 from m0sim.operands import Operand
+from m0sim.replies import Replies
 from m0sim.toml import KeyPath, Lines, Table, read
 
+K = TypeVar("K")
 FILE_NAME = "m0sim.toml"
 
 _EVERYWHERE = ("image", "base", "profile", "tolerance", "stop_after")
 _TOP_KEYS = ("build", *_EVERYWHERE, "bench")
 _BENCH_KEYS = (
-    *("name", "function", "args", "result", "expect", "before", "stubs"),
+    *("name", "function", "args", "result", "expect", "before", "stubs", "registers"),
     *(f"max_{figure}" for figure in FIGURES),
     *_EVERYWHERE,
 )
@@ -44,8 +46,10 @@ class Bench:
     """What the function must return; None where anything will do."""
     before: tuple[str, ...]
     """Functions to run first, uncounted."""
-    stubs: Mapping[str, int]
-    """Functions replaced by a return of a value."""
+    stubs: Mapping[str, Replies]
+    """Functions replaced by a return of values in turn."""
+    registers: Mapping[int, Replies]
+    """By address, what loads from registers of peripherals give."""
     limits: Limits
     stop_after: int
     """Cycles after which it is a fault."""
@@ -141,7 +145,8 @@ def _bench(top: Table, table: Table) -> Bench:
         result=result,
         expect=_expect(table, result),
         before=_before(table),
-        stubs=_stubs(table),
+        stubs=_replies(table, "stubs", str),
+        registers=_replies(table, "registers", replies.address),
         limits=_limits(top, table),
         stop_after=_stop_after(top, table),
         image=table.path.parent / _inherited(top, table, "image", None),
@@ -206,11 +211,18 @@ def _before(table: Table) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _stubs(table: Table) -> dict[str, int]:
-    stubs = table.table("stubs")
-    if stubs is None:
+def _replies(table: Table, key: str, name: Callable[[str], K]) -> dict[K, Replies]:
+    """A table of numbers, texts and arrays of them; `name` understands its keys."""
+    given = table.table(key)
+    if given is None:
         return {}
-    return {name: stubs.integer(name, -(1 << 31), (1 << 32) - 1) for name in stubs.raw}
+    found = {}
+    for text, value in given.raw.items():
+        try:
+            found[name(text)] = replies.read(value)
+        except UsageError as error:
+            given.fail(text, str(error))
+    return found
 
 
 def _expect(table: Table, result: str) -> int | float | None:

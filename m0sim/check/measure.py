@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from m0sim import device, operands
+from m0sim import device, operands, replies
 from m0sim.check.figures import Figures
 from m0sim.check.manifest import Bench, Manifest
 from m0sim.cost import Cost
@@ -24,6 +24,8 @@ from m0sim.errors import M0simError, UsageError
 from m0sim.fault import Fault, Interrupted
 from m0sim.image import Image, load_elf, load_raw
 from m0sim.machine import Machine
+from m0sim.operands import Operand
+from m0sim.peripherals import check_address
 from m0sim.report import data
 
 Progress = Callable[[str, int, int], None]
@@ -97,12 +99,18 @@ def verify(benches: Sequence[Bench], images: Images) -> None:
             with _naming(bench, key):
                 for name in names:
                     image.find(name)
+        with _naming(bench, "stubs"):
+            _verify_operands([one for several in bench.stubs.values() for one in several], image)
+        with _naming(bench, "registers"):
+            for address, several in bench.registers.items():
+                check_address(images.device(bench.profile), address)
+                _verify_operands(several, image)
         with _naming(bench, "args"):
-            _verify_arguments(bench, image)
+            _verify_operands(bench.args, image)
 
 
-def _verify_arguments(bench: Bench, image: Image) -> None:
-    for argument in bench.args:
+def _verify_operands(given: Sequence[Operand], image: Image) -> None:
+    for argument in given:
         for part in operands.parts(argument):
             if isinstance(part, operands.SymbolAddress):
                 image.find(part.name)
@@ -213,7 +221,8 @@ def _call(bench: Bench, machine: Machine) -> Cost:
         *arguments,
         result=bench.result,
         before=bench.before,
-        stubs=bench.stubs,
+        stubs=replies.placed(machine, bench.stubs),
+        registers=replies.placed(machine, bench.registers),
         max_cycles=bench.stop_after,
     )
 

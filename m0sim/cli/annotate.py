@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from m0sim.cli import calling
-from m0sim.cli.calling import MAX_CYCLES, Arguments, Before, Function, MaxCycles, Result, SourceRoot, Stub
+from m0sim.cli.calling import MAX_CYCLES, Arguments, Before, Function, MaxCycles, Register, Result, SourceRoot, Stub
 from m0sim.cli.shared import NEGATIVE_NUMBERS, Base, ImageFile, Json, OutputFile, Profile, app, emit
 from m0sim.errors import UsageError
 
@@ -25,6 +25,7 @@ def annotate(
     result: Result = "s32",
     before: Before = None,
     stub: Stub = None,
+    register: Register = None,
     max_cycles: MaxCycles = MAX_CYCLES,
     base: Base = "",
     source_root: SourceRoot = None,
@@ -53,6 +54,7 @@ def annotate(
         result=result,
         before=before,
         stub=stub,
+        register=register,
         max_cycles=max_cycles,
     )
     shown = listing(

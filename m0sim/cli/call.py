@@ -9,7 +9,7 @@ import typer
 
 from m0sim import files
 from m0sim.cli import calling
-from m0sim.cli.calling import MAX_CYCLES, Arguments, Before, Function, MaxCycles, Result, SourceRoot, Stub
+from m0sim.cli.calling import MAX_CYCLES, Arguments, Before, Function, MaxCycles, Register, Result, SourceRoot, Stub
 from m0sim.cli.shared import NEGATIVE_NUMBERS, Base, ImageFile, Json, OutputFile, Profile, app, emit, image_of
 from m0sim.names import printable
 
@@ -28,6 +28,7 @@ def call(
     level: Annotated[str, typer.Option(help="cycles, or memory: adds traffic per symbol and buffer.")] = "cycles",
     before: Before = None,
     stub: Stub = None,
+    register: Register = None,
     max_cycles: MaxCycles = MAX_CYCLES,
     base: Base = "",
     source_root: SourceRoot = None,
@@ -74,6 +75,7 @@ def call(
         level=level,
         before=before,
         stub=stub,
+        register=register,
         max_cycles=max_cycles,
     )
     profile_files.write(done.cost, done.machine.image, profiles, sources)

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from m0sim.cli.shared import Progress, machine_of, reject_unknown_options
-from m0sim.errors import UsageError
 
 if TYPE_CHECKING:
     from m0sim.cost import Cost
@@ -21,7 +20,14 @@ Function = Annotated[str, typer.Argument(help="Its name as `m0sim list` shows it
 Arguments = Annotated[list[str] | None, typer.Argument(help="What it is called with, such as 5, @file.bin or out:4K.")]
 Result = Annotated[str, typer.Option(help="Type of the result: s32, u32, s64, u64, f32, f64, void.")]
 Before = Annotated[list[str] | None, typer.Option(metavar="FUNC", help="Run this first, uncounted. May be repeated.")]
-Stub = Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="Replace a function by a return of VALUE.")]
+Stub = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NAME=VALUE[,VALUE...]", help="Replace a function by a return of these in turn. Repeatable."),
+]
+Register = Annotated[
+    list[str] | None,
+    typer.Option(metavar="ADDR=VALUE[,VALUE...]", help="Loads from a peripheral's register give these. Repeatable."),
+]
 SourceRoot = Annotated[
     list[Path] | None,
     typer.Option("--source-root", metavar="DIR", help="Source text may be read from this folder, too. Repeatable."),
@@ -51,17 +57,18 @@ def run(
     result: str,
     before: list[str] | None,
     stub: list[str] | None,
+    register: list[str] | None,
     max_cycles: str,
     level: str = "cycles",
 ) -> Outcome:
     """Call a function as the verb `command` was told to; `out:` buffers are written after a call that returned."""
     reject_unknown_options([str(image_file), function, *(args or [])], command)
-    from m0sim import operands
+    from m0sim import operands, replies
     from m0sim.fault import Fault
 
+    stubs, registers = replies.stubs(stub or []), replies.registers(register or [])
     machine = machine_of(image_file, base, profile)
     values, outputs = operands.parse(machine, args or [])
-    stubs = dict(_stub(text) for text in stub or [])
     with Progress(machine):
         try:
             cost = machine.call(
@@ -70,7 +77,8 @@ def run(
                 result=result,
                 level=level,
                 before=before or [],
-                stubs=stubs,
+                stubs=replies.placed(machine, stubs),
+                registers=replies.placed(machine, registers),
                 max_cycles=operands.integer(max_cycles),
             )
         except Fault as fault:
@@ -85,12 +93,3 @@ def show_fault(fault: Fault) -> None:
     from m0sim.report import text
 
     text.show(text.fault(fault), stderr=True)
-
-
-def _stub(text: str) -> tuple[str, int]:
-    from m0sim import operands
-
-    name, equals, value = text.partition("=")
-    if not name or not equals:
-        raise UsageError(f"--stub {text!r}: write NAME=VALUE, such as --stub read_adc=512")
-    return name, operands.integer(value)

@@ -62,6 +62,8 @@ def call(cost: Cost, profile: Device) -> RenderableType:
         parts += [Text(), Text(estimate)]
     if cost.stubs:
         parts += [Text(), Text(f"replaced by a return: {', '.join(cost.stubs)}", style="yellow")]
+    if cost.registers:
+        parts += [Text(), _registers(cost)]
     parts += [Text(f"warning: {warning}", style="yellow") for warning in cost.warnings]
     return Group(*parts)
 
@@ -102,6 +104,14 @@ def _traffic(cost: Cost) -> Table:
     for t in cost.traffic:
         row = (t.loads, t.bytes_loaded, t.stores, t.bytes_stored, t.bytes_touched)
         table.add_row(Text(t.name), *map(count, row))
+    return table
+
+
+def _registers(cost: Cost) -> Table:
+    table = _grid("register", "loads", "stores", "last stored")
+    for r in cost.registers:
+        last = "" if r.last_stored is None else f"{r.last_stored:#x}"
+        table.add_row(f"{r.address:#010x}", count(r.loads), count(r.stores), last)
     return table
 
 
