@@ -309,7 +309,8 @@ class Counters:
         """Forget what was counted there. Its registers stay, and so does a division: no time passes between runs."""
         if self._device.io_port is None:
             return
-        self._kept[Slot.IO_PLACES][:] = 0
+        if self.state[Slot.IO_RECORD]:  # there was an access: the table is large
+            self._kept[Slot.IO_PLACES][:] = 0
         self.state[_PORT_NOTES] = 0
         self.state[Slot.DIVIDER_READY] = max(0, self.state[Slot.DIVIDER_READY] - self.state[Slot.CYCLES])
 

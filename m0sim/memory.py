@@ -301,11 +301,11 @@ class AddressSpace:
         slot = 1
         for bank in self.banks:
             count = -(-bank.size // _PAGE)
+            first = bank.data.ctypes.data
             for base, offset, size in self._windows(bank):
                 for i in range(-(-size // _PAGE)):
                     there = i + offset // _PAGE
-                    host = bank.data.ctypes.data + there * _PAGE
-                    rows.append((base // _PAGE + i, host, slot + there, bank.kind == "sram"))
+                    rows.append((base // _PAGE + i, first + there * _PAGE, slot + there, bank.kind == "sram"))
             slot += count
         return rows
 
