@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from m0sim.errors import UsageError
-from m0sim.memory import AddressSpace, Allocation, Bytes
+from m0sim.memory import AddressSpace, Bytes
+from m0sim.room import Allocation
 
 
 @dataclass(frozen=True, eq=False, slots=True)

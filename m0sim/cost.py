@@ -131,15 +131,17 @@ class MemoryUse:
     sram_reserved: int = 0
     """Room that the linker keeps for a heap or a stack. In no total: what a call used of it is counted on its own."""
 
+    sram_heap: int = 0
+    """High-water mark of a heap that grows into free SRAM, observed; a heap that is an object counts as bss."""
+
     @property
     def flash_total(self) -> int:
         return self.flash_code + self.flash_rodata + self.flash_data
 
     @property
     def sram_total(self) -> int:
-        return (
-            self.sram_code + self.sram_rodata + self.sram_data + self.sram_bss + self.sram_arguments + self.sram_stack
-        )
+        image = self.sram_code + self.sram_rodata + self.sram_data + self.sram_bss
+        return image + self.sram_arguments + self.sram_stack + self.sram_heap
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,6 +219,9 @@ class Cost:
     traffic: tuple[TrafficCost, ...] = ()
     flash_misses: FlashMisses | None = None
     """None at level ``cycles``, and on devices without such a cache."""
+    heap_bytes: int | None = None
+    """The heap's high-water mark since memory was as loaded, observed: what the program's `sbrk` gave out, or, where it
+    has none, up to the highest byte that was written. None where the image has no heap."""
     stubs: tuple[str, ...] = ()
     registers: tuple[RegisterUse, ...] = ()
     """Peripheral registers that were given answers, by address."""

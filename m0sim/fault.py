@@ -32,7 +32,8 @@ class Fault(M0simError):
     """The simulated code cannot go on, or did what no correct code does.
 
     `kind` is one of: unaligned, unmapped, read-only, undefined, breakpoint, supervisor-call, asleep, arm-state,
-    not-code, stack-overflow, cycle-limit, call-depth, peripheral, red-zone, exception, interrupted.
+    not-code, stack-overflow, heap-collision, cycle-limit, call-depth, peripheral, red-zone, exception,
+    interrupted.
     `cost` holds what was counted up to the instruction at `address`, which is not counted itself.
     """
 

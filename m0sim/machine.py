@@ -42,6 +42,7 @@ from m0sim.cost import Cost, MemoryUse
 from m0sim.device import Device
 from m0sim.errors import UsageError
 from m0sim.fault import CallSite, Fault, Interrupted
+from m0sim.heap import HeapWatch
 from m0sim.image import Image, Symbol
 from m0sim.memory import MIN_STACK, AddressSpace
 from m0sim.native import CONTEXT_LIMIT, Slot, Stop
@@ -97,7 +98,9 @@ class Machine:
         self.counters = Counters(self.device, firmware, self.space)
         self._watch_memory = self.counters.attach(self._uc)
         self._traps = trap.Traps()
+        self._heap = HeapWatch(self.space, self._limit_stack)
         hooks = [
+            *self._heap.attach(self._uc),
             self._uc.hook_add(UC_HOOK_INTR, self._traps.on_interrupt),
             # Not over the SRAM, where every access is valid: a hook there would make all stores slow.
             *(
@@ -160,6 +163,7 @@ class Machine:
         self._reject_while_running()
         self._peripherals.forget()
         self.space.reset()
+        self._heap.begin()
         self._uc.context_restore(self._reset_registers)
         self.counters.reset_port()
         self._forget_code()
@@ -301,6 +305,7 @@ class Machine:
         code_changed = self._host_wrote or self.space.image_code_changed()
         if not keep:
             self.space.restore()
+            self._heap.begin()
             self._uc.context_restore(self._reset_registers)
             self.counters.reset_port()
         self.space.clear_stack()
@@ -413,14 +418,21 @@ class Machine:
         self._uc.reg_write(UC_ARM_REG_APSR_NZCV, 0)
         self.counters.begin(call.entry.address, RETURN_ADDRESS, sp, self.space.stack_limit)
         self._peripherals.begin_run()
+        self._heap.clear()
         with self._noticing_interrupts():
             self._emulate(call)
         self.counters.end(RETURN_ADDRESS, block_is_complete=True)
         self.counters.close_frames()
+        self._heap.look(int(self.counters.state[Slot.SP_MIN]))
+
+    def _limit_stack(self) -> None:
+        self.counters.state[Slot.SP_LIMIT] = self.space.stack_limit
 
     def _check_after(self, call: _Call) -> None:
         if self._interrupted:  # too late to stop this call, but a loop around it must end
             self._raise(call, "interrupted", "interrupted", call.entry.address, self._cost(call))
+        if self._heap.collision:
+            self._raise(call, "heap-collision", self._heap.collision, call.entry.address, self._cost(call))
         overruns = self.space.overruns()
         if overruns:
             self._raise(call, "red-zone", "; ".join(overruns), call.entry.address, self._cost(call))
@@ -457,6 +469,9 @@ class Machine:
         pc = self._uc.reg_read(UC_ARM_REG_PC)
         if self._windows.is_refused:
             return self._after_refusal(call)
+        if self._heap.collision:
+            reason, at = self._heap.collision, self._heap.collision_at
+            return self._fail(call, "heap-collision", reason, at, block_is_complete=False)
         if state[Slot.IO_FAULT]:
             return self._after_port_fault(call)
         if self._traps.happened or error:
@@ -579,8 +594,10 @@ class Machine:
         return self._fail(call, kind, reason, address, block_is_complete=is_complete)
 
     def _stack_message(self) -> str:
-        room = self.space.stack_top - self.space.stack_limit
-        return f"stack overflow: more than the {room:,} bytes that are free below {self.space.stack_top:#x}"
+        top, limit = self.space.stack_top, self.space.stack_limit
+        free = f"stack overflow: more than the {top - limit:,} bytes that are free below {top:#x}"
+        below = self.space.name_below_stack()
+        return f"{free}, down to {below}" if below else free
 
     def _is_blank(self, address: int) -> bool:
         view = self.space.view(address, 2)
@@ -616,6 +633,7 @@ class Machine:
         self.counters.end(address, block_is_complete=block_is_complete)
         open_calls = self.counters.call_stack()
         self.counters.close_frames()
+        self._heap.look(int(self.counters.state[Slot.SP_MIN]))
         return self._raise(call, kind, reason, address, self._cost(call), open_calls)
 
     def _raise(
@@ -679,6 +697,7 @@ class Machine:
             flash_misses=counters.flash_misses() if call.level == "memory" else None,
             stubs=tuple(stub.symbol.name for stub in call.stubs),
             registers=self._peripherals.uses(),
+            heap_bytes=self._heap.bytes_used,
             warnings=self._warnings(call),
         )
 
@@ -702,6 +721,7 @@ class Machine:
             sram_arguments=self.space.allocated_bytes + call.stack_argument_bytes,
             sram_stack=self.counters.stack_bytes,
             sram_reserved=sizes.get("sram_reserved", 0),
+            sram_heap=self._heap.bytes_in_free_sram,
         )
 
     def _warnings(self, call: _Call) -> tuple[str, ...]:

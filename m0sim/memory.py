@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,13 +11,15 @@ import numpy.typing as npt
 
 from m0sim.device import Device
 from m0sim.errors import UsageError
-from m0sim.image import Image, Segment
+from m0sim.image import Image, Range, Segment, Symbol
+from m0sim.image.heap_and_stack import HeapRegion, claimed, heap_of, stack_of, uses_heap, without
+from m0sim.image.ranges import merged_ranges
+from m0sim.room import RED_ZONE, Allocation, Room
 
 Bytes = npt.NDArray[np.uint8]
 
 #: Fills SRAM that nothing initialised: read as code it is 0xDEDE, a permanently undefined instruction.
 FILL = 0xDE
-RED_ZONE = 16
 _PAGE = 4096
 _ERASED = 0xFF
 MIN_STACK = 256
@@ -39,27 +41,6 @@ class Bank:
         return self.base + self.size
 
 
-@dataclass(frozen=True, eq=False, slots=True)
-class Allocation:
-    """Room for one buffer; its red zones lie directly before and behind it."""
-
-    address: int
-    size: int
-    name: str
-    begin: int
-    """Where its room begins: at its red zone, or before that where alignment left bytes out."""
-    end: int
-    """Where its room ends."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Gap:
-    """SRAM that the image leaves free; buffers fill it from below."""
-
-    begin: int
-    end: int
-
-
 class AddressSpace:
     """Memories of one device with one image in them."""
 
@@ -68,18 +49,26 @@ class AddressSpace:
         self.device = device
         self.image = image
         self.banks = tuple(_banks(device, image))
-        self.allocations: list[Allocation] = []
-        self._allocation_count = 0
+        self.heap = self._find_heap()
+        self.stack_region = stack_of(image.symbols, image.sections, self._is_sram)
+        """What the image keeps for its stack, if it says so."""
         self._load()
-        self._gaps = self._free_sram()
-        self._stack_gap = self._choose_stack_gap(stack_bytes)
+        self._room = self._find_room(stack_bytes)
         self._initial = [(bank, bank.data.copy()) for bank in self.banks if bank.kind == "sram"]
+        self.heap_end = 0
+        """Where the used part of a heap in free SRAM ends: what is below survives `clear_stack`. 0 without such."""
+        self._forget_heap()
 
     # -- the image
 
     def _load(self) -> None:
         for segment in self.image.segments:
             self._place(segment)
+        if self.heap is not None:
+            for begin, end in self._claims():  # nobody clears those: what malloc returns holds anything
+                view = self.view(begin, end - begin)
+                if view is not None:
+                    view[:] = FILL
 
     def _place(self, segment: Segment) -> None:
         run = self.view(segment.address, segment.size)
@@ -99,27 +88,58 @@ class AddressSpace:
             f"{self.device.name} ({memories}); choose another --profile"
         )
 
-    def _free_sram(self) -> list[_Gap]:
-        gaps = []
-        for bank in self.banks:
-            if bank.kind != "sram":
-                continue
-            at = bank.base
-            for segment in sorted(self.image.segments, key=lambda s: s.address):
-                begin = self.device.resolve(segment.address)
-                if bank.base <= begin < bank.end and segment.size:
-                    gaps.append(_Gap(at, max(at, begin)))
-                    at = max(at, begin + segment.size)
-            gaps.append(_Gap(at, bank.end))
-        return [_Gap(-(-gap.begin // 8) * 8, gap.end & ~7) for gap in gaps if gap.end - gap.begin >= 8]
+    def _is_sram(self, address: int) -> bool:
+        bank = self.bank_at(self.device.resolve(address))
+        return bank is not None and bank.kind == "sram"
 
-    def _choose_stack_gap(self, stack_bytes: int) -> _Gap:
-        roomy = [gap for gap in self._gaps if gap.end - gap.begin >= stack_bytes]
-        if not roomy:
+    def _find_heap(self) -> HeapRegion | None:
+        """The heap of an image that has an allocator."""
+        if not uses_heap(self.image.symbols):
+            return None
+        return heap_of(self.image.symbols, self.image.sections, self._is_sram)
+
+    def _find_room(self, stack_bytes: int) -> Room:
+        """Lay out the SRAM that the image leaves free.
+
+        Sections that only claim memory for heap and stack are free where there is such a heap; else they stay the
+        image's as long as there is other room.
+        """
+        claims = [(self.device.resolve(a), self.device.resolve(a) + b - a) for a, b in self._claims()]
+        roomy = self._free_sram(claims)
+        heap_base = self._growing_from(roomy)
+        gaps = self._free_sram([]) if heap_base is None else roomy
+        stack = [gap for gap in gaps if gap[1] - gap[0] >= stack_bytes]
+        if not stack:
+            gaps, stack = roomy, [gap for gap in roomy if gap[1] - gap[0] >= stack_bytes]
+        if not stack:
             raise UsageError(
                 f"{self.image.path}: leaves no {stack_bytes} bytes of SRAM on {self.device.name} for a stack"
             )
-        return roomy[-1]
+        region = self.stack_region
+        return Room(
+            gaps,
+            stack[-1],
+            last_resort=() if gaps == roomy else _aligned(claims),
+            heap_base=heap_base,
+            stack_size=0 if region is None else region.size,
+        )
+
+    def _claims(self) -> tuple[Range, ...]:
+        return claimed(self.image.symbols, self.image.sections)
+
+    def _growing_from(self, gaps: list[Range]) -> int | None:
+        """The base of a heap that grows into free SRAM; None where the heap is memory of the image, such as Keil's."""
+        if self.heap is None:
+            return None
+        base = self.device.resolve(self.heap.base)
+        return base if any(begin - 8 < base < end for begin, end in gaps) else None
+
+    def _free_sram(self, claims: list[Range]) -> list[Range]:
+        """What the segments leave, and `claims`, in whole 8 bytes."""
+        segments = [(self.device.resolve(s.address), s.size) for s in self.image.segments]
+        taken = without(merged_ranges((begin, begin + size) for begin, size in segments), merged_ranges(claims))
+        banks = [(bank.base, bank.end) for bank in self.banks if bank.kind == "sram"]
+        return _aligned(without(banks, taken))
 
     # -- bytes
 
@@ -138,61 +158,66 @@ class AddressSpace:
     # -- buffers and stack
 
     @property
+    def allocations(self) -> list[Allocation]:
+        """The buffers, in the order in which they were made."""
+        return self._room.allocations
+
+    @property
+    def heap_base(self) -> int | None:
+        """Where a heap in free SRAM begins; None without such."""
+        return self._room.heap_base
+
+    def heap_room(self, sp: int) -> Range | None:
+        """The heap's memory, up to what stands above it: a buffer, the stack at `sp`, or its own end."""
+        if self.heap is None:
+            return None
+        base = self.heap_base
+        if base is None:
+            begin = self.device.resolve(self.heap.base)
+            return begin, self.heap.limit or begin
+        top = next(end for begin, end in self._room.gaps if begin - 8 < base < end)
+        above = [a.begin for a in self.allocations if a.begin >= base]
+        return base, min([top, *above, *([sp] if base < sp <= top else [])])
+
+    @property
     def stack_top(self) -> int:
         """The initial SP: the end of the highest free SRAM."""
-        return self._stack_gap.end
+        return self._room.stack_gap[1]
 
     @property
     def stack_limit(self) -> int:
-        """The lowest address that the stack may use without running into data."""
-        return max([self._stack_gap.begin, *(a.end for a in self._allocations_in(self._stack_gap))])
+        """The lowest address that the stack may use without running into data, a buffer or the heap."""
+        bottom = self._room.stack_bottom
+        return max(bottom, self.heap_end) if self.heap_end <= self.stack_top else bottom
+
+    def name_below_stack(self) -> str:
+        """What the stack runs into below `stack_limit`; empty where that is the end of memory or has no name."""
+        limit = self.stack_limit
+        if limit == self.heap_end:
+            return f"the heap, which ends at {limit:#x}"
+        below = [f"the buffer {a.name}" for a in self.allocations if a.end == limit]
+        below += [s.name for s in self.image.symbols if s.kind == "object" and s.address < limit <= _end_of(s)]
+        below += [f"section {s.name}" for s in self.image.sections if s.address < limit <= s.address + s.size + 7]
+        return below[0] if below else ""
 
     @property
     def allocated_bytes(self) -> int:
         return sum(a.size for a in self.allocations)
 
     def allocate(self, size: int, align: int, name: str = "", stack_reserve: int = 1024) -> Allocation:
-        """Room for `size` bytes with red zones around, in the lowest free SRAM that has it.
+        """Room for `size` bytes with red zones around.
 
         Raises UsageError when it does not fit beside a stack of `stack_reserve` bytes.
         """
-        name = name or f"buffer{self._allocation_count}"
-        for gap in self._gaps:
-            reserve = min(stack_reserve, (gap.end - gap.begin) // 2) if gap is self._stack_gap else 0
-            begin = self._lowest_room(gap, gap.end - reserve, size, align)
-            if begin is not None:
-                return self._take(begin, size, align, name)
-        free = max(end - begin for gap in self._gaps for begin, end in self._free_pieces(gap, gap.end))
-        raise UsageError(
-            f"{name}: {size} bytes do not fit into the SRAM of {self.device.name}: the largest free piece is "
-            f"{free} bytes, of which {stack_reserve} are kept for the stack"
-        )
-
-    def _take(self, begin: int, size: int, align: int, name: str) -> Allocation:
-        address, end = _room(begin, size, align)
-        allocation = Allocation(address, size, name, begin, end)
-        self.allocations.append(allocation)
-        self._allocation_count += 1
+        allocation = self._room.take(size, align, name, stack_reserve)
+        if allocation is None:
+            free = self._room.largest_piece()
+            raise UsageError(
+                f"{name or 'a buffer'}: {size} bytes do not fit into the SRAM of {self.device.name}: the largest free "
+                f"piece is {free} bytes, of which {stack_reserve} are kept for the stack"
+            )
         self._paint_red_zones(allocation)
         return allocation
-
-    def _lowest_room(self, gap: _Gap, limit: int, size: int, align: int) -> int | None:
-        """Where the lowest free room of a gap begins that has a buffer and its red zones below `limit`."""
-        for begin, end in self._free_pieces(gap, limit):
-            if _room(begin, size, align)[0] + size + RED_ZONE <= end:
-                return begin
-        return None
-
-    def _free_pieces(self, gap: _Gap, limit: int) -> Iterator[tuple[int, int]]:
-        """Begin and end of what the buffers leave of a gap up to `limit`, ascending."""
-        at = gap.begin
-        for allocation in sorted(self._allocations_in(gap), key=lambda a: a.begin):
-            yield at, min(allocation.begin, limit)
-            at = allocation.end
-        yield at, limit
-
-    def _allocations_in(self, gap: _Gap) -> list[Allocation]:
-        return [a for a in self.allocations if gap.begin <= a.begin < gap.end]
 
     def holds(self, allocation: Allocation) -> bool:
         """True until the allocation is freed."""
@@ -200,7 +225,7 @@ class AddressSpace:
 
     def free(self, allocation: Allocation) -> None:
         """Give the room of an allocation back."""
-        self.allocations.remove(allocation)
+        self._room.free(allocation)
         view = self.view(allocation.begin, allocation.end - allocation.begin)
         if view is not None:
             view[:] = FILL
@@ -243,14 +268,29 @@ class AddressSpace:
             if view is not None and content is not None:
                 view[:] = content
             self._paint_red_zones(allocation)
+        self._forget_heap()
+
+    def _forget_heap(self) -> None:
+        self.heap_end = self.heap_base or 0
+
+    def changed_end(self, begin: int, end: int) -> int:
+        """The address behind the highest byte in a range of SRAM that is not as loaded; `begin` where all are."""
+        view = self.view(begin, max(0, end - begin))
+        bank = self.bank_at(self.device.resolve(begin))
+        initial = next((content for other, content in self._initial if other is bank), None)
+        if view is None or bank is None or initial is None:
+            return begin
+        first = self.device.resolve(begin) - bank.base
+        changed = view != initial[first : first + view.size]
+        return begin + (view.size - int(changed[::-1].argmax()) if changed.any() else 0)
 
     def reset(self) -> None:
         """Put every memory back to what it was after loading, and free all buffers."""
-        self.allocations.clear()
-        self._allocation_count = 0
+        self._room.clear()
         for bank in self.banks:
             bank.data[:] = _blank_byte(bank.kind)
         self._load()
+        self._forget_heap()
 
     def image_code_changed(self) -> bool:
         """True where code of the image that lies in SRAM differs from what was loaded."""
@@ -316,10 +356,15 @@ def _red_pattern(address: int) -> Bytes:
     return (offsets * 167 + (offsets >> 8) * 31 + 0x5B & 0xFF).astype(np.uint8)
 
 
-def _room(begin: int, size: int, align: int) -> tuple[int, int]:
-    """Address of a buffer whose room begins at `begin`, and where that room ends."""
-    address = -(-(begin + RED_ZONE) // align) * align
-    return address, -(-(address + size + RED_ZONE) // 8) * 8
+def _end_of(symbol: Symbol) -> int:
+    """Where an object ends, rounded up as free SRAM is."""
+    return -(-(symbol.address + symbol.size) // 8) * 8
+
+
+def _aligned(ranges: Iterable[Range]) -> list[Range]:
+    """Ranges shrunk to whole 8 bytes."""
+    whole = [(-(-begin // 8) * 8, end & ~7) for begin, end in ranges]
+    return [(begin, end) for begin, end in whole if begin < end]
 
 
 def _banks(device: Device, image: Image) -> list[Bank]:

@@ -36,6 +36,7 @@ def call(cost: Cost, fault: Fault | None = None) -> dict[str, Any]:
         "branches_taken": cost.branches_taken,
         "branches_not_taken": cost.branches_not_taken,
         "stack_bytes": cost.stack_bytes,
+        "heap_bytes": cost.heap_bytes,
         "seconds": cost.seconds,
         "energy_joules": cost.energy_joules,
         "memory": memory,

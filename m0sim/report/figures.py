@@ -8,6 +8,8 @@ from typing import Literal
 from m0sim.cost import Cost
 from m0sim.report.units import count, si
 
+_OBSERVED = "bytes, observed in this run (not a worst case)"
+
 
 @dataclass(frozen=True, slots=True)
 class Figure:
@@ -27,6 +29,9 @@ def figures(cost: Cost) -> list[Figure]:
         energy = Figure("energy", "unknown", "the profile has no current with a source", "unknown")
     else:
         energy = Figure("energy", si(cost.energy_joules, "J"), "estimate: time x current", "estimate")
+    heap = []
+    if cost.heap_bytes is not None:
+        heap.append(Figure("heap", count(cost.heap_bytes), _OBSERVED, "observed"))
     return [
         Figure("result", "-" if cost.result is None else str(cost.result), _as_hex(cost), "exact"),
         Figure("cycles", count(cost.cycles), "exact for zero-wait-state memory", "exact"),
@@ -37,7 +42,8 @@ def figures(cost: Cost) -> list[Figure]:
         Figure("stores", count(cost.stores), f"{count(cost.bytes_stored)} bytes", "exact"),
         Figure("branches taken", count(cost.branches_taken), "conditional ones", "exact"),
         Figure("branches not taken", count(cost.branches_not_taken), "", "exact"),
-        Figure("stack", count(cost.stack_bytes), "bytes, observed in this run (not a worst case)", "observed"),
+        Figure("stack", count(cost.stack_bytes), _OBSERVED, "observed"),
+        *heap,
     ]
 
 

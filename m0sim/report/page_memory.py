@@ -18,7 +18,7 @@ class Part:
     """A run of bytes that one thing takes."""
 
     kind: str
-    """code, rodata, data, bss, reserved, arguments, stack or free."""
+    """code, rodata, data, bss, reserved, arguments, heap, stack or free."""
     name: str
     address: int
     size: int
@@ -74,6 +74,8 @@ def _parts(cost: Cost, machine: Machine) -> Iterator[Part]:
             yield Part("data", f"{section.name} (initial values)", stored_at, section.stored_bytes)
     for buffer in machine.space.allocations:
         yield Part("arguments", buffer.name, buffer.address, buffer.size)
+    if machine.space.heap_base is not None:
+        yield Part("heap", "heap, observed", machine.space.heap_base, cost.memory.sram_heap)
     yield Part("arguments", "on the stack", cost.stack_top, machine.space.stack_top - cost.stack_top)
     yield Part("stack", "stack, observed", cost.stack_top - cost.stack_bytes, cost.stack_bytes)
 
