@@ -73,10 +73,11 @@ def _memory(cost: Cost, profile: Device) -> Table:
     reserved = ("reserved",) if use.sram_reserved else ()
     heap = ("heap",) if use.sram_heap else ()
     table = _grid("memory", "code", "rodata", "data", "bss", "arguments", "stack", *heap, "total", "of", *reserved)
-    flash = (use.flash_code, use.flash_rodata, use.flash_data)
-    sram = (use.sram_code, use.sram_rodata, use.sram_data, use.sram_bss, use.sram_arguments, use.sram_stack)
-    sram = (*sram, use.sram_heap) if heap else sram
-    unused = [""] * (len(sram) - len(flash) - 1)
+    flash = [use.flash_code, use.flash_rodata, use.flash_data]
+    sram = [use.sram_code, use.sram_rodata, use.sram_data, use.sram_bss, use.sram_arguments, use.sram_stack]
+    if heap:
+        sram.append(use.sram_heap)
+    unused = [""] * (len(sram) - len(flash))
     table.add_row("flash", *map(count, flash), *unused, count(use.flash_total), count(profile.flash_bytes))
     kept = (count(use.sram_reserved),) if reserved else ()
     table.add_row("SRAM", *map(count, sram), count(use.sram_total), count(profile.sram_bytes), *kept)
