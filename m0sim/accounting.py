@@ -321,6 +321,10 @@ class Counters:
         self._kept[Slot.IO_WORDS][:] = 0
         self.state[_DIVIDER] = 0
 
+    def limit_stack(self, sp_limit: int) -> None:
+        """From now on a lower SP than that is an overflow."""
+        self.state[Slot.SP_LIMIT] = sp_limit
+
     def end(self, pc: int, *, block_is_complete: bool) -> None:
         """Count what the newest block did before control came to `pc`, and close all frames."""
         self.grow()

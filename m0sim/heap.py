@@ -24,10 +24,10 @@ class HeapWatch:
     Allocators that have no such function are seen by what they write.
     """
 
-    def __init__(self, space: AddressSpace, on_growth: Callable[[], None]) -> None:
-        """`on_growth` is called when the heap took more of the memory that is free for it and the stack."""
+    def __init__(self, space: AddressSpace, limit_stack: Callable[[int], None]) -> None:
+        """`limit_stack` is called with the new limit when the heap took room that was the stack's."""
         self._space = space
-        self._on_growth = on_growth
+        self._limit_stack = limit_stack
         self._sbrk = sbrk_of(space.image.symbols)
         self.begin()
 
@@ -80,7 +80,7 @@ class HeapWatch:
             self._stop(uc, at, f"heap and stack collide: the heap grew up to {end:#010x}, and SP is {sp:#010x}")
         elif space.heap_base is not None and space.heap_base <= begin and space.heap_end < end <= space.stack_top:
             space.heap_end = end
-            self._on_growth()
+            self._limit_stack(space.stack_limit)
 
     def _stop(self, uc: Any, at: int, reason: str) -> None:
         self.collision, self.collision_at = reason, at

@@ -98,7 +98,7 @@ class Machine:
         self.counters = Counters(self.device, firmware, self.space)
         self._watch_memory = self.counters.attach(self._uc)
         self._traps = trap.Traps()
-        self._heap = HeapWatch(self.space, self._limit_stack)
+        self._heap = HeapWatch(self.space, self.counters.limit_stack)
         hooks = [
             *self._heap.attach(self._uc),
             self._uc.hook_add(UC_HOOK_INTR, self._traps.on_interrupt),
@@ -424,9 +424,6 @@ class Machine:
         self.counters.end(RETURN_ADDRESS, block_is_complete=True)
         self.counters.close_frames()
         self._heap.look(int(self.counters.state[Slot.SP_MIN]))
-
-    def _limit_stack(self) -> None:
-        self.counters.state[Slot.SP_LIMIT] = self.space.stack_limit
 
     def _check_after(self, call: _Call) -> None:
         if self._interrupted:  # too late to stop this call, but a loop around it must end
