@@ -30,12 +30,15 @@
     .cpu cortex-m0plus
     .thumb
 
-    @ The core's frame, as in dense.S
+#include "macros.inc"
+#include "m0k.inc"
+
+@ The core's frame, as in dense.S
     .equ F_IN, 0
     .equ F_STOP, 4
     .equ F_INIT, 8
     .equ F_END, 20
-    @ and this kernel's own
+@ and this kernel's own
     .equ C_BLOCK, 36
     .equ C_COPY, 40                 @ code address: how an inner position is copied
     .equ C_SOURCE, 44               @ first tap of the position, an address; meaningful when it is inside
@@ -68,7 +71,7 @@
     .equ P_SIGNED, 56
     .equ P_ACC_OUT, 60
 
-    @ m0k_im2col_t
+@ m0k_im2col_t
     .equ I_IN, 0
     .equ I_PATCH, 4
     .equ I_HEIGHT, 8
@@ -81,21 +84,12 @@
     .equ I_Y, 36
     .equ I_X, 40
 
-    .section .text.m0k_conv_forward, "ax", %progbits
-    .global m0k_conv_forward
-    .type m0k_conv_forward, %function
-    .thumb_func
-m0k_conv_forward:
-    push {r4-r7, lr}
-    mov r4, r8
-    mov r5, r9
-    mov r6, r10
-    mov r7, r11
-    push {r4-r7}
+    FUNCTION m0k_conv_forward, align=1
+    SAVE_ALL
     sub sp, #C_SIZE
     str r0, [sp, #C_BLOCK]
 
-    @ The block of m0k_im2col: {in, patch, height, width, channels, kernel_h, kernel_w, stride, pad, y, x}
+@ The block of m0k_im2col: {in, patch, height, width, channels, kernel_h, kernel_w, stride, pad, y, x}
     mov r7, r0
     add r1, sp, #C_IM2COL
     ldr r2, [r7, #P_IN]
@@ -110,7 +104,7 @@ m0k_conv_forward:
     movs r6, #0
     stm r1!, {r2, r3, r4, r5, r6}   @ y = 0
 
-    @ r0 block, r2 kernel_h, r3 kernel_w, r4 stride, r5 pad
+@ r0 block, r2 kernel_h, r3 kernel_w, r4 stride, r5 pad
     ldr r1, [r0, #P_CHANNELS]
     muls r4, r1, r4
     str r4, [sp, #C_STEP]
@@ -321,7 +315,7 @@ m0k_conv_forward:
     adds r3, r3, r7
     b .Lsummed
 
-    .balign 4
+    .p2align 2
 .Leven_bytes:
     .word 0x00FF00FF
 .Lcopies:
@@ -401,12 +395,7 @@ m0k_conv_forward:
     bgt 2f
     b .Lrow
 2:  add sp, #C_SIZE
-    pop {r4-r7}
-    mov r8, r4
-    mov r9, r5
-    mov r10, r6
-    mov r11, r7
-    pop {r4-r7, pc}
+    RETURN_ALL
 
 .Lzero:                             @ r3 = 0: so are the outputs
     ldr r0, [sp, #C_OUT]
@@ -425,16 +414,12 @@ m0k_conv_forward:
     cmp r0, r2
     bne 2b
     b .Lnext
-    .size m0k_conv_forward, . - m0k_conv_forward
+    END_FUNCTION m0k_conv_forward
 
-/*
- * m0k_im2col. Columns of the window: `left` of them before the image, then `inside` ones, the rest behind it.
- */
-    .section .text.m0k_im2col, "ax", %progbits
-    .global m0k_im2col
-    .type m0k_im2col, %function
-    .thumb_func
-m0k_im2col:
+@
+@ m0k_im2col. Columns of the window: `left` of them before the image, then `inside` ones, the rest behind it.
+@ /
+    FUNCTION m0k_im2col, align=1
     push {r4-r7, lr}
     mov r4, r8
     mov r5, r9
@@ -574,4 +559,4 @@ m0k_im2col:
     mov r10, r6
     mov r11, r7
     pop {r4-r7, pc}
-    .size m0k_im2col, . - m0k_im2col
+    END_FUNCTION m0k_im2col

@@ -23,453 +23,447 @@
  *     tap which is not in a whole word, at most 6 a row. With fewer than about six taps a row this is no faster than
  *     compiled code: only a first layer has such rows, and it needs no error.
  */
-        .syntax unified
-        .cpu    cortex-m0plus
-        .thumb
+    .syntax unified
+    .cpu cortex-m0plus
+    .thumb
 
-        .equ    BLOCK, 0
-        .equ    ERROR, 4                /* address of the next error */
-        .equ    WEIGHT, 8               /* weights of its output */
-        .equ    OUTPUT, 12              /* its output */
-        .equ    COLUMN, 16              /* position in the error map */
-        .equ    ROW, 20
-        .equ    COLUMNS, 24             /* its size */
-        .equ    ROWS, 28
-        .equ    PIXEL, 32               /* 4 * channels: accumulator bytes a pixel, weight bytes a tap */
-        .equ    LINE, 36                /* accumulator bytes a line */
-        .equ    TAPS, 40                /* weight bytes a kernel row */
-        .equ    GROUP, 44               /* from the last output of a group to the first of the next */
-        .equ    SLOTS, 48               /* one for each argmax: weights (0: empty), error */
-        .equ    LENGTH, 80              /* bytes of a clipped row */
-        .equ    LEFT, 84                /* rows left */
-        .equ    SKIP_ACC, 88
-        .equ    SKIP_WEIGHT, 92
-        .equ    SCAN, 96                /* position being flushed */
-        .equ    FIRST, 100              /* weights of the first error's output */
-        .equ    END, 104                /* of a row's accumulators */
-        .equ    FRAME, 108
+#include "macros.inc"
+#include "m0k.inc"
 
-/* One tap of one or two outputs: r3, r4 errors, r5 weights, r6 = 4 * k, r7 accumulator, r10. Advances r6 and r7. */
-.macro  TAP
-        lsrs    r0, r6, #4
-        lsls    r0, r0, #4
-        adds    r0, r0, r5
-        adds    r6, #8
-        lsls    r1, r6, #28
-        lsrs    r1, r1, #30
-        adds    r0, r0, r1
-        subs    r6, #4
-        ldrb    r1, [r0]
-        subs    r1, #128
-        muls    r1, r3, r1
-        mov     r2, r10
-        ldrb    r0, [r0, r2]
-        subs    r0, #128
-        muls    r0, r4, r0
-        adds    r0, r0, r1
-        ldr     r1, [r7]
-        adds    r0, r0, r1
-        stm     r7!, {r0}
-.endm
+    .equ BLOCK, 0
+    .equ ERROR, 4                   @ address of the next error
+    .equ WEIGHT, 8                  @ weights of its output
+    .equ OUTPUT, 12                 @ its output
+    .equ COLUMN, 16                 @ position in the error map
+    .equ ROW, 20
+    .equ COLUMNS, 24                @ its size
+    .equ ROWS, 28
+    .equ PIXEL, 32                  @ 4 * channels: accumulator bytes a pixel, weight bytes a tap
+    .equ LINE, 36                   @ accumulator bytes a line
+    .equ TAPS, 40                   @ weight bytes a kernel row
+    .equ GROUP, 44                  @ from the last output of a group to the first of the next
+    .equ SLOTS, 48                  @ one for each argmax: weights (0: empty), error
+    .equ LENGTH, 80                 @ bytes of a clipped row
+    .equ LEFT, 84                   @ rows left
+    .equ SKIP_ACC, 88
+    .equ SKIP_WEIGHT, 92
+    .equ SCAN, 96                   @ position being flushed
+    .equ FIRST, 100                 @ weights of the first error's output
+    .equ END, 104                   @ of a row's accumulators
+    .equ FRAME, 108
 
-        .section .text.m0k_conv_back, "ax", %progbits
-        .balign 4
-        .global m0k_conv_back
-        .type   m0k_conv_back, %function
-        .thumb_func
-m0k_conv_back:
-        push    {r4-r7, lr}
-        mov     r4, r8
-        mov     r5, r9
-        mov     r6, r10
-        mov     r7, r11
-        push    {r4-r7}
-        sub     sp, #FRAME
-        str     r0, [sp, #BLOCK]
-        mov     r7, r0
-        ldr     r1, [r7, #24]
-        ldr     r6, [r7, #28]
-        ldr     r2, [r7, #32]
-        muls    r6, r2, r6
-        muls    r1, r6, r1
-        lsls    r6, r6, #2
-        str     r6, [sp, #LINE]
-        lsls    r2, r2, #2
-        str     r2, [sp, #PIXEL]
-        ldr     r0, [r7, #16]
-        bl      m0k_back_clear
-        ldr     r1, [sp, #PIXEL]
-        ldr     r2, [r7, #44]
-        muls    r1, r2, r1
-        str     r1, [sp, #TAPS]
-        ldr     r2, [r7, #40]
-        muls    r1, r2, r1
-        adds    r1, #12
-        lsrs    r1, r1, #4
-        lsls    r1, r1, #4              /* 4 * P */
-        subs    r1, #16
-        str     r1, [sp, #GROUP]
-        ldr     r3, [r7, #48]           /* the error map's size */
-        ldr     r4, [r7, #52]
-        lsls    r4, r4, #1
-        ldr     r0, [r7, #24]
-        ldr     r1, [r7, #40]
-        bl      .Lsteps
-        str     r2, [sp, #ROWS]
-        ldr     r0, [r7, #28]
-        ldr     r1, [r7, #44]
-        bl      .Lsteps
-        str     r2, [sp, #COLUMNS]
-        ldr     r0, [r7, #4]
-        cmp     r0, #0
-        beq     1f
-        lsrs    r2, r2, #1
-        str     r2, [sp, #COLUMNS]
-        ldr     r3, [sp, #ROWS]
-        lsrs    r3, r3, #1
-        str     r3, [sp, #ROWS]
-1:      ldr     r3, [sp, #ROWS]
-        cmp     r3, #0
-        beq     .Lstore
-        cmp     r2, #0
-        beq     .Lstore
-        movs    r1, #0
-        str     r1, [sp, #ROW]
-        str     r1, [sp, #COLUMN]
-        str     r1, [sp, #SLOTS]
-        str     r1, [sp, #SLOTS + 8]
-        str     r1, [sp, #SLOTS + 16]
-        str     r1, [sp, #SLOTS + 24]
-        ldr     r0, [r7, #0]
+@ One tap of one or two outputs: r3, r4 errors, r5 weights, r6 = 4 * k, r7 accumulator, r10. Advances r6 and r7.
+    .macro TAP
+    lsrs r0, r6, #4
+    lsls r0, r0, #4
+    adds r0, r0, r5
+    adds r6, #8
+    lsls r1, r6, #28
+    lsrs r1, r1, #30
+    adds r0, r0, r1
+    subs r6, #4
+    ldrb r1, [r0]
+    subs r1, #128
+    muls r1, r3, r1
+    mov r2, r10
+    ldrb r0, [r0, r2]
+    subs r0, #128
+    muls r0, r4, r0
+    adds r0, r0, r1
+    ldr r1, [r7]
+    adds r0, r0, r1
+    stm r7!, {r0}
+    .endm
 
-.Lcell: ldr     r7, [sp, #BLOCK]        /* r0 error, r1 weights, r2 output, r3 outputs, r4 argmax - error or 0 */
-        ldr     r1, [r7, #12]
-        movs    r2, #0
+    FUNCTION m0k_conv_back
+    SAVE_ALL
+    sub sp, #FRAME
+    str r0, [sp, #BLOCK]
+    mov r7, r0
+    ldr r1, [r7, #24]
+    ldr r6, [r7, #28]
+    ldr r2, [r7, #32]
+    muls r6, r2, r6
+    muls r1, r6, r1
+    lsls r6, r6, #2
+    str r6, [sp, #LINE]
+    lsls r2, r2, #2
+    str r2, [sp, #PIXEL]
+    ldr r0, [r7, #16]
+    bl m0k_back_clear
+    ldr r1, [sp, #PIXEL]
+    ldr r2, [r7, #44]
+    muls r1, r2, r1
+    str r1, [sp, #TAPS]
+    ldr r2, [r7, #40]
+    muls r1, r2, r1
+    adds r1, #12
+    lsrs r1, r1, #4
+    lsls r1, r1, #4                 @ 4 * P
+    subs r1, #16
+    str r1, [sp, #GROUP]
+    ldr r3, [r7, #48]               @ the error map's size
+    ldr r4, [r7, #52]
+    lsls r4, r4, #1
+    ldr r0, [r7, #24]
+    ldr r1, [r7, #40]
+    bl .Lsteps
+    str r2, [sp, #ROWS]
+    ldr r0, [r7, #28]
+    ldr r1, [r7, #44]
+    bl .Lsteps
+    str r2, [sp, #COLUMNS]
+    ldr r0, [r7, #4]
+    cmp r0, #0
+    beq 1f
+    lsrs r2, r2, #1
+    str r2, [sp, #COLUMNS]
+    ldr r3, [sp, #ROWS]
+    lsrs r3, r3, #1
+    str r3, [sp, #ROWS]
+1:  ldr r3, [sp, #ROWS]
+    cmp r3, #0
+    beq .Lstore
+    cmp r2, #0
+    beq .Lstore
+    movs r1, #0
+    str r1, [sp, #ROW]
+    str r1, [sp, #COLUMN]
+    str r1, [sp, #SLOTS]
+    str r1, [sp, #SLOTS + 8]
+    str r1, [sp, #SLOTS + 16]
+    str r1, [sp, #SLOTS + 24]
+    ldr r0, [r7, #0]
+
+.Lcell:                             @ r0 error, r1 weights, r2 output, r3 outputs, r4 argmax - error or 0
+    ldr r7, [sp, #BLOCK]
+    ldr r1, [r7, #12]
+    movs r2, #0
 .Lscan_start:
-        ldr     r3, [r7, #36]
-        ldr     r4, [r7, #4]
-        cmp     r4, #0
-        beq     .Lscan
-        ldr     r5, [r7, #0]
-        subs    r4, r4, r5
-.Lscan: lsls    r5, r0, #30             /* a whole word of zeros? */
-        bne     .Lscan_one
-        lsls    r5, r2, #30
-        bne     .Lscan_one
-        ldr     r5, [r0]
-        cmp     r5, #0
-        bne     .Lscan_one
-        adds    r0, #4
-        adds    r2, #4
-        ldr     r5, [sp, #GROUP]
-        adds    r1, r1, r5
-        adds    r1, #16
-        subs    r5, r3, r2
-        bgt     .Lscan
-        adds    r0, r0, r5
-        b       .Lcell_done
+    ldr r3, [r7, #36]
+    ldr r4, [r7, #4]
+    cmp r4, #0
+    beq .Lscan
+    ldr r5, [r7, #0]
+    subs r4, r4, r5
+.Lscan:                             @ a whole word of zeros?
+    lsls r5, r0, #30
+    bne .Lscan_one
+    lsls r5, r2, #30
+    bne .Lscan_one
+    ldr r5, [r0]
+    cmp r5, #0
+    bne .Lscan_one
+    adds r0, #4
+    adds r2, #4
+    ldr r5, [sp, #GROUP]
+    adds r1, r1, r5
+    adds r1, #16
+    subs r5, r3, r2
+    bgt .Lscan
+    adds r0, r0, r5
+    b .Lcell_done
 .Lscan_one:
-        movs    r5, #0
-        ldrsb   r6, [r0, r5]
-        cmp     r6, #0
-        beq     .Lscan_next
-        cmp     r4, #0
-        beq     1f
-        ldrb    r5, [r0, r4]
-1:      lsls    r7, r5, #3
-        add     r7, sp
-        adds    r7, #SLOTS
-        ldr     r3, [r7, #0]
-        cmp     r3, #0
-        bne     .Lpair
-        str     r1, [r7, #0]            /* waits for another at the same position */
-        str     r6, [r7, #4]
-        ldr     r7, [sp, #BLOCK]
-        ldr     r3, [r7, #36]
+    movs r5, #0
+    ldrsb r6, [r0, r5]
+    cmp r6, #0
+    beq .Lscan_next
+    cmp r4, #0
+    beq 1f
+    ldrb r5, [r0, r4]
+1:  lsls r7, r5, #3
+    add r7, sp
+    adds r7, #SLOTS
+    ldr r3, [r7, #0]
+    cmp r3, #0
+    bne .Lpair
+    str r1, [r7, #0]                @ waits for another at the same position
+    str r6, [r7, #4]
+    ldr r7, [sp, #BLOCK]
+    ldr r3, [r7, #36]
 .Lscan_next:
-        adds    r0, #1
-        adds    r1, #4
-        adds    r2, #1
-        lsls    r5, r2, #30
-        bne     2f
-        ldr     r5, [sp, #GROUP]
-        adds    r1, r1, r5
-2:      cmp     r2, r3
-        bne     .Lscan
+    adds r0, #1
+    adds r1, #4
+    adds r2, #1
+    lsls r5, r2, #30
+    bne 2f
+    ldr r5, [sp, #GROUP]
+    adds r1, r1, r5
+2:  cmp r2, r3
+    bne .Lscan
 
 .Lcell_done:
-        str     r0, [sp, #ERROR]
-        movs    r5, #3
+    str r0, [sp, #ERROR]
+    movs r5, #3
 .Lflush:
-        lsls    r7, r5, #3
-        add     r7, sp
-        adds    r7, #SLOTS
-        ldr     r3, [r7, #0]
-        cmp     r3, #0
-        bne     .Lflush_one
+    lsls r7, r5, #3
+    add r7, sp
+    adds r7, #SLOTS
+    ldr r3, [r7, #0]
+    cmp r3, #0
+    bne .Lflush_one
 .Lflushed:
-        subs    r5, #1
-        bpl     .Lflush
-        ldr     r0, [sp, #ERROR]
-        ldr     r1, [sp, #COLUMN]
-        adds    r1, #1
-        str     r1, [sp, #COLUMN]
-        ldr     r2, [sp, #COLUMNS]
-        cmp     r1, r2
-        bne     .Lcell
-        movs    r1, #0
-        str     r1, [sp, #COLUMN]
-        ldr     r1, [sp, #ROW]
-        adds    r1, #1
-        str     r1, [sp, #ROW]
-        ldr     r2, [sp, #ROWS]
-        cmp     r1, r2
-        bne     .Lcell
+    subs r5, #1
+    bpl .Lflush
+    ldr r0, [sp, #ERROR]
+    ldr r1, [sp, #COLUMN]
+    adds r1, #1
+    str r1, [sp, #COLUMN]
+    ldr r2, [sp, #COLUMNS]
+    cmp r1, r2
+    bne .Lcell
+    movs r1, #0
+    str r1, [sp, #COLUMN]
+    ldr r1, [sp, #ROW]
+    adds r1, #1
+    str r1, [sp, #ROW]
+    ldr r2, [sp, #ROWS]
+    cmp r1, r2
+    bne .Lcell
 
 .Lstore:
-        ldr     r7, [sp, #BLOCK]
-        ldr     r0, [r7, #64]
-        cmp     r0, #0
-        bne     1f
-        ldr     r0, [r7, #16]
-        ldr     r1, [r7, #20]
-        ldr     r2, [r7, #24]
-        ldr     r3, [r7, #28]
-        muls    r2, r3, r2
-        ldr     r3, [r7, #32]
-        muls    r2, r3, r2
-        ldr     r3, [r7, #56]
-        ldr     r4, [r7, #60]
-        bl      m0k_back_store
-1:      add     sp, #FRAME
-        pop     {r4-r7}
-        mov     r8, r4
-        mov     r9, r5
-        mov     r10, r6
-        mov     r11, r7
-        pop     {r4-r7, pc}
+    ldr r7, [sp, #BLOCK]
+    ldr r0, [r7, #64]
+    cmp r0, #0
+    bne 1f
+    ldr r0, [r7, #16]
+    ldr r1, [r7, #20]
+    ldr r2, [r7, #24]
+    ldr r3, [r7, #28]
+    muls r2, r3, r2
+    ldr r3, [r7, #32]
+    muls r2, r3, r2
+    ldr r3, [r7, #56]
+    ldr r4, [r7, #60]
+    bl m0k_back_store
+1:  add sp, #FRAME
+    RETURN_ALL
 
 .Lflush_one:
-        str     r5, [sp, #SCAN]
-        ldr     r6, [r7, #4]
-        movs    r2, #0
-        str     r2, [r7, #0]
-        mov     r8, r6
-        mov     r9, r2
-        mov     r10, r3
-        bl      .Lapply
-        ldr     r5, [sp, #SCAN]
-        b       .Lflushed
+    str r5, [sp, #SCAN]
+    ldr r6, [r7, #4]
+    movs r2, #0
+    str r2, [r7, #0]
+    mov r8, r6
+    mov r9, r2
+    mov r10, r3
+    bl .Lapply
+    ldr r5, [sp, #SCAN]
+    b .Lflushed
 
-.Lpair: str     r0, [sp, #ERROR]
-        str     r1, [sp, #WEIGHT]
-        str     r2, [sp, #OUTPUT]
-        movs    r2, #0
-        str     r2, [r7, #0]
-        ldr     r7, [r7, #4]
-        mov     r8, r7
-        mov     r9, r6
-        mov     r10, r3                 /* first weights; the second ones are at WEIGHT */
-        bl      .Lapply
-        ldr     r7, [sp, #BLOCK]
-        ldr     r0, [sp, #ERROR]
-        ldr     r1, [sp, #WEIGHT]
-        ldr     r2, [sp, #OUTPUT]
-        ldr     r3, [r7, #36]
-        ldr     r4, [r7, #4]
-        cmp     r4, #0
-        beq     2f
-        ldr     r5, [r7, #0]
-        subs    r4, r4, r5
-2:      b       .Lscan_next
+.Lpair:
+    str r0, [sp, #ERROR]
+    str r1, [sp, #WEIGHT]
+    str r2, [sp, #OUTPUT]
+    movs r2, #0
+    str r2, [r7, #0]
+    ldr r7, [r7, #4]
+    mov r8, r7
+    mov r9, r6
+    mov r10, r3                     @ first weights; the second ones are at WEIGHT
+    bl .Lapply
+    ldr r7, [sp, #BLOCK]
+    ldr r0, [sp, #ERROR]
+    ldr r1, [sp, #WEIGHT]
+    ldr r2, [sp, #OUTPUT]
+    ldr r3, [r7, #36]
+    ldr r4, [r7, #4]
+    cmp r4, #0
+    beq 2f
+    ldr r5, [r7, #0]
+    subs r4, r4, r5
+2:  b .Lscan_next
 
-/* r2 = (r0 + r4 - r1) / r3 + 1; r0 lost */
+@ r2 = (r0 + r4 - r1) / r3 + 1; r0 lost
 .Lsteps:
-        movs    r2, #0
-        adds    r0, r0, r4
-        subs    r0, r0, r1
-1:      adds    r2, #1
-        subs    r0, r0, r3
-        bpl     1b
-        bx      lr
+    movs r2, #0
+    adds r0, r0, r4
+    subs r0, r0, r1
+1:  adds r2, #1
+    subs r0, r0, r3
+    bpl 1b
+    bx lr
 
-/* One error r8 (weights r10), or two (r9 != 0, weights at WEIGHT), at argmax r5 of the current cell. */
+@ One error r8 (weights r10), or two (r9 != 0, weights at WEIGHT), at argmax r5 of the current cell.
 .Lapply:
-        push    {lr}
-        .equ    B, 4                    /* what was pushed */
-        ldr     r7, [sp, #BLOCK + B]
-        ldr     r0, [sp, #ROW + B]
-        ldr     r1, [sp, #COLUMN + B]
-        ldr     r2, [r7, #4]
-        cmp     r2, #0
-        beq     1f
-        lsls    r0, r0, #1
-        lsrs    r2, r5, #1
-        adds    r0, r0, r2
-        lsls    r1, r1, #1
-        lsls    r5, r5, #31
-        lsrs    r5, r5, #31
-        adds    r1, r1, r5
-1:      ldr     r2, [r7, #48]
-        muls    r0, r2, r0
-        muls    r1, r2, r1
-        ldr     r2, [r7, #52]
-        subs    r0, r0, r2              /* where the window begins, maybe outside */
-        subs    r1, r1, r2
-        ldr     r2, [r7, #40]
-        ldr     r3, [r7, #24]
-        subs    r3, r3, r0
-        cmp     r2, r3
-        ble     2f
-        movs    r2, r3
-2:      mov     r6, r10
-        ldr     r4, [sp, #LINE + B]
-        cmp     r0, #0                  /* rows above the input: r2 fewer, the weights further on */
-        bge     3f
-        adds    r2, r2, r0
-        ldr     r3, [sp, #TAPS + B]
-        muls    r3, r0, r3
-        subs    r6, r6, r3
-        movs    r0, #0
-3:      muls    r4, r0, r4
-        ldr     r3, [r7, #16]
-        adds    r4, r4, r3
-        cmp     r2, #0
-        ble     .Lapplied
-        str     r2, [sp, #LEFT + B]
-        ldr     r2, [r7, #44]
-        ldr     r3, [r7, #28]
-        subs    r3, r3, r1
-        ldr     r0, [sp, #PIXEL + B]
-        cmp     r2, r3
-        ble     4f
-        movs    r2, r3
-4:      cmp     r1, #0
-        bge     5f
-        adds    r2, r2, r1
-        muls    r1, r0, r1
-        subs    r6, r6, r1
-        movs    r1, #0
-5:      cmp     r2, #0
-        ble     .Lapplied
-        muls    r1, r0, r1
-        adds    r7, r4, r1
-        muls    r2, r0, r2              /* bytes of a row, of accumulators or of weights */
-        str     r2, [sp, #LENGTH + B]
-        ldr     r3, [sp, #LINE + B]
-        subs    r3, r3, r2
-        str     r3, [sp, #SKIP_ACC + B]
-        ldr     r3, [sp, #TAPS + B]
-        subs    r3, r3, r2
-        str     r3, [sp, #SKIP_WEIGHT + B]
-        lsls    r3, r0, #28
-        mov     r0, r8
-        mov     r1, r9
-        adds    r0, r0, r1
-        ldr     r4, .Lbias
-        muls    r0, r4, r0
-        mov     r11, r0
-        adds    r2, r7, r2
-        mov     r12, r2
-        mov     r5, r10
-        movs    r0, #0
-        cmp     r1, #0
-        beq     6f
-        ldr     r0, [sp, #WEIGHT + B]
-        subs    r0, r0, r5
-6:      mov     r10, r0                 /* second weights - first */
-        cmp     r3, #0
-        bne     .Lbytes
-        ldr     r5, .Llanes
-        cmp     r1, #0
-        beq     .Lone_row
+    push {lr}
+    .equ B, 4                       @ what was pushed
+    ldr r7, [sp, #BLOCK + B]
+    ldr r0, [sp, #ROW + B]
+    ldr r1, [sp, #COLUMN + B]
+    ldr r2, [r7, #4]
+    cmp r2, #0
+    beq 1f
+    lsls r0, r0, #1
+    lsrs r2, r5, #1
+    adds r0, r0, r2
+    lsls r1, r1, #1
+    lsls r5, r5, #31
+    lsrs r5, r5, #31
+    adds r1, r1, r5
+1:  ldr r2, [r7, #48]
+    muls r0, r2, r0
+    muls r1, r2, r1
+    ldr r2, [r7, #52]
+    subs r0, r0, r2                 @ where the window begins, maybe outside
+    subs r1, r1, r2
+    ldr r2, [r7, #40]
+    ldr r3, [r7, #24]
+    subs r3, r3, r0
+    cmp r2, r3
+    ble 2f
+    movs r2, r3
+2:  mov r6, r10
+    ldr r4, [sp, #LINE + B]
+    cmp r0, #0                      @ rows above the input: r2 fewer, the weights further on
+    bge 3f
+    adds r2, r2, r0
+    ldr r3, [sp, #TAPS + B]
+    muls r3, r0, r3
+    subs r6, r6, r3
+    movs r0, #0
+3:  muls r4, r0, r4
+    ldr r3, [r7, #16]
+    adds r4, r4, r3
+    cmp r2, #0
+    ble .Lapplied
+    str r2, [sp, #LEFT + B]
+    ldr r2, [r7, #44]
+    ldr r3, [r7, #28]
+    subs r3, r3, r1
+    ldr r0, [sp, #PIXEL + B]
+    cmp r2, r3
+    ble 4f
+    movs r2, r3
+4:  cmp r1, #0
+    bge 5f
+    adds r2, r2, r1
+    muls r1, r0, r1
+    subs r6, r6, r1
+    movs r1, #0
+5:  cmp r2, #0
+    ble .Lapplied
+    muls r1, r0, r1
+    adds r7, r4, r1
+    muls r2, r0, r2                 @ bytes of a row, of accumulators or of weights
+    str r2, [sp, #LENGTH + B]
+    ldr r3, [sp, #LINE + B]
+    subs r3, r3, r2
+    str r3, [sp, #SKIP_ACC + B]
+    ldr r3, [sp, #TAPS + B]
+    subs r3, r3, r2
+    str r3, [sp, #SKIP_WEIGHT + B]
+    lsls r3, r0, #28
+    mov r0, r8
+    mov r1, r9
+    adds r0, r0, r1
+    ldr r4, .Lbias
+    muls r0, r4, r0
+    mov r11, r0
+    adds r2, r7, r2
+    mov r12, r2
+    mov r5, r10
+    movs r0, #0
+    cmp r1, #0
+    beq 6f
+    ldr r0, [sp, #WEIGHT + B]
+    subs r0, r0, r5
+6:  mov r10, r0                     @ second weights - first
+    cmp r3, #0
+    bne .Lbytes
+    ldr r5, .Llanes
+    cmp r1, #0
+    beq .Lone_row
 .Lpair_row:
-        bl      m0k_back_pair
-        ldr     r0, [sp, #SKIP_WEIGHT + B]
-        adds    r6, r6, r0
-        ldr     r0, [sp, #SKIP_ACC + B]
-        adds    r7, r7, r0
-        ldr     r0, [sp, #LENGTH + B]
-        adds    r0, r7, r0
-        mov     r12, r0
-        ldr     r0, [sp, #LEFT + B]
-        subs    r0, #1
-        str     r0, [sp, #LEFT + B]
-        bne     .Lpair_row
-        pop     {pc}
+    bl m0k_back_pair
+    ldr r0, [sp, #SKIP_WEIGHT + B]
+    adds r6, r6, r0
+    ldr r0, [sp, #SKIP_ACC + B]
+    adds r7, r7, r0
+    ldr r0, [sp, #LENGTH + B]
+    adds r0, r7, r0
+    mov r12, r0
+    ldr r0, [sp, #LEFT + B]
+    subs r0, #1
+    str r0, [sp, #LEFT + B]
+    bne .Lpair_row
+    pop {pc}
 .Lone_row:
-        bl      m0k_back_one
-        ldr     r0, [sp, #SKIP_WEIGHT + B]
-        adds    r6, r6, r0
-        ldr     r0, [sp, #SKIP_ACC + B]
-        adds    r7, r7, r0
-        ldr     r0, [sp, #LENGTH + B]
-        adds    r0, r7, r0
-        mov     r12, r0
-        ldr     r0, [sp, #LEFT + B]
-        subs    r0, #1
-        str     r0, [sp, #LEFT + B]
-        bne     .Lone_row
+    bl m0k_back_one
+    ldr r0, [sp, #SKIP_WEIGHT + B]
+    adds r6, r6, r0
+    ldr r0, [sp, #SKIP_ACC + B]
+    adds r7, r7, r0
+    ldr r0, [sp, #LENGTH + B]
+    adds r0, r7, r0
+    mov r12, r0
+    ldr r0, [sp, #LEFT + B]
+    subs r0, #1
+    str r0, [sp, #LEFT + B]
+    bne .Lone_row
 .Lapplied:
-        pop     {pc}
+    pop {pc}
 
-/* channels % 4 != 0. r5 = weights, r6 = weights + 4 * k of the row's first tap; r7, r12 accumulators of the row. */
+@ channels % 4 != 0. r5 = weights, r6 = weights + 4 * k of the row's first tap; r7, r12 accumulators of the row.
 .Lbytes:
-        str     r5, [sp, #FIRST + B]
-        subs    r6, r6, r5              /* 4 * k */
+    str r5, [sp, #FIRST + B]
+    subs r6, r6, r5                 @ 4 * k
 .Lbyte_row:
-        mov     r0, r12
-        str     r0, [sp, #END + B]
-        mov     r3, r8
-        mov     r4, r9
-        lsls    r0, r6, #28
-        beq     .Lbyte_words
-.Lhead: TAP                             /* up to a whole word */
-        cmp     r7, r12
-        beq     .Lbyte_row_done
-        lsls    r0, r6, #28
-        bne     .Lhead
+    mov r0, r12
+    str r0, [sp, #END + B]
+    mov r3, r8
+    mov r4, r9
+    lsls r0, r6, #28
+    beq .Lbyte_words
+.Lhead:                             @ up to a whole word
+    TAP
+    cmp r7, r12
+    beq .Lbyte_row_done
+    lsls r0, r6, #28
+    bne .Lhead
 .Lbyte_words:
-        mov     r2, r12
-        subs    r2, r2, r7
-        lsrs    r2, r2, #4
-        beq     .Ltail
-        lsls    r2, r2, #4
-        adds    r2, r7, r2
-        mov     r12, r2
-        adds    r6, r6, r5
-        ldr     r5, .Llanes
-        cmp     r4, #0
-        beq     1f
-        bl      m0k_back_pair
-        b       2f
-1:      bl      m0k_back_one
-2:      ldr     r5, [sp, #FIRST + B]
-        subs    r6, r6, r5
-        mov     r3, r8
-        mov     r4, r9
-        ldr     r0, [sp, #END + B]
-        mov     r12, r0
-        cmp     r7, r0
-        beq     .Lbyte_row_done
-.Ltail: TAP                             /* what is left */
-        cmp     r7, r12
-        bne     .Ltail
+    mov r2, r12
+    subs r2, r2, r7
+    lsrs r2, r2, #4
+    beq .Ltail
+    lsls r2, r2, #4
+    adds r2, r7, r2
+    mov r12, r2
+    adds r6, r6, r5
+    ldr r5, .Llanes
+    cmp r4, #0
+    beq 1f
+    bl m0k_back_pair
+    b 2f
+1:  bl m0k_back_one
+2:  ldr r5, [sp, #FIRST + B]
+    subs r6, r6, r5
+    mov r3, r8
+    mov r4, r9
+    ldr r0, [sp, #END + B]
+    mov r12, r0
+    cmp r7, r0
+    beq .Lbyte_row_done
+.Ltail:                             @ what is left
+    TAP
+    cmp r7, r12
+    bne .Ltail
 .Lbyte_row_done:
-        ldr     r0, [sp, #SKIP_WEIGHT + B]
-        adds    r6, r6, r0
-        ldr     r0, [sp, #SKIP_ACC + B]
-        adds    r7, r7, r0
-        ldr     r0, [sp, #LENGTH + B]
-        adds    r0, r7, r0
-        mov     r12, r0
-        ldr     r0, [sp, #LEFT + B]
-        subs    r0, #1
-        str     r0, [sp, #LEFT + B]
-        bne     .Lbyte_row
-        pop     {pc}
-        .balign 4
+    ldr r0, [sp, #SKIP_WEIGHT + B]
+    adds r6, r6, r0
+    ldr r0, [sp, #SKIP_ACC + B]
+    adds r7, r7, r0
+    ldr r0, [sp, #LENGTH + B]
+    adds r0, r7, r0
+    mov r12, r0
+    ldr r0, [sp, #LEFT + B]
+    subs r0, #1
+    str r0, [sp, #LEFT + B]
+    bne .Lbyte_row
+    pop {pc}
+    .p2align 2
 .Llanes:
-        .word   0x00FF00FF
-.Lbias: .word   -0x00800080
-        .size   m0k_conv_back, . - m0k_conv_back
+    .word 0x00FF00FF
+.Lbias:
+    .word -0x00800080
+    END_FUNCTION m0k_conv_back

@@ -18,475 +18,466 @@
  *not. 
  * Two lanes a word, as in dense_back.S: two inputs times one error, summed over two positions, fit 16 bits each.
  */
-        .syntax unified
-        .cpu    cortex-m0plus
-        .thumb
+    .syntax unified
+    .cpu cortex-m0plus
+    .thumb
 
-        .equ    BLOCK, 0
-        .equ    ERROR, 4
-        .equ    OUTPUT, 8
-        .equ    COLUMN, 12
-        .equ    ROW, 16
-        .equ    COLUMNS, 20
-        .equ    ROWS, 24
-        .equ    GRAD, 28                /* this output's gradient */
-        .equ    LINE, 32                /* input bytes a line */
-        .equ    TAPS, 36                /* input bytes, gradient words, of a kernel row */
-        .equ    PENDING, 40             /* input of a window that waits, 0: none */
-        .equ    PENDING_ERROR, 44
-        .equ    LEFT, 48
-        .equ    SKIP_IN, 52
-        .equ    SKIP_GRAD, 56
-        .equ    THREES, 60              /* TAPS / 3 */
-        .equ    REST, 64                /* TAPS % 3 */
-        .equ    ARGMAX, 68              /* argmax - error, 0: no pool */
-        .equ    STEP, 72                /* bytes of one output's gradient */
-        .equ    SPARE, 76
-        .equ    FRAME, 84
+#include "macros.inc"
+#include "m0k.inc"
 
-        .section .text.m0k_conv_grad, "ax", %progbits
-        .balign 4
-        .global m0k_conv_grad
-        .type   m0k_conv_grad, %function
-        .thumb_func
-m0k_conv_grad:
-        push    {r4-r7, lr}
-        mov     r4, r8
-        mov     r5, r9
-        mov     r6, r10
-        mov     r7, r11
-        push    {r4-r7}
-        sub     sp, #FRAME
-        str     r0, [sp, #BLOCK]
-        mov     r7, r0
-        ldr     r1, [r7, #24]
-        ldr     r2, [r7, #20]
-        muls    r2, r1, r2
-        str     r2, [sp, #LINE]
-        ldr     r2, [r7, #36]
-        muls    r1, r2, r1
-        str     r1, [sp, #TAPS]
-        ldr     r2, [r7, #32]
-        muls    r2, r1, r2
-        adds    r2, #3
-        lsrs    r2, r2, #2
-        lsls    r2, r2, #4
-        str     r2, [sp, #STEP]
-        movs    r3, #0                  /* r1 / 3 */
-1:      subs    r1, #3
-        blo     2f
-        adds    r3, #1
-        b       1b
-2:      adds    r1, #3
-        str     r1, [sp, #REST]
-        str     r3, [sp, #THREES]
-        ldr     r0, [r7, #12]
-        str     r0, [sp, #GRAD]
-        ldr     r1, [r7, #28]
-        muls    r1, r2, r1
-        lsrs    r1, r1, #2
-        bl      m0k_back_clear
-        ldr     r3, [r7, #40]
-        ldr     r4, [r7, #44]
-        lsls    r4, r4, #1
-        ldr     r0, [r7, #16]
-        ldr     r1, [r7, #32]
-        bl      .Lsteps
-        mov     r6, r2
-        ldr     r0, [r7, #20]
-        ldr     r1, [r7, #36]
-        bl      .Lsteps
-        ldr     r0, [r7, #4]
-        cmp     r0, #0
-        beq     3f
-        lsrs    r2, r2, #1
-        lsrs    r6, r6, #1
-        ldr     r1, [r7, #0]
-        subs    r0, r0, r1
-3:      str     r0, [sp, #ARGMAX]
-        str     r2, [sp, #COLUMNS]
-        str     r6, [sp, #ROWS]
-        cmp     r2, #0
-        beq     .Ldone
-        cmp     r6, #0
-        beq     .Ldone
-        movs    r0, #0
-        str     r0, [sp, #PENDING]
-        b       .Loutput
+    .equ BLOCK, 0
+    .equ ERROR, 4
+    .equ OUTPUT, 8
+    .equ COLUMN, 12
+    .equ ROW, 16
+    .equ COLUMNS, 20
+    .equ ROWS, 24
+    .equ GRAD, 28                   @ this output's gradient
+    .equ LINE, 32                   @ input bytes a line
+    .equ TAPS, 36                   @ input bytes, gradient words, of a kernel row
+    .equ PENDING, 40                @ input of a window that waits, 0: none
+    .equ PENDING_ERROR, 44
+    .equ LEFT, 48
+    .equ SKIP_IN, 52
+    .equ SKIP_GRAD, 56
+    .equ THREES, 60                 @ TAPS / 3
+    .equ REST, 64                   @ TAPS % 3
+    .equ ARGMAX, 68                 @ argmax - error, 0: no pool
+    .equ STEP, 72                   @ bytes of one output's gradient
+    .equ SPARE, 76
+    .equ FRAME, 84
+
+    FUNCTION m0k_conv_grad
+    SAVE_ALL
+    sub sp, #FRAME
+    str r0, [sp, #BLOCK]
+    mov r7, r0
+    ldr r1, [r7, #24]
+    ldr r2, [r7, #20]
+    muls r2, r1, r2
+    str r2, [sp, #LINE]
+    ldr r2, [r7, #36]
+    muls r1, r2, r1
+    str r1, [sp, #TAPS]
+    ldr r2, [r7, #32]
+    muls r2, r1, r2
+    adds r2, #3
+    lsrs r2, r2, #2
+    lsls r2, r2, #4
+    str r2, [sp, #STEP]
+    movs r3, #0                     @ r1 / 3
+1:  subs r1, #3
+    blo 2f
+    adds r3, #1
+    b 1b
+2:  adds r1, #3
+    str r1, [sp, #REST]
+    str r3, [sp, #THREES]
+    ldr r0, [r7, #12]
+    str r0, [sp, #GRAD]
+    ldr r1, [r7, #28]
+    muls r1, r2, r1
+    lsrs r1, r1, #2
+    bl m0k_back_clear
+    ldr r3, [r7, #40]
+    ldr r4, [r7, #44]
+    lsls r4, r4, #1
+    ldr r0, [r7, #16]
+    ldr r1, [r7, #32]
+    bl .Lsteps
+    mov r6, r2
+    ldr r0, [r7, #20]
+    ldr r1, [r7, #36]
+    bl .Lsteps
+    ldr r0, [r7, #4]
+    cmp r0, #0
+    beq 3f
+    lsrs r2, r2, #1
+    lsrs r6, r6, #1
+    ldr r1, [r7, #0]
+    subs r0, r0, r1
+3:  str r0, [sp, #ARGMAX]
+    str r2, [sp, #COLUMNS]
+    str r6, [sp, #ROWS]
+    cmp r2, #0
+    beq .Ldone
+    cmp r6, #0
+    beq .Ldone
+    movs r0, #0
+    str r0, [sp, #PENDING]
+    b .Loutput
 
 .Loutput_done:
-        ldr     r6, [sp, #PENDING]
-        cmp     r6, #0
-        beq     1f
-        movs    r0, #0
-        str     r0, [sp, #PENDING]
-        ldr     r5, [sp, #PENDING_ERROR]
-        bl      .Lalone_whole
-1:      ldr     r1, [sp, #GRAD]
-        ldr     r2, [sp, #STEP]
-        adds    r1, r1, r2
-        str     r1, [sp, #GRAD]
-        ldr     r0, [sp, #OUTPUT]
-        adds    r0, #1
-        ldr     r7, [sp, #BLOCK]
-        ldr     r1, [r7, #28]
-        cmp     r0, r1
-        bne     .Loutput
-.Ldone: add     sp, #FRAME
-        pop     {r4-r7}
-        mov     r8, r4
-        mov     r9, r5
-        mov     r10, r6
-        mov     r11, r7
-        pop     {r4-r7, pc}
+    ldr r6, [sp, #PENDING]
+    cmp r6, #0
+    beq 1f
+    movs r0, #0
+    str r0, [sp, #PENDING]
+    ldr r5, [sp, #PENDING_ERROR]
+    bl .Lalone_whole
+1:  ldr r1, [sp, #GRAD]
+    ldr r2, [sp, #STEP]
+    adds r1, r1, r2
+    str r1, [sp, #GRAD]
+    ldr r0, [sp, #OUTPUT]
+    adds r0, #1
+    ldr r7, [sp, #BLOCK]
+    ldr r1, [r7, #28]
+    cmp r0, r1
+    bne .Loutput
+.Ldone:
+    add sp, #FRAME
+    RETURN_ALL
 
 .Loutput:
-        str     r0, [sp, #OUTPUT]
-        ldr     r7, [sp, #BLOCK]
-        ldr     r1, [r7, #0]
-        adds    r0, r0, r1
-        movs    r1, #0
-        str     r1, [sp, #ROW]
-.Lline: ldr     r2, [sp, #COLUMNS]
-        ldr     r3, [r7, #28]
-        movs    r4, #0
-.Lscan:                                 /* r0 error, r2 columns left, r3 outputs, r4 zero */
-        ldrsb   r5, [r0, r4]
-        adds    r0, r0, r3
-        cmp     r5, #0
-        bne     .Lapply
+    str r0, [sp, #OUTPUT]
+    ldr r7, [sp, #BLOCK]
+    ldr r1, [r7, #0]
+    adds r0, r0, r1
+    movs r1, #0
+    str r1, [sp, #ROW]
+.Lline:
+    ldr r2, [sp, #COLUMNS]
+    ldr r3, [r7, #28]
+    movs r4, #0
+.Lscan:                             @ r0 error, r2 columns left, r3 outputs, r4 zero
+    ldrsb r5, [r0, r4]
+    adds r0, r0, r3
+    cmp r5, #0
+    bne .Lapply
 .Lscan_next:
-        subs    r2, #1
-        bne     .Lscan
-        ldr     r1, [sp, #ROW]
-        adds    r1, #1
-        str     r1, [sp, #ROW]
-        ldr     r2, [sp, #ROWS]
-        cmp     r1, r2
-        bne     .Lline
-        b       .Loutput_done
+    subs r2, #1
+    bne .Lscan
+    ldr r1, [sp, #ROW]
+    adds r1, #1
+    str r1, [sp, #ROW]
+    ldr r2, [sp, #ROWS]
+    cmp r1, r2
+    bne .Lline
+    b .Loutput_done
 
 .Lapplied:
-        ldr     r7, [sp, #BLOCK]
-        ldr     r0, [sp, #ERROR]
-        ldr     r2, [sp, #COLUMN]
-        ldr     r3, [r7, #28]
-        movs    r4, #0
-        b       .Lscan_next
+    ldr r7, [sp, #BLOCK]
+    ldr r0, [sp, #ERROR]
+    ldr r2, [sp, #COLUMN]
+    ldr r3, [r7, #28]
+    movs r4, #0
+    b .Lscan_next
 
-.Lapply:                                /* the error r5 */
-        str     r0, [sp, #ERROR]
-        str     r2, [sp, #COLUMN]
-        ldr     r1, [sp, #COLUMNS]
-        subs    r1, r1, r2
-        ldr     r6, [sp, #ARGMAX]
-        subs    r2, r0, r3
-        ldr     r0, [sp, #ROW]
-        cmp     r6, #0
-        beq     1f
-        ldrb    r2, [r2, r6]
-        lsls    r0, r0, #1
-        lsrs    r3, r2, #1
-        adds    r0, r0, r3
-        lsls    r1, r1, #1
-        lsls    r2, r2, #31
-        lsrs    r2, r2, #31
-        adds    r1, r1, r2
-1:      ldr     r2, [r7, #40]
-        muls    r0, r2, r0
-        muls    r1, r2, r1
-        ldr     r2, [r7, #44]
-        subs    r0, r0, r2              /* where the window begins, maybe outside */
-        subs    r1, r1, r2
-        bmi     .Lclipped
-        cmp     r0, #0
-        blt     .Lclipped
-        ldr     r2, [r7, #32]
-        adds    r2, r2, r0
-        ldr     r3, [r7, #16]
-        cmp     r2, r3
-        bgt     .Lclipped
-        ldr     r2, [r7, #36]
-        adds    r2, r2, r1
-        ldr     r3, [r7, #20]
-        cmp     r2, r3
-        bgt     .Lclipped
+.Lapply:                            @ the error r5
+    str r0, [sp, #ERROR]
+    str r2, [sp, #COLUMN]
+    ldr r1, [sp, #COLUMNS]
+    subs r1, r1, r2
+    ldr r6, [sp, #ARGMAX]
+    subs r2, r0, r3
+    ldr r0, [sp, #ROW]
+    cmp r6, #0
+    beq 1f
+    ldrb r2, [r2, r6]
+    lsls r0, r0, #1
+    lsrs r3, r2, #1
+    adds r0, r0, r3
+    lsls r1, r1, #1
+    lsls r2, r2, #31
+    lsrs r2, r2, #31
+    adds r1, r1, r2
+1:  ldr r2, [r7, #40]
+    muls r0, r2, r0
+    muls r1, r2, r1
+    ldr r2, [r7, #44]
+    subs r0, r0, r2                 @ where the window begins, maybe outside
+    subs r1, r1, r2
+    bmi .Lclipped
+    cmp r0, #0
+    blt .Lclipped
+    ldr r2, [r7, #32]
+    adds r2, r2, r0
+    ldr r3, [r7, #16]
+    cmp r2, r3
+    bgt .Lclipped
+    ldr r2, [r7, #36]
+    adds r2, r2, r1
+    ldr r3, [r7, #20]
+    cmp r2, r3
+    bgt .Lclipped
 
-        ldr     r2, [sp, #LINE]
-        muls    r0, r2, r0
-        ldr     r2, [r7, #24]
-        muls    r1, r2, r1
-        ldr     r6, [r7, #8]
-        adds    r6, r6, r0
-        adds    r6, r6, r1
-        ldr     r1, [sp, #PENDING]
-        cmp     r1, #0
-        bne     .Lpair
-        str     r6, [sp, #PENDING]
-        str     r5, [sp, #PENDING_ERROR]
-        b       .Lapplied
+    ldr r2, [sp, #LINE]
+    muls r0, r2, r0
+    ldr r2, [r7, #24]
+    muls r1, r2, r1
+    ldr r6, [r7, #8]
+    adds r6, r6, r0
+    adds r6, r6, r1
+    ldr r1, [sp, #PENDING]
+    cmp r1, #0
+    bne .Lpair
+    str r6, [sp, #PENDING]
+    str r5, [sp, #PENDING_ERROR]
+    b .Lapplied
 
 .Lclipped:
-        mov     r8, r5
-        ldr     r2, [r7, #32]
-        ldr     r3, [r7, #16]
-        subs    r3, r3, r0
-        cmp     r2, r3
-        ble     2f
-        mov     r2, r3
-2:      movs    r4, #0                  /* taps left out before the first */
-        cmp     r0, #0
-        bge     3f
-        adds    r2, r2, r0
-        ldr     r4, [sp, #TAPS]
-        muls    r4, r0, r4
-        negs    r4, r4
-        movs    r0, #0
-3:      cmp     r2, #0
-        ble     .Lapplied
-        str     r2, [sp, #LEFT]
-        ldr     r6, [sp, #LINE]
-        muls    r6, r0, r6
-        ldr     r0, [r7, #24]
-        ldr     r2, [r7, #36]
-        ldr     r3, [r7, #20]
-        subs    r3, r3, r1
-        cmp     r2, r3
-        ble     4f
-        mov     r2, r3
-4:      cmp     r1, #0
-        bge     5f
-        adds    r2, r2, r1
-        mov     r3, r1
-        muls    r3, r0, r3
-        subs    r4, r4, r3
-        movs    r1, #0
-5:      cmp     r2, #0
-        ble     .Lapplied
-        muls    r1, r0, r1
-        adds    r6, r6, r1
-        ldr     r1, [r7, #8]
-        adds    r6, r6, r1
-        muls    r2, r0, r2              /* taps in a row */
-        lsls    r4, r4, #2
-        ldr     r7, [sp, #GRAD]
-        adds    r7, r7, r4
-        mov     r5, r8
-        bl      .Lalone
-        b       .Lapplied
+    mov r8, r5
+    ldr r2, [r7, #32]
+    ldr r3, [r7, #16]
+    subs r3, r3, r0
+    cmp r2, r3
+    ble 2f
+    mov r2, r3
+2:  movs r4, #0                     @ taps left out before the first
+    cmp r0, #0
+    bge 3f
+    adds r2, r2, r0
+    ldr r4, [sp, #TAPS]
+    muls r4, r0, r4
+    negs r4, r4
+    movs r0, #0
+3:  cmp r2, #0
+    ble .Lapplied
+    str r2, [sp, #LEFT]
+    ldr r6, [sp, #LINE]
+    muls r6, r0, r6
+    ldr r0, [r7, #24]
+    ldr r2, [r7, #36]
+    ldr r3, [r7, #20]
+    subs r3, r3, r1
+    cmp r2, r3
+    ble 4f
+    mov r2, r3
+4:  cmp r1, #0
+    bge 5f
+    adds r2, r2, r1
+    mov r3, r1
+    muls r3, r0, r3
+    subs r4, r4, r3
+    movs r1, #0
+5:  cmp r2, #0
+    ble .Lapplied
+    muls r1, r0, r1
+    adds r6, r6, r1
+    ldr r1, [r7, #8]
+    adds r6, r6, r1
+    muls r2, r0, r2                 @ taps in a row
+    lsls r4, r4, #2
+    ldr r7, [sp, #GRAD]
+    adds r7, r7, r4
+    mov r5, r8
+    bl .Lalone
+    b .Lapplied
 
-.Lpair: mov     r8, r5
-        ldr     r2, [sp, #PENDING_ERROR]
-        mov     r9, r2
-        movs    r2, #0
-        str     r2, [sp, #PENDING]
-        ldr     r2, [sp, #TAPS]
-        lsls    r4, r2, #2
-        ldr     r3, [sp, #LINE]
-        subs    r3, r3, r2
-        mov     r11, r3
-        ldr     r5, [r7, #32]
-        ldr     r0, [r7, #24]
-        ldr     r7, [sp, #GRAD]
-        lsls    r0, r0, #30
-        bne     .Lpair_bytes
-        subs    r1, r1, r6
-        mov     r10, r1
-        str     r5, [sp, #LEFT]
-        ldr     r5, .Llanes
+.Lpair:
+    mov r8, r5
+    ldr r2, [sp, #PENDING_ERROR]
+    mov r9, r2
+    movs r2, #0
+    str r2, [sp, #PENDING]
+    ldr r2, [sp, #TAPS]
+    lsls r4, r2, #2
+    ldr r3, [sp, #LINE]
+    subs r3, r3, r2
+    mov r11, r3
+    ldr r5, [r7, #32]
+    ldr r0, [r7, #24]
+    ldr r7, [sp, #GRAD]
+    lsls r0, r0, #30
+    bne .Lpair_bytes
+    subs r1, r1, r6
+    mov r10, r1
+    str r5, [sp, #LEFT]
+    ldr r5, .Llanes
 .Lpair_row:
-        str     r4, [sp, #SKIP_GRAD]
-        adds    r4, r4, r7
-        mov     r12, r4
+    str r4, [sp, #SKIP_GRAD]
+    adds r4, r4, r7
+    mov r12, r4
 .Lpair_word:
-        ldr     r0, [r6]
-        mov     r4, r8
-        lsrs    r1, r0, #8
-        ands    r1, r5
-        muls    r1, r4, r1
-        muls    r0, r4, r0
-        mov     r2, r10
-        ldr     r2, [r6, r2]
-        mov     r4, r9
-        lsrs    r3, r2, #8
-        ands    r3, r5
-        muls    r3, r4, r3
-        muls    r2, r4, r2
-        adds    r0, r0, r2
-        adds    r1, r1, r3
-        lsls    r2, r1, #8
-        subs    r2, r0, r2              /* lanes: r2 inputs 0 and 2, r1 inputs 1 and 3 */
-        sxth    r0, r2
-        ldr     r4, [r7, #0]
-        adds    r0, r0, r4
-        sxth    r3, r1
-        ldr     r4, [r7, #4]
-        adds    r3, r3, r4
-        asrs    r2, r2, #16             /* carry: the low lane was negative and borrowed */
-        ldr     r4, [r7, #8]
-        adcs    r2, r4
-        asrs    r1, r1, #16
-        ldr     r4, [r7, #12]
-        adcs    r4, r1
-        mov     r1, r3
-        mov     r3, r4
-        stm     r7!, {r0-r3}
-        adds    r6, #4
-        cmp     r7, r12
-        bne     .Lpair_word
-        add     r6, r11
-        ldr     r4, [sp, #LEFT]
-        subs    r4, #1
-        str     r4, [sp, #LEFT]
-        ldr     r4, [sp, #SKIP_GRAD]
-        bne     .Lpair_row
-        b       .Lapplied
+    ldr r0, [r6]
+    mov r4, r8
+    lsrs r1, r0, #8
+    ands r1, r5
+    muls r1, r4, r1
+    muls r0, r4, r0
+    mov r2, r10
+    ldr r2, [r6, r2]
+    mov r4, r9
+    lsrs r3, r2, #8
+    ands r3, r5
+    muls r3, r4, r3
+    muls r2, r4, r2
+    adds r0, r0, r2
+    adds r1, r1, r3
+    lsls r2, r1, #8
+    subs r2, r0, r2                 @ lanes: r2 inputs 0 and 2, r1 inputs 1 and 3
+    sxth r0, r2
+    ldr r4, [r7, #0]
+    adds r0, r0, r4
+    sxth r3, r1
+    ldr r4, [r7, #4]
+    adds r3, r3, r4
+    asrs r2, r2, #16                @ carry: the low lane was negative and borrowed
+    ldr r4, [r7, #8]
+    adcs r2, r4
+    asrs r1, r1, #16
+    ldr r4, [r7, #12]
+    adcs r4, r1
+    mov r1, r3
+    mov r3, r4
+    stm r7!, {r0-r3}
+    adds r6, #4
+    cmp r7, r12
+    bne .Lpair_word
+    add r6, r11
+    ldr r4, [sp, #LEFT]
+    subs r4, #1
+    str r4, [sp, #LEFT]
+    ldr r4, [sp, #SKIP_GRAD]
+    bne .Lpair_row
+    b .Lapplied
 
-.Lpair_bytes:                           /* r1, r6 the two inputs */
-        mov     r12, r5
-        mov     r5, r1
-1:      ldr     r0, [sp, #THREES]
-        mov     r10, r0
-        cmp     r0, #0
-        beq     3f
-2:      mov     r4, r8
-        ldrb    r0, [r6, #0]
-        muls    r0, r4, r0
-        ldrb    r1, [r6, #1]
-        muls    r1, r4, r1
-        ldrb    r2, [r6, #2]
-        muls    r2, r4, r2
-        mov     r4, r9
-        ldrb    r3, [r5, #0]
-        muls    r3, r4, r3
-        adds    r0, r0, r3
-        ldrb    r3, [r5, #1]
-        muls    r3, r4, r3
-        adds    r1, r1, r3
-        ldrb    r3, [r5, #2]
-        muls    r3, r4, r3
-        adds    r2, r2, r3
-        ldr     r3, [r7, #0]
-        adds    r0, r0, r3
-        ldr     r3, [r7, #4]
-        adds    r1, r1, r3
-        ldr     r3, [r7, #8]
-        adds    r2, r2, r3
-        stm     r7!, {r0-r2}
-        adds    r6, #3
-        adds    r5, #3
-        mov     r0, r10
-        subs    r0, #1
-        mov     r10, r0
-        bne     2b
-3:      ldr     r3, [sp, #REST]
-        cmp     r3, #0
-        beq     5f
-4:      ldrb    r0, [r6]
-        mov     r4, r8
-        muls    r0, r4, r0
-        ldrb    r1, [r5]
-        mov     r4, r9
-        muls    r1, r4, r1
-        adds    r0, r0, r1
-        ldr     r1, [r7]
-        adds    r0, r0, r1
-        stm     r7!, {r0}
-        adds    r6, #1
-        adds    r5, #1
-        subs    r3, #1
-        bne     4b
-5:      add     r6, r11
-        add     r5, r11
-        mov     r0, r12
-        subs    r0, #1
-        mov     r12, r0
-        bne     1b
-        b       .Lapplied
+.Lpair_bytes:                       @ r1, r6 the two inputs
+    mov r12, r5
+    mov r5, r1
+1:  ldr r0, [sp, #THREES]
+    mov r10, r0
+    cmp r0, #0
+    beq 3f
+2:  mov r4, r8
+    ldrb r0, [r6, #0]
+    muls r0, r4, r0
+    ldrb r1, [r6, #1]
+    muls r1, r4, r1
+    ldrb r2, [r6, #2]
+    muls r2, r4, r2
+    mov r4, r9
+    ldrb r3, [r5, #0]
+    muls r3, r4, r3
+    adds r0, r0, r3
+    ldrb r3, [r5, #1]
+    muls r3, r4, r3
+    adds r1, r1, r3
+    ldrb r3, [r5, #2]
+    muls r3, r4, r3
+    adds r2, r2, r3
+    ldr r3, [r7, #0]
+    adds r0, r0, r3
+    ldr r3, [r7, #4]
+    adds r1, r1, r3
+    ldr r3, [r7, #8]
+    adds r2, r2, r3
+    stm r7!, {r0-r2}
+    adds r6, #3
+    adds r5, #3
+    mov r0, r10
+    subs r0, #1
+    mov r10, r0
+    bne 2b
+3:  ldr r3, [sp, #REST]
+    cmp r3, #0
+    beq 5f
+4:  ldrb r0, [r6]
+    mov r4, r8
+    muls r0, r4, r0
+    ldrb r1, [r5]
+    mov r4, r9
+    muls r1, r4, r1
+    adds r0, r0, r1
+    ldr r1, [r7]
+    adds r0, r0, r1
+    stm r7!, {r0}
+    adds r6, #1
+    adds r5, #1
+    subs r3, #1
+    bne 4b
+5:  add r6, r11
+    add r5, r11
+    mov r0, r12
+    subs r0, #1
+    mov r12, r0
+    bne 1b
+    b .Lapplied
 
-/* One window, error r5, input r6: whole, or clipped to LEFT rows of r2 taps from the gradient r7. */
+@ One window, error r5, input r6: whole, or clipped to LEFT rows of r2 taps from the gradient r7.
 .Lalone_whole:
-        ldr     r7, [sp, #BLOCK]
-        ldr     r2, [r7, #32]
-        str     r2, [sp, #LEFT]
-        ldr     r2, [sp, #TAPS]
-        ldr     r7, [sp, #GRAD]
+    ldr r7, [sp, #BLOCK]
+    ldr r2, [r7, #32]
+    str r2, [sp, #LEFT]
+    ldr r2, [sp, #TAPS]
+    ldr r7, [sp, #GRAD]
 .Lalone:
-        ldr     r0, [sp, #LINE]
-        subs    r0, r0, r2
-        mov     r10, r0
-        ldr     r0, [sp, #TAPS]
-        subs    r0, r0, r2
-        lsls    r0, r0, #2
-        mov     r11, r0
-        lsls    r2, r2, #2
-        mov     r9, r2
-        mov     r4, r5
-        ldr     r0, [sp, #BLOCK]
-        ldr     r0, [r0, #24]
-        lsls    r0, r0, #30
-        bne     .Lalone_bytes
-1:      mov     r2, r9
-        adds    r2, r7, r2
-        mov     r12, r2
-2:      ldm     r6!, {r3}
-        sxtb    r0, r3
-        lsls    r1, r3, #16
-        asrs    r1, r1, #24
-        lsls    r2, r3, #8
-        asrs    r2, r2, #24
-        asrs    r3, r3, #24
-        muls    r0, r4, r0
-        ldr     r5, [r7, #0]
-        adds    r0, r0, r5
-        muls    r1, r4, r1
-        ldr     r5, [r7, #4]
-        adds    r1, r1, r5
-        muls    r2, r4, r2
-        ldr     r5, [r7, #8]
-        adds    r2, r2, r5
-        muls    r3, r4, r3
-        ldr     r5, [r7, #12]
-        adds    r3, r3, r5
-        stm     r7!, {r0-r3}
-        cmp     r7, r12
-        bne     2b
-        add     r6, r10
-        add     r7, r11
-        ldr     r0, [sp, #LEFT]
-        subs    r0, #1
-        str     r0, [sp, #LEFT]
-        bne     1b
-        bx      lr
+    ldr r0, [sp, #LINE]
+    subs r0, r0, r2
+    mov r10, r0
+    ldr r0, [sp, #TAPS]
+    subs r0, r0, r2
+    lsls r0, r0, #2
+    mov r11, r0
+    lsls r2, r2, #2
+    mov r9, r2
+    mov r4, r5
+    ldr r0, [sp, #BLOCK]
+    ldr r0, [r0, #24]
+    lsls r0, r0, #30
+    bne .Lalone_bytes
+1:  mov r2, r9
+    adds r2, r7, r2
+    mov r12, r2
+2:  ldm r6!, {r3}
+    sxtb r0, r3
+    lsls r1, r3, #16
+    asrs r1, r1, #24
+    lsls r2, r3, #8
+    asrs r2, r2, #24
+    asrs r3, r3, #24
+    muls r0, r4, r0
+    ldr r5, [r7, #0]
+    adds r0, r0, r5
+    muls r1, r4, r1
+    ldr r5, [r7, #4]
+    adds r1, r1, r5
+    muls r2, r4, r2
+    ldr r5, [r7, #8]
+    adds r2, r2, r5
+    muls r3, r4, r3
+    ldr r5, [r7, #12]
+    adds r3, r3, r5
+    stm r7!, {r0-r3}
+    cmp r7, r12
+    bne 2b
+    add r6, r10
+    add r7, r11
+    ldr r0, [sp, #LEFT]
+    subs r0, #1
+    str r0, [sp, #LEFT]
+    bne 1b
+    bx lr
 .Lalone_bytes:
-        mov     r2, r9
-        adds    r2, r7, r2
-3:      ldrb    r0, [r6]
-        adds    r6, #1
-        muls    r0, r4, r0
-        ldr     r1, [r7]
-        adds    r0, r0, r1
-        stm     r7!, {r0}
-        cmp     r7, r2
-        bne     3b
-        add     r6, r10
-        add     r7, r11
-        ldr     r0, [sp, #LEFT]
-        subs    r0, #1
-        str     r0, [sp, #LEFT]
-        bne     .Lalone_bytes
-        bx      lr
+    mov r2, r9
+    adds r2, r7, r2
+3:  ldrb r0, [r6]
+    adds r6, #1
+    muls r0, r4, r0
+    ldr r1, [r7]
+    adds r0, r0, r1
+    stm r7!, {r0}
+    cmp r7, r2
+    bne 3b
+    add r6, r10
+    add r7, r11
+    ldr r0, [sp, #LEFT]
+    subs r0, #1
+    str r0, [sp, #LEFT]
+    bne .Lalone_bytes
+    bx lr
 
-/* r2 = (r0 + r4 - r1) / r3 + 1; r0 lost */
+@ r2 = (r0 + r4 - r1) / r3 + 1; r0 lost
 .Lsteps:
-        movs    r2, #0
-        adds    r0, r0, r4
-        subs    r0, r0, r1
-1:      adds    r2, #1
-        subs    r0, r0, r3
-        bpl     1b
-        bx      lr
-        .balign 4
+    movs r2, #0
+    adds r0, r0, r4
+    subs r0, r0, r1
+1:  adds r2, #1
+    subs r0, r0, r3
+    bpl 1b
+    bx lr
+    .p2align 2
 .Llanes:
-        .word   0x00FF00FF
-        .size   m0k_conv_grad, . - m0k_conv_grad
+    .word 0x00FF00FF
+    END_FUNCTION m0k_conv_grad

@@ -35,10 +35,13 @@
     .cpu cortex-m0plus
     .thumb
 
+#include "macros.inc"
+#include "m0k.inc"
+
     .equ EVEN_BYTES, 0x00FF00FF
     .equ LANES, 0x00800080          @ 128 in both lanes
 
-    @ The core's frame: the caller's, at SP when it calls. conv.S repeats these.
+@ The core's frame: the caller's, at SP when it calls. conv.S repeats these.
     .equ F_IN, 0                    @ activations
     .equ F_STOP, 4                  @ their end
     .equ F_INIT, 8                  @ first value of the accumulators
@@ -48,7 +51,7 @@
     .equ F_LOOP, 24                 @ code address: where the inner loop is entered
     .equ F_STORE, 28                @ code address: how outputs are stored
     .equ F_RETURN, 32
-    @ m0k_dense_forward's own
+@ m0k_dense_forward's own
     .equ D_BLOCK, 36
     .equ D_GROUP, 40
     .equ D_OUT, 44
@@ -66,17 +69,8 @@
     .equ P_CONTEXT, 36
     .equ P_ACC_OUT, 40
 
-    .section .text.m0k_dense_forward, "ax", %progbits
-    .global m0k_dense_forward
-    .type m0k_dense_forward, %function
-    .thumb_func
-m0k_dense_forward:
-    push {r4-r7, lr}
-    mov r4, r8
-    mov r5, r9
-    mov r6, r10
-    mov r7, r11
-    push {r4-r7}
+    FUNCTION m0k_dense_forward, align=1
+    SAVE_ALL
     sub sp, #D_SIZE
     str r0, [sp, #D_BLOCK]
     movs r4, r0
@@ -149,23 +143,14 @@ m0k_dense_forward:
     bne 4b
 
 6:  add sp, #D_SIZE
-    pop {r4-r7}
-    mov r8, r4
-    mov r9, r5
-    mov r10, r6
-    mov r11, r7
-    pop {r4-r7, pc}
-    .size m0k_dense_forward, . - m0k_dense_forward
+    RETURN_ALL
+    END_FUNCTION m0k_dense_forward
 
-/*
- * m0k_core_prepare: fills F_SHIFT, F_ROUND, F_INIT (without the correction by sum(a)), F_LOOP, F_STORE.
- * In: r0 = address of {shift, relu, signed_in}, r1 = words, r2 = acc_out or 0. Clobbers r0-r7. No stack.
- */
-    .section .text.m0k_core_prepare, "ax", %progbits
-    .global m0k_core_prepare
-    .type m0k_core_prepare, %function
-    .thumb_func
-m0k_core_prepare:
+@
+@ m0k_core_prepare: fills F_SHIFT, F_ROUND, F_INIT (without the correction by sum(a)), F_LOOP, F_STORE.
+@ In: r0 = address of {shift, relu, signed_in}, r1 = words, r2 = acc_out or 0. Clobbers r0-r7. No stack.
+@ /
+    FUNCTION m0k_core_prepare, align=1
     ldm r0!, {r3, r4, r5}           @ shift, relu, signed_in
     str r3, [sp, #F_SHIFT]
     movs r6, #1
@@ -198,7 +183,7 @@ m0k_core_prepare:
     ldr r0, [r1, r0]
     str r0, [sp, #F_LOOP]
     bx lr
-    .balign 4
+    .p2align 2
 .Laddress_relu:
     .word .Lstore_relu
 .Laddress_plain:
@@ -209,16 +194,12 @@ m0k_core_prepare:
     .word LANES
 .Lentries:
     .word .Lu0, .Lu3, .Lu2, .Lu1, .Ls0, .Ls3, .Ls2, .Ls1
-    .size m0k_core_prepare, . - m0k_core_prepare
+    END_FUNCTION m0k_core_prepare
 
-/*
- * m0k_core_sum: r3 = sum of the bytes from F_IN to F_STOP, each 0 .. 127. Clobbers r0, r1, r2, r4-r7. No stack.
- */
-    .section .text.m0k_core_sum, "ax", %progbits
-    .global m0k_core_sum
-    .type m0k_core_sum, %function
-    .thumb_func
-m0k_core_sum:
+@
+@ m0k_core_sum: r3 = sum of the bytes from F_IN to F_STOP, each 0 .. 127. Clobbers r0, r1, r2, r4-r7. No stack.
+@ /
+    FUNCTION m0k_core_sum, align=1
     ldr r0, [sp, #F_IN]
     ldr r1, [sp, #F_STOP]
     ldr r2, .Leven_bytes_sum
@@ -240,7 +221,7 @@ m0k_core_sum:
     adds r4, r4, r5
     cmp r0, r7
     beq 5f
-    .balign 4
+    .p2align 2
 3:  ldm r0!, {r5, r6}
     adds r5, r5, r6
     lsrs r6, r5, #8
@@ -257,18 +238,18 @@ m0k_core_sum:
     cmp r0, r1
     bne 1b
     bx lr
-    .balign 4
+    .p2align 2
 .Leven_bytes_sum:
     .word EVEN_BYTES
-    .size m0k_core_sum, . - m0k_core_sum
+    END_FUNCTION m0k_core_sum
 
-/*
- * m0k_core: all outputs from r4 up to F_END on one input vector.
- * In: r1 = weights, r4 = first output, the frame. Clobbers r0-r12. No stack.
- *
- * In the loops: r0 activations, r1 weights, r2 EVEN_BYTES, r3 and r4 even and odd activation lanes, r5-r7 weights,
- * (signed: r6 LANES), r8-r11 accumulators, r12 end of the activations, lr next output.
- */
+@
+@ m0k_core: all outputs from r4 up to F_END on one input vector.
+@ In: r1 = weights, r4 = first output, the frame. Clobbers r0-r12. No stack.
+@
+@ In the loops: r0 activations, r1 weights, r2 EVEN_BYTES, r3 and r4 even and odd activation lanes, r5-r7 weights,
+@ (signed: r6 LANES), r8-r11 accumulators, r12 end of the activations, lr next output.
+@ /
 
 @ One weight word \w of accumulator \acc, unsigned. 9 cycles.
     .macro UNSIGNED_WORD w, acc
@@ -425,11 +406,7 @@ m0k_core_sum:
     mov r10, r11
     .endm
 
-    .section .text.m0k_core, "ax", %progbits
-    .global m0k_core
-    .type m0k_core, %function
-    .thumb_func
-m0k_core:
+    FUNCTION m0k_core, align=1
     mov r3, lr
     str r3, [sp, #F_RETURN]
     mov lr, r4
@@ -560,7 +537,7 @@ m0k_core:
 .Ldone:
     ldr r3, [sp, #F_RETURN]
     bx r3
-    .balign 4
+    .p2align 2
 .Leven_bytes:
     .word EVEN_BYTES
 .Llanes_core:
@@ -597,4 +574,4 @@ m0k_core:
     mov pc, r3
     SIGNED_ZEROS 2, .Ls3
     SIGNED_ZEROS 3, .Ls_next
-    .size m0k_core, . - m0k_core
+    END_FUNCTION m0k_core

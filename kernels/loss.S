@@ -16,6 +16,9 @@
     .cpu cortex-m0plus
     .thumb
 
+#include "macros.inc"
+#include "m0k.inc"
+
     .equ P_LOGITS, 0
     .equ P_LABEL, 4
     .equ P_ERROR, 8
@@ -58,17 +61,8 @@
 9:
     .endm
 
-    .section .text.m0k_loss, "ax", %progbits
-    .global m0k_loss
-    .type m0k_loss, %function
-    .thumb_func
-m0k_loss:
-    push {r4-r7, lr}
-    mov r4, r8
-    mov r5, r9
-    mov r6, r10
-    mov r7, r11
-    push {r4-r7}
+    FUNCTION m0k_loss, align=1
+    SAVE_ALL
     mov r12, r0
     ldr r4, .Llog2_e
     mov r8, r4
@@ -151,13 +145,8 @@ m0k_loss:
     mov r1, r11
     strb r5, [r6, r1]
 
-    pop {r4-r7}
-    mov r8, r4
-    mov r9, r5
-    mov r10, r6
-    mov r11, r7
-    pop {r4-r7, pc}
-    .balign 4
+    RETURN_ALL
+    .p2align 2
 .Llog2_e:
     .word 47274
-    .size m0k_loss, . - m0k_loss
+    END_FUNCTION m0k_loss

@@ -36,429 +36,378 @@
     .cpu cortex-m0plus
     .thumb
 
-/* Bit 7 of each byte of \w: was it >= t? ip = addend in each byte; r6 = 0x80808080; \op as said above; other bits garbage. */
+#include "macros.inc"
+#include "m0k.inc"
+
+@ Bit 7 of each byte of \w: was it >= t? ip = addend in each byte; r6 = 0x80808080; \op as said above; other bits garbage.
     .macro compare op, w, t
-    movs    \t, \w
-    bics    \t, r6
-    add     \t, ip
-    \op     \w, \t
+    movs \t, \w
+    bics \t, r6
+    add \t, ip
+    \op \w, \t
     .endm
 
-/* Two words r3, r4 of scores become masked weights at r2. r5 = 255, r6 = 0x80808080. */
+@ Two words r3, r4 of scores become masked weights at r2. r5 = 255, r6 = 0x80808080.
     .macro copy_8 op
-    ldm     r0!, {r3, r4}
+    ldm r0!, {r3, r4}
     compare \op, r3, r7
-    ands    r3, r6
-    lsrs    r3, r3, #7
-    muls    r3, r5, r3                  @ 255 in each byte to keep
+    ands r3, r6
+    lsrs r3, r3, #7
+    muls r3, r5, r3                 @ 255 in each byte to keep
     compare \op, r4, r7
-    ands    r4, r6
-    lsrs    r4, r4, #7
-    muls    r4, r5, r4
-    ldm     r1!, {r7}
-    eors    r7, r6
-    ands    r3, r7
-    eors    r3, r6
-    ldm     r1!, {r7}
-    eors    r7, r6
-    ands    r4, r7
-    eors    r4, r6                      @ weight, or 128
-    stm     r2!, {r3, r4}
+    ands r4, r6
+    lsrs r4, r4, #7
+    muls r4, r5, r4
+    ldm r1!, {r7}
+    eors r7, r6
+    ands r3, r7
+    eors r3, r6
+    ldm r1!, {r7}
+    eors r7, r6
+    ands r4, r7
+    eors r4, r6                     @ weight, or 128
+    stm r2!, {r3, r4}
     .endm
 
-/* Two words of scores become one byte of bits at r2 + \to. r5 = 0x204081, r6 = 0x80808080. */
+@ Two words of scores become one byte of bits at r2 + \to. r5 = 0x204081, r6 = 0x80808080.
     .macro pack_8 op, to
-    ldm     r0!, {r3, r4}
+    ldm r0!, {r3, r4}
     compare \op, r3, r7
     compare \op, r4, r7
-    ands    r3, r6
-    ands    r4, r6
-    lsrs    r3, r3, #4
-    orrs    r3, r4                      @ bit 3 of byte b: first word, bit 7: second word
-    muls    r3, r5, r3                  @ gathers them into bits 24 + b and 28 + b, nothing carries
-    lsrs    r3, r3, #24
-    strb    r3, [r2, #\to]
+    ands r3, r6
+    ands r4, r6
+    lsrs r3, r3, #4
+    orrs r3, r4                     @ bit 3 of byte b: first word, bit 7: second word
+    muls r3, r5, r3                 @ gathers them into bits 24 + b and 28 + b, nothing carries
+    lsrs r3, r3, #24
+    strb r3, [r2, #\to]
     .endm
 
-/*
- * The two span functions, for `masked` below: the blocks r0 .. r7 - 1 of scores with s >= r3.
- * In: r0 scores, r1 weights (copy), r2 out, r3 = t 1 .. 256, r7 end of scores, r0 <= r7. Out: r0 = end, r1, r2 moved on.
- * Changes r3-r7, ip, lr, flags.
- */
+@
+@ The two span functions, for `masked` below: the blocks r0 .. r7 - 1 of scores with s >= r3.
+@ In: r0 scores, r1 weights (copy), r2 out, r3 = t 1 .. 256, r7 end of scores, r0 <= r7. Out: r0 = end, r1, r2 moved on.
+@ Changes r3-r7, ip, lr, flags.
+@ /
     .macro span name, constant, body:vararg
-    .section .text.\name, "ax", %progbits
-    .p2align 2
-    .type   \name, %function
-    .thumb_func
-\name:
-    push    {lr}
-    cmp     r0, r7
-    beq     .Lend_\name
-    mov     lr, r7
-    ldr     r6, =0x80808080
-    lsrs    r7, r6, #7                  @ 0x01010101
+    FUNCTION \name
+    push {lr}
+    cmp r0, r7
+    beq .Lend_\name
+    mov lr, r7
+    ldr r6, =0x80808080
+    lsrs r7, r6, #7                 @ 0x01010101
     \constant
-    movs    r4, #128
-    cmp     r3, r4
-    bhi     .Lhigh_\name
-    subs    r4, r4, r3
-    muls    r4, r7, r4
-    mov     ip, r4
+    movs r4, #128
+    cmp r3, r4
+    bhi .Lhigh_\name
+    subs r4, r4, r3
+    muls r4, r7, r4
+    mov ip, r4
     .endm
 
-    span    m0k_span_copy, "movs r5, #255"
+    span m0k_span_copy, "movs r5, #255"
 .Llow_copy:
-    copy_8  orrs
-    copy_8  orrs
-    cmp     r0, lr
-    bne     .Llow_copy
-    pop     {pc}
+    copy_8 orrs
+    copy_8 orrs
+    cmp r0, lr
+    bne .Llow_copy
+    pop {pc}
 .Lhigh_m0k_span_copy:
-    lsls    r4, r4, #1
-    subs    r4, r4, r3
-    muls    r4, r7, r4
-    mov     ip, r4
+    lsls r4, r4, #1
+    subs r4, r4, r3
+    muls r4, r7, r4
+    mov ip, r4
 .Lhigh_copy:
-    copy_8  ands
-    copy_8  ands
-    cmp     r0, lr
-    bne     .Lhigh_copy
+    copy_8 ands
+    copy_8 ands
+    cmp r0, lr
+    bne .Lhigh_copy
 .Lend_m0k_span_copy:
-    pop     {pc}
+    pop {pc}
     .p2align 2
     .ltorg
-    .size   m0k_span_copy, . - m0k_span_copy
+    END_FUNCTION m0k_span_copy
 
-    span    m0k_span_pack, "ldr r5, =0x204081"
+    span m0k_span_pack, "ldr r5, =0x204081"
 .Llow_pack:
-    pack_8  orrs, 0
-    pack_8  orrs, 1
-    adds    r2, #2
-    cmp     r0, lr
-    bne     .Llow_pack
-    pop     {pc}
+    pack_8 orrs, 0
+    pack_8 orrs, 1
+    adds r2, #2
+    cmp r0, lr
+    bne .Llow_pack
+    pop {pc}
 .Lhigh_m0k_span_pack:
-    lsls    r4, r4, #1
-    subs    r4, r4, r3
-    muls    r4, r7, r4
-    mov     ip, r4
+    lsls r4, r4, #1
+    subs r4, r4, r3
+    muls r4, r7, r4
+    mov ip, r4
 .Lhigh_pack:
-    pack_8  ands, 0
-    pack_8  ands, 1
-    adds    r2, #2
-    cmp     r0, lr
-    bne     .Lhigh_pack
+    pack_8 ands, 0
+    pack_8 ands, 1
+    adds r2, #2
+    cmp r0, lr
+    bne .Lhigh_pack
 .Lend_m0k_span_pack:
-    pop     {pc}
+    pop {pc}
     .p2align 2
     .ltorg
-    .size   m0k_span_pack, . - m0k_span_pack
+    END_FUNCTION m0k_span_pack
 
-/*
- * Scan for the block in which the ties run out. In: r0 scores, r7 end, r8 cut, r9 ties (not 0).
- * Out: r0 = that block and r9 = its ties to keep; or r0 = the block behind it (perhaps the end) and r9 = 0 when they ran
- * out exactly; or r0 = end and r9 = ties left. Changes r1-r6, ip, flags. Leaf, no stack.
- */
-    .macro  zero_8 first                @ bit 7 in some byte of r5 when one of eight bytes equals cut
-    ldm     r0!, {r3, r4}
-    eors    r3, r1
+@
+@ Scan for the block in which the ties run out. In: r0 scores, r7 end, r8 cut, r9 ties (not 0).
+@ Out: r0 = that block and r9 = its ties to keep; or r0 = the block behind it (perhaps the end) and r9 = 0 when they ran
+@ out exactly; or r0 = end and r9 = ties left. Changes r1-r6, ip, flags. Leaf, no stack.
+@ /
+    .macro zero_8 first             @ bit 7 in some byte of r5 when one of eight bytes equals cut
+    ldm r0!, {r3, r4}
+    eors r3, r1
     .if \first
-    subs    r5, r3, r2
-    bics    r5, r3
+    subs r5, r3, r2
+    bics r5, r3
     .else
-    subs    r6, r3, r2
-    bics    r6, r3
-    orrs    r5, r6
+    subs r6, r3, r2
+    bics r6, r3
+    orrs r5, r6
     .endif
-    eors    r4, r1
-    subs    r6, r4, r2
-    bics    r6, r4
-    orrs    r5, r6
+    eors r4, r1
+    subs r6, r4, r2
+    bics r6, r4
+    orrs r5, r6
     .endm
 
-    .macro  unequal_4                   @ adds to each byte of r5 whether the score is another than cut
-    ldm     r0!, {r3}
-    eors    r3, r1
-    movs    r4, r3
-    bics    r4, r6
-    add     r4, ip
-    orrs    r3, r4
-    ands    r3, r6
-    lsrs    r3, r3, #7
-    adds    r5, r5, r3
+    .macro unequal_4                @ adds to each byte of r5 whether the score is another than cut
+    ldm r0!, {r3}
+    eors r3, r1
+    movs r4, r3
+    bics r4, r6
+    add r4, ip
+    orrs r3, r4
+    ands r3, r6
+    lsrs r3, r3, #7
+    adds r5, r5, r3
     .endm
 
-    .section .text.m0k_span_ties, "ax", %progbits
-    .p2align 2
-    .type   m0k_span_ties, %function
-    .thumb_func
-m0k_span_ties:
-    cmp     r0, r7
-    beq     .Lscanned
-    ldr     r2, =0x01010101
-    mov     r1, r8
-    muls    r1, r2, r1
-    lsls    r3, r2, #7
-    subs    r3, r3, r2
-    mov     ip, r3                      @ 0x7F7F7F7F
+    LOCAL_FUNCTION m0k_span_ties
+    cmp r0, r7
+    beq .Lscanned
+    ldr r2, =0x01010101
+    mov r1, r8
+    muls r1, r2, r1
+    lsls r3, r2, #7
+    subs r3, r3, r2
+    mov ip, r3                      @ 0x7F7F7F7F
 .Lscan:
-    zero_8  1
-    zero_8  0
-    lsls    r6, r2, #7
-    tst     r5, r6
-    bne     .Lequal
+    zero_8 1
+    zero_8 0
+    lsls r6, r2, #7
+    tst r5, r6
+    bne .Lequal
 .Lnext:
-    cmp     r0, r7
-    bne     .Lscan
+    cmp r0, r7
+    bne .Lscan
 .Lscanned:
-    bx      lr
+    bx lr
 .Lequal:
-    subs    r0, #16
-    movs    r5, #0
+    subs r0, #16
+    movs r5, #0
     unequal_4
     unequal_4
     unequal_4
     unequal_4
-    muls    r5, r2, r5
-    lsrs    r5, r5, #24
-    mov     r3, r9
-    adds    r5, r5, r3
-    subs    r5, #16                  @ ties - equal
-    blo     .Lrun_out
-    mov     r9, r5
-    bne     .Lnext
-    bx      lr
+    muls r5, r2, r5
+    lsrs r5, r5, #24
+    mov r3, r9
+    adds r5, r5, r3
+    subs r5, #16                    @ ties - equal
+    blo .Lrun_out
+    mov r9, r5
+    bne .Lnext
+    bx lr
 .Lrun_out:
-    subs    r0, #16
-    bx      lr
+    subs r0, #16
+    bx lr
     .p2align 2
     .ltorg
-    .size   m0k_span_ties, . - m0k_span_ties
+    END_FUNCTION m0k_span_ties
 
-/*
- * One mask over blocks. In: r0 scores, r1 weights (copy), r2 out, r3 bytes, r4 the span function, r8 cut, r9 ties.
- * Out: r9 ties left. Changes r0-r7, r10, r11, ip. Stack 24 bytes and 4 of the span.
- */
-    .section .text.m0k_masked, "ax", %progbits
-    .p2align 2
-    .type   m0k_masked, %function
-    .thumb_func
-m0k_masked:
-    push    {lr}
-    mov     r11, r4
-    adds    r7, r0, r3
-    mov     r10, r7
-    mov     r3, r9
-    cmp     r3, #0
-    beq     .Lbehind
-    push    {r0, r1, r2}
-    bl      m0k_span_ties
-    movs    r7, r0
-    pop     {r0, r1, r2}
-    mov     r3, r8
-    blx     r11                         @ r4 is not kept
-    mov     r4, r9
-    cmp     r4, #0
-    beq     .Lbehind
-    cmp     r0, r10
-    beq     .Ldone                      @ the ties go on behind the end
-    bl      m0k_span_last
+@
+@ One mask over blocks. In: r0 scores, r1 weights (copy), r2 out, r3 bytes, r4 the span function, r8 cut, r9 ties.
+@ Out: r9 ties left. Changes r0-r7, r10, r11, ip. Stack 24 bytes and 4 of the span.
+@ /
+    LOCAL_FUNCTION m0k_masked
+    push {lr}
+    mov r11, r4
+    adds r7, r0, r3
+    mov r10, r7
+    mov r3, r9
+    cmp r3, #0
+    beq .Lbehind
+    push {r0, r1, r2}
+    bl m0k_span_ties
+    movs r7, r0
+    pop {r0, r1, r2}
+    mov r3, r8
+    blx r11                         @ r4 is not kept
+    mov r4, r9
+    cmp r4, #0
+    beq .Lbehind
+    cmp r0, r10
+    beq .Ldone                      @ the ties go on behind the end
+    bl m0k_span_last
 .Lbehind:
-    mov     r7, r10
-    mov     r3, r8
-    adds    r3, #1
-    blx     r11
+    mov r7, r10
+    mov r3, r8
+    adds r3, #1
+    blx r11
 .Ldone:
-    pop     {pc}
-    .size   m0k_masked, . - m0k_masked
+    pop {pc}
+    END_FUNCTION m0k_masked
 
-/* The block r0 in which r9 (1 .. 15) ties are kept and the others not; r9 becomes 0. Registers as for a span. */
-    .section .text.m0k_span_last, "ax", %progbits
-    .p2align 2
-    .type   m0k_span_last, %function
-    .thumb_func
-m0k_span_last:
-    push    {r0, lr}
-    sub     sp, #16
-    movs    r4, #0
-    mov     r6, r9
-    mov     r7, r8
+@ The block r0 in which r9 (1 .. 15) ties are kept and the others not; r9 becomes 0. Registers as for a span.
+    LOCAL_FUNCTION m0k_span_last
+    push {r0, lr}
+    sub sp, #16
+    movs r4, #0
+    mov r6, r9
+    mov r7, r8
 .Lfix:
-    ldrb    r3, [r0, r4]
-    movs    r5, #0
-    cmp     r3, r7
-    blo     .Lfixed
-    bhi     .Lkeep
-    cmp     r6, #0
-    beq     .Lfixed
-    subs    r6, #1
+    ldrb r3, [r0, r4]
+    movs r5, #0
+    cmp r3, r7
+    blo .Lfixed
+    bhi .Lkeep
+    cmp r6, #0
+    beq .Lfixed
+    subs r6, #1
 .Lkeep:
-    movs    r5, #255
+    movs r5, #255
 .Lfixed:
-    mov     r3, sp
-    strb    r5, [r3, r4]
-    adds    r4, #1
-    cmp     r4, #16
-    blo     .Lfix
-    movs    r3, #0
-    mov     r9, r3
-    mov     r0, sp
-    mov     r7, sp
-    adds    r7, #16
-    movs    r3, #1
-    blx     r11
-    add     sp, #16
-    pop     {r0}
-    adds    r0, #16
-    pop     {pc}
-    .size   m0k_span_last, . - m0k_span_last
+    mov r3, sp
+    strb r5, [r3, r4]
+    adds r4, #1
+    cmp r4, #16
+    blo .Lfix
+    movs r3, #0
+    mov r9, r3
+    mov r0, sp
+    mov r7, sp
+    adds r7, #16
+    movs r3, #1
+    blx r11
+    add sp, #16
+    pop {r0}
+    adds r0, #16
+    pop {pc}
+    END_FUNCTION m0k_span_last
 
-    .macro  save_all
-    push    {r4-r7, lr}
-    mov     r4, r8
-    mov     r5, r9
-    mov     r6, r10
-    mov     r7, r11
-    push    {r4-r7}
-    .endm
-
-    .macro  restore_all
-    pop     {r4-r7}
-    mov     r8, r4
-    mov     r9, r5
-    mov     r10, r6
-    mov     r11, r7
-    pop     {r4-r7, pc}
-    .endm
-
-    .section .text.m0k_mask_copy, "ax", %progbits
-    .p2align 2
-    .global m0k_mask_copy
-    .type   m0k_mask_copy, %function
-    .thumb_func
-m0k_mask_copy:
-    save_all
-    ldr     r4, [r0, #8]
-    ldm     r4!, {r5, r6}
-    mov     r8, r5
-    mov     r9, r6
-    ldr     r1, [r0, #0]
-    ldr     r2, [r0, #12]
-    ldr     r3, [r0, #16]
-    ldr     r0, [r0, #4]
-    ldr     r4, =m0k_span_copy
-    bl      m0k_masked
-    restore_all
+    FUNCTION m0k_mask_copy
+    SAVE_ALL
+    ldr r4, [r0, #8]
+    ldm r4!, {r5, r6}
+    mov r8, r5
+    mov r9, r6
+    ldr r1, [r0, #0]
+    ldr r2, [r0, #12]
+    ldr r3, [r0, #16]
+    ldr r0, [r0, #4]
+    ldr r4, =m0k_span_copy
+    bl m0k_masked
+    RETURN_ALL
     .p2align 2
     .ltorg
-    .size   m0k_mask_copy, . - m0k_mask_copy
+    END_FUNCTION m0k_mask_copy
 
-    .section .text.m0k_mask_pack, "ax", %progbits
-    .p2align 2
-    .global m0k_mask_pack
-    .type   m0k_mask_pack, %function
-    .thumb_func
-m0k_mask_pack:
-    save_all
-    ldr     r4, [r0, #4]
-    ldm     r4!, {r5, r6}
-    mov     r8, r5
-    mov     r9, r6
-    ldr     r2, [r0, #8]
-    ldr     r3, [r0, #12]
-    ldr     r0, [r0, #0]
-    ldr     r4, =m0k_span_pack
-    bl      m0k_masked
-    restore_all
+    FUNCTION m0k_mask_pack
+    SAVE_ALL
+    ldr r4, [r0, #4]
+    ldm r4!, {r5, r6}
+    mov r8, r5
+    mov r9, r6
+    ldr r2, [r0, #8]
+    ldr r3, [r0, #12]
+    ldr r0, [r0, #0]
+    ldr r4, =m0k_span_pack
+    bl m0k_masked
+    RETURN_ALL
     .p2align 2
     .ltorg
-    .size   m0k_mask_pack, . - m0k_mask_pack
+    END_FUNCTION m0k_mask_pack
 
-    .section .text.m0k_rows_scores, "ax", %progbits
-    .p2align 2
-    .global m0k_rows_scores
-    .type   m0k_rows_scores, %function
-    .thumb_func
-m0k_rows_scores:
-    save_all
-    ldm     r0!, {r2, r3, r4}           @ weights, scores, selection
-    ldm     r0!, {r5, r6, r7}           @ scratch, row_bytes, state
-    push    {r5, r7}
-    cmp     r1, #0
-    bne     .Lresume
-    ldr     r0, [r4, #4]
-    str     r0, [r7]
+    FUNCTION m0k_rows_scores
+    SAVE_ALL
+    ldm r0!, {r2, r3, r4}           @ weights, scores, selection
+    ldm r0!, {r5, r6, r7}           @ scratch, row_bytes, state
+    push {r5, r7}
+    cmp r1, #0
+    bne .Lresume
+    ldr r0, [r4, #4]
+    str r0, [r7]
 .Lresume:
-    ldr     r0, [r7]
-    mov     r9, r0
-    ldr     r0, [r4]
-    mov     r8, r0
-    muls    r1, r6, r1
-    adds    r0, r3, r1
-    adds    r1, r2, r1
-    movs    r2, r5
-    movs    r3, r6
-    ldr     r4, =m0k_span_copy
-    bl      m0k_masked
-    pop     {r0, r1}
-    mov     r2, r9
-    str     r2, [r1]
-    restore_all
+    ldr r0, [r7]
+    mov r9, r0
+    ldr r0, [r4]
+    mov r8, r0
+    muls r1, r6, r1
+    adds r0, r3, r1
+    adds r1, r2, r1
+    movs r2, r5
+    movs r3, r6
+    ldr r4, =m0k_span_copy
+    bl m0k_masked
+    pop {r0, r1}
+    mov r2, r9
+    str r2, [r1]
+    RETURN_ALL
     .p2align 2
     .ltorg
-    .size   m0k_rows_scores, . - m0k_rows_scores
+    END_FUNCTION m0k_rows_scores
 
-/* Four edges: bits \from .. \from + 3 of r3 choose a mask from the table at r4; r5 = 0x3C, r6 = 0x80808080. */
-    .macro  expand_4 by, from
-    \by     r7, r3, #\from
-    ands    r7, r5
-    ldr     r7, [r4, r7]
-    ldm     r1!, {r0}
-    eors    r0, r6
-    ands    r0, r7
-    eors    r0, r6
-    stm     r2!, {r0}
+@ Four edges: bits \from .. \from + 3 of r3 choose a mask from the table at r4; r5 = 0x3C, r6 = 0x80808080.
+    .macro expand_4 by, from
+    \by r7, r3, #\from
+    ands r7, r5
+    ldr r7, [r4, r7]
+    ldm r1!, {r0}
+    eors r0, r6
+    ands r0, r7
+    eors r0, r6
+    stm r2!, {r0}
     .endm
 
-    .section .text.m0k_rows_bits, "ax", %progbits
-    .p2align 2
-    .global m0k_rows_bits
-    .type   m0k_rows_bits, %function
-    .thumb_func
-m0k_rows_bits:
-    push    {r4-r7, lr}
-    ldm     r0!, {r4, r5, r6, r7}       @ weights, bits, scratch, row_bytes
-    movs    r2, r6
-    push    {r2}
-    muls    r1, r7, r1
-    lsrs    r3, r1, #3
-    adds    r3, r5, r3
-    mov     ip, r3                      @ bits of the group
-    adds    r1, r4, r1
-    adds    r7, r2, r7
-    mov     lr, r7                      @ end of scratch
-    adr     r4, .Lnibbles
-    movs    r5, #0x3C
-    ldr     r6, =0x80808080
-    cmp     r2, lr
-    beq     .Lexpanded
+    FUNCTION m0k_rows_bits
+    push {r4-r7, lr}
+    ldm r0!, {r4, r5, r6, r7}       @ weights, bits, scratch, row_bytes
+    movs r2, r6
+    push {r2}
+    muls r1, r7, r1
+    lsrs r3, r1, #3
+    adds r3, r5, r3
+    mov ip, r3                      @ bits of the group
+    adds r1, r4, r1
+    adds r7, r2, r7
+    mov lr, r7                      @ end of scratch
+    adr r4, .Lnibbles
+    movs r5, #0x3C
+    ldr r6, =0x80808080
+    cmp r2, lr
+    beq .Lexpanded
 .Lexpand:
-    mov     r7, ip
-    ldrh    r3, [r7]
-    adds    r7, #2
-    mov     ip, r7
+    mov r7, ip
+    ldrh r3, [r7]
+    adds r7, #2
+    mov ip, r7
     expand_4 lsls, 2
     expand_4 lsrs, 2
     expand_4 lsrs, 6
     expand_4 lsrs, 10
-    cmp     r2, lr
-    bne     .Lexpand
+    cmp r2, lr
+    bne .Lexpand
 .Lexpanded:
-    pop     {r0}
-    pop     {r4-r7, pc}
+    pop {r0}
+    pop {r4-r7, pc}
     .p2align 2
 .Lnibbles:
-    .word   0x00000000, 0x000000FF, 0x0000FF00, 0x0000FFFF, 0x00FF0000, 0x00FF00FF, 0x00FFFF00, 0x00FFFFFF
-    .word   0xFF000000, 0xFF0000FF, 0xFF00FF00, 0xFF00FFFF, 0xFFFF0000, 0xFFFF00FF, 0xFFFFFF00, 0xFFFFFFFF
+    .word 0x00000000, 0x000000FF, 0x0000FF00, 0x0000FFFF, 0x00FF0000, 0x00FF00FF, 0x00FFFF00, 0x00FFFFFF
+    .word 0xFF000000, 0xFF0000FF, 0xFF00FF00, 0xFF00FFFF, 0xFFFF0000, 0xFFFF00FF, 0xFFFFFF00, 0xFFFFFFFF
     .ltorg
-    .size   m0k_rows_bits, . - m0k_rows_bits
+    END_FUNCTION m0k_rows_bits

@@ -16,6 +16,9 @@
     .cpu cortex-m0plus
     .thumb
 
+#include "macros.inc"
+#include "m0k.inc"
+
     .equ P_IN, 0
     .equ P_OUT, 4
     .equ P_ARGMAX, 8
@@ -30,17 +33,8 @@
     .equ S_LEFT, 16                 @ outputs left in the row
     .equ S_SIZE, 20
 
-    .section .text.m0k_pool, "ax", %progbits
-    .global m0k_pool
-    .type m0k_pool, %function
-    .thumb_func
-m0k_pool:
-    push {r4-r7, lr}
-    mov r4, r8
-    mov r5, r9
-    mov r6, r10
-    mov r7, r11
-    push {r4-r7}
+    FUNCTION m0k_pool, align=1
+    SAVE_ALL
     sub sp, #S_SIZE
     ldr r1, [r0, #P_IN]
     str r1, [sp, #S_ROW]
@@ -93,13 +87,8 @@ m0k_pool:
     bne .Lrow
 .Ldone:
     add sp, #S_SIZE
-    pop {r4-r7}
-    mov r8, r4
-    mov r9, r5
-    mov r10, r6
-    mov r11, r7
-    pop {r4-r7, pc}
-    .balign 4
+    RETURN_ALL
+    .p2align 2
 .Lsigns:
     .word 0x80808080
 
@@ -195,4 +184,4 @@ m0k_pool:
     cmp r0, r12
     bne .Lwords
     b .Lpixel_done
-    .size m0k_pool, . - m0k_pool
+    END_FUNCTION m0k_pool

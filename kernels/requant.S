@@ -16,6 +16,9 @@
     .cpu cortex-m0plus
     .thumb
 
+#include "macros.inc"
+#include "m0k.inc"
+
     .equ P_ACC, 0
     .equ P_OUT, 4
     .equ P_N, 8
@@ -62,11 +65,7 @@
     subs \x, \x, r7
     .endm
 
-    .section .text.m0k_requant, "ax", %progbits
-    .global m0k_requant
-    .type m0k_requant, %function
-    .thumb_func
-m0k_requant:
+    FUNCTION m0k_requant, align=1
     push {r4-r7, lr}
     mov r12, r0
     ldr r1, [r0, #P_N]
@@ -190,4 +189,4 @@ m0k_requant:
 5:  cmp r2, #0
     bne 4b
 6:  pop {r4-r7, pc}
-    .size m0k_requant, . - m0k_requant
+    END_FUNCTION m0k_requant

@@ -11,12 +11,11 @@
     .cpu cortex-m0plus
     .thumb
 
+#include "macros.inc"
+#include "m0k.inc"
+
     .macro WALKER name
-    .section .text.\name, "ax", %progbits
-    .global \name
-    .type \name, %function
-    .thumb_func
-\name:
+    FUNCTION \name, align=1
     push {r4, lr}
     movs r4, r0
     ldr r1, [r0]
@@ -29,7 +28,7 @@
     cmp r1, #0
     bne 1b
 3:  pop {r4, pc}
-    .size \name, . - \name
+    END_FUNCTION \name
     .endm
 
     WALKER m0k_run

@@ -20,95 +20,93 @@
     .cpu cortex-m0plus
     .thumb
 
-    .macro count shift, by, word        @ bin offset = byte * 4: by a shift and the mask 0x3FC
-    \shift  r2, \word, #\by
-    ands    r2, r5
-    ldr     r3, [r4, r2]
-    adds    r3, #1
-    str     r3, [r4, r2]
+#include "macros.inc"
+#include "m0k.inc"
+
+    .macro count shift, by, word    @ bin offset = byte * 4: by a shift and the mask 0x3FC
+    \shift r2, \word, #\by
+    ands r2, r5
+    ldr r3, [r4, r2]
+    adds r3, #1
+    str r3, [r4, r2]
     .endm
 
     .macro count_word word
-    count   lsls, 2, \word
-    count   lsrs, 6, \word
-    count   lsrs, 14, \word
-    count   lsrs, 22, \word
+    count lsls, 2, \word
+    count lsrs, 6, \word
+    count lsrs, 14, \word
+    count lsrs, 22, \word
     .endm
 
-    .section .text.m0k_select, "ax", %progbits
-    .p2align 2
-    .global m0k_select
-    .type   m0k_select, %function
-    .thumb_func
-m0k_select:
-    push    {r4-r7, lr}
-    mov     ip, r0
-    ldr     r4, [r0, #16]
-    movs    r0, #0
-    movs    r1, #0
-    movs    r2, #0
-    movs    r3, #0
-    movs    r5, #16
+    FUNCTION m0k_select
+    push {r4-r7, lr}
+    mov ip, r0
+    ldr r4, [r0, #16]
+    movs r0, #0
+    movs r1, #0
+    movs r2, #0
+    movs r3, #0
+    movs r5, #16
 .Lclear:
-    stm     r4!, {r0-r3}
-    stm     r4!, {r0-r3}
-    stm     r4!, {r0-r3}
-    stm     r4!, {r0-r3}
-    subs    r5, #1
-    bne     .Lclear
-    mov     r0, ip
-    ldr     r4, [r0, #16]
-    ldr     r6, [r0, #0]
-    ldr     r1, [r0, #4]
-    movs    r5, #255
-    lsls    r5, r5, #2                  @ 0x3FC
-    lsrs    r7, r1, #4
-    lsls    r7, r7, #4
-    adds    r7, r6, r7                  @ end of the whole blocks of 16
-    adds    r1, r6, r1
-    mov     lr, r1                      @ end of all
-    cmp     r6, r7
-    beq     .Ltail
+    stm r4!, {r0-r3}
+    stm r4!, {r0-r3}
+    stm r4!, {r0-r3}
+    stm r4!, {r0-r3}
+    subs r5, #1
+    bne .Lclear
+    mov r0, ip
+    ldr r4, [r0, #16]
+    ldr r6, [r0, #0]
+    ldr r1, [r0, #4]
+    movs r5, #255
+    lsls r5, r5, #2                 @ 0x3FC
+    lsrs r7, r1, #4
+    lsls r7, r7, #4
+    adds r7, r6, r7                 @ end of the whole blocks of 16
+    adds r1, r6, r1
+    mov lr, r1                      @ end of all
+    cmp r6, r7
+    beq .Ltail
 .Lblock:
-    ldm     r6!, {r0, r1}
+    ldm r6!, {r0, r1}
     count_word r0
     count_word r1
-    ldm     r6!, {r0, r1}
+    ldm r6!, {r0, r1}
     count_word r0
     count_word r1
-    cmp     r6, r7
-    bne     .Lblock
+    cmp r6, r7
+    bne .Lblock
 .Ltail:
-    cmp     r6, lr
-    beq     .Lscan
+    cmp r6, lr
+    beq .Lscan
 .Lbyte:
-    ldrb    r2, [r6]
-    adds    r6, #1
-    lsls    r2, r2, #2
-    ldr     r3, [r4, r2]
-    adds    r3, #1
-    str     r3, [r4, r2]
-    cmp     r6, lr
-    bne     .Lbyte
+    ldrb r2, [r6]
+    adds r6, #1
+    lsls r2, r2, #2
+    ldr r3, [r4, r2]
+    adds r3, #1
+    str r3, [r4, r2]
+    cmp r6, lr
+    bne .Lbyte
 .Lscan:
-    mov     r0, ip
-    ldr     r1, [r0, #8]                @ k still to be found
-    ldr     r2, [r0, #4]
-    ldr     r3, [r4]
-    subs    r2, r2, r3                  @ scores that are no padding
-    cmp     r1, r2
-    bls     .Lbins
-    mov     r1, r2
+    mov r0, ip
+    ldr r1, [r0, #8]                @ k still to be found
+    ldr r2, [r0, #4]
+    ldr r3, [r4]
+    subs r2, r2, r3                 @ scores that are no padding
+    cmp r1, r2
+    bls .Lbins
+    mov r1, r2
 .Lbins:
-    ldr     r3, [r4, r5]
-    subs    r1, r1, r3                  @ ends at bin 1 at the latest, where k' runs out
-    bls     .Lfound
-    subs    r5, #4
-    b       .Lbins
+    ldr r3, [r4, r5]
+    subs r1, r1, r3                 @ ends at bin 1 at the latest, where k' runs out
+    bls .Lfound
+    subs r5, #4
+    b .Lbins
 .Lfound:
-    adds    r2, r1, r3                  @ ties: what was to be found when this bin began
-    lsrs    r1, r5, #2                  @ cut
-    ldr     r0, [r0, #12]
-    stm     r0!, {r1, r2}
-    pop     {r4-r7, pc}
-    .size   m0k_select, . - m0k_select
+    adds r2, r1, r3                 @ ties: what was to be found when this bin began
+    lsrs r1, r5, #2                 @ cut
+    ldr r0, [r0, #12]
+    stm r0!, {r1, r2}
+    pop {r4-r7, pc}
+    END_FUNCTION m0k_select

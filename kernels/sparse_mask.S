@@ -25,175 +25,168 @@
     .cpu cortex-m0plus
     .thumb
 
+#include "macros.inc"
+#include "m0k.inc"
+
     .section .text.m0k_sparse_rows, "ax", %progbits
     .p2align 2
-    .type   m0k_sparse_rows, %function
+    .type m0k_sparse_rows, %function
     .thumb_func
-/* r0 context, r1 group, r2 state; returns scratch. */
+@ r0 context, r1 group, r2 state; returns scratch.
 m0k_sparse_rows:
-    push    {r4-r7, lr}
-    mov     r4, r8
-    mov     r5, r9
-    push    {r4, r5}
-    mov     r8, r0
-    mov     r9, r2
-    cmp     r1, #0
-    bne     .Lcopy
-    bl      m0k_sparse_reset
+    push {r4-r7, lr}
+    mov r4, r8
+    mov r5, r9
+    push {r4, r5}
+    mov r8, r0
+    mov r9, r2
+    cmp r1, #0
+    bne .Lcopy
+    bl m0k_sparse_reset
 .Lcopy:
-    mov     r3, r8
-    ldr     r2, [r3, #24]               @ row_bytes
-    muls    r1, r2, r1                  @ storage index of the row
-    mov     ip, r1
-    ldr     r0, [r3, #0]
-    adds    r0, r0, r1
-    ldr     r1, [r3, #20]
-    adds    r7, r1, r2                  @ end of scratch
-    lsrs    r2, r2, #6
-    beq     .Lsingly
+    mov r3, r8
+    ldr r2, [r3, #24]               @ row_bytes
+    muls r1, r2, r1                 @ storage index of the row
+    mov ip, r1
+    ldr r0, [r3, #0]
+    adds r0, r0, r1
+    ldr r1, [r3, #20]
+    adds r7, r1, r2                 @ end of scratch
+    lsrs r2, r2, #6
+    beq .Lsingly
 .Lfour:
-    ldm     r0!, {r3, r4, r5, r6}
-    stm     r1!, {r3, r4, r5, r6}
-    ldm     r0!, {r3, r4, r5, r6}
-    stm     r1!, {r3, r4, r5, r6}
-    ldm     r0!, {r3, r4, r5, r6}
-    stm     r1!, {r3, r4, r5, r6}
-    ldm     r0!, {r3, r4, r5, r6}
-    stm     r1!, {r3, r4, r5, r6}
-    subs    r2, #1
-    bne     .Lfour
+    ldm r0!, {r3, r4, r5, r6}
+    stm r1!, {r3, r4, r5, r6}
+    ldm r0!, {r3, r4, r5, r6}
+    stm r1!, {r3, r4, r5, r6}
+    ldm r0!, {r3, r4, r5, r6}
+    stm r1!, {r3, r4, r5, r6}
+    ldm r0!, {r3, r4, r5, r6}
+    stm r1!, {r3, r4, r5, r6}
+    subs r2, #1
+    bne .Lfour
 .Lsingly:
-    cmp     r1, r7
-    beq     .Lcopied
-    ldm     r0!, {r3, r4, r5, r6}
-    stm     r1!, {r3, r4, r5, r6}
-    b       .Lsingly
+    cmp r1, r7
+    beq .Lcopied
+    ldm r0!, {r3, r4, r5, r6}
+    stm r1!, {r3, r4, r5, r6}
+    b .Lsingly
 .Lcopied:
-    mov     r0, r8
-    mov     r1, r9
-    ldr     r2, [r1, #0]                @ next edge
-    mov     r3, ip
-    subs    r2, r2, r3
-    ldr     r3, [r0, #24]
-    cmp     r2, r3
-    bhs     .Lreturn                    @ none in this row
-    ldr     r7, [r0, #20]
-    mov     lr, r7                      @ scratch
-    adds    r2, r7, r2                  @ the edge's place there
-    adds    r7, r7, r3                  @ end
-    ldr     r3, [r1, #4]                @ gaps
-    ldr     r4, [r1, #8]                @ scores
-    ldr     r5, [r0, #8]
-    ldr     r5, [r5]                    @ cut
-    ldr     r6, [r1, #12]
-    mov     r8, r6                      @ ties left; the context comes back from the stack no more
-    ldr     r6, [r0, #4]
-    ldr     r1, [r0, #16]
-    adds    r6, r6, r1                  @ end of scores
-    subs    r4, r4, r6                  @ counts up to 0
-    movs    r1, #128
+    mov r0, r8
+    mov r1, r9
+    ldr r2, [r1, #0]                @ next edge
+    mov r3, ip
+    subs r2, r2, r3
+    ldr r3, [r0, #24]
+    cmp r2, r3
+    bhs .Lreturn                    @ none in this row
+    ldr r7, [r0, #20]
+    mov lr, r7                      @ scratch
+    adds r2, r7, r2                 @ the edge's place there
+    adds r7, r7, r3                 @ end
+    ldr r3, [r1, #4]                @ gaps
+    ldr r4, [r1, #8]                @ scores
+    ldr r5, [r0, #8]
+    ldr r5, [r5]                    @ cut
+    ldr r6, [r1, #12]
+    mov r8, r6                      @ ties left; the context comes back from the stack no more
+    ldr r6, [r0, #4]
+    ldr r1, [r0, #16]
+    adds r6, r6, r1                 @ end of scores
+    subs r4, r4, r6                 @ counts up to 0
+    movs r1, #128
 .Ledge:
-    ldrb    r0, [r6, r4]
-    cmp     r0, r5
-    bhi     .Lkept
-    beq     .Ltie
+    ldrb r0, [r6, r4]
+    cmp r0, r5
+    bhi .Lkept
+    beq .Ltie
 .Lprune:
-    strb    r1, [r2]
+    strb r1, [r2]
 .Lkept:
-    adds    r4, #1
-    beq     .Llast
+    adds r4, #1
+    beq .Llast
 .Lgap:
-    ldrb    r0, [r3]
-    adds    r3, #1
-    cmp     r0, #0
-    beq     .Lfar
-    adds    r2, r2, r0
-    cmp     r2, r7
-    blo     .Ledge
-    mov     r0, lr
-    subs    r2, r2, r0
-    add     r2, ip
+    ldrb r0, [r3]
+    adds r3, #1
+    cmp r0, #0
+    beq .Lfar
+    adds r2, r2, r0
+    cmp r2, r7
+    blo .Ledge
+    mov r0, lr
+    subs r2, r2, r0
+    add r2, ip
 .Lstore:
-    adds    r4, r6, r4                  @ an address again
-    mov     r5, r8
-    movs    r0, r2
-    mov     r1, r9
-    stm     r1!, {r0, r3, r4, r5}
-    mov     r0, lr
-    b       .Lout
+    adds r4, r6, r4                 @ an address again
+    mov r5, r8
+    movs r0, r2
+    mov r1, r9
+    stm r1!, {r0, r3, r4, r5}
+    mov r0, lr
+    b .Lout
 .Lfar:
-    adds    r2, #255
-    b       .Lgap
+    adds r2, #255
+    b .Lgap
 .Ltie:
-    mov     r0, r8
-    subs    r0, #1
-    blo     .Lprune
-    mov     r8, r0
-    b       .Lkept
+    mov r0, r8
+    subs r0, #1
+    blo .Lprune
+    mov r8, r0
+    b .Lkept
 .Llast:
-    movs    r2, #0
-    mvns    r2, r2
-    b       .Lstore
+    movs r2, #0
+    mvns r2, r2
+    b .Lstore
 .Lreturn:
-    ldr     r0, [r0, #20]
+    ldr r0, [r0, #20]
 .Lout:
-    pop     {r4, r5}
-    mov     r8, r4
-    mov     r9, r5
-    pop     {r4-r7, pc}
-    .size   m0k_sparse_rows, . - m0k_sparse_rows
+    pop {r4, r5}
+    mov r8, r4
+    mov r9, r5
+    pop {r4-r7, pc}
+    END_FUNCTION m0k_sparse_rows
 
     .section .text.m0k_sparse_reset, "ax", %progbits
     .p2align 2
-    .type   m0k_sparse_reset, %function
+    .type m0k_sparse_reset, %function
     .thumb_func
-/* The state in r2 before the first edge, for the context in r0. Changes r2-r7. */
+@ The state in r2 before the first edge, for the context in r0. Changes r2-r7.
 m0k_sparse_reset:
-    movs    r3, #0
-    mvns    r3, r3                      @ index -1, or none
-    ldr     r4, [r0, #12]
-    ldr     r5, [r0, #4]
-    ldr     r6, [r0, #8]
-    ldr     r6, [r6, #4]
-    ldr     r7, [r0, #16]
-    cmp     r7, #0
-    beq     .Lreset
+    movs r3, #0
+    mvns r3, r3                     @ index -1, or none
+    ldr r4, [r0, #12]
+    ldr r5, [r0, #4]
+    ldr r6, [r0, #8]
+    ldr r6, [r6, #4]
+    ldr r7, [r0, #16]
+    cmp r7, #0
+    beq .Lreset
 .Lfirst:
-    ldrb    r7, [r4]
-    adds    r4, #1
-    adds    r3, r3, r7
-    cmp     r7, #0
-    bne     .Lreset
-    adds    r3, #255
-    b       .Lfirst
+    ldrb r7, [r4]
+    adds r4, #1
+    adds r3, r3, r7
+    cmp r7, #0
+    bne .Lreset
+    adds r3, #255
+    b .Lfirst
 .Lreset:
-    stm     r2!, {r3, r4, r5, r6}
-    bx      lr
-    .size   m0k_sparse_reset, . - m0k_sparse_reset
+    stm r2!, {r3, r4, r5, r6}
+    bx lr
+    END_FUNCTION m0k_sparse_reset
 
-    .section .text.m0k_rows_sparse, "ax", %progbits
-    .p2align 2
-    .global m0k_rows_sparse
-    .type   m0k_rows_sparse, %function
-    .thumb_func
-m0k_rows_sparse:
-    push    {r4, lr}
-    ldr     r2, [r0, #28]
-    bl      m0k_sparse_rows
-    pop     {r4, pc}
-    .size   m0k_rows_sparse, . - m0k_rows_sparse
+    FUNCTION m0k_rows_sparse
+    push {r4, lr}
+    ldr r2, [r0, #28]
+    bl m0k_sparse_rows
+    pop {r4, pc}
+    END_FUNCTION m0k_rows_sparse
 
-    .section .text.m0k_sparse_copy, "ax", %progbits
-    .p2align 2
-    .global m0k_sparse_copy
-    .type   m0k_sparse_copy, %function
-    .thumb_func
-m0k_sparse_copy:
-    push    {r4, lr}
-    sub     sp, #16                     @ the state
-    mov     r2, sp
-    movs    r1, #0
-    bl      m0k_sparse_rows             @ the block begins as a context does
-    add     sp, #16
-    pop     {r4, pc}
-    .size   m0k_sparse_copy, . - m0k_sparse_copy
+    FUNCTION m0k_sparse_copy
+    push {r4, lr}
+    sub sp, #16                     @ the state
+    mov r2, sp
+    movs r1, #0
+    bl m0k_sparse_rows              @ the block begins as a context does
+    add sp, #16
+    pop {r4, pc}
+    END_FUNCTION m0k_sparse_copy

@@ -71,10 +71,10 @@ def pack(function: str, words: Mapping[str, T]) -> tuple[T, ...]:
 
 def offsets(header: str) -> str:
     """kernels/m0k.inc: an assembler constant for the byte offset of every field, such as DENSE_N_IN for n_in."""
-    lines = ["@ Byte offsets of the fields of m0k.h's blocks. Made by `make kernels` from m0k.h: change it there."]
+    lines = ["/* Byte offsets of the fields of m0k.h's blocks. Made by `make kernels` from m0k.h: change it there. */"]
     for block, fields in parse(header).items():
         prefix = block.removeprefix("m0k_").upper()
-        lines += ["", f"@ {block}_t"]
-        lines += [f"    .equ {prefix}_{name.upper()}, {WORD * i}" for i, name in enumerate(fields)]
-        lines.append(f"    .equ {prefix}_BYTES, {WORD * len(fields)}")
+        lines += ["", f"/* {block}_t */"]
+        lines += [f"#define {prefix}_{name.upper()} {WORD * i}" for i, name in enumerate(fields)]
+        lines.append(f"#define {prefix}_BYTES {WORD * len(fields)}")
     return "\n".join(lines) + "\n"
