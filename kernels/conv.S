@@ -30,8 +30,8 @@
     .cpu cortex-m0plus
     .thumb
 
-#include "macros.inc"
-#include "m0k.inc"
+    #include "macros.inc"
+    #include "m0k.inc"
 
 @ The core's frame, as in dense.S
     .equ F_IN, 0
@@ -55,34 +55,8 @@
     .equ C_IM2COL, 88               @ m0k_im2col_t
     .equ C_SIZE, 132
 
-    .equ P_IN, 0
-    .equ P_WEIGHTS, 4
-    .equ P_OUT, 8
-    .equ P_PATCH, 12
-    .equ P_HEIGHT, 16
-    .equ P_WIDTH, 20
-    .equ P_CHANNELS, 24
-    .equ P_N_OUT, 28
-    .equ P_KERNEL_H, 32
-    .equ P_KERNEL_W, 36
-    .equ P_STRIDE, 40
-    .equ P_PAD, 44
-    .equ P_SHIFT, 48
-    .equ P_SIGNED, 56
-    .equ P_ACC_OUT, 60
 
 @ m0k_im2col_t
-    .equ I_IN, 0
-    .equ I_PATCH, 4
-    .equ I_HEIGHT, 8
-    .equ I_WIDTH, 12
-    .equ I_CHANNELS, 16
-    .equ I_KERNEL_H, 20
-    .equ I_KERNEL_W, 24
-    .equ I_STRIDE, 28
-    .equ I_PAD, 32
-    .equ I_Y, 36
-    .equ I_X, 40
 
     FUNCTION m0k_conv_forward, align=1
     SAVE_ALL
@@ -92,23 +66,23 @@
 @ The block of m0k_im2col: {in, patch, height, width, channels, kernel_h, kernel_w, stride, pad, y, x}
     mov r7, r0
     add r1, sp, #C_IM2COL
-    ldr r2, [r7, #P_IN]
-    ldr r3, [r7, #P_PATCH]
-    ldr r4, [r7, #P_HEIGHT]
-    ldr r5, [r7, #P_WIDTH]
-    ldr r6, [r7, #P_CHANNELS]
+    ldr r2, [r7, #CONV_IN]
+    ldr r3, [r7, #CONV_PATCH]
+    ldr r4, [r7, #CONV_HEIGHT]
+    ldr r5, [r7, #CONV_WIDTH]
+    ldr r6, [r7, #CONV_CHANNELS]
     stm r1!, {r2, r3, r4, r5, r6}
     str r3, [sp, #F_IN]
-    adds r7, #P_KERNEL_H
+    adds r7, #CONV_KERNEL_H
     ldm r7!, {r2, r3, r4, r5}
     movs r6, #0
     stm r1!, {r2, r3, r4, r5, r6}   @ y = 0
 
 @ r0 block, r2 kernel_h, r3 kernel_w, r4 stride, r5 pad
-    ldr r1, [r0, #P_CHANNELS]
+    ldr r1, [r0, #CONV_CHANNELS]
     muls r4, r1, r4
     str r4, [sp, #C_STEP]
-    ldr r6, [r0, #P_WIDTH]
+    ldr r6, [r0, #CONV_WIDTH]
     adds r7, r6, r5
     subs r7, r7, r3
     str r7, [sp, #C_LAST]
@@ -136,7 +110,7 @@
     bne 1f
     lsrs r7, r7, #2
     str r7, [sp, #C_ROW]
-    ldr r4, [r0, #P_SIGNED]
+    ldr r4, [r0, #CONV_SIGNED_IN]
     cmp r4, #0
     bne 3f
     lsrs r4, r2, #8                 @ words: up to 255 of them, the sum is taken on the way
@@ -148,24 +122,24 @@
     bne 3f
     cmp r3, #3
     bne 3f
-    ldr r4, [r0, #P_KERNEL_H]
+    ldr r4, [r0, #CONV_KERNEL_H]
     cmp r4, #3
     bne 3f
     adds r6, #4
 3:  ldr r6, [r6]
     str r6, [sp, #C_COPY]
 
-    ldr r4, [r0, #P_OUT]
-    ldr r5, [r0, #P_N_OUT]
+    ldr r4, [r0, #CONV_OUT]
+    ldr r5, [r0, #CONV_N_OUT]
     movs r1, r2                     @ words
-    ldr r2, [r0, #P_ACC_OUT]
+    ldr r2, [r0, #CONV_ACC_OUT]
     cmp r2, #0
     beq 4f
     movs r4, r2
     lsls r5, r5, #2
 4:  str r4, [sp, #C_OUT]
     str r5, [sp, #C_OUT_STEP]
-    adds r0, #P_SHIFT
+    adds r0, #CONV_SHIFT
     bl m0k_core_prepare
     ldr r0, [sp, #F_INIT]
     str r0, [sp, #C_FIRST]
@@ -173,28 +147,28 @@
 .Lrow:
     ldr r0, [sp, #C_BLOCK]
     ldr r1, [sp, #C_TOP]
-    ldr r2, [r0, #P_WIDTH]
-    ldr r3, [r0, #P_CHANNELS]
-    ldr r4, [r0, #P_PAD]
+    ldr r2, [r0, #CONV_WIDTH]
+    ldr r3, [r0, #CONV_CHANNELS]
+    ldr r4, [r0, #CONV_PAD]
     rsbs r4, r4, #0
     str r4, [sp, #C_LEFT]
     movs r5, #0
-    str r5, [sp, #C_IM2COL + I_X]
+    str r5, [sp, #C_IM2COL + IM2COL_X]
     movs r6, r2
     muls r6, r1, r6                 @ source = in + (top * width + left) * channels
     adds r6, r6, r4
     muls r6, r3, r6
-    ldr r7, [r0, #P_IN]
+    ldr r7, [r0, #CONV_IN]
     adds r6, r6, r7
     str r6, [sp, #C_SOURCE]
-    ldr r6, [r0, #P_HEIGHT]         @ nothing is inside unless the row is: 0 <= top <= height - kernel_h
-    ldr r7, [r0, #P_KERNEL_H]
+    ldr r6, [r0, #CONV_HEIGHT]      @ nothing is inside unless the row is: 0 <= top <= height - kernel_h
+    ldr r7, [r0, #CONV_KERNEL_H]
     subs r6, r6, r7
     cmp r1, #0
     blt 1f
     cmp r1, r6
     bgt 1f
-    ldr r7, [r0, #P_KERNEL_W]
+    ldr r7, [r0, #CONV_KERNEL_W]
     subs r5, r2, r7
     adds r5, #1
     bpl 1f
@@ -248,7 +222,7 @@
     adds r3, r3, r5
     adds r3, r3, r6
     ldr r0, [sp, #C_BLOCK]
-    ldr r1, [r0, #P_SIGNED]
+    ldr r1, [r0, #CONV_SIGNED_IN]
     cmp r1, #0
     beq .Lsummed
     b .Lsigned
@@ -257,7 +231,7 @@
     ldr r5, [sp, #C_SKIP]
     ldr r6, [sp, #C_ROW]
     ldr r7, [sp, #F_STOP]
-    ldr r4, [sp, #C_IM2COL + I_KERNEL_H]
+    ldr r4, [sp, #C_IM2COL + IM2COL_KERNEL_H]
 1:  adds r0, r0, r6                 @ behind the row, and count up to 0
     adds r1, r1, r6
     rsbs r2, r6, #0
@@ -273,7 +247,7 @@
 .Lcopy_and_sum:                     @ r5 even bytes, r7 sum of 16-bit lanes, r8 rows left, r9 skip
     ldr r2, [sp, #C_SKIP]
     mov r9, r2
-    ldr r2, [sp, #C_IM2COL + I_KERNEL_H]
+    ldr r2, [sp, #C_IM2COL + IM2COL_KERNEL_H]
     ldr r5, .Leven_bytes
     movs r7, #0
 1:  mov r8, r2
@@ -323,7 +297,7 @@
 
 .Lcopy_words:
     ldr r5, [sp, #C_SKIP]
-    ldr r7, [sp, #C_IM2COL + I_KERNEL_H]
+    ldr r7, [sp, #C_IM2COL + IM2COL_KERNEL_H]
 1:  ldr r6, [sp, #C_ROW]
     subs r6, #3
     bmi 3f
@@ -343,7 +317,7 @@
 
 .Lsum:
     ldr r0, [sp, #C_BLOCK]
-    ldr r1, [r0, #P_SIGNED]
+    ldr r1, [r0, #CONV_SIGNED_IN]
     cmp r1, #0
     bne .Lsigned
     bl m0k_core_sum
@@ -361,7 +335,7 @@
     str r3, [sp, #F_END]
     str r3, [sp, #C_OUT]
     ldr r0, [sp, #C_BLOCK]
-    ldr r1, [r0, #P_WEIGHTS]
+    ldr r1, [r0, #CONV_WEIGHTS]
     bl m0k_core
 
 .Lnext:
@@ -369,27 +343,27 @@
     ldr r1, [sp, #C_STEP]
     adds r0, r0, r1
     str r0, [sp, #C_SOURCE]
-    ldr r0, [sp, #C_IM2COL + I_X]
+    ldr r0, [sp, #C_IM2COL + IM2COL_X]
     adds r0, #1
-    str r0, [sp, #C_IM2COL + I_X]
+    str r0, [sp, #C_IM2COL + IM2COL_X]
     ldr r0, [sp, #C_LEFT]
-    ldr r1, [sp, #C_IM2COL + I_STRIDE]
+    ldr r1, [sp, #C_IM2COL + IM2COL_STRIDE]
     adds r0, r0, r1
     str r0, [sp, #C_LEFT]
     ldr r2, [sp, #C_LAST]
     cmp r0, r2
     bgt 1f
     b .Lposition
-1:  ldr r0, [sp, #C_IM2COL + I_Y]
+1:  ldr r0, [sp, #C_IM2COL + IM2COL_Y]
     adds r0, #1
-    str r0, [sp, #C_IM2COL + I_Y]
+    str r0, [sp, #C_IM2COL + IM2COL_Y]
     ldr r0, [sp, #C_TOP]
     adds r0, r0, r1
     str r0, [sp, #C_TOP]
-    ldr r2, [sp, #C_IM2COL + I_HEIGHT]
-    ldr r3, [sp, #C_IM2COL + I_PAD]
+    ldr r2, [sp, #C_IM2COL + IM2COL_HEIGHT]
+    ldr r3, [sp, #C_IM2COL + IM2COL_PAD]
     adds r2, r2, r3
-    ldr r3, [sp, #C_IM2COL + I_KERNEL_H]
+    ldr r3, [sp, #C_IM2COL + IM2COL_KERNEL_H]
     subs r2, r2, r3
     cmp r0, r2
     bgt 2f
@@ -427,10 +401,10 @@
     mov r7, r11
     push {r3-r7}
     movs r7, r0
-    ldr r1, [r7, #I_PATCH]
-    ldr r2, [r7, #I_KERNEL_H]
-    ldr r3, [r7, #I_KERNEL_W]
-    ldr r4, [r7, #I_CHANNELS]
+    ldr r1, [r7, #IM2COL_PATCH]
+    ldr r2, [r7, #IM2COL_KERNEL_H]
+    ldr r3, [r7, #IM2COL_KERNEL_W]
+    ldr r4, [r7, #IM2COL_CHANNELS]
     movs r5, r2                     @ zero the last word: what lies behind n_in
     muls r5, r3, r5
     muls r5, r4, r5
@@ -440,10 +414,10 @@
     movs r6, #0
     str r6, [r1, r5]
 
-    ldr r5, [r7, #I_X]              @ left = column of the first tap
-    ldr r6, [r7, #I_STRIDE]
+    ldr r5, [r7, #IM2COL_X]         @ left = column of the first tap
+    ldr r6, [r7, #IM2COL_STRIDE]
     muls r5, r6, r5
-    ldr r6, [r7, #I_PAD]
+    ldr r6, [r7, #IM2COL_PAD]
     subs r5, r5, r6
     movs r0, #0                     @ r0 = taps before the image: min(max(-left, 0), kernel_w)
     cmp r5, #0
@@ -452,7 +426,7 @@
     cmp r0, r3
     ble 1f
     movs r0, r3
-1:  ldr r6, [r7, #I_WIDTH]          @ r6 = taps in or before it: min(max(width - left, r0), kernel_w)
+1:  ldr r6, [r7, #IM2COL_WIDTH]     @ r6 = taps in or before it: min(max(width - left, r0), kernel_w)
     subs r6, r6, r5
     cmp r6, r0
     bge 2f
@@ -471,21 +445,21 @@
     muls r3, r4, r3
     mov r11, r3                     @ behind
 
-    ldr r0, [r7, #I_Y]
-    ldr r3, [r7, #I_STRIDE]
+    ldr r0, [r7, #IM2COL_Y]
+    ldr r3, [r7, #IM2COL_STRIDE]
     muls r0, r3, r0
-    ldr r3, [r7, #I_PAD]
+    ldr r3, [r7, #IM2COL_PAD]
     subs r3, r0, r3                 @ r3 = row of the first tap
-    ldr r5, [r7, #I_WIDTH]
+    ldr r5, [r7, #IM2COL_WIDTH]
     movs r0, r5
     muls r0, r3, r0
     add r0, r8
     muls r0, r4, r0
-    ldr r6, [r7, #I_IN]
+    ldr r6, [r7, #IM2COL_IN]
     adds r0, r0, r6                 @ r0 = address of the first tap that is read in row r3
     muls r5, r4, r5                 @ r5 = bytes of an image row
     mov r12, r5
-    ldr r7, [r7, #I_HEIGHT]
+    ldr r7, [r7, #IM2COL_HEIGHT]
     str r7, [sp]
 
 .Lim2col_row:                       @ r0 source, r1 patch, r2 rows left, r3 row

@@ -27,8 +27,8 @@
     .cpu cortex-m0plus
     .thumb
 
-#include "macros.inc"
-#include "m0k.inc"
+    #include "macros.inc"
+    #include "m0k.inc"
 
     .equ BLOCK, 0
     .equ ERROR, 4                   @ address of the next error
@@ -80,40 +80,40 @@
     sub sp, #FRAME
     str r0, [sp, #BLOCK]
     mov r7, r0
-    ldr r1, [r7, #24]
-    ldr r6, [r7, #28]
-    ldr r2, [r7, #32]
+    ldr r1, [r7, #CONV_BACK_HEIGHT]
+    ldr r6, [r7, #CONV_BACK_WIDTH]
+    ldr r2, [r7, #CONV_BACK_CHANNELS]
     muls r6, r2, r6
     muls r1, r6, r1
     lsls r6, r6, #2
     str r6, [sp, #LINE]
     lsls r2, r2, #2
     str r2, [sp, #PIXEL]
-    ldr r0, [r7, #16]
+    ldr r0, [r7, #CONV_BACK_ACC]
     bl m0k_back_clear
     ldr r1, [sp, #PIXEL]
-    ldr r2, [r7, #44]
+    ldr r2, [r7, #CONV_BACK_KERNEL_W]
     muls r1, r2, r1
     str r1, [sp, #TAPS]
-    ldr r2, [r7, #40]
+    ldr r2, [r7, #CONV_BACK_KERNEL_H]
     muls r1, r2, r1
     adds r1, #12
     lsrs r1, r1, #4
     lsls r1, r1, #4                 @ 4 * P
     subs r1, #16
     str r1, [sp, #GROUP]
-    ldr r3, [r7, #48]               @ the error map's size
-    ldr r4, [r7, #52]
+    ldr r3, [r7, #CONV_BACK_STRIDE] @ the error map's size
+    ldr r4, [r7, #CONV_BACK_PAD]
     lsls r4, r4, #1
-    ldr r0, [r7, #24]
-    ldr r1, [r7, #40]
+    ldr r0, [r7, #CONV_BACK_HEIGHT]
+    ldr r1, [r7, #CONV_BACK_KERNEL_H]
     bl .Lsteps
     str r2, [sp, #ROWS]
-    ldr r0, [r7, #28]
-    ldr r1, [r7, #44]
+    ldr r0, [r7, #CONV_BACK_WIDTH]
+    ldr r1, [r7, #CONV_BACK_KERNEL_W]
     bl .Lsteps
     str r2, [sp, #COLUMNS]
-    ldr r0, [r7, #4]
+    ldr r0, [r7, #CONV_BACK_ARGMAX]
     cmp r0, #0
     beq 1f
     lsrs r2, r2, #1
@@ -133,18 +133,18 @@
     str r1, [sp, #SLOTS + 8]
     str r1, [sp, #SLOTS + 16]
     str r1, [sp, #SLOTS + 24]
-    ldr r0, [r7, #0]
+    ldr r0, [r7, #CONV_BACK_ERROR]
 
 .Lcell:                             @ r0 error, r1 weights, r2 output, r3 outputs, r4 argmax - error or 0
     ldr r7, [sp, #BLOCK]
-    ldr r1, [r7, #12]
+    ldr r1, [r7, #CONV_BACK_WEIGHTS]
     movs r2, #0
 .Lscan_start:
-    ldr r3, [r7, #36]
-    ldr r4, [r7, #4]
+    ldr r3, [r7, #CONV_BACK_N_OUT]
+    ldr r4, [r7, #CONV_BACK_ARGMAX]
     cmp r4, #0
     beq .Lscan
-    ldr r5, [r7, #0]
+    ldr r5, [r7, #CONV_BACK_ERROR]
     subs r4, r4, r5
 .Lscan:                             @ a whole word of zeros?
     lsls r5, r0, #30
@@ -180,7 +180,7 @@
     str r1, [r7, #0]                @ waits for another at the same position
     str r6, [r7, #4]
     ldr r7, [sp, #BLOCK]
-    ldr r3, [r7, #36]
+    ldr r3, [r7, #CONV_BACK_N_OUT]
 .Lscan_next:
     adds r0, #1
     adds r1, #4
@@ -223,18 +223,18 @@
 
 .Lstore:
     ldr r7, [sp, #BLOCK]
-    ldr r0, [r7, #64]
+    ldr r0, [r7, #CONV_BACK_DYNAMIC]
     cmp r0, #0
     bne 1f
-    ldr r0, [r7, #16]
-    ldr r1, [r7, #20]
-    ldr r2, [r7, #24]
-    ldr r3, [r7, #28]
+    ldr r0, [r7, #CONV_BACK_ACC]
+    ldr r1, [r7, #CONV_BACK_OUT]
+    ldr r2, [r7, #CONV_BACK_HEIGHT]
+    ldr r3, [r7, #CONV_BACK_WIDTH]
     muls r2, r3, r2
-    ldr r3, [r7, #32]
+    ldr r3, [r7, #CONV_BACK_CHANNELS]
     muls r2, r3, r2
-    ldr r3, [r7, #56]
-    ldr r4, [r7, #60]
+    ldr r3, [r7, #CONV_BACK_SHIFT]
+    ldr r4, [r7, #CONV_BACK_GATE]
     bl m0k_back_store
 1:  add sp, #FRAME
     RETURN_ALL
@@ -266,11 +266,11 @@
     ldr r0, [sp, #ERROR]
     ldr r1, [sp, #WEIGHT]
     ldr r2, [sp, #OUTPUT]
-    ldr r3, [r7, #36]
-    ldr r4, [r7, #4]
+    ldr r3, [r7, #CONV_BACK_N_OUT]
+    ldr r4, [r7, #CONV_BACK_ARGMAX]
     cmp r4, #0
     beq 2f
-    ldr r5, [r7, #0]
+    ldr r5, [r7, #CONV_BACK_ERROR]
     subs r4, r4, r5
 2:  b .Lscan_next
 
@@ -291,7 +291,7 @@
     ldr r7, [sp, #BLOCK + B]
     ldr r0, [sp, #ROW + B]
     ldr r1, [sp, #COLUMN + B]
-    ldr r2, [r7, #4]
+    ldr r2, [r7, #CONV_BACK_ARGMAX]
     cmp r2, #0
     beq 1f
     lsls r0, r0, #1
@@ -301,14 +301,14 @@
     lsls r5, r5, #31
     lsrs r5, r5, #31
     adds r1, r1, r5
-1:  ldr r2, [r7, #48]
+1:  ldr r2, [r7, #CONV_BACK_STRIDE]
     muls r0, r2, r0
     muls r1, r2, r1
-    ldr r2, [r7, #52]
+    ldr r2, [r7, #CONV_BACK_PAD]
     subs r0, r0, r2                 @ where the window begins, maybe outside
     subs r1, r1, r2
-    ldr r2, [r7, #40]
-    ldr r3, [r7, #24]
+    ldr r2, [r7, #CONV_BACK_KERNEL_H]
+    ldr r3, [r7, #CONV_BACK_HEIGHT]
     subs r3, r3, r0
     cmp r2, r3
     ble 2f
@@ -323,13 +323,13 @@
     subs r6, r6, r3
     movs r0, #0
 3:  muls r4, r0, r4
-    ldr r3, [r7, #16]
+    ldr r3, [r7, #CONV_BACK_ACC]
     adds r4, r4, r3
     cmp r2, #0
     ble .Lapplied
     str r2, [sp, #LEFT + B]
-    ldr r2, [r7, #44]
-    ldr r3, [r7, #28]
+    ldr r2, [r7, #CONV_BACK_KERNEL_W]
+    ldr r3, [r7, #CONV_BACK_WIDTH]
     subs r3, r3, r1
     ldr r0, [sp, #PIXEL + B]
     cmp r2, r3

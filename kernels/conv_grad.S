@@ -22,8 +22,8 @@
     .cpu cortex-m0plus
     .thumb
 
-#include "macros.inc"
-#include "m0k.inc"
+    #include "macros.inc"
+    #include "m0k.inc"
 
     .equ BLOCK, 0
     .equ ERROR, 4
@@ -52,14 +52,14 @@
     sub sp, #FRAME
     str r0, [sp, #BLOCK]
     mov r7, r0
-    ldr r1, [r7, #24]
-    ldr r2, [r7, #20]
+    ldr r1, [r7, #CONV_GRAD_CHANNELS]
+    ldr r2, [r7, #CONV_GRAD_WIDTH]
     muls r2, r1, r2
     str r2, [sp, #LINE]
-    ldr r2, [r7, #36]
+    ldr r2, [r7, #CONV_GRAD_KERNEL_W]
     muls r1, r2, r1
     str r1, [sp, #TAPS]
-    ldr r2, [r7, #32]
+    ldr r2, [r7, #CONV_GRAD_KERNEL_H]
     muls r2, r1, r2
     adds r2, #3
     lsrs r2, r2, #2
@@ -73,28 +73,28 @@
 2:  adds r1, #3
     str r1, [sp, #REST]
     str r3, [sp, #THREES]
-    ldr r0, [r7, #12]
+    ldr r0, [r7, #CONV_GRAD_GRAD]
     str r0, [sp, #GRAD]
-    ldr r1, [r7, #28]
+    ldr r1, [r7, #CONV_GRAD_N_OUT]
     muls r1, r2, r1
     lsrs r1, r1, #2
     bl m0k_back_clear
-    ldr r3, [r7, #40]
-    ldr r4, [r7, #44]
+    ldr r3, [r7, #CONV_GRAD_STRIDE]
+    ldr r4, [r7, #CONV_GRAD_PAD]
     lsls r4, r4, #1
-    ldr r0, [r7, #16]
-    ldr r1, [r7, #32]
+    ldr r0, [r7, #CONV_GRAD_HEIGHT]
+    ldr r1, [r7, #CONV_GRAD_KERNEL_H]
     bl .Lsteps
     mov r6, r2
-    ldr r0, [r7, #20]
-    ldr r1, [r7, #36]
+    ldr r0, [r7, #CONV_GRAD_WIDTH]
+    ldr r1, [r7, #CONV_GRAD_KERNEL_W]
     bl .Lsteps
-    ldr r0, [r7, #4]
+    ldr r0, [r7, #CONV_GRAD_ARGMAX]
     cmp r0, #0
     beq 3f
     lsrs r2, r2, #1
     lsrs r6, r6, #1
-    ldr r1, [r7, #0]
+    ldr r1, [r7, #CONV_GRAD_ERROR]
     subs r0, r0, r1
 3:  str r0, [sp, #ARGMAX]
     str r2, [sp, #COLUMNS]
@@ -122,7 +122,7 @@
     ldr r0, [sp, #OUTPUT]
     adds r0, #1
     ldr r7, [sp, #BLOCK]
-    ldr r1, [r7, #28]
+    ldr r1, [r7, #CONV_GRAD_N_OUT]
     cmp r0, r1
     bne .Loutput
 .Ldone:
@@ -132,13 +132,13 @@
 .Loutput:
     str r0, [sp, #OUTPUT]
     ldr r7, [sp, #BLOCK]
-    ldr r1, [r7, #0]
+    ldr r1, [r7, #CONV_GRAD_ERROR]
     adds r0, r0, r1
     movs r1, #0
     str r1, [sp, #ROW]
 .Lline:
     ldr r2, [sp, #COLUMNS]
-    ldr r3, [r7, #28]
+    ldr r3, [r7, #CONV_GRAD_N_OUT]
     movs r4, #0
 .Lscan:                             @ r0 error, r2 columns left, r3 outputs, r4 zero
     ldrsb r5, [r0, r4]
@@ -160,7 +160,7 @@
     ldr r7, [sp, #BLOCK]
     ldr r0, [sp, #ERROR]
     ldr r2, [sp, #COLUMN]
-    ldr r3, [r7, #28]
+    ldr r3, [r7, #CONV_GRAD_N_OUT]
     movs r4, #0
     b .Lscan_next
 
@@ -182,31 +182,31 @@
     lsls r2, r2, #31
     lsrs r2, r2, #31
     adds r1, r1, r2
-1:  ldr r2, [r7, #40]
+1:  ldr r2, [r7, #CONV_GRAD_STRIDE]
     muls r0, r2, r0
     muls r1, r2, r1
-    ldr r2, [r7, #44]
+    ldr r2, [r7, #CONV_GRAD_PAD]
     subs r0, r0, r2                 @ where the window begins, maybe outside
     subs r1, r1, r2
     bmi .Lclipped
     cmp r0, #0
     blt .Lclipped
-    ldr r2, [r7, #32]
+    ldr r2, [r7, #CONV_GRAD_KERNEL_H]
     adds r2, r2, r0
-    ldr r3, [r7, #16]
+    ldr r3, [r7, #CONV_GRAD_HEIGHT]
     cmp r2, r3
     bgt .Lclipped
-    ldr r2, [r7, #36]
+    ldr r2, [r7, #CONV_GRAD_KERNEL_W]
     adds r2, r2, r1
-    ldr r3, [r7, #20]
+    ldr r3, [r7, #CONV_GRAD_WIDTH]
     cmp r2, r3
     bgt .Lclipped
 
     ldr r2, [sp, #LINE]
     muls r0, r2, r0
-    ldr r2, [r7, #24]
+    ldr r2, [r7, #CONV_GRAD_CHANNELS]
     muls r1, r2, r1
-    ldr r6, [r7, #8]
+    ldr r6, [r7, #CONV_GRAD_IN]
     adds r6, r6, r0
     adds r6, r6, r1
     ldr r1, [sp, #PENDING]
@@ -218,8 +218,8 @@
 
 .Lclipped:
     mov r8, r5
-    ldr r2, [r7, #32]
-    ldr r3, [r7, #16]
+    ldr r2, [r7, #CONV_GRAD_KERNEL_H]
+    ldr r3, [r7, #CONV_GRAD_HEIGHT]
     subs r3, r3, r0
     cmp r2, r3
     ble 2f
@@ -237,9 +237,9 @@
     str r2, [sp, #LEFT]
     ldr r6, [sp, #LINE]
     muls r6, r0, r6
-    ldr r0, [r7, #24]
-    ldr r2, [r7, #36]
-    ldr r3, [r7, #20]
+    ldr r0, [r7, #CONV_GRAD_CHANNELS]
+    ldr r2, [r7, #CONV_GRAD_KERNEL_W]
+    ldr r3, [r7, #CONV_GRAD_WIDTH]
     subs r3, r3, r1
     cmp r2, r3
     ble 4f
@@ -255,7 +255,7 @@
     ble .Lapplied
     muls r1, r0, r1
     adds r6, r6, r1
-    ldr r1, [r7, #8]
+    ldr r1, [r7, #CONV_GRAD_IN]
     adds r6, r6, r1
     muls r2, r0, r2                 @ taps in a row
     lsls r4, r4, #2
@@ -276,8 +276,8 @@
     ldr r3, [sp, #LINE]
     subs r3, r3, r2
     mov r11, r3
-    ldr r5, [r7, #32]
-    ldr r0, [r7, #24]
+    ldr r5, [r7, #CONV_GRAD_KERNEL_H]
+    ldr r0, [r7, #CONV_GRAD_CHANNELS]
     ldr r7, [sp, #GRAD]
     lsls r0, r0, #30
     bne .Lpair_bytes
@@ -398,7 +398,7 @@
 @ One window, error r5, input r6: whole, or clipped to LEFT rows of r2 taps from the gradient r7.
 .Lalone_whole:
     ldr r7, [sp, #BLOCK]
-    ldr r2, [r7, #32]
+    ldr r2, [r7, #CONV_GRAD_KERNEL_H]
     str r2, [sp, #LEFT]
     ldr r2, [sp, #TAPS]
     ldr r7, [sp, #GRAD]
@@ -414,7 +414,7 @@
     mov r9, r2
     mov r4, r5
     ldr r0, [sp, #BLOCK]
-    ldr r0, [r0, #24]
+    ldr r0, [r0, #CONV_GRAD_CHANNELS]
     lsls r0, r0, #30
     bne .Lalone_bytes
 1:  mov r2, r9

@@ -35,8 +35,8 @@
     .cpu cortex-m0plus
     .thumb
 
-#include "macros.inc"
-#include "m0k.inc"
+    #include "macros.inc"
+    #include "m0k.inc"
 
     .equ EVEN_BYTES, 0x00FF00FF
     .equ LANES, 0x00800080          @ 128 in both lanes
@@ -58,36 +58,26 @@
     .equ D_END, 48
     .equ D_SIZE, 52
 
-    .equ P_IN, 0
-    .equ P_WEIGHTS, 4
-    .equ P_OUT, 8
-    .equ P_N_IN, 12
-    .equ P_N_OUT, 16
-    .equ P_SHIFT, 20
-    .equ P_SIGNED, 28
-    .equ P_PROVIDER, 32
-    .equ P_CONTEXT, 36
-    .equ P_ACC_OUT, 40
 
     FUNCTION m0k_dense_forward, align=1
     SAVE_ALL
     sub sp, #D_SIZE
     str r0, [sp, #D_BLOCK]
     movs r4, r0
-    ldr r1, [r4, #P_N_IN]
+    ldr r1, [r4, #DENSE_N_IN]
     adds r1, #3
     lsrs r1, r1, #2                 @ words
-    ldr r0, [r4, #P_IN]
+    ldr r0, [r4, #DENSE_IN]
     str r0, [sp, #F_IN]
     lsls r2, r1, #2
     adds r2, r2, r0
     str r2, [sp, #F_STOP]
-    ldr r2, [r4, #P_ACC_OUT]
+    ldr r2, [r4, #DENSE_ACC_OUT]
     movs r0, r4
-    adds r0, #P_SHIFT
+    adds r0, #DENSE_SHIFT
     bl m0k_core_prepare
     ldr r4, [sp, #D_BLOCK]
-    ldr r5, [r4, #P_SIGNED]
+    ldr r5, [r4, #DENSE_SIGNED_IN]
     cmp r5, #0
     bne 1f
     bl m0k_core_sum
@@ -96,19 +86,19 @@
     subs r0, r0, r3
     str r0, [sp, #F_INIT]
 1:  ldr r6, [sp, #D_BLOCK]
-    ldr r4, [r6, #P_OUT]
-    ldr r5, [r6, #P_N_OUT]
-    ldr r0, [r6, #P_ACC_OUT]
+    ldr r4, [r6, #DENSE_OUT]
+    ldr r5, [r6, #DENSE_N_OUT]
+    ldr r0, [r6, #DENSE_ACC_OUT]
     cmp r0, #0
     beq 2f
     movs r4, r0
     lsls r5, r5, #2
 2:  adds r5, r5, r4
-    ldr r0, [r6, #P_PROVIDER]
+    ldr r0, [r6, #DENSE_PROVIDER]
     cmp r0, #0
     bne 3f
     str r5, [sp, #F_END]
-    ldr r1, [r6, #P_WEIGHTS]
+    ldr r1, [r6, #DENSE_WEIGHTS]
     bl m0k_core
     b 6f
 
@@ -117,13 +107,13 @@
 4:  str r4, [sp, #D_OUT]
     str r1, [sp, #D_GROUP]
     ldr r6, [sp, #D_BLOCK]
-    ldr r0, [r6, #P_CONTEXT]
-    ldr r2, [r6, #P_PROVIDER]
+    ldr r0, [r6, #DENSE_CONTEXT]
+    ldr r2, [r6, #DENSE_PROVIDER]
     blx r2
     movs r1, r0
     ldr r4, [sp, #D_OUT]
     ldr r6, [sp, #D_BLOCK]
-    ldr r2, [r6, #P_ACC_OUT]
+    ldr r2, [r6, #DENSE_ACC_OUT]
     movs r0, #4
     cmp r2, #0
     beq 5f

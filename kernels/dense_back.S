@@ -28,8 +28,8 @@
     .cpu cortex-m0plus
     .thumb
 
-#include "macros.inc"
-#include "m0k.inc"
+    #include "macros.inc"
+    #include "m0k.inc"
 
 @ r0 = sum of U * e, r1 = sum of the odd lanes * e; r11 = the bias. Adds the four lanes to the accumulators at r7.
     .macro LANES_TO_ACC
@@ -202,22 +202,22 @@
     sub sp, #44
     str r0, [sp, #0]
     mov r7, r0
-    ldr r1, [r7, #16]
+    ldr r1, [r7, #DENSE_BACK_N_IN]
     adds r1, #3
     lsrs r1, r1, #2
     lsls r1, r1, #2                 @ P
-    ldr r0, [r7, #8]
+    ldr r0, [r7, #DENSE_BACK_ACC]
     lsls r2, r1, #2
     adds r2, r0, r2
     str r2, [sp, #32]
     bl m0k_back_clear
-    ldr r1, [r7, #4]
+    ldr r1, [r7, #DENSE_BACK_WEIGHTS]
     str r1, [sp, #12]
     movs r1, #0
     str r1, [sp, #4]
-    ldr r2, [r7, #0]
+    ldr r2, [r7, #DENSE_BACK_ERROR]
     str r2, [sp, #16]
-    ldr r3, [r7, #20]
+    ldr r3, [r7, #DENSE_BACK_N_OUT]
     adds r3, #3
     lsrs r3, r3, #2
 1:  subs r3, #1                     @ the last group with an error
@@ -233,10 +233,10 @@
 
 .Lgroup:
     ldr r7, [sp, #0]
-    ldr r3, [r7, #32]
+    ldr r3, [r7, #DENSE_BACK_PROVIDER]
     cmp r3, #0
     beq 1f
-    ldr r0, [r7, #36]
+    ldr r0, [r7, #DENSE_BACK_CONTEXT]
     ldr r1, [sp, #4]
     blx r3
     str r0, [sp, #12]
@@ -301,7 +301,7 @@
 
     ldr r6, [sp, #12]
     ldr r7, [sp, #0]
-    ldr r7, [r7, #8]
+    ldr r7, [r7, #DENSE_BACK_ACC]
 .Lquad:
     ldm r6!, {r0, r1}
     mov r4, r8
@@ -338,7 +338,7 @@
 
 .Lgroup_done:
     ldr r7, [sp, #0]
-    ldr r1, [r7, #16]
+    ldr r1, [r7, #DENSE_BACK_N_IN]
     adds r1, #3
     lsrs r1, r1, #2
     lsls r1, r1, #4
@@ -355,14 +355,14 @@
 
 .Lgroups_done:
     ldr r7, [sp, #0]
-    ldr r0, [r7, #40]
+    ldr r0, [r7, #DENSE_BACK_DYNAMIC]
     cmp r0, #0
     bne 1f
-    ldr r0, [r7, #8]
-    ldr r1, [r7, #12]
-    ldr r2, [r7, #16]
-    ldr r3, [r7, #24]
-    ldr r4, [r7, #28]
+    ldr r0, [r7, #DENSE_BACK_ACC]
+    ldr r1, [r7, #DENSE_BACK_OUT]
+    ldr r2, [r7, #DENSE_BACK_N_IN]
+    ldr r3, [r7, #DENSE_BACK_SHIFT]
+    ldr r4, [r7, #DENSE_BACK_GATE]
     bl m0k_back_store
 1:  add sp, #44
     RETURN_ALL
@@ -396,7 +396,7 @@
     muls r1, r4, r1
     mov r11, r1
     ldr r7, [sp, #0]
-    ldr r7, [r7, #8]
+    ldr r7, [r7, #DENSE_BACK_ACC]
     bl m0k_back_one
     b .Lgroup_done
 1:  lsrs r0, r0, #8
@@ -415,7 +415,7 @@
     movs r0, #0
     str r0, [sp, #24]
     ldr r7, [sp, #0]
-    ldr r7, [r7, #8]
+    ldr r7, [r7, #DENSE_BACK_ACC]
     bl m0k_back_pair
     ldr r6, [sp, #36]
     adds r6, #4

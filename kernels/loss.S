@@ -16,14 +16,9 @@
     .cpu cortex-m0plus
     .thumb
 
-#include "macros.inc"
-#include "m0k.inc"
+    #include "macros.inc"
+    #include "m0k.inc"
 
-    .equ P_LOGITS, 0
-    .equ P_LABEL, 4
-    .equ P_ERROR, 8
-    .equ P_CLASSES, 12
-    .equ P_EXPONENT, 16
 
 @ r4 = z of the logit r4: r8 = 47274, r9 = 15 - E. Clobbers r5.
     .macro LOG2
@@ -66,7 +61,7 @@
     mov r12, r0
     ldr r4, .Llog2_e
     mov r8, r4
-    ldr r1, [r0, #P_EXPONENT]
+    ldr r1, [r0, #LOSS_EXPONENT_ADDRESS]
     ldr r1, [r1]
     cmp r1, #7
     ble 1f
@@ -78,8 +73,8 @@
     movs r1, r3
 2:  subs r2, r2, r1
     mov r9, r2
-    ldr r2, [r0, #P_CLASSES]
-    ldr r0, [r0, #P_LOGITS]
+    ldr r2, [r0, #LOSS_CLASSES]
+    ldr r0, [r0, #LOSS_LOGITS]
 
     subs r1, r2, #1
     ldrsb r4, [r0, r1]              @ the largest logit
@@ -102,12 +97,12 @@
     bpl 5b
 
     mov r4, r12
-    ldr r5, [r4, #P_ERROR]
+    ldr r5, [r4, #LOSS_ERROR]
     mov r10, r5
-    ldr r5, [r4, #P_LABEL]
+    ldr r5, [r4, #LOSS_LABEL]
     ldr r5, [r5]
     mov r11, r5
-    ldr r1, [r4, #P_CLASSES]
+    ldr r1, [r4, #LOSS_CLASSES]
     movs r7, #0                     @ sum g
     movs r6, #0
     mov lr, r6                      @ g of the label

@@ -36,8 +36,8 @@
     .cpu cortex-m0plus
     .thumb
 
-#include "macros.inc"
-#include "m0k.inc"
+    #include "macros.inc"
+    #include "m0k.inc"
 
 @ Bit 7 of each byte of \w: was it >= t? ip = addend in each byte; r6 = 0x80808080; \op as said above; other bits garbage.
     .macro compare op, w, t
@@ -89,7 +89,7 @@
 @ Changes r3-r7, ip, lr, flags.
 @ /
     .macro span name, constant, body:vararg
-    FUNCTION \name
+    LOCAL_FUNCTION \name
     push {lr}
     cmp r0, r7
     beq .Lend_\name
@@ -302,14 +302,14 @@
 
     FUNCTION m0k_mask_copy
     SAVE_ALL
-    ldr r4, [r0, #8]
+    ldr r4, [r0, #MASK_COPY_SELECTION]
     ldm r4!, {r5, r6}
     mov r8, r5
     mov r9, r6
-    ldr r1, [r0, #0]
-    ldr r2, [r0, #12]
-    ldr r3, [r0, #16]
-    ldr r0, [r0, #4]
+    ldr r1, [r0, #MASK_COPY_WEIGHTS]
+    ldr r2, [r0, #MASK_COPY_OUT]
+    ldr r3, [r0, #MASK_COPY_N]
+    ldr r0, [r0, #MASK_COPY_SCORES]
     ldr r4, =m0k_span_copy
     bl m0k_masked
     RETURN_ALL
@@ -319,13 +319,13 @@
 
     FUNCTION m0k_mask_pack
     SAVE_ALL
-    ldr r4, [r0, #4]
+    ldr r4, [r0, #MASK_PACK_SELECTION]
     ldm r4!, {r5, r6}
     mov r8, r5
     mov r9, r6
-    ldr r2, [r0, #8]
-    ldr r3, [r0, #12]
-    ldr r0, [r0, #0]
+    ldr r2, [r0, #MASK_PACK_BITS]
+    ldr r3, [r0, #MASK_PACK_N]
+    ldr r0, [r0, #MASK_PACK_SCORES]
     ldr r4, =m0k_span_pack
     bl m0k_masked
     RETURN_ALL
@@ -340,12 +340,12 @@
     push {r5, r7}
     cmp r1, #0
     bne .Lresume
-    ldr r0, [r4, #4]
+    ldr r0, [r4, #SELECTION_TIES]
     str r0, [r7]
 .Lresume:
     ldr r0, [r7]
     mov r9, r0
-    ldr r0, [r4]
+    ldr r0, [r4, #SELECTION_CUT]
     mov r8, r0
     muls r1, r6, r1
     adds r0, r3, r1

@@ -30,8 +30,8 @@
     .cpu cortex-m0plus
     .thumb
 
-#include "macros.inc"
-#include "m0k.inc"
+    #include "macros.inc"
+    #include "m0k.inc"
 
     .equ BLOCK, 0
     .equ ERROR, 4
@@ -65,18 +65,18 @@
     sub sp, #20
     str r0, [sp, #BLOCK]
     mov r7, r0
-    ldr r3, [r7, #20]
+    ldr r3, [r7, #NITI_DENSE_SHIFT]
     adds r2, r3, #1
     bne .Ldense_shift
-    ldr r0, [r7, #0]
-    ldr r1, [r7, #16]
+    ldr r0, [r7, #NITI_DENSE_ERROR]
+    ldr r1, [r7, #NITI_DENSE_N_OUT]
     bl .Lmaximum
     mov r4, r2
-    ldr r0, [r7, #4]
-    ldr r1, [r7, #12]
+    ldr r0, [r7, #NITI_DENSE_IN]
+    ldr r1, [r7, #NITI_DENSE_N_IN]
     bl .Lmaximum
     muls r4, r2, r4
-    ldr r3, [r7, #24]
+    ldr r3, [r7, #NITI_DENSE_MU]
     negs r3, r3
 1:  cmp r4, #0
     beq 2f
@@ -103,15 +103,15 @@
     lsls r5, r4, #16
     adds r4, r4, r5
     mov r9, r4
-    ldr r4, [r7, #12]
+    ldr r4, [r7, #NITI_DENSE_N_IN]
     lsrs r4, r4, #2
     lsls r4, r4, #2
-    ldr r5, [r7, #4]
+    ldr r5, [r7, #NITI_DENSE_IN]
     adds r4, r4, r5
     mov r11, r4
-    ldr r4, [r7, #8]
+    ldr r4, [r7, #NITI_DENSE_WEIGHTS]
     str r4, [sp, #WEIGHT]
-    ldr r4, [r7, #28]
+    ldr r4, [r7, #NITI_DENSE_SIGNED_IN]
     cmp r6, #6
     blo 2f
     cmp r4, #0
@@ -123,8 +123,8 @@
     mov r10, r4
     ldr r4, .Lminus_one
     mov lr, r4
-    ldr r0, [r7, #0]
-    ldr r1, [r7, #16]
+    ldr r0, [r7, #NITI_DENSE_ERROR]
+    ldr r1, [r7, #NITI_DENSE_N_OUT]
     b .Ldense_output
 
 .Ldense_done:
@@ -146,11 +146,11 @@
     ldr r4, [sp, #WEIGHT]           @ the next output's weights: 4 on, or the next group
     adds r4, #4
     ldr r7, [sp, #BLOCK]
-    ldr r5, [r7, #16]
+    ldr r5, [r7, #NITI_DENSE_N_OUT]
     subs r5, r5, r1
     lsls r5, r5, #30
     bne 1f
-    ldr r5, [r7, #12]
+    ldr r5, [r7, #NITI_DENSE_N_IN]
     adds r5, #3
     lsrs r5, r5, #2
     subs r5, #1
@@ -179,7 +179,7 @@
     cmp r7, r0
     bls .Ldense_next                @ 127 * |e'| <= C
     ldr r7, [sp, #BLOCK]
-    ldr r0, [r7, #4]
+    ldr r0, [r7, #NITI_DENSE_IN]
     ldr r1, [sp, #WEIGHT]
     cmp r5, #128
     blo 1f
@@ -234,7 +234,7 @@
     .macro LAST_WORD word
     bhi 1f
     ldr r7, [sp, #BLOCK]
-    ldr r6, [r7, #12]
+    ldr r6, [r7, #NITI_DENSE_N_IN]
     lsls r6, r6, #30
     beq 1f
     lsrs r6, r6, #27                @ 8, 16, 24 bits
@@ -449,18 +449,18 @@
     FUNCTION m0k_niti_grad
     SAVE_ALL
     mov r7, r0
-    ldr r0, [r7, #8]
+    ldr r0, [r7, #NITI_GRAD_N_IN]
     adds r0, #3
     lsrs r0, r0, #2
     lsls r0, r0, #4
     mov r9, r0
-    ldr r1, [r7, #12]
+    ldr r1, [r7, #NITI_GRAD_N_OUT]
     mov r12, r1
-    ldr r3, [r7, #16]
+    ldr r3, [r7, #NITI_GRAD_SHIFT]
     adds r2, r3, #1
     bne 3f
     muls r1, r0, r1                 @ dynamic: OR of the magnitudes
-    ldr r0, [r7, #0]
+    ldr r0, [r7, #NITI_GRAD_GRAD]
     adds r1, r0, r1
     mov r8, r1
     movs r5, #0
@@ -483,7 +483,7 @@
     orrs r5, r4
     cmp r0, r8
     bne 1b
-    ldr r3, [r7, #20]
+    ldr r3, [r7, #NITI_GRAD_MU]
     negs r3, r3
     cmp r5, #0
     beq 2f
@@ -499,8 +499,8 @@
     lsrs r2, r2, #31
     lsrs r1, r3, #1
     subs r3, r3, r1
-    ldr r0, [r7, #0]
-    ldr r1, [r7, #4]
+    ldr r0, [r7, #NITI_GRAD_GRAD]
+    ldr r1, [r7, #NITI_GRAD_WEIGHTS]
     mov r10, r1
     movs r7, #1
     lsls r7, r3

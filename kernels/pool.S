@@ -16,15 +16,9 @@
     .cpu cortex-m0plus
     .thumb
 
-#include "macros.inc"
-#include "m0k.inc"
+    #include "macros.inc"
+    #include "m0k.inc"
 
-    .equ P_IN, 0
-    .equ P_OUT, 4
-    .equ P_ARGMAX, 8
-    .equ P_HEIGHT, 12
-    .equ P_WIDTH, 16
-    .equ P_CHANNELS, 20
 
     .equ S_ROW, 0                   @ address of the upper row
     .equ S_BYTES, 4                 @ of a row
@@ -36,17 +30,17 @@
     FUNCTION m0k_pool, align=1
     SAVE_ALL
     sub sp, #S_SIZE
-    ldr r1, [r0, #P_IN]
+    ldr r1, [r0, #POOL_IN]
     str r1, [sp, #S_ROW]
-    ldr r6, [r0, #P_OUT]
-    ldr r7, [r0, #P_ARGMAX]
+    ldr r6, [r0, #POOL_OUT]
+    ldr r7, [r0, #POOL_ARGMAX]
     cmp r7, #0
     bne 1f
     movs r7, r6
 1:  subs r7, r7, r6
-    ldr r5, [r0, #P_CHANNELS]
-    ldr r2, [r0, #P_WIDTH]
-    ldr r3, [r0, #P_HEIGHT]
+    ldr r5, [r0, #POOL_CHANNELS]
+    ldr r2, [r0, #POOL_WIDTH]
+    ldr r3, [r0, #POOL_HEIGHT]
     movs r4, r2
     muls r4, r5, r4
     str r4, [sp, #S_BYTES]

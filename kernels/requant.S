@@ -16,17 +16,9 @@
     .cpu cortex-m0plus
     .thumb
 
-#include "macros.inc"
-#include "m0k.inc"
+    #include "macros.inc"
+    #include "m0k.inc"
 
-    .equ P_ACC, 0
-    .equ P_OUT, 4
-    .equ P_N, 8
-    .equ P_EXPONENT, 12
-    .equ P_EXPONENT_IN, 16
-    .equ P_EXPONENT_W, 20
-    .equ P_RELU, 24
-    .equ P_GATE, 28
 
 @ r2 |= |\x|. Clobbers r7. 4 cycles.
     .macro OR_MAGNITUDE x
@@ -68,8 +60,8 @@
     FUNCTION m0k_requant, align=1
     push {r4-r7, lr}
     mov r12, r0
-    ldr r1, [r0, #P_N]
-    ldr r0, [r0, #P_ACC]
+    ldr r1, [r0, #REQUANT_N]
+    ldr r0, [r0, #REQUANT_ACC]
     lsls r3, r1, #2
     adds r3, r3, r0
     mov lr, r3                      @ end of acc
@@ -98,12 +90,12 @@
     bhi 5b
 
     mov r0, r12
-    ldr r4, [r0, #P_EXPONENT]
+    ldr r4, [r0, #REQUANT_EXPONENT]
     cmp r4, #0
     beq 7f
-    ldr r5, [r0, #P_EXPONENT_IN]
+    ldr r5, [r0, #REQUANT_EXPONENT_IN]
     ldr r5, [r5]
-    ldr r6, [r0, #P_EXPONENT_W]
+    ldr r6, [r0, #REQUANT_EXPONENT_W]
     adds r5, r5, r6
     adds r5, r5, r3
     str r5, [r4]
@@ -112,11 +104,11 @@
     lsrs r2, r2, #1                 @ rounding
     rsbs r6, r2, #0
     asrs r6, r6, #31                @ -1, or 0 when nothing is shifted
-    ldr r1, [r0, #P_OUT]
-    ldr r4, [r0, #P_RELU]
-    ldr r5, [r0, #P_GATE]
-    ldr r7, [r0, #P_N]
-    ldr r0, [r0, #P_ACC]
+    ldr r1, [r0, #REQUANT_OUT]
+    ldr r4, [r0, #REQUANT_RELU]
+    ldr r5, [r0, #REQUANT_GATE]
+    ldr r7, [r0, #REQUANT_N]
+    ldr r0, [r0, #REQUANT_ACC]
     cmp r4, #0
     bne .Lrelu
     cmp r5, #0
@@ -176,11 +168,11 @@
     adds r1, #2
 3:  cmp r0, lr
     bne 1b
-    ldr r5, [r6, #P_GATE]
+    ldr r5, [r6, #REQUANT_GATE]
     cmp r5, #0
     beq 6f
-    ldr r1, [r6, #P_OUT]            @ a pass of its own: ReLU and gate together are rare
-    ldr r2, [r6, #P_N]
+    ldr r1, [r6, #REQUANT_OUT]      @ a pass of its own: ReLU and gate together are rare
+    ldr r2, [r6, #REQUANT_N]
 4:  subs r2, #1
     ldrb r7, [r5, r2]
     cmp r7, #0

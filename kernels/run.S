@@ -11,8 +11,8 @@
     .cpu cortex-m0plus
     .thumb
 
-#include "macros.inc"
-#include "m0k.inc"
+    #include "macros.inc"
+    #include "m0k.inc"
 
     .macro WALKER name
     FUNCTION \name, align=1

@@ -29,8 +29,8 @@
     .cpu cortex-m0plus
     .thumb
 
-#include "macros.inc"
-#include "m0k.inc"
+    #include "macros.inc"
+    #include "m0k.inc"
 
 @ S \op= r6 / 2^r3 at byte \k of the score word at r1, where r6 > 0 rises it and r6 < 0 lowers it (\op = adds), or the
 @ other way round (subs). r8 = 2^(shift-1); r9 = 2^(shift-1) - 1 sends ties of a negative r6 away from zero. Goes on at
@@ -102,7 +102,7 @@
     SAVE_ALL
     sub sp, #16
     str r0, [sp, #0]
-    ldr r3, [r0, #24]
+    ldr r3, [r0, #SCORE_DENSE_SHIFT]
     movs r1, #1
     lsls r1, r3
     lsrs r1, r1, #1                 @ half; 0 for shift 0
@@ -110,13 +110,13 @@
     beq 1f
     subs r1, #1
 1:  mov r9, r1
-    ldr r1, [r0, #12]
+    ldr r1, [r0, #SCORE_DENSE_SCORES]
     str r1, [sp, #12]
-    ldr r2, [r0, #8]
+    ldr r2, [r0, #SCORE_DENSE_WEIGHTS]
     subs r2, r2, r1
     mov r10, r2
-    ldr r1, [r0, #4]
-    ldr r2, [r0, #16]
+    ldr r1, [r0, #SCORE_DENSE_IN]
+    ldr r2, [r0, #SCORE_DENSE_N_IN]
     adds r2, #3
     lsrs r2, r2, #2
     lsls r2, r2, #2
@@ -124,8 +124,8 @@
     mov r11, r1
     ldr r1, .Ldense_bias
     mov r12, r1
-    ldr r1, [r0, #0]
-    ldr r2, [r0, #20]
+    ldr r1, [r0, #SCORE_DENSE_ERROR]
+    ldr r2, [r0, #SCORE_DENSE_N_OUT]
     b .Ldense_output
 
 .Ldense_next_word:                  @ a word of zeros
@@ -167,11 +167,11 @@
     ldr r4, [sp, #12]               @ the next output's scores: 4 on, or the next group
     adds r4, #4
     ldr r6, [sp, #0]
-    ldr r5, [r6, #20]
+    ldr r5, [r6, #SCORE_DENSE_N_OUT]
     subs r5, r5, r2
     lsls r5, r5, #30
     bne 1f
-    ldr r5, [r6, #16]
+    ldr r5, [r6, #SCORE_DENSE_N_IN]
     adds r5, #3
     lsrs r5, r5, #2
     subs r5, #1
@@ -194,7 +194,7 @@
     cmp r5, r8
     blo .Ldense_output_done         @ |w * a * e| < half for every w and a
     ldr r4, [sp, #0]
-    ldr r0, [r4, #4]
+    ldr r0, [r4, #SCORE_DENSE_IN]
     ldr r1, [sp, #12]
     b .Ldense_word
 
@@ -276,7 +276,7 @@
     FUNCTION m0k_score_grad
     SAVE_ALL
     sub sp, #8
-    ldr r3, [r0, #20]
+    ldr r3, [r0, #SCORE_GRAD_SHIFT]
     movs r1, #1
     lsls r1, r3
     lsrs r1, r1, #1
@@ -284,18 +284,18 @@
     beq 1f
     subs r1, #1
 1:  mov r9, r1
-    ldr r1, [r0, #8]
+    ldr r1, [r0, #SCORE_GRAD_SCORES]
     mov r10, r1
-    ldr r2, [r0, #4]
+    ldr r2, [r0, #SCORE_GRAD_WEIGHTS]
     subs r2, r2, r1
-    ldr r4, [r0, #12]
+    ldr r4, [r0, #SCORE_GRAD_N_IN]
     adds r4, #3
     lsrs r4, r4, #2
     lsls r4, r4, #4
     mov r12, r4
-    ldr r4, [r0, #16]
+    ldr r4, [r0, #SCORE_GRAD_N_OUT]
     str r4, [sp, #0]
-    ldr r0, [r0, #0]
+    ldr r0, [r0, #SCORE_GRAD_GRAD]
     movs r4, #0
     str r4, [sp, #4]
     ldr r4, .Lgrad_bias

@@ -20,8 +20,8 @@
     .cpu cortex-m0plus
     .thumb
 
-#include "macros.inc"
-#include "m0k.inc"
+    #include "macros.inc"
+    #include "m0k.inc"
 
     .macro count shift, by, word    @ bin offset = byte * 4: by a shift and the mask 0x3FC
     \shift r2, \word, #\by
@@ -41,7 +41,7 @@
     FUNCTION m0k_select
     push {r4-r7, lr}
     mov ip, r0
-    ldr r4, [r0, #16]
+    ldr r4, [r0, #SELECT_HISTOGRAM]
     movs r0, #0
     movs r1, #0
     movs r2, #0
@@ -55,9 +55,9 @@
     subs r5, #1
     bne .Lclear
     mov r0, ip
-    ldr r4, [r0, #16]
-    ldr r6, [r0, #0]
-    ldr r1, [r0, #4]
+    ldr r4, [r0, #SELECT_HISTOGRAM]
+    ldr r6, [r0, #SELECT_SCORES]
+    ldr r1, [r0, #SELECT_N]
     movs r5, #255
     lsls r5, r5, #2                 @ 0x3FC
     lsrs r7, r1, #4
@@ -90,8 +90,8 @@
     bne .Lbyte
 .Lscan:
     mov r0, ip
-    ldr r1, [r0, #8]                @ k still to be found
-    ldr r2, [r0, #4]
+    ldr r1, [r0, #SELECT_K]         @ k still to be found
+    ldr r2, [r0, #SELECT_N]
     ldr r3, [r4]
     subs r2, r2, r3                 @ scores that are no padding
     cmp r1, r2
@@ -106,7 +106,7 @@
 .Lfound:
     adds r2, r1, r3                 @ ties: what was to be found when this bin began
     lsrs r1, r5, #2                 @ cut
-    ldr r0, [r0, #12]
+    ldr r0, [r0, #SELECT_SELECTION]
     stm r0!, {r1, r2}
     pop {r4-r7, pc}
     END_FUNCTION m0k_select

@@ -27,8 +27,8 @@
     .cpu cortex-m0plus
     .thumb
 
-#include "macros.inc"
-#include "m0k.inc"
+    #include "macros.inc"
+    #include "m0k.inc"
 
     .macro ENTER
     SAVE_ALL
@@ -210,31 +210,31 @@
     ENTER
     sub sp, #68
     mov r7, sp
-    ldr r3, [r0, #32]
+    ldr r3, [r0, #SPARSE_DENSE_SHIFT]
     ROUNDING
     mov r10, r1
-    ldr r4, [r0, #24]
+    ldr r4, [r0, #SPARSE_DENSE_N_IN]
     adds r4, #3
     lsrs r4, r4, #2
     lsls r5, r4, #4
     mov r9, r5
     lsls r4, r4, #2
     subs r4, #3
-    ldr r1, [r0, #4]
+    ldr r1, [r0, #SPARSE_DENSE_IN]
     adds r1, r1, r4
     mov r12, r1
-    ldr r1, [r0, #8]
+    ldr r1, [r0, #SPARSE_DENSE_WEIGHTS]
     adds r1, r1, r5
     mov r11, r1
     mvns r1, r5
-    ldr r2, [r0, #12]
-    ldr r5, [r0, #20]
+    ldr r2, [r0, #SPARSE_DENSE_SCORES]
+    ldr r5, [r0, #SPARSE_DENSE_COUNT]
     adds r6, r2, r5
     mov lr, r6
     cmp r5, #0
     beq .Ldense_done
-    ldr r4, [r0, #0]
-    ldr r0, [r0, #16]
+    ldr r4, [r0, #SPARSE_DENSE_ERROR]
+    ldr r0, [r0, #SPARSE_DENSE_GAPS]
     mov r6, pc
     b .Ldense_table
     mov r5, lr
@@ -291,10 +291,10 @@
     FUNCTION m0k_sparse_grad
     ENTER
     sub sp, #64
-    ldr r3, [r0, #28]
+    ldr r3, [r0, #SPARSE_GRAD_SHIFT]
     ROUNDING
     mov r12, r1
-    ldr r4, [r0, #20]
+    ldr r4, [r0, #SPARSE_GRAD_N_IN]
     adds r4, #3
     lsrs r4, r4, #2
     lsls r4, r4, #4
@@ -317,16 +317,16 @@
     stm r7!, {r1, r2, r5, r6}
     .endr
     mov r7, sp
-    ldr r1, [r0, #0]
+    ldr r1, [r0, #SPARSE_GRAD_GRAD]
     add r1, r9
     mov r10, r1
-    ldr r4, [r0, #4]
+    ldr r4, [r0, #SPARSE_GRAD_WEIGHTS]
     add r4, r9
     mov r1, r9
     mvns r1, r1
-    ldr r2, [r0, #8]
-    ldr r5, [r0, #16]
-    ldr r0, [r0, #12]
+    ldr r2, [r0, #SPARSE_GRAD_SCORES]
+    ldr r5, [r0, #SPARSE_GRAD_COUNT]
+    ldr r0, [r0, #SPARSE_GRAD_GAPS]
     adds r6, r2, r5
     mov lr, r6
     cmp r5, #0

@@ -25,15 +25,11 @@
     .cpu cortex-m0plus
     .thumb
 
-#include "macros.inc"
-#include "m0k.inc"
+    #include "macros.inc"
+    #include "m0k.inc"
 
-    .section .text.m0k_sparse_rows, "ax", %progbits
-    .p2align 2
-    .type m0k_sparse_rows, %function
-    .thumb_func
 @ r0 context, r1 group, r2 state; returns scratch.
-m0k_sparse_rows:
+    LOCAL_FUNCTION m0k_sparse_rows
     push {r4-r7, lr}
     mov r4, r8
     mov r5, r9
@@ -45,12 +41,12 @@ m0k_sparse_rows:
     bl m0k_sparse_reset
 .Lcopy:
     mov r3, r8
-    ldr r2, [r3, #24]               @ row_bytes
+    ldr r2, [r3, #ROWS_SPARSE_ROW_BYTES]@ row_bytes
     muls r1, r2, r1                 @ storage index of the row
     mov ip, r1
-    ldr r0, [r3, #0]
+    ldr r0, [r3, #ROWS_SPARSE_WEIGHTS]
     adds r0, r0, r1
-    ldr r1, [r3, #20]
+    ldr r1, [r3, #ROWS_SPARSE_SCRATCH]
     adds r7, r1, r2                 @ end of scratch
     lsrs r2, r2, #6
     beq .Lsingly
@@ -77,21 +73,21 @@ m0k_sparse_rows:
     ldr r2, [r1, #0]                @ next edge
     mov r3, ip
     subs r2, r2, r3
-    ldr r3, [r0, #24]
+    ldr r3, [r0, #ROWS_SPARSE_ROW_BYTES]
     cmp r2, r3
     bhs .Lreturn                    @ none in this row
-    ldr r7, [r0, #20]
+    ldr r7, [r0, #ROWS_SPARSE_SCRATCH]
     mov lr, r7                      @ scratch
     adds r2, r7, r2                 @ the edge's place there
     adds r7, r7, r3                 @ end
     ldr r3, [r1, #4]                @ gaps
     ldr r4, [r1, #8]                @ scores
-    ldr r5, [r0, #8]
+    ldr r5, [r0, #ROWS_SPARSE_SELECTION]
     ldr r5, [r5]                    @ cut
     ldr r6, [r1, #12]
     mov r8, r6                      @ ties left; the context comes back from the stack no more
-    ldr r6, [r0, #4]
-    ldr r1, [r0, #16]
+    ldr r6, [r0, #ROWS_SPARSE_SCORES]
+    ldr r1, [r0, #ROWS_SPARSE_COUNT]
     adds r6, r6, r1                 @ end of scores
     subs r4, r4, r6                 @ counts up to 0
     movs r1, #128
@@ -138,7 +134,7 @@ m0k_sparse_rows:
     mvns r2, r2
     b .Lstore
 .Lreturn:
-    ldr r0, [r0, #20]
+    ldr r0, [r0, #ROWS_SPARSE_SCRATCH]
 .Lout:
     pop {r4, r5}
     mov r8, r4
@@ -146,19 +142,15 @@ m0k_sparse_rows:
     pop {r4-r7, pc}
     END_FUNCTION m0k_sparse_rows
 
-    .section .text.m0k_sparse_reset, "ax", %progbits
-    .p2align 2
-    .type m0k_sparse_reset, %function
-    .thumb_func
 @ The state in r2 before the first edge, for the context in r0. Changes r2-r7.
-m0k_sparse_reset:
+    LOCAL_FUNCTION m0k_sparse_reset
     movs r3, #0
     mvns r3, r3                     @ index -1, or none
-    ldr r4, [r0, #12]
-    ldr r5, [r0, #4]
-    ldr r6, [r0, #8]
+    ldr r4, [r0, #ROWS_SPARSE_GAPS]
+    ldr r5, [r0, #ROWS_SPARSE_SCORES]
+    ldr r6, [r0, #ROWS_SPARSE_SELECTION]
     ldr r6, [r6, #4]
-    ldr r7, [r0, #16]
+    ldr r7, [r0, #ROWS_SPARSE_COUNT]
     cmp r7, #0
     beq .Lreset
 .Lfirst:
@@ -176,7 +168,7 @@ m0k_sparse_reset:
 
     FUNCTION m0k_rows_sparse
     push {r4, lr}
-    ldr r2, [r0, #28]
+    ldr r2, [r0, #ROWS_SPARSE_STATE]
     bl m0k_sparse_rows
     pop {r4, pc}
     END_FUNCTION m0k_rows_sparse

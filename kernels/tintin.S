@@ -40,8 +40,8 @@
     .cpu cortex-m0plus
     .thumb
 
-#include "macros.inc"
-#include "m0k.inc"
+    #include "macros.inc"
+    #include "m0k.inc"
 
 @ Upper bytes of the words of eight edges at r0 to r1; r7 = 0x00FF00FF; r3-r6 lost
     .macro ROUND_8
@@ -73,9 +73,9 @@
 
     FUNCTION m0k_w16_copy
     push {r4-r7, lr}
-    ldr r1, [r0, #4]
-    ldr r2, [r0, #8]
-    ldr r0, [r0, #0]
+    ldr r1, [r0, #W16_COPY_OUT]
+    ldr r2, [r0, #W16_COPY_N]
+    ldr r0, [r0, #W16_COPY_WEIGHTS16]
     ROUND
     pop {r4-r7, pc}
     .p2align 2
@@ -84,11 +84,11 @@
 
     FUNCTION m0k_rows_w16
     push {r4-r7, lr}
-    ldr r2, [r0, #8]
+    ldr r2, [r0, #ROWS_W16_ROW_BYTES]
     muls r1, r2, r1
     lsls r3, r1, #1
-    ldr r1, [r0, #4]
-    ldr r0, [r0, #0]
+    ldr r1, [r0, #ROWS_W16_SCRATCH]
+    ldr r0, [r0, #ROWS_W16_WEIGHTS16]
     adds r0, r0, r3
     mov r12, r1
     ROUND
@@ -154,7 +154,7 @@
     sub sp, #24
     str r0, [sp, #BLOCK]
     mov r7, r0
-    ALIGNMENT 20
+    ALIGNMENT TINTIN_DENSE_ERROR_EXPONENT
     cmp r3, #28                     @ then even 127 * 127 moves nothing
     bge .Ldense_done
     cmp r3, #0
@@ -183,20 +183,20 @@
     mov r9, r4
 .Ldense_inputs:
     str r3, [sp, #HALF]
-    ldr r4, [r7, #12]
+    ldr r4, [r7, #TINTIN_DENSE_N_IN]
     lsrs r4, r4, #2
     lsls r4, r4, #2
-    ldr r5, [r7, #4]
+    ldr r5, [r7, #TINTIN_DENSE_IN]
     adds r4, r4, r5
     mov r11, r4
-    ldr r4, [r7, #8]
+    ldr r4, [r7, #TINTIN_DENSE_WEIGHTS16]
     str r4, [sp, #WEIGHT]
     ldr r4, .Llanes
     mov r10, r4
     ldr r4, .Lhalves
     mov lr, r4
-    ldr r0, [r7, #0]
-    ldr r1, [r7, #16]
+    ldr r0, [r7, #TINTIN_DENSE_ERROR]
+    ldr r1, [r7, #TINTIN_DENSE_N_OUT]
     b .Ldense_output
 
 .Ldense_done:
@@ -218,11 +218,11 @@
     ldr r4, [sp, #WEIGHT]           @ the next output's weights: 8 on, or the next group
     adds r4, #8
     ldr r7, [sp, #BLOCK]
-    ldr r5, [r7, #16]
+    ldr r5, [r7, #TINTIN_DENSE_N_OUT]
     subs r5, r5, r1
     lsls r5, r5, #30
     bne 1f
-    ldr r5, [r7, #12]
+    ldr r5, [r7, #TINTIN_DENSE_N_IN]
     adds r5, #3
     lsrs r5, r5, #2
     subs r5, #1
@@ -240,7 +240,7 @@
     ldr r1, [sp, #WEIGHT]
     ldr r3, [sp, #HALF]
     ldr r7, [sp, #BLOCK]
-    ldr r0, [r7, #4]
+    ldr r0, [r7, #TINTIN_DENSE_IN]
     ldr r5, [sp, #ODD]
     cmp r5, #0
     bpl 1f
@@ -265,7 +265,7 @@
     .macro LAST_WORD into, masked
     bhi 1f
     ldr r7, [sp, #BLOCK]
-    ldr r6, [r7, #12]
+    ldr r6, [r7, #TINTIN_DENSE_N_IN]
     lsls r6, r6, #30
     beq 1f
     lsrs r6, r6, #27                @ 8, 16, 24 bits
@@ -438,7 +438,7 @@
     blo .Lleft_word
     bhi 1f
     ldr r7, [sp, #BLOCK]
-    ldr r6, [r7, #12]
+    ldr r6, [r7, #TINTIN_DENSE_N_IN]
     lsls r6, r6, #30
     beq 1f
     lsrs r6, r6, #27
@@ -525,21 +525,21 @@
     FUNCTION m0k_tintin_grad
     SAVE_ALL
     mov r7, r0
-    ALIGNMENT 16
+    ALIGNMENT TINTIN_GRAD_ERROR_EXPONENT
     cmp r3, #31
     ble 1f
     b .Lgrad_done
-1:  ldr r0, [r7, #8]
+1:  ldr r0, [r7, #TINTIN_GRAD_N_IN]
     adds r0, #3
     lsrs r0, r0, #2
     lsls r0, r0, #4
     mov r9, r0
-    ldr r1, [r7, #12]
+    ldr r1, [r7, #TINTIN_GRAD_N_OUT]
     mov r12, r1
     movs r4, #0
     mov r11, r4
-    ldr r0, [r7, #0]
-    ldr r1, [r7, #4]
+    ldr r0, [r7, #TINTIN_GRAD_GRAD]
+    ldr r1, [r7, #TINTIN_GRAD_WEIGHTS16]
     mov r10, r1
     cmp r3, #0
     bge 1f
