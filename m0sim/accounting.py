@@ -104,13 +104,12 @@ class Counters:
 
     def _set_up_pages(self) -> None:
         pages = np.zeros(1 << 20, np.int32)
-        rows = self._space.pages()
-        slots = 1 + max(slot for _, _, slot, _ in rows)
+        numbers, addresses, indices, rights = self._space.pages().T
+        slots = 1 + int(indices.max())
         hosts, writable = np.zeros(slots, np.int64), np.zeros(slots, np.uint8)
-        numbers, addresses, indices, rights = zip(*rows, strict=True)
-        pages[np.array(numbers, np.int64)] = indices
-        hosts[np.array(indices, np.int64)] = addresses
-        writable[np.array(indices, np.int64)] = rights
+        pages[numbers] = indices
+        hosts[indices] = addresses
+        writable[indices] = rights
         self._pages = pages
         self._slots = slots
         self._share(Slot.PAGES, pages)

@@ -335,19 +335,21 @@ class AddressSpace:
                 windows.append((alias.base, region.base - bank.base, region.size))
         return windows
 
-    def pages(self) -> list[tuple[int, int, int, bool]]:
-        """Every mapped 4 KiB page: page number, host address, slot (aliases share one), writable."""
+    def pages(self) -> npt.NDArray[np.int64]:
+        """Every mapped 4 KiB page, ``int64[pages, 4]``: page number, host address, slot (aliases share one), 1 if
+        writable.
+        """
         rows = []
         slot = 1
         for bank in self.banks:
-            count = -(-bank.size // _PAGE)
-            first = bank.data.ctypes.data
             for base, offset, size in self._windows(bank):
-                for i in range(-(-size // _PAGE)):
-                    there = i + offset // _PAGE
-                    rows.append((base // _PAGE + i, first + there * _PAGE, slot + there, bank.kind == "sram"))
-            slot += count
-        return rows
+                page = np.arange(-(-size // _PAGE), dtype=np.int64)
+                there = page + offset // _PAGE
+                host = bank.data.ctypes.data + there * _PAGE
+                writable = np.full_like(page, bank.kind == "sram")
+                rows.append(np.stack([base // _PAGE + page, host, slot + there, writable], axis=1))
+            slot += -(-bank.size // _PAGE)
+        return np.concatenate(rows)
 
 
 def _red_pattern(address: int) -> Bytes:

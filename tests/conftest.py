@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from m0sim import toolchain
 from m0sim.errors import UsageError
@@ -16,6 +17,10 @@ FIRMWARE = Path(__file__).parent / "firmware"
 LINKER_SCRIPT = Path(__file__).parents[1] / "kernels" / "m0sim.ld"
 
 Build = Callable[..., Path]
+
+# How long an example takes depends on who else uses the machine: no test fails by that.
+settings.register_profile("m0sim", deadline=None)
+settings.load_profile("m0sim")
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -23,6 +23,7 @@ SHARDS = 8
 EXAMPLES = 65
 """A shard; 520 programs in all."""
 
+load = cache(device.load)
 PROFILES = {"rp2040": ("cortex-m0plus", 1), "m0plus-slowmul": ("cortex-m0plus", 32), "stm32f0": ("cortex-m0", 1)}
 COUNTS = (
     *("cycles", "instructions", "loads", "stores", "bytes_loaded", "bytes_stored"),
@@ -40,8 +41,8 @@ EVERY_EXAMPLE = settings(
 
 def run_both(program: Program, profile: str, level: str = "cycles") -> tuple[Cost, Trace]:
     """The program in the product, and the reference's trace of the same call at the same addresses."""
-    base = device.load(profile).flash.base
-    machine = Machine(named(program, base), profile)
+    base = load(profile).flash.base
+    machine = Machine(named(program, base), load(profile))
     data = machine.alloc(np.frombuffer(program.data, np.uint8))
     cost = machine.call(base + program.entry, data, *program.args, level=level)
     memory = [
@@ -74,7 +75,7 @@ def differences(program: Program, profile: str, level: str = "cycles") -> dict[s
     pairs["self cycles"] = (sum(each.self_cycles for each in cost.functions.values()), reference.cycles)
     pairs["functions"] = (
         {name: (each.calls, each.self_cycles, each.inclusive_cycles) for name, each in cost.functions.items()},
-        attribute(run, spans(program, device.load(profile).flash.base), core, multiplier),
+        attribute(run, spans(program, load(profile).flash.base), core, multiplier),
     )
     return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
 

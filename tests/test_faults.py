@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from conftest import FIRMWARE, Build
+from pace import slowdown
 from rich.console import Console
 
 import m0sim.machine
@@ -280,7 +281,7 @@ def test_interrupt_stops_within_a_second(machine: Machine, name: str, level: str
     started = time.perf_counter()
     with pytest.raises(Interrupted) as caught:
         machine.call(name, level=level)
-    assert 0.05 < time.perf_counter() - started < 1.1
+    assert 0.05 < time.perf_counter() - started < 1.1 * slowdown()
     assert caught.value.kind == "interrupted"
     assert isinstance(caught.value, KeyboardInterrupt)
     assert caught.value.cost.cycles > 1000
@@ -294,7 +295,7 @@ def test_interrupt_ends_a_loop_of_short_calls(machine: Machine) -> None:
     started = time.perf_counter()
 
     def call_on() -> None:
-        while time.perf_counter() - started < 3:
+        while time.perf_counter() - started < 30:
             machine.call("counts_down", 1_000_000)
 
     with pytest.raises(KeyboardInterrupt):

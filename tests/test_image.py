@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from conftest import FIRMWARE, Build
+from pace import slowdown
 
 from m0sim.errors import UsageError
 from m0sim.image import Image, Section, load_elf, load_raw
@@ -506,7 +507,7 @@ def test_many_symbols_are_read_in_time(tmp_path: Path) -> None:
     image = load_elf(path)
     assert len(image.functions) == 20_000
     assert image.find("tens::dot<(int)777>").address == 0x10000000 + 2 * 777
-    assert time.process_time() - started < 5
+    assert time.process_time() - started < 5 * slowdown()
 
 
 def test_cxx_names_that_grow_without_bound_stay_mangled(tmp_path: Path) -> None:
@@ -518,7 +519,7 @@ def test_cxx_names_that_grow_without_bound_stay_mangled(tmp_path: Path) -> None:
     started = time.process_time()
     names = [s.name for s in load_elf(path).functions]
     assert names == [name, "_ZN", "_Z", "a::b().isra.0"]
-    assert time.process_time() - started < 1
+    assert time.process_time() - started < slowdown()
 
 
 def test_control_characters_in_names_are_escapes(tmp_path: Path) -> None:

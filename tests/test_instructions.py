@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import random
 import struct
+from collections import ChainMap
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 
 import numpy as np
 import pytest
@@ -64,6 +65,11 @@ class Bench:
     addresses: dict[str, int]
     frame_cycles: int = 0
 
+    @cached_property
+    def image(self) -> dict[int, int]:
+        """The code's bytes by address."""
+        return dict(enumerate(self.code, self.base))
+
     def run(self, name: str, content: bytes) -> Cost:
         self.data.write(np.frombuffer(content, np.uint8))
         return self.machine.call(self.addresses[name], self.data)
@@ -96,7 +102,7 @@ def operands_of(case: Case, number: int, data: int) -> tuple[list[int], int, byt
 
 
 def expected(case: Case, registers: list[int], flags: int, content: bytes, made: Bench, stack_top: int) -> State:
-    memory = dict(enumerate(made.code, made.base)) | dict(enumerate(content, made.data.address))
+    memory = ChainMap(dict(enumerate(content, made.data.address)), made.image)  # stores go into the first
     state = State([*registers, made.data.address, stack_top - 20, RETURN_ADDRESS | 1, 0], memory=memory)
     state.apsr = flags
     semantics.run(case.steps, state, made.addresses[case.name] + 2 * len(sum(BEFORE, ())))

@@ -10,6 +10,7 @@ import time
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pace import slowdown
 
 from m0sim.image.rust_names import TEXT_LIMIT, RustNames
 
@@ -132,7 +133,7 @@ def test_names_of_one_file_share_a_limit() -> None:
     started = time.process_time()
     assert {names.path(name) for _ in range(2_000)} == {None}
     assert names.path("_RNvC1a1f") is None, "the work of the file is done"
-    assert time.process_time() - started < 10
+    assert time.process_time() - started < 10 * slowdown()
 
 
 @pytest.mark.parametrize("nest", ["S" * 5000, "INvC1a1f" * 500, "NvMC1aS" * 300, "_RINvC1a1f" + "T" * 900])
