@@ -88,7 +88,13 @@ def by_address(addresses: np.ndarray, counts: np.ndarray) -> dict[int, int]:
     return {address: count for address, count in zip(addresses.tolist(), counts.tolist(), strict=True) if count}
 
 
-@pytest.mark.parametrize("shard", range(SHARDS))
+QUICK = 4
+"""Shards that every run of the tests takes; the others belong to the long one."""
+
+
+@pytest.mark.parametrize(
+    "shard", [*range(QUICK), *(pytest.param(n, marks=pytest.mark.long) for n in range(QUICK, SHARDS))]
+)
 def test_no_count_differs_from_the_reference(shard: int) -> None:
     @seed(shard)
     @EVERY_EXAMPLE

@@ -504,7 +504,7 @@ def test_bad_usage_is_one_line(
     assert named in done.err
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", [0, 1, *(pytest.param(n, marks=pytest.mark.long) for n in (2, 3))])
 def test_damaged_images(run: Run, build: Build, tmp_path: Path, seed: int) -> None:
     """Each is refused, runs, or faults."""
     original = build("statics_a.c", "statics_b.c", "shapes.cpp", "pools.S", "lines.c").read_bytes()
@@ -528,7 +528,9 @@ def test_damaged_images(run: Run, build: Build, tmp_path: Path, seed: int) -> No
 # --------------------------------------------------------------------------------------------- as a real process
 
 
-@pytest.mark.parametrize(("name", "wants_json"), [("spins", True), ("spins", False), ("idles", True)])
+@pytest.mark.parametrize(
+    ("name", "wants_json"), [pytest.param("spins", True, marks=pytest.mark.long), ("spins", False), ("idles", True)]
+)
 def test_interrupt(faulty: Path, name: str, wants_json: bool) -> None:
     began = time.perf_counter()
     assert run_apart("call", faulty, "fine").code == 0  # compiles what is not in the cache, and takes the time
@@ -579,12 +581,24 @@ def test_a_full_disk(elf: Path, options: tuple[str, ...]) -> None:
     assert done.code == 2
 
 
-@pytest.mark.parametrize("environment", [{}, {"NO_COLOR": "1"}, {"TERM": "dumb"}, {"PYTHONIOENCODING": "ascii"}])
-def test_no_colours_where_no_terminal_is(faulty: Path, environment: dict[str, str]) -> None:
-    for function in ("fine", "outer"):
-        done = run_apart("call", faulty, function, 1, env=environment)
-        assert "\x1b" not in done.out + done.err
-        assert done.code == (function == "outer")
+@pytest.mark.parametrize(
+    ("function", "environment"),
+    [
+        ("fine", {}),
+        ("outer", {}),
+        ("fine", {"PYTHONIOENCODING": "ascii"}),
+        ("outer", {"TERM": "dumb"}),
+        *(
+            pytest.param(function, environment, marks=pytest.mark.long)
+            for function in ("fine", "outer")
+            for environment in ({"NO_COLOR": "1"}, {"PYTHONIOENCODING": "ascii"}, {"TERM": "dumb"})
+        ),
+    ],
+)
+def test_no_colours_where_no_terminal_is(faulty: Path, function: str, environment: dict[str, str]) -> None:
+    done = run_apart("call", faulty, function, 1, env=environment)
+    assert "\x1b" not in done.out + done.err
+    assert done.code == (function == "outer")
 
 
 @pytest.mark.parametrize(("environment", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False)])

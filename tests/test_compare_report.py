@@ -7,6 +7,7 @@ import io
 import json
 import re
 import xml.etree.ElementTree as ElementTree
+from functools import cache
 from html.parser import HTMLParser
 
 import pytest
@@ -111,6 +112,17 @@ class TestJson:
         assert got["sram_planned_by_kind"]["constants"] == 0
 
 
+@cache
+def page() -> str:
+    """Drawn once: a page takes a second."""
+    return compare_html.page(comparison())
+
+
+@cache
+def pictures() -> dict[str, bytes]:
+    return compare_plots.files(comparison())
+
+
 class TestReconstruction:
     def test_every_form_says_it_of_the_methods_it_is_true_of(self) -> None:
         notes = dict(compare_data.notes(comparison()))
@@ -121,7 +133,7 @@ class TestReconstruction:
         for text in (
             "\n".join(shown(compare_text.compare(comparison()), 200)),
             compare_data.markdown(comparison()),
-            compare_html.page(comparison()),
+            page(),
         ):
             assert text.count(RECONSTRUCTION) >= len(RECONSTRUCTIONS)
 
@@ -188,12 +200,12 @@ class TestMarkdown:
     def test_the_pictures_it_shows_are_among_the_files(self) -> None:
         shown_files = re.findall(r"!\[.*?\]\((.*?)\)", compare_data.markdown(comparison()))
         assert shown_files == ["cycles.png", "sram.png"]
-        assert set(shown_files) <= compare_plots.files(comparison()).keys()
+        assert set(shown_files) <= pictures().keys()
 
 
 class TestPlots:
     def test_files_are_pictures_and_the_same_each_time(self) -> None:
-        files = compare_plots.files(comparison())
+        files = pictures()
         assert set(files) == {"cycles.png", "cycles.svg", "sram.png", "sram.svg"}
         assert files == compare_plots.files(comparison())
         for name, content in files.items():
@@ -247,21 +259,21 @@ class _Page(HTMLParser):
 
 class TestHtml:
     def test_it_needs_nothing_from_elsewhere(self) -> None:
-        text = compare_html.page(comparison())
-        page = _Page(text)
+        text = page()
+        parsed = _Page(text)
         assert "://" not in text
         assert "@import" not in text
-        assert not {"script", "link", "img", "iframe"} & set(page.tags)
-        assert all(reference.startswith("#") for reference in page.references)
+        assert not {"script", "link", "img", "iframe"} & set(parsed.tags)
+        assert all(reference.startswith("#") for reference in parsed.references)
 
     def test_references_inside_the_plots_reach_their_own_names(self) -> None:
-        text = compare_html.page(comparison())
-        page = _Page(text)
-        assert len(page.ids) == len(set(page.ids))
-        assert {r[1:] for r in page.references} | set(re.findall(r"url\(#(.*?)\)", text)) <= set(page.ids)
+        text = page()
+        parsed = _Page(text)
+        assert len(parsed.ids) == len(set(parsed.ids))
+        assert {r[1:] for r in parsed.references} | set(re.findall(r"url\(#(.*?)\)", text)) <= set(parsed.ids)
 
     def test_it_has_every_figure_of_the_tables(self) -> None:
-        text = compare_html.page(comparison())
+        text = page()
         for sheet in compare_data.sheets(comparison()):
             for row in sheet.rows:
                 assert all(f">{cell.strip()}<" in text for cell in row)
@@ -273,4 +285,4 @@ class TestHtml:
         assert "<i>" not in text
 
     def test_it_is_the_same_each_time(self) -> None:
-        assert compare_html.page(comparison()) == compare_html.page(comparison())
+        assert compare_html.page(comparison()) == page()

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -204,15 +205,24 @@ def changed(setting: Setting, arrays: Arrays, network: str = "tiny-cnn-8", data:
     return all(not np.array_equal(arrays[name], start[name]) for name in start)
 
 
+def whole_task(name: str, engine: str) -> Task:
+    return task(LEARNING[name], engine=engine, measured=5)
+
+
+@lru_cache
+def uninterrupted(name: str, engine: str) -> Training:
+    return Run(whole_task(name, engine)).train()
+
+
 class TestCheckpoints:
     @pytest.mark.parametrize("engine", ["device", "golden"])
     @pytest.mark.parametrize("stops", [[1], [20], [7, 33], [20, 39]])
     @pytest.mark.parametrize("name", ["priot-s", "priot cool"])
     def test_a_resumed_run_is_the_same_run(self, tmp_path: Path, name: str, engine: str, stops: list[int]) -> None:
         """Where the cut is renewed every fourth step, a run only stops there."""
-        asked = task(LEARNING[name], engine=engine, measured=5)
+        asked = whole_task(name, engine)
         every = asked.setting.options.get("refresh", 1)
-        whole = Run(asked).train()
+        whole = uninterrupted(name, engine)
         progress = None
         for stop in stops:
             run = Run(asked, progress)
@@ -298,8 +308,14 @@ SHORT = ("train", "--images", "20", "--epochs", "2", "--test-images", "first64")
 
 
 class TestCommand:
-    @pytest.mark.parametrize("engine", ["device", "golden"])
-    @pytest.mark.parametrize("method", method_names()[:-1])
+    @pytest.mark.parametrize(
+        ("method", "engine"),
+        [
+            *((name, "device") for name in method_names()[:-1]),
+            ("priot", "golden"),
+            *(pytest.param(n, "golden", marks=pytest.mark.long) for n in method_names()[:-1] if n != "priot"),
+        ],
+    )
     def test_json_has_the_fixed_names_and_the_state_is_the_same(
         self, monkeypatch: Any, capsys: Any, tmp_path: Path, method: str, engine: str
     ) -> None:

@@ -27,7 +27,10 @@ Int = npt.NDArray[np.int64]
 Array = npt.NDArray[Any]
 
 
-@pytest.fixture(scope="module", params=[*product(toolchain.NAMES, ("-O3", "-Os"))], ids="".join)
+SMALL = [pytest.param((name, "-Os"), marks=pytest.mark.long) for name in toolchain.NAMES]
+
+
+@pytest.fixture(scope="module", params=[*product(toolchain.NAMES, ("-O3",)), *SMALL], ids="".join)
 def image(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Image:
     name, level = request.param
     path = tmp_path_factory.mktemp("ref") / "ref.elf"

@@ -279,6 +279,7 @@ def test_several_checks_in_one_test(project: pytest.Pytester) -> None:
     assert stored(project) == {test: cycles(1), f"{test} #2": cycles(2), f"{test} three": cycles(3)}
 
 
+@pytest.mark.long
 def test_workers_of_xdist_report_and_store_the_same(project: pytest.Pytester) -> None:
     pytest.importorskip("xdist")
     project.runpytest("--m0sim-update")

@@ -305,6 +305,7 @@ class TestReport:
 
 
 class TestCommitted:
+    @pytest.mark.long
     def test_the_small_case_comes_out_again(self, tmp_path: Path) -> None:
         """fp32 is left out of the small case: its last bits are those of a BLAS build."""
         committed = json.loads((COMMITTED / "digits.json").read_text())
