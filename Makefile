@@ -6,7 +6,8 @@ BIN       := $(VENV)/bin
 READY     := $(VENV)/.ready
 BUILD     := build
 
-.PHONY: demo test test-all lint check bench bench-kernels kernels clean
+# Tests: `test` is quick; `test-long` has the long ones of less than a minute each, which CI runs as well; `test-all` is all.
+.PHONY: demo test test-long test-all lint check bench bench-kernels kernels clean
 
 # What one call costs, and the main job: every training method side by side on handwritten digits.
 demo: $(READY) kernels
@@ -15,6 +16,9 @@ demo: $(READY) kernels
 
 test: $(READY) kernels
 	$(BIN)/python -m pytest -n auto -m "not long"
+
+test-long: $(READY) kernels
+	$(BIN)/python -m pytest -n auto -m "long and not minutes"
 
 test-all: $(READY) kernels
 	$(BIN)/python -m pytest -n auto
