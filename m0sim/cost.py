@@ -225,6 +225,10 @@ class Cost:
     stubs: tuple[str, ...] = ()
     registers: tuple[RegisterUse, ...] = ()
     """Peripheral registers that were given answers, by address."""
+    output: bytes = b""
+    """What the call printed: by semihosting, through newlib's `_write`, or by the functions named for it."""
+    output_dropped: int = 0
+    """Bytes that it printed behind the first 1,048,576, which are not kept."""
     warnings: tuple[str, ...] = ()
 
     @cached_property

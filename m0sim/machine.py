@@ -34,7 +34,7 @@ from unicorn.arm_const import (
     UC_CPU_ARM_CORTEX_M0,
 )
 
-from m0sim import arguments, device, image, isa, trap
+from m0sim import arguments, device, image, isa, output, semihosting, trap
 from m0sim.accounting import LEVELS, Counters
 from m0sim.arguments import Words
 from m0sim.buffer import Buffer
@@ -107,6 +107,12 @@ class Machine:
                 self._uc.hook_add(UC_HOOK_MEM_INVALID, self._traps.on_invalid_access, None, begin, end - 1)
                 for begin, end in self.space.other_ranges()
             ),
+        ]
+        self._output = output.Output(self.space)
+        hooks += [
+            self._uc.hook_add(UC_HOOK_CODE, self._output.on_write, None, symbol.address, symbol.address)
+            for symbol in firmware.symbols
+            if symbol.name == output.WRITE and symbol.kind == "function"
         ]
         weakref.finalize(self, _release, self._uc, hooks).atexit = False
         self._peripherals = Peripherals(self.device, weakref.proxy(self))
@@ -213,6 +219,7 @@ class Machine:
         before: Sequence[str] = (),
         stubs: StubValues | None = None,
         registers: RegisterValues | None = None,
+        stdout: str | Sequence[str] = (),
     ) -> Cost:
         """Call a function by name or address and count what it costs, from its first instruction to its return.
 
@@ -222,7 +229,9 @@ class Machine:
         Every call starts with the memory as loaded and an empty stack; buffers keep their contents. With `keep`, it
         starts with .data and .bss as the last call left them. `before` names functions to run first, uncounted.
         `stubs` replaces functions by a return, `registers` answers loads from peripherals: see `StubValues` and
-        `RegisterValues`. What a function among them raises ends the call, and goes through.
+        `RegisterValues`. What a function among them raises ends the call, and goes through. `stdout` names functions
+        that print, which are replaced as stubs are: "put" for one like ``_write(fd, data, size)``, "put:char" and
+        "put:str" for those with one argument. Without any, what goes through `_write` is noted, which runs as it is.
 
         Raises `Fault` when the simulated code goes wrong, and `UsageError` when the request makes no sense.
         """
@@ -234,8 +243,10 @@ class Machine:
         if max_cycles < 1:
             raise UsageError(f"max_cycles must be at least 1, not {max_cycles}")
         initialisers = [self._entry(name) for name in before]
-        replaced = [Stub(self._entry(name), given, self._words) for name, given in (stubs or {}).items()]
+        printing = [self._output.replacement(text) for text in ([stdout] if isinstance(stdout, str) else stdout)]
+        replaced = [Stub(self._entry(name), given, self._words) for name, given in [*(stubs or {}).items(), *printing]]
         reject_twins(replaced)
+        self._output.listens = not printing and all(stub.symbol.name != output.WRITE for stub in replaced)
         with self._answering(registers or {}):
             self._prepare(keep)
             with self._stubbed(replaced):
@@ -419,6 +430,7 @@ class Machine:
         self.counters.begin(call.entry.address, RETURN_ADDRESS, sp, self.space.stack_limit)
         self._peripherals.begin_run()
         self._heap.clear()
+        self._output.clear()
         with self._noticing_interrupts():
             self._emulate(call)
         self.counters.end(RETURN_ADDRESS, block_is_complete=True)
@@ -583,7 +595,24 @@ class Machine:
         reason, at = self._windows.refusal(self._halfword)
         return self._fail(call, "unmapped", reason, at, block_is_complete=False)
 
+    def _after_semihosting(self, call: _Call, pc: int) -> int:
+        """A debugger halts the core and answers in no time: the BKPT takes no cycle and counts as no instruction."""
+        operation, parameter = self._uc.reg_read_batch((UC_ARM_REG_R0, UC_ARM_REG_R1))
+        is_noted = self._output.listens and any(name == output.WRITE for name, _ in self.counters.call_stack())
+        try:
+            answer = semihosting.answer(operation, parameter, self, None if is_noted else self._output)
+        except UsageError as error:
+            answer = f"semihosting operation {operation:#04x}: {error}"
+        if isinstance(answer, str):
+            return self._fail(call, "breakpoint", answer, pc, block_is_complete=False)
+        self.counters.end(pc, block_is_complete=False)
+        self._uc.reg_write(UC_ARM_REG_R0, answer)
+        call.semihosting_calls += 1
+        return pc + 2
+
     def _after_trap(self, call: _Call, pc: int, error: int) -> int:
+        if self._traps.is_breakpoint and self._halfword(pc) == semihosting.BKPT:
+            return self._after_semihosting(call, pc)
         kind, reason, address = self._traps.explain(self._uc, pc, error, self._halfword)
         if kind == "":  # YIELD and WFE: legal, and already behind us
             return pc
@@ -695,6 +724,8 @@ class Machine:
             stubs=tuple(stub.symbol.name for stub in call.stubs),
             registers=self._peripherals.uses(),
             heap_bytes=self._heap.bytes_used,
+            output=self._output.kept,
+            output_dropped=self._output.dropped,
             warnings=self._warnings(call),
         )
 
@@ -724,6 +755,11 @@ class Machine:
     def _warnings(self, call: _Call) -> tuple[str, ...]:
         found = [warning for stub in call.stubs for warning in stub.warnings()]
         found += self._peripherals.warnings()
+        if call.semihosting_calls:
+            calls = (
+                "1 semihosting call" if call.semihosting_calls == 1 else f"{call.semihosting_calls:,} semihosting calls"
+            )
+            found.append(f"{calls} took no cycle: a debugger halts the core for as long as it likes")
         state = self.counters.state
         if state[Slot.DIVIDER_EARLY]:
             function, entry = self.counters.function_at(int(state[Slot.DIVIDER_EARLY_AT]))
@@ -761,6 +797,7 @@ class _Call:
     sp: int = 0
     stack_argument_bytes: int = 0
     slice_cycles: int = _FIRST_SLICE
+    semihosting_calls: int = 0
 
     def adapt_slice(self, seconds: float) -> None:
         """Choose the next slice by how long the last one took."""

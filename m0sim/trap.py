@@ -45,6 +45,10 @@ class Traps:
     def happened(self) -> bool:
         return self._interrupt != 0
 
+    @property
+    def is_breakpoint(self) -> bool:
+        return self._interrupt == _BKPT
+
     def on_interrupt(self, uc: Uc, number: int, data: object) -> None:
         """UC_HOOK_INTR."""
         self._interrupt = number

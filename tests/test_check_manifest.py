@@ -47,6 +47,7 @@ expect = 0.1
 before = ["init"]
 stubs = { read_adc = 512, "ns::g()" = [-1, "f32:1.5"], next = "1,2" }
 registers = { 0x4004c004 = [0, 0x80], "0x40034018" = "sym:table" }
+stdout = ["uart::put:char", "_write"]
 max_stack = 0
 max_sram = 4096
 tolerance = "0.25 %"
@@ -90,7 +91,7 @@ def test_a_good_one(load: Load, tmp_path: Path) -> None:
     assert dot.place.line == 5
     assert (other.image, other.base) == (Path("/abs/raw.bin"), 0x20000000)
     assert other.profile == str(tmp_path / "boards/mine.toml")
-    assert other.before == ("init",)
+    assert (other.before, other.stdout) == (("init",), ("uart::put:char", "_write"))
     assert other.stubs == {
         "read_adc": (Words((512,)),),
         "ns::g()": (Words((0xFFFFFFFF,)), Words((0x3FC00000,))),
@@ -150,6 +151,8 @@ BAD = [
     ("stubs.read = []", 5, "read", "at least one"),
     ("stubs.read = ['@a.bin']", 5, "read", "no answer"),
     ("stubs.read = [[1]]", 5, "read", "no answer"),
+    ("stdout = [1]", 5, "stdout", "names"),
+    ("stdout = ['put:chr']", 5, "stdout", "FUNC:char"),
     ("registers = 5", 5, "registers", "a table"),
     ("registers.0x40000001 = 5", 5, "0x40000001", "multiple of 4"),
     ("registers.adc = 5", 5, "adc", "0x40034018"),
@@ -211,6 +214,7 @@ def test_no_manifest(tmp_path: Path) -> None:
         ("function = 'same'\nbefore = ['same', 'int']", 5, ["before", "'int'"]),
         ("function = 'same'\nstubs = { helpr = 1 }", 5, ["stubs", "'helper'"]),
         ("function = 'same'\nstubs = { helper = 'sym:sam' }", 5, ["stubs", "'same'"]),
+        ("function = 'same'\nstdout = ['sam:char']", 5, ["stdout", "'same'"]),
         ("function = 'same'\nregisters = { 0x20000000 = 1 }", 5, ["registers", "sram"]),
         ("function = 'same'\nargs = [1, ['@none.bin']]", 5, ["args", "none.bin", "no such file"]),
         ("function = 'same'\nargs = ['sym:sam']", 5, ["args", "'same'"]),

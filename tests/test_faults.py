@@ -255,12 +255,15 @@ def test_fault_in_a_function_that_runs_before(machine: Machine) -> None:
 
 
 def test_the_same_fault_wherever_a_run_is_sliced(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    slices: list[int] = []
     monkeypatch.setattr(m0sim.machine, "_LAST_SLICE", 1)
-    monkeypatch.setattr(m0sim.machine._Call.__init__, "__defaults__", (0, 0, 1))
+    monkeypatch.setattr(machine, "progress", slices.append)
     for name, kind, offset, cycles, instructions, _ in HERE:
+        monkeypatch.setattr(machine, "_slice_cycles", 1)
         fault = fault_of(machine, name)
         found = (fault.kind, fault.offset, fault.cost.cycles, fault.cost.instructions)
         assert found == (kind, offset, cycles, instructions), name
+    assert slices  # in `after_loop`; most of the others are one block
 
 
 # ------------------------------------------------------------------------------------------------------- Ctrl-C

@@ -10,7 +10,7 @@ from typing import TypeVar, get_args
 
 import numpy as np
 
-from m0sim import arguments, operands, replies
+from m0sim import arguments, operands, output, replies
 from m0sim.check import limits
 from m0sim.check.limits import FIGURES, Limits
 from m0sim.device import DEFAULT
@@ -26,7 +26,7 @@ FILE_NAME = "m0sim.toml"
 _EVERYWHERE = ("image", "base", "profile", "tolerance", "stop_after")
 _TOP_KEYS = ("build", *_EVERYWHERE, "bench")
 _BENCH_KEYS = (
-    *("name", "function", "args", "result", "expect", "before", "stubs", "registers"),
+    *("name", "function", "args", "result", "expect", "before", "stubs", "registers", "stdout"),
     *(f"max_{figure}" for figure in FIGURES),
     *_EVERYWHERE,
 )
@@ -50,6 +50,8 @@ class Bench:
     """Functions replaced by a return of values in turn."""
     registers: Mapping[int, Replies]
     """By address, what loads from registers of peripherals give."""
+    stdout: tuple[str, ...]
+    """Functions that print, which are replaced: ``FUNC``, ``FUNC:char`` or ``FUNC:str``."""
     limits: Limits
     stop_after: int
     """Cycles after which it is a fault."""
@@ -147,6 +149,7 @@ def _bench(top: Table, table: Table) -> Bench:
         before=_before(table),
         stubs=_replies(table, "stubs", str),
         registers=_replies(table, "registers", replies.address),
+        stdout=_stdout(table),
         limits=_limits(top, table),
         stop_after=_stop_after(top, table),
         image=table.path.parent / _inherited(top, table, "image", None),
@@ -209,6 +212,18 @@ def _before(table: Table) -> tuple[str, ...]:
         if not isinstance(name, str):
             table.fail("before", f"must be an array of functions' names, not of {name!r}")
     return tuple(names)
+
+
+def _stdout(table: Table) -> tuple[str, ...]:
+    given = table.array("stdout")
+    for text in given:
+        if not isinstance(text, str):
+            table.fail("stdout", f"must be an array of functions' names, not of {text!r}")
+        try:
+            output.named(text)
+        except UsageError as error:
+            table.fail("stdout", str(error))
+    return tuple(given)
 
 
 def _replies(table: Table, key: str, name: Callable[[str], K]) -> dict[K, Replies]:

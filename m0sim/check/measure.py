@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from m0sim import device, operands, replies
+from m0sim import device, operands, output, replies
 from m0sim.check.figures import Figures
 from m0sim.check.manifest import Bench, Manifest
 from m0sim.cost import Cost
@@ -101,6 +101,9 @@ def verify(benches: Sequence[Bench], images: Images) -> None:
                     image.find(name)
         with _naming(bench, "stubs"):
             _verify_operands([one for several in bench.stubs.values() for one in several], image)
+        with _naming(bench, "stdout"):
+            for text in bench.stdout:
+                image.find(output.named(text)[0])
         with _naming(bench, "registers"):
             for address, several in bench.registers.items():
                 check_address(images.device(bench.profile), address)
@@ -223,6 +226,7 @@ def _call(bench: Bench, machine: Machine) -> Cost:
         before=bench.before,
         stubs=replies.placed(machine, bench.stubs),
         registers=replies.placed(machine, bench.registers),
+        stdout=bench.stdout,
         max_cycles=bench.stop_after,
     )
 

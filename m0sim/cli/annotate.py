@@ -7,7 +7,18 @@ from typing import Annotated
 import typer
 
 from m0sim.cli import calling
-from m0sim.cli.calling import MAX_CYCLES, Arguments, Before, Function, MaxCycles, Register, Result, SourceRoot, Stub
+from m0sim.cli.calling import (
+    MAX_CYCLES,
+    Arguments,
+    Before,
+    Function,
+    MaxCycles,
+    Register,
+    Result,
+    SourceRoot,
+    Stdout,
+    Stub,
+)
 from m0sim.cli.shared import NEGATIVE_NUMBERS, Base, ImageFile, Json, OutputFile, Profile, app, emit
 from m0sim.errors import UsageError
 
@@ -26,6 +37,7 @@ def annotate(
     before: Before = None,
     stub: Stub = None,
     register: Register = None,
+    stdout: Stdout = None,
     max_cycles: MaxCycles = MAX_CYCLES,
     base: Base = "",
     source_root: SourceRoot = None,
@@ -55,6 +67,7 @@ def annotate(
         before=before,
         stub=stub,
         register=register,
+        stdout=stdout,
         max_cycles=max_cycles,
     )
     shown = listing(

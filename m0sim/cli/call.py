@@ -3,15 +3,29 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from m0sim import files
 from m0sim.cli import calling
-from m0sim.cli.calling import MAX_CYCLES, Arguments, Before, Function, MaxCycles, Register, Result, SourceRoot, Stub
+from m0sim.cli.calling import (
+    MAX_CYCLES,
+    Arguments,
+    Before,
+    Function,
+    MaxCycles,
+    Register,
+    Result,
+    SourceRoot,
+    Stdout,
+    Stub,
+)
 from m0sim.cli.shared import NEGATIVE_NUMBERS, Base, ImageFile, Json, OutputFile, Profile, app, emit, image_of
 from m0sim.names import printable
+
+if TYPE_CHECKING:
+    from m0sim.cost import Cost
 
 
 def _file(what: str) -> Any:
@@ -29,6 +43,7 @@ def call(
     before: Before = None,
     stub: Stub = None,
     register: Register = None,
+    stdout: Stdout = None,
     max_cycles: MaxCycles = MAX_CYCLES,
     base: Base = "",
     source_root: SourceRoot = None,
@@ -76,6 +91,7 @@ def call(
         before=before,
         stub=stub,
         register=register,
+        stdout=stdout,
         max_cycles=max_cycles,
     )
     profile_files.write(done.cost, done.machine.image, profiles, sources)
@@ -89,6 +105,7 @@ def call(
         emit(data.call(done.cost, done.fault), json_wanted, output)
         if not json_wanted:
             calling.show_fault(done.fault)
+            _show_output(done.cost)
         raise typer.Exit(1)
     emit(data.call(done.cost) | {"outputs": [_shown(out) for out in done.outputs]}, json_wanted, output)
     if not json_wanted:
@@ -96,6 +113,14 @@ def call(
 
         text.show(text.call(done.cost, done.machine.device))
         _show_outputs(done.outputs)
+
+
+def _show_output(cost: Cost) -> None:
+    """What had been printed when the fault came: it may say why."""
+    from m0sim.report import text
+
+    if cost.output:
+        text.show(text.output(cost), stderr=True)
 
 
 def _shown(out: Any) -> dict[str, Any]:

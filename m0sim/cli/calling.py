@@ -28,6 +28,10 @@ Register = Annotated[
     list[str] | None,
     typer.Option(metavar="ADDR=VALUE[,VALUE...]", help="Loads from a peripheral's register give these. Repeatable."),
 ]
+Stdout = Annotated[
+    list[str] | None,
+    typer.Option(metavar="FUNC[:char|:str]", help="Replace a function that prints, and show what. Repeatable."),
+]
 SourceRoot = Annotated[
     list[Path] | None,
     typer.Option("--source-root", metavar="DIR", help="Source text may be read from this folder, too. Repeatable."),
@@ -58,6 +62,7 @@ def run(
     before: list[str] | None,
     stub: list[str] | None,
     register: list[str] | None,
+    stdout: list[str] | None,
     max_cycles: str,
     level: str = "cycles",
 ) -> Outcome:
@@ -79,6 +84,7 @@ def run(
                 before=before or [],
                 stubs=replies.placed(machine, stubs),
                 registers=replies.placed(machine, registers),
+                stdout=stdout or [],
                 max_cycles=operands.integer(max_cycles),
             )
         except Fault as fault:

@@ -46,6 +46,8 @@ def call(cost: Cost, fault: Fault | None = None) -> dict[str, Any]:
         "traffic": [asdict(t) for t in cost.traffic],
         "flash_misses": None if cost.flash_misses is None else asdict(cost.flash_misses),
         "stubs": list(cost.stubs),
+        "output": cost.output.decode("utf-8", "replace"),
+        "output_dropped": cost.output_dropped,
         "registers": [asdict(r) for r in cost.registers],
         "warnings": list(cost.warnings),
         "fault": None if fault is None else fault_object(fault),

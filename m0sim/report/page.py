@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from m0sim.cost import Cost
 from m0sim.fault import Fault
 from m0sim.machine import Machine
+from m0sim.names import printable_lines
 from m0sim.report import annotate_data
 from m0sim.report.annotate import listing
 from m0sim.report.figures import figures
@@ -50,6 +51,7 @@ def page(
         image=machine.image.path.name,
         arguments=arguments,
         fault=fault,
+        output=printable_lines(cost.output),
         figures=[f for f in figures(cost) if f.label != "result" or not (fault or cost.result is None)],
         flame=flame_graph(cost.call_tree),
         calls=sorted(cost.edges, key=lambda edge: (-edge.inclusive_cycles, edge.call_address, edge.callee)),

@@ -15,6 +15,7 @@ from m0sim.cost import Cost
 from m0sim.device import Device
 from m0sim.fault import Fault
 from m0sim.image import Image
+from m0sim.names import printable_lines
 from m0sim.report.figures import figures
 from m0sim.report.units import count, share
 
@@ -64,6 +65,8 @@ def call(cost: Cost, profile: Device) -> RenderableType:
         parts += [Text(), Text(f"replaced by a return: {', '.join(cost.stubs)}", style="yellow")]
     if cost.registers:
         parts += [Text(), _registers(cost)]
+    if cost.output:
+        parts += [Text(), output(cost)]
     parts += [Text(f"warning: {warning}", style="yellow") for warning in cost.warnings]
     return Group(*parts)
 
@@ -117,6 +120,15 @@ def _registers(cost: Cost) -> Table:
         last = "" if r.last_stored is None else f"{r.last_stored:#x}"
         table.add_row(f"{r.address:#010x}", count(r.loads), count(r.stores), last)
     return table
+
+
+def output(cost: Cost) -> RenderableType:
+    """What the call printed, line by line."""
+    lines: list[RenderableType] = [Text("output", style="bold")]
+    lines += [Text(f"  {line}") for line in printable_lines(cost.output)]
+    if cost.output_dropped:
+        lines.append(Text(f"  ... and {count(cost.output_dropped)} bytes more, which are not kept", style="dim"))
+    return Group(*lines)
 
 
 def fault(error: Fault) -> RenderableType:
