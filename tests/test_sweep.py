@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import random
 import re
 import signal
+import socket
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+import sweep_crash
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -27,7 +31,7 @@ from m0sim.errors import M0simError, UsageError  # noqa: E402
 from m0sim.learn import data, kernels  # noqa: E402
 from m0sim.report import front_plot, sweep_data  # noqa: E402
 from m0sim.report.front_plot import Point  # noqa: E402
-from m0sim.whatif import grid, journal, planned, points, results, sweep  # noqa: E402
+from m0sim.whatif import grid, journal, planned, points, results, sweep, workers  # noqa: E402
 from m0sim.whatif.configuration import configure  # noqa: E402
 from m0sim.whatif.measure import Bench  # noqa: E402
 
@@ -325,7 +329,7 @@ def test_the_kernels_are_part_of_a_key(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_a_scheduler_that_does_not_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sweep, "_CONNECT_SECONDS", 0.3)
+    monkeypatch.setattr(workers, "_CONNECT_SECONDS", 0.3)
     asked = grid.load(written(tmp_path, SMALL))
     for address in ("tcp://127.0.0.1:9", "nowhere:", "tcp://127.0.0.1:99999"):
         with pytest.raises(UsageError, match="--scheduler"):
@@ -556,7 +560,7 @@ def wait_for_points(folder: Path, count: int) -> None:
 
 
 def workers_of(pid: int) -> list[int]:
-    """The Dask workers below a process, from /proc."""
+    """The workers below a process, from /proc."""
     found = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
@@ -588,6 +592,57 @@ def assert_goes_on(folder: Path, undisturbed: bytes) -> None:
 
 
 needs_proc = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc to find the workers")
+
+
+def listening(pids: set[int]) -> set[str]:
+    """Sockets that wait for a connection, of processes: local address and port as /proc/net has them."""
+    inodes = set()
+    for pid in pids:
+        for entry in Path(f"/proc/{pid}/fd").glob("*"):
+            with suppress(OSError):
+                inodes.add(os.readlink(entry).removeprefix("socket:[").removesuffix("]"))
+    rows = [line.split() for name in ("tcp", "tcp6") for line in Path(f"/proc/net/{name}").read_text().splitlines()[1:]]
+    return {row[1] for row in rows if row[3] == "0A" and row[9] in inodes}
+
+
+@pytest.mark.long
+@needs_proc
+def test_nobody_else_reaches_the_processes_of_this_machine(tmp_path: Path) -> None:
+    """No port is open, on loopback or elsewhere, while a sweep runs; the oracle sees one that is."""
+    with socket.create_server(("127.0.0.1", 0)):
+        assert listening({os.getpid()})
+    with started(tmp_path / "out", "--jobs", "2") as process:
+        wait_for_points(tmp_path / "out", 2)
+        pids = {process.pid, *workers_of(process.pid)}
+        assert len(pids) == 3
+        found = listening(pids)
+        os.killpg(process.pid, signal.SIGINT)
+        process.communicate()
+    assert found == set()
+
+
+def test_a_point_that_kills_its_process_fails_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(points, "run", sweep_crash.crash)
+    whats = ["a", "kills", "b", "raises", "c", "d", "kills", "e"]
+    tasks: Any = (workers.Task(f"{i} {what}", (what,)) for i, what in enumerate(whats))  # type: ignore[arg-type]
+    found = list(workers.on_this_machine(2)(tasks))
+    assert sorted(key for key, _ in found) == [f"{i} {what}" for i, what in enumerate(whats)]
+    for key, outcome in found:
+        what = key.split()[1]
+        if what == "kills":
+            assert isinstance(outcome, M0simError)
+            assert "was killed, twice" in str(outcome)
+        else:
+            assert str(outcome) == ("wrong" if what == "raises" else f"{what} done")
+
+
+def test_leaving_early_ends_the_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(points, "run", sweep_crash.crash)
+    tasks: Any = (workers.Task(str(i), (str(i),)) for i in range(100))  # type: ignore[arg-type]
+    with closing(workers.on_this_machine(1)(tasks)) as outcomes:
+        next(outcomes)
+        assert multiprocessing.active_children()
+    assert not multiprocessing.active_children()
 
 
 @pytest.mark.long

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 import os
-import signal
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from pathlib import Path
 
-from m0sim import files
+from m0sim import files, processes
 from m0sim.errors import UsageError
 from m0sim.learn.experiment import study as studies
 from m0sim.learn.experiment.study import Row, Study, key_of
@@ -90,7 +87,8 @@ def _results(tasks: Sequence[Task], workers: ProcessPoolExecutor | None) -> Iter
         for task in tasks:
             yield (task, *_timed(task))
         return
-    futures: dict[Future[tuple[Row, float]], Task] = {workers.submit(_timed, task): task for task in tasks}
+    with processes.deaf_to_ctrl_c():
+        futures: dict[Future[tuple[Row, float]], Task] = {workers.submit(_timed, task): task for task in tasks}
     for future in as_completed(futures):
         yield (futures[future], *future.result())
 
@@ -107,25 +105,5 @@ def _workers(jobs: int) -> Iterator[ProcessPoolExecutor | None]:
     if jobs == 1:
         yield None
         return
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(jobs, mp_context=context, initializer=_begin_worker) as workers:
-        try:
-            yield workers
-        except BaseException:
-            workers.shutdown(wait=False, cancel_futures=True)
-            for process in multiprocessing.active_children():
-                process.terminate()
-            raise
-
-
-def _begin_worker() -> None:
-    """The parent ends the workers: Ctrl-C is its affair, and when it is gone they go, whatever killed it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
+    with processes.pool(jobs) as workers:
+        yield workers
