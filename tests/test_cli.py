@@ -25,7 +25,7 @@ import pytest
 from conftest import FIRMWARE, Build
 from pace import slowdown
 
-from m0sim import cli
+from m0sim import cli, files
 from m0sim.cli.data import data_app
 from m0sim.image import load_elf
 
@@ -221,6 +221,64 @@ def faulty(build: Build) -> Path:
 
 
 # ------------------------------------------------------------------------------------------------------ m0sim call
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("pipe", "pipe: nobody wrote anything to it for 0.1 s: give a file, or a pipe that ends"),
+        ("/dev/zero", "/dev/zero: longer than 67,108,864 bytes, which is all that is read of such a file"),
+        (".", "cannot read it: Is a directory"),
+        ("none", "cannot read it: No such file or directory"),
+        ("bomb.npy", "bytes of data where shape"),
+        ("objects.npy", "an array of Python objects"),
+        ("text.npy", "not a NumPy array file that can be read"),
+    ],
+)
+def test_a_file_that_is_no_argument_is_one_line(
+    run: Run, elf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, said: str
+) -> None:
+    monkeypatch.setattr(files, "_WRITER_SECONDS", 0.1)
+    monkeypatch.chdir(tmp_path)
+    os.mkfifo("pipe")
+    np.save("objects.npy", np.array([{}]), allow_pickle=True)
+    np.save("bomb.npy", np.zeros(3, np.uint8))
+    bomb = Path("bomb.npy").read_bytes().replace(b"(3,), }        ", b"(3000000000,), }")
+    Path("bomb.npy").write_bytes(bomb)
+    Path("text.npy").write_text("text")
+    done = run("call", elf, "calls_tails", f"@{name}")
+    assert (done.code, done.out, done.err.count("\n")) == (2, "", 1)
+    assert said in done.err
+
+
+def test_a_pipe_is_an_argument(elf: Path) -> None:
+    """What the shell puts into a pipe, and what comes from stdin, until its end."""
+    command = (
+        f"{shlex.join(PROGRAM)} call {shlex.quote(str(elf))} calls_tails @<(sleep 0.2; printf abc) @/dev/stdin --json"
+    )
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        ["bash", "-c", command], input=b"some bytes", capture_output=True, env=environment, timeout=60
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_an_output_that_cannot_be_written_keeps_the_old_file(
+    run: Run, elf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    for name in ("out.bin", "out.npy"):
+        path = tmp_path / name
+        path.write_bytes(b"old")
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "fsync", full)
+            done = run("call", elf, "calls_tails", f"out:16:{path}")
+        assert (done.code, done.err) == (2, f"m0sim: {path}: cannot write: No space left on device\n")
+        assert path.read_bytes() == b"old"
+        assert run("call", elf, "calls_tails", f"out:16:{path}").code == 0
+        assert len(np.load(path) if path.suffix == ".npy" else path.read_bytes()) == 16
 
 
 def test_call_as_text(run: Run, elf: Path) -> None:

@@ -268,6 +268,46 @@ class TestCheckpoints:
             with pytest.raises(UsageError, match="not a checkpoint"):
                 checkpoint.load(tmp_path, asked)
 
+    @pytest.mark.parametrize(
+        ("key", "value", "said"),
+        [
+            ("task", 5, "not a checkpoint"),
+            ("task", None, "not a checkpoint"),
+            ("epochs", 5, "not a checkpoint"),
+            ("epochs", [[1, 2, 3]], "not a checkpoint"),
+            ("epochs", [[1, 2, "x", []]], "not a checkpoint"),
+            ("epochs", [[1, 2, 3, [1.5]]], "not a checkpoint"),
+            ("position", "1", "not a checkpoint"),
+            ("position", -1, "not a checkpoint"),
+            ("position", 1 << 40, "not a checkpoint"),
+            ("cycles", None, "not a checkpoint"),
+            ("step_cycles", 1.5, "not a checkpoint"),
+            (None, None, "not a checkpoint"),
+            ("weights0", np.zeros(3, np.int8), "not have the arrays"),
+            ("weights0", None, "not have the arrays"),
+            ("weights9", np.zeros(3, np.int8), "not have the arrays"),
+        ],
+    )
+    def test_a_record_or_array_that_no_run_wrote_is_refused(
+        self, tmp_path: Path, key: str | None, value: Any, said: str
+    ) -> None:
+        asked = complete(task(LEARNING["niti-static"], epochs=1, engine="golden"))
+        checkpoint.save(tmp_path, asked, Run(asked).progress)
+        path = tmp_path / checkpoint.CHECKPOINT
+        with np.load(path) as stored:
+            found: dict[str, Any] = dict(stored)
+        record = json.loads(str(found["record"]))
+        if key is None:
+            record = [record]
+        elif key.startswith("weights"):
+            found[key] = value
+        else:
+            record[key] = value
+        found["record"] = np.array(json.dumps(record))
+        np.savez(path, **{name: array for name, array in found.items() if array is not None})
+        with pytest.raises(UsageError, match=said):
+            Run(asked, checkpoint.load(tmp_path, asked))
+
     def test_equal_states_are_equal_files(self, tmp_path: Path) -> None:
         arrays = trained(LEARNING["priot"]).progress.arrays
         contents = []

@@ -178,6 +178,37 @@ class TestJournal:
         with pytest.raises(UsageError, match=r"runs.jsonl:1: not a line of this journal"):
             study_run.Journal(tmp_path)
 
+    @pytest.mark.parametrize(
+        "damage",
+        [
+            {"result": 5},
+            {"result": None},
+            {"seconds": "x"},
+            {"key": []},
+            {"right_validation": 5},
+            {"right_validation": []},
+            {"right_test": [1.5]},
+            {"before": [1]},
+            {"cycles": "many"},
+            {"pruned": [None]},
+            {"sram_bytes": True},
+            {"fits": 1},
+            {"more": 1},
+        ],
+    )
+    def test_a_line_that_no_study_wrote_is_named(self, small: Study, tmp_path: Path, damage: dict[str, Any]) -> None:
+        journal = study_run.Journal(tmp_path)
+        for i, task in enumerate(small.tuning()[:2]):
+            journal.add(task, row(i), 1.0)
+        path = tmp_path / study_run.JOURNAL
+        first, second = path.read_text().splitlines()
+        entry = json.loads(second)
+        for key, value in damage.items():
+            (entry if key in entry else entry["result"])[key] = value
+        path.write_text(f"{first}\n{json.dumps(entry)}\n")
+        with pytest.raises(UsageError, match=r"runs.jsonl:2: not a line of this journal"):
+            study_run.Journal(tmp_path)
+
     def test_keys_tell_all_that_decides(self, small: Study) -> None:
         task = small.tuning()[0]
         others = [

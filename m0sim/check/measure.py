@@ -123,8 +123,8 @@ def _verify_operands(given: Sequence[Operand], image: Image) -> None:
 
 def _verify_file(path: Path) -> None:
     try:
-        if not path.is_file():  # opening a pipe would wait for a writer
-            raise UsageError(f"{path}: no such file")
+        if not path.is_file():  # a pipe has its bytes only once
+            raise UsageError(f"{path}: {'not a regular file' if path.exists() else 'no such file'}")
         path.open("rb").close()
     except OSError as error:
         raise UsageError(f"{path}: cannot read it: {error.strerror}") from error

@@ -118,7 +118,7 @@ def on_cluster(address: str) -> Iterator[Measure]:
 
     try:
         client = Client(address, timeout=_CONNECT_SECONDS)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RuntimeError, TypeError) as error:  # the last two: TLS without certificates, or none
         raise UsageError(f"--scheduler {address}: no Dask scheduler answers: {error}") from error
     with client:
         yield lambda tasks: _measured_by(client, tasks)

@@ -137,9 +137,17 @@ class Row:
 
     @staticmethod
     def from_json(values: Mapping[str, Any]) -> Row:
-        """The inverse of `as_json`."""
+        """The inverse of `as_json`. Raises ValueError or TypeError for what that never makes."""
         read: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
-        return Row(**read)
+        made = Row(**read)
+        kinds = {name: {type(item) for item in v} if isinstance(v, tuple) else type(v) for name, v in read.items()}
+        if kinds.pop("fits") is not bool or kinds.pop("sram_bytes") is not int:
+            raise ValueError("fits or sram_bytes is of another type")
+        if any(kind not in ({int}, set()) for kind in kinds.values()) or not made.right_validation:
+            raise ValueError("not counts")
+        if len(made.before) != 2 or len(made.start) != 2:
+            raise ValueError("not two counts")
+        return made
 
     @property
     def chosen(self) -> int:

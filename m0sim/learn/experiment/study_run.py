@@ -40,9 +40,9 @@ class Journal:
         for number, line in enumerate(whole.split(b"\n") if whole else [], 1):
             try:
                 entry = json.loads(line)
+                self.seconds[entry["key"]] = float(entry["seconds"])
                 self.rows[entry["key"]] = Row.from_json(entry["result"])
-                self.seconds[entry["key"]] = entry["seconds"]
-            except (ValueError, KeyError, TypeError) as error:
+            except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
                 raise UsageError(f"{self._path}:{number}: not a line of this journal; remove it to go on") from error
         if torn:
             os.truncate(self._path, len(content) - len(torn))
