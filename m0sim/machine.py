@@ -130,6 +130,22 @@ class Machine:
         return cls(image.load_elf(path), profile)
 
     @classmethod
+    def from_file(
+        cls,
+        path: str | Path,
+        profile: str | Path | Device = device.DEFAULT,
+        *,
+        base: int | None = None,
+        symbols: str | Path | None = None,
+    ) -> Machine:
+        """A chip with a firmware file in it: ELF, Intel HEX or UF2 by its content, or a raw binary at address `base`.
+
+        `symbols` is the ELF that a HEX, UF2 or raw file was made from. Raises UsageError for files that are bad, do
+        not fit the device, or do not belong together.
+        """
+        return cls(image.load_file(path, base=base, symbols=symbols), profile)
+
+    @classmethod
     def from_raw(cls, data: bytes | str | Path, base: int, profile: str | Path | Device = device.DEFAULT) -> Machine:
         """A chip with a raw binary (bytes, or a file's path) at address `base`. It has no symbols: call addresses."""
         return cls(image.load_raw(data, base), profile)
@@ -753,7 +769,8 @@ class Machine:
         )
 
     def _warnings(self, call: _Call) -> tuple[str, ...]:
-        found = [warning for stub in call.stubs for warning in stub.warnings()]
+        found = list(self.image.warnings)
+        found += [warning for stub in call.stubs for warning in stub.warnings()]
         found += self._peripherals.warnings()
         if call.semihosting_calls:
             calls = (

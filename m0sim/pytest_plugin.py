@@ -144,10 +144,18 @@ class Fixture:
         self._costs: dict[int, tuple[Cost, Image]] = {}
         """By the costs' ids. Whoever keeps an object keeps its id from being another's."""
 
-    def __call__(self, image: str | Path, profile: str = "rp2040", *, base: int | None = None) -> Machine:
-        """A fresh machine with an ELF file in it, or, with `base`, a raw binary that runs at that address.
+    def __call__(
+        self,
+        image: str | Path,
+        profile: str = "rp2040",
+        *,
+        base: int | None = None,
+        symbols: str | Path | None = None,
+    ) -> Machine:
+        """A fresh machine with an ELF, HEX or UF2 file in it, or, with `base`, a raw binary that runs at that address.
 
-        A relative path starts at pytest's root folder. Raises `UsageError` for what cannot be loaded.
+        `symbols` is the ELF that a file without names was made from. Relative paths start at pytest's root folder.
+        Raises `UsageError` for what cannot be loaded.
         """
         __tracebackhide__ = True
         from m0sim.machine import Machine
@@ -164,7 +172,9 @@ class Fixture:
                 return cost
 
         images = self._checks.images
-        return Recorded(images.image(self._checks.folder / image, base), images.device(profile))
+        folder = self._checks.folder
+        names = None if symbols is None else folder / symbols
+        return Recorded(images.image(folder / image, base, names), images.device(profile))
 
     def check(
         self,

@@ -611,10 +611,10 @@ def test_interrupt(faulty: Path, name: str, wants_json: bool) -> None:
 
 
 def test_interrupt_before_the_run(run: Run, elf: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(*_: object) -> None:
+    def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("m0sim.image.load_elf", interrupted)
+    monkeypatch.setattr("m0sim.image.load_file", interrupted)
     assert run("call", elf, "leaf") == Outcome(1, "", "m0sim: interrupted\n")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import struct
 import subprocess
 import sys
@@ -132,6 +133,54 @@ def test_sections_that_repeat_their_bytes_are_bounded(tmp_path: Path) -> None:
         machine(tmp_path, bytes(content))
 
 
+# ---------------------------------------------------------------------------------- what armlink compressed
+
+
+def compressed(*, name: str = "__decompress1", size: int = 0x7C4, stored: int = 0x574, table: bytes = b"") -> bytes:
+    """RW data of `size` bytes of which the file has `stored`, and the region table that says so, as armlink does."""
+    code, symbols = readers(SRAM, SRAM + size)
+    table_at = FLASH + len(code)
+    load = table_at + 32
+    table = table or struct.pack("<8I", load, SRAM, size, FLASH | 1, load + stored, SRAM + size, 16, FLASH + 12 | 1)
+    sections = [Sec("ER_IROM1", FLASH, code + table, CODE), Sec("RW_IRAM1", SRAM, b"\x5a" * stored),
+                Sec("RW_IRAM1", SRAM + size, 16)]  # fmt: skip
+    symbols += [
+        Sym("Region$$Table$$Base", table_at, kind=0),
+        Sym("Region$$Table$$Limit", table_at + len(table), kind=0),
+    ]
+    symbols += [Sym(name, FLASH | 1), Sym("__scatterload_zeroinit", FLASH + 12 | 1)]
+    return elf(sections, [Load(FLASH, 0, 2, more=16)], symbols)
+
+
+@pytest.mark.parametrize("name", ["__decompress1", "__decompress", "stripped"])
+def test_compressed_variables_are_a_warning(tmp_path: Path, name: str) -> None:
+    """Compressed bytes are no values: they stay in flash, where start-up code looks for them."""
+    m = machine(tmp_path, compressed(name=name))
+    cost = m.call("get0", result="u32")
+    assert cost.result == 0
+    (warning,) = cost.warnings
+    assert "RW_IRAM1 (1988 bytes at 0x20000000) is compressed by armlink" in warning
+    assert m.read(FLASH + 56, 0x574).tobytes() == b"\x5a" * 0x574
+    assert (cost.memory.flash_data, cost.memory.sram_data, cost.memory.sram_bss) == (0x574, 0x7C4, 16)
+    assert m.alloc(4).address >= SRAM + 0x7C4 + 16
+
+
+def test_a_decompressor_tells_even_where_nothing_became_smaller(tmp_path: Path) -> None:
+    assert machine(tmp_path, compressed(size=0x574)).call("get0").warnings != ()
+
+
+def test_copied_variables_are_no_warning(tmp_path: Path) -> None:
+    m = machine(tmp_path, compressed(name="__scatterload_copy", size=0x574))
+    cost = m.call("get0", result="u32")
+    assert (cost.result, cost.warnings) == (0x5A5A5A5A, ())
+
+
+@pytest.mark.parametrize("entry", [(0, 0, 0, 0), (0, 0, 0xFFFFFFFF, FLASH | 1), (FLASH, 0xFFFFFFF0, 0x20, 0)])
+def test_a_damaged_region_table_says_nothing(tmp_path: Path, entry: tuple[int, ...]) -> None:
+    m = machine(tmp_path, compressed(name="other", table=struct.pack("<4I", *entry)))
+    assert m.call("get0", result="u32").result == 0x5A5A5A5A
+
+
 # -------------------------------------------------------------------------------------- lld without a script
 
 
@@ -186,3 +235,46 @@ def test_a_section_with_content_is_no_reserve(tmp_path: Path) -> None:
     sections = [Sec(".text", FLASH, code, CODE), Sec(".stack_texts", FLASH + 12, WORD, RODATA)]
     m = machine(tmp_path, elf(sections, [Load(FLASH, 0, 2)], symbols))
     assert [s.kind for s in load_elf(m.image.path).sections] == ["code", "rodata"]
+
+
+# ------------------------------------------------------------------------------------- files that are something else
+
+
+def test_a_flash_algorithm_gets_its_own_line(tmp_path: Path) -> None:
+    """Keil's FLM: position-independent code for a debugger to put into SRAM, executable or shared by its ELF header."""
+    sections = [Sec("PrgCode", 0, reader(0), CODE), Sec("PrgData", 12, WORD), Sec("DevDscr", 16, bytes(64), RODATA)]
+    for kind in (2, 3):
+        content = elf(sections, [Load(0, 0, 2), Load(16, 2, 1)], [Sym("FlashDevice", 16, 64, 1)], kind=kind)
+        with pytest.raises(UsageError, match=r"flash algorithm \(Keil FLM\).*-j PrgCode.*--base"):
+            machine(tmp_path, content)
+
+
+def test_a_sparse_raw_image_gets_its_own_line(tmp_path: Path) -> None:
+    """objcopy -O binary fills the 256 MiB between flash and SRAM."""
+    path = tmp_path / "app.bin"
+    with path.open("wb") as file:
+        file.truncate((256 << 20) + 4)
+    with pytest.raises(UsageError, match="objcopy -O binary filled the gap between flash and SRAM"):
+        Machine.from_raw(path, FLASH)
+
+
+def test_what_the_line_for_an_object_says_works(tmp_path: Path) -> None:
+    """The command in the message makes an image of the object."""
+    if shutil.which("arm-none-eabi-gcc") is None:
+        pytest.skip("arm-none-eabi-gcc is not installed")
+    made = tmp_path / "FILE.o"
+    subprocess.run(["arm-none-eabi-gcc", "-mcpu=cortex-m0plus", "-O1", "-c", FIRMWARE / "variables.c", "-o", made],
+                   check=True)  # fmt: skip
+    with pytest.raises(UsageError, match="relocatable object") as caught:
+        Machine.from_elf(made)
+    command = str(caught.value).partition("such as with ")[2].split()
+    subprocess.run(command, check=True, cwd=tmp_path)
+    assert Machine.from_elf(tmp_path / "FILE.elf").call("next_value", 4).result == 9
+
+
+@pytest.mark.parametrize(
+    ("start", "what"), [(b"!<arch>\n", "library of objects"), (b"S00600004844521B\n", "objcopy -I srec")]
+)
+def test_other_files_get_their_own_line(tmp_path: Path, start: bytes, what: str) -> None:
+    with pytest.raises(UsageError, match=what):
+        machine(tmp_path, start + bytes(100))

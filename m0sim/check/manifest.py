@@ -23,7 +23,7 @@ from m0sim.toml import KeyPath, Lines, Table, read
 K = TypeVar("K")
 FILE_NAME = "m0sim.toml"
 
-_EVERYWHERE = ("image", "base", "profile", "tolerance", "stop_after")
+_EVERYWHERE = ("image", "symbols", "base", "profile", "tolerance", "stop_after")
 _TOP_KEYS = ("build", *_EVERYWHERE, "bench")
 _BENCH_KEYS = (
     *("name", "function", "args", "result", "expect", "before", "stubs", "registers", "stdout"),
@@ -57,7 +57,9 @@ class Bench:
     """Cycles after which it is a fault."""
     image: Path
     base: int | None
-    """Where a raw binary runs; None for an ELF."""
+    """Where a raw binary runs; None for what says so itself."""
+    symbols: Path | None
+    """The ELF that a HEX, UF2 or raw image was made from; None for an ELF, and where there are no names."""
     profile: str
     """A bundled profile's name, or a .toml file's path."""
     place: Place
@@ -154,6 +156,7 @@ def _bench(top: Table, table: Table) -> Bench:
         stop_after=_stop_after(top, table),
         image=table.path.parent / _inherited(top, table, "image", None),
         base=_base(top, table),
+        symbols=_symbols(top, table),
         profile=_profile(top, table),
         place=_place(top, table, name),
     )
@@ -178,6 +181,12 @@ def _inherited(top: Table, table: Table, key: str, default: str | None) -> str:
 def _base(top: Table, table: Table) -> int | None:
     owner = table if "base" in table.raw else top
     return owner.integer("base", 0, (1 << 32) - 1) if "base" in owner.raw else None
+
+
+def _symbols(top: Table, table: Table) -> Path | None:
+    """A bench with an image of its own does not get the names of another."""
+    owner = table if "symbols" in table.raw or "image" in table.raw else top
+    return table.path.parent / owner.text("symbols") if "symbols" in owner.raw else None
 
 
 def _stop_after(top: Table, table: Table) -> int:

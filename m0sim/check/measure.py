@@ -22,7 +22,7 @@ from m0sim.cost import Cost
 from m0sim.device import Device
 from m0sim.errors import M0simError, UsageError
 from m0sim.fault import Fault, Interrupted
-from m0sim.image import Image, load_elf, load_raw
+from m0sim.image import Image, load_file
 from m0sim.machine import Machine
 from m0sim.operands import Operand
 from m0sim.peripherals import check_address
@@ -69,14 +69,18 @@ class Images:
     """Images and profiles, each read once."""
 
     def __init__(self) -> None:
-        self._images: dict[tuple[Path, int | None], Image] = {}
+        self._images: dict[tuple[Path, int | None, Path | None], Image] = {}
         self._devices: dict[str, Device] = {}
 
-    def image(self, path: Path, base: int | None) -> Image:
-        """An ELF file, or a raw binary that runs at `base`. Raises `UsageError`."""
-        if (path, base) not in self._images:
-            self._images[path, base] = load_elf(path) if base is None else load_raw(path, base)
-        return self._images[path, base]
+    def image(self, path: Path, base: int | None, symbols: Path | None = None) -> Image:
+        """An ELF, HEX or UF2 file, or a raw binary that runs at `base`; with the names of `symbols`.
+
+        Raises `UsageError`.
+        """
+        key = path, base, symbols
+        if key not in self._images:
+            self._images[key] = load_file(path, base=base, symbols=symbols)
+        return self._images[key]
 
     def device(self, profile: str) -> Device:
         """The device of a profile's name or path. Raises `UsageError`."""
@@ -94,7 +98,7 @@ def verify(benches: Sequence[Bench], images: Images) -> None:
         with _naming(bench, "profile"):
             images.device(bench.profile)
         with _naming(bench, "image"):
-            image = images.image(bench.image, bench.base)
+            image = images.image(bench.image, bench.base, bench.symbols)
         for key, names in (("function", (bench.function,)), ("before", bench.before), ("stubs", bench.stubs)):
             with _naming(bench, key):
                 for name in names:
@@ -205,7 +209,7 @@ def run(bench: Bench, folder: Path, images: Images) -> Measurement:
     """Measure one bench in this process. Ctrl-C raises `Interrupted`."""
     gc.collect(1)  # the emulator of the bench before is in a cycle, and has memory to give back
     try:
-        image = images.image(bench.image, bench.base)
+        image = images.image(bench.image, bench.base, bench.symbols)
         cost = _call(bench, Machine(image, images.device(bench.profile)))
     except Interrupted:
         raise
@@ -214,7 +218,8 @@ def run(bench: Bench, folder: Path, images: Images) -> Measurement:
         return Measurement(bench.name, None, Failure("fault", text, data.fault_object(fault)), fault.cost.warnings)
     except UsageError as error:
         return Measurement(bench.name, None, Failure("refused", str(error)))
-    return Measurement(bench.name, Figures.of(cost, image, folder), _missed(bench, cost), cost.warnings)
+    figures = Figures.of(cost, image, folder)
+    return Measurement(bench.name, figures, _missed(bench, cost), (*cost.warnings, *image.notes_so_far))
 
 
 def _call(bench: Bench, machine: Machine) -> Cost:
@@ -239,5 +244,5 @@ def _missed(bench: Bench, cost: Cost) -> Failure | None:
 
 
 def with_image(benches: Sequence[Bench], old: Path | None, new: Path) -> tuple[Bench, ...]:
-    """Those benches that run the image `old`, running `new` instead."""
-    return tuple(replace(bench, image=new) for bench in benches if bench.image == old)
+    """Those benches that run the image `old`, running `new`, with its own names, instead."""
+    return tuple(replace(bench, image=new, symbols=None) for bench in benches if bench.image == old)

@@ -83,7 +83,7 @@ def _measured_before(
     others = measure.with_image(benches, manifest.image, options.against)
     images = Images()
     for bench in others[:1]:
-        images.image(bench.image, bench.base)  # better refused as a whole than bench by bench
+        images.image(bench.image, bench.base, bench.symbols)  # better refused as a whole than bench by bench
     found = measure.measure(others, manifest.folder, images=images, jobs=options.jobs)
     notes = [f"{options.against}: bench {m.name!r}: {m.failure.text}" for m in found if m.failure is not None]
     return {m.name: m.figures for m in found if m.figures is not None and m.failure is None}, notes

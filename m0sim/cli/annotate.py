@@ -19,7 +19,18 @@ from m0sim.cli.calling import (
     Stdout,
     Stub,
 )
-from m0sim.cli.shared import NEGATIVE_NUMBERS, Base, ImageFile, Json, OutputFile, Profile, app, emit
+from m0sim.cli.shared import (
+    NEGATIVE_NUMBERS,
+    Base,
+    ImageFile,
+    Json,
+    OutputFile,
+    Profile,
+    Symbols,
+    app,
+    emit,
+    show_notes,
+)
 from m0sim.errors import UsageError
 
 
@@ -40,6 +51,7 @@ def annotate(
     stdout: Stdout = None,
     max_cycles: MaxCycles = MAX_CYCLES,
     base: Base = "",
+    symbols: Symbols = None,
     source_root: SourceRoot = None,
     json_wanted: Json = False,
     output: OutputFile = None,
@@ -63,6 +75,7 @@ def annotate(
         args,
         profile=profile,
         base=base,
+        symbols=symbols,
         result=result,
         before=before,
         stub=stub,
@@ -73,6 +86,7 @@ def annotate(
     shown = listing(
         done.cost, done.machine.image, fault=done.fault, names=chosen or [], everything=everything, sources=sources
     )
+    show_notes(done.machine.image)
     emit(annotate_data.to_json(shown), json_wanted, output)
     if not json_wanted:
         annotate_text.show(shown)

@@ -21,7 +21,19 @@ from m0sim.cli.calling import (
     Stdout,
     Stub,
 )
-from m0sim.cli.shared import NEGATIVE_NUMBERS, Base, ImageFile, Json, OutputFile, Profile, app, emit, image_of
+from m0sim.cli.shared import (
+    NEGATIVE_NUMBERS,
+    Base,
+    ImageFile,
+    Json,
+    OutputFile,
+    Profile,
+    Symbols,
+    app,
+    emit,
+    image_of,
+    show_notes,
+)
 from m0sim.names import printable
 
 if TYPE_CHECKING:
@@ -46,6 +58,7 @@ def call(
     stdout: Stdout = None,
     max_cycles: MaxCycles = MAX_CYCLES,
     base: Base = "",
+    symbols: Symbols = None,
     source_root: SourceRoot = None,
     callgrind: Annotated[Path | None, _file("a profile for KCachegrind and callgrind_annotate")] = None,
     speedscope: Annotated[Path | None, _file("the call tree for speedscope")] = None,
@@ -78,7 +91,7 @@ def call(
     for path in (*profiles.values(), html, output):
         files.check_folder(path)  # what cannot be written is better refused before the work
     if lcov is not None:
-        require_lines(image_of(image_file, base))
+        require_lines(image_of(image_file, base, symbols))
     done = calling.run(
         "call",
         image_file,
@@ -86,6 +99,7 @@ def call(
         args,
         profile=profile,
         base=base,
+        symbols=symbols,
         result=result,
         level=level,
         before=before,
@@ -99,6 +113,7 @@ def call(
         from m0sim.report.page import page
 
         files.write(html, page(done.cost, done.machine, fault=done.fault, arguments=args or [], sources=sources))
+    show_notes(done.machine.image)
     for note in sources.notes():
         typer.echo(f"note: {printable(note)}", err=True)
     if done.fault is not None:

@@ -58,6 +58,7 @@ def run(
     *,
     profile: str,
     base: str,
+    symbols: Path | None = None,
     result: str,
     before: list[str] | None,
     stub: list[str] | None,
@@ -72,7 +73,7 @@ def run(
     from m0sim.fault import Fault
 
     stubs, registers = replies.stubs(stub or []), replies.registers(register or [])
-    machine = machine_of(image_file, base, profile)
+    machine = machine_of(image_file, base, profile, symbols)
     values, outputs = operands.parse(machine, args or [])
     with Progress(machine):
         try:

@@ -34,11 +34,16 @@ NEGATIVE_NUMBERS = {**SETTINGS, "ignore_unknown_options": True}
 #: Options of which the value may be left out, and what it then is.
 VALUE_LEFT_OUT = {"--solve": "fraction"}
 
-ImageFile = Annotated[Path, typer.Argument(metavar="IMAGE", help="ELF executable, or a raw binary with --base.")]
+ImageFile = Annotated[
+    Path, typer.Argument(metavar="IMAGE", help="ELF, Intel HEX or UF2 file, or a raw binary with --base.")
+]
 Profile = Annotated[
     str, typer.Option("--profile", "-p", metavar="NAME|FILE", help="Device: a bundled profile or a .toml file.")
 ]
 Base = Annotated[str, typer.Option("--base", metavar="ADDRESS", help="IMAGE is a raw binary that runs here.")]
+Symbols = Annotated[
+    Path | None, typer.Option("--symbols", metavar="ELF", help="The ELF that a HEX, UF2 or raw IMAGE was made from.")
+]
 DataDirectory = Annotated[Path | None, typer.Option(metavar="DIR", help="Where the files of mnist or cifar10 are.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 OutputFile = Annotated[
@@ -53,36 +58,26 @@ def help_without_verb(context: typer.Context) -> None:
         raise typer.Exit(2)
 
 
-def machine_of(image_file: Path, base: str, profile: str) -> Machine:
-    """The image in a device, as the options --base and --profile say."""
+def machine_of(image_file: Path, base: str, profile: str, symbols: Path | None = None) -> Machine:
+    """The image in a device, as the options --base, --profile and --symbols say."""
     from m0sim import device
     from m0sim.machine import Machine
 
     chosen: Device = device.load(profile)
-    return Machine(image_of(image_file, base), chosen)
+    return Machine(image_of(image_file, base, symbols), chosen)
 
 
-def image_of(path: Path, base: str) -> Image:
-    """An ELF file, or a raw binary where --base was given."""
+def image_of(path: Path, base: str, symbols: Path | None = None) -> Image:
+    """An ELF, HEX or UF2 file, or a raw binary where --base was given; with the names of the ELF `symbols`."""
     from m0sim import image
 
     if not base:
-        return image.load_elf(path)
+        return image.load_file(path, symbols=symbols)
     try:
         address = int(base, 0)
     except ValueError:
         raise UsageError(f"--base {base!r} is not an address, such as 0x10000000") from None
-    if _is_elf(path):
-        raise UsageError(f"{path}: is an ELF file, which says itself where it runs: leave out --base")
-    return image.load_raw(path, address)
-
-
-def _is_elf(path: Path) -> bool:
-    try:
-        with path.open("rb") as file:
-            return file.read(4) == b"\x7fELF"
-    except OSError:
-        return False  # the loader says what is wrong
+    return image.load_file(path, base=address, symbols=symbols)
 
 
 def reject_unknown_options(texts: list[str], command: str) -> None:
@@ -94,6 +89,12 @@ def reject_unknown_options(texts: list[str], command: str) -> None:
         group: Any = typer.main.get_command(app)
         known = [option for parameter in group.commands[command].params for option in parameter.opts]
         raise UsageError(f"no such option: {name}{did_you_mean(name, known)}")
+
+
+def show_notes(image: Image) -> None:
+    """Say on stderr what could not be read of the debug information, where something asked for it."""
+    for note in image.notes_so_far:
+        typer.echo(f"m0sim: note: {note}", err=True)
 
 
 def emit(result: dict[str, Any], to_stdout: bool, output: Path | None) -> None:

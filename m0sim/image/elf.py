@@ -10,8 +10,10 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
+from m0sim.image.armlink import Compressed, compressed_regions, uninitialised
 from m0sim.image.headers import (
     PF_R,
     PF_W,
@@ -44,10 +46,19 @@ _FILE_HEADER = struct.Struct("<16sHHIIIIIHHHHHH")
 _ARM = 40
 _MACHINES = {3: "x86", 8: "MIPS", 20: "PowerPC", 62: "x86-64", 83: "AVR", 94: "Xtensa", 105: "MSP430",
              183: "AArch64", 243: "RISC-V"}  # fmt: skip
+_EXECUTABLE = 2
 _NOT_EXECUTABLE = {
-    1: "is a relocatable object: link it into an executable first",
+    1: "is a relocatable object: link it into an executable first, such as with "
+    "arm-none-eabi-ld -e 0 -Ttext 0x10000000 -Tdata 0x20000000 FILE.o -o FILE.elf",
     3: "is position-independent (a shared object): link it with -static -no-pie",
     4: "is a core dump, not a program",
+}
+_FLASH_ALGORITHM = {"PrgCode", "DevDscr"}  # sections by which debuggers know one (CMSIS-Pack, "Flash Programming")
+_OTHER_FILES = {
+    b"!<arch>\n": "is a library of objects (.a): link it into an executable first",
+    b":": "is Intel HEX, not an ELF file: Machine.from_file reads it",
+    b"UF2\n": "is a UF2 file, not an ELF file: Machine.from_file reads it",
+    b"S0": "is a file of S-records: make it Intel HEX with arm-none-eabi-objcopy -I srec -O ihex",
 }
 _SHN_UNDEF, _SHN_ABS, _SHN_LORESERVE = 0, 0xFFF1, 0xFF00
 _DEBUG_SECTIONS = (".debug_line", ".debug_line_str", ".debug_str", ".debug_info", ".debug_abbrev")
@@ -68,35 +79,50 @@ class Elf:
         self.section_entry_size, self.section_count, self.name_section = fields[11:14]
         self.program_headers = self._program_headers()
         self.headers = self._section_headers()
+        self._check_kind(fields[1])
 
     def image(self) -> Image:
-        segments = self._segments()
-        sections = self._sections(segments)
         raw_symbols = self._raw_symbols()
+        segments = self._segments()
+        compressed = compressed_regions(segments, raw_symbols)
+        sections = [_in_memory(s, compressed) for s in self._sections(segments)]
+        segments = self._checked(uninitialised(segments, compressed)) if compressed else segments
         executable = [(s.address, s.address + s.size) for s in sections if s.kind == "code"]
         code, pools = code_and_data(executable, raw_symbols)
         symbols = named_symbols(raw_symbols, code, executable)
         named = ((self._section_name(header), header) for header in self.headers)
         debug = {name: self._debug_section(header) for name, header in named if name in _DEBUG_SECTIONS}
-        return Image(self.path, self.entry & ~1, segments, sections, symbols, code, pools, debug)
+        warnings = tuple(_not_decompressed(s) for s in sections if s.load_size is not None)
+        return Image(self.path, self.entry & ~1, segments, tuple(sections), symbols, code, pools, debug, warnings)
 
     def _check_identity(self) -> None:
         data = self.data
         if not data:
             raise Broken("is empty")
         if data[:4] != b"\x7fELF":
-            raise Broken("is not an ELF file: for a raw binary, give its base address as well")
+            for start, what in _OTHER_FILES.items():
+                if data.startswith(start):
+                    raise Broken(what)
+            raise Broken("is not an ELF file: for a raw binary, give its base address as well (--base)")
         if len(data) < _FILE_HEADER.size:
             raise Broken(f"is truncated: {len(data)} bytes do not hold an ELF header")
         big_endian = data[5] == 2
-        kind, machine = struct.unpack_from(">HH" if big_endian else "<HH", data, 16)
+        (machine,) = struct.unpack_from(">H" if big_endian else "<H", data, 18)
         if machine != _ARM:
             raise Broken(f"is for {_MACHINES.get(machine, f'machine {machine}')}, not Arm: compile for cortex-m0plus")
         if data[4] != 1:
             raise Broken("is not a 32-bit ELF: compile for cortex-m0plus")
         if big_endian:
             raise Broken("is big-endian: compile with -mlittle-endian")
-        if kind != 2:
+
+    def _check_kind(self, kind: int) -> None:
+        names = {self._section_name(header) for header in self.headers}
+        if names >= _FLASH_ALGORITHM:
+            raise Broken(
+                "is a flash algorithm (Keil FLM), which a debugger puts anywhere in SRAM: take its code out with "
+                "arm-none-eabi-objcopy -O binary -j PrgCode, and call it by address with --base 0x20000000"
+            )
+        if kind != _EXECUTABLE:
             raise Broken(_NOT_EXECUTABLE.get(kind, f"is no executable (ELF type {kind})"))
 
     def _take(self, offset: int, size: int, what: str) -> memoryview:
@@ -129,7 +155,9 @@ class Elf:
             raise Broken("has nothing to load (no PT_LOAD segment): link it into an executable")
         if sum(h.size for h in loaded) > MEMORY_LIMIT:
             raise Broken(f"asks for more than {MEMORY_LIMIT >> 20} MiB of memory: no Cortex-M0+ device has that")
-        segments = sorted((self._segment(h) for h in loaded), key=lambda s: (s.address, s.size))
+        return self._checked(sorted((self._segment(h) for h in loaded), key=lambda s: (s.address, s.size)))
+
+    def _checked(self, segments: Sequence[Segment]) -> tuple[Segment, ...]:
         _check_overlap(segments)
         return tuple(segments)
 
@@ -216,6 +244,21 @@ def _check_overlap(segments: Sequence[Segment]) -> None:
 def _content(segment: Segment, start: int, end: int) -> bytes:
     """The bytes of `segment` in memory from `start` to `end`, which lie in it."""
     return segment.data[start - segment.address : end - segment.address].ljust(end - start, b"\0")
+
+
+def _in_memory(section: Section, compressed: Sequence[Compressed]) -> Section:
+    """The section with its size in memory, where the file has less of it."""
+    for region in compressed:
+        if section.address == region.address and section.load_address is not None:
+            return replace(section, size=region.size, load_size=region.stored_bytes)
+    return section
+
+
+def _not_decompressed(section: Section) -> str:
+    return (
+        f"{section.name} ({section.size} bytes at 0x{section.address:08x}) is compressed by armlink: its variables are "
+        "zero until start-up code has run; link with --datacompressor=off"
+    )
 
 
 def _section_kind(header: SectionHeader, name: str) -> Kind:

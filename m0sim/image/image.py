@@ -36,6 +36,8 @@ class Image:
     """Literal pools and tables in executable sections."""
     debug: Mapping[str, DebugSection] = field(default_factory=dict, repr=False)
     """The DWARF sections that source lines are made of, undecoded."""
+    warnings: tuple[str, ...] = ()
+    """What a call cannot get right with this file, one line each."""
 
     @cached_property
     def functions(self) -> tuple[Symbol, ...]:
@@ -69,7 +71,10 @@ class Image:
         if found:
             raise UsageError(f"{name!r} is ambiguous in {self.path}: say " + " or ".join(repr(s.name) for s in found))
         if not self.symbols:
-            raise UsageError(f"{self.path} has no symbols: give an address such as 0x{self._first_code:08x}")
+            raise UsageError(
+                f"{self.path} has no symbols: give an address such as 0x{self._first_code:08x}, "
+                "or with --symbols the ELF that a HEX, UF2 or raw file was made from"
+            )
         raise UsageError(f"no symbol {name!r} in {self.path}{did_you_mean(name, (*by_name, *by_other_name))}")
 
     def lines(self) -> tuple[SourceLine, ...]:
@@ -88,6 +93,11 @@ class Image:
     def notes(self) -> tuple[str, ...]:
         """What could not be read of the debug information, one line each."""
         return self._source[1]
+
+    @property
+    def notes_so_far(self) -> tuple[str, ...]:
+        """The `notes` where somebody has asked for source lines; none, and nothing is decoded, where nobody has."""
+        return self.notes if "_source" in self.__dict__ else ()
 
     @cached_property
     def _owners(self) -> list[tuple[int, Symbol | None]]:

@@ -80,6 +80,7 @@ def listing(image: Image) -> dict[str, Any]:
             {"name": s.name, "kind": s.kind, "address": s.address, "size": s.size, "load_address": s.load_address}
             for s in image.sections
         ],
+        "warnings": list(image.warnings),
     }
 
 

@@ -19,7 +19,8 @@ from m0sim.report.sources import Sources
 def require_lines(image: Image) -> None:
     """Raises `UsageError` for an image that does not tell source lines."""
     if not image.lines():
-        raise UsageError(f"{image.path} has no line information: compile it with -g")
+        why = image.notes[0] if image.notes else "compile it with -g"
+        raise UsageError(f"{image.path} has no line information: {why}")
 
 
 def tracefile(cost: Cost, image: Image, sources: Sources | None = None) -> str:

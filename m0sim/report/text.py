@@ -158,7 +158,8 @@ def listing(image: Image) -> RenderableType:
     functions = _grid("function", "address", "bytes")
     for f in image.functions:
         functions.add_row(Text(f.name), f"{f.address:#010x}", count(f.size))
-    return Group(sections, Text(), functions)
+    warnings = (Text(f"warning: {warning}", style="yellow") for warning in image.warnings)
+    return Group(sections, Text(), functions, *warnings)
 
 
 def profiles(devices: Sequence[Device]) -> RenderableType:
