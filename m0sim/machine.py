@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import threading
-import time
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -48,14 +47,16 @@ from m0sim.memory import MIN_STACK, AddressSpace
 from m0sim.native import CONTEXT_LIMIT, Slot, Stop
 from m0sim.peripherals import OnWrite, Peripherals, RegisterAccess
 from m0sim.stubs import BX_LR, Stub, StubCall, reject_twins
+from m0sim.ticker import ticking
 from m0sim.windows import Windows
 
 #: Where a called function returns to: in the vendor's part of the system region, which no profile maps.
 RETURN_ADDRESS = 0xF0000000
 DEFAULT_MAX_CYCLES = 10_000_000_000
-# Cycles between two looks at Ctrl-C. Code that rewrites itself runs a thousand times slower than a loop, so a slice
-# starts small and grows while it takes less than _SLICE_SECONDS.
-_FIRST_SLICE, _LAST_SLICE = 100_000, 100_000_000
+# A call runs in slices: between two, Ctrl-C is looked at and progress is told. The first ends after so many cycles,
+# which most calls do not reach. Then a thread ends them by the clock: code that rewrites itself runs a thousand times
+# slower than a loop, and a call may turn from one into the other.
+_FIRST_SLICE, _LATER_SLICES = 100_000, 1 << 60
 _SLICE_SECONDS = 0.1
 
 _REGISTERS = [UC_ARM_REG_R0 + i for i in range(13)]
@@ -122,7 +123,7 @@ class Machine:
         self._reset_registers = self._uc.context_save()  # special and banked ones too
         self._host_wrote = False
         self._interrupted = False
-        self._slice_cycles = _FIRST_SLICE  # grows from call to call
+        self._is_due = False  # the clock has ended a slice
 
     @classmethod
     def from_elf(cls, path: str | Path, profile: str | Path | Device = device.DEFAULT) -> Machine:
@@ -465,15 +466,28 @@ class Machine:
     def _emulate(self, call: _Call) -> None:
         """Run in slices until the call returns; raise the Fault that stops it before."""
         pc = call.entry.address
-        call.slice_cycles = self._slice_cycles
-        while pc != RETURN_ADDRESS:
+        call.slice_cycles = _FIRST_SLICE
+        while pc != RETURN_ADDRESS and self.counters.cycles < _FIRST_SLICE:
             pc = self._slice(call, pc, RETURN_ADDRESS)
-        self._slice_cycles = call.slice_cycles
+        if pc == RETURN_ADDRESS:
+            return
+        call.slice_cycles = _LATER_SLICES
+        with ticking(self._end_slice, _SLICE_SECONDS):
+            while pc != RETURN_ADDRESS:
+                pc = self._slice(call, pc, RETURN_ADDRESS)
+
+    def _end_slice(self) -> None:
+        """Called by the clock's thread: the block hook stops the run before the next block."""
+        self._is_due = True
+        self.counters.state[Slot.LIMIT] = -1
 
     def _slice(self, call: _Call, pc: int, until: int) -> int:
         """Emulate from `pc` until something happens, deal with it, and return where to go on."""
         if self._interrupted:
             return self._fail(call, "interrupted", "interrupted", pc)
+        if self._is_due and self.progress is not None:
+            self.progress(self.counters.cycles)
+        self._is_due = False
         state = self.counters.state
         state[Slot.STOP] = Stop.NONE
         state[Slot.LIMIT] = min(call.max_cycles, self.counters.cycles + call.slice_cycles)
@@ -481,7 +495,6 @@ class Machine:
         self._windows.clear()
         self._host_error = None
         error = 0
-        started = time.perf_counter()
         self._is_running = True
         try:
             self._uc.emu_start(pc | 1, until)
@@ -489,7 +502,6 @@ class Machine:
             error = raised.errno
         finally:
             self._is_running = False
-        seconds = time.perf_counter() - started
         self._raise_host_error()
         pc = self._uc.reg_read(UC_ARM_REG_PC)
         if self._windows.is_refused:
@@ -506,8 +518,6 @@ class Machine:
             return self._fail(call, "arm-state", trap.ARM_STATE, pc, block_is_complete=not self.counters.is_pending(pc))
         if stop is Stop.NONE:
             return self._after_halt(call, pc, until)
-        if stop is Stop.LIMIT:
-            call.adapt_slice(seconds)
         return self._after_stop(call, pc, stop)
 
     def _after_halt(self, call: _Call, pc: int, until: int) -> int:
@@ -587,8 +597,6 @@ class Machine:
     def _after_limit(self, call: _Call, pc: int) -> int:
         if self.counters.cycles >= call.max_cycles:
             return self._fail(call, "cycle-limit", f"the limit of {call.max_cycles:,} cycles was reached", pc)
-        if self.progress is not None:
-            self.progress(self.counters.cycles)
         return pc
 
     def _after_port_fault(self, call: _Call) -> int:
@@ -813,12 +821,5 @@ class _Call:
     stubs: Sequence[Stub] = ()
     sp: int = 0
     stack_argument_bytes: int = 0
-    slice_cycles: int = _FIRST_SLICE
+    slice_cycles: int = 0
     semihosting_calls: int = 0
-
-    def adapt_slice(self, seconds: float) -> None:
-        """Choose the next slice by how long the last one took."""
-        if seconds > _SLICE_SECONDS:
-            self.slice_cycles = max(self.slice_cycles // 2, 10_000)
-        elif seconds < _SLICE_SECONDS / 4:
-            self.slice_cycles = min(self.slice_cycles * 2, _LAST_SLICE)

@@ -6,11 +6,13 @@ import gc
 import hashlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
 
-from m0sim import toolchain
+import m0sim.machine
+from m0sim import Machine, toolchain
 from m0sim.errors import UsageError
 
 FIRMWARE = Path(__file__).parent / "firmware"
@@ -51,6 +53,28 @@ def build(tmp_path_factory: pytest.TempPathFactory) -> Build:
         return output
 
     return built
+
+
+class Slices:
+    """How many slices of runs have ended since `count` was set to 0."""
+
+    count = 0
+
+
+@pytest.fixture
+def short_slices(monkeypatch: pytest.MonkeyPatch) -> Slices:
+    """Every run is cut before each block, and what is cut is counted."""
+    slices = Slices()
+    goes_on = Machine._after_limit
+
+    def counted(self: Machine, *args: Any) -> int:
+        slices.count += 1
+        return goes_on(self, *args)
+
+    monkeypatch.setattr(Machine, "_after_limit", counted)
+    monkeypatch.setattr(m0sim.machine, "_FIRST_SLICE", 1)
+    monkeypatch.setattr(m0sim.machine, "_LATER_SLICES", 1)
+    return slices
 
 
 def found_toolchain(name: str) -> toolchain.Toolchain:

@@ -10,11 +10,10 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import FIRMWARE, Build
+from conftest import FIRMWARE, Build, Slices
 from pace import slowdown
 from rich.console import Console
 
-import m0sim.machine
 from m0sim import Fault, Interrupted, Machine
 from m0sim.report import text
 
@@ -254,16 +253,24 @@ def test_fault_in_a_function_that_runs_before(machine: Machine) -> None:
     assert fault.cost.cycles == 13
 
 
-def test_the_same_fault_wherever_a_run_is_sliced(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
-    slices: list[int] = []
-    monkeypatch.setattr(m0sim.machine, "_LAST_SLICE", 1)
-    monkeypatch.setattr(machine, "progress", slices.append)
+def test_the_same_fault_wherever_a_run_is_sliced(machine: Machine, short_slices: Slices) -> None:
+    ended = {}
     for name, kind, offset, cycles, instructions, _ in HERE:
-        monkeypatch.setattr(machine, "_slice_cycles", 1)
+        short_slices.count = 0
         fault = fault_of(machine, name)
+        ended[name] = short_slices.count
         found = (fault.kind, fault.offset, fault.cost.cycles, fault.cost.instructions)
         assert found == (kind, offset, cycles, instructions), name
-    assert slices  # in `after_loop`; most of the others are one block
+    assert ended["after_loop"] == 3  # behind the first block, the second, and the loop
+    short_slices.count = 0
+    fault = fault_of(machine, "outer")
+    assert [site.function for site in fault.call_stack] == ["outer", "middle", "permanently_undefined"]
+    assert (fault.cost.cycles, short_slices.count) == (13, 2)
+    for limit in range(1, 20):
+        short_slices.count = 0
+        fault = fault_of(machine, "counts_down", 100, max_cycles=limit)
+        assert (fault.kind, fault.cost.cycles) == ("cycle-limit", -(-limit // 3) * 3)
+        assert short_slices.count == -(-limit // 3)  # the last one is the limit's own
 
 
 # ------------------------------------------------------------------------------------------------------- Ctrl-C
@@ -291,6 +298,19 @@ def test_interrupt_stops_within_a_second(machine: Machine, name: str, level: str
     assert caught.value.function == name
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     assert machine.call("fine", 1).cycles == 3
+
+
+def test_interrupt_stops_code_that_becomes_slow(build: Build) -> None:
+    """A slice is bounded by time: after a fast loop come 30 million cycles that take half a minute."""
+    machine = Machine.from_elf(build("calls.S", "rewrites.S", flags=("-g", f"-I{FIRMWARE}")))
+    room = machine.alloc(8)
+    machine.call("flash_loop", 20_000_000)
+    interrupt_after(0.2)
+    started = time.perf_counter()
+    with pytest.raises(Interrupted) as caught:
+        machine.call("alternate", room, 1_000_000)
+    assert time.perf_counter() - started < 1.2 * slowdown()
+    assert 1000 < caught.value.cost.cycles < 31_000_000
 
 
 def test_interrupt_ends_a_loop_of_short_calls(machine: Machine) -> None:

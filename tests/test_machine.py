@@ -11,14 +11,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import FIRMWARE, LINKER_SCRIPT, Build
+from conftest import FIRMWARE, LINKER_SCRIPT, Build, Slices
 
 import m0sim.machine
 from m0sim import Cost, Fault, Machine, UsageError, f32, i64, u64
 
 ASSEMBLY = ("-g", f"-I{FIRMWARE}")
 BOTH = pytest.mark.parametrize("toolchain", ["zig", "gnu"])
-CALL = m0sim.machine._Call
 Functions = dict[str, tuple[int, int, int]]
 
 
@@ -289,25 +288,49 @@ def test_the_same_counts_every_time(calls: Path) -> None:
         assert costs[1:] == costs[:-1], name
 
 
-def test_the_same_counts_wherever_a_run_is_interrupted(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_same_counts_wherever_a_run_is_interrupted(
+    calls: Path, short_slices: Slices, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A run looks at Ctrl-C between slices. However short they are, they do not show."""
-    whole = {(name, n): everything(machine.call(name, n)) for name, n, *_ in TREES}
+    cut, whole = Machine.from_elf(calls), Machine.from_elf(calls)
+    asked = [*TREES, ("flash_loop", 40, 0, 0, {}), ("ram_loop", 40, 0, 0, {}), ("slow", 0, 0, 0, {})]
     for cycles in (1, 7, 16):
-        monkeypatch.setattr(m0sim.machine, "_LAST_SLICE", cycles)
-        monkeypatch.setattr(m0sim.machine, "_Call", partial(CALL, slice_cycles=cycles))
-        for (name, argument), cost in whole.items():
-            assert everything(machine.call(name, argument)) == cost, (name, cycles)
+        for name, argument, *_ in asked:
+            with monkeypatch.context() as patch:
+                patch.setattr(m0sim.machine, "_FIRST_SLICE", 100_000)
+                expected = outcome(whole, name, argument)
+            monkeypatch.setattr(m0sim.machine, "_FIRST_SLICE", cycles)
+            monkeypatch.setattr(m0sim.machine, "_LATER_SLICES", cycles)
+            short_slices.count = 0
+            assert outcome(cut, name, argument) == expected, (name, cycles)
+            if cycles == 1:
+                # A branch taken and a call begin a block each, and each begins a slice.
+                assert short_slices.count >= expected[0], name
+            elif name in ("recursive", "flash_loop", "ram_loop") and argument:
+                assert short_slices.count >= 3
 
 
-def test_progress_is_told(machine: Machine) -> None:
+def outcome(machine: Machine, name: str, argument: int) -> tuple[int, object]:
+    """How many blocks there are at least, and all that came of a call."""
+    try:
+        cost = machine.call(name, argument)
+    except Fault as fault:
+        return 0, (str(fault), fault.registers, everything(fault.cost))
+    return cost.branches_taken + sum(edge.calls for edge in cost.edges), everything(cost)
+
+
+def test_progress_is_told(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(m0sim.machine, "_SLICE_SECONDS", 0.002)
     seen: list[int] = []
     machine.progress = seen.append
     try:
-        machine.call("flash_loop", 2_000_000)
+        machine.call("flash_loop", 10_000_000)
+        several = [*seen]
+        machine.call("flash_loop", 100)  # over before there is anything to tell
     finally:
         machine.progress = None
-    assert seen == sorted(seen)
-    assert 0 < seen[0] < seen[-1] < 6_000_001
+    assert seen == several == sorted(several)
+    assert 0 < seen[0] < seen[-1] < 30_000_001
 
 
 # ------------------------------------------------------------------------------------------------- level memory

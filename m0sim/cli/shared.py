@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -192,17 +193,22 @@ class PointsBar:
 
 
 class Progress:
-    """A line on the terminal while a long call runs; nothing for a short one, or where stderr is no terminal."""
+    """A line on the terminal once a call has run for a second; nothing where stderr is no terminal."""
+
+    _AFTER_SECONDS = 1.0
 
     def __init__(self, machine: Machine) -> None:
         self._machine = machine
         self._shown = False
 
     def __enter__(self) -> None:
+        self._started = time.monotonic()
         if sys.stderr.isatty():
             self._machine.progress = self._show
 
     def _show(self, cycles: int) -> None:
+        if time.monotonic() - self._started < self._AFTER_SECONDS:
+            return
         self._shown = True
         seconds = self._machine.device.seconds(cycles)
         sys.stderr.write(f"\r{cycles:,} cycles, {seconds:.1f} s on the device (Ctrl-C stops) ")
