@@ -23,6 +23,7 @@ LEVELS: tuple[str, ...] = get_args(Level)
 _FRAME_CAPACITY = 1 << 16
 _NO_SYMBOL = "(no symbol)"
 _STACK = "(stack)"
+_HEAP = "(heap)"
 #: What the RP2040's divider remembers, beside its operands among the port's words.
 _DIVIDER = [
     *(Slot.DIVIDER_READY, Slot.DIVIDER_DIRTY),
@@ -214,6 +215,9 @@ class Counters:
         owner_at = np.zeros(self._slots * 4096, np.int16)
         for bank in self._space.banks:
             self._own(owner_at, bank.base, bank.size, f"({bank.kind})")
+        heap = self._space.heap_span()
+        if heap is not None:
+            self._own(owner_at, heap[0], heap[1] - heap[0], _HEAP)
         objects = [(s.address, s.size, s.name) for s in self._image.symbols if s.kind == "object" and s.size]
         functions = [(s.address, s.size, f"{s.name} (literals)") for s in self._image.functions]
         buffers = [(a.address, a.size, a.name) for a in self._space.allocations]
@@ -263,6 +267,9 @@ class Counters:
         """Accesses by owner, most bytes first."""
         counts = self._kept[Slot.TRAFFIC]
         owner_at, touched = self._kept[Slot.OWNER_AT], self._kept[Slot.TOUCHED] != 0
+        low, high = int(self.state[Slot.SP_MIN]), int(self.state[Slot.STACK_HIGH])
+        first = int(self._pages[low >> 12]) * 4096 + (low & 0xFFF)
+        touched[first : first + high - low] = False  # the stack's, whoever has what it did not come down to
         bytes_touched = np.bincount(owner_at[touched], minlength=len(self._owners))
         rows = []
         for number in np.flatnonzero(counts.any(axis=1)).tolist():

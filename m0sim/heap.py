@@ -21,7 +21,7 @@ class HeapWatch:
     """Follows the program's `sbrk`, and looks at which bytes of the heap were written.
 
     `sbrk(n)` returns where the n bytes begin that it adds to the heap. A hook over its instructions alone sees both.
-    Allocators that have no such function are seen by what they write.
+    Allocators that have no such function, or in which it is inlined, are seen by what they write.
     """
 
     def __init__(self, space: AddressSpace, limit_stack: Callable[[int], None]) -> None:
@@ -88,18 +88,25 @@ class HeapWatch:
 
     def look(self, sp: int) -> None:
         """Find out how far the heap was written, after a run whose stack came down to `sp`."""
-        room = self._space.heap_room(sp)
-        if room is None:
+        span = self._space.heap_span()
+        if span is None:
             return
-        written = self._space.changed_end(*room)
-        self._written = written - room[0]
-        if not self._space.heap_end:
+        base, end = span
+        if self._space.heap_base is not None and base < sp < end:
+            end = sp
+        written = self._space.changed_end(base, end)
+        self._written = written - base
+        if self._space.heap_base is None:
             return
         self._space.heap_end = max(self._space.heap_end, written)
-        if written == room[1] and self._sbrk is None and not self.collision:
-            above = next((a.name for a in self._space.allocations if a.begin == written), "")
-            what = f"buffer collide: the heap was written up to {above}" if above else "stack collide"
-            self.collision = f"heap and {what}, at {written:#010x}"
+        if written == end and not self._first and not self.collision:
+            buffer = next((a.name for a in self._space.allocations if a.begin == end), "")
+            if not buffer:
+                self.collision = f"heap and stack collide: the heap was written up to {end:#010x}, where the stack was"
+            elif self._space.overruns():
+                self.collision = (
+                    f"heap and buffer collide: the heap was written up to {end:#010x}, and on into {buffer}"
+                )
 
     @property
     def bytes_used(self) -> int | None:

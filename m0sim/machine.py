@@ -684,6 +684,8 @@ class Machine:
         open_calls = self.counters.call_stack()
         self.counters.close_frames()
         self._heap.look(int(self.counters.state[Slot.SP_MIN]))
+        if self._heap.collision and kind not in ("heap-collision", "stack-overflow", "interrupted"):
+            kind, reason = "heap-collision", f"{self._heap.collision}; then: {reason}"
         return self._raise(call, kind, reason, address, self._cost(call), open_calls)
 
     def _raise(
@@ -799,6 +801,7 @@ class Machine:
                 f"more than {CONTEXT_LIMIT:,} calling contexts: in call_tree, the cycles of {refused:,} calls are "
                 "their callers' own"
             )
+        found += self._beyond_stack_region()
         if self._uc.reg_read(UC_ARM_REG_PC) == RETURN_ADDRESS:
             changed = [n for n in range(4, 12) if self._uc.reg_read(_REGISTERS[n]) != 0]
             if changed:
@@ -807,6 +810,20 @@ class Machine:
             if self._uc.reg_read(UC_ARM_REG_SP) != call.sp:
                 found.append(f"{call.entry.name} returned with another SP than it was called with")
         return tuple(found)
+
+    def _beyond_stack_region(self) -> list[str]:
+        """A warning where the stack is deeper than what the image keeps for it; the simulated one has more room."""
+        region = self.space.stack_region
+        depth = self.space.stack_top - int(self.counters.state[Slot.SP_MIN])
+        if region is None or depth <= region.size:
+            return []
+        over = self.space.below_stack_region(depth)
+        names = ", ".join(over[:4]) + (f" and {len(over) - 4} more" if len(over) > 4 else "")
+        return [
+            f"the stack is {depth:,} bytes deep, {depth - region.size:,} more than the {region.size:,} that the image "
+            f"keeps for it, down to {region.name} ({region.limit:#010x})"
+            + (f": on the chip it overwrites {names}" if names else "")
+        ]
 
 
 @dataclass(slots=True)

@@ -167,17 +167,16 @@ class AddressSpace:
         """Where a heap in free SRAM begins; None without such."""
         return self._room.heap_base
 
-    def heap_room(self, sp: int) -> Range | None:
-        """The heap's memory, up to what stands above it: a buffer, the stack at `sp`, or its own end."""
+    def heap_span(self) -> Range | None:
+        """The heap's memory: up to its own end, or as far as it can grow before it meets a buffer or SRAM ends."""
         if self.heap is None:
             return None
         base = self.heap_base
         if base is None:
             begin = self.device.resolve(self.heap.base)
-            return begin, self.heap.limit or begin
-        top = next(end for begin, end in self._room.gaps if begin - 8 < base < end)
-        above = [a.begin for a in self.allocations if a.begin >= base]
-        return base, min([top, *above, *([sp] if base < sp <= top else [])])
+            return begin, begin + max(0, (self.heap.limit or 0) - self.heap.base)
+        end = next(end for begin, end in self._room.gaps if begin - 8 < base < end)
+        return base, min([end, *(a.begin for a in self.allocations if a.begin >= base)])
 
     @property
     def stack_top(self) -> int:
@@ -189,6 +188,16 @@ class AddressSpace:
         """The lowest address that the stack may use without running into data, a buffer or the heap."""
         bottom = self._room.stack_bottom
         return max(bottom, self.heap_end) if self.heap_end <= self.stack_top else bottom
+
+    def below_stack_region(self, depth: int) -> list[str]:
+        """What a stack of `depth` bytes would run over on the chip, below the memory that the image keeps for it."""
+        region = self.stack_region
+        if region is None or depth <= region.size:
+            return []
+        low, high = region.top - depth, region.limit
+        return [
+            s.name for s in self.image.symbols if s.kind == "object" and s.address < high and low < s.address + s.size
+        ]
 
     def name_below_stack(self) -> str:
         """What the stack runs into below `stack_limit`; empty where that is the end of memory or has no name."""

@@ -50,7 +50,8 @@ def on_access(uc, kind, address, size, value, state):
     for i in range(size):
         store8(touched, index + i, load8u(touched, index + i) | mark)
     owner = load16u(load64(state, Slot.OWNER_AT), index)
-    if load64(state, Slot.STACK_LOW) <= address < load64(state, Slot.STACK_HIGH):
+    # A heap may have what the stack has not come down to.
+    if max(load64(state, Slot.STACK_LOW), load64(state, Slot.SP_MIN)) <= address < load64(state, Slot.STACK_HIGH):
         owner = load64(state, Slot.STACK_OWNER)
     row = load64(state, Slot.TRAFFIC) + TRAFFIC_BYTES * owner
     column = 1 if is_store else 0

@@ -4,6 +4,9 @@
 extern char end[];
 static char *top = end;
 
+#ifndef INLINED
+__attribute__((noinline))
+#endif
 void *_sbrk(int n) { char *old = top; top += n; return old; }
 void *malloc(size_t size) { return _sbrk((size + 7) & ~7); }
 void free(void *block) { (void)block; }

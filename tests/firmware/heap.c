@@ -57,6 +57,8 @@ int deep(int levels) {
 /* The heap first, then the stack on top of it. */
 int heap_then_deep(int bytes, int levels) { return take(bytes) ? deep(levels) : -1; }
 
+int fill_then_deep(int bytes, int levels) { return fill(bytes) ? deep(levels) : -1; }
+
 /* And the other way round: the heap grows while the stack is deep. */
 int deep_then_heap(int bytes, int levels) {
     volatile int here[32];
