@@ -336,6 +336,17 @@ def test_progress_is_told(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> 
 # ------------------------------------------------------------------------------------------------- level memory
 
 
+def test_a_table_inside_a_function_is_its_own_in_traffic(build: Build) -> None:
+    """Of two symbols around a byte, the object has it; what is left of the function are its literals."""
+    machine = Machine.from_elf(build("inner.S", flags=("-g", f"-I{FIRMWARE}")))
+    table, function = machine.symbol("inner_table"), machine.symbol("reads_its_table")
+    assert function.address < table.address < table.address + table.size <= function.address + function.size
+    cost = machine.call("reads_its_table", 2, level="memory")
+    assert cost.result == 103
+    rows = {t.name: (t.loads, t.bytes_loaded, t.bytes_touched) for t in cost.traffic}
+    assert rows == {"inner_table": (1, 1, 1), "reads_its_table (literals)": (1, 4, 4)}
+
+
 def test_traffic(machine: Machine) -> None:
     source = machine.alloc(np.array([0, 1, 2, 1, 0], np.uint8), name="source")
     target = machine.alloc(5, name="target")
