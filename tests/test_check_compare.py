@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -148,6 +150,76 @@ def test_lines_that_moved_in_their_file_are_the_same_lines() -> None:
     moved = [(code, source.replace("a.c:", "a.c:1"), cycles) for code, source, cycles in (ADD, LOAD, SUB)]
     change = the_change(function(ADD, LOAD, SUB), function(*moved, NOP))
     assert [(line.source, line.old, line.new) for line in change.lines] == [("a.c:2", None, 10)]
+
+
+def test_of_several_new_places_a_line_is_where_most_of_its_unchanged_instructions_are() -> None:
+    """The baseline's line 1 is line 5 now: two of its three instructions say so, and what was replaced has no say."""
+    add, load, sub = ADD[0], LOAD[0], SUB[0]
+    old = function((add, "a.c:1", 10), (load, "a.c:1", 20), (sub, "a.c:1", 10), ("1c40", "a.c:1", 10), NOP)
+    new = function((add, "a.c:7", 10), (load, "a.c:5", 20), (sub, "a.c:5", 10), ("1c80", "a.c:9", 15), NOP)
+    change = the_change(old, new)
+    assert [(line.source, line.old, line.new) for line in change.lines] == [
+        ("a.c:5", 50, 30),
+        ("a.c:9", None, 15),
+        ("a.c:7", None, 10),
+    ]
+
+
+def test_a_line_whose_instructions_were_mostly_replaced_is_not_renamed_to_theirs() -> None:
+    old = function((ADD[0], "a.c:1", 10), (LOAD[0], "a.c:1", 20), (SUB[0], "a.c:1", 10))
+    new = function((ADD[0], "a.c:1", 10), ("1c40", "a.c:9", 10), ("1c80", "a.c:9", 10))
+    change = the_change(old, new)
+    assert [(line.source, line.old, line.new) for line in change.lines] == [("a.c:1", 40, 10), ("a.c:9", None, 20)]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "is_same"),
+    [
+        ("d1fb", "d1fa", True),  # B<cond>
+        ("e7fb", "e7f0", True),  # B
+        ("4801", "4802", True),  # LDR from a literal pool
+        ("a001", "a002", True),  # ADR
+        ("a501", "a5ff", True),
+        ("d1fb", "d0fb", False),  # another condition
+        ("4801", "4901", False),  # another register
+        ("a001", "a101", False),
+        ("a801", "a802", False),  # ADD from SP: another variable
+        ("9801", "9802", False),
+        ("b082", "b083", False),
+        ("5c83", "5c84", False),
+    ],
+)
+def test_the_distance_to_a_place_in_the_function_is_no_change(old: str, new: str, is_same: bool) -> None:
+    """An instruction more in between moves literals, tables and targets; what counts is what the code does."""
+    before, after = ((code, "a.c:1", 10) for code in (old, new))
+    change = the_change(function(before, ADD, ADD, ADD), function(after, ADD, ADD, ADD, NOP))
+    assert ((old, new) not in [pair for hunk in codes(change) for pair in hunk]) == is_same
+
+
+def test_hunks_that_touch_are_one() -> None:
+    old, new = function(LOAD, ADD, ADD, LOAD), function(NOP, ADD, ADD, NOP)
+    assert [len(hunk) for hunk in codes(the_change(old, new))] == [4]
+
+
+def test_other_executions_of_the_same_cycles_are_a_change() -> None:
+    """20 times not taken take as long as 10 times taken."""
+    old = function(ADD, BACK)
+    rows = old.functions["f"].rows
+    changed = (rows[0], replace(rows[1], executions=20), Row(4, "46c0", "a.c:2", 10, 10))
+    new = replace(old, cycles=39, functions={"f": FunctionFigures(39, changed)})
+    assert codes(the_change(old, new)) == [[("1840", "1840"), ("d1fb", "d1fb"), (None, "46c0")]]
+
+
+def test_a_limit_that_is_just_kept_leaves_nothing() -> None:
+    verdict = judge(Measurement("x", figures()), OLD, Limits.of(max_cycles=100))
+    assert [check.text for check in verdict.checks] == ["max_cycles 100: 0 left", "tolerance allows 100 cycles: 0 left"]
+
+
+def test_a_tolerance_is_rounded_down() -> None:
+    """5 % of 110 are 115.5 in all: 115 are allowed, 116 are not."""
+    limits, old = Limits.of(tolerance="5%"), figures(cycles=110)
+    assert not judge(Measurement("x", figures(cycles=115)), old, limits).is_bad
+    assert judge(Measurement("x", figures(cycles=116)), old, limits).is_bad
 
 
 def test_new_and_removed_functions_by_name() -> None:
