@@ -7,6 +7,7 @@ import re
 import shutil
 import struct
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -229,6 +230,16 @@ def test_targets_of_jumps(halfwords: int, place: int) -> None:
 def test_targets_of_calls(halfwords: int, place: int) -> None:
     first, second = encode.branch_link(2 * halfwords)
     assert branch_target(2 * place, first | second << 16) == 2 * place + 4 + 2 * halfwords & 0xFFFFFFFF
+
+
+@pytest.mark.parametrize(("hot", "shown"), [(89, ["hot", "warm"]), (90, ["hot"]), (91, ["hot"])])
+def test_by_default_what_has_90_percent_of_the_cycles(machine: Machine, hot: int, shown: list[str]) -> None:
+    cost = machine.call("top_tested", 7)
+    (some,) = [f for f in cost.functions.values() if f.name == "top_tested"]
+    parts = {"hot": hot, "warm": 100 - hot - 1, "cold": 1}
+    functions = {name: replace(some, name=name, self_cycles=cycles) for name, cycles in parts.items()}
+    found = annotate.listing(replace(cost, cycles=100, functions=functions), machine.image)
+    assert [f.name for f in found.functions] == shown
 
 
 @given(st.integers(0, 0xFFFF), st.integers(0, 0xFFFF))
