@@ -1,24 +1,38 @@
 """The line number programs of DWARF 2 to 5: which source line each run of code comes from.
 
 Sources: DWARF 5, sections 6.2 (line numbers), 7.5 and 7.6 (forms, LEB128); DWARF 4 section 6.2.4 for older headers.
-Lengths and counts in a file are never believed beyond its bytes: time and memory stay linear in the sections' size.
+Lengths and counts in a file are never believed beyond its bytes, and what few bytes can ask for many times over (rows,
+paths, attributes) has limits that no firmware of a Cortex-M0+ comes near.
 """
 
 from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from m0sim.names import printable
 
 TEXT_LIMIT = 4096
 """Characters of a path."""
+ROW_LIMIT = 1 << 19
+"""Rows of all line tables that are about code of the image: one for each 4 bytes of a full 2 MiB flash."""
+PATH_LIMIT = 16 << 20
+"""Characters of all paths of all units."""
+NOTE_LIMIT = 50
+"""Damaged units after which the rest is not looked at."""
+VALUE_LIMIT = 1 << 19
+"""Units, and attributes and file table entries in them, that are decoded."""
 
 
 class BadDwarf(Exception):
     """What is wrong with a section."""
+
+
+class SpentDwarf(BadDwarf):
+    """A limit is reached: there is no use in going on."""
 
 
 class Row(NamedTuple):
@@ -36,12 +50,36 @@ class Sequence(NamedTuple):
     end: int
 
 
-def line_sequences(sections: Mapping[str, bytes]) -> tuple[list[Sequence], list[str]]:
-    """Every sequence of `sections` (``.debug_line`` and what it refers to), and a note on each unit left out."""
+@dataclass(slots=True)
+class _Budget:
+    """What is left of the limits, for all units together."""
+
+    rows: int = ROW_LIMIT
+    characters: int = PATH_LIMIT
+    values: int = VALUE_LIMIT
+
+    def spend(self, value: int | str = 0) -> None:
+        """Counts one value, and its characters where it is text."""
+        self.values -= 1
+        if isinstance(value, str):
+            self.characters -= len(value)
+        if self.values < 0 or self.characters < 0:
+            raise SpentDwarf("there are more units, attributes or paths than any firmware has: the rest is left out")
+
+
+def line_sequences(
+    sections: Mapping[str, bytes], is_code: Callable[[int], bool] = lambda _: True
+) -> tuple[list[Sequence], list[str]]:
+    """The sequences of `sections` (``.debug_line`` and what it refers to), and a note on each unit left out.
+
+    Only sequences that start where `is_code` says that the image has code: those of functions that the linker dropped
+    start at 0 or so.
+    """
+    budget = _Budget()
     sequences: list[Sequence] = []
     notes: list[str] = []
     try:
-        folders = _compilation_folders(sections)
+        folders = _compilation_folders(sections, _Budget())
     except BadDwarf as bad:
         folders = {}
         notes.append(f"compilation folders are not known: {bad}")
@@ -50,10 +88,14 @@ def line_sequences(sections: Mapping[str, bytes]) -> tuple[list[Sequence], list[
         start = reader.at
         try:
             unit = reader.unit()
-            sequences += _Program(unit, sections, folders.get(start, "")).sequences()
+            budget.spend()
+            sequences += _Program(unit, sections, folders.get(start, ""), budget).sequences(is_code)
+        except SpentDwarf as spent:
+            notes.append(f"source lines from unit 0x{start:x} on are left out: {spent}")
+            break
         except BadDwarf as bad:
             notes.append(f"source lines of unit 0x{start:x} are left out: {bad}")
-            if reader.at == start:
+            if reader.at == start or len(notes) >= NOTE_LIMIT:
                 break
     return sequences, notes
 
@@ -159,7 +201,7 @@ def _value(reader: _Reader, form: int, sections: Mapping[str, bytes], address_si
     return 0
 
 
-def _compilation_folders(sections: Mapping[str, bytes]) -> dict[int, str]:
+def _compilation_folders(sections: Mapping[str, bytes], budget: _Budget) -> dict[int, str]:
     """The folder that a unit's paths are relative to, by the offset of its line program.
 
     Only line programs before version 5 need it; GNU as writes those beside units of version 5, too.
@@ -170,7 +212,10 @@ def _compilation_folders(sections: Mapping[str, bytes]) -> dict[int, str]:
     while units.at < units.end:
         unit = units.unit()
         try:
-            found = _unit_attributes(unit, abbreviations, sections)
+            budget.spend()
+            found = _unit_attributes(unit, abbreviations, sections, budget)
+        except SpentDwarf:
+            raise
         except BadDwarf:
             continue  # without its folder, a path stays relative
         line_program, folder = found.get(0x10), found.get(0x1B)
@@ -180,7 +225,7 @@ def _compilation_folders(sections: Mapping[str, bytes]) -> dict[int, str]:
 
 
 def _unit_attributes(
-    unit: _Reader, abbreviations: _Abbreviations, sections: Mapping[str, bytes]
+    unit: _Reader, abbreviations: _Abbreviations, sections: Mapping[str, bytes], budget: _Budget
 ) -> dict[int, int | str]:
     """The attributes of a compilation unit's own entry."""
     version = unit.number(2)
@@ -195,7 +240,11 @@ def _unit_attributes(
     else:
         return {}
     attributes = abbreviations.find(at, unit.uleb())
-    return {name: _value(unit, form, sections, address_size) for name, form in attributes}
+    found = {}
+    for name, form in attributes:
+        found[name] = _value(unit, form, sections, address_size)
+        budget.spend(found[name])
+    return found
 
 
 class _Abbreviations:
@@ -237,8 +286,9 @@ class _Abbreviations:
 class _Program:
     """One line number program: header, then opcodes."""
 
-    def __init__(self, reader: _Reader, sections: Mapping[str, bytes], folder: str) -> None:
+    def __init__(self, reader: _Reader, sections: Mapping[str, bytes], folder: str, budget: _Budget) -> None:
         self.reader = reader
+        self.budget = budget
         self.version = reader.number(2)
         if not 2 <= self.version <= 5:
             raise BadDwarf(f"its version is {self.version}, not 2 to 5")
@@ -266,10 +316,10 @@ class _Program:
     def _files(self, folder: str) -> list[str]:
         reader, folders = self.reader, [folder]
         while name := reader.text():
-            folders.append(_joined(folder, name))
+            folders.append(self._joined(folder, name))
         files = [""]  # counted from 1
         while name := reader.text():
-            files.append(_joined(_item(folders, reader.uleb()), name))
+            files.append(self._joined(_item(folders, reader.uleb()), name))
             reader.uleb()  # time
             reader.uleb()  # length
         return files
@@ -277,8 +327,13 @@ class _Program:
     def _files_v5(self, sections: Mapping[str, bytes]) -> list[str]:
         folders: list[str] = []
         for name, _ in self._entries(sections):
-            folders.append(_joined(folders[0], name) if folders else name)
-        return [_joined(_item(folders, folder), name) for name, folder in self._entries(sections)]
+            folders.append(self._joined(folders[0], name) if folders else name)
+        return [self._joined(_item(folders, folder), name) for name, folder in self._entries(sections)]
+
+    def _joined(self, folder: str, name: str) -> str:
+        path = _joined(folder, name)
+        self.budget.spend(path)
+        return path
 
     def _entries(self, sections: Mapping[str, bytes]) -> list[tuple[str, int]]:
         """Path and folder index of each entry of the folder or file table that starts here."""
@@ -289,14 +344,17 @@ class _Program:
             raise BadDwarf("its file table is longer than itself")
         entries = []
         for _ in range(count):
-            values = {content: _value(reader, form, sections) for content, form in formats}
+            values = {}
+            for content, form in formats:
+                values[content] = _value(reader, form, sections)
+                self.budget.spend(values[content])
             name, folder = values.get(1, ""), values.get(2, 0)
             if not isinstance(name, str) or not isinstance(folder, int):
                 raise BadDwarf("its file table has a path that is no string")
             entries.append((name, folder))
         return entries
 
-    def sequences(self) -> list[Sequence]:
+    def sequences(self, is_code: Callable[[int], bool]) -> list[Sequence]:
         """Runs the program (DWARF 5, 6.2.5). A sequence whose addresses fall is damaged: it is left out."""
         reader, scale, base, span = self.reader, self.instruction_size, self.line_base, self.line_range
         first_special = self.opcode_base
@@ -305,6 +363,8 @@ class _Program:
         points: list[tuple[int, int, int]] = []
         address, file, line = 0, 1, 1
         while reader.at < reader.end:
+            if len(points) > self.budget.rows:
+                raise SpentDwarf(f"there are more than {ROW_LIMIT} rows of lines")
             opcode = reader.data[reader.skip(1)]
             if opcode >= first_special:
                 advance, step = divmod(opcode - first_special, span)
@@ -316,7 +376,8 @@ class _Program:
                 after = reader.skip(size) + size
                 extended = reader.data[after - size] if size else 0
                 if extended == 1:  # end_sequence
-                    self._finish(points, address, done)
+                    if points and is_code(points[0][0]):
+                        self._finish(points, address, done)
                     points, address, file, line = [], 0, 1, 1
                 elif extended == 2:  # set_address
                     address = int.from_bytes(reader.data[after - size + 1 : after][:8], "little")
@@ -349,6 +410,7 @@ class _Program:
             rows.append(Row(address, names[file] if file < len(names) else "", max(line, 0)))
         while rows and rows[-1].address >= end:
             rows.pop()
+        self.budget.rows -= len(rows)
         if rows:
             done.append(Sequence(rows, end))
 

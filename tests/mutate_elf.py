@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 SPECIAL = (0, 1, 2, 3, 0x7F, 0x80, 0xFF, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFF0, 0xFFFFFFFE, 0xFFFFFFFF)
@@ -23,12 +23,15 @@ Random = random.Random
 Mutation = Callable[[Random, bytearray], None]
 
 
-def mutants(original: bytes, count: int, seed: int) -> Iterator[tuple[str, bytes]]:
-    """`count` damaged copies of the ELF `original` (32-bit, little-endian), each with the name of what was done."""
+def mutants(
+    original: bytes, count: int, seed: int, mutations: Sequence[tuple[str, Mutation]] = ()
+) -> Iterator[tuple[str, bytes]]:
+    """`count` damaged copies of `original`, each with the name of what was done: one of `mutations`, or of those here
+    for a 32-bit, little-endian ELF."""
     for i in range(count):
         rng = random.Random(seed * 1_000_003 + i)
         content = bytearray(original)
-        name, mutate = rng.choice(MUTATIONS)
+        name, mutate = rng.choice(mutations or MUTATIONS)
         for _ in range(rng.choice((1, 1, 1, 2, 4))):
             try:
                 mutate(rng, content)
@@ -235,11 +238,11 @@ def main(count: int, seed: int, files: list[str]) -> dict[str, object]:
                 except Exception as error:
                     escaped.append(f"{Path(file).name} seed {seed + number} mutant {i} {kind}: {error!r}")
                 slowest = max(slowest, time.perf_counter() - started)
-    memory = _peak_memory()
+    memory = peak_memory()
     return {"outcomes": dict(outcomes), "escaped": escaped, "slowest": slowest, "memory_bytes": memory}
 
 
-def _peak_memory() -> int:
+def peak_memory() -> int:
     """Bytes; of this process alone, where the kernel tells: ru_maxrss begins at what the parent had."""
     try:
         status = Path("/proc/self/status").read_text()

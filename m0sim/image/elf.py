@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -38,7 +38,7 @@ from m0sim.image.segments import (
     load_address_of,
     sections_of_segments,
 )
-from m0sim.image.source_lines import DebugSection
+from m0sim.image.source_lines import Compression, DebugSection
 from m0sim.image.symbols import NAME_LIMIT, STT_FILE, STT_FUNC, RawSymbol, code_and_data, named_symbols
 from m0sim.names import printable
 
@@ -91,7 +91,7 @@ class Elf:
         code, pools = code_and_data(executable, raw_symbols)
         symbols = named_symbols(raw_symbols, code, executable)
         named = ((self._section_name(header), header) for header in self.headers)
-        debug = {name: self._debug_section(header) for name, header in named if name in _DEBUG_SECTIONS}
+        debug = self._debug_sections(dict(named))
         warnings = tuple(_not_decompressed(s) for s in sections if s.load_size is not None)
         return Image(self.path, self.entry & ~1, segments, tuple(sections), symbols, code, pools, debug, warnings)
 
@@ -226,9 +226,16 @@ class Elf:
                     found.append(RawSymbol(name, value, size, kind, binding != 0, "" if binding else file))
         return found
 
-    def _debug_section(self, header: SectionHeader) -> DebugSection:
-        data = self._take(header.offset, header.size, "a debug section")
-        return DebugSection(data, bool(header.flags & SHF_COMPRESSED))
+    def _debug_sections(self, named: Mapping[str, SectionHeader]) -> dict[str, DebugSection]:
+        found = {}
+        for name in _DEBUG_SECTIONS:
+            older = name.replace(".debug", ".zdebug")
+            header = named.get(name) or named.get(older)
+            if header is not None and header.is_stored:
+                data = self._take(header.offset, header.size, "a debug section")
+                compression: Compression = "header" if header.flags & SHF_COMPRESSED else ""
+                found[name] = DebugSection(data, compression if name in named else "zdebug")
+        return found
 
 
 def _check_overlap(segments: Sequence[Segment]) -> None:

@@ -5,10 +5,15 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from m0sim.image.ranges import Range, within
-from m0sim.image.segments import MEMORY_LIMIT
+
+DEBUG_LIMIT = 64 << 20
+"""Bytes of all debug sections that lines are read from, inflated. Large firmware for a Cortex-M0+ has 10 MiB."""
+LINE_LIMIT = 8 << 20
+"""Bytes of ``.debug_line``, which is run as a program: 2 seconds for the largest. Large firmware has 1 MiB."""
+_ZLIB, _ZSTD = 1, 2
 
 
 class SourceLine(NamedTuple):
@@ -19,11 +24,19 @@ class SourceLine(NamedTuple):
     line: int
 
 
+Compression = Literal["", "header", "zdebug"]
+"""None; an ELF compression header and data (SHF_COMPRESSED); the older form, of sections named ``.zdebug_``."""
+
+
 class DebugSection(NamedTuple):
     """A DWARF section as it is in the file."""
 
     data: memoryview
-    compressed: bool
+    compression: Compression = ""
+
+    @property
+    def compressed(self) -> bool:
+        return bool(self.compression)
 
 
 def source_lines(
@@ -36,18 +49,20 @@ def source_lines(
 
     contents: dict[str, bytes] = {}
     notes = []
+    room = DEBUG_LIMIT
     for name, section in debug.items():
         try:
-            contents[name] = _decompressed(section.data) if section.compressed else bytes(section.data)
+            contents[name] = _content(section, min(room, LINE_LIMIT) if name == ".debug_line" else room)
+            room -= len(contents[name])
         except (zlib.error, struct.error, ValueError) as error:
-            notes.append(f"{name} cannot be decompressed: {error}")
-    sequences, more = line_sequences(contents)
+            notes.append(f"{name} is left out: {error}")
+    sequences, more = line_sequences(contents, lambda address: within(code, address) is not None)
     rows: list[SourceLine] = []
     end = 0
-    # Functions that the linker dropped leave sequences at address 0 or so; of two for one address the first holds.
+    # Of two for one address the first holds.
     for sequence in sorted(sequences, key=lambda s: s.rows[0].address):
         start = sequence.rows[0].address
-        if start < end or within(code, start) is None:
+        if start < end:
             continue
         if rows and start > end:
             rows.append(SourceLine(end, "", 0))
@@ -58,11 +73,31 @@ def source_lines(
     return tuple(rows), (*notes, *more)
 
 
-def _decompressed(data: memoryview) -> bytes:
-    """Content of a SHF_COMPRESSED section."""
-    kind, size, _ = struct.unpack_from("<III", data)
-    if kind != 1:
-        raise ValueError("its compression is not zlib: link with --compress-debug-sections=none")
-    if size > MEMORY_LIMIT:
-        raise ValueError(f"{size} bytes are too many")
-    return zlib.decompressobj().decompress(data[12:], max(size, 1))
+def _content(section: DebugSection, limit: int) -> bytes:
+    """The section's bytes, inflated, at most `limit`. The size that it claims is looked at before anything is done."""
+    size, packed = _claimed(section)
+    if size > limit:
+        raise ValueError(f"its {size} bytes are more than the {limit} that are read of it")
+    if not section.compressed:
+        return bytes(packed)
+    content = zlib.decompressobj().decompress(packed, size + 1)
+    if len(content) != size:
+        raise ValueError(f"it does not hold the {size} bytes that it claims")
+    return content
+
+
+def _claimed(section: DebugSection) -> tuple[int, memoryview]:
+    """Bytes that it says it has, and those that hold them (System V ABI, "Compressed Sections")."""
+    data = section.data
+    if section.compression == "zdebug":
+        (size,) = struct.unpack_from(">Q", data, 4)
+        if bytes(data[:4]) != b"ZLIB":
+            raise ValueError("it does not begin with ZLIB")
+        return size, data[12:]
+    if section.compression == "header":
+        kind, size, _ = struct.unpack_from("<III", data)
+        if kind != _ZLIB:
+            name = "zstd" if kind == _ZSTD else f"method {kind}"
+            raise ValueError(f"it is compressed with {name}: link with --compress-debug-sections=zlib")
+        return size, data[12:]
+    return len(data), data
