@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from make_elf import CODE, RODATA, Load, Sec, Sym, elf, reader
 
-from m0sim import Machine, UsageError, device
+from m0sim import Machine, UsageError, device, operands
 from m0sim.image import load_elf
 from m0sim.memory import AddressSpace
 
@@ -278,3 +278,20 @@ def test_what_the_line_for_an_object_says_works(tmp_path: Path) -> None:
 def test_other_files_get_their_own_line(tmp_path: Path, start: bytes, what: str) -> None:
     with pytest.raises(UsageError, match=what):
         machine(tmp_path, start + bytes(100))
+
+
+# ------------------------------------------------------------------------------------------------- odd addresses
+
+
+@pytest.mark.parametrize("kind", [0, 1])
+@pytest.mark.parametrize(("section", "flags"), [(".data", 3), (".rodata", 2)])
+def test_data_at_an_odd_address_keeps_it(tmp_path: Path, kind: int, section: str, flags: int) -> None:
+    """Bit 0 tells Thumb code of functions only."""
+    at = SRAM if flags == 3 else FLASH + 0x100
+    load = bytes.fromhex("00787047")  # ldrb r0, [r0]; bx lr
+    sections = [Sec(".text", FLASH, load, CODE), Sec(section, at, b"\1\2\3\4", flags)]
+    symbols = [Sym("load", FLASH | 1, 4), Sym("odd", at + 1, 1, kind, 2), Sym("also", at + 3, 0, kind, 2)]
+    m = machine(tmp_path, elf(sections, [Load(FLASH, 0, 1), Load(at, 1, 1)], symbols))
+    assert [m.symbol(name).address for name in ("odd", "also")] == [at + 1, at + 3]
+    arguments, _ = operands.parse(m, ["sym:odd"])
+    assert m.call("load", *arguments).result == 2
