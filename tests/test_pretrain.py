@@ -230,6 +230,19 @@ def test_wrong_backbones_are_one_line(tmp_path: Path, change: str, message: str)
     assert "\n" not in str(error.value)
 
 
+def test_a_full_disk_keeps_the_old_backbone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    path = tmp_path / "backbone.npz"
+    pretrain.save(pretrain.bundled("tiny-cnn"), path)
+    before = path.read_bytes()
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(UsageError, match=r"backbone\.npz: cannot write: No space left"):
+        pretrain.save(pretrain.bundled("tiny-cnn-8"), path)
+    assert path.read_bytes() == before
+
+
 def test_missing_and_foreign_files(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no such backbone; m0sim pretrain makes one"):
         pretrain.read(tmp_path / "none.npz")

@@ -524,6 +524,58 @@ def test_a_damaged_result_is_one_line(monkeypatch, capsys, tmp_path: Path) -> No
     assert "not the results of a sweep" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("status", "odd"),
+        ("status", None),
+        ("status", 5),
+        ("method", None),
+        ("cycles", None),
+        ("cycles", 0),
+        ("cycles", "many"),
+        ("layers", 0),
+        ("needed_bytes", None),
+        ("profile", None),
+        ("seed", 1.5),
+        (None, None),
+    ],
+)
+def test_a_result_that_no_sweep_wrote_is_one_line(
+    monkeypatch, capsys, tmp_path: Path, column: str | None, value: object
+) -> None:
+    whole: dict[str, Any] = dict.fromkeys(results.COLUMNS, "x") | {
+        name: 1 for name, kind in results.COLUMNS.items() if kind != "string"
+    }
+    whole |= {"reuse": True, "fits": True, "status": "measured"}
+    (tmp_path / "sweep.toml").write_text(SMALL)
+    path = tmp_path / "results.parquet"
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist([whole]), path)
+    assert results.read(tmp_path)[0]["cycles"] == 1
+    rows = [whole | {column: value}] if column else [{"key": "x"}]
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), path)
+    assert run(monkeypatch, str(tmp_path), "--summary") == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert "not the results of a sweep" in said.err
+    assert said.err.count("\n") == 1
+
+
+def test_damaged_results_are_read_or_refused(tmp_path: Path) -> None:
+    rows = [dict.fromkeys(results.COLUMNS) | {"key": str(i), "status": "too large"} for i in range(20)]
+    rows = [row | {"network": "tiny-cnn", "method": "priot"} for row in rows]
+    good, chosen = results.to_parquet(rows), random.Random(0)
+    for _ in range(150):
+        content = bytearray(good)
+        for _ in range(chosen.randint(1, 4)):
+            content[chosen.randrange(len(content))] = chosen.randrange(256)
+        (tmp_path / results.NAME).write_bytes(
+            content[: chosen.randint(1, len(content))] if chosen.random() < 0.2 else content
+        )
+        with suppress(UsageError):
+            results.read(tmp_path)
+
+
 def test_reports_are_the_same_twice(tmp_path: Path, scheduler: str) -> None:
     from m0sim.report import sweep_html, sweep_plots
 

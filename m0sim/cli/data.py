@@ -11,7 +11,11 @@ from m0sim.cli.shared import SETTINGS, app, help_without_verb
 from m0sim.errors import UsageError
 
 data_app = typer.Typer(
-    help="Data sets.", callback=help_without_verb, invoke_without_command=True, context_settings=SETTINGS
+    help="Data sets.",
+    callback=help_without_verb,
+    invoke_without_command=True,
+    context_settings=SETTINGS,
+    rich_markup_mode=None,
 )
 app.add_typer(data_app, name="data")
 

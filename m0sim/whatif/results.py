@@ -42,6 +42,16 @@ COLUMNS = {
 }
 """Name and type of every column; all but key and status may be null."""
 
+_ALWAYS = ("key", "network", "method")
+_NEEDED = {
+    MEASURED: (*_ALWAYS, "width", "trained", "layers", "needed_bytes", "cycles", "profile", "seed"),
+    FAILED: (*_ALWAYS, "reason"),
+    TOO_LARGE: _ALWAYS,
+}
+"""What a row with a status has."""
+_ROWS = 1 << 20
+"""More than any sweep has."""
+
 
 def measured_entry(key: str, point: Point, measured: Measured) -> Row:
     """What the journal keeps of a measured point."""
@@ -104,11 +114,14 @@ def to_parquet(rows: Iterable[Row]) -> bytes:
     import pyarrow
     from pyarrow import parquet
 
-    schema = pyarrow.schema([(name, _type(pyarrow, kind)) for name, kind in COLUMNS.items()])
-    table = pyarrow.Table.from_pylist(sorted(rows, key=lambda r: r["key"]), schema=schema)
+    table = pyarrow.Table.from_pylist(sorted(rows, key=lambda r: r["key"]), schema=_schema(pyarrow))
     file = io.BytesIO()
     parquet.write_table(table, file, compression="zstd")
     return file.getvalue()
+
+
+def _schema(pyarrow: Any) -> Any:
+    return pyarrow.schema([(name, _type(pyarrow, kind)) for name, kind in COLUMNS.items()])
 
 
 def _type(pyarrow: Any, kind: str) -> Any:
@@ -127,9 +140,27 @@ def read(folder: Path) -> list[Row]:
     if not path.is_file():
         raise UsageError(f"{path}: no such file: the sweep did not end; run it again, and it goes on where it was")
     try:
-        return list(parquet.read_table(path, schema=None).select(list(COLUMNS)).to_pylist())
-    except (OSError, KeyError, pyarrow.ArrowException) as error:
-        raise UsageError(f"{path}: not the results of a sweep: {error}") from error
+        about = parquet.read_metadata(path)
+        size = sum(about.row_group(i).total_byte_size for i in range(about.num_row_groups))
+        if about.num_rows > _ROWS or size > files.LIMIT:
+            raise ValueError(f"{about.num_rows:,} rows, {size:,} bytes: more than {_ROWS:,} or {files.LIMIT:,}")
+        rows = parquet.read_table(path, columns=list(COLUMNS)).select(list(COLUMNS)).cast(_schema(pyarrow)).to_pylist()
+        _check(rows)
+    except (OSError, ValueError, KeyError, MemoryError, pyarrow.ArrowException) as error:
+        raise UsageError(f"{path}: not the results of a sweep: {' '.join(str(error).split())}") from error
+    return list(rows)
+
+
+def _check(rows: Sequence[Row]) -> None:
+    """Raises ValueError for a row that no sweep wrote."""
+    for number, found in enumerate(rows):
+        if found["status"] not in (MEASURED, FAILED, TOO_LARGE):
+            raise ValueError(f"row {number}: unknown status {found['status']!r}")
+        missing = [name for name in _NEEDED[found["status"]] if found[name] is None]
+        if missing:
+            raise ValueError(f"row {number}: {missing[0]} is missing")
+        if found["status"] == MEASURED and not 0 <= found["trained"] <= found["layers"] > 0 < found["cycles"]:
+            raise ValueError(f"row {number}: layers or cycles cannot be")
 
 
 def need_extra() -> None:
