@@ -14,7 +14,6 @@ from m0sim.isa import Kind
 from m0sim.memory import AddressSpace
 
 _RETURNS = (Kind.BRANCH_EXCHANGE, Kind.POP_PC, Kind.WRITE_PC)
-_FAILED = 0xFFFFFFFF  # what sbrk returns when there is no more
 
 
 class HeapWatch:
@@ -58,7 +57,7 @@ class HeapWatch:
             self._increment = _signed(uc.reg_read(UC_ARM_REG_R0 + register))
         elif size == 2 and isa.FIRST[self._halfword(address), isa.KIND] in _RETURNS:
             begin = uc.reg_read(UC_ARM_REG_R0)
-            if begin != _FAILED:
+            if self._space.is_sram(begin):  # else it is a way to say that there is no more, such as -1
                 self._grow(uc, address, begin, begin + self._increment)
 
     def _halfword(self, address: int) -> int:

@@ -50,7 +50,7 @@ class AddressSpace:
         self.image = image
         self.banks = tuple(_banks(device, image))
         self.heap = self._find_heap()
-        self.stack_region = stack_of(image.symbols, image.sections, self._is_sram)
+        self.stack_region = stack_of(image.symbols, image.sections, self.is_sram)
         """What the image keeps for its stack, if it says so."""
         self._load()
         self._room = self._find_room(stack_bytes)
@@ -88,7 +88,8 @@ class AddressSpace:
             f"{self.device.name} ({memories}); choose another --profile"
         )
 
-    def _is_sram(self, address: int) -> bool:
+    def is_sram(self, address: int) -> bool:
+        """Whether an address, aliases included, is in SRAM."""
         bank = self.bank_at(self.device.resolve(address))
         return bank is not None and bank.kind == "sram"
 
@@ -96,7 +97,7 @@ class AddressSpace:
         """The heap of an image that has an allocator."""
         if not uses_heap(self.image.symbols):
             return None
-        return heap_of(self.image.symbols, self.image.sections, self._is_sram)
+        return heap_of(self.image.symbols, self.image.sections, self.is_sram)
 
     def _find_room(self, stack_bytes: int) -> Room:
         """Lay out the SRAM that the image leaves free.
@@ -221,9 +222,10 @@ class AddressSpace:
         allocation = self._room.take(size, align, name, stack_reserve)
         if allocation is None:
             free = self._room.largest_piece()
+            heap = "" if self.heap_base is None else " and as many for the heap"
             raise UsageError(
                 f"{name or 'a buffer'}: {size} bytes do not fit into the SRAM of {self.device.name}: the largest free "
-                f"piece is {free} bytes, of which {stack_reserve} are kept for the stack"
+                f"piece is {free} bytes, of which {stack_reserve} are kept for the stack{heap}"
             )
         self._paint_red_zones(allocation)
         return allocation

@@ -3,8 +3,7 @@
 Addresses alone; `memory` has the bytes.
 
 Without a heap, buffers fill free SRAM from below and the stack comes down from its end. With a heap that grows from
-the end of the data upwards, nothing says how far: buffers then stand between the two, from above, below a quarter of
-the room, which stays the stack's.
+the end of the data upwards, nothing says how far: buffers then stand between the two, from the middle downwards.
 """
 
 from __future__ import annotations
@@ -120,7 +119,7 @@ class Room:
         least = base + min(1024, (end - base) // 4)  # what stays the heap's
         yield _Window(begin, base)
         if stack_reserve:
-            kept = max(stack_reserve, self._stack_size, (end - base) // 4)
+            kept = max(stack_reserve, self._stack_size, (end - base) // 2)
             yield _Window(least, end - kept & ~7, from_above=True)
         yield _Window(least, end - stack_reserve & ~7, from_above=True)
 

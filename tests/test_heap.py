@@ -251,3 +251,53 @@ def test_a_section_that_claims_the_rest_of_sram(build: Build) -> None:
     buffer = machine.alloc(4096)
     assert machine.symbol("end").address <= buffer.address < 0x20040000
     assert machine.space.stack_top == 0x20042000
+
+
+def test_an_sbrk_that_says_no(build: Build, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """-1, or null as some write it: the heap has not grown, and a program that can go on without does."""
+    source = tmp_path_factory.mktemp("limits") / "limited.c"
+    source.write_text(
+        """
+        extern char end[];
+        static char *top = end;
+        void *failed;
+        __attribute__((noinline)) void *_sbrk(int n) {
+            char *old = top;
+            if (top + n > end + 100) return failed;
+            top += n;
+            return old;
+        }
+        int both(void *no) { failed = no; return (_sbrk(64) != no) + 2 * (_sbrk(64) == no) + 4 * (_sbrk(-32) != no); }
+        """
+    )
+    machine = Machine.from_elf(build(source, linker_script=HEAP))
+    buffer = machine.alloc(100)
+    for failed in (-1, 0):
+        cost = machine.call("both", failed)
+        assert (cost.result, cost.heap_bytes) == (7, 64)
+    assert buffer.address > machine.symbol("end").address + 1024
+
+
+@pytest.mark.parametrize("kind", ["bump", "bare", "nano"])
+def test_calls_leave_no_heap_behind(make: Make, kind: str) -> None:
+    """Whatever ran before, faults included, a call gives what it gives on a fresh machine."""
+    used = make(kind)
+    room = used.space.stack_top - used.symbol("end").address
+    calls = [
+        ("fill", 500),
+        ("deep", 9),
+        ("take", 40),
+        ("fill_then_deep", room - 9000, 1000),
+        ("fill", 500),
+        ("grow", 9),
+    ]
+
+    def figures_of(machine: Machine, call: tuple) -> tuple:
+        try:
+            cost = machine.call(*call)
+        except Fault as fault:
+            return fault.kind, fault.reason, fault.cost.cycles, fault.cost.heap_bytes
+        return cost.result, cost.cycles, cost.stack_bytes, cost.heap_bytes
+
+    for call in calls:
+        assert figures_of(used, call) == figures_of(make(kind), call), call

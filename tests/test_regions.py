@@ -220,3 +220,8 @@ def test_a_heap_that_is_a_block_of_the_image(build: Build, tmp_path_factory: pyt
     assert machine.call("fill", 1024).heap_bytes == 1024
     block = machine.call("bottom", result="u32").result
     assert machine.alloc(8).address >= block + 1024
+
+
+def test_rust_has_an_allocator_in_either_mangling() -> None:
+    for name in ("__rust_alloc", "_RNvCs5QKde7ScR4H_7___rustc12___rust_alloc"):
+        assert uses_heap([symbol(name, 0, 4, "function")])

@@ -38,7 +38,7 @@ _CLAIM = re.compile(
 _STACK_SECTION = re.compile(r"[._]*(arm_lib_|c)?stack(_dummy|_section|_mem)?", re.IGNORECASE)
 _HEAP_SECTION = re.compile(r"[._]*(arm_lib_)?heap(_section|_mem)?", re.IGNORECASE)
 _ALLOCATORS = re.compile(
-    r"_*sbrk(_r)?|_*(malloc|calloc|realloc|memalign)(_r)?|__iar_dl\w+|_Zn[wa][jm]\w*|__rust_alloc|__rg_alloc"
+    r"_*sbrk(_r)?|_*(malloc|calloc|realloc|memalign)(_r)?|__iar_dl\w+|_Zn[wa][jm]\w*|\w*__rust_alloc\w*|\w*__rg_alloc\w*"
 )
 #: The functions that take memory for the heap, with the register that holds the increment.
 _SBRK = {"_sbrk": 0, "sbrk": 0, "__sbrk": 0, "_sbrk_r": 1}
