@@ -17,6 +17,7 @@ from make_elf import CODE, Load, Sec, Sym, elf, reader
 from typer.testing import CliRunner
 
 from m0sim import dwarf
+from m0sim.check import manifest, measure
 from m0sim.cli import app
 from m0sim.image import Image, load_elf
 from m0sim.image.source_lines import DEBUG_LIMIT, LINE_LIMIT
@@ -169,6 +170,13 @@ def test_the_verbs_that_want_lines_say_why_there_are_none(tmp_path: Path, verb: 
     done = CliRunner().invoke(app, ["annotate" if verb == "annotate" else "call", str(path), "get", *options])
     said = done.output + str(done.exception or "")
     assert "zstd" in said
+
+
+def test_a_check_says_why_there_are_no_lines(tmp_path: Path) -> None:
+    path = image(tmp_path, [Sec(".debug_line", 0, packed(GOOD, kind=2), COMPRESSED)]).path
+    (tmp_path / "m0sim.toml").write_text(f'image = "{path.name}"\n[[bench]]\nname = "a"\nfunction = "get"\n')
+    (found,) = measure.measure(manifest.load(tmp_path / "m0sim.toml").benches, tmp_path)
+    assert "zstd" in found.warnings[0]
 
 
 def test_a_plain_call_reads_no_lines(tmp_path: Path) -> None:
