@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Literal, cast, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -13,12 +13,21 @@ import numpy.typing as npt
 from m0sim import ioport, isa, native, timing
 from m0sim.cost import CallEdge, CallNode, FlashMisses, FunctionCost, InstructionTable, Int64Array, TrafficCost
 from m0sim.device import Device
+from m0sim.errors import UsageError
 from m0sim.image import Image, Symbol
 from m0sim.memory import AddressSpace
 from m0sim.native import CONTEXT_LIMIT, Context, Edge, Frame, Function, Record, Slot, Traffic
 
 Level = Literal["cycles", "memory"]
 LEVELS: tuple[str, ...] = get_args(Level)
+
+
+def level_of(text: str) -> Level:
+    """The level of that name. Raises `UsageError` where there is none."""
+    if text not in LEVELS:
+        raise UsageError(f"unknown level {text!r}: one of {', '.join(LEVELS)}")
+    return cast(Level, text)
+
 
 _FRAME_CAPACITY = 1 << 16
 _NO_SYMBOL = "(no symbol)"

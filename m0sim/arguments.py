@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal, cast, get_args
 
 import numpy as np
 
@@ -75,11 +75,16 @@ def place(arguments: list[Words]) -> tuple[list[int], bytes]:
     return registers, bytes(stack)
 
 
+def result_type(text: str) -> ResultType:
+    """The result type of that name. Raises `UsageError` where there is none."""
+    if text not in RESULT_TYPES:
+        raise UsageError(f"unknown result type {text!r}: one of {', '.join(RESULT_TYPES)}")
+    return cast(ResultType, text)
+
+
 def result(kind: str, r0: int, r1: int) -> int | float | None:
     """What a function of the given result type returned in r0 (and r1)."""
-    if kind not in RESULT_TYPES:
-        raise UsageError(f"unknown result type {kind!r}: one of {', '.join(RESULT_TYPES)}")
-    if kind == "void":
+    if result_type(kind) == "void":
         return None
     formats = {"s32": "<i", "u32": "<I", "s64": "<q", "u64": "<Q", "f32": "<f", "f64": "<d"}
     layout = formats[kind]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -182,9 +182,34 @@ class RegisterUse:
     """The value of the last store, as wide as that was; None where there was none."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """What a cost is of: the same words give the same cost."""
+
+    image: str
+    """The file's path as it was given."""
+    sha256: str
+    """Of the file's content, in hexadecimal."""
+    function: str
+    arguments: tuple[str, ...]
+    """As they were typed; of a call from Python, in words."""
+    before: tuple[str, ...]
+    stubs: tuple[str, ...]
+    registers: tuple[str, ...]
+    stdout: tuple[str, ...]
+    profile: str
+    engine: str
+    """What ran the code."""
+    version: str
+    """Of m0sim."""
+
+
+@dataclass(frozen=True, repr=False)
 class Cost:
-    """Everything counted in one call. Cycles are exact for zero-wait-state memory; see docs/accuracy.md."""
+    """Everything counted in one call. Cycles are exact for zero-wait-state memory; see docs/accuracy.md.
+
+    Two are equal where all that was counted is, whatever they are of.
+    """
 
     function: str
     profile: str
@@ -230,6 +255,15 @@ class Cost:
     output_dropped: int = 0
     """Bytes that it printed behind the first 1,048,576, which are not kept."""
     warnings: tuple[str, ...] = ()
+    provenance: Provenance | None = field(default=None, compare=False)
+    """None for a cost that no call of a `Machine` made."""
+
+    def __repr__(self) -> str:
+        result = "" if self.result is None else f", result {self.result}"
+        return (
+            f"<Cost of {self.function}: {self.cycles:,} cycles, {self.instructions:,} instructions, "
+            f"{self.stack_bytes:,} bytes of stack{result}>"
+        )
 
     @cached_property
     def executed(self) -> dict[int, int]:

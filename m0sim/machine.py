@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -33,11 +34,11 @@ from unicorn.arm_const import (
     UC_CPU_ARM_CORTEX_M0,
 )
 
-from m0sim import arguments, device, image, isa, output, semihosting, trap
-from m0sim.accounting import LEVELS, Counters
-from m0sim.arguments import Words
+from m0sim import __version__, arguments, device, image, isa, output, semihosting, trap
+from m0sim.accounting import Counters, Level, level_of
+from m0sim.arguments import ResultType, Words
 from m0sim.buffer import Buffer
-from m0sim.cost import Cost, MemoryUse
+from m0sim.cost import Cost, MemoryUse, Provenance
 from m0sim.device import Device
 from m0sim.errors import UsageError
 from m0sim.fault import CallSite, Fault, Interrupted
@@ -52,6 +53,8 @@ from m0sim.windows import Windows
 
 #: Where a called function returns to: in the vendor's part of the system region, which no profile maps.
 RETURN_ADDRESS = 0xF0000000
+#: What runs the code, in the provenance of costs.
+ENGINE = "unicorn"
 DEFAULT_MAX_CYCLES = 10_000_000_000
 # A call runs in slices: between two, Ctrl-C is looked at and progress is told. The first ends after so many cycles,
 # which most calls do not reach. Then a thread ends them by the clock: code that rewrites itself runs a thousand times
@@ -70,8 +73,11 @@ def _release(uc: Uc, hooks: list[int]) -> None:
         uc.hook_del(hook)
 
 
-Argument = int | Words | Buffer | np.generic
-"""What a call passes: integers and buffers as one word, NumPy's float32 and float64 as what they are."""
+Argument = int | Words | Buffer | np.generic | npt.NDArray[Any]
+"""What a call passes: integers and buffers as one word, NumPy's float32 and float64 as what they are.
+
+An array is put into a buffer for the call, and its address passed: what the function writes there is not read back.
+"""
 Value = int | Words | np.generic | Buffer | None
 """One answer of a stub or register; None, of a stub, returns without a value."""
 StubValues = Mapping[str, Value | Sequence[Value] | Callable[[StubCall], Value]]
@@ -230,8 +236,8 @@ class Machine:
         function: str | int,
         *args: Argument,
         keep: bool = False,
-        result: str = "s32",
-        level: str = "cycles",
+        result: ResultType = "s32",
+        level: Level = "cycles",
         max_cycles: int = DEFAULT_MAX_CYCLES,
         before: Sequence[str] = (),
         stubs: StubValues | None = None,
@@ -253,18 +259,18 @@ class Machine:
         Raises `Fault` when the simulated code goes wrong, and `UsageError` when the request makes no sense.
         """
         entry = self._entry(function)
-        words = [self._words(a) for a in args]
-        arguments.result(result, 0, 0)
-        if level not in LEVELS:
-            raise UsageError(f"unknown level {level!r}: one of {', '.join(LEVELS)}")
+        arguments.result_type(result)
+        level_of(level)
         if max_cycles < 1:
             raise UsageError(f"max_cycles must be at least 1, not {max_cycles}")
         initialisers = [self._entry(name) for name in before]
-        printing = [self._output.replacement(text) for text in ([stdout] if isinstance(stdout, str) else stdout)]
+        stdout = [stdout] if isinstance(stdout, str) else stdout
+        printing = [self._output.replacement(text) for text in stdout]
         replaced = [Stub(self._entry(name), given, self._words) for name, given in [*(stubs or {}).items(), *printing]]
         reject_twins(replaced)
         self._output.listens = not printing and all(stub.symbol.name != output.WRITE for stub in replaced)
-        with self._answering(registers or {}):
+        provenance = self._provenance(entry, args, before, stubs or {}, registers or {}, stdout)
+        with self._answering(registers or {}), self._passing(args) as words:
             self._prepare(keep)
             with self._stubbed(replaced):
                 for initialiser in initialisers:
@@ -272,12 +278,13 @@ class Machine:
                     self.space.clear_stack()
                 self._patch(replaced)  # what ran may have copied code to SRAM
                 with self._watching(level):
-                    return self._run(_Call(entry, words, result, level, max_cycles, replaced))
+                    return self._run(_Call(entry, words, result, level, max_cycles, replaced, provenance))
 
     def count(self, function: str | int, *args: Argument, keep: bool = False) -> int:
         """The cycles of a `call`, and no other figure: for short calls much faster, and as exact."""
-        call = _Call(self._entry(function), [self._words(a) for a in args], "void", "cycles", DEFAULT_MAX_CYCLES)
-        with self._answering({}):
+        entry = self._entry(function)
+        with self._answering({}), self._passing(args) as words:
+            call = _Call(entry, words, "void", "cycles", DEFAULT_MAX_CYCLES)
             self._prepare(keep)
             self._execute(call)
             self._check_after(call)
@@ -324,10 +331,26 @@ class Machine:
         if isinstance(argument, np.float64):  # before float, which it is as well
             return arguments.f64(float(argument))
         if isinstance(argument, np.ndarray):
-            raise UsageError("an array is no argument: put it into memory with machine.alloc(array) first")
+            raise UsageError("an array is no answer: put it into memory with machine.alloc(array) before the call")
         if isinstance(argument, float):
             raise UsageError(f"write m0sim.f32({argument}) to pass a float")
         raise UsageError(f"cannot pass a {type(argument).__name__}: use an int, a buffer, or m0sim.i64, u64, f32")
+
+    @contextmanager
+    def _passing(self, args: Sequence[Argument]) -> Iterator[list[Words]]:
+        """The arguments as words; arrays are in memory while this is active."""
+        copies: list[Buffer] = []
+        try:
+            for argument in args:
+                if isinstance(argument, np.ndarray):
+                    if argument.ndim == 0:
+                        raise UsageError(f"an array without dimensions is no argument: pass its value, {argument}")
+                    copies.append(self.alloc(argument, name=_described(argument)))
+            found = iter(copies)
+            yield [self._words(next(found) if isinstance(a, np.ndarray) else a) for a in args]
+        finally:
+            for buffer in reversed(copies):
+                buffer.free()
 
     def _prepare(self, keep: bool) -> None:
         code_changed = self._host_wrote or self.space.image_code_changed()
@@ -753,6 +776,30 @@ class Machine:
             output=self._output.kept,
             output_dropped=self._output.dropped,
             warnings=self._warnings(call),
+            provenance=call.provenance,
+        )
+
+    def _provenance(
+        self,
+        entry: Symbol,
+        args: Sequence[Argument],
+        before: Sequence[str],
+        stubs: StubValues,
+        registers: RegisterValues,
+        stdout: Sequence[str],
+    ) -> Provenance:
+        return Provenance(
+            image=str(self.image.path),
+            sha256=self.image.sha256,
+            function=entry.name,
+            arguments=tuple(_described(a) for a in args),
+            before=tuple(before),
+            stubs=tuple(f"{name}={_described(given)}" for name, given in stubs.items()),
+            registers=tuple(f"{address:#010x}={_described(given)}" for address, given in registers.items()),
+            stdout=tuple(stdout),
+            profile=self.device.name,
+            engine=ENGINE,
+            version=__version__,
         )
 
     def _memory_use(self, call: _Call) -> MemoryUse:
@@ -836,7 +883,21 @@ class _Call:
     level: str
     max_cycles: int
     stubs: Sequence[Stub] = ()
+    provenance: Provenance | None = None
     sp: int = 0
     stack_argument_bytes: int = 0
     slice_cycles: int = 0
     semihosting_calls: int = 0
+
+
+def _described(given: object) -> str:
+    """An argument or answer in a few words that are the same every time."""
+    if isinstance(given, Words):
+        return f"{sum(word << 32 * i for i, word in enumerate(given.words)):#x}"
+    if isinstance(given, Buffer):
+        return f"{given.name} ({given.size} bytes)"
+    if isinstance(given, np.ndarray):
+        return f"{given.dtype}[{', '.join(map(str, given.shape))}]"
+    if isinstance(given, list | tuple):
+        return ",".join(_described(one) for one in given)
+    return getattr(given, "__qualname__", str(given))

@@ -144,6 +144,9 @@ class Fixture:
         self._costs: dict[int, tuple[Cost, Image]] = {}
         """By the costs' ids. Whoever keeps an object keeps its id from being another's."""
 
+    def __repr__(self) -> str:
+        return f"<m0sim of {self._test}: {len(self._costs)} calls, {len(self._keys)} checks>"
+
     def __call__(
         self,
         image: str | Path,

@@ -44,7 +44,7 @@ def machine(build: Build) -> Machine:
 @pytest.fixture(scope="module")
 def good(machine: Machine) -> str:
     """The report of a call with three functions below it."""
-    return page(machine.call("calls_tails", 5), machine, arguments=["5"])
+    return page(machine.call("calls_tails", 5), machine)
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +69,9 @@ def hostile_report(machine: Machine) -> str:
     chip = Machine(bad)
     buffer = chip.alloc(16, name=HOSTILE[1])
     cost = chip.call(names["calls_tails"], buffer, level="memory")
-    return page(dataclasses.replace(cost, warnings=HOSTILE), chip, arguments=HOSTILE)
+    assert cost.provenance is not None
+    of = dataclasses.replace(cost.provenance, image=HOSTILE[0], arguments=HOSTILE, before=HOSTILE, stubs=HOSTILE)
+    return page(dataclasses.replace(cost, warnings=HOSTILE, provenance=of), chip)
 
 
 class Document(HTMLParser):
@@ -228,7 +230,7 @@ def test_one_file_that_needs_nothing(request: pytest.FixtureRequest, name: str) 
 
 
 def test_it_is_the_same_each_time(machine: Machine, good: str) -> None:
-    assert page(machine.call("calls_tails", 5), machine, arguments=["5"]) == good
+    assert page(machine.call("calls_tails", 5), machine) == good
 
 
 def test_hostile_names_are_text(machine: Machine) -> None:
@@ -299,7 +301,7 @@ def test_the_option(run: Run, machine: Machine, build: Build, tmp_path: Path) ->
     elf, file = machine.image.path, tmp_path / "report.html"
     done = run("call", elf, "calls_tails", 5, "--html", file, "--json")
     assert (done.code, done.err, done.json["cycles"]) == (0, "", 25)
-    assert file.read_text() == page(machine.call("calls_tails", 5), machine, arguments=["5"])
+    assert file.read_text() == page(machine.call("calls_tails", 5), machine)
     assert run("call", build("faults.S", flags=FLAGS), "outer", 1, "--html", file).code == 1
     assert "Fault: de00" in file.read_text()
     refused = run("call", elf, "calls_tails", 5, "--html", tmp_path)

@@ -11,6 +11,7 @@ from typing import TypeVar, get_args
 import numpy as np
 
 from m0sim import arguments, operands, output, replies
+from m0sim.arguments import ResultType
 from m0sim.check import limits
 from m0sim.check.limits import FIGURES, Limits
 from m0sim.device import DEFAULT
@@ -40,7 +41,7 @@ class Bench:
     name: str
     function: str
     args: tuple[Operand, ...]
-    result: str
+    result: ResultType
     """Type of the result."""
     expect: int | float | None
     """What the function must return; None where anything will do."""

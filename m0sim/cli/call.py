@@ -112,7 +112,7 @@ def call(
     if html is not None:
         from m0sim.report.page import page
 
-        files.write(html, page(done.cost, done.machine, fault=done.fault, arguments=args or [], sources=sources))
+        files.write(html, page(done.cost, done.machine, fault=done.fault, sources=sources))
     show_notes(done.machine.image)
     for note in sources.notes():
         typer.echo(f"note: {printable(note)}", err=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -50,6 +50,22 @@ class Outcome:
     outputs: list[Output]
 
 
+@dataclass(frozen=True, slots=True)
+class Typed:
+    """The words on the command line that a machine has only the values of."""
+
+    arguments: tuple[str, ...]
+    stubs: tuple[str, ...]
+    registers: tuple[str, ...]
+
+    def noted(self, cost: Cost) -> Cost:
+        """The cost with these words in its provenance."""
+        if cost.provenance is None:
+            return cost
+        noted = replace(cost.provenance, arguments=self.arguments, stubs=self.stubs, registers=self.registers)
+        return replace(cost, provenance=noted)
+
+
 def run(
     command: str,
     image_file: Path,
@@ -69,19 +85,20 @@ def run(
 ) -> Outcome:
     """Call a function as the verb `command` was told to; `out:` buffers are written after a call that returned."""
     reject_unknown_options([str(image_file), function, *(args or [])], command)
-    from m0sim import operands, replies
+    from m0sim import accounting, arguments, operands, replies
     from m0sim.fault import Fault
 
     stubs, registers = replies.stubs(stub or []), replies.registers(register or [])
     machine = machine_of(image_file, base, profile, symbols)
     values, outputs = operands.parse(machine, args or [])
+    typed = Typed(tuple(args or ()), tuple(stub or ()), tuple(register or ()))
     with Progress(machine):
         try:
             cost = machine.call(
                 function,
                 *values,
-                result=result,
-                level=level,
+                result=arguments.result_type(result),
+                level=accounting.level_of(level),
                 before=before or [],
                 stubs=replies.placed(machine, stubs),
                 registers=replies.placed(machine, registers),
@@ -89,10 +106,11 @@ def run(
                 max_cycles=operands.integer(max_cycles),
             )
         except Fault as fault:
+            fault.cost = typed.noted(fault.cost)
             return Outcome(machine, fault.cost, fault, outputs)
     for out in outputs:
         out.save()
-    return Outcome(machine, cost, None, outputs)
+    return Outcome(machine, typed.noted(cost), None, outputs)
 
 
 def show_fault(fault: Fault) -> None:

@@ -38,6 +38,8 @@ class Image:
     """The DWARF sections that source lines are made of, undecoded."""
     warnings: tuple[str, ...] = ()
     """What a call cannot get right with this file, one line each."""
+    sha256: str = ""
+    """Of the file's content, in hexadecimal."""
 
     @cached_property
     def functions(self) -> tuple[Symbol, ...]:

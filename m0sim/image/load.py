@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import struct
+from dataclasses import replace
 from pathlib import Path
 
 from m0sim.errors import UsageError
@@ -80,7 +82,7 @@ def load_hex(path: str | Path) -> Image:
         chunks, entry = hex_file.read(data)
     except Broken as broken:
         raise UsageError(f"{path} {broken}") from None
-    return image_of(path, "hex", chunks, entry, (_NO_VARIABLES,))
+    return replace(image_of(path, "hex", chunks, entry, (_NO_VARIABLES,)), sha256=_digest(data))
 
 
 def load_uf2(path: str | Path) -> Image:
@@ -94,7 +96,7 @@ def load_uf2(path: str | Path) -> Image:
         chunks = uf2.read(data)
     except Broken as broken:
         raise UsageError(f"{path} {broken}") from None
-    return image_of(path, "uf2_", chunks, 0, (_NO_VARIABLES,))
+    return replace(image_of(path, "uf2_", chunks, 0, (_NO_VARIABLES,)), sha256=_digest(data))
 
 
 def load_raw(data: bytes | str | Path, base: int) -> Image:
@@ -110,7 +112,7 @@ def load_raw(data: bytes | str | Path, base: int) -> Image:
         raise UsageError(f"{path}: {len(content)} bytes at base 0x{base:x} are not within 32-bit addresses")
     segment = Segment(base, base, content, len(content), readable=True, writable=False, executable=True)
     section = Section("raw", base, len(content), "code", base)
-    return Image(path, base, (segment,), (section,), (), ((base, segment.end),), ())
+    return Image(path, base, (segment,), (section,), (), ((base, segment.end),), (), sha256=_digest(content))
 
 
 def load_elf(path: str | Path) -> Image:
@@ -122,12 +124,16 @@ def load_elf(path: str | Path) -> Image:
     path = Path(path)
     data = _read_file(path)
     try:
-        return Elf(path, data).image()
+        return replace(Elf(path, data).image(), sha256=_digest(data))
     except Broken as broken:
         raise UsageError(f"{path} {broken}") from None
     except (struct.error, ValueError, IndexError, KeyError, OverflowError, RecursionError, MemoryError) as error:
         # Every table is checked before use; should a check be missing, a person still gets a line.
         raise UsageError(f"{path} is a damaged ELF file ({error}): build it again") from error
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
 
 
 def _read_file(path: Path) -> bytes:

@@ -13,6 +13,7 @@ from itertools import groupby
 import numpy as np
 import numpy.typing as npt
 
+from m0sim.accounting import Level
 from m0sim.cost import Cost
 from m0sim.device import Device
 from m0sim.errors import UsageError
@@ -120,7 +121,7 @@ class DeviceProgram:
 
     # -- running
 
-    def step(self, image: npt.NDArray[np.int8], label: int, *, level: str = "cycles") -> Cost:
+    def step(self, image: npt.NDArray[np.int8], label: int, *, level: Level = "cycles") -> Cost:
         """Train on one image (int8, 0..127, HWC) with one call. Returns its cost; a Fault is a bug in a kernel."""
         return self.machine.call("m0k_step", self._next(image, label), keep=True, level=level, result="void")
 
@@ -141,7 +142,7 @@ class DeviceProgram:
             return None
         return self.machine.call("m0k_step", self._phase_lists[phase], keep=True, result="void")
 
-    def run_op(self, index: int, *, level: str = "cycles") -> Cost:
+    def run_op(self, index: int, *, level: Level = "cycles") -> Cost:
         """Run a single operation of the first step."""
         return self.machine.call("m0k_step", self._single[index], keep=True, level=level, result="void")
 

@@ -50,6 +50,7 @@ def call(cost: Cost, fault: Fault | None = None) -> dict[str, Any]:
         "output_dropped": cost.output_dropped,
         "registers": [asdict(r) for r in cost.registers],
         "warnings": list(cost.warnings),
+        "provenance": None if cost.provenance is None else asdict(cost.provenance),
         "fault": None if fault is None else fault_object(fault),
     }
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from m0sim.cost import Cost
@@ -36,10 +35,9 @@ def page(
     machine: Machine,
     *,
     fault: Fault | None = None,
-    arguments: Sequence[str] = (),
     sources: Sources | None = None,
 ) -> str:
-    """The report. `arguments` are those of the call as they were typed. The same run gives the same bytes.
+    """The report. The same run gives the same bytes.
 
     `sources` says which source text may be read, as for `annotate.listing`.
     """
@@ -49,7 +47,7 @@ def page(
         cost=cost,
         device=machine.device,
         image=machine.image.path.name,
-        arguments=arguments,
+        arguments=() if cost.provenance is None else cost.provenance.arguments,
         fault=fault,
         output=printable_lines(cost.output),
         figures=[f for f in figures(cost) if f.label != "result" or not (fault or cost.result is None)],
