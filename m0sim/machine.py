@@ -25,9 +25,12 @@ from unicorn import (
     UcError,
 )
 from unicorn.arm_const import (
+    UC_ARM_REG_APSR,
     UC_ARM_REG_APSR_NZCV,
     UC_ARM_REG_LR,
+    UC_ARM_REG_MSP,
     UC_ARM_REG_PC,
+    UC_ARM_REG_PSP,
     UC_ARM_REG_R0,
     UC_ARM_REG_R1,
     UC_ARM_REG_SP,
@@ -104,7 +107,7 @@ class Machine:
         self._uc.mem_map(RETURN_ADDRESS, 1024, UC_PROT_EXEC)  # no data is there: a load or store is a fault
         self.counters = Counters(self.device, firmware, self.space)
         self._watch_memory = self.counters.attach(self._uc)
-        self._traps = trap.Traps()
+        self._traps = trap.Traps(self.device)
         self._heap = HeapWatch(self.space, self.counters.limit_stack)
         hooks = [
             *self._heap.attach(self._uc),
@@ -538,7 +541,9 @@ class Machine:
             return self._after_trap(call, pc, error)
         stop = Stop(int(state[Slot.STOP]))
         if stop is not Stop.NONE and trap.is_arm_state(self._uc):
-            return self._fail(call, "arm-state", trap.ARM_STATE, pc, block_is_complete=not self.counters.is_pending(pc))
+            return self._fail(
+                call, "arm-state", trap.to_arm_state(pc), pc, block_is_complete=not self.counters.is_pending(pc)
+            )
         if stop is Stop.NONE:
             return self._after_halt(call, pc, until)
         return self._after_stop(call, pc, stop)
@@ -673,6 +678,10 @@ class Machine:
         return f"{free}, down to {below}" if below else free
 
     def _is_blank(self, address: int) -> bool:
+        """True where nothing was ever written: what is there by chance looks like an instruction, UDF #222."""
+        place = self.device.resolve(address)
+        if any(s.address <= place < s.address + len(s.data) for s in self.image.segments):
+            return False
         view = self.space.view(address, 2)
         return view is None or bytes(view) in (b"\xde\xde", b"\xff\xff")
 
@@ -721,10 +730,7 @@ class Machine:
         open_calls: Sequence[tuple[str, int]] = (),
     ) -> int:
         function, entry = self.counters.function_at(address)
-        registers = {name: self._uc.reg_read(r) for name, r in zip(_REGISTER_NAMES, _REGISTERS, strict=True)}
-        registers["sp"] = self._uc.reg_read(UC_ARM_REG_SP)
-        registers["lr"] = self._uc.reg_read(UC_ARM_REG_LR)
-        registers["pc"] = address
+        registers = self._registers(address, is_thumb=kind != "arm-state")
         sites = tuple(
             CallSite(name, None if back == RETURN_ADDRESS else back, self.image.source_line(back - 2))
             for name, back in open_calls
@@ -740,6 +746,22 @@ class Machine:
             call_stack=sites,
             cost=cost,
         )
+
+    def _registers(self, pc: int, is_thumb: bool) -> dict[str, int]:
+        """All registers as ARMv6-M has them. A call runs in Thread mode: IPSR, the low bits of xPSR, is 0.
+
+        Where the run stopped directly behind an instruction that wrote SP, PSP or APSR, the hook there did not run.
+        """
+        for register in (UC_ARM_REG_SP, UC_ARM_REG_MSP, UC_ARM_REG_PSP):
+            self._uc.reg_write(register, self._uc.reg_read(register) & ~3)
+        flags = self._uc.reg_read(UC_ARM_REG_APSR) & 0xF0000000
+        self._uc.reg_write(UC_ARM_REG_APSR, flags)
+        registers = {name: self._uc.reg_read(r) for name, r in zip(_REGISTER_NAMES, _REGISTERS, strict=True)}
+        registers["sp"] = self._uc.reg_read(UC_ARM_REG_SP)
+        registers["lr"] = self._uc.reg_read(UC_ARM_REG_LR)
+        registers["pc"] = pc
+        registers["xpsr"] = flags | is_thumb << 24
+        return registers
 
     def _cost(self, call: _Call) -> Cost:
         counters = self.counters

@@ -17,6 +17,7 @@ from unicorn import (
 from unicorn.arm_const import UC_ARM_REG_CPSR, UC_ARM_REG_R0, UC_ARM_REG_SP
 
 from m0sim import isa
+from m0sim.device import Device
 from m0sim.isa import Kind
 
 WFI = 0xBF30
@@ -26,7 +27,7 @@ _THUMB_BIT = 1 << 5  # of CPSR, as Unicorn shows it
 
 #: Faults that are raised at the target of a jump: the block that jumped is complete.
 AT_TARGET = ("arm-state", "not-code")
-ARM_STATE = "jump to an even address, which asks for Arm state"
+_ROM = "ROM, contents unknown"
 
 Explanation = tuple[str, str, int]
 
@@ -34,7 +35,8 @@ Explanation = tuple[str, str, int]
 class Traps:
     """Remembers why Unicorn stopped; its two hooks run only when something is wrong."""
 
-    def __init__(self) -> None:
+    def __init__(self, device: Device) -> None:
+        self._device = device
         self.clear()
 
     def clear(self) -> None:
@@ -71,23 +73,30 @@ class Traps:
         if self._interrupt:
             return "exception", f"processor exception {self._interrupt}", pc
         if self._access is not None:
-            return self._bad_access(pc, error)
+            return self._bad_access(uc, pc, error)
         if error == UC_ERR_INSN_INVALID:
             if is_arm_state(uc):
-                return "arm-state", ARM_STATE, pc
+                return "arm-state", to_arm_state(pc), pc
             if halfword(pc - 2) in (_YIELD, _WFE):
                 return "", "", pc
             return "undefined", describe_undefined(halfword(pc), halfword(pc + 2)), pc
         return "exception", f"the emulator stopped with error {error}", pc
 
-    def _bad_access(self, pc: int, error: int) -> Explanation:
+    def _bad_access(self, uc: Uc, pc: int, error: int) -> Explanation:
         assert self._access is not None
         kind, address, size = self._access
         if kind == UC_MEM_FETCH_UNMAPPED or error in (UC_ERR_FETCH_UNMAPPED, UC_ERR_FETCH_PROT):
-            return "not-code", f"jump to {address:#010x}, where there is no memory", pc
+            if is_arm_state(uc):
+                return "arm-state", to_arm_state(pc), pc
+            where = _ROM if self._is_rom(address) else "where there is no memory"
+            return "not-code", f"jump to {address:#010x}, {where}{_null_hint(address)}", pc
         if error == UC_ERR_WRITE_PROT:
             return "read-only", f"store of {size} bytes to read-only memory at {address:#010x}", pc
-        return "unmapped", unmapped(kind == UC_MEM_WRITE_UNMAPPED, size, address), pc
+        return "unmapped", unmapped(kind == UC_MEM_WRITE_UNMAPPED, size, address, self._is_rom(address)), pc
+
+    def _is_rom(self, address: int) -> bool:
+        region = self._device.region_at(address)
+        return region is not None and region.kind == "rom"
 
 
 def is_arm_state(uc: Any) -> bool:
@@ -95,16 +104,25 @@ def is_arm_state(uc: Any) -> bool:
     return not uc.reg_read(UC_ARM_REG_CPSR) & _THUMB_BIT
 
 
-def unmapped(is_store: bool, size: int, address: int) -> str:
-    """A sentence about an access where nothing answers."""
+def to_arm_state(target: int) -> str:
+    """A sentence about a jump, call or return to an address whose bit 0 was clear: DDI 0419, BXWritePC."""
+    return f"jump to an even address, {target:#010x}, which asks for Arm state{_null_hint(target)}"
+
+
+def unmapped(is_store: bool, size: int, address: int, is_rom: bool = False) -> str:
+    """A sentence about an access where nothing answers; `is_rom` where the chip has a ROM that the image does not."""
     what = "store" if is_store else "load"
     plural = "byte" if size == 1 else "bytes"
-    return f"{what} of {size} {plural} at {address:#010x}, {_nothing_at(address)}"
+    return (
+        f"{what} of {size} {plural} at {address:#010x}, {_ROM if is_rom else _nothing_at(address)}{_null_hint(address)}"
+    )
+
+
+def _null_hint(address: int) -> str:
+    return " (a null pointer?)" if address < 0x100 else ""
 
 
 def _nothing_at(address: int) -> str:
-    if address < 0x100:
-        return "where there is no memory that m0sim models (a null pointer?)"
     if 0x40000000 <= address < 0x60000000 or address >= 0xE0000000:  # DDI 0419, B3.1: peripherals, system
         register = f"--register {address & ~3:#x}=VALUE"
         return f"a peripheral, which is not modelled: replace the function that uses it with a stub, or say {register}"
@@ -112,7 +130,11 @@ def _nothing_at(address: int) -> str:
 
 
 def describe_undefined(first: int, second: int) -> str:
-    """A sentence about an encoding that ARMv6-M does not have."""
+    """A sentence about an encoding that ARMv6-M does not have, or has as UDF (DDI 0419, A5.2.6 and A5.3.1)."""
+    if first >> 8 == 0xDE:
+        return f"UDF #{first & 0xFF}, a permanently undefined instruction"
+    if first >> 4 == 0xF7F and second >> 12 == 0xA:
+        return f"UDF.W #{(first & 15) << 12 | second & 0xFFF}, a permanently undefined instruction"
     if isa.is_wide(first):
         return f"{first:04x} {second:04x} is not an ARMv6-M instruction"
     return f"{first:04x} is not an ARMv6-M instruction"

@@ -390,7 +390,7 @@ def test_a_fault_marks_its_place(run: Run, build: Build) -> None:  # noqa: F811
     faulty = build("faults.S", flags=("-g", f"-I{FIRMWARE}"))
     done = run("annotate", faulty, "outer", 1)
     assert done.code == 1
-    assert done.err.startswith("fault: de00 is not an ARMv6-M instruction\n")
+    assert done.err.startswith("fault: UDF #0, a permanently undefined instruction\n")
     marked = [line.split() for line in done.out.splitlines() if line.startswith("!")]
     assert [words[2] for words in marked] == ["-"]
     assert "0xde00" in marked[0]

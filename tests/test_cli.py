@@ -313,7 +313,7 @@ def test_a_fault_as_text(run: Run, faulty: Path) -> None:
     done = run("call", faulty, "outer", 1)
     assert (done.code, done.out) == (1, "")
     lines = done.err.splitlines()
-    assert lines[0] == "fault: de00 is not an ARMv6-M instruction"
+    assert lines[0] == "fault: UDF #0, a permanently undefined instruction"
     assert "permanently_undefined+0x2" in lines[1]
     assert [line.split()[1].rstrip(",") for line in lines[2:4]] == ["permanently_undefined", "middle"]
     assert "6 instructions, 13 cycles" in lines[-1]

@@ -19,7 +19,9 @@ from m0sim.report import text
 
 STACK_TOP = 0x20042000  # the end of the RP2040's SRAM; faults.S has no data, so all of it is stack
 ROOM = 264 * 1024
+PROFILES = Path(__file__).parents[1] / "profiles"
 NOWHERE = "(no symbol)"
+NULL = " (a null pointer?)"
 
 
 @pytest.fixture(scope="module")
@@ -60,10 +62,10 @@ HERE = [
     ("unmapped_stm", "unmapped", 2, 2, 1, "store of 4 bytes at 0x20042000"),
     ("null_pointer", "unmapped", 2, 1, 1, "null pointer"),
     ("read_only", "read-only", 4, 3, 2, "store of 4 bytes to read-only memory at 0x10000000"),
-    ("permanently_undefined", "undefined", 2, 1, 1, "de00 is not"),
+    ("permanently_undefined", "undefined", 2, 1, 1, "UDF #0, a permanently"),
     ("compare_and_branch", "undefined", 2, 1, 1, "b108 is not"),
     ("divide", "undefined", 2, 1, 1, "fbb0 f0f1 is not"),
-    ("after_loop", "undefined", 8, 1 + 3 * 3 - 1 + 1, 8, "de00 is not"),
+    ("after_loop", "undefined", 8, 1 + 3 * 3 - 1 + 1, 8, "UDF #0, a permanently"),
     ("first_of_two", "unaligned", 2, 1, 1, "0x00000001"),
     ("breakpoint", "breakpoint", 2, 1, 1, "BKPT #3"),
     ("supervisor", "supervisor-call", 2, 1, 1, "SVC #7"),
@@ -106,6 +108,87 @@ def test_the_stack_mark_holds_only_what_ran(machine: Machine, name: str) -> None
 
 def test_the_stack_mark_before_a_push_that_does_not_fit(machine: Machine) -> None:
     assert fault_of(machine, "push_behind_mov_sp").cost.stack_bytes == ROOM - 8
+
+
+@pytest.mark.parametrize("level", ["cycles", "memory"])
+@pytest.mark.parametrize(
+    ("name", "offset", "reason"),
+    [
+        ("undefined_high", 2, "UDF #222, a permanently undefined instruction"),  # as blank SRAM looks
+        ("undefined_wide", 2, "UDF.W #43981, a permanently undefined instruction"),
+        ("undefined_other", 2, "f7f0 b000 is not an ARMv6-M instruction"),
+        ("rom_load", 2, "load of 4 bytes at 0x00000140, ROM, contents unknown"),
+        ("rom_store", 2, "store of 1 byte at 0x00003fff, ROM, contents unknown"),
+        ("null_pointer", 2, "load of 4 bytes at 0x00000004, ROM, contents unknown (a null pointer?)"),
+        ("unmapped_load", 4, "load of 4 bytes at 0x30000008, where there is no memory"),
+        ("above_the_stack", 2, "load of 4 bytes at 0x20042008, where there is no memory"),
+        ("above_the_stack_store", 0, "store of 4 bytes at 0x200423fc, where there is no memory"),
+        ("above_the_stack_pop", 2, "load of 4 bytes at 0x20042000, where there is no memory"),
+    ],
+)
+def test_what_a_fault_says(machine: Machine, name: str, offset: int, reason: str, level: str) -> None:
+    fault = fault_of(machine, name, level=level)
+    assert (fault.reason, fault.function, fault.offset) == (reason, name, offset)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "address", "reason"),
+    [
+        ("jump_42", "arm-state", 0x142, "jump to an even address, 0x00000142, which asks for Arm state"),
+        ("jump_43", "not-code", 0x142, "jump to 0x00000142, ROM, contents unknown"),
+        ("call_null", "not-code", 0, "jump to 0x00000000, ROM, contents unknown (a null pointer?)"),
+        (
+            "call_null_even",
+            "arm-state",
+            0,
+            "jump to an even address, 0x00000000, which asks for Arm state (a null pointer?)",
+        ),
+        ("into_nowhere", "not-code", 0x30000000, "jump to 0x30000000, where there is no memory"),
+        ("into_nowhere_even", "arm-state", 0x30000000, "jump to an even address, 0x30000000, which asks for Arm state"),
+    ],
+)
+def test_what_a_jump_into_nothing_says(machine: Machine, name: str, kind: str, address: int, reason: str) -> None:
+    fault = fault_of(machine, name)
+    assert (fault.kind, fault.address) == (kind, address)
+    assert fault.reason == reason
+    assert fault.call_stack[0].function == name
+
+
+def test_a_chip_without_a_rom_says_nothing_of_one(elf: Path, tmp_path: Path) -> None:
+    text = (PROFILES / "rp2040.toml").read_text()
+    begin = text.index("[[memory]]")
+    profile = tmp_path / "bare.toml"
+    profile.write_text(text[:begin] + text[text.index("[[memory]]", begin + 1) :])
+    fault = fault_of(Machine.from_elf(elf, profile), "rom_load")
+    assert fault.reason == "load of 4 bytes at 0x00000140, where there is no memory"
+
+
+@pytest.mark.parametrize(("name", "sp"), [("odd_sp_undefined", 45), ("odd_sp_load", 45), ("odd_sp_far", 45)])
+def test_the_low_bits_of_sp_are_zero(machine: Machine, name: str, sp: int) -> None:
+    """Directly behind the instruction that wrote them, and later (DDI 0419, B1.4.1)."""
+    assert fault_of(machine, name).registers["sp"] == (STACK_TOP - sp) & ~3
+
+
+def test_sp_relative_accesses_of_an_odd_sp(machine: Machine) -> None:
+    """They are those of the SP that ARMv6-M has: aligned."""
+    assert machine.call("odd_sp_accesses", 77).result == 77
+
+
+@pytest.mark.parametrize(
+    ("name", "flags"),
+    [("flags_nzcv", 0xF), ("flags_z", 0x4), ("flags_c", 0x2), ("flags_n", 0x8), ("flags_v", 0x9), ("flags_msr", 0x5)],
+)
+def test_the_program_status(machine: Machine, name: str, flags: int) -> None:
+    """Flags as the instruction before left them, the Thumb bit, and no exception."""
+    assert fault_of(machine, name).registers["xpsr"] == flags << 28 | 1 << 24
+
+
+def test_the_program_status_in_words(machine: Machine) -> None:
+    assert fault_of(machine, "arm_state").registers["xpsr"] == 0
+    printed = Console(width=160)
+    with printed.capture() as capture:
+        printed.print(text.fault(fault_of(machine, "flags_msr")))
+    assert "\n  xpsr 51000000  flags nZcV, IPSR 0 (Thread mode)\n" in capture.get()
 
 
 # Function; kind, the function and address of the target, cycles and instructions before it.
@@ -160,7 +243,7 @@ def test_registers_and_open_calls(machine: Machine) -> None:
         "permanently_undefined": (1, 1),
     }
     assert fault.cost.stack_bytes == 12
-    assert str(fault).startswith("de00 is not an ARMv6-M instruction in permanently_undefined+0x2 (")
+    assert str(fault).startswith("UDF #0, a permanently undefined instruction in permanently_undefined+0x2 (")
 
 
 def test_recursion_into_the_end_of_the_stack(machine: Machine) -> None:

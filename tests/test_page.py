@@ -270,7 +270,7 @@ def test_every_fault_has_a_page(faulty: Machine, name: str) -> None:
 
 
 def test_what_a_fault_shows(faulted: str) -> None:
-    assert "Fault: de00 is not an ARMv6-M instruction" in faulted
+    assert "Fault: UDF #0, a permanently undefined instruction" in faulted
     assert "in middle, called before 0x" in faulted
     assert 'class="fault-row"' in faulted
     assert "<dt>result" not in faulted
@@ -303,7 +303,7 @@ def test_the_option(run: Run, machine: Machine, build: Build, tmp_path: Path) ->
     assert (done.code, done.err, done.json["cycles"]) == (0, "", 25)
     assert file.read_text() == page(machine.call("calls_tails", 5), machine)
     assert run("call", build("faults.S", flags=FLAGS), "outer", 1, "--html", file).code == 1
-    assert "Fault: de00" in file.read_text()
+    assert "Fault: UDF #0" in file.read_text()
     refused = run("call", elf, "calls_tails", 5, "--html", tmp_path)
     assert refused.code == 2
     assert len(refused.err.splitlines()) == 1

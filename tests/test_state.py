@@ -219,3 +219,25 @@ def test_a_fault_at_the_return_says_which_instruction_it_was(machine: Machine) -
 
 def test_mov_to_pc_ignores_bit_0(machine: Machine) -> None:
     assert machine.call("returns_by_mov").cycles == 1 + 1 + 2
+
+
+# ---------------------------------------------------------------------------------- what a function has to give back
+
+
+@pytest.mark.parametrize("number", range(4, 12))
+def test_a_register_that_is_not_restored_is_named(machine: Machine, number: int) -> None:
+    name = f"dirties_r{number}"
+    assert machine.call(name).warnings == (f"{name} did not restore r{number}, as the AAPCS asks",)
+
+
+def test_all_that_are_not_restored_are_named(machine: Machine) -> None:
+    assert machine.call("dirties_two").warnings == ("dirties_two did not restore r6, r11, as the AAPCS asks",)
+    assert machine.call("restores_all").warnings == ()
+    assert machine.call("set_r12").warnings == ()  # a scratch register
+
+
+@pytest.mark.parametrize("name", ["returns_lower_sp", "returns_higher_sp"])
+def test_another_sp_at_the_return_is_said(machine: Machine, name: str) -> None:
+    assert machine.call(name).warnings == (f"{name} returned with another SP than it was called with",)
+    assert machine.call(name, 1, 2, 3, 4, 5).warnings == (f"{name} returned with another SP than it was called with",)
+    assert machine.call("pushes", 1, 2, 3, 4, 5).warnings == ()

@@ -140,13 +140,23 @@ def fault(error: Fault) -> RenderableType:
         lines.append(Text(f"  in {site.place}"))
     if len(callers) > _MAX_CALLS:
         lines.append(Text(f"  ... and {count(len(callers) - _MAX_CALLS)} more open calls (--json has them all)"))
-    names = list(error.registers)
+    names = [name for name in error.registers if name != "xpsr"]
     for i in range(0, len(names), 4):
         row = "  ".join(f"{name:>3} {error.registers[name]:08x}" for name in names[i : i + 4])
         lines.append(Text(f"  {row}", style="dim"))
+    lines.append(Text(f"  {_program_status(error.registers['xpsr'])}", style="dim"))
     ran = f"{count(error.cost.instructions)} instructions, {count(error.cost.cycles)} cycles"
     lines.append(Text(f"  counted until then: {ran}, {count(error.cost.stack_bytes)} bytes of stack"))
     return Group(*lines)
+
+
+def _program_status(xpsr: int) -> str:
+    """The flags as letters, large where set, and IPSR: DDI 0419, B1.4.2."""
+    flags = "".join(
+        letter if xpsr >> bit & 1 else letter.lower() for bit, letter in ((31, "N"), (30, "Z"), (29, "C"), (28, "V"))
+    )
+    number = xpsr & 0x3F
+    return f"xpsr {xpsr:08x}  flags {flags}, IPSR {number} ({f'exception {number}' if number else 'Thread mode'})"
 
 
 def listing(image: Image) -> RenderableType:

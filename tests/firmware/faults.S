@@ -288,3 +288,144 @@
     strb r0, [r0, r1]
     bx lr
     end pokes
+
+    function undefined_high
+    movs r0, #1
+    .inst.n 0xdede
+    end undefined_high
+
+    function undefined_wide
+    movs r0, #1
+    .inst.w 0xf7faabcd
+    end undefined_wide
+
+    function undefined_other
+    movs r0, #1
+    .inst.w 0xf7f0b000
+    end undefined_other
+
+    function rom_load
+    movs r0, #0xa0
+    ldr r0, [r0, r0]
+    bx lr
+    end rom_load
+
+    function rom_store
+    ldr r0, =0x3fff
+    strb r0, [r0]
+    bx lr
+    end rom_store
+
+    function above_the_stack
+    nop
+    ldr r0, [sp, #8]
+    bx lr
+    end above_the_stack
+
+    function above_the_stack_store
+    str r0, [sp, #1020]
+    bx lr
+    end above_the_stack_store
+
+    function above_the_stack_pop
+    nop
+    pop {r0, pc}
+    end above_the_stack_pop
+
+    function jump_42
+    ldr r0, =0x142
+    bx r0
+    end jump_42
+
+    function jump_43
+    ldr r0, =0x143
+    bx r0
+    end jump_43
+
+    function call_null_even
+    push {lr}
+    movs r1, #0
+    blx r1
+    pop {pc}
+    end call_null_even
+
+    function into_nowhere_even
+    ldr r1, =0x30000000
+    push {r1}
+    pop {pc}
+    end into_nowhere_even
+
+    .macro makes_sp_odd
+    mov r3, sp
+    subs r3, #45
+    mov sp, r3
+    .endm
+
+    function odd_sp_undefined
+    makes_sp_odd
+    .inst.n 0xde00
+    end odd_sp_undefined
+
+    function odd_sp_load
+    movs r0, #1
+    makes_sp_odd
+    ldr r0, [r0]
+    bx lr
+    end odd_sp_load
+
+    function odd_sp_far
+    makes_sp_odd
+    nop
+    b 1f
+1:  nop
+    bkpt #1
+    end odd_sp_far
+
+    function odd_sp_accesses
+    mov r2, sp
+    makes_sp_odd
+    str r0, [sp, #4]
+    push {r0}
+    pop {r1}
+    ldr r0, [sp, #4]
+    mov sp, r2
+    bx lr
+    end odd_sp_accesses
+
+    @ In one block with the fault; the load faults where r2 is odd.
+    .macro flags name, value
+    function \name
+    ldr r0, =\value
+    movs r2, #1
+    msr apsr, r0
+    ldr r0, [r2]
+    end \name
+    .endm
+    flags flags_nzcv, 0xf0000000
+    flags flags_msr, 0x5fffffff
+
+    function flags_z
+    movs r2, #1
+    movs r1, #0
+    ldr r0, [r2]
+    end flags_z
+
+    function flags_c
+    movs r2, #1
+    cmp r2, #0
+    ldr r0, [r2]
+    end flags_c
+
+    function flags_n
+    movs r2, #1
+    cmn r2, r2
+    mvns r1, r2
+    ldr r0, [r2]
+    end flags_n
+
+    function flags_v
+    movs r2, #1
+    lsls r1, r2, #30
+    adds r1, r1, r1
+    .inst.n 0xde01
+    end flags_v

@@ -171,7 +171,7 @@
     pop {pc}
     end returns_even_pop
 
-    @ MOV to PC ignores bit 0 (DDI 0419, A6.7.75 and BranchWritePC).
+    @ MOV to PC ignores bit 0 (DDI 0419, BranchWritePC).
     function returns_by_mov
     mov r1, lr
     subs r1, #1
@@ -210,3 +210,42 @@
     subs r1, #4
     bx r1
     end even_to_itself
+
+    .macro dirties number
+    function dirties_r\number
+    movs r0, #1
+    mov r\number, r0
+    bx lr
+    end dirties_r\number
+    .endm
+    .irp number, 4, 5, 6, 7, 8, 9, 10, 11
+    dirties \number
+    .endr
+
+    function restores_all
+    push {r4-r7, lr}
+    mov r4, r8
+    push {r4}
+    movs r4, #1
+    mov r8, r4
+    mov r5, r4
+    pop {r4}
+    mov r8, r4
+    pop {r4-r7, pc}
+    end restores_all
+
+    function dirties_two
+    movs r6, #1
+    mov r11, r6
+    bx lr
+    end dirties_two
+
+    function returns_lower_sp
+    sub sp, #8
+    bx lr
+    end returns_lower_sp
+
+    function returns_higher_sp
+    add sp, #4
+    bx lr
+    end returns_higher_sp
