@@ -322,7 +322,7 @@ def test_every_tensor_after_every_operation(kernels: Image, network: Network, va
     assert train(s, [(by_operation, False), (in_one_call, True)], 3) >= (2 if network is not ODD else 0)
 
 
-@pytest.mark.parametrize("trained", [1, 2])
+@pytest.mark.parametrize("trained", [1, pytest.param(2, marks=pytest.mark.long)])
 @pytest.mark.parametrize("variant", TRAINED)
 @pytest.mark.parametrize("network", ["tiny-cnn-8", pytest.param("tiny-cnn", marks=pytest.mark.long)])
 def test_every_tensor_where_only_the_last_layers_learn(
