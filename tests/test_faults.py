@@ -413,3 +413,17 @@ def test_a_fault_travels_between_processes(machine: Machine) -> None:
     copy = pickle.loads(pickle.dumps(fault))
     assert (str(copy), copy.registers, copy.cost.cycles) == (str(fault), fault.registers, fault.cost.cycles)
     assert type(copy) is type(fault)
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("sp_load", "load of 4 bytes at 0x4000000c"),
+        ("sp_store", "store of 4 bytes at 0x40000008"),
+        ("sp_pop", "load of 4 bytes at 0x40000008"),  # its second word
+    ],
+)
+def test_an_access_relative_to_sp_is_found_in_its_block(machine: Machine, name: str, reason: str) -> None:
+    fault = fault_of(machine, name, registers={0x40000004: 5})
+    assert (fault.function, fault.offset, fault.cost.instructions) == (name, 8, 4)
+    assert fault.reason.startswith(reason)

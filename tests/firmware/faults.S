@@ -429,3 +429,18 @@
     adds r1, r1, r1
     .inst.n 0xde01
     end flags_v
+
+    @ SP among the registers of a peripheral: the first load is answered, the other is not.
+    .macro sp_in_a_peripheral name, answered, refused:vararg
+    function \name
+    movs r3, #1
+    lsls r3, r3, #30
+    mov sp, r3
+    \answered
+    \refused
+    bx lr
+    end \name
+    .endm
+    sp_in_a_peripheral sp_load, "ldr r0, [sp, #4]", ldr r0, [sp, #12]
+    sp_in_a_peripheral sp_store, "ldr r0, [sp, #4]", str r0, [sp, #8]
+    sp_in_a_peripheral sp_pop, "add sp, #4", pop {r0, r1}
