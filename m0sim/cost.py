@@ -214,9 +214,9 @@ class Cost:
     function: str
     profile: str
     level: str
-    result: int | float | None
+    result: int | float | bytes | None
     result_type: str
-    """How r0 (and r1) was read: s32, u32, s64, u64, f32, f64 or void."""
+    """How r0 (and r1) was read: s32, u32, s64, u64, f32, f64, void, or struct for the bytes of one."""
     cycles: int
     instructions: int
     loads: int
@@ -259,11 +259,18 @@ class Cost:
     """None for a cost that no call of a `Machine` made."""
 
     def __repr__(self) -> str:
-        result = "" if self.result is None else f", result {self.result}"
+        result = "" if self.result is None else f", result {self.result_text}"
         return (
             f"<Cost of {self.function}: {self.cycles:,} cycles, {self.instructions:,} instructions, "
             f"{self.stack_bytes:,} bytes of stack{result}>"
         )
+
+    @property
+    def result_text(self) -> str:
+        """The result as a person reads it: a struct as its bytes in hex, nothing for void."""
+        if isinstance(self.result, bytes):
+            return self.result.hex(" ")
+        return "" if self.result is None else str(self.result)
 
     @cached_property
     def executed(self) -> dict[int, int]:

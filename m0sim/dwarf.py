@@ -83,7 +83,7 @@ def line_sequences(
     except BadDwarf as bad:
         folders = {}
         notes.append(f"compilation folders are not known: {bad}")
-    reader = _Reader(sections.get(".debug_line", b""))
+    reader = Reader(sections.get(".debug_line", b""))
     while reader.at < reader.end:
         start = reader.at
         try:
@@ -100,7 +100,7 @@ def line_sequences(
     return sequences, notes
 
 
-class _Reader:
+class Reader:
     """Little-endian numbers and strings from `data`, from `at` up to `end`; BadDwarf beyond."""
 
     __slots__ = ("at", "data", "end", "wide")
@@ -109,7 +109,7 @@ class _Reader:
         self.data, self.at, self.wide = data, at, wide
         self.end = len(data) if end is None else end
 
-    def unit(self) -> _Reader:
+    def unit(self) -> Reader:
         """A reader of the unit that starts here; moves behind it, or nowhere when its length is impossible."""
         start = self.at
         length = self.number(4)
@@ -121,7 +121,7 @@ class _Reader:
             self.at = start
             raise BadDwarf(f"its length {length} reaches beyond the section")
         self.at = first + length
-        return _Reader(self.data, first, self.at, wide)
+        return Reader(self.data, first, self.at, wide)
 
     def skip(self, size: int) -> int:
         """Moves on by `size` bytes; returns where it was."""
@@ -164,26 +164,26 @@ class _Reader:
         return printable(self.data[start:end].decode("utf-8", "replace"))
 
 
-# Sizes in bytes of forms that hold a number: data, flags, references, indexes (strx, addrx) of one unit or another.
-_FIXED_SIZE = {0x19: 0, 0x21: 0}
-_FIXED_SIZE |= dict.fromkeys((0x0B, 0x0C, 0x11, 0x25, 0x29), 1) | dict.fromkeys((0x05, 0x12, 0x26, 0x2A), 2)
-_FIXED_SIZE |= dict.fromkeys((0x06, 0x13, 0x1C, 0x28, 0x2C), 4) | dict.fromkeys((0x07, 0x14, 0x20, 0x24), 8)
-_FIXED_SIZE |= {0x27: 3, 0x2B: 3, 0x1E: 16}
+FIXED_SIZE = {0x19: 0, 0x21: 0}
+"""Bytes of the forms that hold a number: data, flags, references, indexes (strx, addrx) of one unit or another."""
+FIXED_SIZE |= dict.fromkeys((0x0B, 0x0C, 0x11, 0x25, 0x29), 1) | dict.fromkeys((0x05, 0x12, 0x26, 0x2A), 2)
+FIXED_SIZE |= dict.fromkeys((0x06, 0x13, 0x1C, 0x28, 0x2C), 4) | dict.fromkeys((0x07, 0x14, 0x20, 0x24), 8)
+FIXED_SIZE |= {0x27: 3, 0x2B: 3, 0x1E: 16}
 _LENGTH_SIZE = {0x0A: 1, 0x03: 2, 0x04: 4}
 _ULEB = (0x0F, 0x15, 0x1A, 0x1B, 0x22, 0x23)
 _OFFSET = (0x10, 0x17, 0x1D)
 _STRING, _STRP, _LINE_STRP, _ADDR, _SDATA, _BLOCK, _EXPRLOC, _IMPLICIT = 0x08, 0x0E, 0x1F, 0x01, 0x0D, 0x09, 0x18, 0x21
 
 
-def _value(reader: _Reader, form: int, sections: Mapping[str, bytes], address_size: int = 4) -> int | str:
+def form_value(reader: Reader, form: int, sections: Mapping[str, bytes], address_size: int = 4) -> int | str:
     """The value of a form: a number, a string, or 0 for what a line table has no use for."""
     if form in (_STRP, _LINE_STRP):
         table = sections.get(".debug_str" if form == _STRP else ".debug_line_str", b"")
-        return _Reader(table, reader.offset()).text()
+        return Reader(table, reader.offset()).text()
     if form == _STRING:
         return reader.text()
-    if form in _FIXED_SIZE:
-        return reader.number(_FIXED_SIZE[form])
+    if form in FIXED_SIZE:
+        return reader.number(FIXED_SIZE[form])
     if form in _ULEB:
         return reader.uleb()
     if form == _SDATA:
@@ -208,7 +208,7 @@ def _compilation_folders(sections: Mapping[str, bytes], budget: _Budget) -> dict
     """
     folders: dict[int, str] = {}
     abbreviations = _Abbreviations(sections.get(".debug_abbrev", b""))
-    units = _Reader(sections.get(".debug_info", b""))
+    units = Reader(sections.get(".debug_info", b""))
     while units.at < units.end:
         unit = units.unit()
         try:
@@ -225,7 +225,7 @@ def _compilation_folders(sections: Mapping[str, bytes], budget: _Budget) -> dict
 
 
 def _unit_attributes(
-    unit: _Reader, abbreviations: _Abbreviations, sections: Mapping[str, bytes], budget: _Budget
+    unit: Reader, abbreviations: _Abbreviations, sections: Mapping[str, bytes], budget: _Budget
 ) -> dict[int, int | str]:
     """The attributes of a compilation unit's own entry."""
     version = unit.number(2)
@@ -242,7 +242,7 @@ def _unit_attributes(
     attributes = abbreviations.find(at, unit.uleb())
     found = {}
     for name, form in attributes:
-        found[name] = _value(unit, form, sections, address_size)
+        found[name] = form_value(unit, form, sections, address_size)
         budget.spend(found[name])
     return found
 
@@ -258,7 +258,7 @@ class _Abbreviations:
     def find(self, at: int, code: int) -> list[tuple[int, int]]:
         """Attributes and forms of the abbreviation `code` of the table at `at`."""
         key = (at, code)
-        reader = _Reader(self.data, at)
+        reader = Reader(self.data, at)
         while key not in self.known:
             start = reader.at
             found = reader.uleb()
@@ -272,7 +272,7 @@ class _Abbreviations:
                 self.known[key] = attributes
         return self.known[key]
 
-    def _attributes(self, reader: _Reader) -> list[tuple[int, int]]:
+    def _attributes(self, reader: Reader) -> list[tuple[int, int]]:
         reader.uleb()  # tag
         reader.skip(1)  # has children
         attributes: list[tuple[int, int]] = []
@@ -286,7 +286,7 @@ class _Abbreviations:
 class _Program:
     """One line number program: header, then opcodes."""
 
-    def __init__(self, reader: _Reader, sections: Mapping[str, bytes], folder: str, budget: _Budget) -> None:
+    def __init__(self, reader: Reader, sections: Mapping[str, bytes], folder: str, budget: _Budget) -> None:
         self.reader = reader
         self.budget = budget
         self.version = reader.number(2)
@@ -346,7 +346,7 @@ class _Program:
         for _ in range(count):
             values = {}
             for content, form in formats:
-                values[content] = _value(reader, form, sections)
+                values[content] = form_value(reader, form, sections)
                 self.budget.spend(values[content])
             name, folder = values.get(1, ""), values.get(2, 0)
             if not isinstance(name, str) or not isinstance(folder, int):

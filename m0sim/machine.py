@@ -6,11 +6,11 @@ import signal
 import threading
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -54,6 +54,9 @@ from m0sim.stubs import BX_LR, Stub, StubCall, reject_twins
 from m0sim.ticker import ticking
 from m0sim.windows import Windows
 
+if TYPE_CHECKING:
+    from m0sim.image.signatures import Signature
+
 #: Where a called function returns to: in the vendor's part of the system region, which no profile maps.
 RETURN_ADDRESS = 0xF0000000
 #: What runs the code, in the provenance of costs.
@@ -76,7 +79,7 @@ def _release(uc: Uc, hooks: list[int]) -> None:
         uc.hook_del(hook)
 
 
-Argument = int | Words | Buffer | np.generic | npt.NDArray[Any]
+Argument = int | float | Words | Buffer | np.generic | npt.NDArray[Any]
 """What a call passes: integers and buffers as one word, NumPy's float32 and float64 as what they are.
 
 An array is put into a buffer for the call, and its address passed: what the function writes there is not read back.
@@ -130,6 +133,7 @@ class Machine:
         self._host_error: BaseException | None = None  # what a stub's function raised
         self._is_running = False
         self._reset_registers = self._uc.context_save()  # special and banked ones too
+        self._rooms: dict[int, Buffer] = {}
         self._host_wrote = False
         self._interrupted = False
         self._is_due = False  # the clock has ended a slice
@@ -204,6 +208,10 @@ class Machine:
         """The symbol of that name: its `.address` and `.size`. Raises UsageError with the closest names."""
         return self.image.find(name)
 
+    def signature(self, function: str | int) -> Signature | None:
+        """What a function takes and returns, where the image's DWARF tells it for certain: `call` checks by it."""
+        return self.image.signature(self._entry(function))
+
     def read(self, address: int, size: int) -> npt.NDArray[np.uint8]:
         """A copy of `size` bytes of memory, ``uint8[size]``."""
         return self._view(address, size).copy()
@@ -239,10 +247,10 @@ class Machine:
         function: str | int,
         *args: Argument,
         keep: bool = False,
-        result: ResultType = "s32",
+        result: ResultType | None = None,
         level: Level = "cycles",
         max_cycles: int = DEFAULT_MAX_CYCLES,
-        before: Sequence[str] = (),
+        before: str | Sequence[str | Sequence[Argument | str]] = (),
         stubs: StubValues | None = None,
         registers: RegisterValues | None = None,
         stdout: str | Sequence[str] = (),
@@ -250,10 +258,13 @@ class Machine:
         """Call a function by name or address and count what it costs, from its first instruction to its return.
 
         Arguments are passed as the AAPCS has it: integers and buffers as one word each; `arguments.i64`, `u64` and
-        `f32` make the others. `result` is how r0 (and r1) is read: s32, u32, s64, u64, f32, f64 or void.
+        `f32` make the others. Where DWARF tells what the function takes, their number and kinds are checked, and plain
+        integers and floats become what it takes. `result` is how r0 (and r1) is read: s32, u32, s64, u64, f32, f64 or
+        void; without it, as DWARF declares it (a struct as its bytes), and as s32 where nothing does.
 
         Every call starts with the memory as loaded and an empty stack; buffers keep their contents. With `keep`, it
-        starts with .data and .bss as the last call left them. `before` names functions to run first, uncounted.
+        starts with .data and .bss as the last call left them. `before` names a function to run first, uncounted, or
+        several, each alone or as a tuple of its name and arguments: ``before=["reset", ("init", 1, table)]``.
         `stubs` replaces functions by a return, `registers` answers loads from peripherals: see `StubValues` and
         `RegisterValues`. What a function among them raises ends the call, and goes through. `stdout` names functions
         that print, which are replaced as stubs are: "put" for one like ``_write(fd, data, size)``, "put:char" and
@@ -262,32 +273,39 @@ class Machine:
         Raises `Fault` when the simulated code goes wrong, and `UsageError` when the request makes no sense.
         """
         entry = self._entry(function)
-        arguments.result_type(result)
+        if result is not None:
+            arguments.result_type(result)
         level_of(level)
         if max_cycles < 1:
             raise UsageError(f"max_cycles must be at least 1, not {max_cycles}")
-        initialisers = [self._entry(name) for name in before]
+        initialisers = [_initialiser(each) for each in ([before] if isinstance(before, str) else before)]
         stdout = [stdout] if isinstance(stdout, str) else stdout
         printing = [self._output.replacement(text) for text in stdout]
         replaced = [Stub(self._entry(name), given, self._words) for name, given in [*(stubs or {}).items(), *printing]]
         reject_twins(replaced)
         self._output.listens = not printing and all(stub.symbol.name != output.WRITE for stub in replaced)
-        provenance = self._provenance(entry, args, before, stubs or {}, registers or {}, stdout)
-        with self._answering(registers or {}), self._passing(args) as words:
+        provenance = self._provenance(entry, args, initialisers, stubs or {}, registers or {}, stdout)
+        with self._answering(registers or {}), ExitStack() as arrays:
+            call = self._call(entry, arrays.enter_context(self._passing(args)), result, level, max_cycles)
+            call.stubs, call.provenance = replaced, provenance
+            first = [
+                self._call(self._entry(name), arrays.enter_context(self._passing(given)), "void", "cycles", max_cycles)
+                for name, given in initialisers
+            ]
             self._prepare(keep)
             with self._stubbed(replaced):
-                for initialiser in initialisers:
-                    self._run(_Call(initialiser, [], "void", "cycles", max_cycles))
+                for initialiser in first:
+                    self._run(initialiser)
                     self.space.clear_stack()
                 self._patch(replaced)  # what ran may have copied code to SRAM
                 with self._watching(level):
-                    return self._run(_Call(entry, words, result, level, max_cycles, replaced, provenance))
+                    return self._run(call)
 
     def count(self, function: str | int, *args: Argument, keep: bool = False) -> int:
         """The cycles of a `call`, and no other figure: for short calls much faster, and as exact."""
         entry = self._entry(function)
-        with self._answering({}), self._passing(args) as words:
-            call = _Call(entry, words, "void", "cycles", DEFAULT_MAX_CYCLES)
+        with self._answering({}), self._passing(args) as values:
+            call = self._call(entry, values, "void", "cycles", DEFAULT_MAX_CYCLES)
             self._prepare(keep)
             self._execute(call)
             self._check_after(call)
@@ -318,7 +336,37 @@ class Machine:
             raise UsageError(f"{symbol.name} is Arm (A32) code; a Cortex-M0+ runs Thumb only")
         return symbol
 
+    def _call(
+        self,
+        entry: Symbol,
+        values: Sequence[int | float | Words],
+        result: str | None,
+        level: str,
+        max_cycles: int,
+    ) -> _Call:
+        """A call of a function with arguments, as its signature has them where DWARF tells it."""
+        signature = self.image.signature(entry)
+        words = [arguments.plain(v) for v in values] if signature is None else arguments.declared(signature, values)
+        room, struct_bytes = None, 0
+        if signature is not None and signature.result.kind == "struct":
+            struct_bytes = signature.result.size
+            if signature.has_hidden_result:
+                room = self._room_for_result(entry, struct_bytes)
+                words.insert(0, arguments.word(room.address))
+        result = result or arguments.declared_result(signature)
+        return _Call(entry, words, result, level, max_cycles, struct_bytes=struct_bytes, room=room)
+
+    def _room_for_result(self, entry: Symbol, size: int) -> Buffer:
+        """Where a function puts the struct that it returns: each has one place, made at its first call."""
+        room = self._rooms.get(entry.address)
+        if room is None or room.is_freed:
+            room = self._rooms[entry.address] = self.alloc(size, name=f"result of {entry.name}")
+        return room
+
     def _words(self, argument: object) -> Words:
+        return arguments.plain(self._value(argument))
+
+    def _value(self, argument: object) -> int | float | Words:
         if isinstance(argument, Words):
             return argument
         if isinstance(argument, Buffer):
@@ -328,20 +376,20 @@ class Machine:
                 raise UsageError(f"{argument.name} was freed: allocate another buffer")
             return arguments.word(argument.address)
         if isinstance(argument, int | np.integer | np.bool_):
-            return arguments.word(int(argument))
+            return int(argument)
         if isinstance(argument, np.float32):
             return arguments.f32(float(argument))
         if isinstance(argument, np.float64):  # before float, which it is as well
             return arguments.f64(float(argument))
+        if isinstance(argument, float):
+            return argument
         if isinstance(argument, np.ndarray):
             raise UsageError("an array is no answer: put it into memory with machine.alloc(array) before the call")
-        if isinstance(argument, float):
-            raise UsageError(f"write m0sim.f32({argument}) to pass a float")
         raise UsageError(f"cannot pass a {type(argument).__name__}: use an int, a buffer, or m0sim.i64, u64, f32")
 
     @contextmanager
-    def _passing(self, args: Sequence[Argument]) -> Iterator[list[Words]]:
-        """The arguments as words; arrays are in memory while this is active."""
+    def _passing(self, args: Sequence[Argument]) -> Iterator[list[int | float | Words]]:
+        """The arguments as numbers and words; arrays are in memory while this is active."""
         copies: list[Buffer] = []
         try:
             for argument in args:
@@ -350,7 +398,7 @@ class Machine:
                         raise UsageError(f"an array without dimensions is no argument: pass its value, {argument}")
                     copies.append(self.alloc(argument, name=_described(argument)))
             found = iter(copies)
-            yield [self._words(next(found) if isinstance(a, np.ndarray) else a) for a in args]
+            yield [self._value(next(found) if isinstance(a, np.ndarray) else a) for a in args]
         finally:
             for buffer in reversed(copies):
                 buffer.free()
@@ -771,7 +819,7 @@ class Machine:
             function=call.entry.name,
             profile=self.device.name,
             level=call.level,
-            result=arguments.result(call.result, self._uc.reg_read(UC_ARM_REG_R0), self._uc.reg_read(UC_ARM_REG_R1)),
+            result=self._result(call),
             result_type=call.result,
             cycles=counters.cycles,
             instructions=totals.instructions,
@@ -805,7 +853,7 @@ class Machine:
         self,
         entry: Symbol,
         args: Sequence[Argument],
-        before: Sequence[str],
+        before: Sequence[tuple[str, list[Argument]]],
         stubs: StubValues,
         registers: RegisterValues,
         stdout: Sequence[str],
@@ -815,7 +863,7 @@ class Machine:
             sha256=self.image.sha256,
             function=entry.name,
             arguments=tuple(_described(a) for a in args),
-            before=tuple(before),
+            before=tuple(f"{name}({', '.join(map(_described, given))})" if given else name for name, given in before),
             stubs=tuple(f"{name}={_described(given)}" for name, given in stubs.items()),
             registers=tuple(f"{address:#010x}={_described(given)}" for address, given in registers.items()),
             stdout=tuple(stdout),
@@ -823,6 +871,14 @@ class Machine:
             engine=ENGINE,
             version=__version__,
         )
+
+    def _result(self, call: _Call) -> int | float | bytes | None:
+        r0, r1 = self._uc.reg_read(UC_ARM_REG_R0), self._uc.reg_read(UC_ARM_REG_R1)
+        if call.result != "struct":
+            return arguments.result(call.result, r0, r1)
+        if call.room is not None:
+            return bytes(call.room.read())
+        return int(r0).to_bytes(4, "little")[: call.struct_bytes]
 
     def _memory_use(self, call: _Call) -> MemoryUse:
         sizes: dict[str, int] = {}
@@ -906,10 +962,23 @@ class _Call:
     max_cycles: int
     stubs: Sequence[Stub] = ()
     provenance: Provenance | None = None
+    struct_bytes: int = 0
+    """Of a struct that it returns; 0 for other results."""
+    room: Buffer | None = None
+    """Where it is to put that struct; None for one that fits in r0."""
     sp: int = 0
     stack_argument_bytes: int = 0
     slice_cycles: int = 0
     semihosting_calls: int = 0
+
+
+def _initialiser(before: str | Sequence[Argument | str]) -> tuple[str, list[Argument]]:
+    """The name and arguments of a function to run first."""
+    name, *given = (before,) if isinstance(before, str) else before
+    args = [a for a in given if not isinstance(a, str)]
+    if not isinstance(name, str) or len(args) < len(given):
+        raise UsageError(f"before: {before!r} is no function's name, nor a tuple of one and its arguments")
+    return name, args
 
 
 def _described(given: object) -> str:

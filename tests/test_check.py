@@ -224,7 +224,8 @@ def test_sources_are_told_without_the_folder(run: Run, project: Project, build: 
     elf = build(inside / "mine.c", project.folder / "other.c")
     deeper = project.folder / "src" / "m0sim.toml"
     deeper.write_text(
-        f"image = {str(elf)!r}\n" + "".join(f"[[bench]]\nname='{n}'\nfunction='{n}'\n" for n in ("mine", "other"))
+        f"image = {str(elf)!r}\n"
+        + "".join(f"[[bench]]\nname='{n}'\nfunction='{n}'\nargs=[1]\n" for n in ("mine", "other"))
     )
     assert run("check", deeper, "--update").code == 0
     text = deeper.with_name("m0sim-baseline.json").read_text()

@@ -21,7 +21,7 @@ from m0sim.check.limits import Limits, percent
 from m0sim.check.manifest import Manifest
 from m0sim.check.measure import Measurement
 from m0sim.errors import M0simError, UsageError
-from m0sim.operands import File, Struct, SymbolAddress, Zeroed
+from m0sim.operands import Call, File, Struct, SymbolAddress, Zeroed
 
 GOOD = """\
 image = "build/app.elf"
@@ -91,7 +91,7 @@ def test_a_good_one(load: Load, tmp_path: Path) -> None:
     assert dot.place.line == 5
     assert (other.image, other.base) == (Path("/abs/raw.bin"), 0x20000000)
     assert other.profile == str(tmp_path / "boards/mine.toml")
-    assert (other.before, other.stdout) == (("init",), ("uart::put:char", "_write"))
+    assert (other.before, other.stdout) == ((Call("init", "init"),), ("uart::put:char", "_write"))
     assert other.stubs == {
         "read_adc": (Words((512,)),),
         "ns::g()": (Words((0xFFFFFFFF,)), Words((0x3FC00000,))),

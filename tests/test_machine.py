@@ -182,7 +182,8 @@ def test_arguments_are_where_c_expects_them(build: Build, toolchain: str) -> Non
     assert call("pair_first", i64(5 << 32), 6, u64(7 << 32)).result == 18
     assert call("join", 0x89ABCDEF, 0x01234567, result="u64").result == 0x89ABCDEF01234567
     assert call("join", 0x89ABCDEF, 0x01234567, result="s64").result == 0x89ABCDEF01234567 - (1 << 64)
-    assert call("complement", 0).result == -1
+    assert call("complement", 0, result="s32").result == -1
+    assert call("complement", 0).result == 0xFFFFFFFF  # as it is declared
     assert call("complement", 0, result="u32").result == 0xFFFFFFFF
     assert call("complement", 0xFFFFFFFE).result == call("complement", -2).result == 1
     blend = call("blend", f32(1.5), 3, f32(-2.25), f32(4), f32(7), f32(2), result="f32")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -292,7 +293,9 @@ def victim(build: Build, tmp_path_factory: pytest.TempPathFactory) -> Path:
         )
     sources.append(folder / "variable.c")
     sources[-1].write_text(f"int {'v' * 40} = 5;\n")
-    return build(*sources, toolchain="zig", flags=("-O1", "-g"))
+    elf = folder / "victim.elf"  # beside its sources, which lcov wants
+    shutil.copy(build(*sources, toolchain="zig", flags=("-O1", "-g")), elf)
+    return elf
 
 
 def everything(path: Path) -> dict[str, str]:

@@ -45,7 +45,7 @@ class Bench:
     """Type of the result."""
     expect: int | float | None
     """What the function must return; None where anything will do."""
-    before: tuple[str, ...]
+    before: tuple[operands.Call, ...]
     """Functions to run first, uncounted."""
     stubs: Mapping[str, Replies]
     """Functions replaced by a return of values in turn."""
@@ -209,19 +209,25 @@ def _args(table: Table) -> tuple[Operand, ...]:
             operand = operands.read(value, table.path.parent)
         except UsageError as error:
             table.fail("args", f"{value!r}: {error}")
-        for part in operands.parts(operand):
-            if isinstance(part, operands.Zeroed) and part.path is not None:
-                table.fail("args", f"{value!r}: a bench writes no files: leave out the file name")
+        _reject_files_written(table, "args", value, [operand])
         found.append(operand)
     return tuple(found)
 
 
-def _before(table: Table) -> tuple[str, ...]:
-    names = table.array("before")
-    for name in names:
-        if not isinstance(name, str):
-            table.fail("before", f"must be an array of functions' names, not of {name!r}")
-    return tuple(names)
+def _reject_files_written(table: Table, key: str, value: object, given: Sequence[Operand]) -> None:
+    for part in (part for operand in given for part in operands.parts(operand)):
+        if isinstance(part, operands.Zeroed) and part.path is not None:
+            table.fail(key, f"{value!r}: a bench writes no files: leave out the file name")
+
+
+def _before(table: Table) -> tuple[operands.Call, ...]:
+    calls = []
+    for text in table.array("before"):
+        if not isinstance(text, str):
+            table.fail("before", f'must be an array of texts such as "init" or "init(1, @file)", not of {text!r}')
+        calls.append(operands.read_call(text, table.path.parent))
+        _reject_files_written(table, "before", text, calls[-1].args)
+    return tuple(calls)
 
 
 def _stdout(table: Table) -> tuple[str, ...]:

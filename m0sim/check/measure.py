@@ -99,7 +99,7 @@ def verify(benches: Sequence[Bench], images: Images) -> None:
             images.device(bench.profile)
         with _naming(bench, "image"):
             image = images.image(bench.image, bench.base, bench.symbols)
-        for key, names in (("function", (bench.function,)), ("before", bench.before), ("stubs", bench.stubs)):
+        for key, names in (("function", (bench.function,)), ("stubs", bench.stubs)):
             with _naming(bench, key):
                 for name in names:
                     image.find(name)
@@ -114,6 +114,10 @@ def verify(benches: Sequence[Bench], images: Images) -> None:
                 _verify_operands(several, image)
         with _naming(bench, "args"):
             _verify_operands(bench.args, image)
+        with _naming(bench, "before"):
+            for call in bench.before:
+                operands.name_of(image, call)
+                _verify_operands(call.args, image)
 
 
 def _verify_operands(given: Sequence[Operand], image: Image) -> None:
@@ -223,12 +227,13 @@ def run(bench: Bench, folder: Path, images: Images) -> Measurement:
 
 
 def _call(bench: Bench, machine: Machine) -> Cost:
-    arguments = [operands.place(machine, argument, []) for argument in bench.args]
+    types = operands.types_of(machine, bench.function, len(bench.args))
+    arguments = [operands.place(machine, arg, [], type_) for arg, type_ in zip(bench.args, types, strict=True)]
     return machine.call(
         bench.function,
         *arguments,
         result=bench.result,
-        before=bench.before,
+        before=[operands.place_call(machine, call, []) for call in bench.before],
         stubs=replies.placed(machine, bench.stubs),
         registers=replies.placed(machine, bench.registers),
         stdout=bench.stdout,
@@ -240,7 +245,7 @@ def _missed(bench: Bench, cost: Cost) -> Failure | None:
     expected, found = bench.expect, cost.result
     if expected is None or found == expected or (expected != expected and found != found):  # nan is not itself
         return None
-    return Failure("expect", f"returned {found}, expected {expected}")
+    return Failure("expect", f"returned {cost.result_text}, expected {expected}")
 
 
 def with_image(benches: Sequence[Bench], old: Path | None, new: Path) -> tuple[Bench, ...]:

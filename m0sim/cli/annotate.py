@@ -44,7 +44,7 @@ def annotate(
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Show every function that ran.")] = False,
     profile: Profile = "rp2040",
-    result: Result = "s32",
+    result: Result = "",
     before: Before = None,
     stub: Stub = None,
     register: Register = None,

@@ -50,7 +50,7 @@ def call(
     function: Function,
     args: Arguments = None,
     profile: Profile = "rp2040",
-    result: Result = "s32",
+    result: Result = "",
     level: Annotated[str, typer.Option(help="cycles, or memory: adds traffic per symbol and buffer.")] = "cycles",
     before: Before = None,
     stub: Stub = None,
@@ -79,8 +79,11 @@ def call(
       @file.npy       a buffer with a NumPy array
       out:N           a zeroed buffer of N bytes (16, 0x10, 4K), shown after the call
       out:N:file      the same, written to a file
-      sym:NAME        the address of an object, or a pointer to a function
-      struct:A,B      the address of a struct with these members, such as struct:@file.bin,5,out:16
+      str:TEXT        a buffer with the text and a NUL
+      hex:0a0b        a buffer with these bytes
+      sym:NAME+N      the address of an object, or a pointer to a function
+      struct:{A,B}    the address of a struct with these members, such as struct:{@file.bin,5,{1,2}}
+      {A,B}           a struct by value
     """
     from m0sim.report import data, profile_files
     from m0sim.report.lcov import require_lines

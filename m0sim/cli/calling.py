@@ -18,8 +18,13 @@ if TYPE_CHECKING:
 
 Function = Annotated[str, typer.Argument(help="Its name as `m0sim list` shows it, or an address.")]
 Arguments = Annotated[list[str] | None, typer.Argument(help="What it is called with, such as 5, @file.bin or out:4K.")]
-Result = Annotated[str, typer.Option(help="Type of the result: s32, u32, s64, u64, f32, f64, void.")]
-Before = Annotated[list[str] | None, typer.Option(metavar="FUNC", help="Run this first, uncounted. May be repeated.")]
+Result = Annotated[
+    str, typer.Option(help="Type of the result: s32, u32, s64, u64, f32, f64, void. Default: as declared, or s32.")
+]
+Before = Annotated[
+    list[str] | None,
+    typer.Option(metavar="FUNC", help='Run this first, uncounted: init or "init(1, @file)". May be repeated.'),
+]
 Stub = Annotated[
     list[str] | None,
     typer.Option(metavar="NAME=VALUE[,VALUE...]", help="Replace a function by a return of these in turn. Repeatable."),
@@ -75,7 +80,7 @@ def run(
     profile: str,
     base: str,
     symbols: Path | None = None,
-    result: str,
+    result: str | None,
     before: list[str] | None,
     stub: list[str] | None,
     register: list[str] | None,
@@ -90,16 +95,17 @@ def run(
 
     stubs, registers = replies.stubs(stub or []), replies.registers(register or [])
     machine = machine_of(image_file, base, profile, symbols)
-    values, outputs = operands.parse(machine, args or [])
+    values, outputs = operands.parse(machine, function, args or [])
+    initialisers = [operands.place_call(machine, operands.read_call(text), outputs) for text in before or []]
     typed = Typed(tuple(args or ()), tuple(stub or ()), tuple(register or ()))
     with Progress(machine):
         try:
             cost = machine.call(
                 function,
                 *values,
-                result=arguments.result_type(result),
+                result=arguments.result_type(result) if result else None,
                 level=accounting.level_of(level),
-                before=before or [],
+                before=initialisers,
                 stubs=replies.placed(machine, stubs),
                 registers=replies.placed(machine, registers),
                 stdout=stdout or [],

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+import typer
+
 from m0sim.cli.shared import SETTINGS, Base, ImageFile, Json, OutputFile, Symbols, app, emit, image_of
 
 
 @app.command("list", context_settings=SETTINGS)
 def list_(
     image_file: ImageFile,
+    signatures: Annotated[
+        bool, typer.Option("--signatures", help="What functions take and return, from DWARF.")
+    ] = False,
     base: Base = "",
     symbols: Symbols = None,
     json_wanted: Json = False,
@@ -17,8 +24,11 @@ def list_(
     from m0sim.report import data
 
     image = image_of(image_file, base, symbols)
-    emit(data.listing(image), json_wanted, output)
+    emit(data.listing(image, signatures=signatures), json_wanted, output)
     if not json_wanted:
         from m0sim.report import text
 
-        text.show(text.listing(image))
+        text.show(text.listing(image, signatures=signatures))
+    if signatures:
+        for note in image.signature_notes:
+            typer.echo(f"m0sim: note: {note}", err=True)

@@ -61,7 +61,10 @@ _OTHER_FILES = {
     b"S0": "is a file of S-records: make it Intel HEX with arm-none-eabi-objcopy -I srec -O ihex",
 }
 _SHN_UNDEF, _SHN_ABS, _SHN_LORESERVE = 0, 0xFFF1, 0xFF00
-_DEBUG_SECTIONS = (".debug_line", ".debug_line_str", ".debug_str", ".debug_info", ".debug_abbrev")
+_DEBUG_SECTIONS = (
+    *(".debug_line", ".debug_line_str", ".debug_str", ".debug_info", ".debug_abbrev"),
+    *(".debug_addr", ".debug_str_offsets"),
+)
 
 
 class Elf:

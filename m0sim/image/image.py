@@ -9,12 +9,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from m0sim.errors import UsageError, did_you_mean
 from m0sim.image.ranges import Range
 from m0sim.image.segments import Section, Segment
-from m0sim.image.source_lines import DebugSection, SourceLine, source_lines
+from m0sim.image.source_lines import DebugSection, SourceLine, section_contents, source_lines
 from m0sim.image.symbols import Symbol, without_number, without_parameters
+
+if TYPE_CHECKING:
+    from m0sim.image.signatures import Signature, Signatures
 
 
 @dataclass(frozen=True)
@@ -91,6 +95,20 @@ class Image:
             return None
         return lines[at].file, lines[at].line
 
+    def signature(self, function: Symbol) -> Signature | None:
+        """What `function` takes and returns, from DWARF 2 to 5; None where that does not tell for certain."""
+        return self._signatures.at(function.address, function.linkage_name) if self.debug else None
+
+    def signatures(self) -> dict[str, Signature | None]:
+        """The signatures of all functions, by name."""
+        self._signatures.read_all({f.address: f.linkage_name for f in self.functions})
+        return {f.name: self.signature(f) for f in self.functions}
+
+    @property
+    def signature_notes(self) -> tuple[str, ...]:
+        """What could not be read of the signatures that were asked for, one line each."""
+        return self._signatures.notes if self.debug else ()
+
     @property
     def notes(self) -> tuple[str, ...]:
         """What could not be read of the debug information, one line each."""
@@ -130,6 +148,12 @@ class Image:
             for name in others - {symbol.name}:
                 other[name].append(symbol)
         return {symbol.name: symbol for symbol in self.symbols}, dict(other)
+
+    @cached_property
+    def _signatures(self) -> Signatures:
+        from m0sim.image.signatures import Signatures
+
+        return Signatures(section_contents(self.debug)[0])
 
     @cached_property
     def _source(self) -> tuple[tuple[SourceLine, ...], tuple[str, ...]]:

@@ -47,15 +47,7 @@ def source_lines(
         return (), ()
     from m0sim.dwarf import line_sequences
 
-    contents: dict[str, bytes] = {}
-    notes = []
-    room = DEBUG_LIMIT
-    for name, section in debug.items():
-        try:
-            contents[name] = _content(section, min(room, LINE_LIMIT) if name == ".debug_line" else room)
-            room -= len(contents[name])
-        except (zlib.error, struct.error, ValueError) as error:
-            notes.append(f"{name} is left out: {error}")
+    contents, notes = section_contents(debug)
     sequences, more = line_sequences(contents, lambda address: within(code, address) is not None)
     rows: list[SourceLine] = []
     end = 0
@@ -71,6 +63,20 @@ def source_lines(
     if rows:
         rows.append(SourceLine(end, "", 0))
     return tuple(rows), (*notes, *more)
+
+
+def section_contents(debug: Mapping[str, DebugSection]) -> tuple[dict[str, bytes], list[str]]:
+    """The sections that can be read, inflated within `DEBUG_LIMIT`, and a note on each that cannot."""
+    contents: dict[str, bytes] = {}
+    notes = []
+    room = DEBUG_LIMIT
+    for name, section in debug.items():
+        try:
+            contents[name] = _content(section, min(room, LINE_LIMIT) if name == ".debug_line" else room)
+            room -= len(contents[name])
+        except (zlib.error, struct.error, ValueError) as error:
+            notes.append(f"{name} is left out: {error}")
+    return contents, notes
 
 
 def _content(section: DebugSection, limit: int) -> bytes:

@@ -138,7 +138,7 @@ def to_json(shown: Listing) -> dict[str, Any]:
         "schema": SCHEMA,
         "function": cost.function,
         "profile": cost.profile,
-        "result": cost.result,
+        "result": cost.result.hex() if isinstance(cost.result, bytes) else cost.result,
         "cycles": cost.cycles,
         "instructions": cost.instructions,
         "functions": [_function_object(f) for f in shown.functions],

@@ -28,7 +28,7 @@ def show(listing: Listing) -> None:
 def lines(listing: Listing) -> Iterator[Text]:
     """The report, a line each, without trailing blanks."""
     cost = listing.cost
-    result = "" if cost.result is None or listing.fault is not None else f", result {cost.result}"
+    result = "" if cost.result is None or listing.fault is not None else f", result {cost.result_text}"
     yield Text.assemble((printable(cost.function), "bold"), f" on {cost.profile}: {count(cost.cycles)} cycles{result}")
     for function in listing.functions:
         yield Text()

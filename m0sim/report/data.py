@@ -6,12 +6,15 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from m0sim.cost import Cost
 from m0sim.device import Device
 from m0sim.fault import Fault
 from m0sim.image import Image
+
+if TYPE_CHECKING:
+    from m0sim.image.signatures import Signature
 
 SCHEMA = 1
 
@@ -26,7 +29,8 @@ def call(cost: Cost, fault: Fault | None = None) -> dict[str, Any]:
         "function": cost.function,
         "profile": cost.profile,
         "level": cost.level,
-        "result": cost.result,
+        "result": cost.result.hex() if isinstance(cost.result, bytes) else cost.result,
+        "result_type": cost.result_type,
         "cycles": cost.cycles,
         "instructions": cost.instructions,
         "loads": cost.loads,
@@ -69,19 +73,33 @@ def fault_object(fault: Fault) -> dict[str, Any]:
     }
 
 
-def listing(image: Image) -> dict[str, Any]:
+def listing(image: Image, *, signatures: bool = False) -> dict[str, Any]:
     """The object that ``m0sim list --json`` prints."""
+    declared = image.signatures() if signatures else {}
     return {
         "schema": SCHEMA,
         "image": str(image.path),
         "functions": [
-            {"name": f.name, "address": f.address, "size": f.size, "is_global": f.is_global} for f in image.functions
+            {"name": f.name, "address": f.address, "size": f.size, "is_global": f.is_global}
+            | ({"signature": _signature(declared[f.name])} if signatures else {})
+            for f in image.functions
         ],
         "sections": [
             {"name": s.name, "kind": s.kind, "address": s.address, "size": s.size, "load_address": s.load_address}
             for s in image.sections
         ],
         "warnings": list(image.warnings),
+    }
+
+
+def _signature(declared: Signature | None) -> dict[str, Any] | None:
+    if declared is None:
+        return None
+    return {
+        "text": str(declared),
+        "result": declared.result.name,
+        "parameters": [{"name": p.name, "type": p.type.name} for p in declared.parameters],
+        "variadic": declared.is_variadic,
     }
 
 

@@ -33,7 +33,7 @@ def figures(cost: Cost) -> list[Figure]:
     if cost.heap_bytes is not None:
         heap.append(Figure("heap", count(cost.heap_bytes), _OBSERVED, "observed"))
     return [
-        Figure("result", "-" if cost.result is None else str(cost.result), _as_hex(cost), "exact"),
+        Figure("result", cost.result_text or "-", _as_hex(cost), "exact"),
         Figure("cycles", count(cost.cycles), "exact for zero-wait-state memory", "exact"),
         Figure("time", si(cost.seconds, "s"), "", "exact"),
         energy,

@@ -159,15 +159,18 @@ def _program_status(xpsr: int) -> str:
     return f"xpsr {xpsr:08x}  flags {flags}, IPSR {number} ({f'exception {number}' if number else 'Thread mode'})"
 
 
-def listing(image: Image) -> RenderableType:
+def listing(image: Image, *, signatures: bool = False) -> RenderableType:
     """The report of ``m0sim list``."""
     sections = _grid("section", "kind", "address", "bytes", "loaded from")
     for s in image.sections:
         loaded = "" if s.load_address in (None, s.address) else f"{s.load_address:#010x}"
         sections.add_row(Text(s.name), s.kind, f"{s.address:#010x}", count(s.size), loaded)
-    functions = _grid("function", "address", "bytes")
+    functions = _grid("function", "address", "bytes", *(["signature"] if signatures else []))
+    functions.columns[-1].justify = "left" if signatures else "right"
+    declared = image.signatures() if signatures else {}
     for f in image.functions:
-        functions.add_row(Text(f.name), f"{f.address:#010x}", count(f.size))
+        signature = [Text(str(declared[f.name] or ""))] if signatures else []
+        functions.add_row(Text(f.name), f"{f.address:#010x}", count(f.size), *signature)
     warnings = (Text(f"warning: {warning}", style="yellow") for warning in image.warnings)
     return Group(sections, Text(), functions, *warnings)
 
