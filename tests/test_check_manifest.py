@@ -94,7 +94,7 @@ def test_a_good_one(load: Load, tmp_path: Path) -> None:
     assert (other.before, other.stdout) == ((Call("init", "init"),), ("uart::put:char", "_write"))
     assert other.stubs == {
         "read_adc": (Words((512,)),),
-        "ns::g()": (Words((0xFFFFFFFF,)), Words((0x3FC00000,))),
+        "ns::g()": (Words((0xFFFFFFFF,)), Words((0x3FC00000,), "float")),
         "next": (Words((1,)), Words((2,))),
     }
     assert other.registers == {0x4004C004: (Words((0,)), Words((0x80,))), 0x40034018: (SymbolAddress("table"),)}
