@@ -31,32 +31,45 @@
     .thumb
 
     #include "macros.inc"
+    #include "core.inc"
     #include "m0k.inc"
 
-@ The core's frame, as in dense.S
-    .equ F_IN, 0
-    .equ F_STOP, 4
-    .equ F_INIT, 8
-    .equ F_END, 20
-@ and this kernel's own
-    .equ C_BLOCK, 36
-    .equ C_COPY, 40                 @ code address: how an inner position is copied
-    .equ C_SOURCE, 44               @ first tap of the position, an address; meaningful when it is inside
-    .equ C_LEFT, 48                 @ its column in the image
-    .equ C_TOP, 52                  @ its row in the image
-    .equ C_INNER, 56                @ a position is inside when its column, unsigned, is below this
-    .equ C_LAST, 60                 @ largest column of a position
-    .equ C_STEP, 64                 @ bytes from a position's source to the next one's
-    .equ C_ROW, 68                  @ bytes of a window's row; in words when copying words
-    .equ C_SKIP, 72                 @ bytes from the end of a window's row to the next
-    .equ C_FIRST, 76                @ F_INIT before the correction
-    .equ C_OUT_STEP, 80             @ bytes of one position's outputs
-    .equ C_OUT, 84                  @ the position's outputs
-    .equ C_IM2COL, 88               @ m0k_im2col_t
-    .equ C_SIZE, 132
+@ m0k_conv_forward's own words, behind the core's
+    .equ C_BLOCK, F_SIZE
+    .equ C_COPY, F_SIZE + 4         @ code address: how an inner position is copied
+    .equ C_SOURCE, F_SIZE + 8       @ first tap of the position, an address; meaningful when it is inside
+    .equ C_LEFT, F_SIZE + 12        @ its column in the image
+    .equ C_TOP, F_SIZE + 16         @ its row in the image
+    .equ C_INNER, F_SIZE + 20       @ a position is inside when its column, unsigned, is below this
+    .equ C_LAST, F_SIZE + 24        @ largest column of a position
+    .equ C_STEP, F_SIZE + 28        @ bytes from a position's source to the next one's
+    .equ C_ROW, F_SIZE + 32         @ bytes of a window's row; in words when copying words
+    .equ C_SKIP, F_SIZE + 36        @ bytes from the end of a window's row to the next
+    .equ C_FIRST, F_SIZE + 40       @ F_INIT before the correction
+    .equ C_OUT_STEP, F_SIZE + 44    @ bytes of one position's outputs
+    .equ C_OUT, F_SIZE + 48         @ the position's outputs
+    .equ C_IM2COL, F_SIZE + 52      @ m0k_im2col_t
+    .equ C_SIZE, C_IM2COL + IM2COL_BYTES
 
+@ Entries of .Lcopies, the ways to copy a patch; by words is the first
+    .equ COPIES_BYTES, 4
+    .equ COPIES_NINE, 8             @ one channel, 3x3
+    .equ COPIES_SUM, 12             @ by words, with their sum
 
-@ m0k_im2col_t
+@ COPY_THREE at: the next row of three bytes from r0 + r7 to byte at of the patch r1; r3 += their sum. r0 moves to the
+@ row. Spoils r4, r5, r6. 16 cycles.
+    .macro COPY_THREE at
+    adds r0, r0, r7
+    ldrb r4, [r0]
+    strb r4, [r1, #\at]
+    ldrb r5, [r0, #1]
+    strb r5, [r1, #\at + 1]
+    ldrb r6, [r0, #2]
+    strb r6, [r1, #\at + 2]
+    adds r3, r3, r4
+    adds r3, r3, r5
+    adds r3, r3, r6
+    .endm
 
     FUNCTION m0k_conv_forward, align=1
     SAVE_ALL
@@ -78,7 +91,7 @@
     movs r6, #0
     stm r1!, {r2, r3, r4, r5, r6}   @ y = 0
 
-@ r0 block, r2 kernel_h, r3 kernel_w, r4 stride, r5 pad
+@ Sizes of window and image. r0 block, r2 kernel_h, r3 kernel_w, r4 stride, r5 pad
     ldr r1, [r0, #CONV_CHANNELS]
     muls r4, r1, r4
     str r4, [sp, #C_STEP]
@@ -95,8 +108,7 @@
     subs r6, r6, r7
     str r6, [sp, #C_SKIP]
     muls r2, r7, r2                 @ n_in
-    adds r2, #3
-    lsrs r2, r2, #2
+    WORDS r2
     ldr r6, [sp, #F_IN]
     lsls r4, r2, #2
     adds r4, r4, r6
@@ -105,45 +117,52 @@
     movs r6, #0
     str r6, [r4]                    @ what lies behind n_in stays zero
 
-    adr r6, .Lcopies
-    lsls r4, r1, #30
-    bne 1f
+@ How to copy a patch. r1 channels, r2 words, r3 kernel_w, r6 address of the entry in .Lcopies, r7 bytes of a row
+    adr r6, .Lcopies                @ by words
+    lsls r4, r1, #30                @ channels % 4
+    bne .Lodd_channels
     lsrs r7, r7, #2
     str r7, [sp, #C_ROW]
     ldr r4, [r0, #CONV_SIGNED_IN]
     cmp r4, #0
-    bne 3f
-    lsrs r4, r2, #8                 @ words: up to 255 of them, the sum is taken on the way
-    bne 3f
-    adds r6, #12
-    b 3f
-1:  adds r6, #4
+    bne .Lcopy_known
+    lsrs r4, r2, #8                 @ up to 255 words, whose sum fits lanes, it is taken on the way
+    bne .Lcopy_known
+    adds r6, #COPIES_SUM
+    b .Lcopy_known
+.Lodd_channels:
+    adds r6, #COPIES_BYTES
     cmp r1, #1
-    bne 3f
+    bne .Lcopy_known
     cmp r3, #3
-    bne 3f
+    bne .Lcopy_known
     ldr r4, [r0, #CONV_KERNEL_H]
     cmp r4, #3
-    bne 3f
-    adds r6, #4
-3:  ldr r6, [r6]
+    bne .Lcopy_known
+    adds r6, #COPIES_NINE - COPIES_BYTES
+.Lcopy_known:
+    ldr r6, [r6]
     str r6, [sp, #C_COPY]
 
+@ The outputs: bytes, or words with acc_out.
     ldr r4, [r0, #CONV_OUT]
     ldr r5, [r0, #CONV_N_OUT]
     movs r1, r2                     @ words
     ldr r2, [r0, #CONV_ACC_OUT]
     cmp r2, #0
-    beq 4f
+    beq .Loutputs_known
     movs r4, r2
     lsls r5, r5, #2
-4:  str r4, [sp, #C_OUT]
+.Loutputs_known:
+    str r4, [sp, #C_OUT]
     str r5, [sp, #C_OUT_STEP]
     adds r0, #CONV_SHIFT
     bl m0k_core_prepare
     ldr r0, [sp, #F_INIT]
     str r0, [sp, #C_FIRST]
 
+@ A row of positions. All registers are free; what goes on from row to row is in the frame.
+@ r0 block, r1 top, r2 width, r3 channels, r4 left: source = in + (top * width + left) * channels
 .Lrow:
     ldr r0, [sp, #C_BLOCK]
     ldr r1, [sp, #C_TOP]
@@ -155,26 +174,30 @@
     movs r5, #0
     str r5, [sp, #C_IM2COL + IM2COL_X]
     movs r6, r2
-    muls r6, r1, r6                 @ source = in + (top * width + left) * channels
+    muls r6, r1, r6
     adds r6, r6, r4
     muls r6, r3, r6
     ldr r7, [r0, #CONV_IN]
     adds r6, r6, r7
     str r6, [sp, #C_SOURCE]
-    ldr r6, [r0, #CONV_HEIGHT]      @ nothing is inside unless the row is: 0 <= top <= height - kernel_h
+
+@ r5 = columns inside: none unless the row is, 0 <= top <= height - kernel_h
+    ldr r6, [r0, #CONV_HEIGHT]
     ldr r7, [r0, #CONV_KERNEL_H]
     subs r6, r6, r7
     cmp r1, #0
-    blt 1f
+    blt .Linner_known
     cmp r1, r6
-    bgt 1f
+    bgt .Linner_known
     ldr r7, [r0, #CONV_KERNEL_W]
     subs r5, r2, r7
     adds r5, #1
-    bpl 1f
+    bpl .Linner_known
     movs r5, #0
-1:  str r5, [sp, #C_INNER]
+.Linner_known:
+    str r5, [sp, #C_INNER]
 
+@ One position: its patch, by one of the four copies with r0 = source, r1 = patch, or by m0k_im2col.
 .Lposition:
     ldr r0, [sp, #C_SOURCE]
     ldr r1, [sp, #C_LEFT]
@@ -190,7 +213,8 @@
     bl m0k_im2col
     b .Lsum
 
-.Lcopy_nine:                        @ r0 source, r1 patch; the sum on the way
+@ One channel, 3x3: nine straight loads. r0 source, r1 patch, r3 sum, r4-r6 bytes, r7 from row to row
+.Lcopy_nine:
     ldr r7, [sp, #C_SKIP]
     adds r7, #3
     ldrb r3, [r0]
@@ -201,89 +225,69 @@
     strb r5, [r1, #2]
     adds r3, r3, r4
     adds r3, r3, r5
-    adds r0, r0, r7
-    ldrb r4, [r0]
-    strb r4, [r1, #3]
-    ldrb r5, [r0, #1]
-    strb r5, [r1, #4]
-    ldrb r6, [r0, #2]
-    strb r6, [r1, #5]
-    adds r3, r3, r4
-    adds r3, r3, r5
-    adds r3, r3, r6
-    adds r0, r0, r7
-    ldrb r4, [r0]
-    strb r4, [r1, #6]
-    ldrb r5, [r0, #1]
-    strb r5, [r1, #7]
-    ldrb r6, [r0, #2]
-    strb r6, [r1, #8]
-    adds r3, r3, r4
-    adds r3, r3, r5
-    adds r3, r3, r6
+    COPY_THREE 3
+    COPY_THREE 6
     ldr r0, [sp, #C_BLOCK]
     ldr r1, [r0, #CONV_SIGNED_IN]
     cmp r1, #0
     beq .Lsummed
     b .Lsigned
 
+@ Byte by byte. r0 source and r1 patch, both behind the row, r2 counts up to 0, r3 byte, r4 rows left, r5 skip, r6 row
 .Lcopy_bytes:
     ldr r5, [sp, #C_SKIP]
     ldr r6, [sp, #C_ROW]
-    ldr r7, [sp, #F_STOP]
+    ldr r7, [sp, #F_STOP]           @ not used
     ldr r4, [sp, #C_IM2COL + IM2COL_KERNEL_H]
-1:  adds r0, r0, r6                 @ behind the row, and count up to 0
+.Lbytes_row:
+    adds r0, r0, r6
     adds r1, r1, r6
     rsbs r2, r6, #0
-2:  ldrb r3, [r0, r2]
+.Lbytes_next:
+    ldrb r3, [r0, r2]
     strb r3, [r1, r2]
     adds r2, #1
-    bne 2b
+    bne .Lbytes_next
     adds r0, r0, r5
     subs r4, #1
-    bne 1b
+    bne .Lbytes_row
     b .Lsum
 
-.Lcopy_and_sum:                     @ r5 even bytes, r7 sum of 16-bit lanes, r8 rows left, r9 skip
+@ By words, and their sum: r0 source, r1 patch, r2-r4 words, r5 EVEN_BYTES, r6 words left in the row (- 3), r7 sum in
+@ two lanes, r8 rows left, r9 skip
+.Lcopy_and_sum:
     ldr r2, [sp, #C_SKIP]
     mov r9, r2
     ldr r2, [sp, #C_IM2COL + IM2COL_KERNEL_H]
     ldr r5, .Leven_bytes
     movs r7, #0
-1:  mov r8, r2
+.Lsum_row:
+    mov r8, r2
     ldr r6, [sp, #C_ROW]
     subs r6, #3
-    bmi 3f
-2:  ldm r0!, {r2, r3, r4}
+    bmi .Lsum_rest
+.Lsum_three:
+    ldm r0!, {r2, r3, r4}
     stm r1!, {r2, r3, r4}
-    adds r2, r2, r3
-    lsrs r3, r2, #8
-    ands r2, r5
-    ands r3, r5
-    adds r7, r7, r2
-    adds r7, r7, r3
-    lsrs r3, r4, #8
-    ands r4, r5
-    ands r3, r5
-    adds r7, r7, r4
-    adds r7, r7, r3
+    adds r2, r2, r3                 @ no carry: bytes are below 128
+    ADD_BYTES r7, r2, r5, r3
+    ADD_BYTES r7, r4, r5, r3
     subs r6, #3
-    bpl 2b
-3:  adds r6, #3
-    beq 5f
-4:  ldm r0!, {r2}
+    bpl .Lsum_three
+.Lsum_rest:
+    adds r6, #3
+    beq .Lsum_row_done
+.Lsum_one:
+    ldm r0!, {r2}
     stm r1!, {r2}
-    lsrs r3, r2, #8
-    ands r2, r5
-    ands r3, r5
-    adds r7, r7, r2
-    adds r7, r7, r3
+    ADD_BYTES r7, r2, r5, r3
     subs r6, #1
-    bne 4b
-5:  add r0, r9
+    bne .Lsum_one
+.Lsum_row_done:
+    add r0, r9
     mov r2, r8
     subs r2, #1
-    bne 1b
+    bne .Lsum_row
     uxth r3, r7
     lsrs r7, r7, #16
     adds r3, r3, r7
@@ -291,43 +295,52 @@
 
     .p2align 2
 .Leven_bytes:
-    .word 0x00FF00FF
+    .word EVEN_BYTES
 .Lcopies:
     .word .Lcopy_words, .Lcopy_bytes, .Lcopy_nine, .Lcopy_and_sum
 
+@ By words. r0 source, r1 patch, r2-r4 words, r5 skip, r6 words left in the row (- 3), r7 rows left
 .Lcopy_words:
     ldr r5, [sp, #C_SKIP]
     ldr r7, [sp, #C_IM2COL + IM2COL_KERNEL_H]
-1:  ldr r6, [sp, #C_ROW]
+.Lwords_row:
+    ldr r6, [sp, #C_ROW]
     subs r6, #3
-    bmi 3f
-2:  ldm r0!, {r2, r3, r4}
+    bmi .Lwords_rest
+.Lwords_three:
+    ldm r0!, {r2, r3, r4}
     stm r1!, {r2, r3, r4}
     subs r6, #3
-    bpl 2b
-3:  adds r6, #3
-    beq 5f
-4:  ldm r0!, {r2}
+    bpl .Lwords_three
+.Lwords_rest:
+    adds r6, #3
+    beq .Lwords_row_done
+.Lwords_one:
+    ldm r0!, {r2}
     stm r1!, {r2}
     subs r6, #1
-    bne 4b
-5:  adds r0, r0, r5
+    bne .Lwords_one
+.Lwords_row_done:
+    adds r0, r0, r5
     subs r7, #1
-    bne 1b
+    bne .Lwords_row
 
+@ The correction by the patch's sum, which r3 holds from .Lsummed on.
 .Lsum:
     ldr r0, [sp, #C_BLOCK]
     ldr r1, [r0, #CONV_SIGNED_IN]
     cmp r1, #0
     bne .Lsigned
     bl m0k_core_sum
-.Lsummed:                           @ r3 = sum of the patch
+.Lsummed:
     cmp r3, #0
     beq .Lzero
-    lsls r3, r3, #7
+    lsls r3, r3, #7                 @ 128 * sum(a)
     ldr r0, [sp, #C_FIRST]
     subs r0, r0, r3
     str r0, [sp, #F_INIT]
+
+@ The position's outputs.
 .Lsigned:
     ldr r4, [sp, #C_OUT]
     ldr r3, [sp, #C_OUT_STEP]
@@ -338,6 +351,7 @@
     ldr r1, [r0, #CONV_WEIGHTS]
     bl m0k_core
 
+@ The next position, in this row or in the next: r0 what moves, r1 stride.
 .Lnext:
     ldr r0, [sp, #C_SOURCE]
     ldr r1, [sp, #C_STEP]
@@ -352,9 +366,10 @@
     str r0, [sp, #C_LEFT]
     ldr r2, [sp, #C_LAST]
     cmp r0, r2
-    bgt 1f
+    bgt .Lnext_row
     b .Lposition
-1:  ldr r0, [sp, #C_IM2COL + IM2COL_Y]
+.Lnext_row:
+    ldr r0, [sp, #C_IM2COL + IM2COL_Y]
     adds r0, #1
     str r0, [sp, #C_IM2COL + IM2COL_Y]
     ldr r0, [sp, #C_TOP]
@@ -366,46 +381,46 @@
     ldr r3, [sp, #C_IM2COL + IM2COL_KERNEL_H]
     subs r2, r2, r3
     cmp r0, r2
-    bgt 2f
+    bgt .Ldone
     b .Lrow
-2:  add sp, #C_SIZE
+.Ldone:
+    add sp, #C_SIZE
     RETURN_ALL
 
-.Lzero:                             @ r3 = 0: so are the outputs
+@ A patch of zeros: so are the outputs. r0 output, r2 its end, r3 = 0; by words if both ends are multiples of four.
+.Lzero:
     ldr r0, [sp, #C_OUT]
     ldr r1, [sp, #C_OUT_STEP]
     adds r2, r0, r1
     str r2, [sp, #C_OUT]
     orrs r1, r0
     lsls r1, r1, #30
-    bne 2f
-1:  stm r0!, {r3}
+    bne .Lzero_bytes
+.Lzero_words:
+    stm r0!, {r3}
     cmp r0, r2
-    bne 1b
+    bne .Lzero_words
     b .Lnext
-2:  strb r3, [r0]
+.Lzero_bytes:
+    strb r3, [r0]
     adds r0, #1
     cmp r0, r2
-    bne 2b
+    bne .Lzero_bytes
     b .Lnext
     END_FUNCTION m0k_conv_forward
 
-@
-@ m0k_im2col. Columns of the window: `left` of them before the image, then `inside` ones, the rest behind it.
-@ /
+@ ------------------------------------------------------------------------------------------------- m0k_im2col
+@ Columns of the window: `left` of them before the image, then `inside` ones, the rest behind it.
     FUNCTION m0k_im2col, align=1
-    push {r4-r7, lr}
-    mov r4, r8
-    mov r5, r9
-    mov r6, r10
-    mov r7, r11
-    push {r3-r7}
+    SAVE_ALL r3                     @ [sp]: the image's height
     movs r7, r0
     ldr r1, [r7, #IM2COL_PATCH]
     ldr r2, [r7, #IM2COL_KERNEL_H]
     ldr r3, [r7, #IM2COL_KERNEL_W]
     ldr r4, [r7, #IM2COL_CHANNELS]
-    movs r5, r2                     @ zero the last word: what lies behind n_in
+
+@ Zero the last word: what lies behind n_in.
+    movs r5, r2
     muls r5, r3, r5
     muls r5, r4, r5
     subs r5, #1
@@ -414,27 +429,35 @@
     movs r6, #0
     str r6, [r1, r5]
 
-    ldr r5, [r7, #IM2COL_X]         @ left = column of the first tap
+@ r5 = left, the column of the first tap; r0 = taps before the image: min(max(-left, 0), kernel_w)
+    ldr r5, [r7, #IM2COL_X]
     ldr r6, [r7, #IM2COL_STRIDE]
     muls r5, r6, r5
     ldr r6, [r7, #IM2COL_PAD]
     subs r5, r5, r6
-    movs r0, #0                     @ r0 = taps before the image: min(max(-left, 0), kernel_w)
+    movs r0, #0
     cmp r5, #0
-    bge 1f
+    bge .Lbefore_known
     rsbs r0, r5, #0
     cmp r0, r3
-    ble 1f
+    ble .Lbefore_known
     movs r0, r3
-1:  ldr r6, [r7, #IM2COL_WIDTH]     @ r6 = taps in or before it: min(max(width - left, r0), kernel_w)
+
+@ r6 = taps in or before it: min(max(width - left, r0), kernel_w)
+.Lbefore_known:
+    ldr r6, [r7, #IM2COL_WIDTH]
     subs r6, r6, r5
     cmp r6, r0
-    bge 2f
+    bge .Lnot_less
     movs r6, r0
-2:  cmp r6, r3
-    ble 3f
+.Lnot_less:
+    cmp r6, r3
+    ble .Linside_known
     movs r6, r3
-3:  adds r5, r5, r0                 @ column of the first tap that is read
+
+@ The three parts of a row in bytes, and r8 = column of the first tap that is read.
+.Linside_known:
+    adds r5, r5, r0
     mov r8, r5
     subs r3, r3, r6                 @ taps behind it
     subs r6, r6, r0
@@ -445,81 +468,96 @@
     muls r3, r4, r3
     mov r11, r3                     @ behind
 
+@ r3 = row of the first tap, r0 = address of the first tap that is read in it
     ldr r0, [r7, #IM2COL_Y]
     ldr r3, [r7, #IM2COL_STRIDE]
     muls r0, r3, r0
     ldr r3, [r7, #IM2COL_PAD]
-    subs r3, r0, r3                 @ r3 = row of the first tap
+    subs r3, r0, r3
     ldr r5, [r7, #IM2COL_WIDTH]
     movs r0, r5
     muls r0, r3, r0
     add r0, r8
     muls r0, r4, r0
     ldr r6, [r7, #IM2COL_IN]
-    adds r0, r0, r6                 @ r0 = address of the first tap that is read in row r3
-    muls r5, r4, r5                 @ r5 = bytes of an image row
-    mov r12, r5
+    adds r0, r0, r6
+    muls r5, r4, r5
+    mov r12, r5                     @ bytes of an image row
     ldr r7, [r7, #IM2COL_HEIGHT]
     str r7, [sp]
 
-.Lim2col_row:                       @ r0 source, r1 patch, r2 rows left, r3 row
+@ One row of the window: r0 source, r1 patch, r2 rows left, r3 row; r9, r10, r11 bytes of its parts, which r4, r5, r6
+@ count down; r7 = 0 in the copies, r12 bytes of an image row, lr the row's source, r8 free.
+.Lim2col_row:
     mov lr, r0
     mov r4, r9
     mov r5, r10
     mov r6, r11
     ldr r7, [sp]
     cmp r3, r7
-    blo 1f
+    blo .Lrow_inside
     adds r4, r4, r5                 @ the row is not in the image
     adds r4, r4, r6
     movs r5, #0
     movs r6, #0
-1:  movs r7, r4                     @ by words when everything is a multiple of four
+.Lrow_inside:
+    movs r7, r4                     @ by words when everything is a multiple of four
     orrs r7, r5
     orrs r7, r6
     orrs r7, r1
     orrs r7, r0
     lsls r7, r7, #30
-    bne 5f
-    cmp r4, #0                      @ r7 is 0
-    beq 3f
-2:  stm r1!, {r7}
+    bne .Lrow_bytes
+    cmp r4, #0
+    beq .Lwords_inside
+.Lwords_before:
+    stm r1!, {r7}
     subs r4, #4
-    bne 2b
-3:  cmp r5, #0
-    beq 4f
-1:  ldm r0!, {r4}
+    bne .Lwords_before
+.Lwords_inside:
+    cmp r5, #0
+    beq .Lwords_behind
+.Lwords_inside_next:
+    ldm r0!, {r4}
     stm r1!, {r4}
     subs r5, #4
-    bne 1b
-4:  cmp r6, #0
+    bne .Lwords_inside_next
+.Lwords_behind:
+    cmp r6, #0
     beq .Lim2col_next
-1:  stm r1!, {r7}
+.Lwords_behind_next:
+    stm r1!, {r7}
     subs r6, #4
-    bne 1b
+    bne .Lwords_behind_next
     b .Lim2col_next
 
-5:  movs r7, #0
+.Lrow_bytes:
+    movs r7, #0
     cmp r4, #0
-    beq 7f
-6:  strb r7, [r1]
+    beq .Lbytes_inside
+.Lbytes_before:
+    strb r7, [r1]
     adds r1, #1
     subs r4, #1
-    bne 6b
-7:  cmp r5, #0
-    beq 9f
-8:  ldrb r4, [r0]
+    bne .Lbytes_before
+.Lbytes_inside:
+    cmp r5, #0
+    beq .Lbytes_behind
+.Lbytes_inside_next:
+    ldrb r4, [r0]
     adds r0, #1
     strb r4, [r1]
     adds r1, #1
     subs r5, #1
-    bne 8b
-9:  cmp r6, #0
+    bne .Lbytes_inside_next
+.Lbytes_behind:
+    cmp r6, #0
     beq .Lim2col_next
-1:  strb r7, [r1]
+.Lbytes_behind_next:
+    strb r7, [r1]
     adds r1, #1
     subs r6, #1
-    bne 1b
+    bne .Lbytes_behind_next
 
 .Lim2col_next:
     mov r0, lr
@@ -527,10 +565,5 @@
     adds r3, #1
     subs r2, #1
     bne .Lim2col_row
-    pop {r3-r7}
-    mov r8, r4
-    mov r9, r5
-    mov r10, r6
-    mov r11, r7
-    pop {r4-r7, pc}
+    RETURN_ALL r3
     END_FUNCTION m0k_im2col

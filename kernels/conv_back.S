@@ -28,6 +28,7 @@
     .thumb
 
     #include "macros.inc"
+    #include "back.inc"
     #include "m0k.inc"
 
     .equ BLOCK, 0
@@ -42,21 +43,62 @@
     .equ LINE, 36                   @ accumulator bytes a line
     .equ TAPS, 40                   @ weight bytes a kernel row
     .equ GROUP, 44                  @ from the last output of a group to the first of the next
-    .equ SLOTS, 48                  @ one for each argmax: weights (0: empty), error
+    .equ SLOTS, 48                  @ one for each argmax: an error that waits for another at its position
     .equ LENGTH, 80                 @ bytes of a clipped row
     .equ LEFT, 84                   @ rows left
-    .equ SKIP_ACC, 88
-    .equ SKIP_WEIGHT, 92
+    .equ SKIP_ACC, 88               @ from the end of a clipped row to the next: accumulators,
+    .equ SKIP_WEIGHT, 92            @ and weights
     .equ SCAN, 96                   @ position being flushed
     .equ FIRST, 100                 @ weights of the first error's output
     .equ END, 104                   @ of a row's accumulators
     .equ FRAME, 108
 
-@ One tap of one or two outputs: r3, r4 errors, r5 weights, r6 = 4 * k, r7 accumulator, r10. Advances r6 and r7.
+@ A slot
+    .equ SLOT_WEIGHT, 0             @ weights of the output, 0: empty
+    .equ SLOT_ERROR, 4
+    .equ SLOT_BYTES, 8
+
+@ READ_SLOT: r7 = slot of argmax r5, r3 = its weights. 5 cycles.
+    .macro READ_SLOT
+    lsls r7, r5, #3                 @ SLOT_BYTES
+    add r7, sp
+    adds r7, #SLOTS
+    ldr r3, [r7, #SLOT_WEIGHT]
+    .endm
+
+@ SCAN_REGISTERS: r3 = outputs, r4 = argmax - error, or 0 without a pool. r7 = block. Spoils r5. 9 cycles.
+    .macro SCAN_REGISTERS
+    ldr r3, [r7, #CONV_BACK_N_OUT]
+    ldr r4, [r7, #CONV_BACK_ARGMAX]
+    cmp r4, #0
+    beq .Lno_pool\@
+    ldr r5, [r7, #CONV_BACK_ERROR]
+    subs r4, r4, r5
+.Lno_pool\@:
+    .endm
+
+@ NEXT_ROW loop: the weights r6 and accumulators r7 to the next row of the window, r12 = the row's end; to loop unless
+@ it was the last. Spoils r0. 16 cycles, 17 to loop.
+    .macro NEXT_ROW loop
+    ldr r0, [sp, #SKIP_WEIGHT + PUSHED]
+    adds r6, r6, r0
+    ldr r0, [sp, #SKIP_ACC + PUSHED]
+    adds r7, r7, r0
+    ldr r0, [sp, #LENGTH + PUSHED]
+    adds r0, r7, r0
+    mov r12, r0
+    ldr r0, [sp, #LEFT + PUSHED]
+    subs r0, #1
+    str r0, [sp, #LEFT + PUSHED]
+    bne \loop
+    .endm
+
+@ TAP: one tap of one or two outputs: r3, r4 errors, r5 weights, r6 = 4 * k, r7 accumulator, r10 second weights - first.
+@ Advances r6 and r7. Spoils r0, r1, r2. 23 cycles. The byte of input k is k % 4 + 2 (mod 4) of its word.
     .macro TAP
     lsrs r0, r6, #4
     lsls r0, r0, #4
-    adds r0, r0, r5
+    adds r0, r0, r5                 @ the word
     adds r6, #8
     lsls r1, r6, #28
     lsrs r1, r1, #30
@@ -79,6 +121,8 @@
     SAVE_ALL
     sub sp, #FRAME
     str r0, [sp, #BLOCK]
+
+@ Sizes in bytes, and cleared accumulators. r7 = block up to the first cell.
     mov r7, r0
     ldr r1, [r7, #CONV_BACK_HEIGHT]
     ldr r6, [r7, #CONV_BACK_WIDTH]
@@ -102,7 +146,9 @@
     lsls r1, r1, #4                 @ 4 * P
     subs r1, #16
     str r1, [sp, #GROUP]
-    ldr r3, [r7, #CONV_BACK_STRIDE] @ the error map's size
+
+@ The error map's size: that of the convolution's output, halved by the pool.
+    ldr r3, [r7, #CONV_BACK_STRIDE]
     ldr r4, [r7, #CONV_BACK_PAD]
     lsls r4, r4, #1
     ldr r0, [r7, #CONV_BACK_HEIGHT]
@@ -115,37 +161,35 @@
     str r2, [sp, #COLUMNS]
     ldr r0, [r7, #CONV_BACK_ARGMAX]
     cmp r0, #0
-    beq 1f
+    beq .Lmap_known
     lsrs r2, r2, #1
     str r2, [sp, #COLUMNS]
     ldr r3, [sp, #ROWS]
     lsrs r3, r3, #1
     str r3, [sp, #ROWS]
-1:  ldr r3, [sp, #ROWS]
+.Lmap_known:
+    ldr r3, [sp, #ROWS]
     cmp r3, #0
     beq .Lstore
     cmp r2, #0
     beq .Lstore
+
     movs r1, #0
     str r1, [sp, #ROW]
     str r1, [sp, #COLUMN]
     str r1, [sp, #SLOTS]
-    str r1, [sp, #SLOTS + 8]
-    str r1, [sp, #SLOTS + 16]
-    str r1, [sp, #SLOTS + 24]
+    str r1, [sp, #SLOTS + SLOT_BYTES]
+    str r1, [sp, #SLOTS + 2 * SLOT_BYTES]
+    str r1, [sp, #SLOTS + 3 * SLOT_BYTES]
     ldr r0, [r7, #CONV_BACK_ERROR]
 
-.Lcell:                             @ r0 error, r1 weights, r2 output, r3 outputs, r4 argmax - error or 0
+@ A cell of the error map: its errors one by one. r0 error, r1 weights, r2 output, r3 outputs, r4 argmax - error or 0;
+@ r5, r6, r7 free.
+.Lcell:
     ldr r7, [sp, #BLOCK]
     ldr r1, [r7, #CONV_BACK_WEIGHTS]
     movs r2, #0
-.Lscan_start:
-    ldr r3, [r7, #CONV_BACK_N_OUT]
-    ldr r4, [r7, #CONV_BACK_ARGMAX]
-    cmp r4, #0
-    beq .Lscan
-    ldr r5, [r7, #CONV_BACK_ERROR]
-    subs r4, r4, r5
+    SCAN_REGISTERS
 .Lscan:                             @ a whole word of zeros?
     lsls r5, r0, #30
     bne .Lscan_one
@@ -161,24 +205,24 @@
     adds r1, #16
     subs r5, r3, r2
     bgt .Lscan
-    adds r0, r0, r5
+    adds r0, r0, r5                 @ back by what the word had of the next cell
     b .Lcell_done
+
+@ One error r6: wait for another at the same position, or go with the one that waits there.
 .Lscan_one:
     movs r5, #0
     ldrsb r6, [r0, r5]
     cmp r6, #0
     beq .Lscan_next
     cmp r4, #0
-    beq 1f
+    beq .Lposition_known
     ldrb r5, [r0, r4]
-1:  lsls r7, r5, #3
-    add r7, sp
-    adds r7, #SLOTS
-    ldr r3, [r7, #0]
+.Lposition_known:
+    READ_SLOT
     cmp r3, #0
     bne .Lpair
-    str r1, [r7, #0]                @ waits for another at the same position
-    str r6, [r7, #4]
+    str r1, [r7, #SLOT_WEIGHT]
+    str r6, [r7, #SLOT_ERROR]
     ldr r7, [sp, #BLOCK]
     ldr r3, [r7, #CONV_BACK_N_OUT]
 .Lscan_next:
@@ -186,25 +230,26 @@
     adds r1, #4
     adds r2, #1
     lsls r5, r2, #30
-    bne 2f
+    bne .Lsame_group
     ldr r5, [sp, #GROUP]
     adds r1, r1, r5
-2:  cmp r2, r3
+.Lsame_group:
+    cmp r2, r3
     bne .Lscan
 
+@ The cell is over: errors that still wait go alone. r5 slot, r7 its address, r3 its weights; all others free.
 .Lcell_done:
     str r0, [sp, #ERROR]
     movs r5, #3
 .Lflush:
-    lsls r7, r5, #3
-    add r7, sp
-    adds r7, #SLOTS
-    ldr r3, [r7, #0]
+    READ_SLOT
     cmp r3, #0
     bne .Lflush_one
 .Lflushed:
     subs r5, #1
     bpl .Lflush
+
+@ The next cell.
     ldr r0, [sp, #ERROR]
     ldr r1, [sp, #COLUMN]
     adds r1, #1
@@ -221,11 +266,12 @@
     cmp r1, r2
     bne .Lcell
 
+@ The sums, rounded, to `out`.
 .Lstore:
     ldr r7, [sp, #BLOCK]
     ldr r0, [r7, #CONV_BACK_DYNAMIC]
     cmp r0, #0
-    bne 1f
+    bne .Ldone
     ldr r0, [r7, #CONV_BACK_ACC]
     ldr r1, [r7, #CONV_BACK_OUT]
     ldr r2, [r7, #CONV_BACK_HEIGHT]
@@ -236,14 +282,16 @@
     ldr r3, [r7, #CONV_BACK_SHIFT]
     ldr r4, [r7, #CONV_BACK_GATE]
     bl m0k_back_store
-1:  add sp, #FRAME
+.Ldone:
+    add sp, #FRAME
     RETURN_ALL
 
+@ One error alone: r5 argmax, r7 its slot, r3 weights.
 .Lflush_one:
     str r5, [sp, #SCAN]
-    ldr r6, [r7, #4]
+    ldr r6, [r7, #SLOT_ERROR]
     movs r2, #0
-    str r2, [r7, #0]
+    str r2, [r7, #SLOT_WEIGHT]
     mov r8, r6
     mov r9, r2
     mov r10, r3
@@ -251,13 +299,14 @@
     ldr r5, [sp, #SCAN]
     b .Lflushed
 
+@ Two errors: r7 slot of the first, r3 its weights; r0 address of the second, r1 its weights, r2 output, r6 error.
 .Lpair:
     str r0, [sp, #ERROR]
     str r1, [sp, #WEIGHT]
     str r2, [sp, #OUTPUT]
     movs r2, #0
-    str r2, [r7, #0]
-    ldr r7, [r7, #4]
+    str r2, [r7, #SLOT_WEIGHT]
+    ldr r7, [r7, #SLOT_ERROR]
     mov r8, r7
     mov r9, r6
     mov r10, r3                     @ first weights; the second ones are at WEIGHT
@@ -266,156 +315,129 @@
     ldr r0, [sp, #ERROR]
     ldr r1, [sp, #WEIGHT]
     ldr r2, [sp, #OUTPUT]
-    ldr r3, [r7, #CONV_BACK_N_OUT]
-    ldr r4, [r7, #CONV_BACK_ARGMAX]
-    cmp r4, #0
-    beq 2f
-    ldr r5, [r7, #CONV_BACK_ERROR]
-    subs r4, r4, r5
-2:  b .Lscan_next
+    SCAN_REGISTERS
+    b .Lscan_next
 
 @ r2 = (r0 + r4 - r1) / r3 + 1; r0 lost
 .Lsteps:
-    movs r2, #0
-    adds r0, r0, r4
-    subs r0, r0, r1
-1:  adds r2, #1
-    subs r0, r0, r3
-    bpl 1b
+    COUNT_STEPS
     bx lr
 
-@ One error r8 (weights r10), or two (r9 != 0, weights at WEIGHT), at argmax r5 of the current cell.
+@ One error r8 (weights r10), or two (r9 != 0, weights at WEIGHT), at argmax r5 of the current cell. r0-r12 lost.
 .Lapply:
     push {lr}
-    .equ B, 4                       @ what was pushed
-    ldr r7, [sp, #BLOCK + B]
-    ldr r0, [sp, #ROW + B]
-    ldr r1, [sp, #COLUMN + B]
+    .equ PUSHED, 4                  @ the frame is that much further away
+    ldr r7, [sp, #BLOCK + PUSHED]
+    ldr r0, [sp, #ROW + PUSHED]
+    ldr r1, [sp, #COLUMN + PUSHED]
     ldr r2, [r7, #CONV_BACK_ARGMAX]
     cmp r2, #0
-    beq 1f
-    lsls r0, r0, #1
-    lsrs r2, r5, #1
-    adds r0, r0, r2
-    lsls r1, r1, #1
-    lsls r5, r5, #31
-    lsrs r5, r5, #31
-    adds r1, r1, r5
-1:  ldr r2, [r7, #CONV_BACK_STRIDE]
-    muls r0, r2, r0
-    muls r1, r2, r1
-    ldr r2, [r7, #CONV_BACK_PAD]
-    subs r0, r0, r2                 @ where the window begins, maybe outside
-    subs r1, r1, r2
+    beq .Lunpooled
+    UNPOOL r0, r1, r5, r2
+.Lunpooled:
+    WINDOW_START CONV_BACK_STRIDE, CONV_BACK_PAD
+
+@ Clip the rows: r0 = the first, r2 = how many, r4 = its accumulators, r6 = its weights.
     ldr r2, [r7, #CONV_BACK_KERNEL_H]
     ldr r3, [r7, #CONV_BACK_HEIGHT]
     subs r3, r3, r0
     cmp r2, r3
-    ble 2f
+    ble .Lnot_below
     movs r2, r3
-2:  mov r6, r10
-    ldr r4, [sp, #LINE + B]
+.Lnot_below:
+    mov r6, r10
+    ldr r4, [sp, #LINE + PUSHED]
     cmp r0, #0                      @ rows above the input: r2 fewer, the weights further on
-    bge 3f
+    bge .Lnot_above
     adds r2, r2, r0
-    ldr r3, [sp, #TAPS + B]
+    ldr r3, [sp, #TAPS + PUSHED]
     muls r3, r0, r3
     subs r6, r6, r3
     movs r0, #0
-3:  muls r4, r0, r4
+.Lnot_above:
+    muls r4, r0, r4
     ldr r3, [r7, #CONV_BACK_ACC]
     adds r4, r4, r3
     cmp r2, #0
     ble .Lapplied
-    str r2, [sp, #LEFT + B]
+    str r2, [sp, #LEFT + PUSHED]
+
+@ Clip the columns: r1 = the first, r2 = how many, r6 = its weights.
     ldr r2, [r7, #CONV_BACK_KERNEL_W]
     ldr r3, [r7, #CONV_BACK_WIDTH]
     subs r3, r3, r1
-    ldr r0, [sp, #PIXEL + B]
+    ldr r0, [sp, #PIXEL + PUSHED]
     cmp r2, r3
-    ble 4f
+    ble .Lnot_right
     movs r2, r3
-4:  cmp r1, #0
-    bge 5f
+.Lnot_right:
+    cmp r1, #0
+    bge .Lnot_left
     adds r2, r2, r1
     muls r1, r0, r1
     subs r6, r6, r1
     movs r1, #0
-5:  cmp r2, #0
+.Lnot_left:
+    cmp r2, #0
     ble .Lapplied
     muls r1, r0, r1
     adds r7, r4, r1
     muls r2, r0, r2                 @ bytes of a row, of accumulators or of weights
-    str r2, [sp, #LENGTH + B]
-    ldr r3, [sp, #LINE + B]
+    str r2, [sp, #LENGTH + PUSHED]
+    ldr r3, [sp, #LINE + PUSHED]
     subs r3, r3, r2
-    str r3, [sp, #SKIP_ACC + B]
-    ldr r3, [sp, #TAPS + B]
+    str r3, [sp, #SKIP_ACC + PUSHED]
+    ldr r3, [sp, #TAPS + PUSHED]
     subs r3, r3, r2
-    str r3, [sp, #SKIP_WEIGHT + B]
+    str r3, [sp, #SKIP_WEIGHT + PUSHED]
+
+@ The registers of m0k_back_pair and m0k_back_one; r3 = 0 if channels % 4 == 0, r5 = first weights.
     lsls r3, r0, #28
     mov r0, r8
     mov r1, r9
     adds r0, r0, r1
-    ldr r4, .Lbias
-    muls r0, r4, r0
-    mov r11, r0
+    BIAS r0, r4
     adds r2, r7, r2
     mov r12, r2
     mov r5, r10
     movs r0, #0
     cmp r1, #0
-    beq 6f
-    ldr r0, [sp, #WEIGHT + B]
+    beq .Lsecond_known
+    ldr r0, [sp, #WEIGHT + PUSHED]
     subs r0, r0, r5
-6:  mov r10, r0                     @ second weights - first
+.Lsecond_known:
+    mov r10, r0                     @ second weights - first
     cmp r3, #0
     bne .Lbytes
+
+@ Row after row of whole words. r0-r4 free, the others as m0k_back_pair has them.
     ldr r5, .Llanes
     cmp r1, #0
     beq .Lone_row
 .Lpair_row:
     bl m0k_back_pair
-    ldr r0, [sp, #SKIP_WEIGHT + B]
-    adds r6, r6, r0
-    ldr r0, [sp, #SKIP_ACC + B]
-    adds r7, r7, r0
-    ldr r0, [sp, #LENGTH + B]
-    adds r0, r7, r0
-    mov r12, r0
-    ldr r0, [sp, #LEFT + B]
-    subs r0, #1
-    str r0, [sp, #LEFT + B]
-    bne .Lpair_row
+    NEXT_ROW .Lpair_row
     pop {pc}
 .Lone_row:
     bl m0k_back_one
-    ldr r0, [sp, #SKIP_WEIGHT + B]
-    adds r6, r6, r0
-    ldr r0, [sp, #SKIP_ACC + B]
-    adds r7, r7, r0
-    ldr r0, [sp, #LENGTH + B]
-    adds r0, r7, r0
-    mov r12, r0
-    ldr r0, [sp, #LEFT + B]
-    subs r0, #1
-    str r0, [sp, #LEFT + B]
-    bne .Lone_row
+    NEXT_ROW .Lone_row
 .Lapplied:
     pop {pc}
 
-@ channels % 4 != 0. r5 = weights, r6 = weights + 4 * k of the row's first tap; r7, r12 accumulators of the row.
+@ channels % 4 != 0: tap by tap up to a whole word, whole words, tap by tap what is left.
+@ r3, r4 errors, r5 = weights, r6 = 4 * k of the row's tap, r7, r12 accumulators of the row, r8-r11 as above; r0-r2
+@ free.
 .Lbytes:
-    str r5, [sp, #FIRST + B]
-    subs r6, r6, r5                 @ 4 * k
+    str r5, [sp, #FIRST + PUSHED]
+    subs r6, r6, r5
 .Lbyte_row:
     mov r0, r12
-    str r0, [sp, #END + B]
+    str r0, [sp, #END + PUSHED]
     mov r3, r8
     mov r4, r9
     lsls r0, r6, #28
     beq .Lbyte_words
-.Lhead:                             @ up to a whole word
+.Lhead:
     TAP
     cmp r7, r12
     beq .Lbyte_row_done
@@ -432,38 +454,30 @@
     adds r6, r6, r5
     ldr r5, .Llanes
     cmp r4, #0
-    beq 1f
+    beq .Lwords_alone
     bl m0k_back_pair
-    b 2f
-1:  bl m0k_back_one
-2:  ldr r5, [sp, #FIRST + B]
+    b .Lwords_done
+.Lwords_alone:
+    bl m0k_back_one
+.Lwords_done:
+    ldr r5, [sp, #FIRST + PUSHED]
     subs r6, r6, r5
     mov r3, r8
     mov r4, r9
-    ldr r0, [sp, #END + B]
+    ldr r0, [sp, #END + PUSHED]
     mov r12, r0
     cmp r7, r0
     beq .Lbyte_row_done
-.Ltail:                             @ what is left
+.Ltail:
     TAP
     cmp r7, r12
     bne .Ltail
 .Lbyte_row_done:
-    ldr r0, [sp, #SKIP_WEIGHT + B]
-    adds r6, r6, r0
-    ldr r0, [sp, #SKIP_ACC + B]
-    adds r7, r7, r0
-    ldr r0, [sp, #LENGTH + B]
-    adds r0, r7, r0
-    mov r12, r0
-    ldr r0, [sp, #LEFT + B]
-    subs r0, #1
-    str r0, [sp, #LEFT + B]
-    bne .Lbyte_row
+    NEXT_ROW .Lbyte_row
     pop {pc}
     .p2align 2
 .Llanes:
-    .word 0x00FF00FF
+    .word EVEN_BYTES
 .Lbias:
-    .word -0x00800080
+    .word -BIAS_LANES
     END_FUNCTION m0k_conv_back

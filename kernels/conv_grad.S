@@ -15,7 +15,8 @@
  *     300 + 2.5 * n_out * P + 2 * kernel_w * channels + n_out * (40 + 35 * rows + 10 * rows * columns)
  *     + for each error that is not zero 130 + 25 * kernel_h + n * (8 where channels % 4 == 0, else 12). In pairs n
  *     costs 5.75 each where channels % 4 == 0, else 6.3 where rows of the kernel are multiples of 3 and up to 9.5 where
- *not. 
+ *     not.
+ *
  * Two lanes a word, as in dense_back.S: two inputs times one error, summed over two positions, fit 16 bits each.
  */
     .syntax unified
@@ -23,12 +24,13 @@
     .thumb
 
     #include "macros.inc"
+    #include "back.inc"
     #include "m0k.inc"
 
     .equ BLOCK, 0
-    .equ ERROR, 4
+    .equ ERROR, 4                   @ address of the error behind this one: a column on
     .equ OUTPUT, 8
-    .equ COLUMN, 12
+    .equ COLUMN, 12                 @ columns left
     .equ ROW, 16
     .equ COLUMNS, 20
     .equ ROWS, 24
@@ -37,20 +39,45 @@
     .equ TAPS, 36                   @ input bytes, gradient words, of a kernel row
     .equ PENDING, 40                @ input of a window that waits, 0: none
     .equ PENDING_ERROR, 44
-    .equ LEFT, 48
-    .equ SKIP_IN, 52
-    .equ SKIP_GRAD, 56
+    .equ LEFT, 48                   @ rows left
+    .equ SKIP_GRAD, 56              @ bytes of a row's gradient
     .equ THREES, 60                 @ TAPS / 3
     .equ REST, 64                   @ TAPS % 3
     .equ ARGMAX, 68                 @ argmax - error, 0: no pool
     .equ STEP, 72                   @ bytes of one output's gradient
-    .equ SPARE, 76
-    .equ FRAME, 84
+    .equ FRAME, 84                  @ 52, 76 and 80 are not used
+
+@ NEXT_ROW_ALONE loop: input r6 and gradient r7 to the next row of a window, by r10 and r11; to loop unless it was the
+@ last. Spoils r0. 8 cycles, 9 to loop.
+    .macro NEXT_ROW_ALONE loop
+    add r6, r10
+    add r7, r11
+    ldr r0, [sp, #LEFT]
+    subs r0, #1
+    str r0, [sp, #LEFT]
+    bne \loop
+    .endm
+
+@ ADD_PRODUCT x, at: x = x * r4 + the gradient at r7[at]. Spoils r5. 4 cycles.
+    .macro ADD_PRODUCT x, at
+    muls \x, r4, \x
+    ldr r5, [r7, #\at]
+    adds \x, \x, r5
+    .endm
+
+@ ADD_SECOND sum, at: sum += byte at of the second input r5 times its error r4. Spoils r3. 4 cycles.
+    .macro ADD_SECOND sum, at
+    ldrb r3, [r5, #\at]
+    muls r3, r4, r3
+    adds \sum, \sum, r3
+    .endm
 
     FUNCTION m0k_conv_grad
     SAVE_ALL
     sub sp, #FRAME
     str r0, [sp, #BLOCK]
+
+@ Sizes, and cleared gradients. r7 = block up to the first output.
     mov r7, r0
     ldr r1, [r7, #CONV_GRAD_CHANNELS]
     ldr r2, [r7, #CONV_GRAD_WIDTH]
@@ -61,16 +88,16 @@
     str r1, [sp, #TAPS]
     ldr r2, [r7, #CONV_GRAD_KERNEL_H]
     muls r2, r1, r2
-    adds r2, #3
-    lsrs r2, r2, #2
-    lsls r2, r2, #4
+    GROUP_BYTES r2
     str r2, [sp, #STEP]
-    movs r3, #0                     @ r1 / 3
-1:  subs r1, #3
-    blo 2f
+    movs r3, #0
+.Lthrees:                           @ r3 = taps / 3, r1 = taps % 3
+    subs r1, #3
+    blo .Lthrees_known
     adds r3, #1
-    b 1b
-2:  adds r1, #3
+    b .Lthrees
+.Lthrees_known:
+    adds r1, #3
     str r1, [sp, #REST]
     str r3, [sp, #THREES]
     ldr r0, [r7, #CONV_GRAD_GRAD]
@@ -79,6 +106,8 @@
     muls r1, r2, r1
     lsrs r1, r1, #2
     bl m0k_back_clear
+
+@ The error map's size, r6 rows and r2 columns: that of the convolution's output, halved by the pool.
     ldr r3, [r7, #CONV_GRAD_STRIDE]
     ldr r4, [r7, #CONV_GRAD_PAD]
     lsls r4, r4, #1
@@ -91,12 +120,13 @@
     bl .Lsteps
     ldr r0, [r7, #CONV_GRAD_ARGMAX]
     cmp r0, #0
-    beq 3f
+    beq .Lmap_known
     lsrs r2, r2, #1
     lsrs r6, r6, #1
     ldr r1, [r7, #CONV_GRAD_ERROR]
     subs r0, r0, r1
-3:  str r0, [sp, #ARGMAX]
+.Lmap_known:
+    str r0, [sp, #ARGMAX]
     str r2, [sp, #COLUMNS]
     str r6, [sp, #ROWS]
     cmp r2, #0
@@ -107,15 +137,17 @@
     str r0, [sp, #PENDING]
     b .Loutput
 
+@ An output's map is over: a window that still waits goes alone. Then the next output r0.
 .Loutput_done:
     ldr r6, [sp, #PENDING]
     cmp r6, #0
-    beq 1f
+    beq .Lnone_waits
     movs r0, #0
     str r0, [sp, #PENDING]
     ldr r5, [sp, #PENDING_ERROR]
     bl .Lalone_whole
-1:  ldr r1, [sp, #GRAD]
+.Lnone_waits:
+    ldr r1, [sp, #GRAD]
     ldr r2, [sp, #STEP]
     adds r1, r1, r2
     str r1, [sp, #GRAD]
@@ -129,6 +161,7 @@
     add sp, #FRAME
     RETURN_ALL
 
+@ The errors of one output: r0 error, r2 columns left, r3 outputs, r4 zero, r5 the error, r7 block; r1, r6, r8-r12 free.
 .Loutput:
     str r0, [sp, #OUTPUT]
     ldr r7, [sp, #BLOCK]
@@ -140,7 +173,7 @@
     ldr r2, [sp, #COLUMNS]
     ldr r3, [r7, #CONV_GRAD_N_OUT]
     movs r4, #0
-.Lscan:                             @ r0 error, r2 columns left, r3 outputs, r4 zero
+.Lscan:
     ldrsb r5, [r0, r4]
     adds r0, r0, r3
     cmp r5, #0
@@ -164,7 +197,8 @@
     movs r4, #0
     b .Lscan_next
 
-.Lapply:                            @ the error r5
+@ The error r5, not 0: where its window begins, r0 row, r1 column; r6 argmax - error, then r2 argmax.
+.Lapply:
     str r0, [sp, #ERROR]
     str r2, [sp, #COLUMN]
     ldr r1, [sp, #COLUMNS]
@@ -173,21 +207,11 @@
     subs r2, r0, r3
     ldr r0, [sp, #ROW]
     cmp r6, #0
-    beq 1f
+    beq .Lunpooled
     ldrb r2, [r2, r6]
-    lsls r0, r0, #1
-    lsrs r3, r2, #1
-    adds r0, r0, r3
-    lsls r1, r1, #1
-    lsls r2, r2, #31
-    lsrs r2, r2, #31
-    adds r1, r1, r2
-1:  ldr r2, [r7, #CONV_GRAD_STRIDE]
-    muls r0, r2, r0
-    muls r1, r2, r1
-    ldr r2, [r7, #CONV_GRAD_PAD]
-    subs r0, r0, r2                 @ where the window begins, maybe outside
-    subs r1, r1, r2
+    UNPOOL r0, r1, r2, r3
+.Lunpooled:
+    WINDOW_START CONV_GRAD_STRIDE, CONV_GRAD_PAD
     bmi .Lclipped
     cmp r0, #0
     blt .Lclipped
@@ -202,6 +226,7 @@
     cmp r2, r3
     bgt .Lclipped
 
+@ A window inside the input, r6 = its first tap: with the one that waits, or to wait.
     ldr r2, [sp, #LINE]
     muls r0, r2, r0
     ldr r2, [r7, #CONV_GRAD_CHANNELS]
@@ -216,25 +241,30 @@
     str r5, [sp, #PENDING_ERROR]
     b .Lapplied
 
+@ A window that is partly outside goes alone. Clip the rows: r0 = the first, LEFT = how many, r4 = taps left out before.
 .Lclipped:
     mov r8, r5
     ldr r2, [r7, #CONV_GRAD_KERNEL_H]
     ldr r3, [r7, #CONV_GRAD_HEIGHT]
     subs r3, r3, r0
     cmp r2, r3
-    ble 2f
+    ble .Lnot_below
     mov r2, r3
-2:  movs r4, #0                     @ taps left out before the first
+.Lnot_below:
+    movs r4, #0
     cmp r0, #0
-    bge 3f
+    bge .Lnot_above
     adds r2, r2, r0
     ldr r4, [sp, #TAPS]
     muls r4, r0, r4
     negs r4, r4
     movs r0, #0
-3:  cmp r2, #0
+.Lnot_above:
+    cmp r2, #0
     ble .Lapplied
     str r2, [sp, #LEFT]
+
+@ Clip the columns: r1 = the first, r2 = how many, r0 = channels, r6 = bytes of the lines above.
     ldr r6, [sp, #LINE]
     muls r6, r0, r6
     ldr r0, [r7, #CONV_GRAD_CHANNELS]
@@ -242,16 +272,18 @@
     ldr r3, [r7, #CONV_GRAD_WIDTH]
     subs r3, r3, r1
     cmp r2, r3
-    ble 4f
+    ble .Lnot_right
     mov r2, r3
-4:  cmp r1, #0
-    bge 5f
+.Lnot_right:
+    cmp r1, #0
+    bge .Lnot_left
     adds r2, r2, r1
     mov r3, r1
     muls r3, r0, r3
     subs r4, r4, r3
     movs r1, #0
-5:  cmp r2, #0
+.Lnot_left:
+    cmp r2, #0
     ble .Lapplied
     muls r1, r0, r1
     adds r6, r6, r1
@@ -265,6 +297,7 @@
     bl .Lalone
     b .Lapplied
 
+@ Two windows inside: r5, r6 error and input of this one, r1 input of the one that waited. r2 taps, r5 rows.
 .Lpair:
     mov r8, r5
     ldr r2, [sp, #PENDING_ERROR]
@@ -281,6 +314,9 @@
     ldr r7, [sp, #GRAD]
     lsls r0, r0, #30
     bne .Lpair_bytes
+
+@ By words: r5 EVEN_BYTES, r6 input, r7 gradient, r8, r9 errors, r10 second input - first, r11 from the end of an input
+@ row to the next, r12 end of the row's gradient; r0 even and r1 odd lanes of products; r2, r3, r4 free.
     subs r1, r1, r6
     mov r10, r1
     str r5, [sp, #LEFT]
@@ -290,21 +326,7 @@
     adds r4, r4, r7
     mov r12, r4
 .Lpair_word:
-    ldr r0, [r6]
-    mov r4, r8
-    lsrs r1, r0, #8
-    ands r1, r5
-    muls r1, r4, r1
-    muls r0, r4, r0
-    mov r2, r10
-    ldr r2, [r6, r2]
-    mov r4, r9
-    lsrs r3, r2, #8
-    ands r3, r5
-    muls r3, r4, r3
-    muls r2, r4, r2
-    adds r0, r0, r2
-    adds r1, r1, r3
+    PAIR_PRODUCTS
     lsls r2, r1, #8
     subs r2, r0, r2                 @ lanes: r2 inputs 0 and 2, r1 inputs 1 and 3
     sxth r0, r2
@@ -333,14 +355,18 @@
     bne .Lpair_row
     b .Lapplied
 
-.Lpair_bytes:                       @ r1, r6 the two inputs
+@ By bytes, three a round: r5, r6 the two inputs, r7 gradient, r8 error of r6, r9 of r5, r10 rounds left, r11 as above,
+@ r12 rows left; r0, r1, r2 sums, r3, r4 free.
+.Lpair_bytes:
     mov r12, r5
     mov r5, r1
-1:  ldr r0, [sp, #THREES]
+.Lpair_byte_row:
+    ldr r0, [sp, #THREES]
     mov r10, r0
     cmp r0, #0
-    beq 3f
-2:  mov r4, r8
+    beq .Lpair_rest
+.Lpair_three:
+    mov r4, r8
     ldrb r0, [r6, #0]
     muls r0, r4, r0
     ldrb r1, [r6, #1]
@@ -348,15 +374,9 @@
     ldrb r2, [r6, #2]
     muls r2, r4, r2
     mov r4, r9
-    ldrb r3, [r5, #0]
-    muls r3, r4, r3
-    adds r0, r0, r3
-    ldrb r3, [r5, #1]
-    muls r3, r4, r3
-    adds r1, r1, r3
-    ldrb r3, [r5, #2]
-    muls r3, r4, r3
-    adds r2, r2, r3
+    ADD_SECOND r0, 0
+    ADD_SECOND r1, 1
+    ADD_SECOND r2, 2
     ldr r3, [r7, #0]
     adds r0, r0, r3
     ldr r3, [r7, #4]
@@ -369,11 +389,13 @@
     mov r0, r10
     subs r0, #1
     mov r10, r0
-    bne 2b
-3:  ldr r3, [sp, #REST]
+    bne .Lpair_three
+.Lpair_rest:
+    ldr r3, [sp, #REST]
     cmp r3, #0
-    beq 5f
-4:  ldrb r0, [r6]
+    beq .Lpair_byte_row_done
+.Lpair_one:                         @ r3 taps left
+    ldrb r0, [r6]
     mov r4, r8
     muls r0, r4, r0
     ldrb r1, [r5]
@@ -386,16 +408,20 @@
     adds r6, #1
     adds r5, #1
     subs r3, #1
-    bne 4b
-5:  add r6, r11
+    bne .Lpair_one
+.Lpair_byte_row_done:
+    add r6, r11
     add r5, r11
     mov r0, r12
     subs r0, #1
     mov r12, r0
-    bne 1b
+    bne .Lpair_byte_row
     b .Lapplied
 
 @ One window, error r5, input r6: whole, or clipped to LEFT rows of r2 taps from the gradient r7.
+@ In the loops: r4 error, r6 input, r7 gradient, r9 bytes of a row's gradient, r10 and r11 from the end of a row to the
+@ next, of input and gradient; by words r12 end of the row's gradient, r0-r3 inputs, r5 free; by bytes r2 that end, r0,
+@ r1 free; r8 free.
 .Lalone_whole:
     ldr r7, [sp, #BLOCK]
     ldr r2, [r7, #CONV_GRAD_KERNEL_H]
@@ -417,67 +443,45 @@
     ldr r0, [r0, #CONV_GRAD_CHANNELS]
     lsls r0, r0, #30
     bne .Lalone_bytes
-1:  mov r2, r9
+.Lalone_row:
+    mov r2, r9
     adds r2, r7, r2
     mov r12, r2
-2:  ldm r6!, {r3}
-    sxtb r0, r3
-    lsls r1, r3, #16
-    asrs r1, r1, #24
-    lsls r2, r3, #8
-    asrs r2, r2, #24
-    asrs r3, r3, #24
-    muls r0, r4, r0
-    ldr r5, [r7, #0]
-    adds r0, r0, r5
-    muls r1, r4, r1
-    ldr r5, [r7, #4]
-    adds r1, r1, r5
-    muls r2, r4, r2
-    ldr r5, [r7, #8]
-    adds r2, r2, r5
-    muls r3, r4, r3
-    ldr r5, [r7, #12]
-    adds r3, r3, r5
+.Lalone_word:
+    ldm r6!, {r3}
+    SIGNED_BYTE r0, r3, 0
+    SIGNED_BYTE r1, r3, 1
+    SIGNED_BYTE r2, r3, 2
+    SIGNED_BYTE r3, r3, 3
+    ADD_PRODUCT r0, 0
+    ADD_PRODUCT r1, 4
+    ADD_PRODUCT r2, 8
+    ADD_PRODUCT r3, 12
     stm r7!, {r0-r3}
     cmp r7, r12
-    bne 2b
-    add r6, r10
-    add r7, r11
-    ldr r0, [sp, #LEFT]
-    subs r0, #1
-    str r0, [sp, #LEFT]
-    bne 1b
+    bne .Lalone_word
+    NEXT_ROW_ALONE .Lalone_row
     bx lr
 .Lalone_bytes:
     mov r2, r9
     adds r2, r7, r2
-3:  ldrb r0, [r6]
+.Lalone_byte:
+    ldrb r0, [r6]
     adds r6, #1
     muls r0, r4, r0
     ldr r1, [r7]
     adds r0, r0, r1
     stm r7!, {r0}
     cmp r7, r2
-    bne 3b
-    add r6, r10
-    add r7, r11
-    ldr r0, [sp, #LEFT]
-    subs r0, #1
-    str r0, [sp, #LEFT]
-    bne .Lalone_bytes
+    bne .Lalone_byte
+    NEXT_ROW_ALONE .Lalone_bytes
     bx lr
 
 @ r2 = (r0 + r4 - r1) / r3 + 1; r0 lost
 .Lsteps:
-    movs r2, #0
-    adds r0, r0, r4
-    subs r0, r0, r1
-1:  adds r2, #1
-    subs r0, r0, r3
-    bpl 1b
+    COUNT_STEPS
     bx lr
     .p2align 2
 .Llanes:
-    .word 0x00FF00FF
+    .word EVEN_BYTES
     END_FUNCTION m0k_conv_grad

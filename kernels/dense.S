@@ -19,7 +19,7 @@
  *   Signed path: both lanes signed, (a0 + a2 * 2^16) * (w2 + w0 * 2^16) with |a0*w0 + a2*w2| <= 32,258 < 2^15 and
  *   |a0*w2| <= 16,129 < 2^15: ASRS #16 leaves the sum, one too small exactly when a0*w2 < 0; that is bit 15, the bit
  *   that ASRS puts into the carry, and ADCS adds it back. The first ADCS of each word has nothing else to add; it adds
- *   the constant LANES that is in a register anyway, and the accumulators start at -words * LANES.
+ *   the constant BIAS_LANES that is in a register anyway, and the accumulators start at -words * BIAS_LANES.
  *   Words of in that are zero (in the unsigned path: even or odd lanes that are zero) are skipped.
  *
  * Cycles, Cortex-M0+ with single-cycle multiplier, words W = P / 4, groups = ceil(n_out / 4), L = ceil(W / 4):
@@ -36,37 +36,26 @@
     .thumb
 
     #include "macros.inc"
+    #include "core.inc"
     #include "m0k.inc"
 
-    .equ EVEN_BYTES, 0x00FF00FF
-    .equ LANES, 0x00800080          @ 128 in both lanes
-
-@ The core's frame: the caller's, at SP when it calls. conv.S repeats these.
-    .equ F_IN, 0                    @ activations
-    .equ F_STOP, 4                  @ their end
-    .equ F_INIT, 8                  @ first value of the accumulators
-    .equ F_SHIFT, 12
-    .equ F_ROUND, 16                @ 2^(shift-1), 0 for no shift
-    .equ F_END, 20                  @ end of the outputs
-    .equ F_LOOP, 24                 @ code address: where the inner loop is entered
-    .equ F_STORE, 28                @ code address: how outputs are stored
-    .equ F_RETURN, 32
-@ m0k_dense_forward's own
-    .equ D_BLOCK, 36
-    .equ D_GROUP, 40
-    .equ D_OUT, 44
-    .equ D_END, 48
-    .equ D_SIZE, 52
+@ m0k_dense_forward's own words, behind the core's
+    .equ D_BLOCK, F_SIZE
+    .equ D_GROUP, F_SIZE + 4        @ with a provider: the group,
+    .equ D_OUT, F_SIZE + 8          @ its first output,
+    .equ D_END, F_SIZE + 12         @ and the end of all outputs
+    .equ D_SIZE, F_SIZE + 16
 
 
     FUNCTION m0k_dense_forward, align=1
     SAVE_ALL
     sub sp, #D_SIZE
     str r0, [sp, #D_BLOCK]
+
+@ The frame: where the inputs are, how outputs are stored, and the correction by the inputs' sum.
     movs r4, r0
     ldr r1, [r4, #DENSE_N_IN]
-    adds r1, #3
-    lsrs r1, r1, #2                 @ words
+    WORDS r1
     ldr r0, [r4, #DENSE_IN]
     str r0, [sp, #F_IN]
     lsls r2, r1, #2
@@ -79,93 +68,112 @@
     ldr r4, [sp, #D_BLOCK]
     ldr r5, [r4, #DENSE_SIGNED_IN]
     cmp r5, #0
-    bne 1f
+    bne .Loutputs
     bl m0k_core_sum
     ldr r0, [sp, #F_INIT]
-    lsls r3, r3, #7
+    lsls r3, r3, #7                 @ 128 * sum(a)
     subs r0, r0, r3
     str r0, [sp, #F_INIT]
-1:  ldr r6, [sp, #D_BLOCK]
+
+@ r4 = first output, r5 = end of the outputs: bytes, or words with acc_out.
+.Loutputs:
+    ldr r6, [sp, #D_BLOCK]
     ldr r4, [r6, #DENSE_OUT]
     ldr r5, [r6, #DENSE_N_OUT]
     ldr r0, [r6, #DENSE_ACC_OUT]
     cmp r0, #0
-    beq 2f
+    beq .Loutputs_known
     movs r4, r0
     lsls r5, r5, #2
-2:  adds r5, r5, r4
+.Loutputs_known:
+    adds r5, r5, r4
     ldr r0, [r6, #DENSE_PROVIDER]
     cmp r0, #0
-    bne 3f
+    bne .Lprovided
+
+@ Weights in one array: one call of the core for all groups.
     str r5, [sp, #F_END]
     ldr r1, [r6, #DENSE_WEIGHTS]
     bl m0k_core
-    b 6f
+    b .Lforward_done
 
-3:  str r5, [sp, #D_END]            @ one call of the core for each group
+@ One call of the provider and of the core for each group. At its top: r1 = group, r4 = its first output; the core and
+@ the provider keep nothing else, all is in the frame.
+.Lprovided:
+    str r5, [sp, #D_END]
     movs r1, #0
-4:  str r4, [sp, #D_OUT]
+.Lprovided_group:
+    str r4, [sp, #D_OUT]
     str r1, [sp, #D_GROUP]
     ldr r6, [sp, #D_BLOCK]
     ldr r0, [r6, #DENSE_CONTEXT]
     ldr r2, [r6, #DENSE_PROVIDER]
     blx r2
-    movs r1, r0
+    movs r1, r0                     @ the group's weights
     ldr r4, [sp, #D_OUT]
     ldr r6, [sp, #D_BLOCK]
     ldr r2, [r6, #DENSE_ACC_OUT]
-    movs r0, #4
+    movs r0, #4                     @ bytes of four outputs
     cmp r2, #0
-    beq 5f
+    beq .Lgroup_end
     movs r0, #16
-5:  adds r0, r0, r4
+.Lgroup_end:
+    adds r0, r0, r4
     ldr r2, [sp, #D_END]
     cmp r0, r2
-    bls 7f
-    movs r0, r2
-7:  str r0, [sp, #F_END]
+    bls .Lgroup_end_known
+    movs r0, r2                     @ the last group may have fewer
+.Lgroup_end_known:
+    str r0, [sp, #F_END]
     bl m0k_core
     ldr r4, [sp, #F_END]
     ldr r1, [sp, #D_GROUP]
     adds r1, #1
     ldr r2, [sp, #D_END]
     cmp r4, r2
-    bne 4b
+    bne .Lprovided_group
 
-6:  add sp, #D_SIZE
+.Lforward_done:
+    add sp, #D_SIZE
     RETURN_ALL
     END_FUNCTION m0k_dense_forward
 
-@
-@ m0k_core_prepare: fills F_SHIFT, F_ROUND, F_INIT (without the correction by sum(a)), F_LOOP, F_STORE.
-@ In: r0 = address of {shift, relu, signed_in}, r1 = words, r2 = acc_out or 0. Clobbers r0-r7. No stack.
-@ /
+@ ---------------------------------------------------------------------------------- m0k_core_prepare (not for C)
+@ Fills F_SHIFT, F_ROUND, F_INIT (without the correction by sum(a)), F_LOOP, F_STORE.
+@ In: r0 = address of {shift, relu, signed_in}, r1 = words, r2 = acc_out or 0. Spoils r0-r7. No stack.
     FUNCTION m0k_core_prepare, align=1
     ldm r0!, {r3, r4, r5}           @ shift, relu, signed_in
     str r3, [sp, #F_SHIFT]
-    movs r6, #1
-    lsls r6, r3
-    lsrs r6, r6, #1
+    ROUND_HALF r6, r3
     str r6, [sp, #F_ROUND]
+
+@ How outputs are stored. r6 becomes the part of F_INIT that this decides.
     ldr r0, .Laddress_relu
     cmp r4, #0
-    bne 1f
+    bne .Lmaybe_acc
     ldr r0, .Laddress_plain
     movs r6, #0                     @ only the ReLU path has the rounding in its accumulators
-1:  cmp r2, #0
-    beq 2f
+.Lmaybe_acc:
+    cmp r2, #0
+    beq .Lstore_known
     ldr r0, .Laddress_acc
     movs r6, #0
-2:  str r0, [sp, #F_STORE]
+.Lstore_known:
+    str r0, [sp, #F_STORE]
+
+@ Which of the two loops, r0 = the offset of its four entries, and what each word of its ADCS adds, off again.
     movs r0, #0
     cmp r5, #0
-    beq 3f
+    beq .Lfirst_known
     ldr r0, .Llanes
     muls r0, r1, r0
     subs r6, r6, r0
     movs r0, #16
-3:  str r6, [sp, #F_INIT]
-    movs r3, #3                     @ enter so that the last word is done by the last copy of the unrolled loop
+.Lfirst_known:
+    str r6, [sp, #F_INIT]
+
+@ Enter so that the last word is done by the last copy of the unrolled loop: words % 4.
+    movs r3, #3
     ands r1, r3
     lsls r1, r1, #2
     adds r0, r0, r1
@@ -181,80 +189,81 @@
 .Laddress_acc:
     .word .Lstore_acc
 .Llanes:
-    .word LANES
+    .word BIAS_LANES
 .Lentries:
-    .word .Lu0, .Lu3, .Lu2, .Lu1, .Ls0, .Ls3, .Ls2, .Ls1
+    .word .Lunsigned0, .Lunsigned3, .Lunsigned2, .Lunsigned1, .Lsigned0, .Lsigned3, .Lsigned2, .Lsigned1
     END_FUNCTION m0k_core_prepare
 
-@
-@ m0k_core_sum: r3 = sum of the bytes from F_IN to F_STOP, each 0 .. 127. Clobbers r0, r1, r2, r4-r7. No stack.
-@ /
+@ -------------------------------------------------------------------------------------- m0k_core_sum (not for C)
+@ r3 = sum of the bytes from F_IN to F_STOP, each 0 .. 127. Spoils r0, r1, r2, r4-r7. No stack.
+@ In the loops: r0 inputs, r1 their end, r2 EVEN_BYTES, r3 the sum, r4 two lanes of it, r5, r6 words, r7 end of this
+@ part.
     FUNCTION m0k_core_sum, align=1
     ldr r0, [sp, #F_IN]
     ldr r1, [sp, #F_STOP]
     ldr r2, .Leven_bytes_sum
     movs r3, #0
-1:  movs r7, #1                     @ a word adds at most 254 to a lane of 16 bits: 256 words at a time
+
+@ A word adds at most 254 to a lane of 16 bits: 256 words, 1024 bytes, at a time.
+.Lsum_part:
+    movs r7, #1
     lsls r7, r7, #10
     adds r7, r7, r0
     cmp r7, r1
-    bls 2f
+    bls .Lsum_part_known
     movs r7, r1
-2:  movs r4, #0
+.Lsum_part_known:
+    movs r4, #0
     subs r5, r7, r0
-    lsls r5, r5, #29                @ odd number of words: bit 2
-    bpl 4f
+    lsls r5, r5, #29                @ odd number of words: bit 2 of the bytes
+    bpl .Lsum_more
     ldm r0!, {r4}
     lsrs r5, r4, #8
     ands r4, r2
     ands r5, r2
     adds r4, r4, r5
     cmp r0, r7
-    beq 5f
+    beq .Lsum_part_done
     .p2align 2
-3:  ldm r0!, {r5, r6}
+.Lsum_two_words:                    @ their sum has no carry: bytes are below 128
+    ldm r0!, {r5, r6}
     adds r5, r5, r6
-    lsrs r6, r5, #8
-    ands r5, r2
-    ands r6, r2
-    adds r4, r4, r5
-    adds r4, r4, r6
-4:  cmp r0, r7
-    bne 3b
-5:  uxth r5, r4
+    ADD_BYTES r4, r5, r2, r6
+.Lsum_more:
+    cmp r0, r7
+    bne .Lsum_two_words
+.Lsum_part_done:
+    uxth r5, r4
     lsrs r4, r4, #16
     adds r3, r3, r5
     adds r3, r3, r4
     cmp r0, r1
-    bne 1b
+    bne .Lsum_part
     bx lr
     .p2align 2
 .Leven_bytes_sum:
     .word EVEN_BYTES
     END_FUNCTION m0k_core_sum
 
+@ ------------------------------------------------------------------------------------------ m0k_core (not for C)
+@ All outputs from r4 up to F_END on one input vector.
+@ In: r1 = weights, r4 = first output, the frame. Spoils r0-r12, lr. No stack.
 @
-@ m0k_core: all outputs from r4 up to F_END on one input vector.
-@ In: r1 = weights, r4 = first output, the frame. Clobbers r0-r12. No stack.
-@
-@ In the loops: r0 activations, r1 weights, r2 EVEN_BYTES, r3 and r4 even and odd activation lanes, r5-r7 weights,
-@ (signed: r6 LANES), r8-r11 accumulators, r12 end of the activations, lr next output.
-@ /
+@ In the inner loops: r0 activations, r1 weights, r2 EVEN_BYTES, r3 and r4 even and odd activation lanes, r5-r7 weights,
+@ (signed: r6 BIAS_LANES), r8-r11 accumulators, r12 end of the activations, lr next output.
+@ Behind them, where outputs are stored: r1, r8-r12, lr as before; r2-r7 free, r0 free.
 
-@ One weight word \w of accumulator \acc, unsigned. 9 cycles.
+@ UNSIGNED_WORD w, acc: acc += the four products of weight word w. Spoils w, r7. 9 cycles.
     .macro UNSIGNED_WORD w, acc
     lsrs r7, \w, #8
     ands r7, r2
     muls r7, r4, r7
     lsrs r7, r7, #16
     add \acc, r7
-    ands \w, r2
-    muls \w, r3, \w
-    lsrs \w, \w, #16
-    add \acc, \w
+    UNSIGNED_EVEN \w, \acc
     .endm
 
-@ Only even lanes, or only odd ones, of weight word \w.
+@ UNSIGNED_EVEN w, acc: only the even lanes of weight word w. Spoils w. 4 cycles.
     .macro UNSIGNED_EVEN w, acc
     ands \w, r2
     muls \w, r3, \w
@@ -262,6 +271,7 @@
     add \acc, \w
     .endm
 
+@ UNSIGNED_ODD w, acc: only the odd lanes. Spoils w. 5 cycles.
     .macro UNSIGNED_ODD w, acc
     lsrs \w, \w, #8
     ands \w, r2
@@ -270,9 +280,9 @@
     add \acc, \w
     .endm
 
-@ One word of activations with all its products. 49 cycles; continues behind itself.
+@ UNSIGNED_STEP i: copy i of the loop: one word of activations with all its products. 49 cycles; goes on behind itself.
     .macro UNSIGNED_STEP i
-.Lu\i:
+.Lunsigned\i:
     ldm r0!, {r3}
     lsrs r4, r3, #8
     ands r4, r2
@@ -287,14 +297,16 @@
     UNSIGNED_WORD r6, r11
     .endm
 
-@ What UNSIGNED_STEP branches to when lanes are zero: 11 cycles in all for a zero word, 32 and 35 for half a word.
+@ UNSIGNED_ZEROS i, next: what UNSIGNED_STEP branches to when lanes are zero; goes on at next. A step takes 11 cycles in
+@ all for a zero word, 32 with even lanes alone, 35 with odd ones.
     .macro UNSIGNED_ZEROS i, next
 .Lodd_zero\i:
     ands r3, r2
-    bne 1f
+    bne .Leven_only\i
     adds r1, #16
     b \next
-1:  ldm r1!, {r4, r5, r6, r7}
+.Leven_only\i:
+    ldm r1!, {r4, r5, r6, r7}
     UNSIGNED_EVEN r4, r8
     UNSIGNED_EVEN r5, r9
     UNSIGNED_EVEN r6, r10
@@ -309,14 +321,15 @@
     b \next
     .endm
 
-@ One weight word of accumulator \acc, signed. 14 cycles; adds LANES too.
+@ SIGNED_WORD acc: acc += the four products of the next weight word, and BIAS_LANES, which the first ADCS takes along.
+@ Spoils r5, r7. 14 cycles.
     .macro SIGNED_WORD acc
     ldm r1!, {r5}
     lsrs r7, r5, #8
     ands r7, r2
     subs r7, r7, r6
     muls r7, r4, r7
-    asrs r7, r7, #16
+    asrs r7, r7, #16                @ carry: the low lane was negative and borrowed
     adcs r7, r6
     ands r5, r2
     subs r5, r5, r6
@@ -326,30 +339,34 @@
     add \acc, r7
     .endm
 
-@ 66 cycles; continues behind itself.
+@ SIGNED_LANES x: the bytes in the lanes of x as signed numbers: (x ^ 128) - 128. 3 cycles.
+    .macro SIGNED_LANES x
+    ands \x, r2
+    eors \x, r6
+    subs \x, \x, r6
+    .endm
+
+@ SIGNED_STEP i: copy i of the loop, signed. 66 cycles; goes on behind itself.
     .macro SIGNED_STEP i
-.Ls\i:
+.Lsigned\i:
     ldm r0!, {r3}
     lsrs r4, r3, #8
-    beq .Ls_zero\i
-.Ls_not_zero\i:
-    ands r4, r2
-    eors r4, r6                     @ a byte's sign: (x ^ 128) - 128
-    subs r4, r4, r6
-    ands r3, r2
-    eors r3, r6
-    subs r3, r3, r6
+    beq .Lsigned_zero\i
+.Lsigned_not_zero\i:
+    SIGNED_LANES r4
+    SIGNED_LANES r3
     SIGNED_WORD r8
     SIGNED_WORD r9
     SIGNED_WORD r10
     SIGNED_WORD r11
     .endm
 
-@ 14 cycles in all for a zero word; 4 more than a full word for one whose first byte alone is not zero.
+@ SIGNED_ZEROS i, next: what SIGNED_STEP branches to when bytes 1 to 3 are zero; goes on at next. A step takes 14 cycles
+@ in all for a zero word, 4 more than a full one if its first byte is not zero.
     .macro SIGNED_ZEROS i, next
-.Ls_zero\i:
+.Lsigned_zero\i:
     cmp r3, #0
-    bne .Ls_not_zero\i
+    bne .Lsigned_not_zero\i
     adds r1, #16
     add r8, r6
     add r9, r6
@@ -358,38 +375,40 @@
     b \next
     .endm
 
-@ r5 = the requantised output of accumulator \acc (rounding already in it), ReLU. r3 = shift. Clobbers r7. 6 cycles.
+@ RELU acc, saturate: r5 = the requantised output of acc, the rounding already in it, with ReLU; to saturate above 127.
+@ r3 = shift. Spoils r7. 6 cycles.
     .macro RELU acc, saturate
     mov r5, \acc
     asrs r5, r3
-    asrs r7, r5, #31
-    bics r5, r7
+    MAX_0 r5, r7
     cmp r5, #127
     bhi \saturate
     .endm
 
-@ The same without ReLU. r2 = rounding, r6 = -1, or 0 when nothing is shifted. 10 cycles.
+@ PLAIN acc, saturate: the same without ReLU; to saturate outside -127 .. 127. r2 = rounding, r3 = shift, r6 = -1, or 0
+@ when nothing is shifted. Spoils r7. 10 cycles.
     .macro PLAIN acc, saturate
     mov r5, \acc
-    asrs r7, r5, #31
-    ands r7, r6
-    adds r5, r5, r7
-    adds r5, r5, r2
-    asrs r5, r3
-    movs r7, r5
-    adds r7, #127
-    cmp r7, #254
-    bhi \saturate
+    ROUND_SHIFT r5, half=r2, shift=r3, mask=r6, spare=r7
+    UNLESS_127 r5, \saturate, spare=r7
     .endm
 
-@ r5 = 127 or -127 by its sign. Clobbers r7.
-    .macro SATURATE
+@ SATURATE back: r5 = 127 or -127 by its sign; goes on at back. Spoils r7. 6 cycles.
+    .macro SATURATE back
     asrs r7, r5, #31
     movs r5, #127
     eors r5, r7
     subs r5, r5, r7
+    b \back
     .endm
 
+@ SATURATE_127 back: r5 = 127; goes on at back. 3 cycles.
+    .macro SATURATE_127 back
+    movs r5, #127
+    b \back
+    .endm
+
+@ NEXT_ACCUMULATOR: r8 = the next of a last group of 1 .. 3 outputs. 3 cycles.
     .macro NEXT_ACCUMULATOR
     mov r8, r9
     mov r9, r10
@@ -406,12 +425,13 @@
     ldr r6, .Llanes_core
     b .Lgroup
 
+@ Store the sums themselves: r0 output, r4 bytes left. r6 must be BIAS_LANES again for the next group.
 .Lstore_acc:
     mov r0, lr
     ldr r4, [sp, #F_END]
     subs r4, r4, r0
     cmp r4, #16
-    blo 1f
+    blo .Lacc_tail
     mov r3, r8
     mov r5, r9
     mov r6, r10
@@ -420,26 +440,32 @@
     mov lr, r0
     ldr r6, .Llanes_core
     subs r4, #16
-    beq 2f
+    beq .Lacc_done
     b .Lgroup
-1:  mov r5, r8
+.Lacc_tail:
+    mov r5, r8
     stm r0!, {r5}
     NEXT_ACCUMULATOR
     subs r4, #4
-    bne 1b
-2:  b .Ldone
+    bne .Lacc_tail
+.Lacc_done:
+    b .Ldone
 
-.Ltail_plain:
-    PLAIN r8, 2f
-1:  strb r5, [r0]
+@ A last group of r4 = 1 .. 3 outputs, without ReLU.
+.Lplain_tail:
+    PLAIN r8, .Lplain_tail_saturate
+.Lplain_tail_store:
+    strb r5, [r0]
     adds r0, #1
     NEXT_ACCUMULATOR
     subs r4, #1
-    bne .Ltail_plain
+    bne .Lplain_tail
     b .Ldone
-2:  SATURATE
-    b 1b
+.Lplain_tail_saturate:
+    SATURATE .Lplain_tail_store
 
+@ Round, saturate and store four outputs. r0 output, r2 rounding, r3 shift, r4 outputs left, r6 mask of ROUND_SHIFT;
+@ then r2 and r6 must be EVEN_BYTES and BIAS_LANES again.
 .Lstore_plain:
     mov r0, lr
     ldr r3, [sp, #F_SHIFT]
@@ -450,15 +476,19 @@
     ldr r4, [sp, #F_END]
     subs r4, r4, r0
     cmp r4, #4
-    blo .Ltail_plain
-    PLAIN r8, 5f
-1:  strb r5, [r0]
-    PLAIN r9, 6f
-2:  strb r5, [r0, #1]
-    PLAIN r10, 7f
-3:  strb r5, [r0, #2]
-    PLAIN r11, 8f
-4:  strb r5, [r0, #3]
+    blo .Lplain_tail
+    PLAIN r8, .Lplain_saturate0
+.Lplain_store0:
+    strb r5, [r0]
+    PLAIN r9, .Lplain_saturate1
+.Lplain_store1:
+    strb r5, [r0, #1]
+    PLAIN r10, .Lplain_saturate2
+.Lplain_store2:
+    strb r5, [r0, #2]
+    PLAIN r11, .Lplain_saturate3
+.Lplain_store3:
+    strb r5, [r0, #3]
     adds r0, #4
     mov lr, r0
     ldr r2, .Leven_bytes
@@ -466,54 +496,62 @@
     subs r4, #4
     bne .Lgroup
     b .Ldone
-5:  SATURATE
-    b 1b
-6:  SATURATE
-    b 2b
-7:  SATURATE
-    b 3b
-8:  SATURATE
-    b 4b
+.Lplain_saturate0:
+    SATURATE .Lplain_store0
+.Lplain_saturate1:
+    SATURATE .Lplain_store1
+.Lplain_saturate2:
+    SATURATE .Lplain_store2
+.Lplain_saturate3:
+    SATURATE .Lplain_store3
 
-.Ltail_relu:                        @ r4 = 1 .. 3 outputs are left
-    RELU r8, 2f
-1:  strb r5, [r0]
+@ A last group of r4 = 1 .. 3 outputs, with ReLU.
+.Lrelu_tail:
+    RELU r8, .Lrelu_tail_saturate
+.Lrelu_tail_store:
+    strb r5, [r0]
     adds r0, #1
     NEXT_ACCUMULATOR
     subs r4, #1
-    bne .Ltail_relu
+    bne .Lrelu_tail
     b .Ldone
-2:  movs r5, #127
-    b 1b
+.Lrelu_tail_saturate:
+    SATURATE_127 .Lrelu_tail_store
 
-5:  movs r5, #127
-    b 1f
-6:  movs r5, #127
-    b 2f
-7:  movs r5, #127
-    b 3f
-8:  movs r5, #127
-    b 4f
+@ The same with ReLU: r2 and r6 stay as the loops want them.
+.Lrelu_saturate0:
+    SATURATE_127 .Lrelu_store0
+.Lrelu_saturate1:
+    SATURATE_127 .Lrelu_store1
+.Lrelu_saturate2:
+    SATURATE_127 .Lrelu_store2
+.Lrelu_saturate3:
+    SATURATE_127 .Lrelu_store3
 .Lstore_relu:
     mov r0, lr
     ldr r3, [sp, #F_SHIFT]
     ldr r4, [sp, #F_END]
     subs r4, r4, r0
     cmp r4, #4
-    blo .Ltail_relu
-    RELU r8, 5b
-1:  strb r5, [r0]
-    RELU r9, 6b
-2:  strb r5, [r0, #1]
-    RELU r10, 7b
-3:  strb r5, [r0, #2]
-    RELU r11, 8b
-4:  strb r5, [r0, #3]
+    blo .Lrelu_tail
+    RELU r8, .Lrelu_saturate0
+.Lrelu_store0:
+    strb r5, [r0]
+    RELU r9, .Lrelu_saturate1
+.Lrelu_store1:
+    strb r5, [r0, #1]
+    RELU r10, .Lrelu_saturate2
+.Lrelu_store2:
+    strb r5, [r0, #2]
+    RELU r11, .Lrelu_saturate3
+.Lrelu_store3:
+    strb r5, [r0, #3]
     adds r0, #4
     mov lr, r0
     subs r4, #4
     beq .Ldone
 
+@ Four outputs: first values, then into the unrolled loop. r1 = the group's weights, where the last group's end.
 .Lgroup:
     ldr r3, [sp, #F_INIT]
     mov r8, r3
@@ -531,37 +569,38 @@
 .Leven_bytes:
     .word EVEN_BYTES
 .Llanes_core:
-    .word LANES
+    .word BIAS_LANES
 
-    UNSIGNED_ZEROS 0, .Lu1
-    UNSIGNED_ZEROS 1, .Lu2
+@ The two inner loops, four words of activations a round; their zero cases lie on both sides, in reach of a branch.
+    UNSIGNED_ZEROS 0, .Lunsigned1
+    UNSIGNED_ZEROS 1, .Lunsigned2
     UNSIGNED_STEP 0
     UNSIGNED_STEP 1
     UNSIGNED_STEP 2
     UNSIGNED_STEP 3
-.Lu_next:
+.Lunsigned_next:
     cmp r0, r12
-    beq .Lstore
-    b .Lu0
-    UNSIGNED_ZEROS 2, .Lu3
-    UNSIGNED_ZEROS 3, .Lu_next
-
-.Lstore:
+    beq .Lunsigned_done
+    b .Lunsigned0
+    UNSIGNED_ZEROS 2, .Lunsigned3
+    UNSIGNED_ZEROS 3, .Lunsigned_next
+.Lunsigned_done:
     ldr r3, [sp, #F_STORE]
     mov pc, r3
 
-    SIGNED_ZEROS 0, .Ls1
-    SIGNED_ZEROS 1, .Ls2
+    SIGNED_ZEROS 0, .Lsigned1
+    SIGNED_ZEROS 1, .Lsigned2
     SIGNED_STEP 0
     SIGNED_STEP 1
     SIGNED_STEP 2
     SIGNED_STEP 3
-.Ls_next:
+.Lsigned_next:
     cmp r0, r12
-    beq 1f
-    b .Ls0
-1:  ldr r3, [sp, #F_STORE]
+    beq .Lsigned_done
+    b .Lsigned0
+.Lsigned_done:
+    ldr r3, [sp, #F_STORE]
     mov pc, r3
-    SIGNED_ZEROS 2, .Ls3
-    SIGNED_ZEROS 3, .Ls_next
+    SIGNED_ZEROS 2, .Lsigned3
+    SIGNED_ZEROS 3, .Lsigned_next
     END_FUNCTION m0k_core

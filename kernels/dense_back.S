@@ -29,9 +29,11 @@
     .thumb
 
     #include "macros.inc"
+    #include "back.inc"
     #include "m0k.inc"
 
-@ r0 = sum of U * e, r1 = sum of the odd lanes * e; r11 = the bias. Adds the four lanes to the accumulators at r7.
+@ LANES_TO_ACC: adds the four lanes, r0 = sum of U * e, r1 = sum of the odd lanes * e, r11 = the bias, to the
+@ accumulators at r7, which moves to the next four. Spoils r0-r4. 25 cycles.
     .macro LANES_TO_ACC
     lsls r2, r1, #8
     subs r0, r0, r2
@@ -54,25 +56,11 @@
 
 @ ------------------------------------------------------------------- m0k_back_pair, m0k_back_one (not for C)
 @ Two outputs, or one, into a row of accumulators. Also used by m0k_conv_back.
-@ In: r5 0x00FF00FF; r6 weight words of the first output, 16 bytes apart; r7 accumulators, r12 their end, not equal;
-@     r8 error; r11 -(sum of errors) * 0x00800080; for a pair also r9 second error, r10 second weights - first.
+@ In: r5 EVEN_BYTES; r6 weight words of the first output, 16 bytes apart; r7 accumulators, r12 their end, not equal;
+@     r8 error; r11 -(sum of errors) * BIAS_LANES; for a pair also r9 second error, r10 second weights - first.
 @ Out: r6, r7 advanced by 16 a word; r0-r4 lost. No stack. 46 and 36 cycles a word, and 2.
     FUNCTION m0k_back_pair
-    ldr r0, [r6]
-    mov r4, r8
-    lsrs r1, r0, #8
-    ands r1, r5
-    muls r1, r4, r1
-    muls r0, r4, r0
-    mov r2, r10
-    ldr r2, [r6, r2]
-    mov r4, r9
-    lsrs r3, r2, #8
-    ands r3, r5
-    muls r3, r4, r3
-    muls r2, r4, r2
-    adds r0, r0, r2
-    adds r1, r1, r3
+    PAIR_PRODUCTS
     LANES_TO_ACC
     adds r6, #16
     cmp r7, r12
@@ -82,11 +70,7 @@
 
     FUNCTION m0k_back_one
     ldr r0, [r6]
-    mov r4, r8
-    lsrs r1, r0, #8
-    ands r1, r5
-    muls r1, r4, r1
-    muls r0, r4, r0
+    LANE_PRODUCTS r0, r1, r8
     LANES_TO_ACC
     adds r6, #16
     cmp r7, r12
@@ -101,331 +85,347 @@
     movs r3, #0
     movs r4, #0
     movs r5, #0
-    b 2f
-1:  stm r0!, {r2-r5}
-2:  subs r1, #4
-    bhs 1b
+    b .Lclear_more
+.Lclear_four:                       @ r0 element, r1 elements left, r2-r5 = 0
+    stm r0!, {r2-r5}
+.Lclear_more:
+    subs r1, #4
+    bhs .Lclear_four
     adds r1, #4
-    beq 4f
-3:  stm r0!, {r2}
+    beq .Lcleared
+.Lclear_one:
+    stm r0!, {r2}
     subs r1, #1
-    bne 3b
-4:  bx lr
+    bne .Lclear_one
+.Lcleared:
+    bx lr
     END_FUNCTION m0k_back_clear
 
 @ ------------------------------------------------------------------------------------ m0k_back_store (not for C)
 @ out[i] = gate[i] > 0 ? sat(round_shift(acc[i], shift)) : 0
 @ r0 acc, r1 out, r2 n > 0, r3 shift, r4 gate or 0. r0-r7 and r8 lost. At most 26 cycles an element, 20 where
 @ nothing saturates, 15 where the gate is closed.
-    FUNCTION m0k_back_store
-    movs r5, #1
-    lsls r5, r3
-    lsrs r5, r5, #1                 @ half: 0 for shift 0, which takes no sign correction either
-    mov r8, r5
-    adds r2, r1, r2                 @ end of out
-    cmp r4, #0
-    beq 4f
-    subs r4, r4, r1                 @ gate - out
-    cmp r3, #0
-    beq 7f
-1:  ldm r0!, {r5}
-    ldrsb r7, [r1, r4]
-    cmp r7, #0
-    ble 3f
+@ In the loops: r0 acc, r1 out, r2 end of out, r3 shift, r4 gate - out, r5 the sum, r6, r7 free, r8 half.
+
+@ ROUND_SUM: r5 = round_shift(r5, r3) for r3 > 0, r8 = half. Spoils r6. 4 cycles.
+    .macro ROUND_SUM
     asrs r6, r5, #31
     adds r5, r5, r6
     add r5, r8
     asrs r5, r3
+    .endm
+
+@ CLAMP_SUM store: r5 = r5 clamped to -127 .. 127; goes on at store, or behind itself after clamping to 127. Spoils r7.
+@ 7 cycles in each case.
+    .macro CLAMP_SUM store
+    movs r7, #127
+    cmn r5, r7
+    bge .Lnot_below\@
+    negs r5, r7
+.Lnot_below\@:
+    cmp r5, r7
+    ble \store
+    movs r5, #127
+    .endm
+
+    FUNCTION m0k_back_store
+    ROUND_HALF r5, r3
+    mov r8, r5                      @ 0 for shift 0, which takes no sign correction either
+    adds r2, r1, r2
+    cmp r4, #0
+    beq .Lno_gate
+    subs r4, r4, r1
+    cmp r3, #0
+    beq .Lgated_unshifted
+
+.Lgated:
+    ldm r0!, {r5}
+    ldrsb r7, [r1, r4]
+    cmp r7, #0
+    ble .Lgated_closed
+    ROUND_SUM
     mov r6, r5
     adds r6, #127
     cmp r6, #254
-    bhi 5f
-2:  strb r5, [r1]
+    bhi .Lgated_saturate
+.Lgated_store:
+    strb r5, [r1]
     adds r1, #1
     cmp r1, r2
-    bne 1b
+    bne .Lgated
     bx lr
-3:  movs r5, #0
-    b 2b
-5:  cmp r5, #0
-    blt 6f
+.Lgated_closed:
+    movs r5, #0
+    b .Lgated_store
+.Lgated_saturate:
+    cmp r5, #0
+    blt .Lgated_low
     movs r5, #127
-    b 2b
-6:  movs r5, #0
+    b .Lgated_store
+.Lgated_low:
+    movs r5, #0
     subs r5, #127
-    b 2b
-4:  movs r4, #0                     @ no gate
-9:  ldm r0!, {r5}
+    b .Lgated_store
+
+.Lno_gate:
+    movs r4, #0
+.Lplain:
+    ldm r0!, {r5}
     cmp r3, #0
-    beq 10f
-    asrs r6, r5, #31
-    adds r5, r5, r6
-    add r5, r8
-    asrs r5, r3
-10: movs r7, #127
-    cmn r5, r7
-    bge 11f
-    negs r5, r7
-11: cmp r5, r7
-    ble 12f
-    movs r5, #127
-12: strb r5, [r1]
+    beq .Lplain_clamp
+    ROUND_SUM
+.Lplain_clamp:
+    CLAMP_SUM .Lplain_store
+.Lplain_store:
+    strb r5, [r1]
     adds r1, #1
     cmp r1, r2
-    bne 9b
+    bne .Lplain
     bx lr
-7:  ldm r0!, {r5}                   @ shift 0, gated
+
+.Lgated_unshifted:
+    ldm r0!, {r5}
     ldrsb r7, [r1, r4]
     cmp r7, #0
-    ble 13f
-    movs r7, #127
-    cmn r5, r7
-    bge 14f
-    negs r5, r7
-14: cmp r5, r7
-    ble 15f
-    movs r5, #127
-    b 15f
-13: movs r5, #0
-15: strb r5, [r1]
+    ble .Lunshifted_closed
+    CLAMP_SUM .Lunshifted_store
+    b .Lunshifted_store
+.Lunshifted_closed:
+    movs r5, #0
+.Lunshifted_store:
+    strb r5, [r1]
     adds r1, #1
     cmp r1, r2
-    bne 7b
+    bne .Lgated_unshifted
     bx lr
     END_FUNCTION m0k_back_store
 
 @ ------------------------------------------------------------------------------------------------ m0k_dense_back
-@ Stack: 0 block, 4 group, 8 groups to do, 12 weights of this group, 16 error pointer, 20 four errors,
-@        24 pending weights (0: none), 28 pending error, 32 end of acc.
+    .equ BLOCK, 0
+    .equ GROUP, 4
+    .equ GROUPS, 8                  @ to do: up to the last with an error
+    .equ WEIGHTS, 12                @ of this group
+    .equ ERROR, 16                  @ address of the next group's errors
+    .equ FOUR, 20                   @ this group's errors; those that are left where they go in pairs
+    .equ PENDING, 24                @ weights of an output that waits for a second one, 0: none
+    .equ PENDING_ERROR, 28
+    .equ ACC_END, 32
+    .equ SECOND, 36                 @ weights of the second output of a pair
+    .equ FRAME, 44
+
+@ COUNT_ZERO x: x = |x|, and 1 more in r7 where it is 0. 3 cycles for x > 0, 6 for x < 0, 5 for 0.
+    .macro COUNT_ZERO x
+    cmp \x, #0
+    bgt .Lcounted\@
+    beq .Lzero\@
+    negs \x, \x
+    b .Lcounted\@
+.Lzero\@:
+    adds r7, #1
+.Lcounted\@:
+    .endm
+
     FUNCTION m0k_dense_back
     SAVE_ALL
-    sub sp, #44
-    str r0, [sp, #0]
+    sub sp, #FRAME
+    str r0, [sp, #BLOCK]
+
+@ Clear the accumulators.
     mov r7, r0
     ldr r1, [r7, #DENSE_BACK_N_IN]
-    adds r1, #3
-    lsrs r1, r1, #2
-    lsls r1, r1, #2                 @ P
+    PADDED r1
     ldr r0, [r7, #DENSE_BACK_ACC]
     lsls r2, r1, #2
     adds r2, r0, r2
-    str r2, [sp, #32]
+    str r2, [sp, #ACC_END]
     bl m0k_back_clear
     ldr r1, [r7, #DENSE_BACK_WEIGHTS]
-    str r1, [sp, #12]
+    str r1, [sp, #WEIGHTS]
     movs r1, #0
-    str r1, [sp, #4]
+    str r1, [sp, #GROUP]
+
+@ From the end, the last group with an error: r2 errors, r3 group.
     ldr r2, [r7, #DENSE_BACK_ERROR]
-    str r2, [sp, #16]
+    str r2, [sp, #ERROR]
     ldr r3, [r7, #DENSE_BACK_N_OUT]
-    adds r3, #3
-    lsrs r3, r3, #2
-1:  subs r3, #1                     @ the last group with an error
-    blo 2f
+    WORDS r3
+.Llast_group:
+    subs r3, #1
+    blo .Llast_group_known
     lsls r1, r3, #2
     ldr r1, [r2, r1]
     cmp r1, #0
-    beq 1b
-2:  adds r3, #1
-    str r3, [sp, #8]
+    beq .Llast_group
+.Llast_group_known:
+    adds r3, #1
+    str r3, [sp, #GROUPS]
     bne .Lgroup
     b .Lgroups_done
 
+@ A group. All registers are free; r7 = block.
 .Lgroup:
-    ldr r7, [sp, #0]
+    ldr r7, [sp, #BLOCK]
     ldr r3, [r7, #DENSE_BACK_PROVIDER]
     cmp r3, #0
-    beq 1f
+    beq .Lweights_known
     ldr r0, [r7, #DENSE_BACK_CONTEXT]
-    ldr r1, [sp, #4]
+    ldr r1, [sp, #GROUP]
     blx r3
-    str r0, [sp, #12]
-1:  ldr r1, [sp, #16]
+    str r0, [sp, #WEIGHTS]
+.Lweights_known:
+    ldr r1, [sp, #ERROR]
     ldm r1!, {r0}
-    str r1, [sp, #16]
+    str r1, [sp, #ERROR]
     cmp r0, #0
     beq .Lgroup_done
-    str r0, [sp, #20]
+    str r0, [sp, #FOUR]
+
+@ The four errors, for .Lquad in r8, r9, r10, lr, and the bias of their sum.
     ldr r5, .Llanes
-    ldr r6, [sp, #32]
+    ldr r6, [sp, #ACC_END]
     mov r12, r6
-    sxtb r1, r0
+    SIGNED_BYTE r1, r0, 0
     mov r8, r1
-    lsls r2, r0, #16
-    asrs r2, r2, #24
+    SIGNED_BYTE r2, r0, 1
     mov r9, r2
-    lsls r3, r0, #8
-    asrs r3, r3, #24
+    SIGNED_BYTE r3, r0, 2
     mov r10, r3
-    asrs r4, r0, #24
+    SIGNED_BYTE r4, r0, 3
     mov lr, r4
-    adds r6, r1, r2                 @ the sum of the errors, for the bias
+    adds r6, r1, r2
     adds r6, r6, r3
     adds r6, r6, r4
-    ldr r7, .Lbias
-    muls r6, r7, r6
-    mov r11, r6
-    movs r7, #0                     @ how many are not zero, less 4, and the sum of their magnitudes
-    cmp r1, #0
-    bgt 3f
-    beq 2f
-    negs r1, r1
-    b 3f
-2:  adds r7, #1
-3:  cmp r2, #0
-    bgt 5f
-    beq 4f
-    negs r2, r2
-    b 5f
-4:  adds r7, #1
-5:  cmp r3, #0
-    bgt 7f
-    beq 6f
-    negs r3, r3
-    b 7f
-6:  adds r7, #1
-7:  cmp r4, #0
-    bgt 9f
-    beq 8f
-    negs r4, r4
-    b 9f
-8:  adds r7, #1
-9:  cmp r7, #1
+    BIAS r6, r7
+
+@ Three or four errors, magnitudes at most 258 in sum: all at once. r7 = how many are zero.
+    movs r7, #0
+    COUNT_ZERO r1
+    COUNT_ZERO r2
+    COUNT_ZERO r3
+    COUNT_ZERO r4
+    cmp r7, #1
     bhi .Lfew
     adds r1, r1, r2
     adds r3, r3, r4
     adds r1, r1, r3
-    subs r1, #129
+    subs r1, #129                   @ 258 is no immediate
     cmp r1, #129
     bgt .Lfew
 
-    ldr r6, [sp, #12]
-    ldr r7, [sp, #0]
+@ The group's four outputs, one word of inputs a round: r5 EVEN_BYTES, r6 weights, r7 accumulators, r12 their end,
+@ r8, r9, r10, lr errors, r11 bias; r0 and r2 the products of even and odd bytes, r1, r3, r4 free.
+    ldr r6, [sp, #WEIGHTS]
+    ldr r7, [sp, #BLOCK]
     ldr r7, [r7, #DENSE_BACK_ACC]
 .Lquad:
     ldm r6!, {r0, r1}
-    mov r4, r8
-    lsrs r2, r0, #8
-    ands r2, r5
-    muls r2, r4, r2
-    muls r0, r4, r0
-    mov r4, r9
-    lsrs r3, r1, #8
-    ands r3, r5
-    muls r3, r4, r3
-    muls r1, r4, r1
+    LANE_PRODUCTS r0, r2, r8
+    LANE_PRODUCTS r1, r3, r9
     adds r0, r0, r1
     adds r2, r2, r3
     ldm r6!, {r1}
-    mov r4, r10
-    lsrs r3, r1, #8
-    ands r3, r5
-    muls r3, r4, r3
-    muls r1, r4, r1
+    LANE_PRODUCTS r1, r3, r10
     adds r0, r0, r1
     adds r2, r2, r3
     ldm r6!, {r3}
-    mov r4, lr
-    lsrs r1, r3, #8
-    ands r1, r5
-    muls r1, r4, r1
-    muls r3, r4, r3
+    LANE_PRODUCTS r3, r1, lr
     adds r0, r0, r3
     adds r1, r1, r2
     LANES_TO_ACC
     cmp r7, r12
     bne .Lquad
 
+@ The next group: its weights are 4 * P bytes on.
 .Lgroup_done:
-    ldr r7, [sp, #0]
+    ldr r7, [sp, #BLOCK]
     ldr r1, [r7, #DENSE_BACK_N_IN]
-    adds r1, #3
-    lsrs r1, r1, #2
-    lsls r1, r1, #4
-    ldr r0, [sp, #12]
+    GROUP_BYTES r1
+    ldr r0, [sp, #WEIGHTS]
     adds r0, r0, r1
-    str r0, [sp, #12]
-    ldr r0, [sp, #4]
+    str r0, [sp, #WEIGHTS]
+    ldr r0, [sp, #GROUP]
     adds r0, #1
-    str r0, [sp, #4]
-    ldr r1, [sp, #8]
+    str r0, [sp, #GROUP]
+    ldr r1, [sp, #GROUPS]
     cmp r0, r1
     beq .Lgroups_done
     b .Lgroup
 
 .Lgroups_done:
-    ldr r7, [sp, #0]
+    ldr r7, [sp, #BLOCK]
     ldr r0, [r7, #DENSE_BACK_DYNAMIC]
     cmp r0, #0
-    bne 1f
+    bne .Ldone
     ldr r0, [r7, #DENSE_BACK_ACC]
     ldr r1, [r7, #DENSE_BACK_OUT]
     ldr r2, [r7, #DENSE_BACK_N_IN]
     ldr r3, [r7, #DENSE_BACK_SHIFT]
     ldr r4, [r7, #DENSE_BACK_GATE]
     bl m0k_back_store
-1:  add sp, #44
+.Ldone:
+    add sp, #FRAME
     RETURN_ALL
 
 @ One or two errors, or too large ones: those not zero in pairs, then the one that is left.
+@ r0 errors left, the next in the low byte, r6 weights of its output; r5 EVEN_BYTES and r12 end of the accumulators as
+@ the rows want them; r1-r4, r7-r11 free.
 .Lfew:
     movs r0, #0
-    str r0, [sp, #24]
-    ldr r6, [sp, #12]
-    ldr r0, [sp, #20]
-.Lfew_next:                         @ r6 weights of the output whose error is the low byte of r0
-    sxtb r1, r0
+    str r0, [sp, #PENDING]
+    ldr r6, [sp, #WEIGHTS]
+    ldr r0, [sp, #FOUR]
+.Lfew_next:
+    SIGNED_BYTE r1, r0, 0
     cmp r1, #0
     beq .Lfew_on
-    ldr r2, [sp, #24]
+    ldr r2, [sp, #PENDING]
     cmp r2, #0
-    bne 1f
-    str r6, [sp, #24]
-    str r1, [sp, #28]
+    bne .Lfew_pair
+    str r6, [sp, #PENDING]
+    str r1, [sp, #PENDING_ERROR]
 .Lfew_on:
     adds r6, #4
     lsrs r0, r0, #8
     bne .Lfew_next
-    ldr r2, [sp, #24]
+    ldr r2, [sp, #PENDING]
     cmp r2, #0
     beq .Lgroup_done
     mov r6, r2
-    ldr r1, [sp, #28]
+    ldr r1, [sp, #PENDING_ERROR]
     mov r8, r1
-    ldr r4, .Lbias
-    muls r1, r4, r1
-    mov r11, r1
-    ldr r7, [sp, #0]
+    BIAS r1, r4
+    ldr r7, [sp, #BLOCK]
     ldr r7, [r7, #DENSE_BACK_ACC]
     bl m0k_back_one
     b .Lgroup_done
-1:  lsrs r0, r0, #8
-    str r0, [sp, #20]
+
+@ Two outputs: r2 weights of the one that waited, r6 and r1 weights and error of this one.
+.Lfew_pair:
+    lsrs r0, r0, #8
+    str r0, [sp, #FOUR]
     subs r0, r6, r2
     mov r10, r0
-    str r6, [sp, #36]
+    str r6, [sp, #SECOND]
     mov r6, r2
-    ldr r3, [sp, #28]
+    ldr r3, [sp, #PENDING_ERROR]
     mov r8, r3
     mov r9, r1
     adds r1, r1, r3
-    ldr r4, .Lbias
-    muls r1, r4, r1
-    mov r11, r1
+    BIAS r1, r4
     movs r0, #0
-    str r0, [sp, #24]
-    ldr r7, [sp, #0]
+    str r0, [sp, #PENDING]
+    ldr r7, [sp, #BLOCK]
     ldr r7, [r7, #DENSE_BACK_ACC]
     bl m0k_back_pair
-    ldr r6, [sp, #36]
+    ldr r6, [sp, #SECOND]
     adds r6, #4
-    ldr r0, [sp, #20]
+    ldr r0, [sp, #FOUR]
     cmp r0, #0
     bne .Lfew_next
     b .Lgroup_done
     .p2align 2
 .Llanes:
-    .word 0x00FF00FF
+    .word EVEN_BYTES
 .Lbias:
-    .word -0x00800080
+    .word -BIAS_LANES
     END_FUNCTION m0k_dense_back

@@ -19,8 +19,12 @@
     #include "macros.inc"
     #include "m0k.inc"
 
+    .equ LOG2_E, 47274              @ log2(e) * 2^15
+    .equ LOG2_E_BITS, 15
+    .equ HIGHEST_EXPONENT, 7        @ beyond these two nothing would fit 32 bits (docs/arithmetic.md)
+    .equ Z_RANGE, 10                @ z counts from this much below the largest
 
-@ r4 = z of the logit r4: r8 = 47274, r9 = 15 - E. Clobbers r5.
+@ LOG2: r4 = z of the logit r4. r8 = LOG2_E, r9 = LOG2_E_BITS - E. Spoils r5. 4 cycles.
     .macro LOG2
     mov r5, r8
     muls r4, r5, r4
@@ -28,74 +32,93 @@
     asrs r4, r5
     .endm
 
-@ r4 = n of logit r1 of r0, r3 = max z - 10. Clobbers r5.
+@ NUMERATOR: r4 = n of logit r1 of r0, r3 = max z - Z_RANGE, r8, r9 as for LOG2. Flags as of r4. Spoils r5. 12 cycles.
     .macro NUMERATOR
     ldrsb r4, [r0, r1]
     LOG2
     subs r4, r4, r3
-    asrs r5, r4, #31
-    bics r4, r5
+    MAX_0 r4, spare=r5
     movs r5, #1
     lsls r5, r4
     subs r4, r5, #1
     .endm
 
-@ r5 = min(psto_shift(r4, 4), 127), r4 >= 0: quarters of the rest, q > u, decide. Clobbers r4, r6.
+@ QUOTIENT_BIT: one bit of the quotient r4 of r5 by r2, r5 < 2 * r2. 4 cycles.
+    .macro QUOTIENT_BIT
+    cmp r5, r2
+    blo .Lbelow\@
+    subs r5, r5, r2
+.Lbelow\@:
+    adcs r4, r4                     @ the carry is that of CMP, or SUBS, which borrows nothing
+    .endm
+
+@ PSTO: r5 = min(psto_shift(r4, 4), 127), r4 >= 0: quarters of the rest, q > u, decide. Spoils r4, r6. 11 cycles.
     .macro PSTO
     lsrs r5, r4, #4
     lsls r6, r4, #30
-    lsrs r6, r6, #30
+    lsrs r6, r6, #30                @ u, the two lower bits of the rest
     lsls r4, r4, #28
-    lsrs r4, r4, #30
+    lsrs r4, r4, #30                @ q, the two upper ones
     subs r6, r6, r4
-    lsrs r6, r6, #31
+    lsrs r6, r6, #31                @ q > u
     adds r5, r5, r6
     cmp r5, #127
-    bls 9f
+    bls .Lpsto_done\@
     movs r5, #127
-9:
+.Lpsto_done\@:
     .endm
 
     FUNCTION m0k_loss, align=1
     SAVE_ALL
     mov r12, r0
+
+@ r8, r9 of LOG2: E clamped to -LOG2_E_BITS .. HIGHEST_EXPONENT.
     ldr r4, .Llog2_e
     mov r8, r4
     ldr r1, [r0, #LOSS_EXPONENT_ADDRESS]
     ldr r1, [r1]
-    cmp r1, #7
-    ble 1f
-    movs r1, #7
-1:  movs r2, #15
+    cmp r1, #HIGHEST_EXPONENT
+    ble .Lnot_high
+    movs r1, #HIGHEST_EXPONENT
+.Lnot_high:
+    movs r2, #LOG2_E_BITS
     rsbs r3, r2, #0
     cmp r1, r3
-    bge 2f
+    bge .Lnot_low
     movs r1, r3
-2:  subs r2, r2, r1
+.Lnot_low:
+    subs r2, r2, r1
     mov r9, r2
     ldr r2, [r0, #LOSS_CLASSES]
     ldr r0, [r0, #LOSS_LOGITS]
 
+@ r3 = max z - Z_RANGE, from the largest logit r4. r0 logits, r1 class, r2 classes, r5 a logit.
     subs r1, r2, #1
-    ldrsb r4, [r0, r1]              @ the largest logit
-    b 4f
-3:  ldrsb r5, [r0, r1]
+    ldrsb r4, [r0, r1]
+    b .Llargest_more
+.Llargest_next:
+    ldrsb r5, [r0, r1]
     cmp r5, r4
-    ble 4f
+    ble .Llargest_more
     movs r4, r5
-4:  subs r1, #1
-    bpl 3b
+.Llargest_more:
+    subs r1, #1
+    bpl .Llargest_next
     LOG2
-    subs r4, #10
+    subs r4, #Z_RANGE
     movs r3, r4
 
+@ r2 = sum n. r0 logits, r1 class, r3 max z - Z_RANGE, r4, r5 free, r8, r9 as above.
     subs r1, r2, #1
-    movs r2, #0                     @ sum n
-5:  NUMERATOR
+    movs r2, #0
+.Lsum_next:
+    NUMERATOR
     adds r2, r2, r4
     subs r1, #1
-    bpl 5b
+    bpl .Lsum_next
 
+@ error_j from g_j for all classes, that of the label still wrong. r0, r1, r2, r3, r8, r9 as above, r4-r6 free, r7 sum
+@ g, r10 error, r11 label, r12 block, lr g of the label.
     mov r4, r12
     ldr r5, [r4, #LOSS_ERROR]
     mov r10, r5
@@ -103,36 +126,35 @@
     ldr r5, [r5]
     mov r11, r5
     ldr r1, [r4, #LOSS_CLASSES]
-    movs r7, #0                     @ sum g
+    movs r7, #0
     movs r6, #0
-    mov lr, r6                      @ g of the label
-    b 8f
-6:  NUMERATOR
+    mov lr, r6
+    b .Lerror_more
+.Lerror_next:
+    NUMERATOR
     movs r5, r4
-    beq 7f
+    beq .Lerror_store
     movs r4, #0                     @ r4 = quotient of r5 * 2048 by r2
-    cmp r5, r2
-    blo 1f
-    subs r5, r5, r2
-1:  adcs r4, r4
+    QUOTIENT_BIT
     .rept 11
     adds r5, r5, r5
-    cmp r5, r2
-    blo 1f
-    subs r5, r5, r2
-1:  adcs r4, r4
+    QUOTIENT_BIT
     .endr
     adds r7, r7, r4
     cmp r1, r11
-    bne 2f
+    bne .Lnot_label
     mov lr, r4
-2:  PSTO
-7:  mov r6, r10
+.Lnot_label:
+    PSTO
+.Lerror_store:
+    mov r6, r10
     strb r5, [r6, r1]
-8:  subs r1, #1
-    bpl 6b
+.Lerror_more:
+    subs r1, #1
+    bpl .Lerror_next
 
-    mov r4, lr                      @ the label's g is g - sum g <= 0
+@ The label's g is g - sum g <= 0.
+    mov r4, lr
     subs r4, r7, r4
     PSTO
     rsbs r5, r5, #0
@@ -143,5 +165,5 @@
     RETURN_ALL
     .p2align 2
 .Llog2_e:
-    .word 47274
+    .word LOG2_E
     END_FUNCTION m0k_loss

@@ -39,7 +39,8 @@
     #include "macros.inc"
     #include "m0k.inc"
 
-@ Bit 7 of each byte of \w: was it >= t? ip = addend in each byte; r6 = 0x80808080; \op as said above; other bits garbage.
+@ Bit 7 of each byte of \w: was it >= t? ip = addend in each byte; r6 = 0x80808080; \op as said above; other bits
+@ garbage.
     .macro compare op, w, t
     movs \t, \w
     bics \t, r6

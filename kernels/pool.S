@@ -19,7 +19,6 @@
     #include "macros.inc"
     #include "m0k.inc"
 
-
     .equ S_ROW, 0                   @ address of the upper row
     .equ S_BYTES, 4                 @ of a row
     .equ S_ROWS, 8                  @ outputs left
@@ -27,17 +26,45 @@
     .equ S_LEFT, 16                 @ outputs left in the row
     .equ S_SIZE, 20
 
+@ KEEP_LARGER position: r2, r3 = the larger of r2 and r4, and which position it is at; the first of equal ones stays.
+@ 4 cycles, or 3 where r2 stays.
+    .macro KEEP_LARGER position
+    cmp r4, r2
+    bls .Lkept\@
+    movs r2, r4
+    movs r3, #\position
+.Lkept\@:
+    .endm
+
+@ MAXIMUM x: r2 = the larger of r2 and x, r0 = 127 and r6 = 1 in each byte where that is x. r7 = SIGN_BITS. Spoils x.
+@ Bytes a > b exactly where bit 7 of (b | 128) - a is clear: no byte borrows from the next. 10 cycles.
+    .macro MAXIMUM x
+    movs r6, r2
+    orrs r6, r7
+    subs r6, r6, \x
+    movs r0, r7
+    bics r0, r6
+    lsrs r6, r0, #7
+    subs r0, r0, r6
+    eors \x, r2
+    ands \x, r0
+    eors r2, \x
+    .endm
+
     FUNCTION m0k_pool, align=1
     SAVE_ALL
     sub sp, #S_SIZE
+
+@ r5 channels, r6 out, r7 argmax - out, 0 where argmax is left out; r2 and r3 columns and rows of the output.
     ldr r1, [r0, #POOL_IN]
     str r1, [sp, #S_ROW]
     ldr r6, [r0, #POOL_OUT]
     ldr r7, [r0, #POOL_ARGMAX]
     cmp r7, #0
-    bne 1f
+    bne .Largmax_known
     movs r7, r6
-1:  subs r7, r7, r6
+.Largmax_known:
+    subs r7, r7, r6
     ldr r5, [r0, #POOL_CHANNELS]
     ldr r2, [r0, #POOL_WIDTH]
     ldr r3, [r0, #POOL_HEIGHT]
@@ -53,7 +80,8 @@
     mov r9, r6
     mov lr, r7
 
-.Lrow:                              @ r8 channels, r9 out, lr argmax - out
+@ A row of outputs: r3 rows left; r8 channels, r9 out, lr argmax - out.
+.Lrow:
     str r3, [sp, #S_ROWS]
     ldr r0, [sp, #S_ROW]
     ldr r2, [sp, #S_BYTES]
@@ -61,7 +89,9 @@
     adds r3, r1, r2
     str r3, [sp, #S_ROW]
     ldr r2, [sp, #S_WIDTH]
-.Lpixel:                            @ r0 upper, r1 lower row
+
+@ An output pixel: r0 upper, r1 lower row, r12 = end of the left pixel above, r2 columns left; r3-r7, r10, r11 free.
+.Lpixel:
     str r2, [sp, #S_LEFT]
     mov r5, r8
     adds r2, r0, r5
@@ -71,7 +101,7 @@
     ldr r7, .Lsigns
     b .Lwords
 .Lpixel_done:
-    add r0, r8
+    add r0, r8                      @ over the right pixel
     add r1, r8
     ldr r2, [sp, #S_LEFT]
     subs r2, #1
@@ -84,39 +114,33 @@
     RETURN_ALL
     .p2align 2
 .Lsigns:
-    .word 0x80808080
+    .word SIGN_BITS
 
-.Lbytes:                            @ r5 channels, r6 out, r7 argmax - out
+@ Channel by channel: r2 maximum, r3 its position, r4 one of the four, r5 channels, r6 out, r7 argmax - out.
+.Lbytes:
     mov r6, r9
     mov r7, lr
-1:  ldrb r2, [r0]
+.Lbyte:
+    ldrb r2, [r0]
     movs r3, #0
     ldrb r4, [r0, r5]
-    cmp r4, r2
-    bls 2f
-    movs r2, r4
-    movs r3, #1
-2:  ldrb r4, [r1]
-    cmp r4, r2
-    bls 3f
-    movs r2, r4
-    movs r3, #2
-3:  ldrb r4, [r1, r5]
-    cmp r4, r2
-    bls 4f
-    movs r2, r4
-    movs r3, #3
-4:  strb r3, [r6, r7]
+    KEEP_LARGER 1
+    ldrb r4, [r1]
+    KEEP_LARGER 2
+    ldrb r4, [r1, r5]
+    KEEP_LARGER 3
+    strb r3, [r6, r7]
     strb r2, [r6]
     adds r0, #1
     adds r1, #1
     adds r6, #1
     cmp r0, r12
-    bne 1b
+    bne .Lbyte
     mov r9, r6
     b .Lpixel_done
 
-.Lzero:                             @ r6 = 0
+@ Four channels that are zero everywhere: r6 = 0.
+.Lzero:
     mov r2, r9
     mov r3, lr
     str r6, [r2]
@@ -126,22 +150,9 @@
     cmp r0, r12
     beq .Lpixel_done
 
-@ Bytes a > b exactly where bit 7 of (b | 128) - a is clear: no byte borrows from the next.
-@ r2 = the larger of r2 and \x, r0 = 127 and r6 = 1 in each byte where that is \x.
-    .macro MAXIMUM x
-    movs r6, r2
-    orrs r6, r7
-    subs r6, r6, \x
-    movs r0, r7
-    bics r0, r6
-    lsrs r6, r0, #7
-    subs r0, r0, r6
-    eors \x, r2
-    ands \x, r0
-    eors r2, \x
-    .endm
-
-.Lwords:                            @ r2-r5 the four positions, r7 signs
+@ Four channels at a time: r2-r5 the four positions, r2 then the maximum, r7 signs, r1 argmax while r10, r11 keep the
+@ rows; r0, r6 the masks of MAXIMUM.
+.Lwords:
     mov r6, r8
     ldr r2, [r0]
     ldr r3, [r0, r6]
@@ -157,16 +168,16 @@
     mov r10, r0
     mov r11, r1
     MAXIMUM r3
-    movs r1, r6                     @ argmax
+    movs r1, r6                     @ 1 where the second is larger
     MAXIMUM r4
     bics r1, r0
     adds r6, r6, r6
-    orrs r1, r6
+    orrs r1, r6                     @ 2 where the third is
     MAXIMUM r5
     bics r1, r0
     orrs r1, r6
     adds r6, r6, r6
-    orrs r1, r6
+    orrs r1, r6                     @ 1 + 2 where the fourth is
     mov r6, r9
     mov r3, lr
     str r1, [r6, r3]

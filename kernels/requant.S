@@ -19,89 +19,87 @@
     #include "macros.inc"
     #include "m0k.inc"
 
-
-@ r2 |= |\x|. Clobbers r7. 4 cycles.
-    .macro OR_MAGNITUDE x
-    asrs r7, \x, #31
-    eors \x, r7
-    subs \x, \x, r7
-    orrs r2, \x
-    .endm
-
-@ \x requantised with ReLU. r2 = rounding, r3 = shift. Clobbers r7. 6 cycles.
+@ RELU x: x requantised, with ReLU. r2 = rounding, r3 = shift. Spoils r7. 6 cycles.
     .macro RELU x
     adds \x, \x, r2
     asrs \x, r3
-    asrs r7, \x, #31
-    bics \x, r7
+    MAX_0 \x, spare=r7
     lsrs r7, \x, #7                 @ 128 becomes 127
     subs \x, \x, r7
     .endm
 
-@ \x requantised. r2 = rounding, r3 = shift, r6 = -1, or 0 when nothing is shifted. Clobbers r7. 9 cycles.
+@ PLAIN x, saturate: x requantised, to saturate for 128 and -128. r2 = rounding, r3 = shift, r6 = -1, or 0 when nothing
+@ is shifted. Spoils r7. 9 cycles.
     .macro PLAIN x, saturate
-    asrs r7, \x, #31
-    ands r7, r6
-    adds \x, \x, r7
-    adds \x, \x, r2
-    asrs \x, r3
-    movs r7, \x
-    adds r7, #127
-    cmp r7, #254
-    bhi \saturate
+    ROUND_SHIFT \x, half=r2, shift=r3, mask=r6, spare=r7
+    UNLESS_127 \x, \saturate, spare=r7
     .endm
 
-@ 128 to 127, -128 to -127.
-    .macro TO_127 x
+@ TO_127 x, back: x = 127 for 128, -127 for -128; goes on at back. Spoils r7. 4 cycles.
+    .macro TO_127 x, back
     asrs r7, \x, #7                 @ 1 or -1
     subs \x, \x, r7
+    b \back
     .endm
 
     FUNCTION m0k_requant, align=1
     push {r4-r7, lr}
     mov r12, r0
+
+@ r2 = OR of all |acc|: n % 4 of them one by one, then four at a time. r0 acc, lr its end, r1 counts the first, r3-r6
+@ sums, r7 free, r12 block.
     ldr r1, [r0, #REQUANT_N]
     ldr r0, [r0, #REQUANT_ACC]
     lsls r3, r1, #2
     adds r3, r3, r0
-    mov lr, r3                      @ end of acc
+    mov lr, r3
     movs r2, #0
     movs r3, #3
     ands r1, r3
-    beq 2f
-1:  ldm r0!, {r3}
-    OR_MAGNITUDE r3
+    beq .Lmagnitude_fours
+.Lmagnitude_one:
+    ldm r0!, {r3}
+    OR_MAGNITUDE r3, r2, r7
     subs r1, #1
-    bne 1b
-2:  cmp r0, lr
-    beq 4f
-3:  ldm r0!, {r3, r4, r5, r6}
-    OR_MAGNITUDE r3
-    OR_MAGNITUDE r4
-    OR_MAGNITUDE r5
-    OR_MAGNITUDE r6
+    bne .Lmagnitude_one
+.Lmagnitude_fours:
     cmp r0, lr
-    bne 3b
-4:  movs r3, #0
-    b 6f
-5:  adds r3, #1
-    lsrs r2, r2, #1
-6:  cmp r2, #127
-    bhi 5b
+    beq .Lmagnitude_known
+.Lmagnitude_four:
+    ldm r0!, {r3, r4, r5, r6}
+    OR_MAGNITUDE r3, r2, r7
+    OR_MAGNITUDE r4, r2, r7
+    OR_MAGNITUDE r5, r2, r7
+    OR_MAGNITUDE r6, r2, r7
+    cmp r0, lr
+    bne .Lmagnitude_four
 
+@ r3 = shift: what the bit length is above 7.
+.Lmagnitude_known:
+    movs r3, #0
+    b .Lbit_length
+.Lbit_more:
+    adds r3, #1
+    lsrs r2, r2, #1
+.Lbit_length:
+    cmp r2, #127
+    bhi .Lbit_more
+
+@ The exponent of what is written.
     mov r0, r12
     ldr r4, [r0, #REQUANT_EXPONENT]
     cmp r4, #0
-    beq 7f
+    beq .Lexponent_done
     ldr r5, [r0, #REQUANT_EXPONENT_IN]
     ldr r5, [r5]
     ldr r6, [r0, #REQUANT_EXPONENT_W]
     adds r5, r5, r6
     adds r5, r5, r3
     str r5, [r4]
-7:  movs r2, #1
-    lsls r2, r3
-    lsrs r2, r2, #1                 @ rounding
+
+@ Which of the three loops. In all of them r0 acc, lr its end, r1 out, r2 rounding, r3 shift.
+.Lexponent_done:
+    ROUND_HALF r2, r3
     rsbs r6, r2, #0
     asrs r6, r6, #31                @ -1, or 0 when nothing is shifted
     ldr r1, [r0, #REQUANT_OUT]
@@ -114,71 +112,89 @@
     cmp r5, #0
     bne .Lgated
 
-    lsrs r7, r7, #1                 @ n is odd?
-    bcc 3f
+@ Plain, two a round, entered in its middle for an odd n. r4, r5 sums, r6 mask of ROUND_SHIFT, r7 free.
+    lsrs r7, r7, #1
+    bcc .Lplain_more
     ldm r0!, {r5}
     subs r1, #1
-    b 2f
-1:  ldm r0!, {r4, r5}
-    PLAIN r4, 5f
-4:  strb r4, [r1]
-2:  PLAIN r5, 6f
-7:  strb r5, [r1, #1]
+    b .Lplain_second
+.Lplain_two:
+    ldm r0!, {r4, r5}
+    PLAIN r4, .Lplain_saturate_first
+.Lplain_store_first:
+    strb r4, [r1]
+.Lplain_second:
+    PLAIN r5, .Lplain_saturate_second
+.Lplain_store_second:
+    strb r5, [r1, #1]
     adds r1, #2
-3:  cmp r0, lr
-    bne 1b
+.Lplain_more:
+    cmp r0, lr
+    bne .Lplain_two
     pop {r4-r7, pc}
-5:  TO_127 r4
-    b 4b
-6:  TO_127 r5
-    b 7b
+.Lplain_saturate_first:
+    TO_127 r4, .Lplain_store_first
+.Lplain_saturate_second:
+    TO_127 r5, .Lplain_store_second
 
+@ Gated. r4 sum, r5 gate, r6 mask of ROUND_SHIFT, r7 the gate's value, then free.
 .Lgated:
-1:  ldm r0!, {r4}
+    ldm r0!, {r4}
     ldrb r7, [r5]
     adds r5, #1
     cmp r7, #0
-    beq 4f
-    PLAIN r4, 3f
-2:  strb r4, [r1]
+    beq .Lgated_closed
+    PLAIN r4, .Lgated_saturate
+.Lgated_store:
+    strb r4, [r1]
     adds r1, #1
     cmp r0, lr
-    bne 1b
+    bne .Lgated
     pop {r4-r7, pc}
-3:  TO_127 r4
-    b 2b
-4:  strb r7, [r1]
+.Lgated_saturate:
+    TO_127 r4, .Lgated_store
+.Lgated_closed:                     @ r7 = 0
+    strb r7, [r1]
     adds r1, #1
     cmp r0, lr
-    bne 1b
+    bne .Lgated
     pop {r4-r7, pc}
 
+@ ReLU, two a round as above. r4, r5 sums, r6 block, r7 free.
 .Lrelu:
-    mov r6, r12                     @ free: the ReLU path needs no -1
+    mov r6, r12                     @ free: the ReLU path needs no mask
     lsrs r7, r7, #1
-    bcc 3f
+    bcc .Lrelu_more
     ldm r0!, {r5}
     subs r1, #1
-    b 2f
-1:  ldm r0!, {r4, r5}
+    b .Lrelu_second
+.Lrelu_two:
+    ldm r0!, {r4, r5}
     RELU r4
     strb r4, [r1]
-2:  RELU r5
+.Lrelu_second:
+    RELU r5
     strb r5, [r1, #1]
     adds r1, #2
-3:  cmp r0, lr
-    bne 1b
+.Lrelu_more:
+    cmp r0, lr
+    bne .Lrelu_two
+
+@ ReLU and gate together are rare: a pass of its own. r1 out, r2 elements left, r5 gate, r7 its value.
     ldr r5, [r6, #REQUANT_GATE]
     cmp r5, #0
-    beq 6f
-    ldr r1, [r6, #REQUANT_OUT]      @ a pass of its own: ReLU and gate together are rare
+    beq .Ldone
+    ldr r1, [r6, #REQUANT_OUT]
     ldr r2, [r6, #REQUANT_N]
-4:  subs r2, #1
+.Lclose:
+    subs r2, #1
     ldrb r7, [r5, r2]
     cmp r7, #0
-    bne 5f
+    bne .Lopen
     strb r7, [r1, r2]
-5:  cmp r2, #0
-    bne 4b
-6:  pop {r4-r7, pc}
+.Lopen:
+    cmp r2, #0
+    bne .Lclose
+.Ldone:
+    pop {r4-r7, pc}
     END_FUNCTION m0k_requant

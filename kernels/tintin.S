@@ -31,9 +31,9 @@
  * Cycles, words = P / 4, pairs = half the blocks of 16 edges, rounded up (Cortex-M0+):
  *     m0k_w16_copy    exactly 24 + 2 * n + 3 * pairs (2.1 an edge), 1 more if the number of blocks is odd;
  *     m0k_rows_w16    the same and 5, of row_bytes.
- *     m0k_tintin_dense, for each output with an error: at most 45 + 77 * words (19.3 an edge) and 123 for each word that
- *         goes edge by edge; 36 a word that does not move, 9 where all inputs are zero. With s < 1: 45 + 137 * words.
- *         All outputs: 120 + 32 * n_out.
+ *     m0k_tintin_dense, for each output with an error: at most 45 + 77 * words (19.3 an edge) and 123 for each word
+ *         that goes edge by edge; 36 a word that does not move, 9 where all inputs are zero. With s < 1: 45 + 137 *
+ *         words. All outputs: 120 + 32 * n_out.
  *     m0k_tintin_grad at most 90 + n_out * (15 + 124 * words); s < 0: 90 + n_out * (15 + 164 * words).
  */
     .syntax unified
@@ -41,9 +41,16 @@
     .thumb
 
     #include "macros.inc"
+    #include "update.inc"
     #include "m0k.inc"
 
-@ Upper bytes of the words of eight edges at r0 to r1; r7 = 0x00FF00FF; r3-r6 lost
+@ Numbers of the storage: V - DECODE_BYTE is U + bit 15 of itself; U runs from U_LOWEST to U_HIGHEST.
+    .equ DECODE_BYTE, 127
+    .equ U_LOWEST, 256              @ W = -32512
+    .equ U_HIGHEST, 65280           @ W = 32512, which is 255 << 8
+    .equ U_RANGE, 65024             @ from one to the other, 254 << 8
+
+@ ROUND_8: the edge bytes of the eight halfwords at r0 to r1, both move on; r7 = EVEN_BYTES. Spoils r3-r6. 16 cycles.
     .macro ROUND_8
     ldm r0!, {r3-r6}
     lsrs r3, r3, #8
@@ -57,18 +64,20 @@
     stm r1!, {r3, r5}
     .endm
 
-@ r2 edges, not 0
+@ ROUND: the edge bytes of r2 > 0 edges, a multiple of 16, at r0 to r1. Spoils r0-r7. 32 edges a round: 67 cycles.
     .macro ROUND
-    ldr r7, =0x00FF00FF
+    ldr r7, =EVEN_BYTES
     lsls r3, r2, #27
-    add r2, r1
-    bmi 2f                          @ an odd number of blocks of 16
-1:  ROUND_8
+    add r2, r1                      @ end of the bytes
+    bmi .Lround_half\@              @ an odd number of blocks of 16
+.Lround\@:
     ROUND_8
-2:  ROUND_8
+    ROUND_8
+.Lround_half\@:
+    ROUND_8
     ROUND_8
     cmp r1, r2
-    bne 1b
+    bne .Lround\@
     .endm
 
     FUNCTION m0k_w16_copy
@@ -98,64 +107,71 @@
     .ltorg
     END_FUNCTION m0k_rows_w16
 
-@ W at r1 + r3 plus r5, |r5| < 2^30, clamped. r2, r4 lost. Local.
+@ W at r1 + r3 plus r5, |r5| < 2^30, clamped. Spoils r2, r4. 17 cycles, and 3 for the call.
     LOCAL_FUNCTION m0k_w16_move
     ldrh r4, [r1, r3]
-    subs r4, #127
+    subs r4, #DECODE_BYTE
     lsrs r2, r4, #15
     subs r4, r4, r2                 @ U
     adds r4, r4, r5
     asrs r2, r4, #8
-    ble 2f                          @ below 256
+    ble .Lmove_low                  @ below U_LOWEST, or near it
     cmp r2, #255
-    bge 3f                          @ 65280 or more
-1:  lsrs r2, r4, #15
+    bge .Lmove_high                 @ U_HIGHEST or more
+.Lmove_store:
+    lsrs r2, r4, #15
     adds r4, r4, r2
-    adds r4, #127
+    adds r4, #DECODE_BYTE
     strh r4, [r1, r3]
     bx lr
-2:  movs r4, #1
+.Lmove_low:
+    movs r4, #(U_LOWEST >> 8)
     lsls r4, r4, #8
-    b 1b
-3:  movs r4, #255
+    b .Lmove_store
+.Lmove_high:
+    movs r4, #(U_HIGHEST >> 8)
     lsls r4, r4, #8
-    b 1b
+    b .Lmove_store
     END_FUNCTION m0k_w16_move
 
-@ r3 = s from the block r7, its exponents at \at; r4 lost
-    .macro ALIGNMENT at
-    ldr r3, [r7, #\at]
+@ ALIGNMENT exponents: r3 = s from the block r7: exponents = offset of {error_exponent, in_exponent, base} in it. Spoils
+@ r4. 12 cycles.
+    .macro ALIGNMENT exponents
+    ldr r3, [r7, #\exponents]
     ldr r3, [r3]
-    ldr r4, [r7, #\at + 4]
+    ldr r4, [r7, #\exponents + 4]
     ldr r4, [r4]
     adds r4, r4, r3
-    ldr r3, [r7, #\at + 8]
+    ldr r3, [r7, #\exponents + 8]
     subs r3, r3, r4
     .endm
 
-@ r3 = min(-r3, 16) for r3 <= 0
+@ TO_LEFT: r3 = min(-r3, 16) for r3 <= 0: 16 to the left is the whole range. 4 cycles.
     .macro TO_LEFT
     negs r3, r3
     cmp r3, #16
-    bls 1f
+    bls .Lleft_known\@
     movs r3, #16
-1:
+.Lleft_known\@:
     .endm
 
-    .equ BLOCK, 0
-    .equ ERROR, 4
-    .equ LEFT, 8                    @ outputs left
-    .equ WEIGHT, 12                 @ weights of this output
-    .equ HALF, 16                   @ k; where s < 1 how far to the left
-    .equ ODD, 20                    @ s & 1; -1 where s < 1
+@ ------------------------------------------------------------------------------------------- m0k_tintin_dense
+    .equ HALF, U_SIZE               @ k; where s < 1 how far to the left
+    .equ ODD, U_SIZE + 4            @ s & 1; -1 where s < 1
+    .equ FRAME, U_SIZE + 8
+
+    .equ NOTHING_DENSE, 28          @ from this s on even 127 * 127 moves nothing
+    .equ NOTHING_GRAD, 31           @ behind this s nor does anything below 2^30
 
     FUNCTION m0k_tintin_dense
     SAVE_ALL
-    sub sp, #24
-    str r0, [sp, #BLOCK]
+    sub sp, #FRAME
+    str r0, [sp, #U_BLOCK]
     mov r7, r0
+
+@ r3 = s, then how far to the left, or k and the masks of PSTO_LANES.
     ALIGNMENT TINTIN_DENSE_ERROR_EXPONENT
-    cmp r3, #28                     @ then even 127 * 127 moves nothing
+    cmp r3, #NOTHING_DENSE
     bge .Ldense_done
     cmp r3, #0
     bgt .Ldense_lanes
@@ -165,32 +181,16 @@
     str r4, [sp, #ODD]
     b .Ldense_inputs
 .Ldense_lanes:
-    lsls r2, r3, #31
-    lsrs r2, r2, #31
+    BIT_0 r2, r3
     str r2, [sp, #ODD]
     lsrs r2, r3, #1
-    subs r3, r3, r2                 @ k
-    movs r2, #1
-    lsls r2, r3
-    subs r2, #1                     @ C
-    lsls r4, r2, #16
-    adds r4, r4, r2
-    mov r8, r4
-    ldr r4, .Lsixteen_ones
-    lsrs r4, r3
-    lsls r5, r4, #16
-    adds r4, r4, r5
-    mov r9, r4
+    subs r3, r3, r2
+    PSTO_MASKS
 .Ldense_inputs:
     str r3, [sp, #HALF]
-    ldr r4, [r7, #TINTIN_DENSE_N_IN]
-    lsrs r4, r4, #2
-    lsls r4, r4, #2
-    ldr r5, [r7, #TINTIN_DENSE_IN]
-    adds r4, r4, r5
-    mov r11, r4
+    WHOLE_WORDS TINTIN_DENSE_N_IN, TINTIN_DENSE_IN
     ldr r4, [r7, #TINTIN_DENSE_WEIGHTS16]
-    str r4, [sp, #WEIGHT]
+    str r4, [sp, #U_EDGES]
     ldr r4, .Llanes
     mov r10, r4
     ldr r4, .Lhalves
@@ -200,52 +200,35 @@
     b .Ldense_output
 
 .Ldense_done:
-    add sp, #24
+    add sp, #FRAME
     RETURN_ALL
     .p2align 2
 .Llanes:
-    .word 0x00FF00FF
+    .word EVEN_BYTES
 .Lhalves:
-    .word 0x00800080
+    .word BIAS_LANES
 .Lsixteen_ones:
     .word 0xFFFF
 
+@ An output: r0 error, r1 outputs left, r8-r11, lr as below; r2-r7, r12 free.
 .Ldense_next:
-    ldr r0, [sp, #ERROR]
-    ldr r1, [sp, #LEFT]
+    ldr r0, [sp, #U_ERROR]
+    ldr r1, [sp, #U_LEFT]
     subs r1, #1
     beq .Ldense_done
-    ldr r4, [sp, #WEIGHT]           @ the next output's weights: 8 on, or the next group
-    adds r4, #8
-    ldr r7, [sp, #BLOCK]
-    ldr r5, [r7, #TINTIN_DENSE_N_OUT]
-    subs r5, r5, r1
-    lsls r5, r5, #30
-    bne 1f
-    ldr r5, [r7, #TINTIN_DENSE_N_IN]
-    adds r5, #3
-    lsrs r5, r5, #2
-    subs r5, #1
-    lsls r5, r5, #5
-    adds r4, r4, r5
-1:  str r4, [sp, #WEIGHT]
-.Ldense_output:                     @ r0 error pointer, r1 outputs left
-    str r1, [sp, #LEFT]
-    movs r4, #0
-    ldrsb r2, [r0, r4]
-    adds r0, #1
-    str r0, [sp, #ERROR]
-    cmp r2, #0
-    beq .Ldense_next
-    ldr r1, [sp, #WEIGHT]
+    NEXT_EDGES left=r1, block=r7, n_out=TINTIN_DENSE_N_OUT, n_in=TINTIN_DENSE_N_IN, shift=3
+.Ldense_output:
+    READ_ERROR .Ldense_next
+    ldr r1, [sp, #U_EDGES]
     ldr r3, [sp, #HALF]
-    ldr r7, [sp, #BLOCK]
+    ldr r7, [sp, #U_BLOCK]
     ldr r0, [r7, #TINTIN_DENSE_IN]
     ldr r5, [sp, #ODD]
     cmp r5, #0
-    bpl 1f
+    bpl .Llanes_output
     b .Lleft
-1:  asrs r6, r2, #31
+.Llanes_output:
+    asrs r6, r2, #31
     lsls r2, r5                     @ e' = e << (s & 1)
     adds r2, r2, r6
     eors r2, r6                     @ |e'|
@@ -257,62 +240,39 @@
     bls .Ldense_next                @ 127 * |e'| <= C
     mov r12, r2
     cmp r6, #0
-    beq 1f
+    beq .Lpositive
     b .Lup_more
-1:  b .Ldown_more
+.Lpositive:
+    b .Ldown_more
 
-@ After the whole words, flags of r0 against r11: a last one, its padding masked out.
-    .macro LAST_WORD into, masked
-    bhi 1f
-    ldr r7, [sp, #BLOCK]
-    ldr r6, [r7, #TINTIN_DENSE_N_IN]
-    lsls r6, r6, #30
-    beq 1f
-    lsrs r6, r6, #27                @ 8, 16, 24 bits
-    movs r7, #1
-    lsls r7, r6
-    subs r7, #1
-    ldm r0!, {\into}
-    ands \into, r7
-    b \masked
-1:  b .Ldense_next
+@ LANES_TO_U x: the two halfwords V - 127 in x become U: bit 15 of each taken off. r2 = 0x00010001. Spoils r3. 3 cycles.
+    .macro LANES_TO_U x
+    lsrs r3, \x, #15
+    ands r3, r2
+    subs \x, \x, r3
     .endm
 
-@ All words of an output whose weights go \name: r0 in, r1 weights, r2 |e'|, r3 k, r4 inputs 2 and 0, then their steps,
-@ r5 those of inputs 3 and 1; r8 C, r9 lanes without what k shifts in, r10 0x00FF00FF, r11 end of whole words, r12 |e'|,
-@ lr 0x00800080. \near of U and 2 U tells in bit 15 whether U may clamp, inverted for down.
-    .macro WORDS   name, step, near, join
+@ LANES_TO_V x: and back: U in x becomes V, r4 = 127 in both lanes. r2 = 0x00010001. Spoils r3. 4 cycles.
+    .macro LANES_TO_V x
+    lsrs r3, \x, #15
+    ands r3, r2
+    adds \x, \x, r3
+    adds \x, \x, r4
+    .endm
+
+@ WORDS_MOVE name, step, near, join: all words of an output whose weights go name, down or up, by subs or adds. near of
+@ U and 2 U tells in bit 15 whether U may clamp, inverted for down; join does that for two words. 76 cycles a word that
+@ moves, 77 for down.
+    .macro WORDS_MOVE name, step, near, join
 .L\name\()_word:
     ldm r0!, {r4}
 .L\name\()_masked:
     cmp r4, #0
     beq .L\name\()_next
-    movs r6, #16
-    rors r4, r6
-    mov r7, r10
-    lsrs r5, r4, #8
-    ands r5, r7
-    ands r4, r7
-    muls r4, r2, r4
-    muls r5, r2, r5
+    INPUT_LANES
     mov r6, r8
     mov r7, r6
-    bics r6, r4
-    bics r7, r5
-    mov r2, r9
-    lsrs r4, r3
-    lsrs r5, r3
-    ands r4, r2
-    ands r5, r2
-    adds r4, r4, r6
-    adds r5, r5, r7
-    lsrs r4, r3
-    lsrs r5, r3
-    ands r4, r2
-    ands r5, r2
-    mov r6, r4
-    orrs r6, r5
-    beq .L\name\()_still
+    PSTO_LANES .L\name\()_still
     mov r3, lr
     lsrs r2, r3, #7                 @ 0x00010001
     subs r3, r3, r2                 @ 0x007F007F
@@ -320,12 +280,8 @@
     ldr r7, [r1, #4]
     subs r6, r6, r3
     subs r7, r7, r3
-    lsrs r3, r6, #15
-    ands r3, r2
-    subs r6, r6, r3                 @ U
-    lsrs r3, r7, #15
-    ands r3, r2
-    subs r7, r7, r3
+    LANES_TO_U r6
+    LANES_TO_U r7
     lsls r3, r6, #1
     \near r3, r6
     \step r6, r6, r4
@@ -340,15 +296,9 @@
     tst r3, r2
     bne .L\name\()_clamp
     lsls r4, r2, #7
-    subs r4, r4, r2
-    lsrs r3, r6, #15
-    ands r3, r2
-    adds r6, r6, r3
-    adds r6, r6, r4
-    lsrs r3, r7, #15
-    ands r3, r2
-    adds r7, r7, r3
-    adds r7, r7, r4
+    subs r4, r4, r2                 @ 0x007F007F
+    LANES_TO_V r6
+    LANES_TO_V r7
     str r6, [r1]
     str r7, [r1, #4]
 .L\name\()_stored:
@@ -360,22 +310,18 @@
 .L\name\()_more:
     cmp r0, r11
     blo .L\name\()_word
-    LAST_WORD r4, .L\name\()_masked
+    LAST_WORD r4, mask=r7, masked=.L\name\()_masked, n_in=TINTIN_DENSE_N_IN, done=.Ldense_next
 
-.L\name\()_clamp:                   @ r6, r7 are what U became; r2 0x00010001
+.L\name\()_clamp:                   @ edge by edge: r6, r7 are what U became; r2 0x00010001
     lsls r4, r2, #7
     subs r4, r4, r2
     ldr r5, [r1]
     subs r5, r5, r4
-    lsrs r3, r5, #15
-    ands r3, r2
-    subs r5, r5, r3
+    LANES_TO_U r5
     subs r6, r6, r5                 @ the steps again
     ldr r5, [r1, #4]
     subs r5, r5, r4
-    lsrs r3, r5, #15
-    ands r3, r2
-    subs r5, r5, r3
+    LANES_TO_U r5
     subs r7, r7, r5
     .ifc \name, down
     negs r6, r6
@@ -392,6 +338,8 @@
     b .L\name\()_stored
     .endm
 
+@ CLAMP_LANE name, offset, steps, half: one edge at r1[offset] by its step, the lower (uxth) or upper (lsrs) half of
+@ steps. Spoils r2-r5, lr. 22 cycles, 1 more for down.
     .macro CLAMP_LANE name, offset, steps, half
     .ifc \half, uxth
     uxth r5, \steps
@@ -405,10 +353,13 @@
     bl m0k_w16_move
     .endm
 
-    WORDS down, subs, orrs, ands
-    WORDS up, adds, ands, orrs
+@ r0 in, r1 weights, r2 |e'|, r3 k, r4 inputs 2 and 0, then their steps, r5 those of inputs 3 and 1, r6, r7 weights, r2
+@ and r3 then free; r8 C, r9 lanes without what k shifts in, r10 EVEN_BYTES, r11 end of whole words, r12 |e'|, lr
+@ BIAS_LANES.
+    WORDS_MOVE down, subs, orrs, ands
+    WORDS_MOVE up, adds, ands, orrs
 
-@ s < 1, edge by edge: r0 in, r1 weights, r6 how far to the left, r7 four inputs, r12 e
+@ LEFT_EDGE offset: the next input of r7 and the edge at r1[offset]. Registers as below. Spoils r2-r5, lr. 27 cycles.
     .macro LEFT_EDGE offset
     uxtb r5, r7
     lsrs r7, r7, #8
@@ -420,6 +371,7 @@
     bl m0k_w16_move
     .endm
 
+@ s < 1, edge by edge: r0 in, r1 weights, r6 how far to the left, r7 four inputs, r11 as above, r12 e; others free.
 .Lleft:
     mov r12, r2
     b .Lleft_more
@@ -436,103 +388,65 @@
 .Lleft_more:
     cmp r0, r11
     blo .Lleft_word
-    bhi 1f
-    ldr r7, [sp, #BLOCK]
-    ldr r6, [r7, #TINTIN_DENSE_N_IN]
-    lsls r6, r6, #30
-    beq 1f
-    lsrs r6, r6, #27
-    movs r5, #1
-    lsls r5, r6
-    subs r5, #1
-    ldm r0!, {r7}
-    ands r7, r5
-    b .Lleft_masked
-1:  b .Ldense_next
+    LAST_WORD r7, mask=r5, masked=.Lleft_masked, n_in=TINTIN_DENSE_N_IN, done=.Ldense_next
     END_FUNCTION m0k_tintin_dense
 
 @ ---------------------------------------------------------------------------------------------- m0k_tintin_grad
-@ r0 grad, r1 weights, r2 s & 1, r3 k, r4 gradient, r5 step, r6, r7 C
-@ r8 end of this output's gradient, r9 4 * P, r10 weights of this output, r11 outputs done, r12 outputs, lr 65280.
 
-@ r5 = psto of m' = r4, or to \none when it is 0; r6 lost
-    .macro STEP    none
-    mov r5, r4
-    lsrs r5, r3
-    beq \none
-    mov r6, r7
-    bics r6, r4
-    adds r5, r5, r6
-    lsrs r5, r3
-    beq \none
-    .endm
-
-@ r6 = U at \offset; r4 lost
-    .macro DECODE  offset
+@ DECODE offset: r6 = U of the edge at r1[offset]. Spoils r4. 5 cycles.
+    .macro DECODE offset
     ldrh r6, [r1, #\offset]
-    subs r6, #127
+    subs r6, #DECODE_BYTE
     lsrs r4, r6, #15
     subs r6, r6, r4
     .endm
 
-    .macro GRAD_EDGE i, offset, next
+@ GRAD_DOWN i, offset: the next gradient of r0 and the edge at r1[offset], where the weight goes down. Registers as
+@ below. 26 cycles where it moves.
+    .macro GRAD_DOWN i, offset
     ldm r0!, {r4}
     lsls r4, r2
-    bmi .Lgrad_negative\i
-    STEP \next
+    bmi .Lgrad_up\i
+    PSTO .Lgrad_next\i
     DECODE \offset
     subs r6, r6, r5
     asrs r4, r6, #8
     bgt .Lgrad_store\i
-    movs r6, #1
+    movs r6, #(U_LOWEST >> 8)
     lsls r6, r6, #8
 .Lgrad_store\i:
     lsrs r4, r6, #15
     adds r6, r6, r4
-    adds r6, #127
+    adds r6, #DECODE_BYTE
     strh r6, [r1, #\offset]
+.Lgrad_next\i:
     .endm
 
-    .macro GRAD_NEGATIVE i, offset, next
-.Lgrad_negative\i:
+@ GRAD_UP i, offset: where it goes up. 18 cycles to GRAD_DOWN's store.
+    .macro GRAD_UP i, offset
+.Lgrad_up\i:
     negs r4, r4
-    STEP 1f
+    PSTO .Lgrad_none\i
     DECODE \offset
     adds r6, r6, r5
     cmp r6, lr
     ble .Lgrad_store\i
     mov r6, lr
     b .Lgrad_store\i
-1:  b \next
-    .endm
-
-@ r1, r10 to the next output's weights: 8 on, or the next group; flags of outputs done against all. r4, r5 lost
-    .macro NEXT_OUTPUT
-    mov r1, r10
-    adds r1, #8
-    mov r4, r11
-    adds r4, #1
-    mov r11, r4
-    lsls r5, r4, #30
-    bne 2f
-    add r1, r9
-    add r1, r9
-    subs r1, #32
-2:  mov r10, r1
-    cmp r4, r12
+.Lgrad_none\i:
+    b .Lgrad_next\i
     .endm
 
     FUNCTION m0k_tintin_grad
     SAVE_ALL
     mov r7, r0
     ALIGNMENT TINTIN_GRAD_ERROR_EXPONENT
-    cmp r3, #31
-    ble 1f
+    cmp r3, #NOTHING_GRAD
+    ble .Lgrad_moves
     b .Lgrad_done
-1:  ldr r0, [r7, #TINTIN_GRAD_N_IN]
-    adds r0, #3
-    lsrs r0, r0, #2
-    lsls r0, r0, #4
+.Lgrad_moves:
+    ldr r0, [r7, #TINTIN_GRAD_N_IN]
+    GROUP_BYTES r0
     mov r9, r0
     ldr r1, [r7, #TINTIN_GRAD_N_OUT]
     mov r12, r1
@@ -542,16 +456,15 @@
     ldr r1, [r7, #TINTIN_GRAD_WEIGHTS16]
     mov r10, r1
     cmp r3, #0
-    bge 1f
+    bge .Lgrad_right
     b .Lgrad_left
-1:  lsls r2, r3, #31
-    lsrs r2, r2, #31
-    lsrs r4, r3, #1
-    subs r3, r3, r4
-    movs r7, #1
-    lsls r7, r3
-    subs r7, #1
-    movs r4, #255
+
+@ s >= 0: r0 grad, r1 weights, r2 s & 1, r3 k, r4 gradient, r5 step, r6 U, r7 C; r8 end of this output's gradient, r9
+@ 4 * P, r10 weights of this output, r11 outputs done, r12 outputs, lr U_HIGHEST.
+.Lgrad_right:
+    SPLIT_SHIFT odd=r2, spare=r4
+    LOW_BITS r7, r3
+    movs r4, #(U_HIGHEST >> 8)
     lsls r4, r4, #8
     mov lr, r4
 .Lgrad_output:
@@ -559,49 +472,46 @@
     adds r4, r0, r4
     mov r8, r4
 .Lgrad_word:
-    GRAD_EDGE 0, 2, .Lgrad1
-.Lgrad1:
-    GRAD_EDGE 1, 6, .Lgrad2
-.Lgrad2:
-    GRAD_EDGE 2, 0, .Lgrad3
-.Lgrad3:
-    GRAD_EDGE 3, 4, .Lgrad4
-.Lgrad4:
+    GRAD_DOWN 0, 2
+    GRAD_DOWN 1, 6
+    GRAD_DOWN 2, 0
+    GRAD_DOWN 3, 4
     adds r1, #32
     cmp r0, r8
     bne .Lgrad_word
-    NEXT_OUTPUT
+    NEXT_GRAD_EDGES shift=3
     bne .Lgrad_output
 .Lgrad_done:
     RETURN_ALL
-    GRAD_NEGATIVE 0, 2, .Lgrad1
-    GRAD_NEGATIVE 1, 6, .Lgrad2
-    GRAD_NEGATIVE 2, 0, .Lgrad3
-    GRAD_NEGATIVE 3, 4, .Lgrad4
+    GRAD_UP 0, 2
+    GRAD_UP 1, 6
+    GRAD_UP 2, 0
+    GRAD_UP 3, 4
 
-@ s < 0: r7 how far to the left, r6 = 65024, the whole range of W
+@ GRAD_LEFT offset: the next gradient of r0 and the edge at r1[offset]. Registers as below. Spoils r2-r5, lr. 35 cycles.
     .macro GRAD_LEFT offset
     ldm r0!, {r4}
-    asrs r5, r4, #31
+    MAGNITUDE r4, r5
+    cmp r4, r6
+    bls .Lfits\@
+    mov r4, r6
+.Lfits\@:
+    lsls r4, r7
+    cmp r4, r6
+    bls .Lfits_shifted\@
+    mov r4, r6
+.Lfits_shifted\@:
     eors r4, r5
-    subs r4, r4, r5
-    cmp r4, r6
-    bls 1f
-    mov r4, r6
-1:  lsls r4, r7
-    cmp r4, r6
-    bls 1f
-    mov r4, r6
-1:  eors r4, r5
     subs r5, r5, r4                 @ minus the signed step
     movs r3, #\offset
     bl m0k_w16_move
     .endm
 
+@ s < 0: r0 grad, r1 weights, r6 U_RANGE, r7 how far to the left; r8-r12 as above; r2-r5, lr free.
 .Lgrad_left:
     TO_LEFT
     mov r7, r3
-    movs r6, #254
+    movs r6, #(U_RANGE >> 8)
     lsls r6, r6, #8
 .Lgrad_left_output:
     mov r4, r9
@@ -615,7 +525,7 @@
     adds r1, #32
     cmp r0, r8
     bne .Lgrad_left_word
-    NEXT_OUTPUT
+    NEXT_GRAD_EDGES shift=3
     bne .Lgrad_left_output
     b .Lgrad_done
     END_FUNCTION m0k_tintin_grad
