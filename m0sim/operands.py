@@ -106,14 +106,15 @@ class Output:
         files.write(self.path, arrays.to_npy(data) if self.path.suffix == ".npy" else data.tobytes())
 
 
-def parse(machine: Machine, function: str, texts: list[str]) -> tuple[list[Words | Buffer], list[Output]]:
+def parse(machine: Machine, texts: list[str], function: str | None = None) -> tuple[list[Words | Buffer], list[Output]]:
     """Put files and outputs into the machine's memory; return the arguments and what to show after the call.
 
-    Raises UsageError that names the argument.
+    Structs are laid out as the parameters of `function` declare them. Raises UsageError that names the argument.
     """
     values: list[Words | Buffer] = []
     outputs: list[Output] = []
-    for text, type_ in zip(texts, types_of(machine, function, len(texts)), strict=True):
+    types = [None] * len(texts) if function is None else types_of(machine, function, len(texts))
+    for text, type_ in zip(texts, types, strict=True):
         try:
             values.append(place(machine, read(text), outputs, type_))
         except UsageError as error:

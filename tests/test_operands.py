@@ -26,7 +26,7 @@ def words_at(machine: Machine, value: object) -> list[int]:
 def test_a_struct_on_the_command_line(machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("a.bin").write_bytes(b"\x07\x08")
-    (value,), outputs = operands.parse(machine, "third", ["struct:@a.bin,-5,0x10,out:16,sym:same"])
+    (value,), outputs = operands.parse(machine, ["struct:@a.bin,-5,0x10,out:16,sym:same"])
     first, *numbers, out, symbol = words_at(machine, value)
     assert bytes(machine.read(first, 2)) == b"\x07\x08"
     assert numbers == [2**32 - 5, 16]
@@ -56,7 +56,7 @@ def test_structs_in_structs(machine: Machine, tmp_path: Path) -> None:
     ],
 )
 def test_structs_are_laid_out_as_c_does(machine: Machine, text: str, words: list[int]) -> None:
-    (value,), _ = operands.parse(machine, "third", [text])
+    (value,), _ = operands.parse(machine, [text])
     assert words_at(machine, value) == words
     assert isinstance(value, Buffer)
     assert value.address % 8 == 0

@@ -193,7 +193,8 @@ def test_every_byte_is_in_the_map_once(build: Build, source: str) -> None:
     machine.alloc(3)
     function = next(s.name for s in machine.image.functions)
     try:
-        cost = machine.call(function, *range(6))
+        signature = machine.signature(function)
+        cost = machine.call(function, *range(6 if signature is None else len(signature.parameters)))
     except Fault as fault:
         cost = fault.cost
     maps = memory_maps(cost, machine)

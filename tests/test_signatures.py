@@ -169,7 +169,7 @@ def test_what_is_not_known_is_not_checked(machine: Machine) -> None:
 
 
 def called(machine: Machine, function: str, *texts: str, before: tuple[str, ...] = ()) -> object:
-    values, outputs = operands.parse(machine, function, list(texts))
+    values, outputs = operands.parse(machine, list(texts), function)
     first = [operands.place_call(machine, operands.read_call(text), outputs) for text in before]
     return machine.call(function, *values, before=first).result
 

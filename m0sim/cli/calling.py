@@ -95,7 +95,7 @@ def run(
 
     stubs, registers = replies.stubs(stub or []), replies.registers(register or [])
     machine = machine_of(image_file, base, profile, symbols)
-    values, outputs = operands.parse(machine, function, args or [])
+    values, outputs = operands.parse(machine, args or [], function)
     initialisers = [operands.place_call(machine, operands.read_call(text), outputs) for text in before or []]
     typed = Typed(tuple(args or ()), tuple(stub or ()), tuple(register or ()))
     with Progress(machine):

@@ -76,7 +76,10 @@ def _parts(cost: Cost, machine: Machine) -> Iterator[Part]:
         yield Part("arguments", buffer.name, buffer.address, buffer.size)
     if machine.space.heap_base is not None:
         yield Part("heap", "heap, observed", machine.space.heap_base, cost.memory.sram_heap)
-    yield Part("arguments", "on the stack", cost.stack_top, machine.space.stack_top - cost.stack_top)
+    # Arguments of an odd number of words leave one free: the stack begins on a multiple of 8.
+    room = machine.space.stack_top - cost.stack_top
+    passed = min(cost.memory.sram_arguments - machine.space.allocated_bytes, room)
+    yield Part("arguments", "on the stack", cost.stack_top, passed)
     yield Part("stack", "stack, observed", cost.stack_top - cost.stack_bytes, cost.stack_bytes)
 
 
