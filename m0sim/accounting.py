@@ -437,9 +437,8 @@ class Counters:
         return int(self._sp_top - self.state[Slot.SP_MIN])
 
     def has_writable_code(self) -> bool:
-        """True where a block outside read-only memory was executed."""
-        used = int(self.state[Slot.RECORD_COUNT])
-        return bool((self._kept[Slot.RECORDS][1:used, Record.VERIFY] != 0).any())
+        """True where the emulator ever fetched code from memory that can be written, counted or refused."""
+        return bool(self._kept[Slot.EXECUTED].any())
 
     def call_stack(self) -> list[tuple[str, int]]:
         """The open calls, outermost first: function and the address it returns to."""

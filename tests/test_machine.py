@@ -420,6 +420,18 @@ def test_code_that_the_host_writes(rewrites: Machine) -> None:
         assert (cost.result, cost.cycles) == (7 + adds, 10 + cycles), body
 
 
+def test_code_that_the_host_writes_where_nothing_could_be_run(build: Build) -> None:
+    """The block before was refused and never counted, but the emulator has translated it."""
+    rewrites = Machine.from_elf(build("rewrites.S", flags=ASSEMBLY))
+    room = rewrites.alloc(np.zeros(4, np.uint16))
+    for _ in range(2):
+        room.write([0xDE00, 0x4770, 0, 0])
+        with pytest.raises(Fault, match="UDF #0"):
+            rewrites.call("trampoline", room, 7)
+        room.write([0x466B, 0x3001, 0x4770, 0])  # MOV r3, SP; ADDS r0, #1; BX LR
+        assert rewrites.call("trampoline", room, 7).result == 8
+
+
 def test_the_host_rewrites_flash() -> None:
     code = struct.pack("<2H", 0x3001, 0x4770)  # ADDS r0, #1; BX LR
     machine = Machine.from_raw(code, 0x10000000)
