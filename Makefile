@@ -47,7 +47,7 @@ kernels: $(BUILD)/examples/dot.elf $(BUILD)/kernels/m0k.elf
 $(BUILD)/kernels/m0k.elf: $(KERNEL_SOURCES) $(sort $(wildcard kernels/*.inc) kernels/m0k.inc) kernels/m0sim.ld kernels/build.py m0sim/toolchain.py | $(READY)
 	$(BIN)/python kernels/build.py --toolchain $(TOOLCHAIN) $@ $(KERNEL_SOURCES)
 
-kernels/m0k.inc: kernels/m0k.h kernels/make_offsets.py m0sim/learn/blocks.py | $(READY)
+kernels/m0k.inc: kernels/m0k.h kernels/make_offsets.py m0sim/study/learn/blocks.py | $(READY)
 	$(BIN)/python kernels/make_offsets.py
 
 $(BUILD)/examples/dot.elf: examples/dot.c examples/dot_fast.S kernels/m0sim.ld kernels/build.py m0sim/toolchain.py | $(READY)

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from m0sim.learn.blocks import offsets
+from m0sim.study.learn.blocks import offsets
 
 HERE = Path(__file__).parent
 

@@ -13,12 +13,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from m0sim.arguments import f32, f64, i64, u64
-    from m0sim.buffer import Buffer
-    from m0sim.cost import Cost, FunctionCost
+    from m0sim.chip.arguments import f32, f64, i64, u64
+    from m0sim.chip.buffer import Buffer
+    from m0sim.chip.cost import Cost, FunctionCost
+    from m0sim.chip.fault import Fault, Interrupted
+    from m0sim.chip.machine import Machine
     from m0sim.errors import M0simError, UsageError
-    from m0sim.fault import Fault, Interrupted
-    from m0sim.machine import Machine
 
 __all__ = [
     "Buffer",
@@ -37,18 +37,18 @@ __all__ = [
 __version__ = "0.1.0"
 
 _HOMES = {
-    "Buffer": "buffer",
-    "Cost": "cost",
-    "Fault": "fault",
-    "FunctionCost": "cost",
-    "Interrupted": "fault",
+    "Buffer": "chip.buffer",
+    "Cost": "chip.cost",
+    "Fault": "chip.fault",
+    "FunctionCost": "chip.cost",
+    "Interrupted": "chip.fault",
     "M0simError": "errors",
-    "Machine": "machine",
+    "Machine": "chip.machine",
     "UsageError": "errors",
-    "f32": "arguments",
-    "f64": "arguments",
-    "i64": "arguments",
-    "u64": "arguments",
+    "f32": "chip.arguments",
+    "f64": "chip.arguments",
+    "i64": "chip.arguments",
+    "u64": "chip.arguments",
 }
 
 

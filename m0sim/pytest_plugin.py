@@ -22,9 +22,9 @@ import pytest
 if TYPE_CHECKING:
     from m0sim.check.figures import Figures
     from m0sim.check.measure import Images
-    from m0sim.cost import Cost
+    from m0sim.chip.cost import Cost
+    from m0sim.chip.machine import Machine
     from m0sim.image import Image
-    from m0sim.machine import Machine
 
 _BASELINE = "m0sim-tests-baseline.json"
 _OUTPUT = "m0sim_checks"
@@ -161,7 +161,7 @@ class Fixture:
         Raises `UsageError` for what cannot be loaded.
         """
         __tracebackhide__ = True
-        from m0sim.machine import Machine
+        from m0sim.chip.machine import Machine
 
         costs = self._costs
 
@@ -197,11 +197,11 @@ class Fixture:
         passes; ``pytest --m0sim-update`` writes one. Raises `UsageError` for a limit that is none, and a name twice.
         """
         __tracebackhide__ = True
-        from m0sim.check.compare import judge
         from m0sim.check.figures import Figures
         from m0sim.check.formats import text
         from m0sim.check.limits import Limits
         from m0sim.check.measure import Measurement
+        from m0sim.check.verdict import judge
 
         limits = Limits.of(
             max_cycles=max_cycles, max_stack=max_stack, max_sram=max_sram, max_code=max_code, tolerance=tolerance

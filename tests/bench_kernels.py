@@ -17,9 +17,10 @@ import numpy as np
 from kernel_cases import BOUNDS, CONV_MACS_INSIDE, At, Case, Code, Side, active_edges, cases
 from numpy.typing import NDArray
 
-from m0sim import Machine, isa, toolchain
-from m0sim.buffer import Buffer
-from m0sim.cost import Cost
+from m0sim import Machine, toolchain
+from m0sim.chip import isa
+from m0sim.chip.buffer import Buffer
+from m0sim.chip.cost import Cost
 from m0sim.errors import UsageError
 from m0sim.image import Image, load_elf
 

@@ -23,8 +23,8 @@ from unicorn.arm_const import UC_ARM_REG_LR, UC_ARM_REG_R0, UC_ARM_REG_SP, UC_CP
 from unicorn.unicorn_py3.unicorn import uclib
 
 from m0sim import Machine, toolchain
-from m0sim.machine import RETURN_ADDRESS
-from m0sim.native.pointers import load64, store64
+from m0sim.chip.machine import RETURN_ADDRESS
+from m0sim.chip.native.pointers import load64, store64
 
 _ROOT = Path(__file__).resolve().parent.parent
 _SOURCES = (_ROOT / "tests/firmware/bench.S", _ROOT / "examples/dot_fast.S")

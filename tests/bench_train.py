@@ -13,9 +13,9 @@ import argparse
 import time
 from pathlib import Path
 
-from m0sim.learn import methods
-from m0sim.learn.experiment.setting import tuned
-from m0sim.learn.experiment.training import Run, Task
+from m0sim.study.learn import methods
+from m0sim.study.learn.experiment.setting import tuned
+from m0sim.study.learn.experiment.training import Run, Task
 
 _WARM_UP = 16
 """Steps in which the emulator translates the kernels."""

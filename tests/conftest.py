@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-import m0sim.machine
+import m0sim.chip.machine
 from m0sim import Machine, toolchain
 from m0sim.errors import UsageError
 
@@ -72,8 +72,8 @@ def short_slices(monkeypatch: pytest.MonkeyPatch) -> Slices:
         return goes_on(self, *args)
 
     monkeypatch.setattr(Machine, "_after_limit", counted)
-    monkeypatch.setattr(m0sim.machine, "_FIRST_SLICE", 1)
-    monkeypatch.setattr(m0sim.machine, "_LATER_SLICES", 1)
+    monkeypatch.setattr(m0sim.chip.machine, "_FIRST_SLICE", 1)
+    monkeypatch.setattr(m0sim.chip.machine, "_LATER_SLICES", 1)
     return slices
 
 

@@ -10,9 +10,9 @@ import numpy as np
 from kernel_operands import Layer, Recorded, recorded, uniform
 from numpy.typing import NDArray
 
-from m0sim.learn import layout
-from m0sim.learn.arithmetic import bit_length, largest, sat
-from m0sim.learn.methods.pruning import top_k
+from m0sim.study.learn import layout
+from m0sim.study.learn.arithmetic import bit_length, largest, sat
+from m0sim.study.learn.methods.pruning import top_k
 
 Array = NDArray[Any]
 

@@ -15,14 +15,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from m0sim.learn import data, draws, methods, networks
-from m0sim.learn.arithmetic import Int8
-from m0sim.learn.calibrate import calibrate
-from m0sim.learn.layout import storage_index
-from m0sim.learn.methods.base import StepTrace
-from m0sim.learn.methods.pruning import kept_by, top_k
-from m0sim.learn.pretrain import bundled
-from m0sim.learn.rotate import rotate
+from m0sim.study.learn import datasets as data
+from m0sim.study.learn import draws, methods, networks
+from m0sim.study.learn.arithmetic import Int8
+from m0sim.study.learn.calibrate import calibrate
+from m0sim.study.learn.layout import storage_index
+from m0sim.study.learn.methods.base import StepTrace
+from m0sim.study.learn.methods.pruning import kept_by, top_k
+from m0sim.study.learn.pretrain import bundled
+from m0sim.study.learn.rotate import rotate
 
 RECORDED = Path(__file__).parent / "data" / "tiny-cnn-step.npz"
 NETWORK, DATA, METHOD = "tiny-cnn", "mnist", "priot"

@@ -16,7 +16,8 @@ from reference.calls import Span, attribute
 from reference.programs import DATA_SIZE, DYNAMIC_LIMIT, Program, build, programs
 from reference.timing_table import CORES, TABLE
 
-from m0sim import Cost, Machine, device
+from m0sim import Cost, Machine
+from m0sim.chip import device
 from m0sim.image import Image, Symbol, load_raw
 
 SHARDS = 8

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from test_cli import Run, run  # noqa: F401
 
 from m0sim import Fault, Machine, UsageError, f32, f64, i64, u64
-from m0sim.cost import RegisterUse
-from m0sim.peripherals import RegisterAccess
-from m0sim.stubs import StubCall
+from m0sim.chip.cost import RegisterUse
+from m0sim.chip.peripherals import RegisterAccess
+from m0sim.chip.stubs import StubCall
 
 ADC = 0x4004C004
 

@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
-from m0sim import arguments
-from m0sim.arguments import Words
+from m0sim.chip import arguments
+from m0sim.chip.arguments import Words
 from m0sim.errors import UsageError
 
 W, P = Words((0xA,)), Words((0xB, 0xC))

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from m0sim import toolchain
-from m0sim.learn import blocks
+from m0sim.study.learn import blocks
 
 KERNELS = Path(__file__).parents[1] / "kernels"
 HEADER = (KERNELS / "m0k.h").read_text(encoding="utf-8")

@@ -15,15 +15,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pace import slowdown
 
-from m0sim import cli, device
+from m0sim import cli
+from m0sim.chip import device
 from m0sim.errors import UsageError
-from m0sim.learn import data, kernels, methods, networks
-from m0sim.learn.step import MASK_FORMS
-from m0sim.report import budget_html, budget_plots, memory_plot
-from m0sim.whatif import budget, planned, sizes, solve
-from m0sim.whatif.configuration import Configuration, configure, mask_forms
-from m0sim.whatif.measure import Bench
-from m0sim.whatif.sizes import Room
+from m0sim.study.learn import datasets as data
+from m0sim.study.learn import kernels, methods, networks
+from m0sim.study.learn.step import MASK_FORMS
+from m0sim.study.report import budget_html, budget_plots, memory_plot
+from m0sim.study.whatif import budget, planned, sizes, solve
+from m0sim.study.whatif.configuration import Configuration, configure, mask_forms
+from m0sim.study.whatif.measure import Bench
+from m0sim.study.whatif.sizes import Room
 
 try:
     kernels.load()
@@ -83,7 +85,7 @@ def test_plan_only_runs_nothing(monkeypatch, capsys) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError("planning makes a machine")
 
-    monkeypatch.setattr("m0sim.machine.Machine.__init__", refuse)
+    monkeypatch.setattr("m0sim.chip.machine.Machine.__init__", refuse)
     found = printed(monkeypatch, capsys, "--sram", "16K,264K", "--plan-only", "--solve", "--methods", "all")
     assert {row["cycles_source"] for row in found["rows"]} == {None}
     assert {row["cycles"] for row in found["rows"]} == {None}
@@ -200,7 +202,7 @@ def test_the_least_fraction_can_be_planned() -> None:
 
 @pytest.mark.parametrize(("more", "said"), [(("--trained", "2"), "trains all layers"), ((), "m0sim[toolchain]")])
 def test_why_fp32_is_left_out(monkeypatch, capsys, more: tuple[str, ...], said: str) -> None:
-    monkeypatch.setattr("m0sim.learn.float_step.is_available", lambda: bool(more))
+    monkeypatch.setattr("m0sim.study.learn.float_step.is_available", lambda: bool(more))
     arguments = ("--sram", "16K", "--network", "tiny-cnn-8", "--plan-only", "--json", *more)
     assert run(monkeypatch, *arguments) == 0
     shown = capsys.readouterr().err

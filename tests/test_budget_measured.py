@@ -12,14 +12,15 @@ import test_device_learning as on_device
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from m0sim import device
+from m0sim.chip import device
 from m0sim.errors import M0simError, UsageError
-from m0sim.learn import data, kernels, methods, networks, onchip
-from m0sim.learn.fit import chip_for
-from m0sim.whatif import measure, planned
-from m0sim.whatif.configuration import Configuration, configure, mask_forms, wide_network
-from m0sim.whatif.measure import Bench
-from m0sim.whatif.sizes import Room
+from m0sim.study.learn import datasets as data
+from m0sim.study.learn import kernels, methods, networks, onchip
+from m0sim.study.learn.fit import chip_for
+from m0sim.study.whatif import measure, planned
+from m0sim.study.whatif.configuration import Configuration, configure, mask_forms, wide_network
+from m0sim.study.whatif.measure import Bench
+from m0sim.study.whatif.sizes import Room
 
 try:
     kernels.load()
@@ -131,7 +132,7 @@ def test_networks_of_another_width_have_random_weights() -> None:
 
 def test_plans_equal_those_that_compare_shows() -> None:
     """`m0sim compare` plans from the real shifts and gaps: the same SRAM, by kind."""
-    from m0sim.learn import compare
+    from m0sim.study.learn import side_by_side as compare
 
     options = onchip.Options(mask_form="fused")
     names = ",".join(methods.names())

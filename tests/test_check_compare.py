@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from m0sim.check.assembly import assembly
-from m0sim.check.compare import Verdict, closing_line, judge
 from m0sim.check.figures import Figures, FunctionFigures, Row
 from m0sim.check.formats import text
 from m0sim.check.limits import Limits
 from m0sim.check.measure import Failure, Measurement
+from m0sim.check.verdict import Verdict, closing_line, judge
 from m0sim.check.where import FunctionChange, where
 
 

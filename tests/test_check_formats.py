@@ -15,13 +15,13 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from rich.cells import cell_len
 
-from m0sim.check.compare import Verdict, judge
 from m0sim.check.figures import Figures, FunctionFigures, Row
 from m0sim.check.formats import FORMATS, text
 from m0sim.check.limits import Limits
 from m0sim.check.manifest import Place
 from m0sim.check.measure import Failure, Measurement
 from m0sim.check.result import Result
+from m0sim.check.verdict import Verdict, judge
 from m0sim.toml import Lines
 
 NASTY = [

@@ -13,15 +13,15 @@ from conftest import Build
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from m0sim.arguments import Words
 from m0sim.check import manifest, measure
-from m0sim.check.compare import judge
 from m0sim.check.figures import Figures
 from m0sim.check.limits import Limits, percent
 from m0sim.check.manifest import Manifest
 from m0sim.check.measure import Measurement
+from m0sim.check.verdict import judge
+from m0sim.chip.arguments import Words
+from m0sim.chip.operands import Call, File, Struct, SymbolAddress, Zeroed
 from m0sim.errors import M0simError, UsageError
-from m0sim.operands import Call, File, Struct, SymbolAddress, Zeroed
 
 GOOD = """\
 image = "build/app.elf"

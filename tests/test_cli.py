@@ -26,8 +26,8 @@ from conftest import FIRMWARE, Build
 from pace import slowdown
 
 from m0sim import cli, files
-from m0sim.cli.data import data_app
 from m0sim.image import load_elf
+from m0sim.study.cli.data import data_app
 
 ROOT = Path(cli.__file__).parents[2]
 PROGRAM = [sys.executable, "-c", "from m0sim.cli import main; main()"]

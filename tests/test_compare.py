@@ -9,10 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from m0sim import cli, device
-from m0sim.device import Device
+from m0sim import cli
+from m0sim.chip import device
+from m0sim.chip.device import Device
 from m0sim.errors import UsageError
-from m0sim.learn import compare, data, kernels, onchip, pretrain
+from m0sim.study.learn import datasets as data
+from m0sim.study.learn import kernels, onchip, pretrain
+from m0sim.study.learn import side_by_side as compare
 
 try:
     kernels.load()

@@ -13,8 +13,8 @@ from html.parser import HTMLParser
 import pytest
 from rich.console import Console
 
-from m0sim.learn.comparison import KINDS, PHASES, RECONSTRUCTION, Comparison, MethodResult
-from m0sim.report import compare_data, compare_html, compare_plots, compare_text, drawing
+from m0sim.study.learn.comparison import KINDS, PHASES, RECONSTRUCTION, Comparison, MethodResult
+from m0sim.study.report import compare_data, compare_html, compare_plots, compare_text, drawing
 
 NAMES = ("niti-dynamic", "niti-static", "priot", "priot-threshold", "priot-s", "tin-tin", "fp32")
 RECONSTRUCTIONS = {"priot", "priot-threshold", "priot-s", "tin-tin"}

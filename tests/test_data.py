@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from pace import slowdown
 
 from m0sim.errors import UsageError
-from m0sim.learn import data
-from m0sim.learn.rotate import fixed_sin_cos, rotate
+from m0sim.study.learn import datasets as data
+from m0sim.study.learn.rotate import fixed_sin_cos, rotate
 
 MNIST_DIR = os.environ.get("M0SIM_MNIST_DIR")
 needs_mnist = pytest.mark.skipif(MNIST_DIR is None, reason="MNIST: name its folder in M0SIM_MNIST_DIR")

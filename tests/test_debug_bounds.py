@@ -16,10 +16,9 @@ from conftest import Build
 from make_elf import CODE, Load, Sec, Sym, elf, reader
 from typer.testing import CliRunner
 
-from m0sim import dwarf
 from m0sim.check import manifest, measure
 from m0sim.cli import app
-from m0sim.image import Image, load_elf
+from m0sim.image import Image, dwarf, load_elf
 from m0sim.image.source_lines import DEBUG_LIMIT, LINE_LIMIT
 
 FLASH = 0x10000000

@@ -15,8 +15,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from m0sim import device
-from m0sim.device import Device, Energy, MemoryRegion, XipCache
+from m0sim.chip import device
+from m0sim.chip.device import Device, Energy, MemoryRegion, XipCache
 from m0sim.errors import UsageError
 
 MINIMAL = """
@@ -386,7 +386,7 @@ def test_not_utf8(tmp_path: Path) -> None:
 
 
 def test_import_brings_in_nothing_heavy() -> None:
-    code = "import sys, m0sim.device; print(*sys.modules)"
+    code = "import sys, m0sim.chip.device; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = set(done.stdout.split())
     assert not loaded & {"unicorn", "capstone", "numpy", "numba", "elftools", "matplotlib", "rich", "typer"}

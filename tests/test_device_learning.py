@@ -17,16 +17,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from m0sim import Machine, device, image
+from m0sim import Machine, image
+from m0sim.chip import device
 from m0sim.image import Image
-from m0sim.learn import calibrate, data, layout, methods, networks, onchip, plan, step
-from m0sim.learn import kernels as assembled
-from m0sim.learn.layers import LOSS_EXPONENT, patches
-from m0sim.learn.methods import Config, Frozen, Method, State, StepTrace
-from m0sim.learn.methods.base import Examples
-from m0sim.learn.networks import Conv, Dense, Network, Pool, Stage
-from m0sim.learn.program import DeviceProgram
-from m0sim.learn.rotate import rotate
+from m0sim.study.learn import calibrate, layout, methods, networks, onchip, plan, step
+from m0sim.study.learn import datasets as data
+from m0sim.study.learn import kernels as assembled
+from m0sim.study.learn.layers import LOSS_EXPONENT, patches
+from m0sim.study.learn.methods import Config, Frozen, Method, State, StepTrace
+from m0sim.study.learn.methods.base import Examples
+from m0sim.study.learn.networks import Conv, Dense, Network, Pool, Stage
+from m0sim.study.learn.program import DeviceProgram
+from m0sim.study.learn.rotate import rotate
 
 KERNELS = Path(__file__).parents[1] / "kernels"
 MNIST = os.environ.get("M0SIM_MNIST")
@@ -620,7 +622,7 @@ def test_plans_are_tight_and_run_nothing(
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError("planning makes a machine")
 
-    monkeypatch.setattr("m0sim.machine.Machine.__init__", refuse)
+    monkeypatch.setattr("m0sim.chip.machine.Machine.__init__", refuse)
     made = study_of_plan(network, variant).plan(mask_form=form)
     assert_no_overlap(made)
     assert made.lower_bound <= made.sram_bytes <= 1.02 * made.lower_bound

@@ -21,13 +21,13 @@ from hypothesis import strategies as st
 
 from m0sim import cli
 from m0sim.errors import UsageError
-from m0sim.learn import kernels, methods
-from m0sim.learn.experiment import checkpoint, images
-from m0sim.learn.experiment.interrupt import noticing
-from m0sim.learn.experiment.models import Arrays
-from m0sim.learn.experiment.setting import Setting, method_names, tuned
-from m0sim.learn.experiment.training import Progress, Run, Task, Training, complete, same
-from m0sim.report import train_data, train_plots
+from m0sim.study.learn import kernels, methods
+from m0sim.study.learn.experiment import checkpoint, images
+from m0sim.study.learn.experiment.interrupt import noticing
+from m0sim.study.learn.experiment.models import Arrays
+from m0sim.study.learn.experiment.setting import Setting, method_names, tuned
+from m0sim.study.learn.experiment.training import Progress, Run, Task, Training, complete, same
+from m0sim.study.report import train_data, train_plots
 
 try:
     kernels.load()

@@ -10,21 +10,24 @@ from pathlib import Path
 
 import pytest
 
-from m0sim import cli, device
-from m0sim.device import Device, MemoryRegion
+from m0sim import cli
+from m0sim.chip import device
+from m0sim.chip.device import Device, MemoryRegion
 from m0sim.errors import UsageError
-from m0sim.learn import compare, data, fit, float_step, kernels, methods
-from m0sim.learn.experiment.images import Part
-from m0sim.learn.experiment.models import model_of
-from m0sim.learn.experiment.setting import Setting
-from m0sim.learn.fit import Need
-from m0sim.learn.pretrain import bundled
-from m0sim.learn.program import DeviceProgram
-from m0sim.whatif import measure, planned, results, solve
-from m0sim.whatif.configuration import configure, wide_network
-from m0sim.whatif.grid import Point
-from m0sim.whatif.planned import Planned
-from m0sim.whatif.sizes import Room
+from m0sim.study.learn import datasets as data
+from m0sim.study.learn import fit, float_step, kernels, methods
+from m0sim.study.learn import side_by_side as compare
+from m0sim.study.learn.experiment.images import Part
+from m0sim.study.learn.experiment.models import model_of
+from m0sim.study.learn.experiment.setting import Setting
+from m0sim.study.learn.fit import Need
+from m0sim.study.learn.pretrain import bundled
+from m0sim.study.learn.program import DeviceProgram
+from m0sim.study.whatif import measure, planned, results, solve
+from m0sim.study.whatif.configuration import configure, wide_network
+from m0sim.study.whatif.grid import Point
+from m0sim.study.whatif.planned import Planned
+from m0sim.study.whatif.sizes import Room
 
 try:
     kernels.load()

@@ -1,4 +1,4 @@
-"""Float32 training on the device (kernels/fp32, m0sim/learn/float_step.py) against NumPy float32.
+"""Float32 training on the device (kernels/fp32, m0sim/study/learn/float_step.py) against NumPy float32.
 
 The model adds in the kernels' order, so that the forward pass must be equal bit for bit: no gate and no maximum depends
 on rounding. Behind the loss NumPy's exp differs in the last bits, and what follows is held to `TOLERANCE`.
@@ -16,12 +16,13 @@ from conftest import found_toolchain
 from numpy.typing import NDArray
 
 from m0sim import Machine, toolchain
-from m0sim.device import load as load_device
+from m0sim.chip.device import load as load_device
 from m0sim.errors import UsageError
-from m0sim.learn import data, float_step, networks
-from m0sim.learn.float_step import FloatProgram
-from m0sim.learn.networks import Conv, Dense, Network, Pool, Stage
-from m0sim.learn.program import phase_cycles
+from m0sim.study.learn import datasets as data
+from m0sim.study.learn import float_step, networks
+from m0sim.study.learn.float_step import FloatProgram
+from m0sim.study.learn.networks import Conv, Dense, Network, Pool, Stage
+from m0sim.study.learn.program import phase_cycles
 
 Float = NDArray[np.float32]
 Int8 = NDArray[np.int8]

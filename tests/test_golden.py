@@ -13,14 +13,14 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from m0sim.errors import UsageError
-from m0sim.learn import arithmetic, draws, layers, layout, methods, networks
-from m0sim.learn.calibrate import Rules, calibrate
-from m0sim.learn.methods import Config
-from m0sim.learn.methods.base import Examples
-from m0sim.learn.methods.priot_s import largest_edges, random_edges, sensitivity, shares
-from m0sim.learn.methods.pruning import kept_by, threshold, top_k
-from m0sim.learn.methods.tin_tin import aligned
-from m0sim.learn.networks import Conv, Dense, Network, Pool
+from m0sim.study.learn import arithmetic, draws, layers, layout, methods, networks
+from m0sim.study.learn.calibrate import Rules, calibrate
+from m0sim.study.learn.methods import Config
+from m0sim.study.learn.methods.base import Examples
+from m0sim.study.learn.methods.priot_s import largest_edges, random_edges, sensitivity, shares
+from m0sim.study.learn.methods.pruning import kept_by, threshold, top_k
+from m0sim.study.learn.methods.tin_tin import aligned
+from m0sim.study.learn.networks import Conv, Dense, Network, Pool
 from tests.reference import learning as scalar
 
 SCORED_METHODS = ("priot", "priot-threshold", "priot-s")

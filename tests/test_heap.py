@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from m0sim import Fault, Machine, UsageError
-from m0sim.report import data
+from m0sim.chip.room import RED_ZONE, Room
+from m0sim.report import cost_json as data
 from m0sim.report.figures import figures
 from m0sim.report.page_memory import memory_maps
-from m0sim.room import RED_ZONE, Room
 
 HEAP, CLAIMS = FIRMWARE / "heap.ld", FIRMWARE / "claims.ld"
 NEWLIBS = {"nano": ("c_nano", "nosys", "c_nano"), "full": ("c", "nosys", "c")}

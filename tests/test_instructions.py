@@ -17,7 +17,8 @@ from reference.encode import LR, PC, SP
 from reference.semantics import Case, State
 from reference.timing_table import TABLE
 
-from m0sim import Buffer, Cost, Machine, device
+from m0sim import Buffer, Cost, Machine
+from m0sim.chip import device
 
 CASES = semantics.cases()
 DATA_SIZE = 512

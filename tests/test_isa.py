@@ -20,8 +20,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from m0sim import isa
-from m0sim.isa import FIRST, SECOND, Flow, Kind
+from m0sim.chip import isa
+from m0sim.chip.isa import FIRST, SECOND, Flow, Kind
 
 Array = npt.NDArray[np.int64]
 

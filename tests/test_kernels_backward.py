@@ -20,8 +20,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from m0sim import Machine, toolchain
-from m0sim.buffer import Buffer
-from m0sim.cost import Cost
+from m0sim.chip.buffer import Buffer
+from m0sim.chip.cost import Cost
 from m0sim.errors import UsageError
 
 KERNELS = Path(__file__).parents[1] / "kernels"

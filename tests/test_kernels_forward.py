@@ -14,8 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from m0sim import Machine
-from m0sim.buffer import Buffer
-from m0sim.cost import Cost
+from m0sim.chip.buffer import Buffer
+from m0sim.chip.cost import Cost
 from m0sim.image import load_elf
 
 KERNELS = Path(__file__).parents[1] / "kernels"

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from m0sim import Machine, toolchain
-from m0sim.cost import Cost
+from m0sim.chip.cost import Cost
 from m0sim.errors import UsageError
 from m0sim.image import Image, load_elf
 

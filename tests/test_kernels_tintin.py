@@ -13,11 +13,13 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from m0sim import Machine, UsageError, device, image, toolchain
-from m0sim.cost import Cost
-from m0sim.learn import data, layout, methods, networks, onchip, pretrain
-from m0sim.learn.methods import Config
-from m0sim.learn.rotate import rotate
+from m0sim import Machine, UsageError, image, toolchain
+from m0sim.chip import device
+from m0sim.chip.cost import Cost
+from m0sim.study.learn import datasets as data
+from m0sim.study.learn import layout, methods, networks, onchip, pretrain
+from m0sim.study.learn.methods import Config
+from m0sim.study.learn.rotate import rotate
 
 KERNELS = Path(__file__).parents[1] / "kernels"
 LARGEST = 127 * 256

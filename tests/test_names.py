@@ -17,7 +17,8 @@ from test_image import elf_with_functions
 from m0sim import Cost, Machine
 from m0sim.errors import UsageError
 from m0sim.image import Image, load_elf
-from m0sim.report import annotate, annotate_data, data, text
+from m0sim.report import annotate, annotate_data, text
+from m0sim.report import cost_json as data
 from m0sim.report.page import page
 from m0sim.report.profile_files import FORMATS
 

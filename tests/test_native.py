@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 import m0sim
-from m0sim.native import compiled
-from m0sim.native.compiled import stamp
+from m0sim.chip.native import compiled
+from m0sim.chip.native.compiled import stamp
 
 MODULES = Path(m0sim.__file__).parent
 

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from conftest import Build
 
-from m0sim import Buffer, Machine, operands
-from m0sim.arguments import Words
+from m0sim import Buffer, Machine
+from m0sim.chip import operands
+from m0sim.chip.arguments import Words
 from m0sim.errors import UsageError
 
 

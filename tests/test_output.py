@@ -11,7 +11,7 @@ from conftest import Build
 from test_cli import Run, run  # noqa: F401
 
 from m0sim import Fault, Machine, UsageError
-from m0sim.output import LIMIT
+from m0sim.chip.output import LIMIT
 
 BKPT = 0xBEAB
 
@@ -138,7 +138,7 @@ def test_a_function_named_wrongly(machine: Machine) -> None:
 
 
 def test_cxx_names_have_colons_of_their_own() -> None:
-    from m0sim.output import named
+    from m0sim.chip.output import named
 
     assert named("uart::put") == ("uart::put", "write")
     assert named("uart::put(char):char") == ("uart::put(char)", "char")

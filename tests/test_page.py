@@ -21,11 +21,12 @@ from test_cli import Run, run  # noqa: F401
 from test_compare_report import comparison
 
 from m0sim import Fault, Machine
-from m0sim.cost import CallNode, Cost, FunctionCost
-from m0sim.report import compare_html, text
+from m0sim.chip.cost import CallNode, Cost, FunctionCost
+from m0sim.report import text
 from m0sim.report.page import _bars, page
 from m0sim.report.page_flame import FlameGraph, flame_graph
 from m0sim.report.page_memory import FREE, MemoryMap, Part, memory_maps
+from m0sim.study.report import compare_html
 
 HOSTILE = (
     "<script>alert(1)</script>",

@@ -15,9 +15,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from make_elf import CODE, RODATA, Load, Sec, Sym, elf, reader
 
-from m0sim import Machine, UsageError, device, operands
+from m0sim import Machine, UsageError
+from m0sim.chip import device, operands
+from m0sim.chip.memory import AddressSpace
 from m0sim.image import load_elf
-from m0sim.memory import AddressSpace
 
 FLASH, SRAM, SRAM4 = 0x10000000, 0x20000000, 0x20040000
 WORD = struct.pack("<I", 0x12345678)

@@ -18,7 +18,7 @@ from test_cli import Run, run  # noqa: F401
 
 import m0sim
 from m0sim import Fault, Machine, UsageError, i64
-from m0sim.cost import InstructionTable
+from m0sim.chip.cost import InstructionTable
 from m0sim.image import load_elf
 from m0sim.image.load import load_file
 from m0sim.image.symbol_file import with_symbols

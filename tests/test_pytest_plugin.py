@@ -12,7 +12,7 @@ from conftest import Build
 from pace import slowdown
 
 import m0sim.check.formats.text
-import m0sim.machine  # noqa: F401  # now: pytester forgets what its runs import, and NumPy cannot be imported twice
+import m0sim.chip.machine  # noqa: F401  # now: pytester forgets what its runs import, and NumPy cannot be imported twice
 
 pytest_plugins = ["pytester"]
 

@@ -17,7 +17,8 @@ import numpy as np
 import pytest
 from conftest import FIRMWARE, Build
 
-from m0sim import Cost, Fault, Machine, UsageError, device
+from m0sim import Cost, Fault, Machine, UsageError
+from m0sim.chip import device
 from m0sim.image import Image, load_elf
 
 ROOM, SOURCE, TARGET = "room", "source", "target"

@@ -11,7 +11,8 @@ import pytest
 from conftest import Build
 from elftools.elf.elffile import ELFFile
 
-from m0sim import Machine, f32, f64, i64, operands
+from m0sim import Machine, f32, f64, i64
+from m0sim.chip import operands
 from m0sim.errors import UsageError
 from m0sim.image import Image, load_elf
 
@@ -330,7 +331,7 @@ def test_damaged_types_end_in_time_and_memory(build: Build, tmp_path: Path) -> N
 
 def test_a_type_that_contains_itself_is_no_type(build: Build, tmp_path: Path) -> None:
     """DW_AT_type of a typedef made to lead back to it."""
-    from m0sim.dwarf_entries import At, Tag
+    from m0sim.image.dwarf_entries import At, Tag
     from m0sim.image.signatures import Signatures
 
     # One unit: a subprogram at 0x10000000 with a parameter of a typedef of itself.

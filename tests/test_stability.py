@@ -16,10 +16,10 @@ import numpy as np
 import pytest
 
 from m0sim.errors import UsageError
-from m0sim.learn import calibrate, methods, networks
-from m0sim.learn.experiment import images
-from m0sim.learn.methods import Config, Method, StepTrace
-from m0sim.learn.pretrain import bundled
+from m0sim.study.learn import calibrate, methods, networks
+from m0sim.study.learn.experiment import images
+from m0sim.study.learn.methods import Config, Method, StepTrace
+from m0sim.study.learn.pretrain import bundled
 
 DOCS = Path(__file__).parents[1] / "docs"
 NETWORK = networks.get("tiny-cnn-8")

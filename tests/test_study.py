@@ -17,10 +17,10 @@ import pytest
 
 from m0sim import cli
 from m0sim.errors import UsageError
-from m0sim.learn import kernels
-from m0sim.learn.experiment import study, study_file, study_run
-from m0sim.learn.experiment.study import Row, Study, key_of
-from m0sim.report import study_data, study_plots
+from m0sim.study.learn import kernels
+from m0sim.study.learn.experiment import study, study_file, study_run
+from m0sim.study.learn.experiment.study import Row, Study, key_of
+from m0sim.study.report import study_data, study_plots
 
 try:
     kernels.load()

@@ -26,14 +26,16 @@ from hypothesis import strategies as st
 pyarrow = pytest.importorskip("pyarrow", reason="the extra m0sim[sweep] is not installed")
 distributed = pytest.importorskip("distributed", reason="the extra m0sim[sweep] is not installed")
 
-from m0sim import cli, device  # noqa: E402
+from m0sim import cli  # noqa: E402
+from m0sim.chip import device  # noqa: E402
 from m0sim.errors import M0simError, UsageError  # noqa: E402
-from m0sim.learn import data, kernels  # noqa: E402
-from m0sim.report import front_plot, sweep_data  # noqa: E402
-from m0sim.report.front_plot import Point  # noqa: E402
-from m0sim.whatif import grid, journal, planned, points, results, sweep, workers  # noqa: E402
-from m0sim.whatif.configuration import configure  # noqa: E402
-from m0sim.whatif.measure import Bench  # noqa: E402
+from m0sim.study.learn import datasets as data  # noqa: E402
+from m0sim.study.learn import kernels  # noqa: E402
+from m0sim.study.report import front_plot, sweep_data  # noqa: E402
+from m0sim.study.report.front_plot import Point  # noqa: E402
+from m0sim.study.whatif import grid, journal, planned, points, results, sweep, workers  # noqa: E402
+from m0sim.study.whatif.configuration import configure  # noqa: E402
+from m0sim.study.whatif.measure import Bench  # noqa: E402
 
 try:
     kernels.load()
@@ -577,7 +579,7 @@ def test_damaged_results_are_read_or_refused(tmp_path: Path) -> None:
 
 
 def test_reports_are_the_same_twice(tmp_path: Path, scheduler: str) -> None:
-    from m0sim.report import sweep_html, sweep_plots
+    from m0sim.study.report import sweep_html, sweep_plots
 
     finished = swept(tmp_path, SMALL, scheduler)
     asked = grid.load(tmp_path / "grid.toml")

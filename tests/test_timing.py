@@ -8,9 +8,10 @@ from functools import cache
 
 import pytest
 
-from m0sim import Machine, timing
-from m0sim.isa import Kind
-from m0sim.timing import Timing
+from m0sim import Machine
+from m0sim.chip import timing
+from m0sim.chip.isa import Kind
+from m0sim.chip.timing import Timing
 
 M0PLUS, M0 = "cortex-m0plus", "cortex-m0"
 
@@ -234,7 +235,7 @@ def test_a_cycle_more_in_any_field_shows(field: str, monkeypatch: pytest.MonkeyP
     plain = cycles_of_programs()
     right = timing.timing("cortex-m0plus")
     wrong = replace(right, **{field: getattr(right, field) + 1})
-    monkeypatch.setattr("m0sim.timing.timing", lambda core, multiplier: wrong)
+    monkeypatch.setattr("m0sim.chip.timing.timing", lambda core, multiplier: wrong)
     bumped = Counter(cycles_of_programs())
     bumped.subtract(plain)
     assert dict(bumped) == {name: each.uses.get(field, 0) for name, each in PROGRAMS.items()}

@@ -10,12 +10,13 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from m0sim import device
-from m0sim.learn import data, kernels, methods, networks, onchip
-from m0sim.learn.calibrate import calibrate
-from m0sim.learn.pretrain import bundled
-from m0sim.learn.program import DeviceProgram
+from m0sim.chip import device
 from m0sim.report.page import page
+from m0sim.study.learn import datasets as data
+from m0sim.study.learn import kernels, methods, networks, onchip
+from m0sim.study.learn.calibrate import calibrate
+from m0sim.study.learn.pretrain import bundled
+from m0sim.study.learn.program import DeviceProgram
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parents[1] / "tests"))

@@ -22,19 +22,20 @@ from typing import Any
 
 import numpy as np
 
-from m0sim import device, files
+from m0sim import files
+from m0sim.chip import device
 from m0sim.errors import UsageError, did_you_mean
-from m0sim.learn import kernels, methods, networks, onchip
-from m0sim.learn.arithmetic import STATIC_SHIFT_MAX, Int8, Int32, psto_shift, round_shift, sat
-from m0sim.learn.calibrate import calibrate
-from m0sim.learn.experiment import images
-from m0sim.learn.methods import Config, Frozen, Method, State
-from m0sim.learn.methods.base import Layer, Learned, Selection, StepTrace
-from m0sim.learn.methods.priot import Priot
-from m0sim.learn.methods.priot_threshold import PriotThreshold
-from m0sim.learn.networks import Network, Stage
-from m0sim.learn.pretrain import bundled
-from m0sim.learn.program import phase_cycles
+from m0sim.study.learn import kernels, methods, networks, onchip
+from m0sim.study.learn.arithmetic import STATIC_SHIFT_MAX, Int8, Int32, psto_shift, round_shift, sat
+from m0sim.study.learn.calibrate import calibrate
+from m0sim.study.learn.experiment import images
+from m0sim.study.learn.methods import Config, Frozen, Method, State
+from m0sim.study.learn.methods.base import Layer, Learned, Selection, StepTrace
+from m0sim.study.learn.methods.priot import Priot
+from m0sim.study.learn.methods.priot_threshold import PriotThreshold
+from m0sim.study.learn.networks import Network, Stage
+from m0sim.study.learn.pretrain import bundled
+from m0sim.study.learn.program import phase_cycles
 
 HERE = Path(__file__).parent
 FIGURES = HERE / "stability.jsonl"

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from m0sim.learn import layout
+from m0sim.study.learn import layout
 
 HERE = Path(__file__).parent
 DENSE = (32, 196)

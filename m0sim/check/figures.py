@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
-from m0sim import isa
-from m0sim.cost import Cost, InstructionCost
+from m0sim.chip import isa
+from m0sim.chip.cost import Cost, InstructionCost
+from m0sim.chip.isa import Kind
 from m0sim.image import Image
-from m0sim.isa import Kind
 from m0sim.report.disassembly import branch_target
 
 NUMBERS = ("cycles", "instructions", "stack_bytes", "sram_bytes", "code_bytes")

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import NoReturn
 
-from m0sim import operands
+from m0sim.chip import operands
 from m0sim.errors import UsageError, did_you_mean
 
 FIGURES = ("cycles", "stack", "sram", "code")

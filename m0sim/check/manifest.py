@@ -10,15 +10,15 @@ from typing import TypeVar, get_args
 
 import numpy as np
 
-from m0sim import arguments, operands, output, replies
-from m0sim.arguments import ResultType
 from m0sim.check import limits
 from m0sim.check.limits import FIGURES, Limits
-from m0sim.device import DEFAULT
+from m0sim.chip import arguments, operands, output, replies
+from m0sim.chip.arguments import ResultType
+from m0sim.chip.device import DEFAULT
+from m0sim.chip.machine import DEFAULT_MAX_CYCLES
+from m0sim.chip.operands import Operand
+from m0sim.chip.replies import Replies
 from m0sim.errors import UsageError, did_you_mean
-from m0sim.machine import DEFAULT_MAX_CYCLES
-from m0sim.operands import Operand
-from m0sim.replies import Replies
 from m0sim.toml import KeyPath, Lines, Table, read
 
 K = TypeVar("K")

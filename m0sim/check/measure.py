@@ -15,18 +15,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from m0sim import device, operands, output, replies
 from m0sim.check.figures import Figures
 from m0sim.check.manifest import Bench, Manifest
-from m0sim.cost import Cost
-from m0sim.device import Device
+from m0sim.chip import device, operands, output, replies
+from m0sim.chip.cost import Cost
+from m0sim.chip.device import Device
+from m0sim.chip.fault import Fault, Interrupted
+from m0sim.chip.machine import Machine
+from m0sim.chip.operands import Operand
+from m0sim.chip.peripherals import check_address
 from m0sim.errors import M0simError, UsageError
-from m0sim.fault import Fault, Interrupted
 from m0sim.image import Image, load_file
-from m0sim.machine import Machine
-from m0sim.operands import Operand
-from m0sim.peripherals import check_address
-from m0sim.report import data
+from m0sim.report import cost_json as data
 
 Progress = Callable[[str, int, int], None]
 """Told the name of the bench that is running, how many are done, and of how many."""

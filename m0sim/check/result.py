@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from m0sim.check.compare import Verdict
 from m0sim.check.manifest import Place
+from m0sim.check.verdict import Verdict
 
 
 @dataclass(frozen=True, slots=True)

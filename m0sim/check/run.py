@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from m0sim.check import baseline, measure
-from m0sim.check.compare import Verdict, judge
 from m0sim.check.figures import Figures
 from m0sim.check.limits import Limits
 from m0sim.check.manifest import Bench, Manifest
 from m0sim.check.measure import Images, Measurement, Progress
 from m0sim.check.result import Result
+from m0sim.check.verdict import Verdict, judge
 from m0sim.errors import M0simError, UsageError
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import importlib
 import io
 import os
 import re
@@ -12,20 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
-from m0sim.cli import (
-    annotate,
-    budget,
-    call,
-    check,
-    compare,
-    data,
-    listing,
-    pretrain,
-    profiles,
-    study,
-    sweep,
-    train,
-)
+from m0sim.cli import annotate, call, check, listing, profiles
 from m0sim.cli.shared import VALUE_LEFT_OUT, app, help_without_verb
 from m0sim.errors import M0simError, UsageError
 
@@ -40,19 +28,19 @@ _PARSER_INTERRUPTED = 130  # what typer makes of a KeyboardInterrupt
 __all__ = [
     "annotate",
     "app",
-    "budget",
     "call",
     "check",
-    "compare",
-    "data",
     "listing",
     "main",
-    "pretrain",
     "profiles",
-    "study",
-    "sweep",
-    "train",
 ]
+
+#: Modules of the study that add their verbs when they are imported. Nothing else here knows the study.
+STUDY_VERBS = tuple(
+    f"m0sim.study.cli.{name}" for name in ("budget", "compare", "data", "pretrain", "study", "sweep", "train")
+)
+for _module in STUDY_VERBS:
+    importlib.import_module(_module)
 
 
 def _print_version(wanted: bool) -> None:

@@ -37,7 +37,7 @@ from m0sim.cli.shared import (
 from m0sim.names import printable
 
 if TYPE_CHECKING:
-    from m0sim.cost import Cost
+    from m0sim.chip.cost import Cost
 
 
 def _file(what: str) -> Any:
@@ -85,7 +85,8 @@ def call(
       struct:{A,B}    the address of a struct with these members, such as struct:{@file.bin,5,{1,2}}
       {A,B}           a struct by value
     """
-    from m0sim.report import data, profile_files
+    from m0sim.report import cost_json as data
+    from m0sim.report import profile_files
     from m0sim.report.lcov import require_lines
     from m0sim.report.sources import Sources
 

@@ -11,10 +11,10 @@ import typer
 from m0sim.cli.shared import Progress, machine_of, reject_unknown_options
 
 if TYPE_CHECKING:
-    from m0sim.cost import Cost
-    from m0sim.fault import Fault
-    from m0sim.machine import Machine
-    from m0sim.operands import Output
+    from m0sim.chip.cost import Cost
+    from m0sim.chip.fault import Fault
+    from m0sim.chip.machine import Machine
+    from m0sim.chip.operands import Output
 
 Function = Annotated[str, typer.Argument(help="Its name as `m0sim list` shows it, or an address.")]
 Arguments = Annotated[list[str] | None, typer.Argument(help="What it is called with, such as 5, @file.bin or out:4K.")]
@@ -90,8 +90,8 @@ def run(
 ) -> Outcome:
     """Call a function as the verb `command` was told to; `out:` buffers are written after a call that returned."""
     reject_unknown_options([str(image_file), function, *(args or [])], command)
-    from m0sim import accounting, arguments, operands, replies
-    from m0sim.fault import Fault
+    from m0sim.chip import accounting, arguments, operands, replies
+    from m0sim.chip.fault import Fault
 
     stubs, registers = replies.stubs(stub or []), replies.registers(register or [])
     machine = machine_of(image_file, base, profile, symbols)

@@ -21,7 +21,7 @@ def list_(
     output: OutputFile = None,
 ) -> None:
     """Show the functions and sections of an image."""
-    from m0sim.report import data
+    from m0sim.report import cost_json as data
 
     image = image_of(image_file, base, symbols)
     emit(data.listing(image, signatures=signatures), json_wanted, output)

@@ -16,8 +16,8 @@ def profiles(
     output: OutputFile = None,
 ) -> None:
     """List the device profiles, or show one."""
-    from m0sim import device
-    from m0sim.report import data
+    from m0sim.chip import device
+    from m0sim.report import cost_json as data
 
     chosen = [device.load(name)] if name else [device.load(n) for n in device.names()]
     objects = [data.device(d) for d in chosen]

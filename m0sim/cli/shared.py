@@ -14,9 +14,9 @@ from m0sim import files
 from m0sim.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:
-    from m0sim.device import Device
+    from m0sim.chip.device import Device
+    from m0sim.chip.machine import Machine
     from m0sim.image import Image
-    from m0sim.machine import Machine
 
 SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"]}
 
@@ -61,8 +61,8 @@ def help_without_verb(context: typer.Context) -> None:
 
 def machine_of(image_file: Path, base: str, profile: str, symbols: Path | None = None) -> Machine:
     """The image in a device, as the options --base, --profile and --symbols say."""
-    from m0sim import device
-    from m0sim.machine import Machine
+    from m0sim.chip import device
+    from m0sim.chip.machine import Machine
 
     chosen: Device = device.load(profile)
     return Machine(image_of(image_file, base, symbols), chosen)

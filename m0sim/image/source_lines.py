@@ -45,7 +45,7 @@ def source_lines(
     """Rows by address, each gap between sequences marked by a row without a file; and notes on what is left out."""
     if not debug:
         return (), ()
-    from m0sim.dwarf import line_sequences
+    from m0sim.image.dwarf import line_sequences
 
     contents, notes = section_contents(debug)
     sequences, more = line_sequences(contents, lambda address: within(code, address) is not None)

@@ -10,10 +10,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import groupby
 
-from m0sim import isa
-from m0sim.cost import Cost, FunctionCost, InstructionCost
+from m0sim.chip import isa
+from m0sim.chip.cost import Cost, FunctionCost, InstructionCost
+from m0sim.chip.fault import Fault
 from m0sim.errors import UsageError, did_you_mean
-from m0sim.fault import Fault
 from m0sim.image import Image, Symbol
 from m0sim.report.annotate_data import FunctionListing, Listing, Loop, Row, Source
 from m0sim.report.annotate_loops import loops

@@ -6,9 +6,9 @@ import os
 from dataclasses import dataclass
 from typing import Any
 
-from m0sim.cost import Cost
-from m0sim.fault import Fault
-from m0sim.report.data import SCHEMA, fault_object
+from m0sim.chip.cost import Cost
+from m0sim.chip.fault import Fault
+from m0sim.report.cost_json import SCHEMA, fault_object
 from m0sim.report.disassembly import Instruction
 from m0sim.report.units import count, share
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 
-from m0sim.cost import CallEdge, Cost, InstructionCost
+from m0sim.chip.cost import CallEdge, Cost, InstructionCost
 from m0sim.image import Image
 from m0sim.names import printable
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 import capstone
 
-from m0sim import isa
+from m0sim.chip import isa
+from m0sim.chip.isa import Kind
 from m0sim.image import Image, Symbol
-from m0sim.isa import Kind
 
 _DATA_DIRECTIVES = {4: ".word", 2: ".short", 1: ".byte"}
 

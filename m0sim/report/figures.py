@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from m0sim.cost import Cost
+from m0sim.chip.cost import Cost
 from m0sim.report.units import count, si
 
 _OBSERVED = "bytes, observed in this run (not a worst case)"

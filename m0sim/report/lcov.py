@@ -9,8 +9,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from m0sim import isa
-from m0sim.cost import Cost
+from m0sim.chip import isa
+from m0sim.chip.cost import Cost
 from m0sim.errors import UsageError
 from m0sim.image import Image
 from m0sim.report.sources import Sources

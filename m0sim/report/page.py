@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from m0sim.cost import Cost
-from m0sim.fault import Fault
-from m0sim.machine import Machine
+from m0sim.chip.cost import Cost
+from m0sim.chip.fault import Fault
+from m0sim.chip.machine import Machine
 from m0sim.names import printable_lines
 from m0sim.report import annotate_data
 from m0sim.report.annotate import listing

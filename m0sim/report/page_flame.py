@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from m0sim.cost import CallNode
+from m0sim.chip.cost import CallNode
 
 _NARROWEST = 0.1  # % of the width: less cannot be seen, let alone clicked
 _HEATS = (0.02, 0.1, 0.25, 0.5)  # shares of self cycles from which a frame is one shade darker

@@ -11,10 +11,13 @@ from m0sim.names import printable
 from m0sim.report.units import count, share
 
 
-def render(name: str, **context: Any) -> str:
-    """A template filled in. Every text in it is escaped, and has neither control characters nor lone surrogates."""
+def render(name: str, package: str = "m0sim.report", **context: Any) -> str:
+    """A template of `package` filled in; the base templates are this package's.
+
+    Every text in it is escaped, and has neither control characters nor lone surrogates.
+    """
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("m0sim.report", "templates"),
+        loader=jinja2.ChoiceLoader([jinja2.PackageLoader(package), jinja2.PackageLoader("m0sim.report")]),
         autoescape=True,
         finalize=_plain,
         trim_blocks=True,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from m0sim import files
-from m0sim.cost import Cost
+from m0sim.chip.cost import Cost
 from m0sim.image import Image
 from m0sim.report import callgrind, lcov, speedscope, stacks
 from m0sim.report.sources import Sources

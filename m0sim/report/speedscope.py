@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from m0sim.cost import Cost
+from m0sim.chip.cost import Cost
 from m0sim.image import Image
 from m0sim.report import stacks
 

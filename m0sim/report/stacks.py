@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from m0sim.cost import CallNode, Cost
+from m0sim.chip.cost import CallNode, Cost
 from m0sim.image import Image
 
 

@@ -11,9 +11,9 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from m0sim.cost import Cost
-from m0sim.device import Device
-from m0sim.fault import Fault
+from m0sim.chip.cost import Cost
+from m0sim.chip.device import Device
+from m0sim.chip.fault import Fault
 from m0sim.image import Image
 from m0sim.names import printable_lines
 from m0sim.report.figures import figures

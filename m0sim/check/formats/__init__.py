@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from m0sim.check.formats import data, github, junit, markdown, text, workflow
+from m0sim.check.formats import github, junit, markdown, text, workflow
+from m0sim.check.formats import json_object as data
 from m0sim.check.result import Result
 
 FORMATS: dict[str, Callable[[Result], str]] = {

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from xml.etree import ElementTree
 
-from m0sim.check.compare import Verdict
 from m0sim.check.formats import text
 from m0sim.check.limits import FIGURES
 from m0sim.check.result import Result
+from m0sim.check.verdict import Verdict
 
 # What XML 1.0 (2.2) has no way to write, not even as a reference.
 _NO_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")

@@ -5,10 +5,10 @@ from __future__ import annotations
 import html
 from collections.abc import Sequence
 
-from m0sim.check.compare import Verdict, closing_line
 from m0sim.check.formats import text
 from m0sim.check.limits import FIGURES
 from m0sim.check.result import Result
+from m0sim.check.verdict import Verdict, closing_line
 from m0sim.names import printable
 
 _CHANGED = "{new} (was {old}, {change})"

@@ -8,10 +8,10 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from m0sim.check.assembly import assembly
-from m0sim.check.compare import Verdict, closing_line
 from m0sim.check.figures import Row
 from m0sim.check.limits import FIGURES
 from m0sim.check.result import Result
+from m0sim.check.verdict import Verdict, closing_line
 from m0sim.check.where import FunctionChange, Pair, Where
 from m0sim.names import printable
 from m0sim.report.units import count

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from m0sim.check.compare import closing_line
 from m0sim.check.formats import text
 from m0sim.check.result import Result
+from m0sim.check.verdict import closing_line
 
 _IN_MESSAGES = "%\r\n"
 _IN_PROPERTIES = "%\r\n:,"

@@ -1,0 +1,70 @@
+"""A check's result as one JSON object. The names are fixed: other people's scripts read them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Any
+
+from m0sim.check.assembly import assembly
+from m0sim.check.figures import NUMBERS, Figures, Row
+from m0sim.check.result import Result
+from m0sim.check.verdict import Verdict, summary
+from m0sim.check.where import FunctionChange, Where
+from m0sim.report.cost_json import SCHEMA
+
+
+def json_text(result: Result) -> str:
+    """The object as text."""
+    return json.dumps(to_object(result), indent=2) + "\n"
+
+
+def to_object(result: Result) -> dict[str, Any]:
+    """The object of docs/check.md."""
+    return {
+        "schema": SCHEMA,
+        "benches": [_bench(verdict) for verdict in result.verdicts],
+        "summary": summary(result.verdicts),
+        "notes": list(result.notes),
+    }
+
+
+def _bench(verdict: Verdict) -> dict[str, Any]:
+    failure = verdict.failure
+    return {
+        "name": verdict.name,
+        "status": verdict.status,
+        **_figures(verdict.figures),
+        "baseline": None if verdict.baseline is None else verdict.baseline.cycles,
+        "before": None if verdict.baseline is None else _figures(verdict.baseline),
+        "limits": [
+            {"name": check.name, "limit": check.limit, "value": check.value, "exceeded": check.exceeded}
+            for check in verdict.checks
+        ],
+        "where": None if verdict.where is None else _where(verdict.where),
+        "failure": None if failure is None else {"kind": failure.kind, "text": failure.text},
+        "fault": None if failure is None else failure.fault,
+        "warnings": list(verdict.warnings),
+    }
+
+
+def _figures(figures: Figures | None) -> dict[str, Any]:
+    return {name: None if figures is None else getattr(figures, name) for name in ("function", "profile", *NUMBERS)}
+
+
+def _where(where: Where) -> dict[str, Any]:
+    return {"functions": [_function(function) for function in where.functions]}
+
+
+def _function(function: FunctionChange) -> dict[str, Any]:
+    return {
+        "name": function.name,
+        "old": function.old,
+        "new": function.new,
+        "lines": [asdict(line) for line in function.lines],
+        "instructions": [[{"old": _row(old), "new": _row(new)} for old, new in hunk] for hunk in function.hunks],
+    }
+
+
+def _row(row: Row | None) -> dict[str, Any] | None:
+    return None if row is None else {**asdict(row), "assembly": assembly(row)}

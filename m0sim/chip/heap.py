@@ -1,0 +1,125 @@
+"""The heap of the program: how far it grew, and what it ran into."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from unicorn import UC_HOOK_CODE, Uc
+from unicorn.arm_const import UC_ARM_REG_R0, UC_ARM_REG_SP
+
+from m0sim.chip import isa
+from m0sim.chip.isa import Kind
+from m0sim.chip.memory import AddressSpace
+from m0sim.image.heap_and_stack import sbrk_of
+
+_RETURNS = (Kind.BRANCH_EXCHANGE, Kind.POP_PC, Kind.WRITE_PC)
+
+
+class HeapWatch:
+    """Follows the program's `sbrk`, and looks at which bytes of the heap were written.
+
+    `sbrk(n)` returns where the n bytes begin that it adds to the heap. A hook over its instructions alone sees both.
+    Allocators that have no such function, or in which it is inlined, are seen by what they write.
+    """
+
+    def __init__(self, space: AddressSpace, limit_stack: Callable[[int], None]) -> None:
+        """`limit_stack` is called with the new limit when the heap took room that was the stack's."""
+        self._space = space
+        self._limit_stack = limit_stack
+        self._sbrk = sbrk_of(space.image.symbols)
+        self.begin()
+
+    def begin(self) -> None:
+        """Forget what was seen: memory is as loaded."""
+        self._first = self._highest = self._written = 0
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget what went wrong, before another run."""
+        self._increment = 0
+        self.collision = ""
+        """What the heap ran into, as a sentence; where `sbrk` did it, the run was stopped."""
+        self.collision_at = 0
+        """The instruction that it was stopped before."""
+
+    def attach(self, uc: Uc) -> list[int]:
+        """Install the hook. Returns what `uc.hook_del` takes."""
+        if self._sbrk is None:
+            return []
+        entry = self._sbrk[0].address
+        return [uc.hook_add(UC_HOOK_CODE, self._on_instruction, None, entry, entry + max(2, self._sbrk[0].size) - 1)]
+
+    def _on_instruction(self, uc: Uc, address: int, size: int, data: object) -> None:
+        assert self._sbrk is not None
+        symbol, register = self._sbrk
+        if address == symbol.address:
+            self._increment = _signed(uc.reg_read(UC_ARM_REG_R0 + register))
+        elif size == 2 and isa.FIRST[self._halfword(address), isa.KIND] in _RETURNS:
+            begin = uc.reg_read(UC_ARM_REG_R0)
+            if self._space.is_sram(begin):  # else it is a way to say that there is no more, such as -1
+                self._grow(uc, address, begin, begin + self._increment)
+
+    def _halfword(self, address: int) -> int:
+        view = self._space.view(address, 2)
+        return 0 if view is None else int.from_bytes(view.tobytes(), "little")
+
+    def _grow(self, uc: Any, at: int, begin: int, end: int) -> None:
+        self._first = min(self._first or begin, begin)
+        self._highest = max(self._highest, begin, end)
+        if end <= begin:
+            return
+        space = self._space
+        sp = uc.reg_read(UC_ARM_REG_SP)
+        hit = next((a for a in space.allocations if begin < a.end and a.begin < end), None)
+        if hit is not None:
+            place = f"{hit.name} ({hit.size} bytes at {hit.address:#010x})"
+            self._stop(uc, at, f"heap and buffer collide: the heap grew up to {end:#010x}, into {place}")
+        elif begin <= space.stack_top and space.stack_limit <= sp < end:
+            self._stop(uc, at, f"heap and stack collide: the heap grew up to {end:#010x}, and SP is {sp:#010x}")
+        elif space.heap_base is not None and space.heap_base <= begin and space.heap_end < end <= space.stack_top:
+            space.heap_end = end
+            self._limit_stack(space.stack_limit)
+
+    def _stop(self, uc: Any, at: int, reason: str) -> None:
+        self.collision, self.collision_at = reason, at
+        uc.emu_stop()
+
+    def look(self, sp: int) -> None:
+        """Find out how far the heap was written, after a run whose stack came down to `sp`."""
+        span = self._space.heap_span()
+        if span is None:
+            return
+        base, end = span
+        if self._space.heap_base is not None and base < sp < end:
+            end = sp
+        written = self._space.changed_end(base, end)
+        self._written = written - base
+        if self._space.heap_base is None:
+            return
+        self._space.heap_end = max(self._space.heap_end, written)
+        if written == end and not self._first and not self.collision:
+            buffer = next((a.name for a in self._space.allocations if a.begin == end), "")
+            if not buffer:
+                self.collision = f"heap and stack collide: the heap was written up to {end:#010x}, where the stack was"
+            elif self._space.overruns():
+                self.collision = (
+                    f"heap and buffer collide: the heap was written up to {end:#010x}, and on into {buffer}"
+                )
+
+    @property
+    def bytes_used(self) -> int | None:
+        """High-water mark in bytes: what `sbrk` gave, or up to the highest byte written; None without a heap."""
+        if self._space.heap is None and self._sbrk is None:
+            return None
+        return max(self._highest - self._first, self._written)
+
+    @property
+    def bytes_in_free_sram(self) -> int:
+        """The same, of a heap in memory that no object or section of the image is counted for; else 0."""
+        base = self._space.heap_base
+        return 0 if base is None else self._space.heap_end - base
+
+
+def _signed(word: int) -> int:
+    return word - (1 << 32) if word >> 31 else word

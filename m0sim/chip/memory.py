@@ -1,0 +1,405 @@
+"""The simulated chip's memories: where the image goes, where buffers and the stack find room, what a call restores."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from m0sim.chip.device import Device
+from m0sim.chip.room import RED_ZONE, Allocation, Room
+from m0sim.errors import UsageError
+from m0sim.image import Image, Range, Segment, Symbol
+from m0sim.image.heap_and_stack import HeapRegion, claimed, heap_of, stack_of, uses_heap, without
+from m0sim.image.ranges import merged_ranges
+
+Bytes = npt.NDArray[np.uint8]
+
+#: Fills SRAM that nothing initialised: read as code it is 0xDEDE, a permanently undefined instruction.
+FILL = 0xDE
+_PAGE = 4096
+_ERASED = 0xFF
+MIN_STACK = 256
+"""Bytes of stack without which no firmware is run, unless the caller knows how deep its own goes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bank:
+    """Contiguous memory of one kind with its bytes on the host; adjacent SRAM regions are one bank."""
+
+    kind: str
+    base: int
+    size: int
+    data: Bytes
+    """``uint8``, the size rounded up to 4 KiB."""
+
+    @property
+    def end(self) -> int:
+        return self.base + self.size
+
+
+class AddressSpace:
+    """Memories of one device with one image in them."""
+
+    def __init__(self, device: Device, image: Image, stack_bytes: int = MIN_STACK) -> None:
+        """Raises UsageError where the image is outside the memory or leaves no `stack_bytes` of SRAM for a stack."""
+        self.device = device
+        self.image = image
+        self.banks = tuple(_banks(device, image))
+        self.heap = self._find_heap()
+        self.stack_region = stack_of(image.symbols, image.sections, self.is_sram)
+        """What the image keeps for its stack, if it says so."""
+        self._load()
+        self._room = self._find_room(stack_bytes)
+        self._initial = [(bank, bank.data.copy()) for bank in self.banks if bank.kind == "sram"]
+        self.heap_end = 0
+        """Where the used part of a heap in free SRAM ends: what is below survives `clear_stack`. 0 without such."""
+        self._forget_heap()
+
+    # -- the image
+
+    def _load(self) -> None:
+        for segment in self.image.segments:
+            self._place(segment)
+        if self.heap is not None:
+            for begin, end in self._claims():  # nobody clears those: what malloc returns holds anything
+                view = self.view(begin, end - begin)
+                if view is not None:
+                    view[:] = FILL
+
+    def _place(self, segment: Segment) -> None:
+        run = self.view(segment.address, segment.size)
+        if run is None:
+            raise UsageError(self._misplaced(segment))
+        if segment.load_address != segment.address:
+            load = self.view(segment.load_address, len(segment.data))
+            if load is not None:  # startup code that copies .data itself finds it here
+                load[:] = np.frombuffer(segment.data, np.uint8)
+        run[: len(segment.data)] = np.frombuffer(segment.data, np.uint8)
+        run[len(segment.data) :] = 0
+
+    def _misplaced(self, segment: Segment) -> str:
+        memories = ", ".join(f"{r.name} {r.base:#x}..{r.end - 1:#x}" for r in self.device.regions)
+        return (
+            f"{self.image.path}: {segment.size} bytes at {segment.address:#x} are outside the memory of "
+            f"{self.device.name} ({memories}); choose another --profile"
+        )
+
+    def is_sram(self, address: int) -> bool:
+        """Whether an address, aliases included, is in SRAM."""
+        bank = self.bank_at(self.device.resolve(address))
+        return bank is not None and bank.kind == "sram"
+
+    def _find_heap(self) -> HeapRegion | None:
+        """The heap of an image that has an allocator."""
+        if not uses_heap(self.image.symbols):
+            return None
+        return heap_of(self.image.symbols, self.image.sections, self.is_sram)
+
+    def _find_room(self, stack_bytes: int) -> Room:
+        """Lay out the SRAM that the image leaves free.
+
+        Sections that only claim memory for heap and stack are free where there is such a heap; else they stay the
+        image's as long as there is other room.
+        """
+        claims = [(self.device.resolve(a), self.device.resolve(a) + b - a) for a, b in self._claims()]
+        roomy = self._free_sram(claims)
+        heap_base = self._growing_from(roomy)
+        gaps = self._free_sram([]) if heap_base is None else roomy
+        stack = [gap for gap in gaps if gap[1] - gap[0] >= stack_bytes]
+        if not stack:
+            gaps, stack = roomy, [gap for gap in roomy if gap[1] - gap[0] >= stack_bytes]
+        if not stack:
+            raise UsageError(
+                f"{self.image.path}: leaves no {stack_bytes} bytes of SRAM on {self.device.name} for a stack"
+            )
+        region = self.stack_region
+        return Room(
+            gaps,
+            stack[-1],
+            last_resort=() if gaps == roomy else _aligned(claims),
+            heap_base=heap_base,
+            stack_size=0 if region is None else region.size,
+        )
+
+    def _claims(self) -> tuple[Range, ...]:
+        return claimed(self.image.symbols, self.image.sections)
+
+    def _growing_from(self, gaps: list[Range]) -> int | None:
+        """The base of a heap that grows into free SRAM; None where the heap is memory of the image, such as Keil's."""
+        if self.heap is None:
+            return None
+        base = self.device.resolve(self.heap.base)
+        return base if any(begin - 8 < base < end for begin, end in gaps) else None
+
+    def _free_sram(self, claims: list[Range]) -> list[Range]:
+        """What the segments leave, and `claims`, in whole 8 bytes."""
+        segments = [(self.device.resolve(s.address), s.size) for s in self.image.segments]
+        taken = without(merged_ranges((begin, begin + size) for begin, size in segments), merged_ranges(claims))
+        banks = [(bank.base, bank.end) for bank in self.banks if bank.kind == "sram"]
+        return _aligned(without(banks, taken))
+
+    # -- bytes
+
+    def bank_at(self, address: int) -> Bank | None:
+        """The bank behind an address (aliases resolved by the caller), or None."""
+        return next((bank for bank in self.banks if bank.base <= address < bank.end), None)
+
+    def view(self, address: int, size: int) -> Bytes | None:
+        """The host's ``uint8`` view of `size` bytes, or None where they are not all in one memory."""
+        address = self.device.resolve(address)
+        bank = self.bank_at(address)
+        if bank is None or address + size > bank.end:
+            return None
+        return bank.data[address - bank.base : address - bank.base + size]
+
+    # -- buffers and stack
+
+    @property
+    def allocations(self) -> list[Allocation]:
+        """The buffers, in the order in which they were made."""
+        return self._room.allocations
+
+    @property
+    def heap_base(self) -> int | None:
+        """Where a heap in free SRAM begins; None without such."""
+        return self._room.heap_base
+
+    def heap_span(self) -> Range | None:
+        """The heap's memory: up to its own end, or as far as it can grow before it meets a buffer or SRAM ends."""
+        if self.heap is None:
+            return None
+        base = self.heap_base
+        if base is None:
+            begin = self.device.resolve(self.heap.base)
+            return begin, begin + max(0, (self.heap.limit or 0) - self.heap.base)
+        end = next(end for begin, end in self._room.gaps if begin - 8 < base < end)
+        return base, min([end, *(a.begin for a in self.allocations if a.begin >= base)])
+
+    @property
+    def stack_top(self) -> int:
+        """The initial SP: the end of the highest free SRAM."""
+        return self._room.stack_gap[1]
+
+    @property
+    def stack_limit(self) -> int:
+        """The lowest address that the stack may use without running into data, a buffer or the heap."""
+        bottom = self._room.stack_bottom
+        return max(bottom, self.heap_end) if self.heap_end <= self.stack_top else bottom
+
+    def below_stack_region(self, depth: int) -> list[str]:
+        """What a stack of `depth` bytes would run over on the chip, below the memory that the image keeps for it."""
+        region = self.stack_region
+        if region is None or depth <= region.size:
+            return []
+        low, high = region.top - depth, region.limit
+        return [
+            s.name for s in self.image.symbols if s.kind == "object" and s.address < high and low < s.address + s.size
+        ]
+
+    def name_below_stack(self) -> str:
+        """What the stack runs into below `stack_limit`; empty where that is the end of memory or has no name."""
+        limit = self.stack_limit
+        if limit == self.heap_end:
+            return f"the heap, which ends at {limit:#x}"
+        below = [f"the buffer {a.name}" for a in self.allocations if a.end == limit]
+        below += [s.name for s in self.image.symbols if s.kind == "object" and s.address < limit <= _end_of(s)]
+        below += [f"section {s.name}" for s in self.image.sections if s.address < limit <= s.address + s.size + 7]
+        return below[0] if below else ""
+
+    @property
+    def allocated_bytes(self) -> int:
+        return sum(a.size for a in self.allocations)
+
+    def allocate(self, size: int, align: int, name: str = "", stack_reserve: int = 1024) -> Allocation:
+        """Room for `size` bytes with red zones around.
+
+        Raises UsageError when it does not fit beside a stack of `stack_reserve` bytes.
+        """
+        allocation = self._room.take(size, align, name, stack_reserve)
+        if allocation is None:
+            free = self._room.largest_piece()
+            heap = "" if self.heap_base is None else " and as many for the heap"
+            raise UsageError(
+                f"{name or 'a buffer'}: {size} bytes do not fit into the SRAM of {self.device.name}: the largest free "
+                f"piece is {free} bytes, of which {stack_reserve} are kept for the stack{heap}"
+            )
+        self._paint_red_zones(allocation)
+        return allocation
+
+    def holds(self, allocation: Allocation) -> bool:
+        """True until the allocation is freed."""
+        return allocation in self.allocations
+
+    def free(self, allocation: Allocation) -> None:
+        """Give the room of an allocation back."""
+        self._room.free(allocation)
+        view = self.view(allocation.begin, allocation.end - allocation.begin)
+        if view is not None:
+            view[:] = FILL
+
+    def _red_zones(self, allocation: Allocation) -> list[tuple[int, Bytes]]:
+        begin, end = allocation.address - RED_ZONE, allocation.address + allocation.size
+        zones = [(begin, self.view(begin, RED_ZONE)), (end, self.view(end, RED_ZONE))]
+        return [(address, view) for address, view in zones if view is not None]
+
+    def _paint_red_zones(self, allocation: Allocation) -> None:
+        for address, view in self._red_zones(allocation):
+            view[:] = _red_pattern(address)
+
+    def overruns(self) -> list[str]:
+        """What was written outside the buffers, as sentences; the red zones are painted afresh."""
+        found = []
+        for allocation in self.allocations:
+            for address, view in self._red_zones(allocation):
+                changed = np.flatnonzero(view != _red_pattern(address))
+                if not changed.size:
+                    continue
+                is_before = address < allocation.address
+                distance = RED_ZONE - 1 - int(changed[-1]) if is_before else int(changed[0])
+                side = "before" if is_before else "behind the end of"
+                what = f"{distance} bytes {side}" if distance else f"directly {side}"
+                written = "1 byte" if changed.size == 1 else f"{changed.size} bytes"
+                found.append(f"{written} written {what} {allocation.name} ({allocation.size} bytes)")
+            self._paint_red_zones(allocation)
+        return found
+
+    # -- state between calls
+
+    def restore(self) -> None:
+        """Put every byte of SRAM back to what it was after loading, except the buffers' contents."""
+        kept = [(a, self.view(a.address, a.size)) for a in self.allocations]
+        contents = [None if view is None else view.copy() for _, view in kept]
+        for bank, initial in self._initial:
+            bank.data[:] = initial
+        for (allocation, view), content in zip(kept, contents, strict=True):
+            if view is not None and content is not None:
+                view[:] = content
+            self._paint_red_zones(allocation)
+        self._forget_heap()
+
+    def _forget_heap(self) -> None:
+        self.heap_end = self.heap_base or 0
+
+    def changed_end(self, begin: int, end: int) -> int:
+        """The address behind the highest byte in a range of SRAM that is not as loaded; `begin` where all are."""
+        view = self.view(begin, max(0, end - begin))
+        bank = self.bank_at(self.device.resolve(begin))
+        initial = next((content for other, content in self._initial if other is bank), None)
+        if view is None or bank is None or initial is None:
+            return begin
+        first = self.device.resolve(begin) - bank.base
+        changed = view != initial[first : first + view.size]
+        return begin + (view.size - int(changed[::-1].argmax()) if changed.any() else 0)
+
+    def reset(self) -> None:
+        """Put every memory back to what it was after loading, and free all buffers."""
+        self._room.clear()
+        for bank in self.banks:
+            bank.data[:] = _blank_byte(bank.kind)
+        self._load()
+        self._forget_heap()
+
+    def image_code_changed(self) -> bool:
+        """True where code of the image that lies in SRAM differs from what was loaded."""
+        for bank, initial in self._initial:
+            for begin, end in self.image.code_ranges:
+                begin, end = max(begin, bank.base) - bank.base, min(end, bank.end) - bank.base
+                if begin < end and not np.array_equal(bank.data[begin:end], initial[begin:end]):
+                    return True
+        return False
+
+    def clear_stack(self) -> None:
+        """Fill the stack's room, as after loading, so that what a call finds there never depends on the last one."""
+        view = self.view(self.stack_limit, self.stack_top - self.stack_limit)
+        if view is not None:
+            view[:] = FILL
+
+    def map_into(self, uc: Any) -> None:
+        """Map the banks and their aliases into a Unicorn instance. Guest and host then share the bytes."""
+        from unicorn import UC_PROT_ALL, UC_PROT_EXEC, UC_PROT_READ
+
+        for bank in self.banks:
+            rights = UC_PROT_ALL if bank.kind == "sram" else UC_PROT_READ | UC_PROT_EXEC
+            for base, offset, size in self._windows(bank):
+                uc.mem_map_ptr(base, -(-size // 1024) * 1024, rights, bank.data.ctypes.data + offset)
+
+    def sram_ranges(self) -> list[tuple[int, int]]:
+        """Begin and end of every range that is mapped as SRAM or an alias of it, in whole KiB, ascending."""
+        windows = [w for bank in self.banks if bank.kind == "sram" for w in self._windows(bank)]
+        return sorted((base, base + -(-size // 1024) * 1024) for base, _, size in windows)
+
+    def other_ranges(self) -> list[tuple[int, int]]:
+        """Begin and end of the ranges that `sram_ranges` leaves of the 4 GiB."""
+        begins, ends = zip(*self.sram_ranges(), strict=True)
+        return [(begin, end) for begin, end in zip((0, *ends), (*begins, 1 << 32), strict=True) if begin < end]
+
+    def _windows(self, bank: Bank) -> list[tuple[int, int, int]]:
+        """Where a bank is seen: itself, and the aliases of its regions. Address, offset in the bank, bytes."""
+        windows = [(bank.base, 0, bank.size)]
+        for alias in self.device.aliases:
+            region = self.device.region(alias.of)
+            if bank.base <= region.base < bank.end:
+                windows.append((alias.base, region.base - bank.base, region.size))
+        return windows
+
+    def pages(self) -> npt.NDArray[np.int64]:
+        """Every mapped 4 KiB page, ``int64[pages, 4]``: page number, host address, slot (aliases share one), 1 if
+        writable.
+        """
+        rows = []
+        slot = 1
+        for bank in self.banks:
+            for base, offset, size in self._windows(bank):
+                page = np.arange(-(-size // _PAGE), dtype=np.int64)
+                there = page + offset // _PAGE
+                host = bank.data.ctypes.data + there * _PAGE
+                writable = np.full_like(page, bank.kind == "sram")
+                rows.append(np.stack([base // _PAGE + page, host, slot + there, writable], axis=1))
+            slot += -(-bank.size // _PAGE)
+        return np.concatenate(rows)
+
+
+def _red_pattern(address: int) -> Bytes:
+    """Differs from byte to byte and from place to place, so that a copied red zone does not pass for its own."""
+    offsets = np.arange(address, address + RED_ZONE, dtype=np.int64)
+    return (offsets * 167 + (offsets >> 8) * 31 + 0x5B & 0xFF).astype(np.uint8)
+
+
+def _end_of(symbol: Symbol) -> int:
+    """Where an object ends, rounded up as free SRAM is."""
+    return -(-(symbol.address + symbol.size) // 8) * 8
+
+
+def _aligned(ranges: Iterable[Range]) -> list[Range]:
+    """Ranges shrunk to whole 8 bytes."""
+    whole = [(-(-begin // 8) * 8, end & ~7) for begin, end in ranges]
+    return [(begin, end) for begin, end in whole if begin < end]
+
+
+def _banks(device: Device, image: Image) -> list[Bank]:
+    merged: list[tuple[str, int, int]] = []
+    for region in device.regions:
+        if region.kind == "rom" and not _is_used(region.base, region.end, device, image):
+            continue  # nobody has its contents: an access is a fault, which also catches null pointers
+        if merged and region.kind == "sram" == merged[-1][0] and merged[-1][2] == region.base:
+            merged[-1] = ("sram", merged[-1][1], region.end)
+        else:
+            merged.append((region.kind, region.base, region.end))
+    return [Bank(kind, base, end - base, _blank(kind, end - base)) for kind, base, end in merged]
+
+
+def _is_used(begin: int, end: int, device: Device, image: Image) -> bool:
+    return any(begin <= device.resolve(s.address) < end for s in image.segments)
+
+
+def _blank(kind: str, size: int) -> Bytes:
+    padded = -(-size // _PAGE) * _PAGE
+    return np.full(padded, _blank_byte(kind), np.uint8)
+
+
+def _blank_byte(kind: str) -> int:
+    return FILL if kind == "sram" else _ERASED

@@ -1,0 +1,171 @@
+"""What an emulator error, an interrupt or a refused access means in the words of ARMv6-M."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from unicorn import (
+    UC_ERR_FETCH_PROT,
+    UC_ERR_FETCH_UNMAPPED,
+    UC_ERR_INSN_INVALID,
+    UC_ERR_WRITE_PROT,
+    UC_MEM_FETCH_UNMAPPED,
+    UC_MEM_WRITE_UNMAPPED,
+    Uc,
+)
+from unicorn.arm_const import UC_ARM_REG_CPSR, UC_ARM_REG_R0, UC_ARM_REG_SP
+
+from m0sim.chip import isa
+from m0sim.chip.device import Device
+from m0sim.chip.isa import Kind
+
+WFI = 0xBF30
+_YIELD, _WFE = 0xBF10, 0xBF20
+_SVC, _DATA_ABORT, _BKPT = 2, 4, 7  # QEMU's exception numbers, as Unicorn passes them
+_THUMB_BIT = 1 << 5  # of CPSR, as Unicorn shows it
+
+#: Faults that are raised at the target of a jump: the block that jumped is complete.
+AT_TARGET = ("arm-state", "not-code")
+_ROM = "ROM, contents unknown"
+
+Explanation = tuple[str, str, int]
+
+
+class Traps:
+    """Remembers why Unicorn stopped; its two hooks run only when something is wrong."""
+
+    def __init__(self, device: Device) -> None:
+        self._device = device
+        self.clear()
+
+    def clear(self) -> None:
+        self._interrupt = 0
+        self._access: tuple[int, int, int] | None = None
+
+    @property
+    def happened(self) -> bool:
+        return self._interrupt != 0
+
+    @property
+    def is_breakpoint(self) -> bool:
+        return self._interrupt == _BKPT
+
+    def on_interrupt(self, uc: Uc, number: int, data: object) -> None:
+        """UC_HOOK_INTR."""
+        self._interrupt = number
+        uc.emu_stop()
+
+    def on_invalid_access(self, uc: Uc, kind: int, address: int, size: int, value: int, data: object) -> bool:
+        """UC_HOOK_MEM_INVALID: never mended, only remembered."""
+        self._access = (kind, address, size)
+        return False
+
+    def explain(self, uc: Uc, pc: int, error: int, halfword: Callable[[int], int]) -> Explanation:
+        """Kind, reason and instruction address of a fault; an empty kind for a hint that the emulator stops at."""
+        if self._interrupt == _SVC:
+            number = halfword(pc - 2) & 0xFF
+            return "supervisor-call", f"SVC #{number}, and exceptions are not simulated", pc - 2
+        if self._interrupt == _BKPT:
+            return "breakpoint", f"BKPT #{halfword(pc) & 0xFF}", pc
+        if self._interrupt == _DATA_ABORT:
+            return "unaligned", _unaligned_reason(uc, pc, halfword(pc)), pc
+        if self._interrupt:
+            return "exception", f"processor exception {self._interrupt}", pc
+        if self._access is not None:
+            return self._bad_access(uc, pc, error)
+        if error == UC_ERR_INSN_INVALID:
+            if is_arm_state(uc):
+                return "arm-state", to_arm_state(pc), pc
+            if halfword(pc - 2) in (_YIELD, _WFE):
+                return "", "", pc
+            return "undefined", describe_undefined(halfword(pc), halfword(pc + 2)), pc
+        return "exception", f"the emulator stopped with error {error}", pc
+
+    def _bad_access(self, uc: Uc, pc: int, error: int) -> Explanation:
+        assert self._access is not None
+        kind, address, size = self._access
+        if kind == UC_MEM_FETCH_UNMAPPED or error in (UC_ERR_FETCH_UNMAPPED, UC_ERR_FETCH_PROT):
+            if is_arm_state(uc):
+                return "arm-state", to_arm_state(pc), pc
+            where = _ROM if self._is_rom(address) else "where there is no memory"
+            return "not-code", f"jump to {address:#010x}, {where}{_null_hint(address)}", pc
+        if error == UC_ERR_WRITE_PROT:
+            return "read-only", f"store of {size} bytes to read-only memory at {address:#010x}", pc
+        return "unmapped", unmapped(kind == UC_MEM_WRITE_UNMAPPED, size, address, self._is_rom(address)), pc
+
+    def _is_rom(self, address: int) -> bool:
+        region = self._device.region_at(address)
+        return region is not None and region.kind == "rom"
+
+
+def is_arm_state(uc: Any) -> bool:
+    """True after a jump to an even address."""
+    return not uc.reg_read(UC_ARM_REG_CPSR) & _THUMB_BIT
+
+
+def to_arm_state(target: int) -> str:
+    """A sentence about a jump, call or return to an address whose bit 0 was clear: DDI 0419, BXWritePC."""
+    return f"jump to an even address, {target:#010x}, which asks for Arm state{_null_hint(target)}"
+
+
+def unmapped(is_store: bool, size: int, address: int, is_rom: bool = False) -> str:
+    """A sentence about an access where nothing answers; `is_rom` where the chip has a ROM that the image does not."""
+    what = "store" if is_store else "load"
+    plural = "byte" if size == 1 else "bytes"
+    return (
+        f"{what} of {size} {plural} at {address:#010x}, {_ROM if is_rom else _nothing_at(address)}{_null_hint(address)}"
+    )
+
+
+def _null_hint(address: int) -> str:
+    return " (a null pointer?)" if address < 0x100 else ""
+
+
+def _nothing_at(address: int) -> str:
+    if 0x40000000 <= address < 0x60000000 or address >= 0xE0000000:  # DDI 0419, B3.1: peripherals, system
+        register = f"--register {address & ~3:#x}=VALUE"
+        return f"a peripheral, which is not modelled: replace the function that uses it with a stub, or say {register}"
+    return "where there is no memory"
+
+
+def describe_undefined(first: int, second: int) -> str:
+    """A sentence about an encoding that ARMv6-M does not have, or has as UDF (DDI 0419, A5.2.6 and A5.3.1)."""
+    if first >> 8 == 0xDE:
+        return f"UDF #{first & 0xFF}, a permanently undefined instruction"
+    if first >> 4 == 0xF7F and second >> 12 == 0xA:
+        return f"UDF.W #{(first & 15) << 12 | second & 0xFFF}, a permanently undefined instruction"
+    if isa.is_wide(first):
+        return f"{first:04x} {second:04x} is not an ARMv6-M instruction"
+    return f"{first:04x} is not an ARMv6-M instruction"
+
+
+def _unaligned_reason(uc: Uc, pc: int, first: int) -> str:
+    address = effective_address(uc, first)
+    kind = Kind(int(isa.FIRST[first, isa.KIND]))
+    what = "store" if kind in (Kind.STORE, Kind.STORE_MULTIPLE) else "load"
+    moved = int(max(isa.FIRST[first, isa.LOADED], isa.FIRST[first, isa.STORED]))
+    size = 4 if kind in (Kind.LOAD_MULTIPLE, Kind.STORE_MULTIPLE, Kind.POP_PC) else moved
+    where = "" if address is None else f" at {address:#010x}"
+    return f"unaligned {what} of {size} bytes{where}"
+
+
+def effective_address(uc: Any, first: int) -> int | None:
+    """Where a load or store goes, from the registers as they are: DDI 0419, A6.7."""
+
+    def low(shift: int) -> int:
+        return int(uc.reg_read(UC_ARM_REG_R0 + (first >> shift & 7)))
+
+    top = first >> 12
+    immediate = first >> 6 & 31
+    if top == 0x5:
+        return low(3) + low(6) & 0xFFFFFFFF
+    if top in (0x6, 0x7, 0x8):
+        return low(3) + immediate * {6: 4, 7: 1, 8: 2}[top] & 0xFFFFFFFF
+    if top == 0x9:
+        return int(uc.reg_read(UC_ARM_REG_SP)) + 4 * (first & 0xFF)
+    if top == 0xC:
+        return low(8)
+    if top == 0xB:
+        return int(uc.reg_read(UC_ARM_REG_SP))
+    return None

@@ -1,0 +1,110 @@
+"""The JSON objects of docs/json.md. The names are fixed: other people's scripts read them.
+
+`SCHEMA` goes up when a name changes its meaning or goes away, which it should not; new names do not raise it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from m0sim.chip.cost import Cost
+from m0sim.chip.device import Device
+from m0sim.chip.fault import Fault
+from m0sim.image import Image
+
+if TYPE_CHECKING:
+    from m0sim.image.signatures import Signature
+
+SCHEMA = 1
+
+
+def call(cost: Cost, fault: Fault | None = None) -> dict[str, Any]:
+    """The object that ``m0sim call --json`` prints."""
+    memory = asdict(cost.memory)
+    memory["flash_total"] = cost.memory.flash_total
+    memory["sram_total"] = cost.memory.sram_total
+    return {
+        "schema": SCHEMA,
+        "function": cost.function,
+        "profile": cost.profile,
+        "level": cost.level,
+        "result": cost.result.hex() if isinstance(cost.result, bytes) else cost.result,
+        "result_type": cost.result_type,
+        "cycles": cost.cycles,
+        "instructions": cost.instructions,
+        "loads": cost.loads,
+        "stores": cost.stores,
+        "bytes_loaded": cost.bytes_loaded,
+        "bytes_stored": cost.bytes_stored,
+        "branches_taken": cost.branches_taken,
+        "branches_not_taken": cost.branches_not_taken,
+        "stack_bytes": cost.stack_bytes,
+        "heap_bytes": cost.heap_bytes,
+        "seconds": cost.seconds,
+        "energy_joules": cost.energy_joules,
+        "memory": memory,
+        "functions": [asdict(f) for f in cost.functions.values()],
+        "calls": [asdict(e) for e in cost.edges],
+        "call_tree": [asdict(node) for node in cost.call_tree],
+        "traffic": [asdict(t) for t in cost.traffic],
+        "flash_misses": None if cost.flash_misses is None else asdict(cost.flash_misses),
+        "stubs": list(cost.stubs),
+        "output": cost.output.decode("utf-8", "replace"),
+        "output_dropped": cost.output_dropped,
+        "registers": [asdict(r) for r in cost.registers],
+        "warnings": list(cost.warnings),
+        "provenance": None if cost.provenance is None else asdict(cost.provenance),
+        "fault": None if fault is None else fault_object(fault),
+    }
+
+
+def fault_object(fault: Fault) -> dict[str, Any]:
+    """A fault without its cost."""
+    return {
+        "kind": fault.kind,
+        "reason": fault.reason,
+        "address": fault.address,
+        "function": fault.function,
+        "offset": fault.offset,
+        "source": None if fault.source is None else {"file": fault.source[0], "line": fault.source[1]},
+        "registers": fault.registers,
+        "call_stack": [site.function for site in fault.call_stack],
+    }
+
+
+def listing(image: Image, *, signatures: bool = False) -> dict[str, Any]:
+    """The object that ``m0sim list --json`` prints."""
+    declared = image.signatures() if signatures else {}
+    return {
+        "schema": SCHEMA,
+        "image": str(image.path),
+        "functions": [
+            {"name": f.name, "address": f.address, "size": f.size, "is_global": f.is_global}
+            | ({"signature": _signature(declared[f.name])} if signatures else {})
+            for f in image.functions
+        ],
+        "sections": [
+            {"name": s.name, "kind": s.kind, "address": s.address, "size": s.size, "load_address": s.load_address}
+            for s in image.sections
+        ],
+        "warnings": list(image.warnings),
+    }
+
+
+def _signature(declared: Signature | None) -> dict[str, Any] | None:
+    if declared is None:
+        return None
+    return {
+        "text": str(declared),
+        "result": declared.result.name,
+        "parameters": [{"name": p.name, "type": p.type.name} for p in declared.parameters],
+        "variadic": declared.is_variadic,
+    }
+
+
+def device(profile: Device) -> dict[str, Any]:
+    """The object that ``m0sim profiles NAME --json`` prints."""
+    values = asdict(profile)
+    values["path"] = profile.path.name
+    return {"schema": SCHEMA, **values}

@@ -1,0 +1,78 @@
+"""``m0sim compare``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from m0sim import files
+from m0sim.cli.shared import SETTINGS, Bar, DataDirectory, Json, Profile, app, emit, make_folder, one_blas_thread
+
+
+@app.command(context_settings=SETTINGS)
+def compare(
+    network: Annotated[str, typer.Option(help="tiny-cnn, tiny-cnn-8, mlp, lenet or vgg11.")] = "",
+    data_name: Annotated[
+        str, typer.Option("--data", help="digits (bundled), mnist, cifar10, or random: noise, for costs alone.")
+    ] = "digits",
+    data_dir: DataDirectory = None,
+    methods: Annotated[str, typer.Option(help="Methods, separated by commas, or all.")] = "all",
+    steps: Annotated[int, typer.Option(help="Training steps of each method.")] = 5,
+    base: Annotated[
+        str, typer.Option(metavar="METHOD", help="What ratios refer to; the first method by default.")
+    ] = "",
+    mask: Annotated[
+        str, typer.Option(help="How PRIOT keeps its mask: fused (least SRAM), bits, or copy (fastest passes).")
+    ] = "fused",
+    weights: Annotated[str, typer.Option(help="Where PRIOT's frozen weights are: flash or sram.")] = "flash",
+    profile: Profile = "rp2040",
+    json_wanted: Json = False,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="DIR", help="Write JSON, Markdown, plots and HTML there.")
+    ] = None,
+) -> None:
+    """Run one training step of every method on the chip: cycles, SRAM and flash side by side."""
+    one_blas_thread()
+    from m0sim.chip import device
+    from m0sim.study.learn import datasets, networks
+    from m0sim.study.learn import side_by_side as comparing
+    from m0sim.study.learn.onchip import Options
+    from m0sim.study.report import compare_data
+
+    chosen = network or {"digits": "tiny-cnn-8", "cifar10": "vgg11"}.get(data_name, "tiny-cnn")
+    if data_name == "random":
+        images = datasets.random_images(networks.get(chosen).input_shape)
+    else:
+        images = datasets.load(data_name, data_dir)
+    options = Options(mask_form=mask, weights_place=weights)
+    chip = device.load(profile)
+    task = comparing.task_of(chosen, images, chip, methods, steps=steps, base=base, options=options)
+    if methods == "all" and "fp32" not in task.methods:
+        typer.echo("m0sim: fp32 is left out: it is compiled, which needs the extra m0sim[toolchain]", err=True)
+    if output is not None:
+        make_folder(output)  # better refused before the work than after it
+    with Bar(steps * len(task.methods)) as bar:
+        result = comparing.compare(task, bar.advance)
+    if output is not None:
+        _write_comparison(result, output)
+    if json_wanted:
+        emit(compare_data.to_json(result), True, None)
+        return
+    from m0sim.report import text
+    from m0sim.study.report import compare_text
+
+    text.show(compare_text.compare(result))
+    if output is not None:
+        typer.echo(f"\nwritten to {output}: compare.json, compare.md, compare.html, and the plots as PNG and SVG")
+
+
+def _write_comparison(result: Any, folder: Path) -> None:
+    from m0sim.study.report import compare_data, compare_html, compare_plots
+
+    emit(compare_data.to_json(result), False, folder / "compare.json")
+    files.write(folder / "compare.md", compare_data.markdown(result))
+    files.write(folder / "compare.html", compare_html.page(result))
+    for name, content in compare_plots.files(result).items():
+        files.write(folder / name, content)

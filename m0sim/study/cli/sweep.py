@@ -1,0 +1,74 @@
+"""``m0sim sweep``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from m0sim.cli.shared import SETTINGS, Json, PointsBar, app, emit, one_blas_thread
+from m0sim.errors import UsageError
+
+
+@app.command(context_settings=SETTINGS)
+def sweep(
+    target: Annotated[Path, typer.Argument(metavar="SWEEP.toml|DIR", help="The grid: docs/sweep.md.")],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="DIR", help="Where the results are: results by default.")
+    ] = None,
+    scheduler: Annotated[
+        str, typer.Option(metavar="ADDRESS", help="Run on this Dask cluster, such as tcp://host:8786.")
+    ] = "",
+    jobs: Annotated[int, typer.Option("--jobs", "-j", help="Processes of this machine; one a core by default.")] = 0,
+    summary: Annotated[
+        bool, typer.Option("--summary", help="Run nothing: show the best of each budget and the front.")
+    ] = False,
+    retry: Annotated[bool, typer.Option("--retry", help="Run the points again that failed.")] = False,
+    json_wanted: Json = False,
+) -> None:
+    """Measure a grid of configurations on all cores, or on a cluster; a sweep that was stopped goes on."""
+    one_blas_thread()
+    from m0sim.study.report import sweep_data
+    from m0sim.study.whatif import grid, results
+    from m0sim.study.whatif import sweep as sweeping
+
+    if jobs < 0:
+        raise UsageError(f"--jobs must be 1 or more, not {jobs}")
+    if target.is_dir() and not summary:
+        raise UsageError(f"{target}: is a folder of results: add --summary, or name the sweep's .toml to go on")
+    folder = target if target.is_dir() else output or Path("results")
+    path = target / sweeping.TOML_NAME if target.is_dir() else target
+    if summary:
+        outline = grid.outline(path)
+        constraints, finished = outline.constraints, sweeping.Finished(tuple(results.read(folder)), outline.points)
+    else:
+        asked = grid.load(path)
+        constraints = asked.constraints
+        with PointsBar() as bar:
+            finished = sweeping.run(asked, folder, scheduler=scheduler, jobs=jobs, retry=retry, progress=bar.show)
+        _write(asked, finished, folder)
+    if json_wanted:
+        emit(sweep_data.to_json(constraints, finished), True, None)
+        return
+    from m0sim.report import text
+    from m0sim.study.report import sweep_text
+
+    text.show(sweep_text.summary(constraints, finished))
+
+
+def _write(asked: Any, finished: Any, folder: Path) -> None:
+    from m0sim import files
+    from m0sim.study.report import sweep_html, sweep_plots
+
+    files.write(folder / "sweep.html", sweep_html.page(asked, finished))
+    drawn = sweep_plots.files(finished)
+    for name, content in drawn.items():
+        files.write(folder / name, content)
+    for name in sweep_plots.names() - drawn.keys():  # of another sweep
+        (folder / name).unlink(missing_ok=True)
+    if finished.others:
+        typer.echo(
+            f"m0sim: the folder holds {finished.others} points of another sweep, which stay in points.jsonl", err=True
+        )
+    typer.echo(f"m0sim: written to {folder}: results.parquet, sweep.toml, sweep.html, and the front", err=True)

@@ -1,0 +1,143 @@
+"""Static shifts by calibration: what a method's tensors look like on some labelled images before deployment.
+
+The rules, layer by layer in the order of computation, each layer seeing what the shifts found so far store:
+
+* forward p: for every image the shift that leaves 7 bits of the largest |accumulator| of the tensor (what dynamic
+  scales would use); p is the `forward_percentile` of these over the images, rounded up. 100 is the smallest shift with
+  which no calibration image saturates by more than rounding.
+* backward q: the same with the error's accumulators and `backward_percentile`. Images whose tensor is all zero do not
+  vote: most images of a trained network have next to no error, and they would pull q down.
+* update of weights (niti-static): the bit length of the largest |G| of every image with an error, its
+  `update_percentile`, minus mu: NITI's rule, frozen.
+* update of scores (priot*): the smallest r with which at most the share `moved` of the edges' deltas
+  round_shift(w * G, r) is not zero, over all scored edges and all images with an error.
+
+Static shifts are clamped to 0..24. Where no error passes or nothing learns, backward and update are 0.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from m0sim.study.learn.arithmetic import STATIC_SHIFT_MAX, Int8, Int32, bit_length, largest
+from m0sim.study.learn.layers import (
+    columns_of,
+    dynamic_shifts,
+    error_through,
+    forward,
+    gradient,
+    loss,
+    pool,
+    requantise,
+)
+from m0sim.study.learn.methods.base import Config, Examples, Frozen, Method
+from m0sim.study.learn.methods.passes import gated_error, raw_error
+from m0sim.study.learn.networks import Network, Stage
+
+
+@dataclass(frozen=True)
+class Rules:
+    """The parameters of the calibration; the module's text says what they mean."""
+
+    forward_percentile: float = 100.0
+    backward_percentile: float = 90.0
+    update_percentile: float = 90.0
+    moved: float = 0.02
+
+
+DEFAULT = Rules()
+
+
+@dataclass
+class _Layer:
+    """What is kept of one layer's forward pass over all calibration images: arrays [n, ...]."""
+
+    inputs: Int8
+    columns: Int8
+    argmax: NDArray[np.uint8] | None
+
+
+def calibrate(
+    network: Network,
+    method: Method,
+    weights: Sequence[Int8],
+    images: Int8,
+    labels: Sequence[int] | NDArray[np.integer],
+    config: Config,
+    seed: int = 0,
+    rules: Rules = DEFAULT,
+) -> Config:
+    """`config` with the static shifts of `method` for images int8 [n, h, w, c] and their labels [n].
+
+    Weights are the backbone's; the passes use what the method's initial state (from `seed`) makes of them. A dynamic
+    method's configuration comes back as it is.
+    """
+    if method.dynamic:
+        return config
+    frozen = method.freeze(network, weights, config, Examples(images, labels))
+    effective = method.initial_state(network, frozen, config, seed).weights
+    layers, logits, forward_shifts = _forward(network, effective, images, rules)
+    config = replace(config, forward=tuple(forward_shifts))
+    errors = [loss(o, config.logit_exponent, int(y)) for o, y in zip(logits, labels, strict=True)]
+    backward, update = [0] * len(layers), [0] * len(layers)
+    for stage in reversed(network.stages[frozen.first :]):
+        i, layer = stage.index, layers[stage.index]
+        raw = [raw_error(stage, e, None if layer.argmax is None else layer.argmax[n]) for n, e in enumerate(errors)]
+        update[i] = _update_shift(stage, method, frozen, raw, layer.columns, config, rules)
+        if i > frozen.first:
+            acc = [error_through(stage, effective[i], e).reshape(layer.inputs.shape[1:]) for e in raw]
+            backward[i] = _percentile([largest(a).bit_length() - 7 for a in acc if a.any()], rules.backward_percentile)
+            errors = [gated_error(a, layer.inputs[n], backward[i])[0] for n, a in enumerate(acc)]
+    return replace(config, backward=tuple(backward), update=tuple(update))
+
+
+def _forward(
+    network: Network, weights: Sequence[Int8], images: Int8, rules: Rules
+) -> tuple[list[_Layer], Int8, list[int]]:
+    """The layers' inputs and argmax, the logits, and the shifts p."""
+    layers, shifts, activations = [], [], images
+    for stage in network.stages:
+        columns = columns_of(stage, activations)
+        acc = forward(stage, weights[stage.index], columns)
+        shifts.append(_percentile(dynamic_shifts(acc), rules.forward_percentile))
+        raw = requantise(acc, shifts[-1], relu=not stage.last)
+        pooled, argmax = pool(raw) if stage.pooled else (raw, None)
+        layers.append(_Layer(activations, columns, argmax))
+        activations = pooled
+    return layers, activations, shifts
+
+
+def _update_shift(
+    stage: Stage, method: Method, frozen: Frozen, errors: Sequence[Int8], columns: Int8, config: Config, rules: Rules
+) -> int:
+    """s of niti-static or r of priot*."""
+    gradients = (gradient(stage, error, columns[n]) for n, error in enumerate(errors) if error.any())
+    if method.learns == "weights":
+        return _percentile([largest(g.values).bit_length() - config.mu for g in gradients], rules.update_percentile)
+    matrix = frozen.weights[stage.index]
+    scored = frozen.scored[stage.index] if frozen.scored else None
+    bits = np.zeros(33, np.int64)
+    for g in gradients:
+        delta = (matrix * g.whole()).reshape(-1)
+        bits += np.bincount(bit_length(delta if scored is None else delta[scored]), minlength=33)
+    return _share_shift(bits, rules.moved)
+
+
+def _share_shift(bits: NDArray[np.int64], share: float) -> int:
+    """The smallest r with which at most `share` of all deltas do not round to 0; bits[b] of them have b bits."""
+    # |delta| >= 2**(r-1), that is at least r bits, is what rounds away from 0; for r = 0 it is any delta but 0.
+    not_zero = [int(bits[max(r, 1) :].sum()) for r in range(STATIC_SHIFT_MAX + 1)]
+    return next((r for r, count in enumerate(not_zero) if count <= share * int(bits.sum())), STATIC_SHIFT_MAX)
+
+
+def _percentile(shifts: Sequence[int] | Int32, percentile: float) -> int:
+    """The percentile of the shifts, rounded up, within 0..24; 0 if there are none."""
+    if not len(shifts):
+        return 0
+    found = math.ceil(float(np.percentile(np.asarray(shifts), percentile)))
+    return min(max(found, 0), STATIC_SHIFT_MAX)

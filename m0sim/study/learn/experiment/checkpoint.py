@@ -1,0 +1,80 @@
+"""A run on disk: `state.npz`, the learned arrays alone, and `checkpoint.npz`, from which an interrupted run goes on."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from m0sim import arrays, files
+from m0sim.errors import UsageError
+from m0sim.study.learn.experiment.models import Arrays
+from m0sim.study.learn.experiment.training import Epoch, Progress, Task
+
+STATE, CHECKPOINT = "state.npz", "checkpoint.npz"
+
+SCHEMA = 1
+
+_RECORD = "record"
+_MAY_GROW = "epochs"
+"""The one thing that a resumed run may be told anew: how long to go on."""
+
+
+def save_state(folder: Path, learned: Arrays) -> None:
+    """Write state.npz. The same arrays give the same bytes."""
+    files.write(folder / STATE, arrays.to_npz(learned))
+
+
+def save(folder: Path, task: Task, progress: Progress) -> None:
+    """Write checkpoint.npz: the learned arrays and, as JSON text under ``record``, the task and all counters."""
+    record = {
+        "schema": SCHEMA,
+        "task": task.identity(),
+        "position": progress.position,
+        "cycles": progress.cycles,
+        "step_cycles": progress.step_cycles,
+        "epochs": [[e.right_validation, e.right_test, e.cycles, list(e.pruned)] for e in progress.epochs],
+    }
+    stored = {**progress.arrays, _RECORD: np.array(json.dumps(record, sort_keys=True))}
+    files.write(folder / CHECKPOINT, arrays.to_npz(stored))
+
+
+def load(folder: Path, task: Task) -> Progress:
+    """The progress that `save` wrote. Raises UsageError where there is none, or where it is another task's."""
+    path = folder / CHECKPOINT
+    if not path.exists():
+        raise UsageError(f"{path}: no such checkpoint to resume from; leave out --resume")
+    what = "a checkpoint of m0sim train"
+    learned = arrays.read_npz(path, what)
+    with arrays.refusing(path, what):
+        record = json.loads(str(learned.pop(_RECORD)))
+        _check_task(path, record["task"], task.identity())
+        epochs = [_epoch(*values) for values in record["epochs"]]
+        progress = Progress(learned, epochs, *(_count(record[key]) for key in ("position", "cycles", "step_cycles")))
+        if progress.position >= task.images:
+            raise ValueError(f"step {progress.position} of {task.images}")
+    if len(progress.epochs) > task.epochs:
+        raise UsageError(f"{path}: has {len(progress.epochs)} epochs already: --epochs must be that many or more")
+    return progress
+
+
+def _check_task(path: Path, stored: dict[str, Any], asked: dict[str, Any]) -> None:
+    for name, value in asked.items():
+        if name != _MAY_GROW and stored.get(name) != value:
+            raise UsageError(f"{path}: was made with {name} {_shown(stored.get(name))}, not {_shown(value)}")
+
+
+def _epoch(right: Any, test: Any, cycles: Any, pruned: Any) -> Epoch:
+    return Epoch(_count(right), _count(test), _count(cycles), tuple(map(_count, pruned)))
+
+
+def _count(value: Any) -> int:
+    if type(value) is not int or value < 0:
+        raise ValueError(f"{value!r} is no count")
+    return value
+
+
+def _shown(value: Any) -> str:
+    return json.dumps(value)

@@ -1,0 +1,214 @@
+"""Many runs side by side: every method tuned on the validation images, then judged on the test images.
+
+Tuning runs one seed (or more) of every method at each of its learning shifts and never sees a test image. The shift
+with the best validation accuracy after the last epoch is chosen for each angle, the larger of equals: it is the slower
+one. The final runs use that shift and, beside it, the untuned setting: shift 0 and defaults for whatever else is tuned.
+All runs use the golden engine; the first seed of each final setting measures cycles.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from m0sim.chip.device import Device
+from m0sim.study.learn.experiment.setting import Setting
+from m0sim.study.learn.experiment.training import MEASURED_STEPS, Run, Task, Training
+
+SHAPE = ("trained", "fraction", "selection", "spread", "prune", "cool", "refresh")
+"""Options that say which method it is; the others are tuned, and the untuned setting has their defaults."""
+
+UNTUNED = 0
+"""The learning shift of the untuned setting."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A method with its options and the learning shifts that are tried."""
+
+    setting: Setting
+    shifts: tuple[int, ...]
+    has_untuned: bool = True
+    """Whether the untuned setting gets final runs as well."""
+
+    @property
+    def label(self) -> str:
+        """Of the method without its tuned options."""
+        return self.plain.label
+
+    @property
+    def plain(self) -> Setting:
+        """The untuned setting."""
+        kept = {name: value for name, value in self.setting.options.items() if name in SHAPE}
+        return Setting(self.setting.method, UNTUNED, kept)
+
+
+@dataclass(frozen=True)
+class Study:
+    """What a study file says."""
+
+    network: str
+    data: str
+    entries: tuple[Entry, ...]
+    angles: tuple[float, ...]
+    seeds: tuple[int, ...]
+    """Of the final runs; none: tuning only."""
+    images: int
+    epochs: int
+    validation_images: int
+    test_images: int
+    tuning_epochs: int
+    tuning_seeds: tuple[int, ...]
+    profile: Device
+    data_dir: Path | None = None
+
+    def task(self, setting: Setting, angle: float, seed: int, epochs: int) -> Task:
+        """One run."""
+        return Task(
+            network=self.network,
+            data=self.data,
+            setting=setting,
+            data_dir=self.data_dir,
+            angle=angle,
+            seed=seed,
+            images=self.images,
+            epochs=epochs,
+            validation_images=self.validation_images,
+            test_images=self.test_images,
+            engine="golden",
+            measured=0,
+            profile=self.profile,
+        )
+
+    def tuning(self) -> list[Task]:
+        """All tuning runs."""
+        return [task for angle in self.angles for entry in self.entries for task in self.tries(entry, angle)]
+
+    def tries(self, entry: Entry, angle: float) -> list[Task]:
+        """The tuning runs of one method at one angle, shift by shift."""
+        return [
+            replace(self.task(replace(entry.setting, shift=shift), angle, seed, self.tuning_epochs), test_images=None)
+            for shift in entry.shifts
+            for seed in self.tuning_seeds
+        ]
+
+    def finals(self, chosen: Mapping[tuple[float, str], int]) -> list[Task]:
+        """All final runs, given the shift of every (angle, label): the tuned ones first, seed by seed."""
+        tuned, untuned = [], []
+        for seed in self.seeds:
+            for angle in self.angles:
+                for entry in self.entries:
+                    setting = replace(entry.setting, shift=chosen[angle, entry.setting.label])
+                    tuned.append(self.final(setting, angle, seed))
+                    if entry.has_untuned:
+                        untuned.append(self.final(entry.plain, angle, seed))
+        return list({key_of(task): task for task in [*tuned, *untuned]}.values())
+
+    def final(self, setting: Setting, angle: float, seed: int) -> Task:
+        """The final run of a setting; that of the first seed measures cycles."""
+        measured = MEASURED_STEPS if seed == self.seeds[0] else 0
+        return replace(self.task(setting, angle, seed, self.epochs), measured=measured)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What a run gave; integers only, so that a result is the same on every machine."""
+
+    right_validation: tuple[int, ...]
+    """After each epoch."""
+    right_test: tuple[int, ...]
+    before: tuple[int, int]
+    """Of the untouched backbone: right answers of (validation, test)."""
+    start: tuple[int, int]
+    cycles: tuple[int, ...]
+    """Of all steps until the end of each epoch; zeros where they were not measured."""
+    pruned: tuple[int, ...]
+    """Edges by layer after the last epoch."""
+    sram_bytes: int
+    fits: bool
+
+    def as_json(self) -> dict[str, Any]:
+        """As one journal line has it."""
+        return {name: getattr(self, name) for name in Row.__slots__}
+
+    @staticmethod
+    def from_json(values: Mapping[str, Any]) -> Row:
+        """The inverse of `as_json`. Raises ValueError or TypeError for what that never makes."""
+        read: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
+        made = Row(**read)
+        kinds = {name: {type(item) for item in v} if isinstance(v, tuple) else type(v) for name, v in read.items()}
+        if kinds.pop("fits") is not bool or kinds.pop("sram_bytes") is not int:
+            raise ValueError("fits or sram_bytes is of another type")
+        if any(kind not in ({int}, set()) for kind in kinds.values()) or not made.right_validation:
+            raise ValueError("not counts")
+        if len(made.before) != 2 or len(made.start) != 2:
+            raise ValueError("not two counts")
+        return made
+
+    @property
+    def chosen(self) -> int:
+        """Index of the epoch with the most right validation answers, the first of equals."""
+        return self.right_validation.index(max(self.right_validation))
+
+
+Rows = Mapping[str, Row]
+"""Finished runs by `key_of`."""
+
+
+def key_of(task: Task) -> str:
+    """What a run is known by: a hash of all that decides about its result."""
+    text = json.dumps(task.identity(), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def run(task: Task) -> Row:
+    """Train, and keep what the study needs."""
+    return row_of(Run(task).train())
+
+
+def row_of(training: Training) -> Row:
+    """The figures of a finished run."""
+    epochs = training.progress.epochs
+    return Row(
+        right_validation=tuple(e.right_validation for e in epochs),
+        right_test=tuple(e.right_test for e in epochs),
+        before=training.before,
+        start=training.start,
+        cycles=tuple(e.cycles for e in epochs),
+        pruned=epochs[-1].pruned,
+        sram_bytes=training.model.sram_bytes,
+        fits=training.model.is_fit,
+    )
+
+
+def choose(study: Study, rows: Rows) -> dict[tuple[float, str], int]:
+    """The learning shift of every (angle, label of the setting)."""
+    return {
+        (angle, entry.setting.label): _best_shift(study, entry, angle, rows)
+        for angle in study.angles
+        for entry in study.entries
+    }
+
+
+def _best_shift(study: Study, entry: Entry, angle: float, rows: Rows) -> int:
+    right = dict.fromkeys(entry.shifts, 0)
+    for task in study.tries(entry, angle):
+        right[task.setting.shift] += rows[key_of(task)].right_validation[-1]
+    return max(right, key=lambda shift: (right[shift], shift))
+
+
+def missing(tasks: Iterable[Task], rows: Rows) -> list[Task]:
+    """The tasks that are not done yet."""
+    return [task for task in tasks if key_of(task) not in rows]
+
+
+def spread(values: Sequence[float]) -> dict[str, float]:
+    """Mean, least, largest, and the standard deviation of a sample (0 for a single value)."""
+    mean = sum(values) / len(values)
+    deviation = (sum((v - mean) ** 2 for v in values) / (len(values) - 1)) ** 0.5 if len(values) > 1 else 0.0
+    figures = {"mean": mean, "min": min(values), "max": max(values), "deviation": deviation}
+    return {name: round(value, 4) for name, value in figures.items()}

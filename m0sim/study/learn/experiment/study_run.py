@@ -1,0 +1,110 @@
+"""A study on all cores, with a journal: no finished run is lost, and none is run twice."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
+from pathlib import Path
+
+from m0sim import files
+from m0sim.errors import UsageError
+from m0sim.study import processes
+from m0sim.study.learn.experiment import study as studies
+from m0sim.study.learn.experiment.study import Row, Study, key_of
+from m0sim.study.learn.experiment.training import Task
+
+JOURNAL = "runs.jsonl"
+"""One line for each finished run: its key, what it was, what it gave, and the wall time that it took."""
+
+Tell = Callable[[str, int, int], None]
+"""Called with what is being done, the runs done and the runs to do."""
+
+
+class Journal:
+    """Finished runs in a file that is only ever appended to; a line that a crash cut off is dropped."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / JOURNAL
+        self.rows: dict[str, Row] = {}
+        self.seconds: dict[str, float] = {}
+        """Wall time by key; no part of the results."""
+        if self._path.exists():
+            self._read()
+
+    def _read(self) -> None:
+        content = files.read(self._path)
+        whole, _, torn = content.rpartition(b"\n")
+        for number, line in enumerate(whole.split(b"\n") if whole else [], 1):
+            try:
+                entry = json.loads(line)
+                self.seconds[entry["key"]] = float(entry["seconds"])
+                self.rows[entry["key"]] = Row.from_json(entry["result"])
+            except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+                raise UsageError(f"{self._path}:{number}: not a line of this journal; remove it to go on") from error
+        if torn:
+            os.truncate(self._path, len(content) - len(torn))
+
+    def add(self, task: Task, row: Row, seconds: float) -> None:
+        """Append a run and wait until the disk has it."""
+        key = key_of(task)
+        entry = {"key": key, "task": task.identity(), "result": row.as_json(), "seconds": round(seconds, 2)}
+        try:
+            with self._path.open("ab") as file:
+                file.write(json.dumps(entry, sort_keys=True).encode() + b"\n")
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise UsageError(f"{self._path}: cannot write: {error.strerror}") from error
+        self.rows[key], self.seconds[key] = row, seconds
+
+
+def run(study: Study, journal: Journal, jobs: int, tell: Tell | None = None) -> dict[tuple[float, str], int]:
+    """Tune, choose, and run what is left of both parts on `jobs` processes. Returns the chosen shifts."""
+    with _workers(jobs) as workers:
+        _all("tuning", study.tuning(), journal, workers, tell)
+        chosen = studies.choose(study, journal.rows)
+        _all("final", study.finals(chosen), journal, workers, tell)
+    return chosen
+
+
+def _all(
+    what: str, tasks: Sequence[Task], journal: Journal, workers: ProcessPoolExecutor | None, tell: Tell | None
+) -> None:
+    left = studies.missing(tasks, journal.rows)
+    done = len(tasks) - len(left)
+    for task, row, seconds in _results(left, workers):
+        journal.add(task, row, seconds)
+        done += 1
+        if tell:
+            tell(what, done, len(tasks))
+
+
+def _results(tasks: Sequence[Task], workers: ProcessPoolExecutor | None) -> Iterator[tuple[Task, Row, float]]:
+    if workers is None:
+        for task in tasks:
+            yield (task, *_timed(task))
+        return
+    with processes.deaf_to_ctrl_c():
+        futures: dict[Future[tuple[Row, float]], Task] = {workers.submit(_timed, task): task for task in tasks}
+    for future in as_completed(futures):
+        yield (futures[future], *future.result())
+
+
+def _timed(task: Task) -> tuple[Row, float]:
+    started = time.perf_counter()
+    row = studies.run(task)
+    return row, time.perf_counter() - started
+
+
+@contextmanager
+def _workers(jobs: int) -> Iterator[ProcessPoolExecutor | None]:
+    """Processes, or None for a single job; on Ctrl-C they end at once and their runs are run again next time."""
+    if jobs == 1:
+        yield None
+        return
+    with processes.pool(jobs) as workers:
+        yield workers

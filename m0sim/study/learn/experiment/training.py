@@ -1,0 +1,281 @@
+"""One training run: epochs of steps on the chip or on the golden model, accuracy after each, to be stopped and resumed.
+
+Every epoch uses the same images in an order of its own (`images.order`). Accuracy is measured on the golden model,
+which the device equals byte for byte, so evaluation costs no cycles.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from m0sim.chip import device
+from m0sim.chip.device import Device
+from m0sim.errors import UsageError
+from m0sim.study.learn import networks, onchip
+from m0sim.study.learn.experiment import images
+from m0sim.study.learn.experiment.images import Part
+from m0sim.study.learn.experiment.models import Arrays, Chip, Model, model_of
+from m0sim.study.learn.experiment.setting import Setting
+from m0sim.study.learn.pretrain import Backbone, bundled, read
+
+ENGINES = ("device", "golden")
+MEASURED_STEPS = 16
+"""Of every epoch of the golden engine so many steps, evenly spread, also run on the chip, for their cycles."""
+VALIDATION_IMAGES = 1000
+TEST_IMAGES = 1024
+
+Tell = Callable[[int, int], None]
+"""Called with the steps done and to do."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is trained, on what, and how it is judged."""
+
+    network: str
+    data: str
+    setting: Setting
+    data_dir: Path | None = None
+    angle: float = 30.0
+    """Degrees that all images are rotated by."""
+    seed: int = 0
+    images: int = 0
+    """Training images, the first of the transfer part; 0 for all."""
+    epochs: int = 10
+    validation_images: int = 0
+    """The first of the validation part; 0 for all."""
+    test_images: int | None = 0
+    """The first of the test part; 0 for all. None: the test images are not looked at."""
+    engine: str = "device"
+    """One of `ENGINES`."""
+    measured: int = MEASURED_STEPS
+    """Golden engine: steps an epoch whose cycles are measured; 0 leaves the cycles unknown."""
+    backbone: Path | None = None
+    """A file of `m0sim pretrain`; None for the bundled one."""
+    profile: Device = field(default_factory=lambda: device.load(device.DEFAULT))
+    options: onchip.Options = field(default_factory=lambda: onchip.Options(mask_form="fused"))
+
+    def identity(self) -> dict[str, Any]:
+        """What decides about the result, as JSON values: two runs with the same give the same bytes."""
+        return {
+            "network": self.network,
+            "data": self.data,
+            "backbone": None if self.backbone is None else self.backbone.name,
+            "angle": self.angle,
+            "method": self.setting.method,
+            "shift": self.setting.shift,
+            "options": dict(sorted(self.setting.options.items())),
+            "seed": self.seed,
+            "images": self.images,
+            "epochs": self.epochs,
+            "validation_images": self.validation_images,
+            "test_images": self.test_images,
+            "engine": self.engine,
+            "measured": self.measured if self.engine == "golden" else None,
+            "profile": self.profile.name,
+            "deployment": asdict(self.options),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """What there is after an epoch; integers only."""
+
+    right_validation: int
+    right_test: int
+    cycles: int
+    """Of all steps so far; 0 where they are not counted."""
+    pruned: tuple[int, ...]
+    """Edges by layer; empty for a method that prunes none."""
+
+
+@dataclass
+class Progress:
+    """How far a run is; with the learned arrays all that is needed to go on."""
+
+    arrays: Arrays
+    epochs: list[Epoch] = field(default_factory=list)
+    position: int = 0
+    """Steps done of the epoch that has begun."""
+    cycles: int = 0
+    step_cycles: int = 0
+    """Golden engine: what the last measured step took."""
+
+
+@dataclass(frozen=True)
+class Training:
+    """A finished or interrupted run."""
+
+    task: Task
+    model: Model
+    edges: tuple[int, ...]
+    """Weights of each layer."""
+    test: int
+    validation: int
+    """Numbers of images that accuracy is measured on."""
+    images: int
+    before: tuple[int, int]
+    """Right answers (validation, test) of the untouched backbone: no transfer."""
+    start: tuple[int, int]
+    """The same of the state before the first step: a method may have pruned."""
+    progress: Progress
+
+    @property
+    def is_finished(self) -> bool:
+        return len(self.progress.epochs) == self.task.epochs
+
+    @property
+    def chosen(self) -> int | None:
+        """The epoch (from 1) with the most right validation answers, the first of equals; None before the first."""
+        right = [epoch.right_validation for epoch in self.progress.epochs]
+        return 1 + right.index(max(right)) if right else None
+
+
+class Run:
+    """A task with its images and its model; `train` goes on from `progress` until the end or until told to stop."""
+
+    def __init__(self, task: Task, progress: Progress | None = None) -> None:
+        """Raises UsageError for what does not go together."""
+        self.task = complete(task)
+        self.backbone = _backbone(self.task)
+        self.transfer = self._part("transfer").first(self.task.images)
+        self.validation = self._part("validation").first(self.task.validation_images)
+        self.test = self._part("test").first(self.task.test_images or 0)
+        calibration = self._part("transfer").first(images.CALIBRATION)
+        self.model = model_of(
+            self.task.setting, self.backbone, calibration, self.task.seed, self.task.profile, self.task.options
+        )
+        self._start = self.model.initial()
+        untrained = self.model.arrays(self._start)
+        if progress is not None and _kinds(progress.arrays) != _kinds(untrained):
+            raise UsageError("the checkpoint does not have the arrays that this run learns: leave out --resume")
+        self.progress = progress or Progress(untrained)
+        self._state = self.model.state_of(self.progress.arrays, self._steps)
+        self._chip: Chip | None = self.model.deploy(self._state) if self.task.engine == "device" else None
+
+    @property
+    def _steps(self) -> int:
+        return len(self.progress.epochs) * len(self.transfer) + self.progress.position
+
+    @property
+    def _refresh(self) -> int:
+        """Between two renewals of its cut a run cannot be stopped: the scores alone do not tell the mask."""
+        return int(self.task.setting.options.get("refresh", 1))
+
+    def _part(self, which: str) -> Part:
+        return images.part(self.task.data, self.task.data_dir, which, self.task.angle)
+
+    def train(
+        self,
+        tell: Tell | None = None,
+        keep: Callable[[Progress], None] | None = None,
+        is_stopped: Callable[[], bool] = lambda: False,
+    ) -> Training:
+        """Run the steps that are left. `keep` gets the progress after every epoch, and where `is_stopped` says so."""
+        total, count = self.task.epochs * len(self.transfer), len(self.transfer)
+        while len(self.progress.epochs) < self.task.epochs and not is_stopped():
+            epoch = len(self.progress.epochs)
+            for index in images.order(self.task.seed, epoch, count)[self.progress.position :]:
+                self._step(self.transfer.images[index], int(self.transfer.labels[index]))
+                if tell:
+                    tell(self._steps, total)
+                if is_stopped() and self._steps % self._refresh == 0:
+                    break
+            self._collect()
+            if self.progress.position == count:
+                self._close_epoch()
+            if keep:
+                keep(self.progress)
+        return self._result()
+
+    def _step(self, image: Any, label: int) -> None:
+        progress = self.progress
+        if self._chip is not None:
+            progress.cycles += self._chip.step(image, label)
+        else:
+            if self.task.measured and progress.position % self._stride() == 0:
+                progress.step_cycles = self.model.deploy(self._state).step(image, label)
+            progress.cycles += progress.step_cycles
+            self._state = self.model.step(self._state, image, label)
+        progress.position += 1
+
+    def _stride(self) -> int:
+        return max(1, len(self.transfer) // self.task.measured)
+
+    def _collect(self) -> None:
+        if self._chip is not None:
+            self._state = self._chip.state()
+        self.progress.arrays = self.model.arrays(self._state)
+
+    def _close_epoch(self) -> None:
+        validation, test = (self.model.right(self._state, part) for part in (self.validation, self.test))
+        self.progress.epochs.append(Epoch(validation, test, self.progress.cycles, self.model.pruned(self._state)))
+        self.progress.position = 0
+
+    def _result(self) -> Training:
+        parts = (self.validation, self.test)
+        before = [self.model.untouched(part) for part in parts]
+        start = [self.model.right(self._start, part) for part in parts]
+        return Training(
+            task=self.task,
+            model=self.model,
+            edges=tuple(stage.edges for stage in self.backbone.network.stages),
+            test=len(self.test),
+            validation=len(self.validation),
+            images=len(self.transfer),
+            before=(before[0], before[1]),
+            start=(start[0], start[1]),
+            progress=self.progress,
+        )
+
+
+def complete(task: Task) -> Task:
+    """The task with its numbers of images filled in. Raises UsageError for what is out of range."""
+    if task.engine not in ENGINES:
+        raise UsageError(f"engine must be {' or '.join(ENGINES)}, not {task.engine!r}")
+    if not 1 <= task.epochs <= 10_000:
+        raise UsageError(f"--epochs must be 1 to 10,000, not {task.epochs}")
+    if task.seed < 0:
+        raise UsageError(f"--seed must be 0 or more, not {task.seed}")
+    test = task.test_images
+    count = images.count_of(task.images, task.data, "transfer", "--images")
+    refresh = task.setting.options.get("refresh", 1)
+    if count % refresh:
+        raise UsageError(f"refresh must divide the number of images, {count}, not {refresh}")
+    return replace(
+        task,
+        images=count,
+        validation_images=images.count_of(task.validation_images, task.data, "validation", "--validation-images"),
+        test_images=None if test is None else images.count_of(test, task.data, "test", "--test-images"),
+    )
+
+
+def _backbone(task: Task) -> Backbone:
+    network = networks.get(task.network)
+    found = bundled(task.network) if task.backbone is None else read(task.backbone)
+    if found.network != network:
+        raise UsageError(f"{task.backbone} is a backbone of {found.network.name}, not of {task.network}")
+    shape = images.load(task.data, task.data_dir).images.shape[1:]
+    if shape != network.input_shape:
+        wanted, has = (" x ".join(map(str, s)) for s in (network.input_shape, shape))
+        raise UsageError(f"{network.name} takes images of {wanted}, those of {task.data} are {has}")
+    return found
+
+
+def accuracy(right: int, count: int) -> float:
+    """A share, rounded so that it prints the same everywhere."""
+    return round(right / count, 6)
+
+
+def _kinds(arrays: Arrays) -> dict[str, tuple[Any, ...]]:
+    return {name: (array.dtype, array.shape) for name, array in arrays.items()}
+
+
+def same(a: Arrays, b: Arrays) -> bool:
+    """Whether two states have the same keys, dtypes and values."""
+    return a.keys() == b.keys() and all(a[k].dtype == b[k].dtype and np.array_equal(a[k], b[k]) for k in a)

@@ -1,0 +1,105 @@
+"""The assembled kernels: those that a wheel carries, or those that `make kernels` put into build/."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import replace
+from pathlib import Path
+
+from m0sim import image
+from m0sim.errors import UsageError
+from m0sim.image import Image
+from m0sim.study.learn.step import Block, Code, Op, Step, Word
+
+_PACKAGE = Path(__file__).resolve().parents[2]
+NAME = "m0k.elf"
+PLACES = (_PACKAGE / "kernels" / NAME, _PACKAGE.parent / "build" / "kernels" / NAME)
+
+LINKED_AT = 0x10000000
+"""Start of the RP2040's flash, as in kernels/m0sim.ld."""
+
+_DISPATCHER = 16  # m0k_step and a phase function, 8 bytes each
+
+#: Stack of each kernel in bytes, from the contracts in kernels/*.S; a test compares the two.
+STACK = {
+    "m0k_conv_forward": 208,
+    "m0k_dense_forward": 88,
+    "m0k_pool": 56,
+    "m0k_requant": 20,
+    "m0k_loss": 36,
+    "m0k_dense_back": 80,
+    "m0k_conv_back": 148,
+    "m0k_conv_grad": 120,
+    "m0k_niti_dense": 56,
+    "m0k_niti_grad": 36,
+    "m0k_score_dense": 52,
+    "m0k_score_grad": 44,
+    "m0k_sparse_dense": 104,
+    "m0k_sparse_grad": 100,
+    "m0k_select": 20,
+    "m0k_mask_copy": 68,
+    "m0k_mask_pack": 68,
+    "m0k_sparse_copy": 52,
+    "m0k_rows_bits": 24,
+    "m0k_rows_scores": 76,
+    "m0k_rows_sparse": 36,
+    "m0k_w16_copy": 20,
+    "m0k_rows_w16": 20,
+    "m0k_tintin_dense": 60,
+    "m0k_tintin_grad": 36,
+}
+
+
+def load() -> Image:
+    """The kernels as an image. Raises UsageError where neither a wheel nor a build has them."""
+    for path in PLACES:
+        if path.is_file():
+            return image.load_elf(path)
+    raise UsageError("the kernels are not assembled: run make kernels (needs the extra m0sim[toolchain])")
+
+
+def moved(kernels: Image, distance: int) -> Image:
+    """The same kernels at other addresses.
+
+    Their code is relative to the program counter. Absolute are only words of literal pools that hold the address of a
+    function or table; no constant of the kernels lies in the range of addresses that they are linked to.
+    """
+    if distance == 0:
+        return kernels
+    begin, end = min(s.address for s in kernels.segments), max(s.end for s in kernels.segments)
+    segments = []
+    for segment in kernels.segments:
+        words = bytearray(segment.data)
+        for pool_begin, pool_end in kernels.data_ranges:
+            for at in range(max(pool_begin, segment.address), min(pool_end, segment.end) - 3, 4):
+                (value,) = struct.unpack_from("<I", words, at - segment.address)
+                if begin <= value < end:
+                    struct.pack_into("<I", words, at - segment.address, value + distance)
+        there = segment.address + distance
+        segments.append(replace(segment, address=there, load_address=there, data=bytes(words)))
+    return replace(
+        kernels,
+        segments=tuple(segments),
+        sections=tuple(replace(s, address=s.address + distance, load_address=None) for s in kernels.sections),
+        symbols=tuple(replace(s, address=s.address + distance) for s in kernels.symbols),
+        code_ranges=tuple((a + distance, b + distance) for a, b in kernels.code_ranges),
+        data_ranges=tuple((a + distance, b + distance) for a, b in kernels.data_ranges),
+        debug={},
+    )
+
+
+def stack_bytes(step: Step) -> int:
+    """The deepest stack of a step: dispatcher, kernel and, where it calls one, provider."""
+    return _DISPATCHER + max(_stack_of(op) for op in step.ops)
+
+
+def _stack_of(op: Op) -> int:
+    return STACK[op.kernel] + max((STACK[symbol] for symbol in _called(op.words)), default=0)
+
+
+def _called(words: tuple[Word, ...]) -> list[str]:
+    found = [word.symbol for word in words if isinstance(word, Code)]
+    for word in words:
+        if isinstance(word, Block):
+            found += _called(word.words)
+    return found

@@ -1,0 +1,185 @@
+"""Forward and backward of single layers on int8 tensors, vectorised: what the kernels must equal byte for byte.
+
+Forward functions take a batch [n, ...] (accuracy is measured over thousands of images); backward ones take one image,
+because training is batch 1. Activations and errors are HWC. Errors and gradients are int32 until requantised.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from math import prod
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from m0sim.study.learn.arithmetic import LIMIT, Int8, Int32, matmul, psto_shift, sat
+from m0sim.study.learn.layout import Index
+from m0sim.study.learn.networks import Conv, Shape, Stage
+
+Argmax = NDArray[np.uint8]
+
+LOSS_EXPONENT = -7
+"""Exponent of the loss error: e = 127 stands for a probability error of about 1."""
+
+_EXPONENT_RANGE = (-15, 7)
+_NO_ROWS: Index = np.zeros(0, np.int64)
+
+
+def patches(layer: Conv, images: Int8, raw_shape: Shape) -> Int8:
+    """im2col: [n, h, w, c] -> [n, positions, kh * kw * c]."""
+    n, height, width, channels = images.shape
+    pad = layer.pad
+    padded = np.zeros((n, height + 2 * pad, width + 2 * pad, channels), np.int8)
+    padded[:, pad : pad + height, pad : pad + width] = images
+    return padded.reshape(n, -1).take(_taps(layer, padded.shape[1:], raw_shape), axis=1)
+
+
+@lru_cache(maxsize=64)
+def _taps(layer: Conv, padded_shape: Shape, raw_shape: Shape) -> Index:
+    """int64 [positions, kh * kw * c]: where in a padded image (flat) the inputs of every output position lie."""
+    at = np.arange(prod(padded_shape)).reshape(padded_shape)
+    windows = np.lib.stride_tricks.sliding_window_view(at, layer.kernel, axis=(0, 1))
+    reached = windows[:: layer.stride, :: layer.stride].transpose(0, 1, 3, 4, 2)
+    return np.ascontiguousarray(reached).reshape(prod(raw_shape[:2]), -1)
+
+
+def columns_of(stage: Stage, inputs: Int8) -> Int8:
+    """What every row of weights is multiplied by: int8 [n, positions, n_in] of inputs [n, ...]."""
+    if isinstance(stage.layer, Conv):
+        return patches(stage.layer, inputs, stage.raw_shape)
+    return inputs.reshape(len(inputs), 1, -1)
+
+
+def forward(stage: Stage, weights: Int8, columns: Int8) -> Int32:
+    """Accumulators int32 [n, *raw_shape] of `columns_of` n inputs."""
+    n, _, n_in = columns.shape
+    return matmul(columns.reshape(-1, n_in), weights.reshape(-1, n_in).T).reshape(n, *stage.raw_shape)
+
+
+def dynamic_shifts(acc: Int32) -> Int32:
+    """int32 [n]: for every tensor acc[i] the shift that leaves 7 bits of its largest magnitude."""
+    flat = acc.reshape(len(acc), -1)
+    largest = np.maximum(flat.max(axis=1), -flat.min(axis=1)).tolist()
+    return np.array([max(value.bit_length() - 7, 0) for value in largest], np.int32)
+
+
+def requantise(acc: Int32, shift: int | Int32, relu: bool) -> Int8:
+    """int8 [n, ...] of accumulators [n, ...]: sat(round_shift(acc, shift)), and 0 for negative ones with `relu`.
+
+    `shift` is one number, 0..24, or one for each of the n.
+    """
+    if isinstance(shift, np.ndarray):
+        shift = shift.reshape(-1, *[1] * (acc.ndim - 1))
+    # Clamped first: what is in range can be rounded by an addition, and nothing leaves int32.
+    limit = LIMIT << shift
+    rounded = np.minimum(acc, limit)
+    if relu:
+        np.maximum(rounded, 0, out=rounded)
+    else:
+        np.maximum(rounded, -limit, out=rounded)
+        rounded += (rounded >> 31) * (shift > 0)
+    rounded += 1 << shift >> 1
+    rounded >>= shift
+    return rounded.astype(np.int8)
+
+
+def pool(raw: Int8) -> tuple[Int8, Argmax]:
+    """2x2 maximum of [n, h, w, c] and where it was: 0..3, row-major in the window, the first maximum."""
+    corners = raw.reshape(len(raw), -1).take(_corners(raw.shape[1:]), axis=1)
+    top, bottom = np.maximum(corners[:, 0], corners[:, 1]), np.maximum(corners[:, 2], corners[:, 3])
+    in_top, in_bottom = corners[:, 1] > corners[:, 0], corners[:, 3] > corners[:, 2]
+    argmax = np.where(bottom > top, in_bottom.view(np.uint8) + np.uint8(2), in_top.view(np.uint8))
+    return np.maximum(top, bottom), argmax
+
+
+@lru_cache(maxsize=64)
+def _corners(raw_shape: Shape) -> Index:
+    """int64 [4, h / 2, w / 2, c]: where in [h, w, c] (flat) the four corners of every window lie."""
+    rows, columns, channels = raw_shape[0] // 2, raw_shape[1] // 2, raw_shape[2]
+    at = np.arange(prod(raw_shape)).reshape(raw_shape)[: 2 * rows, : 2 * columns]
+    windows = at.reshape(rows, 2, columns, 2, channels).transpose(1, 3, 0, 2, 4)
+    return np.ascontiguousarray(windows).reshape(4, rows, columns, channels)
+
+
+def unpool(error: Int8, argmax: Argmax, raw_shape: Shape) -> Int8:
+    """The error [h/2, w/2, c] moved to the argmax positions of [h, w, c]; all else is 0."""
+    raw = np.zeros(prod(raw_shape), np.int8)
+    flat = error.reshape(-1)
+    (some,) = flat.nonzero()
+    corners = _corners(raw_shape).reshape(4, -1)
+    raw[corners[argmax.reshape(-1)[some], some]] = flat[some]
+    return raw.reshape(raw_shape)
+
+
+def loss(logits: Int8, exponent: int, label: int) -> Int8:
+    """Integer cross-entropy gradient int8 [classes] of logits with real value o * 2**exponent.
+
+    e = 2**7 * (softmax - one-hot), with 2**z - 1 for e**o. The last shift rounds pseudo-stochastically without random
+    numbers; the exponent is clamped to -15..7, so that everything stays within 32 bits.
+    """
+    low, high = _EXPONENT_RANGE
+    z = [o * 47274 >> (15 - min(max(exponent, low), high)) for o in logits.tolist()]
+    least = max(z) - 10
+    n = [(1 << max(value - least, 0)) - 1 for value in z]
+    total = sum(n)
+    g = [value * 2048 // total for value in n]
+    g[label] -= sum(g)
+    return sat(psto_shift(np.array(g, np.int32), 4))
+
+
+def error_through(stage: Stage, weights: Int8, raw_error: Int8) -> Int32:
+    """Accumulators int32 [*in_shape] of the error at the layer's input; raw_error int8 [*raw_shape]."""
+    if not raw_error.any():
+        return np.zeros(stage.in_shape, np.int32)
+    if not isinstance(stage.layer, Conv):
+        (some,) = raw_error.nonzero()
+        return matmul(raw_error[None, some], weights[some]).reshape(stage.in_shape)
+    rows, taps = stage.n_out, prod(stage.layer.kernel)
+    error = np.zeros((stage.positions + 1, rows), np.int8)
+    error[:-1] = raw_error.reshape(-1, rows)
+    reached = error.take(_reached_by(stage.layer, stage.in_shape, stage.raw_shape), axis=0)
+    matrix = weights.reshape(rows, taps, -1).transpose(1, 0, 2).reshape(taps * rows, -1)
+    return matmul(reached.reshape(-1, taps * rows), matrix).reshape(stage.in_shape)
+
+
+@lru_cache(maxsize=64)
+def _reached_by(layer: Conv, in_shape: Shape, raw_shape: Shape) -> Index:
+    """int64 [h * w, kh * kw]: the output position that an input reaches through each tap, their number for none."""
+    (kh, kw), (rows, columns) = layer.kernel, raw_shape[:2]
+    y = np.arange(in_shape[0])[:, None] + layer.pad - np.arange(kh)
+    x = np.arange(in_shape[1])[:, None] + layer.pad - np.arange(kw)
+    is_row = (y % layer.stride == 0) & (y >= 0) & (y < rows * layer.stride)
+    is_column = (x % layer.stride == 0) & (x >= 0) & (x < columns * layer.stride)
+    at = (y // layer.stride)[:, None, :, None] * columns + (x // layer.stride)[None, :, None, :]
+    is_there = is_row[:, None, :, None] & is_column[None, :, None, :]
+    return np.where(is_there, at, rows * columns).reshape(-1, kh * kw)
+
+
+class Gradient(NamedTuple):
+    """G of one layer and one image, without rows of zeros of outputs that have no error."""
+
+    rows: Index
+    """int64 [rows]: the outputs that are there, ascending."""
+    values: Int32
+    """Their rows of G, [rows, n_in]."""
+    shape: Shape
+    """Of the weights."""
+
+    def whole(self) -> Int32:
+        """G int32 in the shape of the weights."""
+        g = np.zeros((self.shape[0], prod(self.shape[1:])), np.int32)
+        g[self.rows] = self.values
+        return g.reshape(self.shape)
+
+
+def gradient(stage: Stage, raw_error: Int8, columns: Int8) -> Gradient:
+    """G: error times activation, summed over positions; columns int8 [positions, n_in] of one image."""
+    if len(columns) == 1:
+        (rows,) = raw_error.reshape(-1).nonzero()
+        error = raw_error.reshape(-1)[rows].astype(np.int32)
+        return Gradient(rows, np.multiply.outer(error, columns[0].astype(np.int32)), stage.weight_shape)
+    if not raw_error.any():
+        return Gradient(_NO_ROWS, np.zeros((0, stage.n_in), np.int32), stage.weight_shape)
+    values = matmul(raw_error.reshape(-1, stage.n_out).T, columns)
+    return Gradient(np.arange(stage.n_out), values, stage.weight_shape)

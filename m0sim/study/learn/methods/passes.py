@@ -1,0 +1,77 @@
+"""The passes through a whole network, with calibrated (static) or measured (dynamic) scales."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from m0sim.study.learn.arithmetic import Int8, Int32
+from m0sim.study.learn.layers import Argmax, columns_of, dynamic_shifts, forward, pool, requantise, unpool
+from m0sim.study.learn.networks import Network, Stage
+
+
+class Scales(Protocol):
+    """The part of a configuration that the forward pass reads."""
+
+    @property
+    def image_exponent(self) -> int: ...
+    @property
+    def weight_exponents(self) -> tuple[int, ...]: ...
+    @property
+    def forward(self) -> tuple[int, ...]: ...
+
+
+@dataclass(frozen=True)
+class Forward:
+    """Tensors of a forward pass over n images: lists with one entry a layer, arrays [n, ...].
+
+    `activations` and `exponents` have one entry more, the first being the images. Shifts and exponents are int32 [n]
+    where scales are measured, one number for all images where they are not.
+    """
+
+    activations: list[Int8]
+    exponents: list[int | Int32]
+    columns: list[Int8]
+    """What a layer's weights multiplied: see `layers.columns_of`."""
+    accumulators: list[Int32]
+    raw: list[Int8]
+    argmax: list[Argmax | None]
+    shifts: list[int | Int32]
+
+
+def forward_pass(network: Network, weights: Sequence[Int8], images: Int8, scales: Scales, dynamic: bool) -> Forward:
+    """All tensors of images [n, h, w, c]; every image has its own dynamic scales."""
+    result = Forward([images], [scales.image_exponent], [], [], [], [], [])
+    for stage in network.stages:
+        columns = columns_of(stage, result.activations[-1])
+        acc = forward(stage, weights[stage.index], columns)
+        shift = dynamic_shifts(acc) if dynamic else scales.forward[stage.index]
+        raw = requantise(acc, shift, relu=not stage.last)
+        pooled, argmax = pool(raw) if stage.pooled else (raw, None)
+        result.columns.append(columns)
+        result.accumulators.append(acc)
+        result.raw.append(raw)
+        result.activations.append(pooled)
+        result.argmax.append(argmax)
+        result.shifts.append(shift)
+        result.exponents.append(result.exponents[-1] + scales.weight_exponents[stage.index] + shift)
+    return result
+
+
+def raw_error(stage: Stage, error: Int8, argmax: Argmax | None) -> Int8:
+    """The error at the layer's own output, from the one behind its pool; one image."""
+    return error if argmax is None else unpool(error, argmax, stage.raw_shape)
+
+
+def gated_error(acc: Int32, gate: Int8, shift: int | None) -> tuple[Int8, int]:
+    """The error int8 that a layer passes on, 0 where the stored activation `gate` is 0, and its shift.
+
+    `shift` None measures it over the whole tensor, before gating.
+    """
+    used = int(dynamic_shifts(acc[None])[0]) if shift is None else shift
+    error = requantise(acc, used, relu=False)
+    error *= (gate > 0).view(np.int8)
+    return error, used

@@ -1,0 +1,137 @@
+"""PRIOT-S, our reconstruction: only a fraction of the edges is scored and can be pruned; all others always stay.
+
+Scores are one flat int8 array a layer, in ascending order of the scored edges' logical indices.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from math import sqrt
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from m0sim.study.learn import draws
+from m0sim.study.learn.arithmetic import Int8
+from m0sim.study.learn.layout import Index, storage_index, storage_order
+from m0sim.study.learn.methods import niti_dynamic
+from m0sim.study.learn.methods.base import Config, Context, Examples, Frozen, Learned, Mask, Selection
+from m0sim.study.learn.methods.priot import Priot
+from m0sim.study.learn.methods.pruning import kept_by, threshold, top_k
+from m0sim.study.learn.networks import Network, Stage
+
+
+def random_edges(stage: Stage, fraction: float, seed: int) -> Index:
+    """One edge of every block of round(1 / fraction) real edges that follow one another in storage order.
+
+    The last block may be shorter; it has its edge as well. Logical indices, ascending.
+    """
+    order = storage_order(stage.n_out, stage.n_in)
+    starts = np.arange(0, stage.edges, round(1 / fraction))
+    sizes = np.diff(starts, append=stage.edges)
+    return np.sort(order[starts + draws.choices(seed, stage.index, sizes)])
+
+
+def largest_edges(stage: Stage, values: NDArray[np.integer[Any]], fraction: float) -> Index:
+    """The round(fraction * edges), at least 1, edges of largest |value|, ties to the first in storage; ascending."""
+    magnitude = np.abs(values.reshape(-1))
+    ranked = np.lexsort((storage_index(stage.n_out, stage.n_in), -magnitude))
+    return np.sort(ranked[: max(1, round(fraction * stage.edges))])
+
+
+def sensitivity(
+    network: Network, weights: Sequence[Int8], config: Config, examples: Examples
+) -> tuple[NDArray[np.int64], ...]:
+    """How much the examples would move the score of every edge: the sum of |w * G|, int64 in the weights' shapes.
+
+    G is what the untouched backbone's gradient is with dynamic scales, so that images with large and with small errors
+    count about alike. Zeros in layers that do not learn.
+    """
+    frozen = niti_dynamic.METHOD.freeze(network, weights, config)
+    state = niti_dynamic.METHOD.initial_state(network, frozen, config, 0)
+    sums = tuple(np.zeros(w.shape, np.int64) for w in weights)
+    for image, label in zip(examples.images, examples.labels, strict=True):
+        trace = niti_dynamic.METHOD.step(network, frozen, state, image, int(label), config)
+        for total, backbone, gradient in zip(sums, weights, trace.gradients, strict=True):
+            if gradient is not None:
+                total += np.abs(backbone * gradient.whole().astype(np.int64))
+    return sums
+
+
+def shares(stages: Sequence[Stage], fraction: float, spread: str) -> list[float]:
+    """Which share of each layer's edges is scored, so that it is `fraction` of all their edges (up to rounding).
+
+    Spread ``even`` is the same share everywhere. ``root`` divides the number of scored edges by the square roots of the
+    layers' edges; a layer that has not so many scores all it has, and the others share what it leaves.
+    """
+    if spread == "even":
+        return [fraction] * len(stages)
+    edges = [stage.edges for stage in stages]
+    found, left = [1.0] * len(edges), fraction * sum(edges)
+    smallest_first = sorted(range(len(edges)), key=lambda i: edges[i])  # those that may be due more than they have
+    for place, i in enumerate(smallest_first):
+        roots = sum(sqrt(edges[j]) for j in smallest_first[place:])
+        found[i] = min(1.0, left / roots / sqrt(edges[i]))
+        left -= found[i] * edges[i]
+    return found
+
+
+class PriotS(Priot):
+    """S = sat(S - Round(W * G, r)) for the scored edges only."""
+
+    name = "priot-s"
+
+    def freeze(
+        self, network: Network, weights: Sequence[Int8], config: Config, examples: Examples | None = None
+    ) -> Frozen:
+        if not 0 < config.fraction <= 1:
+            raise ValueError(f"fraction is {config.fraction}, must be above 0 and at most 1")
+        frozen = super().freeze(network, weights, config)
+        values: Sequence[NDArray[np.integer[Any]]] = weights
+        if config.selection == "sensitive":
+            if examples is None or not len(examples.images):
+                raise ValueError("selection sensitive needs the calibration images")
+            values = sensitivity(network, weights, config, examples)
+        scored = [np.zeros(0, np.int64)] * frozen.first
+        stages = network.stages[frozen.first :]
+        for stage, share in zip(stages, shares(stages, config.fraction, config.spread), strict=True):
+            if config.selection == "random":
+                scored.append(random_edges(stage, share, config.seed))
+            else:
+                scored.append(largest_edges(stage, values[stage.index], share))
+        return replace(frozen, scored=tuple(scored))
+
+    def start(self, stage: Stage, frozen: Frozen, config: Config, seed: int) -> Learned:
+        return draws.normal_scores(seed, stage.index, len(frozen.scored[stage.index]), config.deviation)
+
+    def learn(self, context: Context, learned: Learned, frozen: Frozen, config: Config) -> tuple[Learned, int]:
+        i, shift, (rows, values, _) = context.stage.index, self.shift(context, config), context.gradient
+        if not len(rows):
+            return learned, shift
+        row, column, weights = frozen.edges[i]
+        place = np.full(context.stage.n_out, -1)
+        place[rows] = np.arange(len(rows))
+        at = place[row]
+        (some,) = (at >= 0).nonzero()
+        new = self.moved(learned[some], weights[some], values[at[some], column[some]], shift)
+        if np.array_equal(new, learned[some]):
+            return learned, shift
+        whole = learned.copy()
+        whole[some] = new
+        return whole, shift
+
+    def select(self, stage: Stage, scores: Int8, frozen: Frozen, config: Config) -> Selection:
+        if config.prune == "threshold":
+            return threshold(config.theta)
+        return top_k(scores, round(config.keep * len(scores)))
+
+    def mask(self, stage: Stage, scores: Int8, frozen: Frozen, selection: Selection) -> Mask:
+        scored = frozen.scored[stage.index]
+        mask = np.ones(stage.edges, np.bool_)
+        mask[scored] = kept_by(selection, scores, storage_index(stage.n_out, stage.n_in)[scored])
+        return mask.reshape(stage.weight_shape)
+
+
+METHOD = PriotS()

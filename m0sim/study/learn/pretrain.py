@@ -1,0 +1,363 @@
+"""Backbones: a small network trained on upright images in float32, quantised to int8, its forward shifts calibrated.
+
+Training is plain NumPy: im2col, cross-entropy, Adam with decoupled weight decay, no biases, no batch normalisation.
+Quantisation gives the weights of a layer one power-of-two exponent: real weight = w * 2^exponent, w in -127..127, the
+smallest exponent that holds the largest weight. An image's int8 0..127 stands for x * 2^-7. The static shifts p follow
+the rule of `calibrate`, on upright backbone images.
+
+The same seed gives the same file on the same machine, with the same NumPy and number of BLAS threads. Elsewhere the
+float weights differ by some 1e-6, because the order in which a BLAS library adds products is its own affair. Rounding
+to int8 often hides that (tiny-cnn-8 came out the same with OpenBLAS's kernels for SSE and AVX-512, tiny-cnn did not
+with one thread and two), but nothing promises it: the bundled files are the reference, not their seed. All that follows
+from int8 weights is integer arithmetic and the same everywhere.
+
+The matrices are small: one thread (OPENBLAS_NUM_THREADS=1 in the environment) is faster than two, and on a busy machine
+many times faster.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import m0sim
+from m0sim import arrays, files
+from m0sim.errors import UsageError, did_you_mean
+from m0sim.study.learn import methods, networks
+from m0sim.study.learn.arithmetic import LIMIT, STATIC_SHIFT_MAX, Int8
+from m0sim.study.learn.calibrate import calibrate
+from m0sim.study.learn.datasets import SPLITS, Dataset, network_input
+from m0sim.study.learn.methods import Config
+from m0sim.study.learn.methods.passes import forward_pass
+from m0sim.study.learn.networks import Conv, Network, Stage
+
+Float = NDArray[np.float32]
+Progress = Callable[[int, int], None]
+"""Told the number of training steps done and to do."""
+
+SCHEMA = 1
+"""Version of the file format."""
+
+BUNDLED = ("tiny-cnn-8", "tiny-cnn")
+"""Networks with a bundled backbone, trained on the digits and on MNIST."""
+
+CALIBRATION_IMAGES = 1024
+"""So many backbone images, the first ones, choose the shifts."""
+
+_BATCH = 64
+_EVALUATED = 500  # images at a time: bounds the memory of a forward pass
+_IMAGE_UNIT = np.float32(2.0**-7)
+_FOLDER = Path(__file__).parent / "backbones"
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How long and how a data set's backbone is trained."""
+
+    epochs: int
+    rate: float
+    """Adam's step size, constant for half of the training, then falling linearly to 0."""
+    decay: float = 0.0
+    """Share of the weights that a step takes away, times the step size."""
+    smoothing: float = 0.0
+    """Share of the target that is spread evenly over the classes."""
+
+
+RECIPES: Mapping[str, Recipe] = {
+    # Found among a dozen by the mean accuracy over six seeds; most of it is due to the smoothing.
+    "digits": Recipe(epochs=60, rate=1e-2, decay=0.1, smoothing=0.1),
+    "mnist": Recipe(epochs=3, rate=2e-3),
+    "cifar10": Recipe(epochs=10, rate=1e-3, decay=0.05),
+}
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """A quantised network: what an on-device study starts from."""
+
+    network: Network
+    weights: tuple[Int8, ...]
+    """One array a layer in logical shape: dense [n_out, n_in], convolution [c_out, kh, kw, c_in]; -127..127."""
+    config: Config
+    """Its weight exponents and forward shifts; the rest is as `Config` has it."""
+    record: Mapping[str, Any]
+    """How it was made: command, seed, recipe, versions, index ranges of the images, accuracy on upright test images."""
+
+    def logits(self, images: Int8) -> Int8:
+        """Integer forward pass with the static shifts: int8 [n, classes] of images int8 [n, h, w, c]."""
+        chunks = [images[at : at + _EVALUATED] for at in range(0, len(images), _EVALUATED)]
+        passes = (forward_pass(self.network, self.weights, chunk, self.config, dynamic=False) for chunk in chunks)
+        return np.concatenate([done.activations[-1] for done in passes])
+
+    def accuracy(self, data: Dataset) -> float:
+        """Share of the images of `data` whose largest logit (the first of them) is that of their label."""
+        return _share_right(self.logits(network_input(data.images)), data.labels)
+
+
+def pretrain(network: Network, data: Dataset, seed: int = 0, progress: Progress | None = None) -> Backbone:
+    """Train, quantise and calibrate a backbone on the backbone images of `data`, a whole data set as `load` gives it.
+
+    Raises `UsageError` when the images do not have the network's input shape, or `seed` is negative.
+    """
+    if data.images.shape[1:] != network.input_shape:
+        wanted, has = (" x ".join(map(str, shape)) for shape in (network.input_shape, data.images.shape[1:]))
+        raise UsageError(f"{network.name} takes images of {wanted}, those of {data.name} are {has}")
+    if seed < 0:
+        raise UsageError(f"seed {seed}: a seed is 0 or more")
+    backbone, test = data.part("backbone"), data.part("test")
+    trained = _train(network, backbone, RECIPES[data.name], seed, progress or (lambda done, todo: None))
+    weights, exponents = zip(*map(_quantise, trained), strict=True)
+    sample = slice(CALIBRATION_IMAGES)
+    calibrated = calibrate(
+        network,
+        methods.get("niti-static"),
+        weights,
+        network_input(backbone.images[sample]),
+        backbone.labels[sample],
+        Config(weight_exponents=exponents),
+    )
+    config = Config(weight_exponents=exponents, forward=calibrated.forward)
+    quantised = Backbone(network, weights, config, {})
+    accuracy = {"float32": _float_accuracy(network, trained, test), "quantised": quantised.accuracy(test)}
+    return Backbone(network, weights, config, _record(network, data.name, seed, accuracy))
+
+
+def save(backbone: Backbone, path: Path) -> None:
+    """Write `backbone` as .npz: weights_0, weights_1, ..., weight_exponents, forward_shifts and record (JSON text)."""
+    stored: dict[str, NDArray[Any]] = {f"weights_{i}": array for i, array in enumerate(backbone.weights)}
+    stored["weight_exponents"] = np.array(backbone.config.weight_exponents, np.int32)
+    stored["forward_shifts"] = np.array(backbone.config.forward, np.int32)
+    stored["record"] = np.array(json.dumps(backbone.record))
+    files.write(path, arrays.to_npz(stored))
+
+
+def read(path: Path) -> Backbone:
+    """The backbone that `save` wrote; raises `UsageError`, one line, when the file is missing, damaged or another."""
+    if not path.exists():
+        raise UsageError(f"{path}: no such backbone; m0sim pretrain makes one")
+    what = "a backbone (.npz of m0sim pretrain)"
+    stored = arrays.read_npz(path, what)
+    with arrays.refusing(path, what):
+        return _from_arrays(stored)
+
+
+def bundled(network: str) -> Backbone:
+    """The backbone that m0sim brings for `network`; raises `UsageError` where it brings none."""
+    if network not in BUNDLED:
+        known = " and ".join(BUNDLED)
+        raise UsageError(f"no bundled backbone for {network!r}, only for {known}{did_you_mean(network, BUNDLED)}")
+    return read(_FOLDER / f"{network}.npz")
+
+
+def _from_arrays(stored: Mapping[str, NDArray[Any]]) -> Backbone:
+    """Check all that later code relies on; raises what `arrays.refusing` makes a line of."""
+    record = json.loads(str(stored["record"]))
+    if record["schema"] != SCHEMA:
+        raise ValueError(f"schema {record['schema']}, this version reads {SCHEMA}")
+    if record["network"] not in networks.NETWORKS:
+        raise ValueError(f"unknown network {record['network']!r}")
+    network = networks.get(record["network"])
+    weights = tuple(stored[f"weights_{stage.index}"] for stage in network.stages)
+    for stage, array in zip(network.stages, weights, strict=True):
+        if array.dtype != np.int8 or array.shape != stage.weight_shape or array.min() < -LIMIT:
+            raise ValueError(f"weights_{stage.index} is not int8 {list(stage.weight_shape)} of -127..127")
+    exponents, shifts = (tuple(map(int, stored[name])) for name in ("weight_exponents", "forward_shifts"))
+    if len(exponents) != len(weights) or len(shifts) != len(weights):
+        raise ValueError(f"{len(exponents)} exponents and {len(shifts)} shifts for {len(weights)} layers")
+    if not all(0 <= shift <= STATIC_SHIFT_MAX for shift in shifts):
+        raise ValueError(f"shifts {list(shifts)} are not all 0..{STATIC_SHIFT_MAX}")
+    return Backbone(network, weights, Config(weight_exponents=exponents, forward=shifts), record)
+
+
+def _record(network: Network, data: str, seed: int, accuracy: Mapping[str, float]) -> dict[str, Any]:
+    folder = "" if data == "digits" else " --data-dir DIR"
+    threads = os.environ.get("OPENBLAS_NUM_THREADS")
+    prefix = f"OPENBLAS_NUM_THREADS={threads} " if threads else ""
+    recipe, ranges = RECIPES[data], SPLITS[data]
+    calibration = ranges["backbone"][:CALIBRATION_IMAGES]
+    images = {"backbone": ranges["backbone"], "calibration": calibration, "test": ranges["test"]}
+    blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
+    return {
+        "schema": SCHEMA,
+        "network": network.name,
+        "data": data,
+        "command": f"{prefix}m0sim pretrain --network {network.name} --data {data}{folder} --seed {seed}",
+        "seed": seed,
+        "recipe": {name: getattr(recipe, name) for name in Recipe.__slots__} | {"batch": _BATCH},
+        "images": {name: [part.start, part.stop] for name, part in images.items()},
+        "accuracy": {name: round(value, 4) for name, value in accuracy.items()},
+        "versions": {
+            "m0sim": m0sim.__version__,
+            "numpy": np.__version__,
+            "python": platform.python_version(),
+            "blas": f"{blas['name']} {blas['version']}",
+            "machine": platform.machine(),
+        },
+    }
+
+
+def _quantise(weights: Float) -> tuple[Int8, int]:
+    """int8 weights and their exponent: the smallest with which the largest weight is at most 127.
+
+    Only exact steps (frexp, a power of two) and one rounding, half to even.
+    """
+    fraction, exponent = np.frexp(np.abs(weights).max())  # largest = fraction * 2^exponent, fraction in [0.5, 1)
+    exponent = int(exponent) - 7 + int(float(fraction) * 128 > LIMIT)
+    return np.rint(np.ldexp(weights, -exponent)).astype(np.int8), exponent
+
+
+def _share_right(logits: NDArray[Any], labels: NDArray[np.uint8]) -> float:
+    return float(np.mean(logits.argmax(axis=1) == labels))
+
+
+# The float network
+
+
+def _train(network: Network, data: Dataset, recipe: Recipe, seed: int, progress: Progress) -> list[Float]:
+    """Float32 weights after training on all of `data` (the last incomplete batch of an epoch is left out)."""
+    rng = np.random.default_rng(seed)
+    shapes = [stage.weight_shape for stage in network.stages]
+    weights = [  # He et al. 2015, for layers with ReLU
+        rng.normal(0.0, (2.0 / np.prod(shape[1:])) ** 0.5, shape).astype(np.float32) for shape in shapes
+    ]
+    mean, square = ([np.zeros_like(w) for w in weights] for _ in range(2))
+    todo = recipe.epochs * (len(data) // _BATCH)
+    for step, (images, labels) in enumerate(_batches(data, recipe.epochs, rng), start=1):
+        logits, trace = _float_forward(network, weights, images)
+        error = _softmax_error(logits, labels, recipe.smoothing)
+        rate = recipe.rate * min(1.0, 2.0 * (1.0 - (step - 1) / todo))
+        for i, gradient in enumerate(_float_backward(network, weights, trace, error)):
+            mean[i] += np.float32(0.1) * (gradient - mean[i])
+            square[i] += np.float32(0.001) * (gradient**2 - square[i])
+            direction = (mean[i] / (1 - 0.9**step)) / (np.sqrt(square[i] / (1 - 0.999**step)) + 1e-8)
+            weights[i] -= np.float32(rate) * (direction + recipe.decay * weights[i])
+        progress(step, todo)
+    return weights
+
+
+def _batches(data: Dataset, epochs: int, rng: np.random.Generator) -> Iterator[tuple[Float, NDArray[np.uint8]]]:
+    for _ in range(epochs):
+        order = rng.permutation(len(data))
+        for at in range(0, len(data) - _BATCH + 1, _BATCH):
+            chosen = order[at : at + _BATCH]
+            yield _real(data.images[chosen]), data.labels[chosen]
+
+
+def _real(images: NDArray[np.uint8]) -> Float:
+    """What the int8 images of the device stand for: 0 .. 127/128."""
+    return network_input(images).astype(np.float32) * _IMAGE_UNIT
+
+
+def _softmax_error(logits: Float, labels: NDArray[np.uint8], smoothing: float) -> Float:
+    """Gradient of the mean cross-entropy by the logits, [n, classes]."""
+    n, classes = logits.shape
+    error: Float = np.exp(logits - logits.max(axis=1, keepdims=True))
+    error /= error.sum(axis=1, keepdims=True)
+    error -= np.float32(smoothing / classes)
+    error[np.arange(n), labels] -= np.float32(1.0 - smoothing)
+    error /= np.float32(n)
+    return error
+
+
+@dataclass(frozen=True, slots=True)
+class _Trace:
+    """One layer's part of a forward pass: its input as rows [n * positions, n_in], its output before and after pool."""
+
+    rows: Float
+    raw: Float
+    output: Float
+
+
+def _float_forward(network: Network, weights: Sequence[Float], images: Float) -> tuple[Float, list[_Trace]]:
+    trace, inputs = [], images
+    for stage in network.stages:
+        rows = _patches(stage, inputs) if isinstance(stage.layer, Conv) else inputs.reshape(len(inputs), -1)
+        raw = (rows @ weights[stage.index].reshape(stage.n_out, -1).T).reshape(len(inputs), *stage.raw_shape)
+        if not stage.last:
+            np.maximum(raw, 0, out=raw)
+        output = raw
+        if stage.pooled:
+            corners = [raw[window] for window in _windows(stage)]
+            output = np.maximum(np.maximum(corners[0], corners[1]), np.maximum(corners[2], corners[3]))
+        trace.append(_Trace(rows, raw, output))
+        inputs = output
+    return inputs, trace
+
+
+def _float_backward(network: Network, weights: Sequence[Float], trace: Sequence[_Trace], error: Float) -> list[Float]:
+    """Gradient of every layer's weights, in their shape. Of equal maxima in a pool's window each gets the error."""
+    gradients = []
+    for stage in reversed(network.stages):
+        matrix, layer = weights[stage.index].reshape(stage.n_out, -1), trace[stage.index]
+        error = error.reshape(layer.output.shape)
+        if not stage.last:
+            error = error * (layer.output > 0)
+        if stage.pooled:
+            pooled, error = error, np.zeros_like(layer.raw)
+            for window in _windows(stage):
+                error[window] = pooled * (layer.raw[window] == layer.output)
+        by_row = error.reshape(-1, stage.n_out)
+        gradients.append((by_row.T @ layer.rows).reshape(stage.weight_shape))
+        if stage.index:
+            error = by_row @ matrix
+            if isinstance(stage.layer, Conv):
+                error = _unpatch(stage, error)
+    return gradients[::-1]
+
+
+def _windows(stage: Stage) -> list[tuple[slice, slice, slice]]:
+    """Index of each of the four corners of all 2x2 windows in an output [n, h, w, c]."""
+    height, width = stage.raw_shape[0] // 2 * 2, stage.raw_shape[1] // 2 * 2
+    return [(slice(None), slice(i, height, 2), slice(j, width, 2)) for i in (0, 1) for j in (0, 1)]
+
+
+def _taps(stage: Stage) -> Iterator[tuple[int, int, tuple[slice, slice, slice]]]:
+    """For every position (i, j) in the kernel the padded inputs [n, h, w, c] that meet it."""
+    assert isinstance(stage.layer, Conv)
+    (kh, kw), step = stage.layer.kernel, stage.layer.stride
+    rows, columns = (step * (size - 1) + 1 for size in stage.raw_shape[:2])
+    for i in range(kh):
+        for j in range(kw):
+            yield i, j, (slice(None), slice(i, i + rows, step), slice(j, j + columns, step))
+
+
+def _padded(stage: Stage, n: int) -> tuple[Float, Float]:
+    """Zeros [n, h + 2 pad, w + 2 pad, c], and the view of them without the padding."""
+    assert isinstance(stage.layer, Conv)
+    height, width, channels = stage.in_shape
+    pad = stage.layer.pad
+    whole = np.zeros((n, height + 2 * pad, width + 2 * pad, channels), np.float32)
+    return whole, whole[:, pad : pad + height, pad : pad + width]
+
+
+def _patches(stage: Stage, images: Float) -> Float:
+    """im2col: [n, h, w, c] -> [n * positions, kh * kw * c]."""
+    whole, inner = _padded(stage, len(images))
+    inner[:] = images
+    columns = np.empty((len(images), *stage.raw_shape[:2], *stage.weight_shape[1:]), np.float32)
+    for i, j, met in _taps(stage):
+        columns[:, :, :, i, j] = whole[met]
+    return columns.reshape(-1, stage.n_in)
+
+
+def _unpatch(stage: Stage, rows: Float) -> Float:
+    """The transpose of `_patches`: sums [n * positions, kh * kw * c] -> [n, h, w, c]."""
+    columns = rows.reshape(-1, *stage.raw_shape[:2], *stage.weight_shape[1:])
+    whole, inner = _padded(stage, len(columns))
+    for i, j, met in _taps(stage):
+        whole[met] += columns[:, :, :, i, j]
+    return inner
+
+
+def _float_accuracy(network: Network, weights: Sequence[Float], data: Dataset) -> float:
+    starts = range(0, len(data), _EVALUATED)
+    logits = [_float_forward(network, weights, _real(data.images[at : at + _EVALUATED]))[0] for at in starts]
+    return _share_right(np.concatenate(logits), data.labels)

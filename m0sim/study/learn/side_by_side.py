@@ -1,0 +1,305 @@
+"""Methods side by side: the same network, images and chip, every method's training step run on the machine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from m0sim.chip.cost import Cost
+from m0sim.chip.device import Device
+from m0sim.errors import UsageError, did_you_mean
+from m0sim.study.learn import float_step, kernels, methods, networks, onchip
+from m0sim.study.learn.arithmetic import Int8
+from m0sim.study.learn.calibrate import calibrate
+from m0sim.study.learn.comparison import Comparison, MethodResult
+from m0sim.study.learn.datasets import SPLITS, Dataset, network_input
+from m0sim.study.learn.fit import Need, chip_for
+from m0sim.study.learn.methods import Config, Frozen
+from m0sim.study.learn.methods.base import Examples
+from m0sim.study.learn.networks import Network
+from m0sim.study.learn.plan import Plan
+from m0sim.study.learn.pretrain import BUNDLED, bundled
+from m0sim.study.learn.program import DeviceProgram, phase_cycles
+from m0sim.study.learn.rotate import rotate
+from m0sim.study.learn.step import PHASES
+
+CALIBRATION_IMAGES = 32
+DEFAULT_ANGLE = 30.0
+DEFAULT_BASE = "niti-static"
+MEASURED_STEPS = 5
+FLOAT_RATE = 0.01
+NOT_PUBLISHED = ("priot", "priot-threshold", "priot-s", "tin-tin")
+
+Progress = Callable[[str, int, int], None]
+"""Called with the method, the steps done and the steps to do."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is compared."""
+
+    network: Network
+    data: Dataset
+    device: Device
+    methods: tuple[str, ...]
+    steps: int = 5
+    seed: int = 0
+    angle: float = DEFAULT_ANGLE
+    """Degrees that the images are rotated by: what the device has to learn."""
+    base: str = ""
+    """The method that ratios refer to; by default niti-static, or the first where that is not compared."""
+    options: onchip.Options = field(default_factory=onchip.Options)
+    config: Config | None = None
+    """Settings of the methods besides the calibrated shifts."""
+
+
+@dataclass(frozen=True, eq=False)
+class Setting:
+    """What a method starts from: the backbone's weights, and images [n, h, w, c] with labels [n]."""
+
+    weights: tuple[Int8, ...]
+    config: Config
+    calibration: tuple[Int8, NDArray[np.uint8]]
+    training: tuple[Int8, NDArray[np.uint8]]
+    note: str
+
+    def float_weights(self) -> list[NDArray[np.float32]]:
+        """The real values of the weights, ``float32``."""
+        exponents = self.config.weight_exponents
+        return [(w * 2.0**e).astype(np.float32) for w, e in zip(self.weights, exponents, strict=True)]
+
+
+def compare(task: Task, progress: Progress | None = None) -> Comparison:
+    """Run every method for `task.steps` steps. Raises UsageError where network and images do not fit together."""
+    tell = progress or (lambda method, done, todo: None)
+    base = task.base or (DEFAULT_BASE if DEFAULT_BASE in task.methods else task.methods[0])
+    if base not in task.methods:
+        raise UsageError(f"the base method {base!r} is not among those compared: {', '.join(task.methods)}")
+    setting = setting_of(task)
+    results = [_run(task, setting, name, tell) for name in task.methods]
+    reference = next(r for r in results if r.method == base)
+    return Comparison(
+        network=task.network.name,
+        data=task.data.name,
+        profile=task.device.name,
+        clock_hz=task.device.clock_hz,
+        sram_bytes=task.device.sram_bytes,
+        flash_bytes=task.device.flash_bytes,
+        steps=task.steps,
+        base=base,
+        methods=tuple(_with_ratios(r, reference) for r in results),
+        seed=task.seed,
+    )
+
+
+def _with_ratios(result: MethodResult, base: MethodResult) -> MethodResult:
+    with_flash = None
+    if result.flash_estimate_cycles is not None and base.flash_estimate_cycles is not None:
+        total = base.cycles_mean + base.flash_estimate_cycles
+        with_flash = (result.cycles_mean + result.flash_estimate_cycles) / total
+    return replace(result, ratio=result.cycles_mean / base.cycles_mean, ratio_with_flash=with_flash)
+
+
+def setting_of(task: Task) -> Setting:
+    """The backbone's weights (random ones where there is none) and rotated images of the task's data.
+
+    Raises UsageError where network and images do not fit together.
+    """
+    network, data = task.network, task.data
+    if data.images.shape[1:] != network.input_shape:
+        wanted, has = (" x ".join(map(str, shape)) for shape in (network.input_shape, data.images.shape[1:]))
+        raise UsageError(
+            f"{network.name} takes images of {wanted}, those of {data.name} are {has}; choose other --data"
+        )
+    if network.name in BUNDLED:
+        backbone = bundled(network.name)
+        weights, config, note = backbone.weights, backbone.config, ""
+    else:
+        # Cycles depend little on the weights; without a backbone they are random, and the report says so.
+        rng = np.random.default_rng(task.seed)
+        weights = tuple(rng.integers(-127, 128, s.weight_shape).astype(np.int8) for s in network.stages)
+        config, note = Config(weight_exponents=(-10,) * len(weights)), "random weights"
+    count = task.steps
+    return Setting(
+        weights,
+        replace(task.config or config, weight_exponents=config.weight_exponents),
+        _images(task, "validation", CALIBRATION_IMAGES),
+        _images(task, "transfer", count),
+        note,
+    )
+
+
+def _images(task: Task, part: str, count: int) -> tuple[Int8, NDArray[np.uint8]]:
+    """The first images of a part of the data set, rotated, as the network reads them; repeated if it has too few."""
+    indices = np.resize(np.array(SPLITS[task.data.name][part]), count)
+    images = rotate(task.data.images[indices], task.angle)
+    return network_input(images), task.data.labels[indices]
+
+
+@dataclass(frozen=True)
+class _Deployment:
+    """One method, ready to run: every call of `program` makes the same chip afresh."""
+
+    need: Need
+    program: Callable[[], DeviceProgram]
+    is_fit: bool
+    options: dict[str, str]
+    notes: tuple[str, ...]
+
+
+def _run(task: Task, setting: Setting, name: str, tell: Progress) -> MethodResult:
+    deployed = _deploy_float(task, setting) if name == float_step.METHOD else _deploy(task, setting, name)
+    costs = _steps(deployed.program(), setting, task.steps, lambda done: tell(name, done, task.steps))
+    program = deployed.program()
+    spans, estimate = _measure_memory(program, setting)
+    return _result(task, name, deployed, program, costs, spans, estimate)
+
+
+def _deploy(task: Task, setting: Setting, name: str) -> _Deployment:
+    method = methods.get(name)
+    frozen = method.freeze(task.network, setting.weights, setting.config, Examples(*setting.calibration))
+    config = calibrate(task.network, method, setting.weights, *setting.calibration, setting.config, task.seed)
+    state = method.initial_state(task.network, frozen, config, task.seed)
+    plan = onchip.plan(task.network, name, config, frozen, task.options)
+    image = kernels.load()
+    need = Need.of(plan, kernels.stack_bytes(plan.step))
+    device = chip_for(need, task.device)
+    notes = (setting.note, "our reconstruction" if name in NOT_PUBLISHED else "")
+    return _Deployment(
+        need,
+        lambda: onchip.deploy(plan, config, frozen, state, image, device),
+        need.fits(task.device),
+        _options(task, name, frozen),
+        notes,
+    )
+
+
+def _deploy_float(task: Task, setting: Setting) -> _Deployment:
+    def program() -> float_step.FloatProgram:
+        return float_step.deploy(task.network, setting.float_weights(), task.device, FLOAT_RATE)
+
+    made = program()
+    notes = (setting.note, f"compiled: {made.arithmetic}")
+    need = Need.of(made.plan, float_step.STACK_BYTES)
+    return _Deployment(need, program, need.fits(task.device), {}, notes)
+
+
+def _steps(program: DeviceProgram, setting: Setting, steps: int, tell: Callable[[int], None]) -> list[Cost]:
+    costs = []
+    images, labels = setting.training
+    for i in range(steps):
+        costs.append(program.step(images[i], int(labels[i])))
+        tell(i + 1)
+    return costs
+
+
+def _measure_memory(program: DeviceProgram, setting: Setting) -> tuple[dict[str, int], float | None]:
+    """Of every tensor the bytes from the first to the last that a step touches; and cycles that flash misses add.
+
+    Steps run operation by operation, since tensors that do not live together share their bytes.
+    """
+    images, labels = setting.training
+    estimate = program.step(images[0], int(labels[0]), level="memory").flash_misses
+    touched: dict[str, NDArray[np.bool_]] = {}
+    for k in range(min(len(images), MEASURED_STEPS)):
+        program.write("image", images[k].tobytes())
+        program.write("label", int(labels[k]).to_bytes(4, "little"))
+        for i, op in enumerate(program.plan.step.ops):
+            program.run_op(i, level="memory")
+            for name in op.tensors():
+                placed = program.plan.placed[name]
+                if placed.tensor.place == "sram":
+                    now = program.machine.counters.touched(program.address(name), placed.tensor.size) != 0
+                    touched[name] = touched.get(name, False) | now
+    spans = {name: _span(mask) for name, mask in touched.items()}
+    return spans, None if estimate is None else estimate.cycles
+
+
+def _span(mask: NDArray[np.bool_]) -> int:
+    """Bytes from the first to the last that is set."""
+    where = np.flatnonzero(mask)
+    return int(where[-1] - where[0] + 1) if len(where) else 0
+
+
+def _result(
+    task: Task,
+    name: str,
+    deployed: _Deployment,
+    program: DeviceProgram,
+    costs: Sequence[Cost],
+    spans: dict[str, int],
+    estimate: float | None,
+) -> MethodResult:
+    cycles = [cost.cycles for cost in costs]
+    phases = [phase_cycles(cost) for cost in costs]
+    mean = float(np.mean(cycles))
+    planned = program.plan.sram_by_kind()
+    planned["scratch"] = planned.get("scratch", 0) + planned.pop("packing") + deployed.need.gap_bytes
+    return MethodResult(
+        method=name,
+        cycles_mean=mean,
+        cycles_min=min(cycles),
+        cycles_max=max(cycles),
+        phases={phase: float(np.mean([p[phase] for p in phases])) for phase in PHASES},
+        sram=_with_total(_measured_by_kind(program.plan, spans), max(cost.stack_bytes for cost in costs)),
+        sram_planned=_with_total(planned, deployed.need.stack_bytes),
+        flash_bytes=program.flash_bytes,
+        flash_estimate_cycles=estimate,
+        fits=deployed.is_fit,
+        seconds=task.device.seconds(mean),
+        energy_joules=task.device.energy_joules(mean),
+        ratio=1.0,
+        ratio_with_flash=None,
+        options=deployed.options,
+        note="; ".join(note for note in deployed.notes if note),
+    )
+
+
+def _options(task: Task, name: str, frozen: Frozen) -> dict[str, str]:
+    chosen = {}
+    if name.startswith("priot"):
+        chosen = {"mask": task.options.mask_form, "weights": task.options.weights_place}
+    if frozen.scored:
+        chosen["scored edges"] = str(sum(len(s) for s in frozen.scored))
+    return chosen
+
+
+def _measured_by_kind(plan: Plan, spans: dict[str, int]) -> dict[str, int]:
+    """Measured bytes by kind, of the tensors that are live at the plan's peak."""
+    sizes: dict[str, int] = {}
+    for name, size in spans.items():
+        placed = plan.placed[name]
+        if placed.lives_with(plan.peak, plan.peak):
+            sizes[placed.tensor.kind] = sizes.get(placed.tensor.kind, 0) + size
+    return sizes
+
+
+def _with_total(sizes: dict[str, int], stack: int) -> dict[str, int]:
+    shown = {**sizes, "stack": stack}
+    return {**shown, "total": sum(shown.values())}
+
+
+def chosen_methods(text: str) -> tuple[str, ...]:
+    """Method names from a comma-separated list; ``all`` is every one. Raises UsageError for an unknown one."""
+    known = (*methods.names(), float_step.METHOD)
+    everything = known if float_step.is_available() else methods.names()
+    names = everything if text == "all" else tuple(part.strip() for part in text.split(",") if part.strip())
+    for name in names:
+        if name not in known:
+            raise UsageError(f"unknown method {name!r} (known: {', '.join(known)}, all){did_you_mean(name, known)}")
+    if not names:
+        raise UsageError("no method to compare")
+    return tuple(dict.fromkeys(names))
+
+
+def task_of(
+    network: str, data: Dataset, device: Device, method_list: str, *, steps: int, base: str, options: onchip.Options
+) -> Task:
+    """A task from what a person types. Raises UsageError for what is unknown or out of range."""
+    if not 1 <= steps <= 100_000:
+        raise UsageError(f"--steps must be from 1 to 100,000, not {steps}")
+    chosen: Iterable[str] = chosen_methods(method_list)
+    return Task(networks.get(network), data, device, tuple(chosen), steps=steps, base=base, options=options)

@@ -1,0 +1,1 @@
+"""Results of the study as text, JSON, HTML and pictures."""

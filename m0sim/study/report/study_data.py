@@ -1,0 +1,250 @@
+"""A study's results as JSON, as tables, and as Markdown: no wall times, so that the same study gives the same bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from m0sim.report.cost_json import SCHEMA
+from m0sim.report.units import count, si
+from m0sim.study.learn.comparison import RECONSTRUCTION
+from m0sim.study.learn.experiment.setting import Setting
+from m0sim.study.learn.experiment.study import UNTUNED, Entry, Row, Rows, Study, key_of, spread
+from m0sim.study.learn.experiment.study_run import Journal
+from m0sim.study.learn.experiment.training import accuracy
+from m0sim.study.report.compare_data import Sheet, markdown_table, plain
+
+BASE = "niti-static"
+"""The gap of every method is to this one, at the same angle and seed."""
+
+Chosen = Mapping[tuple[float, str], int]
+Values = dict[str, Any]
+
+
+def result(study: Study, chosen: Chosen, rows: Rows) -> Values:
+    """The object that ``m0sim study --json`` prints and study.json holds."""
+    finals = [f for angle in study.angles for f in _finals(study, angle, chosen, rows)] if study.seeds else []
+    return {
+        "schema": SCHEMA,
+        "network": study.network,
+        "data": study.data,
+        "profile": study.profile.name,
+        "clock_hz": study.profile.clock_hz,
+        "angles": list(study.angles),
+        "seeds": list(study.seeds),
+        "images": study.images,
+        "epochs": study.epochs,
+        "validation_images": study.validation_images,
+        "test_images": study.test_images,
+        "tuning_epochs": study.tuning_epochs,
+        "tuning_seeds": list(study.tuning_seeds),
+        "tuning": [_tuning(study, entry, angle, chosen, rows) for angle in study.angles for entry in study.entries],
+        "finals": finals,
+        "gaps": _gaps(finals),
+    }
+
+
+def _tuning(study: Study, entry: Entry, angle: float, chosen: Chosen, rows: Rows) -> Values:
+    tries = study.tries(entry, angle)
+    runs = [
+        {
+            "shift": task.setting.shift,
+            "seed": task.seed,
+            "accuracy_validation": [accuracy(n, study.validation_images) for n in rows[key_of(task)].right_validation],
+        }
+        for task in tries
+    ]
+    return {
+        "angle": angle,
+        "method": entry.setting.method,
+        "label": entry.setting.label,
+        "options": dict(entry.setting.options),
+        "before": accuracy(rows[key_of(tries[0])].before[0], study.validation_images),
+        "runs": runs,
+        "chosen_shift": chosen[angle, entry.setting.label],
+    }
+
+
+def _finals(study: Study, angle: float, chosen: Chosen, rows: Rows) -> list[Values]:
+    found = []
+    for entry in study.entries:
+        setting = Setting(entry.setting.method, chosen[angle, entry.setting.label], entry.setting.options)
+        found.append(_final(study, setting, True, entry.label, angle, rows))
+        if entry.has_untuned:
+            found.append(_final(study, entry.plain, False, entry.label, angle, rows))
+    return found
+
+
+def _final(study: Study, setting: Setting, is_tuned: bool, label: str, angle: float, rows: Rows) -> Values:
+    done = [rows[key_of(study.final(setting, angle, seed))] for seed in study.seeds]
+    total, first = study.test_images, done[0]
+    test = [[accuracy(n, total) for n in row.right_test] for row in done]
+    cycles = first.cycles[-1]
+    return {
+        "angle": angle,
+        "method": setting.method,
+        "label": label,
+        "is_tuned": is_tuned,
+        "shift": setting.shift,
+        "options": dict(setting.options),
+        "accuracy_before": accuracy(first.before[1], total),
+        "accuracy": test,
+        "accuracy_validation": [[accuracy(n, study.validation_images) for n in r.right_validation] for r in done],
+        "chosen_epochs": [row.chosen + 1 for row in done],
+        "last": spread([accuracies[-1] for accuracies in test]),
+        "chosen": spread([accuracies[row.chosen] for row, accuracies in zip(done, test, strict=True)]),
+        "swing": spread([_swing(row, total) for row in done]),
+        "cycles": cycles,
+        "cycles_by_epoch": list(first.cycles),
+        "cycles_source": "estimate",
+        "seconds": study.profile.seconds(cycles),
+        "energy_joules": study.profile.energy_joules(cycles),
+        "sram_bytes": first.sram_bytes,
+        "fits": first.fits,
+        "pruned": [list(row.pruned) for row in done],
+        "is_reconstruction": setting.method.startswith("priot") or setting.method == "tin-tin",
+    }
+
+
+def _swing(row: Row, total: int) -> float:
+    """The largest fall of test accuracy from one epoch to the next: how much a method oscillates."""
+    falls = [a - b for a, b in zip(row.right_test, row.right_test[1:], strict=False)]
+    return accuracy(max([0, *falls]), total)
+
+
+def _gaps(finals: Sequence[Values]) -> list[Values]:
+    """Every method's test accuracy minus the base method's, in points, seed by seed."""
+    found = []
+    for final in finals:
+        same = (f for f in finals if (f["angle"], f["is_tuned"]) == (final["angle"], final["is_tuned"]))
+        base = next((f for f in same if f["label"] == BASE), None)
+        if base is None or final["label"] == BASE:
+            continue
+        found.append(
+            {
+                "angle": final["angle"],
+                "label": final["label"],
+                "is_tuned": final["is_tuned"],
+                "last": spread(_differences(final, base, lambda f, i: -1)),
+                "chosen": spread(_differences(final, base, lambda f, i: f["chosen_epochs"][i] - 1)),
+            }
+        )
+    return found
+
+
+def _differences(final: Values, base: Values, epoch: Any) -> list[float]:
+    pairs = enumerate(zip(final["accuracy"], base["accuracy"], strict=True))
+    return [100 * (a[epoch(final, i)] - b[epoch(base, i)]) for i, (a, b) in pairs]
+
+
+def times(journal: Journal) -> Values:
+    """Wall times of the runs, which differ from machine to machine and from day to day."""
+    return {"schema": SCHEMA, "seconds": round(sum(journal.seconds.values()), 1), "runs": journal.seconds}
+
+
+# Tables
+
+
+def sheets(r: Values) -> list[Sheet]:
+    """The tables of a result: for each angle final accuracy and tuning, then the gaps."""
+    parts = []
+    for angle in r["angles"]:
+        finals = [f for f in r["finals"] if f["angle"] == angle]
+        if finals:
+            parts.append(_final_sheet(r, angle, finals))
+        parts.append(_tuning_sheet(r, angle))
+    return [*parts, _gap_sheet(r)] if r["gaps"] else parts
+
+
+def _final_sheet(r: Values, angle: float, finals: Sequence[Values]) -> Sheet:
+    rows = [_final_row(f, r["epochs"] * r["images"]) for f in finals]
+    before = f"{100 * finals[0]['accuracy_before']:.2f} %"
+    return Sheet(
+        f"{r['data']} turned by {angle:g} degrees, test accuracy",
+        f"{r['epochs']} epochs of {count(r['images'])} images, {len(r['seeds'])} seeds: mean and (least to largest). "
+        f"Chosen: the epoch with the best validation accuracy. {count(r['test_images'])} test images; no transfer "
+        f"(static scales): {before}. Fall: largest from one epoch to the next, mean of the seeds. Cycles, seconds and "
+        f"joules of the whole training on {r['profile']}, estimated from measured steps of the first seed; SRAM "
+        f"planned, with stack. *: {RECONSTRUCTION}.",
+        ("method", "shift", "last epoch, %", "chosen epoch, %", "fall", "cycles a step", "seconds", "energy", "SRAM"),
+        tuple(rows),
+    )
+
+
+def _final_row(f: Values, steps: int) -> tuple[str, ...]:
+    energy = f["energy_joules"]
+    return (
+        f"{f['label']}{'*' * f['is_reconstruction']}{'' if f['is_tuned'] else ', untuned'}",
+        str(f["shift"]),
+        _range(f["last"], 100),
+        _range(f["chosen"], 100),
+        f"{100 * f['swing']['mean']:.1f}",
+        count(round(f["cycles"] / steps)),
+        f"{f['seconds']:,.1f}",
+        "unknown" if energy is None else si(energy, "J"),
+        count(f["sram_bytes"]) + ("" if f["fits"] else " (does not fit)"),
+    )
+
+
+def _range(s: Mapping[str, float], scale: float) -> str:
+    mean, low, high = (scale * s[name] for name in ("mean", "min", "max"))
+    return f"{mean:.2f} ({low:.2f} to {high:.2f})"
+
+
+def _tuning_sheet(r: Values, angle: float) -> Sheet:
+    found = [t for t in r["tuning"] if t["angle"] == angle]
+    width = max(len({run["shift"] for run in t["runs"]}) for t in found)
+    rows = []
+    for t in found:
+        cells = [f"{shift:+d}: {100 * value:.1f}" for shift, value in _by_shift(t).items()]
+        rows.append((t["label"], f"{100 * t['before']:.1f}", f"{t['chosen_shift']:+d}", *cells))
+    return Sheet(
+        f"tuning at {angle:g} degrees",
+        f"Validation accuracy, %, after {r['tuning_epochs']} epochs by learning shift; "
+        f"{count(r['validation_images'])} images, seed {', '.join(map(str, r['tuning_seeds']))}. Shift {UNTUNED:+d} is "
+        "the calibrated one.",
+        ("method", "before", "chosen", *(f"setting {i + 1}" for i in range(width))),
+        tuple(rows),
+    )
+
+
+def _by_shift(t: Values) -> dict[int, float]:
+    """Mean validation accuracy after the last tuning epoch, by shift."""
+    found: dict[int, list[float]] = {}
+    for run in t["runs"]:
+        found.setdefault(run["shift"], []).append(run["accuracy_validation"][-1])
+    return {shift: sum(values) / len(values) for shift, values in found.items()}
+
+
+def _gap_sheet(r: Values) -> Sheet:
+    rows = [
+        (g["label"], f"{g['angle']:g}", "tuned" if g["is_tuned"] else "untuned", _range(g["last"], 1), _gap(g))
+        for g in r["gaps"]
+    ]
+    return Sheet(
+        f"gap to {BASE}, points",
+        f"Test accuracy minus that of {BASE} at the same angle and seed, both tuned or both untuned: mean and (least "
+        "to largest) over the seeds. The paper's abstract claims 8.08 to 33.75 points for PRIOT over existing static "
+        "methods: its claim, not ours.",
+        ("method", "degrees", "setting", "last epoch", "chosen epoch"),
+        tuple(rows),
+    )
+
+
+def _gap(g: Values) -> str:
+    return _range(g["chosen"], 1)
+
+
+def heading(r: Values) -> str:
+    """One line: what was studied."""
+    return f"{r['network']} on {r['data']}: {len(r['tuning'])} tuned settings, {len(r['seeds'])} seeds"
+
+
+def markdown(r: Values) -> str:
+    """study.md: the tables, and the curves that lie beside it."""
+    parts = ["# m0sim study", f"{plain(heading(r))}."]
+    for sheet in sheets(r):
+        title = f"{sheet.title[:1].upper()}{sheet.title[1:]}"
+        parts += [f"## {title}", plain(sheet.remark), markdown_table(sheet)]
+    parts += [f"![{angle:g} degrees](curves-{angle:g}.png)" for angle in r["angles"] if r["finals"]]
+    return "\n\n".join(parts) + "\n"

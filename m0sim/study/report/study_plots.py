@@ -1,0 +1,115 @@
+"""The curves of ``m0sim study``: accuracy against device time, all methods in one plot for each angle.
+
+A method has a colour. Its variants differ in line and marker: dotted where only last layers learn, dashed where scored
+edges are chosen at random, dashes and dots where they are the largest, and one marker for each share of scored edges,
+white where small layers have more of them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from matplotlib import style
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator
+
+from m0sim.study.learn.methods import Config
+from m0sim.study.report.drawing import BLUE, GREEN, GREY, INK, ORANGE, PINK, RED, SKY, STYLE, to_bytes
+
+_COLOURS = {
+    "niti-static": BLUE,
+    "niti-dynamic": SKY,
+    "priot": RED,
+    "priot-threshold": ORANGE,
+    "priot-s": GREEN,
+    "tin-tin": PINK,
+    "fp32": INK,
+}
+_LINES = {"random": "--", "largest": "-.", "sensitive": "-"}
+"""By selection of the scored edges."""
+_MARKERS = ((0.15, "^"), (0.07, "o"), (0.0, "v"))
+"""From this share of scored edges on."""
+
+
+def files(result: dict[str, Any]) -> dict[str, bytes]:
+    """File name to contents: curves-ANGLE.png and .svg; none for a study that only tunes."""
+    angles = result["angles"] if result["finals"] else []
+    return {f"curves-{angle:g}.{kind}": curves(result, angle, kind) for angle in angles for kind in ("png", "svg")}
+
+
+def curves(result: dict[str, Any], angle: float, kind: str = "svg") -> bytes:
+    """Mean test accuracy of the tuned settings with a band from the worst to the best seed; logarithmic time.
+
+    The axis begins below the lowest mean. Where a band goes on below it, its end is written there.
+    """
+    finals = [f for f in result["finals"] if f["angle"] == angle and f["is_tuned"]]
+    with style.context(["default", STYLE]):
+        figure = Figure(figsize=(9.5, 6.5), layout="constrained")
+        axes = figure.subplots()
+        axes.spines[["top", "right"]].set_visible(False)
+        for final in sorted(finals, key=lambda f: -f["last"]["mean"]):
+            _curve(axes, final, result["clock_hz"])
+        before = 100 * finals[0]["accuracy_before"]
+        axes.axhline(before, color=GREY, linestyle=":", linewidth=1, label="no transfer")
+        _seconds(axes, result)
+        _floor(axes, finals, result["clock_hz"], before)
+        axes.set_ylabel("test accuracy, %")
+        title = f"{result['network']}, {result['data']} turned by {angle:g} degrees: {len(result['seeds'])} seeds"
+        axes.set_title(title, loc="left", fontsize=10)
+        figure.legend(loc="outside right upper", frameon=False, fontsize=8, handlelength=3)
+        return to_bytes(figure, kind)
+
+
+def _floor(axes: Axes, finals: list[dict[str, Any]], clock_hz: int, before: float) -> None:
+    epochs = (values for final in finals for values in zip(*final["accuracy"], strict=True))
+    means = [100 * sum(values) / len(values) for values in epochs]
+    lowest = min(before, *means)
+    floor = lowest - 0.05 * (max(before, *means) - lowest) - 1
+    axes.set_ylim(bottom=floor)
+    for final in finals:
+        worst = [100 * min(values) for values in zip(*final["accuracy"], strict=True)]
+        if min(worst) < floor:
+            place = final["cycles_by_epoch"][worst.index(min(worst))] / clock_hz
+            axes.annotate(
+                f"to {min(worst):.0f} %",
+                (place, floor),
+                (3, 3),
+                textcoords="offset points",
+                color=_COLOURS[final["method"]],
+                fontsize=8,
+            )
+
+
+def _seconds(axes: Axes, result: dict[str, Any]) -> None:
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.xaxis.set_minor_formatter(FuncFormatter(lambda value, _: ""))
+    axes.set_xlabel(f"seconds on {result['profile']} at {result['clock_hz'] / 1e6:g} MHz")
+
+
+def _curve(axes: Axes, final: dict[str, Any], clock_hz: int) -> None:
+    seconds = [cycles / clock_hz for cycles in final["cycles_by_epoch"]]
+    by_epoch = [[100 * value for value in epoch] for epoch in zip(*final["accuracy"], strict=True)]
+    mean = [sum(values) / len(values) for values in by_epoch]
+    colour, options = _COLOURS[final["method"]], final["options"]
+    line, marker = "-", "o"
+    if final["method"] == "priot-s":
+        share = options.get("fraction", Config.fraction)
+        line = _LINES[options.get("selection", Config.selection)]
+        marker = next(marker for least, marker in _MARKERS if share >= least)
+    if options.get("trained"):
+        line = ":"
+    name = final["label"] + "*" * final["is_reconstruction"]
+    face = "white" if options.get("spread") == "root" else colour
+    look: dict[str, Any] = {
+        "color": colour,
+        "linestyle": line,
+        "marker": marker,
+        "markersize": 3.5,
+        "markerfacecolor": face,
+    }
+    axes.plot(seconds, mean, linewidth=1.3, label=name, **look)
+    low, high = [min(v) for v in by_epoch], [max(v) for v in by_epoch]
+    axes.fill_between(seconds, low, high, color=colour, alpha=0.1, linewidth=0)

@@ -1,0 +1,34 @@
+"""The pictures of ``m0sim sweep``: SRAM against cycles, one for each network."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from m0sim.study.learn.networks import NETWORKS
+from m0sim.study.report import front_plot
+from m0sim.study.report.drawing import WIDE, Plot
+from m0sim.study.report.sweep_data import point_of
+from m0sim.study.whatif import results
+from m0sim.study.whatif.sweep import Finished
+
+
+def plots(finished: Finished) -> dict[str, tuple[str, Plot]]:
+    """By name: what the picture shows, and the function that draws it."""
+    measured = [row for row in finished.rows if row["status"] == results.MEASURED]
+    found: dict[str, tuple[str, Plot]] = {}
+    for network in dict.fromkeys(row["network"] for row in measured):
+        points = [point_of(row) for row in measured if row["network"] == network]
+        title = f"{network}: SRAM against cycles"
+        found[f"front-{network}"] = (title, partial(front_plot.draw, points, title))
+    return found
+
+
+def names() -> set[str]:
+    """All files that `files` could ever give."""
+    return {f"front-{network}.{kind}" for network in NETWORKS for kind in ("png", "svg")}
+
+
+def files(finished: Finished) -> dict[str, bytes]:
+    """File name to contents: front-NETWORK, as PNG and SVG."""
+    drawn = plots(finished)
+    return {f"{name}.{kind}": plot(kind, WIDE) for name, (_, plot) in drawn.items() for kind in ("png", "svg")}

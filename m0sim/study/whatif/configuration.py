@@ -1,0 +1,124 @@
+"""One way to deploy a training method: the knobs that a budget or a sweep turns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+from m0sim.errors import UsageError, did_you_mean
+from m0sim.study.learn import float_step, methods, networks
+from m0sim.study.learn.networks import Network
+from m0sim.study.learn.onchip import Options
+from m0sim.study.learn.step import MASK_FORMS, WEIGHT_PLACES
+
+DEFAULT_FRACTION = 0.1
+FRACTION_MIN = 1e-6
+"""One edge in a million; the largest bundled layer has fewer than ten million."""
+
+DEFAULT_MASK = "fused"
+"""The form that needs the least SRAM."""
+
+BATCH_MAX = 1 << 16
+WIDTH_MAX = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """A method with its knobs. A knob that the method does not have is None; `configure` makes these."""
+
+    network: str
+    method: str
+    width: float = 1.0
+    """Times the channels and values of every layer but the last; not 1: there is no backbone, weights are random."""
+    trained: int = 0
+    """How many of the last layers learn; `configure` makes all of them of 0."""
+    fraction: float | None = None
+    """priot-s: share of the edges that have a score, one in each block of 1/fraction."""
+    mask: str | None = None
+    """priot*: fused, bits or copy. priot-s keeps no bits: it has the scored edges at hand, and they are ``fused``."""
+    weights: str | None = None
+    """Where weights that never change are: flash or sram. None where all weights learn."""
+    reuse: bool = True
+    """Whether tensors that are not needed at the same time share bytes."""
+    batch: int = 1
+    """Images a step. Kernels train on one; more is planned only, with int32 gradients that add up."""
+
+    @property
+    def options(self) -> Options:
+        """How the step is deployed."""
+        return Options(self.mask or DEFAULT_MASK, self.weights or "flash", self.reuse)
+
+
+def configure(
+    network: str,
+    method: str,
+    *,
+    width: float = 1.0,
+    trained: int = 0,
+    fraction: float = DEFAULT_FRACTION,
+    mask: str = DEFAULT_MASK,
+    weights: str = "flash",
+    reuse: bool = True,
+    batch: int = 1,
+) -> Configuration:
+    """The configuration with these knobs, those that the method does not have left out.
+
+    Raises UsageError, one line, for an unknown name or a value out of range.
+    """
+    _known(method, (*methods.names(), float_step.METHOD), "method")
+    _known(mask, MASK_FORMS, "mask form")
+    _known(weights, WEIGHT_PLACES, "place for weights")
+    if not FRACTION_MIN <= fraction <= 1:
+        raise UsageError(f"a fraction of {fraction:g}: the share of scored edges must be from {FRACTION_MIN:f} to 1")
+    if not 1 <= batch <= BATCH_MAX:
+        raise UsageError(f"a batch of {batch}: must be from 1 to {BATCH_MAX:,}")
+    layers = len(wide_network(network, width).stages)
+    if not 0 <= trained <= layers:
+        raise UsageError(f"{network} has {layers} layers that can learn: trained must be 0 (all) to {layers}")
+    forms = mask_forms(method)
+    has_frozen = bool(forms) or trained not in (0, layers)
+    if method == float_step.METHOD and has_frozen:
+        raise UsageError("fp32 trains all layers or none: leave out its method or the number of trained layers")
+    return Configuration(
+        network=network,
+        method=method,
+        width=float(width),
+        trained=trained or layers,
+        fraction=1 / round(1 / fraction) if method == "priot-s" else None,
+        mask=(mask if mask in forms else DEFAULT_MASK) if forms else None,
+        weights=weights if has_frozen else None,
+        reuse=reuse,
+        batch=batch,
+    )
+
+
+def mask_forms(method: str) -> tuple[str, ...]:
+    """The forms in which a method can keep its mask, the presumably fastest first; none where there is no mask."""
+    if method == "priot-s":
+        return tuple(form for form in MASK_FORMS if form != "bits")
+    return MASK_FORMS if method.startswith("priot") else ()
+
+
+def _known(name: str, known: tuple[str, ...], what: str) -> None:
+    if name not in known:
+        raise UsageError(f"unknown {what} {name!r} (known: {', '.join(known)}){did_you_mean(name, known)}")
+
+
+@lru_cache(maxsize=4096)
+def wide_network(name: str, width: float) -> Network:
+    """The network `name` with `width` times its channels. UsageError for an unknown name or a width out of range."""
+    if not 0 < width <= WIDTH_MAX:
+        raise UsageError(f"a width of {width:g}: must be above 0 and at most {WIDTH_MAX}")
+    return networks.scaled(networks.get(name), width)
+
+
+def layers_of(configuration: Configuration) -> int:
+    """How many layers have weights."""
+    return len(wide_network(configuration.network, configuration.width).stages)
+
+
+def with_trained(configuration: Configuration, trained: int) -> Configuration:
+    """The same with the last `trained` layers learning (1 to all)."""
+    has_frozen = configuration.mask is not None or trained != layers_of(configuration)
+    weights = (configuration.weights or "flash") if has_frozen else None
+    return replace(configuration, trained=trained, weights=weights)

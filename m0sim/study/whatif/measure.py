@@ -1,0 +1,185 @@
+"""Planned configurations on the simulated chip: what a step costs, and that it keeps to its plan."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from m0sim.chip.cost import Cost
+from m0sim.chip.device import Device
+from m0sim.errors import M0simError
+from m0sim.study.learn import datasets as data
+from m0sim.study.learn import float_step, kernels, methods, onchip, step
+from m0sim.study.learn import side_by_side as compare
+from m0sim.study.learn.calibrate import calibrate
+from m0sim.study.learn.datasets import Dataset
+from m0sim.study.learn.fit import chip_for
+from m0sim.study.learn.methods import Config, Frozen, State
+from m0sim.study.learn.networks import Network
+from m0sim.study.learn.plan import Plan, pack
+from m0sim.study.learn.program import DeviceProgram
+from m0sim.study.whatif.configuration import Configuration, wide_network
+from m0sim.study.whatif.planned import Planned
+
+STEPS = 5
+"""Training steps that a figure is the mean of, by default: cycles depend on the images."""
+
+CYCLES_ENOUGH = 20_000_000
+"""No further step begins behind so many cycles: soft float takes seconds a step, and varies less."""
+
+MACS_MAX = 50_000_000
+"""Networks with more forward MACs are not measured for a budget: a step of vgg11 takes minutes at level ``memory``."""
+
+
+def images_of(network: Network, name: str, data_dir: Path | None) -> Dataset:
+    """The data set `name`; where that is empty digits for networks that take them, and noise for the others."""
+    if not name:
+        name = "digits" if network.name == "tiny-cnn-8" else "random"
+    return data.random_images(network.input_shape) if name == "random" else data.load(name, data_dir)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Some training steps, run at level ``memory``."""
+
+    cycles: tuple[int, ...]
+    """Of each step, with zero-wait-state memory."""
+    flash_estimate_cycles: float | None
+    """Estimate: cycles a step that misses of the flash cache add, mean. None: the profile has no such cache."""
+    stack_bytes: int
+    sram_touched: int
+    """Bytes of the plan that the steps read or wrote."""
+    note: str
+
+    @property
+    def mean_cycles(self) -> int:
+        """The mean of `cycles`, rounded."""
+        return round(sum(self.cycles) / len(self.cycles))
+
+    @property
+    def with_flash(self) -> float:
+        """Mean cycles and the estimate for flash: what configurations are ranked by."""
+        return self.mean_cycles + (self.flash_estimate_cycles or 0.0)
+
+
+class Bench:
+    """A chip and images to run steps on. A configuration is measured once, however often it is asked for."""
+
+    def __init__(self, device: Device, images: Dataset, steps: int = STEPS, seed: int = 0) -> None:
+        self.device, self.data, self.steps, self.seed = device, images, steps, seed
+        self._measured: dict[tuple[Configuration, tuple[int, ...]], Measured] = {}
+        self._settings: dict[Network, compare.Setting] = {}
+
+    def measure(self, planned: Planned) -> Measured:
+        """What a plan's steps cost. Raises UsageError where the images are not the network's."""
+        key = (planned.configuration, planned.banks)
+        if key not in self._measured:
+            setting = self.setting(planned.step.network)
+            self._measured[key] = measure(planned, self.device, setting, self.seed)
+        return self._measured[key]
+
+    def setting(self, network: Network) -> compare.Setting:
+        """The backbone's weights and the images."""
+        if network not in self._settings:
+            task = compare.Task(network, self.data, self.device, (), self.steps, self.seed)
+            self._settings[network] = compare.setting_of(task)
+        return self._settings[network]
+
+
+def measure(planned: Planned, device: Device, setting: compare.Setting, seed: int = 0) -> Measured:
+    """Run the steps of a plan, one for each training image of `setting`, on the chip or, if it is too small, in an
+    enlarged copy of it.
+
+    Raises M0simError where a step does not keep to its plan, which would be a bug in a kernel.
+    """
+    start = _started(replace(planned.configuration, mask=None, weights=None, reuse=True), setting, seed)
+    program = _deployed(planned, start, device)
+    watch = _Watch(program, planned)
+    costs: list[Cost] = []
+    for image, label in zip(*setting.training, strict=True):
+        costs.append(program.step(image, int(label), level="memory"))
+        watch.look(costs[-1])
+        if sum(cost.cycles for cost in costs) > CYCLES_ENOUGH:
+            break
+    misses = [cost.flash_misses.cycles for cost in costs if cost.flash_misses is not None]
+    return Measured(
+        cycles=tuple(cost.cycles for cost in costs),
+        flash_estimate_cycles=sum(misses) / len(misses) if misses else None,
+        stack_bytes=max(cost.stack_bytes for cost in costs),
+        sram_touched=int(watch.used.sum()),
+        note=setting.note,
+    )
+
+
+def _deployed(planned: Planned, start: _Start, chip: Device) -> DeviceProgram:
+    if planned.configuration.method == float_step.METHOD:
+        return float_step.FloatProgram(planned.plan, chip, start.setting.float_weights(), "zig")
+    chip = chip_for(planned.need, chip)
+    return onchip.deploy(start.plan(planned), start.config, start.frozen, start.state, kernels.load(), chip)
+
+
+@dataclass(frozen=True)
+class _Start:
+    """A method, calibrated, before its first step."""
+
+    setting: compare.Setting
+    config: Config
+    frozen: Frozen
+    state: State
+
+    def plan(self, planned: Planned) -> Plan:
+        """The plan that the chip gets: with the real shifts and gaps in it. Its SRAM is that of `planned`."""
+        c = planned.configuration
+        network = planned.step.network
+        settings = onchip.settings(network, c.method, self.config, self.frozen, c.options)
+        plan = pack(step.build(network, settings), reuse=c.reuse, banks=planned.banks)
+        if _sram(plan) != _sram(planned.plan):
+            raise M0simError(f"{c.method} on {network.name}: the plan differs from that of the step that runs")
+        return plan
+
+
+def _sram(plan: Plan) -> dict[str, tuple[int, int]]:
+    return {name: (p.offset, p.end) for name, p in plan.placed.items() if p.tensor.place == "sram"}
+
+
+@lru_cache(maxsize=16)
+def _started(c: Configuration, setting: compare.Setting, seed: int) -> _Start:
+    """The method of `c`, calibrated; its mask, the place of its weights and reuse do not matter."""
+    if c.method == float_step.METHOD:
+        return _Start(setting, setting.config, Frozen(setting.weights), State(()))
+    network, method = wide_network(c.network, c.width), methods.get(c.method)
+    config = Config(
+        setting.config.weight_exponents, trained=c.trained, fraction=c.fraction or Config.fraction, seed=seed
+    )
+    frozen = method.freeze(network, setting.weights, config)
+    config = calibrate(network, method, setting.weights, *setting.calibration, config, seed)
+    return _Start(setting, config, frozen, method.initial_state(network, frozen, config, seed))
+
+
+class _Watch:
+    """Which bytes of the plan the steps touch; a byte of SRAM outside plan and stack is an error."""
+
+    def __init__(self, program: DeviceProgram, planned: Planned) -> None:
+        self._program, self._planned = program, planned
+        self.used: NDArray[np.bool_] = np.zeros(planned.plan.sram_bytes, np.bool_)
+
+    def look(self, cost: Cost) -> None:
+        """Note what the last step touched."""
+        machine, planned = self._program.machine, self._planned
+        banks = machine.device.srams
+        touched = np.concatenate([machine.counters.touched(bank.base, bank.size) != 0 for bank in banks])
+        address = np.concatenate([np.arange(bank.base, bank.end, dtype=np.int64) for bank in banks])
+        top = machine.space.stack_top
+        touched &= (address < top - planned.stack_bytes) | (address >= top)
+        outside = np.flatnonzero(touched[planned.plan.sram_bytes :])
+        if len(outside) or cost.stack_bytes > planned.stack_bytes:
+            c = planned.configuration
+            raise M0simError(
+                f"{c.method} on {planned.step.network.name}: a step touched {len(outside)} bytes outside its plan and "
+                f"took {cost.stack_bytes} bytes of stack, planned were {planned.stack_bytes}"
+            )
+        self.used |= touched[: planned.plan.sram_bytes]

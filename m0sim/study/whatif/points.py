@@ -1,0 +1,113 @@
+"""A point of a sweep: the key of all that decides about it, and its measurement, which may be on another machine."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, replace
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+import m0sim
+from m0sim.chip.device import Device
+from m0sim.errors import M0simError, UsageError
+from m0sim.study.learn import float_step, kernels, networks
+from m0sim.study.learn import side_by_side as compare
+from m0sim.study.learn.datasets import Dataset
+from m0sim.study.learn.networks import Network
+from m0sim.study.whatif import planned
+from m0sim.study.whatif.configuration import Configuration, wide_network
+from m0sim.study.whatif.grid import Point, Sweep
+from m0sim.study.whatif.measure import Measured, images_of, measure
+
+
+def run(configuration: Configuration, device: Device, seed: int, expected: str, setting: compare.Setting) -> Measured:
+    """Measure a point. Raises M0simError where this is not the m0sim that asked; see `identity`."""
+    here = identity(configuration.method)
+    if here != expected:
+        raise M0simError(f"a worker has {here}, the sweep {expected}")
+    return measure(planned.plan(configuration), device, setting, seed)
+
+
+def identity(method: str) -> str:
+    """The code that a figure is of: m0sim's version and the kernels, or the compiler that makes them."""
+    made = float_step.arithmetic("zig") if method == float_step.METHOD else f"kernels {_kernels()}"
+    return f"m0sim {m0sim.__version__}, {made}"
+
+
+@cache
+def _kernels() -> str:
+    found = hashlib.sha256()
+    for segment in kernels.load().segments:
+        found.update(segment.address.to_bytes(8, "little") + segment.data)
+    return found.hexdigest()[:16]
+
+
+class Inputs:
+    """What a sweep's points start from: weights and images, by network and seed."""
+
+    def __init__(self, sweep: Sweep) -> None:
+        self._sweep = sweep
+        self._images: dict[str, Dataset] = {}
+        self._settings: dict[tuple[Network, int], compare.Setting] = {}
+        self._digests: dict[compare.Setting, str] = {}
+
+    def checked(self, point: Point) -> Point:
+        """The point, without its configuration where the images are not its network's.
+
+        UsageError where the images cannot be read: that is nothing of a single point.
+        """
+        if point.configuration is None:
+            return point
+        self.data_name(point)
+        try:
+            self.setting(point)
+        except UsageError as error:
+            return replace(point, configuration=None, reason=str(error))
+        return point
+
+    def setting(self, point: Point) -> compare.Setting:
+        """The start of a point. UsageError where the images are not the network's."""
+        assert point.configuration is not None
+        network = wide_network(point.configuration.network, point.configuration.width)
+        key = (network, point.seed)
+        if key not in self._settings:
+            images = self._images_of(point.configuration.network)
+            task = compare.Task(network, images, point.device, (), self._sweep.steps, point.seed)
+            self._settings[key] = compare.setting_of(task)
+        return self._settings[key]
+
+    def data_name(self, point: Point) -> str:
+        """The data set of a point's images."""
+        return self._images_of(point.values["network"]).name
+
+    def _images_of(self, network: str) -> Dataset:
+        if network not in self._images:
+            self._images[network] = images_of(networks.get(network), self._sweep.data, self._sweep.data_dir)
+        return self._images[network]
+
+    def key(self, point: Point) -> str:
+        """The hash of all that decides about a point's figures: code, configuration, chip, weights, images, seed."""
+        configuration = point.configuration
+        if configuration is None:
+            return _hash({"values": dict(point.values), "version": m0sim.__version__})
+        chip = asdict(point.device)
+        del chip["path"]
+        setting = self.setting(point)
+        if setting not in self._digests:
+            self._digests[setting] = _digest(setting)
+        parts = (asdict(configuration), chip, point.seed, identity(configuration.method), self._digests[setting])
+        return _hash(parts)
+
+
+def _hash(parts: Any) -> str:
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def _digest(setting: compare.Setting) -> str:
+    found = hashlib.sha256(repr((setting.config.weight_exponents, setting.note)).encode())
+    for array in (*setting.weights, *setting.calibration, *setting.training):
+        found.update(repr((array.dtype.str, array.shape)).encode() + np.ascontiguousarray(array).tobytes())
+    return found.hexdigest()
