@@ -259,7 +259,7 @@ def test_wheel_keeps_its_profiles_inside_the_package(write: Any, monkeypatch: py
     package = write(MINIMAL).parent / "m0sim"
     (package / "profiles").mkdir(parents=True)
     (package / "profiles" / "mine.toml").write_text(MINIMAL)
-    monkeypatch.setattr(device, "__file__", str(package / "device.py"))
+    monkeypatch.setattr(device, "__file__", str(package / "chip" / "device.py"))
     assert device.names() == ("mine",)
     assert device.load("mine").name == "mine"
 

@@ -548,7 +548,7 @@ def documented_stack() -> dict[str, int]:
     found: dict[str, int] = {}
     for path in KERNELS.glob("*.S"):
         text = path.read_text()
-        names = re.findall(r"(?:\.global|WALKER)\s+(m0k_\w+)", text)
+        names = re.findall(r"(?<!_)\b(?:FUNCTION|WALKER)\s+(m0k_\w+)", text)
         header = text[: text.index("*/")].replace("*", " ")
         line = re.search(r"\bStack\b:?\s+(.*?)\.(?:\s|$)", header, re.DOTALL)
         if line is None:

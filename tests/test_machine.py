@@ -485,7 +485,7 @@ def test_raw_binary() -> None:
 
 
 def test_a_profile_of_ones_own(calls: Path, tmp_path: Path) -> None:
-    bundled = Path(m0sim.chip.machine.__file__).parents[1] / "profiles" / "rp2040.toml"
+    bundled = Path(m0sim.__file__).parents[1] / "profiles" / "rp2040.toml"
     mine = tmp_path / "mine.toml"
     text = bundled.read_text().replace("multiplier_cycles = 1", "multiplier_cycles = 32")
     mine.write_text(text.replace("clock_hz = 125_000_000", "clock_hz = 1_000"))

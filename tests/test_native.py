@@ -9,7 +9,7 @@ import m0sim
 from m0sim.chip.native import compiled
 from m0sim.chip.native.compiled import stamp
 
-MODULES = Path(m0sim.__file__).parent
+MODULES = Path(m0sim.__file__).parent / "chip"
 
 
 @pytest.fixture
