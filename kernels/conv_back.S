@@ -105,11 +105,11 @@
     adds r0, r0, r1
     subs r6, #4
     ldrb r1, [r0]
-    subs r1, #128
+    subs r1, #WEIGHT_BIAS
     muls r1, r3, r1
     mov r2, r10
     ldrb r0, [r0, r2]
-    subs r0, #128
+    subs r0, #WEIGHT_BIAS
     muls r0, r4, r0
     adds r0, r0, r1
     ldr r1, [r7]

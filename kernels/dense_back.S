@@ -213,6 +213,8 @@
     .equ SECOND, 36                 @ weights of the second output of a pair
     .equ FRAME, 44
 
+    .equ LANE_ERRORS, 258           @ magnitudes in sum that a lane holds: 127 * 258 < 2^15
+
 @ COUNT_ZERO x: x = |x|, and 1 more in r7 where it is 0. 3 cycles for x > 0, 6 for x < 0, 5 for 0.
     .macro COUNT_ZERO x
     cmp \x, #0
@@ -297,7 +299,7 @@
     adds r6, r6, r4
     BIAS r6, r7
 
-@ Three or four errors, magnitudes at most 258 in sum: all at once. r7 = how many are zero.
+@ Three or four errors, magnitudes at most LANE_ERRORS in sum: all at once. r7 = how many are zero.
     movs r7, #0
     COUNT_ZERO r1
     COUNT_ZERO r2
@@ -308,8 +310,8 @@
     adds r1, r1, r2
     adds r3, r3, r4
     adds r1, r1, r3
-    subs r1, #129                   @ 258 is no immediate
-    cmp r1, #129
+    subs r1, #(LANE_ERRORS / 2)     @ all of it is no immediate
+    cmp r1, #(LANE_ERRORS / 2)
     bgt .Lfew
 
 @ The group's four outputs, one word of inputs a round: r5 EVEN_BYTES, r6 weights, r7 accumulators, r12 their end,

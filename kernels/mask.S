@@ -39,42 +39,51 @@
     #include "macros.inc"
     #include "m0k.inc"
 
-@ Bit 7 of each byte of \w: was it >= t? ip = addend in each byte; r6 = 0x80808080; \op as said above; other bits
-@ garbage.
-    .macro compare op, w, t
-    movs \t, \w
-    bics \t, r6
-    add \t, ip
-    \op \w, \t
+    .equ GATHER, 0x204081           @ bits 0, 7, 14, 21: brings one bit of each byte together
+    .equ NIBBLE_OFFSET, 0x3C        @ four bits as the offset of a word in .Lnibbles
+
+@ COMPARE op, w, spare: bit 7 of each byte of w: was it >= t? r12 = addend in each byte, r6 = SIGN_BITS, op as said
+@ above; other bits are garbage. Spoils spare. 4 cycles.
+    .macro COMPARE op, w, spare
+    movs \spare, \w
+    bics \spare, r6
+    add \spare, r12
+    \op \w, \spare
     .endm
 
-@ Two words r3, r4 of scores become masked weights at r2. r5 = 255, r6 = 0x80808080.
-    .macro copy_8 op
+@ KEEP_MASK op, w: w = 255 in each byte to keep. r5 = 255 and as for COMPARE. Spoils r7. 7 cycles.
+    .macro KEEP_MASK op, w
+    COMPARE \op, \w, r7
+    ands \w, r6
+    lsrs \w, \w, #7
+    muls \w, r5, \w
+    .endm
+
+@ KEEP_WEIGHTS w: w = the weights at r1, which moves on, where w is 255, else 128. r6 = SIGN_BITS. Spoils r7. 5 cycles.
+    .macro KEEP_WEIGHTS w
+    ldm r1!, {r7}
+    eors r7, r6
+    ands \w, r7
+    eors \w, r6
+    .endm
+
+@ COPY_8 op: two words of scores at r0 become masked weights at r2; r0, r1, r2 move on. r5 = 255, r6 = SIGN_BITS. Spoils
+@ r3, r4, r7. 30 cycles.
+    .macro COPY_8 op
     ldm r0!, {r3, r4}
-    compare \op, r3, r7
-    ands r3, r6
-    lsrs r3, r3, #7
-    muls r3, r5, r3                 @ 255 in each byte to keep
-    compare \op, r4, r7
-    ands r4, r6
-    lsrs r4, r4, #7
-    muls r4, r5, r4
-    ldm r1!, {r7}
-    eors r7, r6
-    ands r3, r7
-    eors r3, r6
-    ldm r1!, {r7}
-    eors r7, r6
-    ands r4, r7
-    eors r4, r6                     @ weight, or 128
+    KEEP_MASK \op, r3
+    KEEP_MASK \op, r4
+    KEEP_WEIGHTS r3
+    KEEP_WEIGHTS r4
     stm r2!, {r3, r4}
     .endm
 
-@ Two words of scores become one byte of bits at r2 + \to. r5 = 0x204081, r6 = 0x80808080.
-    .macro pack_8 op, to
+@ PACK_8 op, to: two words of scores at r0, which moves on, become one byte of bits at r2[to]. r5 = GATHER, r6 =
+@ SIGN_BITS. Spoils r3, r4, r7. 19 cycles.
+    .macro PACK_8 op, to
     ldm r0!, {r3, r4}
-    compare \op, r3, r7
-    compare \op, r4, r7
+    COMPARE \op, r3, r7
+    COMPARE \op, r4, r7
     ands r3, r6
     ands r4, r6
     lsrs r3, r3, #4
@@ -84,104 +93,115 @@
     strb r3, [r2, #\to]
     .endm
 
-@
-@ The two span functions, for `masked` below: the blocks r0 .. r7 - 1 of scores with s >= r3.
+@ --------------------------------------------------------------------------------- the two span functions (local)
+@ For m0k_masked below: the blocks r0 .. r7 - 1 of scores with s >= r3.
 @ In: r0 scores, r1 weights (copy), r2 out, r3 = t 1 .. 256, r7 end of scores, r0 <= r7. Out: r0 = end, r1, r2 moved on.
-@ Changes r3-r7, ip, lr, flags.
-@ /
-    .macro span name, constant, body:vararg
-    LOCAL_FUNCTION \name
+@ Spoils r3-r7, r12, lr. 4 bytes of stack.
+@ In the loops: r0, r1, r2 as said, r3, r4 words, r5 a constant, r6 SIGN_BITS, r7 free, r12 addend, lr end.
+
+@ SPAN_BEGIN end: to end if there is nothing to do; lr = r7, r6 = SIGN_BITS, r7 = 1 in each byte. 8 cycles.
+    .macro SPAN_BEGIN end
     push {lr}
     cmp r0, r7
-    beq .Lend_\name
+    beq \end
     mov lr, r7
-    ldr r6, =0x80808080
-    lsrs r7, r6, #7                 @ 0x01010101
-    \constant
-    movs r4, #128
-    cmp r3, r4
-    bhi .Lhigh_\name
-    subs r4, r4, r3
-    muls r4, r7, r4
-    mov ip, r4
+    ldr r6, =SIGN_BITS
+    lsrs r7, r6, #7
     .endm
 
-    span m0k_span_copy, "movs r5, #255"
-.Llow_copy:
-    copy_8 orrs
-    copy_8 orrs
-    cmp r0, lr
-    bne .Llow_copy
-    pop {pc}
-.Lhigh_m0k_span_copy:
+@ SPAN_LOW high: r12 = 128 - t in each byte, or to high for t > 128, with r4 = 128. Spoils r4. 6 cycles.
+    .macro SPAN_LOW high
+    movs r4, #128
+    cmp r3, r4
+    bhi \high
+    subs r4, r4, r3
+    muls r4, r7, r4
+    mov r12, r4
+    .endm
+
+@ SPAN_HIGH: r12 = 256 - t in each byte. r4 = 128. Spoils r4. 4 cycles.
+    .macro SPAN_HIGH
     lsls r4, r4, #1
     subs r4, r4, r3
     muls r4, r7, r4
-    mov ip, r4
-.Lhigh_copy:
-    copy_8 ands
-    copy_8 ands
+    mov r12, r4
+    .endm
+
+    LOCAL_FUNCTION m0k_span_copy
+    SPAN_BEGIN .Lcopy_done
+    movs r5, #255
+    SPAN_LOW .Lcopy_high
+.Lcopy_low_next:
+    COPY_8 orrs
+    COPY_8 orrs
     cmp r0, lr
-    bne .Lhigh_copy
-.Lend_m0k_span_copy:
+    bne .Lcopy_low_next
+    pop {pc}
+.Lcopy_high:
+    SPAN_HIGH
+.Lcopy_high_next:
+    COPY_8 ands
+    COPY_8 ands
+    cmp r0, lr
+    bne .Lcopy_high_next
+.Lcopy_done:
     pop {pc}
     .p2align 2
     .ltorg
     END_FUNCTION m0k_span_copy
 
-    span m0k_span_pack, "ldr r5, =0x204081"
-.Llow_pack:
-    pack_8 orrs, 0
-    pack_8 orrs, 1
+    LOCAL_FUNCTION m0k_span_pack
+    SPAN_BEGIN .Lpack_done
+    ldr r5, =GATHER
+    SPAN_LOW .Lpack_high
+.Lpack_low_next:
+    PACK_8 orrs, 0
+    PACK_8 orrs, 1
     adds r2, #2
     cmp r0, lr
-    bne .Llow_pack
+    bne .Lpack_low_next
     pop {pc}
-.Lhigh_m0k_span_pack:
-    lsls r4, r4, #1
-    subs r4, r4, r3
-    muls r4, r7, r4
-    mov ip, r4
-.Lhigh_pack:
-    pack_8 ands, 0
-    pack_8 ands, 1
+.Lpack_high:
+    SPAN_HIGH
+.Lpack_high_next:
+    PACK_8 ands, 0
+    PACK_8 ands, 1
     adds r2, #2
     cmp r0, lr
-    bne .Lhigh_pack
-.Lend_m0k_span_pack:
+    bne .Lpack_high_next
+.Lpack_done:
     pop {pc}
     .p2align 2
     .ltorg
     END_FUNCTION m0k_span_pack
 
-@
+@ ----------------------------------------------------------------------------------------- m0k_span_ties (local)
 @ Scan for the block in which the ties run out. In: r0 scores, r7 end, r8 cut, r9 ties (not 0).
 @ Out: r0 = that block and r9 = its ties to keep; or r0 = the block behind it (perhaps the end) and r9 = 0 when they ran
-@ out exactly; or r0 = end and r9 = ties left. Changes r1-r6, ip, flags. Leaf, no stack.
-@ /
-    .macro zero_8 first             @ bit 7 in some byte of r5 when one of eight bytes equals cut
-    ldm r0!, {r3, r4}
-    eors r3, r1
-    .if \first
-    subs r5, r3, r2
-    bics r5, r3
-    .else
-    subs r6, r3, r2
-    bics r6, r3
-    orrs r5, r6
-    .endif
-    eors r4, r1
-    subs r6, r4, r2
-    bics r6, r4
+@ out exactly; or r0 = end and r9 = ties left. Spoils r1-r6, r12. Leaf, no stack.
+@ In the loop: r1 cut in each byte, r2 1 in each byte, r3, r4, r6 free, r5 what was found, r12 127 in each byte.
+
+@ FIND_ZERO w, found: bit 7 in some byte of found when a byte of w is 0. r2 = 1 in each byte. 2 cycles.
+    .macro FIND_ZERO w, found
+    subs \found, \w, r2
+    bics \found, \w
+    .endm
+
+@ FIND_CUT_4 w: ORs to r5 bit 7 of some byte when a byte of w equals cut. Spoils w, r6. 4 cycles.
+    .macro FIND_CUT_4 w
+    eors \w, r1
+    FIND_ZERO \w, r6
     orrs r5, r6
     .endm
 
-    .macro unequal_4                @ adds to each byte of r5 whether the score is another than cut
+@ COUNT_OTHERS: adds to each byte of r5 whether the next score of r0 is another than cut. Registers as above; r6 =
+@ SIGN_BITS. Spoils r3, r4. 10 cycles.
+    .macro COUNT_OTHERS
     ldm r0!, {r3}
     eors r3, r1
     movs r4, r3
     bics r4, r6
-    add r4, ip
+    add r4, r12
     orrs r3, r4
     ands r3, r6
     lsrs r3, r3, #7
@@ -196,33 +216,40 @@
     muls r1, r2, r1
     lsls r3, r2, #7
     subs r3, r3, r2
-    mov ip, r3                      @ 0x7F7F7F7F
+    mov r12, r3
 .Lscan:
-    zero_8 1
-    zero_8 0
+    ldm r0!, {r3, r4}
+    eors r3, r1
+    FIND_ZERO r3, r5
+    FIND_CUT_4 r4
+    ldm r0!, {r3, r4}
+    FIND_CUT_4 r3
+    FIND_CUT_4 r4
     lsls r6, r2, #7
     tst r5, r6
     bne .Lequal
-.Lnext:
+.Lscan_next:
     cmp r0, r7
     bne .Lscan
 .Lscanned:
     bx lr
+
+@ A block with scores equal to cut: r5 = ties - equal ones.
 .Lequal:
     subs r0, #16
     movs r5, #0
-    unequal_4
-    unequal_4
-    unequal_4
-    unequal_4
+    COUNT_OTHERS
+    COUNT_OTHERS
+    COUNT_OTHERS
+    COUNT_OTHERS
     muls r5, r2, r5
-    lsrs r5, r5, #24
+    lsrs r5, r5, #24                @ the sum of the four bytes
     mov r3, r9
     adds r5, r5, r3
-    subs r5, #16                    @ ties - equal
+    subs r5, #16
     blo .Lrun_out
     mov r9, r5
-    bne .Lnext
+    bne .Lscan_next
     bx lr
 .Lrun_out:
     subs r0, #16
@@ -231,10 +258,9 @@
     .ltorg
     END_FUNCTION m0k_span_ties
 
-@
+@ -------------------------------------------------------------------------------------------- m0k_masked (local)
 @ One mask over blocks. In: r0 scores, r1 weights (copy), r2 out, r3 bytes, r4 the span function, r8 cut, r9 ties.
-@ Out: r9 ties left. Changes r0-r7, r10, r11, ip. Stack 24 bytes and 4 of the span.
-@ /
+@ Out: r9 ties left. Spoils r0-r7, r10 end of scores, r11 the span function, r12. Stack 24 bytes and 4 of the span.
     LOCAL_FUNCTION m0k_masked
     push {lr}
     mov r11, r4
@@ -243,6 +269,8 @@
     mov r3, r9
     cmp r3, #0
     beq .Lbehind
+
+@ Up to the block in which the ties run out: with t = cut.
     push {r0, r1, r2}
     bl m0k_span_ties
     movs r7, r0
@@ -253,21 +281,28 @@
     cmp r4, #0
     beq .Lbehind
     cmp r0, r10
-    beq .Ldone                      @ the ties go on behind the end
+    beq .Lmasked                    @ the ties go on behind the end
     bl m0k_span_last
+
+@ Behind it: with t = cut + 1.
 .Lbehind:
     mov r7, r10
     mov r3, r8
     adds r3, #1
     blx r11
-.Ldone:
+.Lmasked:
     pop {pc}
     END_FUNCTION m0k_masked
 
-@ The block r0 in which r9 (1 .. 15) ties are kept and the others not; r9 becomes 0. Registers as for a span.
+@ The block r0 in which r9 (1 .. 15) ties are kept and the others not; r9 becomes 0. Registers as for a span, r8 cut,
+@ r11 the span function. Stack 24 bytes and 4 of the span.
+    .equ BLOCK_BYTES, 16
+
     LOCAL_FUNCTION m0k_span_last
     push {r0, lr}
-    sub sp, #16
+    sub sp, #BLOCK_BYTES
+
+@ Its copy on the stack, scores 0 or 255: r0 scores, r3 a score, r4 index, r5 its copy, r6 ties left, r7 cut.
     movs r4, #0
     mov r6, r9
     mov r7, r8
@@ -286,27 +321,36 @@
     mov r3, sp
     strb r5, [r3, r4]
     adds r4, #1
-    cmp r4, #16
+    cmp r4, #BLOCK_BYTES
     blo .Lfix
+
+@ Mask that, with t = 1.
     movs r3, #0
     mov r9, r3
     mov r0, sp
     mov r7, sp
-    adds r7, #16
+    adds r7, #BLOCK_BYTES
     movs r3, #1
     blx r11
-    add sp, #16
+    add sp, #BLOCK_BYTES
     pop {r0}
-    adds r0, #16
+    adds r0, #BLOCK_BYTES
     pop {pc}
     END_FUNCTION m0k_span_last
 
-    FUNCTION m0k_mask_copy
-    SAVE_ALL
-    ldr r4, [r0, #MASK_COPY_SELECTION]
-    ldm r4!, {r5, r6}
+@ ------------------------------------------------------------------- m0k_mask_copy, m0k_mask_pack, m0k_rows_scores
+
+@ READ_SELECTION selection: r8 = cut, r9 = ties, of the block r0. Spoils r4, r5, r6. 7 cycles.
+    .macro READ_SELECTION selection
+    ldr r4, [r0, #\selection]
+    ldm r4!, {r5, r6}               @ SELECTION_CUT, SELECTION_TIES
     mov r8, r5
     mov r9, r6
+    .endm
+
+    FUNCTION m0k_mask_copy
+    SAVE_ALL
+    READ_SELECTION MASK_COPY_SELECTION
     ldr r1, [r0, #MASK_COPY_WEIGHTS]
     ldr r2, [r0, #MASK_COPY_OUT]
     ldr r3, [r0, #MASK_COPY_N]
@@ -320,10 +364,7 @@
 
     FUNCTION m0k_mask_pack
     SAVE_ALL
-    ldr r4, [r0, #MASK_PACK_SELECTION]
-    ldm r4!, {r5, r6}
-    mov r8, r5
-    mov r9, r6
+    READ_SELECTION MASK_PACK_SELECTION
     ldr r2, [r0, #MASK_PACK_BITS]
     ldr r3, [r0, #MASK_PACK_N]
     ldr r0, [r0, #MASK_PACK_SCORES]
@@ -339,6 +380,8 @@
     ldm r0!, {r2, r3, r4}           @ weights, scores, selection
     ldm r0!, {r5, r6, r7}           @ scratch, row_bytes, state
     push {r5, r7}
+
+@ Ties left: of the state, which group 0 sets.
     cmp r1, #0
     bne .Lresume
     ldr r0, [r4, #SELECTION_TIES]
@@ -348,14 +391,14 @@
     mov r9, r0
     ldr r0, [r4, #SELECTION_CUT]
     mov r8, r0
-    muls r1, r6, r1
+    muls r1, r6, r1                 @ the group's first byte
     adds r0, r3, r1
     adds r1, r2, r1
     movs r2, r5
     movs r3, r6
     ldr r4, =m0k_span_copy
     bl m0k_masked
-    pop {r0, r1}
+    pop {r0, r1}                    @ scratch, state
     mov r2, r9
     str r2, [r1]
     RETURN_ALL
@@ -363,9 +406,12 @@
     .ltorg
     END_FUNCTION m0k_rows_scores
 
-@ Four edges: bits \from .. \from + 3 of r3 choose a mask from the table at r4; r5 = 0x3C, r6 = 0x80808080.
-    .macro expand_4 by, from
-    \by r7, r3, #\from
+@ -------------------------------------------------------------------------------------------------- m0k_rows_bits
+
+@ EXPAND_4 by, places: four edges: the bits of r3 that a shift by places brings to 2 .. 5 choose a mask. Registers as
+@ below. Spoils r0, r7. 11 cycles.
+    .macro EXPAND_4 by, places
+    \by r7, r3, #\places
     ands r7, r5
     ldr r7, [r4, r7]
     ldm r1!, {r0}
@@ -379,35 +425,38 @@
     push {r4-r7, lr}
     ldm r0!, {r4, r5, r6, r7}       @ weights, bits, scratch, row_bytes
     movs r2, r6
-    push {r2}
+    push {r2}                       @ what is returned
     muls r1, r7, r1
     lsrs r3, r1, #3
     adds r3, r5, r3
-    mov ip, r3                      @ bits of the group
+    mov r12, r3
     adds r1, r4, r1
     adds r7, r2, r7
-    mov lr, r7                      @ end of scratch
+    mov lr, r7
+
+@ A halfword of bits a round: r0, r7 free, r1 weights, r2 scratch, r3 bits, r4 .Lnibbles, r5 NIBBLE_OFFSET, r6
+@ SIGN_BITS, r12 address of the bits, lr end of scratch.
     adr r4, .Lnibbles
-    movs r5, #0x3C
-    ldr r6, =0x80808080
+    movs r5, #NIBBLE_OFFSET
+    ldr r6, =SIGN_BITS
     cmp r2, lr
     beq .Lexpanded
 .Lexpand:
-    mov r7, ip
+    mov r7, r12
     ldrh r3, [r7]
     adds r7, #2
-    mov ip, r7
-    expand_4 lsls, 2
-    expand_4 lsrs, 2
-    expand_4 lsrs, 6
-    expand_4 lsrs, 10
+    mov r12, r7
+    EXPAND_4 lsls, 2
+    EXPAND_4 lsrs, 2
+    EXPAND_4 lsrs, 6
+    EXPAND_4 lsrs, 10
     cmp r2, lr
     bne .Lexpand
 .Lexpanded:
     pop {r0}
     pop {r4-r7, pc}
     .p2align 2
-.Lnibbles:
+.Lnibbles:                          @ 255 in each byte whose bit is set
     .word 0x00000000, 0x000000FF, 0x0000FF00, 0x0000FFFF, 0x00FF0000, 0x00FF00FF, 0x00FFFF00, 0x00FFFFFF
     .word 0xFF000000, 0xFF0000FF, 0xFF00FF00, 0xFF00FFFF, 0xFFFF0000, 0xFFFF00FF, 0xFFFFFF00, 0xFFFFFFFF
     .ltorg

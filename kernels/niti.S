@@ -264,6 +264,31 @@
     CLAMP_LANES r5
     b .Lup_store
 
+@ WEIGHT_DOWN name, i, k, step: takes step off the weight at r1[k], to 1 at the least. Label .LNAME_storeI stores r6,
+@ .LNAME_nextI is behind. Spoils r6. 7 cycles.
+    .macro WEIGHT_DOWN name, i, k, step
+    ldrb r6, [r1, #\k]
+    subs r6, r6, \step
+    bgt .L\name\()_store\i
+    movs r6, #1
+.L\name\()_store\i:
+    strb r6, [r1, #\k]
+.L\name\()_next\i:
+    .endm
+
+@ WEIGHT_UP name, i, k, step: adds step, to 255 at the most; stores in WEIGHT_DOWN. Label .LNAME_noneI: the step is 0.
+@ Spoils r6. 6 cycles, 8 to clamp.
+    .macro WEIGHT_UP name, i, k, step
+    ldrb r6, [r1, #\k]
+    adds r6, r6, \step
+    cmp r6, #255
+    bls .L\name\()_store\i
+    movs r6, #255
+    b .L\name\()_store\i
+.L\name\()_none\i:
+    b .L\name\()_next\i
+    .endm
+
 @ BYTE_PSTO none: r7 = psto_shift of m' = r5, to none when it is 0. r3 = k, r8 = C. Spoils r6. 9 cycles.
     .macro BYTE_PSTO none
     mov r7, r5
@@ -284,13 +309,7 @@
     muls r5, r2, r5
     bmi .Lbyte_up\i
     BYTE_PSTO .Lbyte_next\i
-    ldrb r6, [r1, #\k]
-    subs r6, r6, r7
-    bgt .Lbyte_store\i
-    movs r6, #1
-.Lbyte_store\i:
-    strb r6, [r1, #\k]
-.Lbyte_next\i:
+    WEIGHT_DOWN byte, \i, \k, step=r7
     .endm
 
 @ BYTE_UP i, k: where it goes up. 16 cycles to BYTE_DOWN's store.
@@ -298,14 +317,7 @@
 .Lbyte_up\i:
     negs r5, r5
     BYTE_PSTO .Lbyte_none\i
-    ldrb r6, [r1, #\k]
-    adds r6, r6, r7
-    cmp r6, #255
-    bls .Lbyte_store\i
-    movs r6, #255
-    b .Lbyte_store\i
-.Lbyte_none\i:
-    b .Lbyte_next\i
+    WEIGHT_UP byte, \i, \k, step=r7
     .endm
 
 @ Bytes: r0 in, r1 weights, r2 e' (signed), r3 k, r4 four inputs, r5 m', r6, r7 free; r8, r11 as above.
@@ -357,13 +369,7 @@
     lsls r4, r2
     bmi .Lgrad_up\i
     PSTO .Lgrad_next\i
-    ldrb r6, [r1, #\k]
-    subs r6, r6, r5
-    bgt .Lgrad_store\i
-    movs r6, #1
-.Lgrad_store\i:
-    strb r6, [r1, #\k]
-.Lgrad_next\i:
+    WEIGHT_DOWN grad, \i, \k, step=r5
     .endm
 
 @ GRAD_UP i, k: where it goes up. 15 cycles to GRAD_DOWN's store.
@@ -371,14 +377,7 @@
 .Lgrad_up\i:
     negs r4, r4
     PSTO .Lgrad_none\i
-    ldrb r6, [r1, #\k]
-    adds r6, r6, r5
-    cmp r6, #255
-    bls .Lgrad_store\i
-    movs r6, #255
-    b .Lgrad_store\i
-.Lgrad_none\i:
-    b .Lgrad_next\i
+    WEIGHT_UP grad, \i, \k, step=r5
     .endm
 
     FUNCTION m0k_niti_grad

@@ -14,20 +14,24 @@
     #include "macros.inc"
     #include "m0k.inc"
 
+@ WALKER name: a function that calls the first word of each entry of the list r0 with its second one; an operation and a
+@ phase have the same places. r4 = entry; r0-r3, r12 are the callee's.
     .macro WALKER name
     FUNCTION \name, align=1
     push {r4, lr}
     movs r4, r0
-    ldr r1, [r0]
+    ldr r1, [r0, #OP_KERNEL]
     cmp r1, #0
-    beq 3f
-1:  ldr r0, [r4, #4]
-    adds r4, #8
+    beq .Ldone_\name
+.Lcall_\name:
+    ldr r0, [r4, #OP_BLOCK]
+    adds r4, #OP_BYTES
     blx r1
-    ldr r1, [r4]
+    ldr r1, [r4, #OP_KERNEL]
     cmp r1, #0
-    bne 1b
-3:  pop {r4, pc}
+    bne .Lcall_\name
+.Ldone_\name:
+    pop {r4, pc}
     END_FUNCTION \name
     .endm
 

@@ -30,96 +30,60 @@
     .thumb
 
     #include "macros.inc"
+    #include "update.inc"
     #include "m0k.inc"
 
-@ S \op= r6 / 2^r3 at byte \k of the score word at r1, where r6 > 0 rises it and r6 < 0 lowers it (\op = adds), or the
-@ other way round (subs). r8 = 2^(shift-1); r9 = 2^(shift-1) - 1 sends ties of a negative r6 away from zero. Goes on at
-@ \next where the delta is 0.
-    .macro RISE    k, next, high, store, op=adds, half=r8, zero=beq
-    add r6, \half
-    asrs r6, r6, r3
-    \zero \next
-    ldrb r7, [r1, #\k]
-    \op r7, r7, r6
-    cmp r7, #255
-    bhi \high
-\store:
-    strb r7, [r1, #\k]
-    .endm
-
-    .macro FALL    k, next, low, store, op=adds, half=r9, zero=bpl
-    add r6, \half
-    asrs r6, r6, r3
-    \zero \next
-    ldrb r7, [r1, #\k]
-    \op r7, r7, r6
-    ble \low
-\store:
-    strb r7, [r1, #\k]
-    .endm
-
-    .macro CLAMP   value, store
-    movs r7, #\value
-    b \store
-    .endm
-
-@ Signed byte \n of \s into \d.
-    .macro BYTE    d, s, n
-    .if \n == 0
-    sxtb \d, \s
-    .elseif \n == 3
-    asrs \d, \s, #24
-    .else
-    lsls \d, \s, #(24 - 8 * \n)
-    asrs \d, \d, #24
-    .endif
-    .endm
-
 @ ---------------------------------------------------------------------------------------------- m0k_score_dense
-@ r0 in, r1 scores, r2 -error, r3 shift, r4 four activations, r5 four weights, r6 product, r7 score
-@ r8 half, r9 half - 1, r10 weights - scores, r11 end of in, r12 0x80808080
-@ Stack: 0 block, 4 error pointer, 8 outputs left, 12 scores of this output.
+    .equ FRAME, U_SIZE
 
-    .macro DENSE_FRONT a, u, next
-    BYTE r7, r4, \a
-    muls r7, r2, r7
-    beq \next
-    BYTE r6, r5, \u
-    muls r6, r7, r6
-    .endm
-
-    .macro DENSE_WORD zero
+@ DENSE_WORD skip: r4 = the next four activations, r5 = their weights as signed bytes; to skip if all activations are 0.
+@ Registers as below. Spoils r6. 9 cycles.
+    .macro DENSE_WORD skip
     ldm r0!, {r4}
     cmp r4, #0
-    beq \zero
+    beq \skip
     mov r5, r10
     ldr r5, [r1, r5]
     mov r6, r12
     eors r5, r6
     .endm
 
+@ DENSE_PRODUCT a, k, next: r6 = activation a of r4 times -error times the weight at byte k, flags as of it; to next if
+@ the activation is 0. Spoils r7. 5 cycles, 1 more for each byte that is 1 or 2.
+    .macro DENSE_PRODUCT a, k, next
+    SIGNED_BYTE r7, r4, \a
+    muls r7, r2, r7
+    beq \next
+    SIGNED_BYTE r6, r5, \k
+    muls r6, r7, r6
+    .endm
+
+@ DENSE_RISE, DENSE_FALL k: the score at byte k by r6 > 0, or r6 < 0. 10 and 9 cycles.
+    .macro DENSE_RISE k
+    SCORE_RISE dense, \k, x=r6, score=r7, at=r1, op=adds, half=r8, none=beq
+    .endm
+
+    .macro DENSE_FALL k
+    SCORE_FALL dense, \k, x=r6, score=r7, at=r1, op=adds, half=r9, none=bpl
+    .endm
+
     FUNCTION m0k_score_dense
     SAVE_ALL
-    sub sp, #16
-    str r0, [sp, #0]
+    sub sp, #FRAME
+    str r0, [sp, #U_BLOCK]
+
+@ The registers that stay for all outputs.
     ldr r3, [r0, #SCORE_DENSE_SHIFT]
-    movs r1, #1
-    lsls r1, r3
-    lsrs r1, r1, #1                 @ half; 0 for shift 0
-    mov r8, r1
-    beq 1f
-    subs r1, #1
-1:  mov r9, r1
+    ROUND_HALVES r1, r3
+    mov r9, r1
     ldr r1, [r0, #SCORE_DENSE_SCORES]
-    str r1, [sp, #12]
+    str r1, [sp, #U_EDGES]
     ldr r2, [r0, #SCORE_DENSE_WEIGHTS]
     subs r2, r2, r1
     mov r10, r2
     ldr r1, [r0, #SCORE_DENSE_IN]
     ldr r2, [r0, #SCORE_DENSE_N_IN]
-    adds r2, #3
-    lsrs r2, r2, #2
-    lsls r2, r2, #2
+    PADDED r2
     adds r1, r1, r2
     mov r11, r1
     ldr r1, .Ldense_bias
@@ -128,62 +92,44 @@
     ldr r2, [r0, #SCORE_DENSE_N_OUT]
     b .Ldense_output
 
-.Ldense_next_word:                  @ a word of zeros
+@ The two chains: r0 in, r1 scores, r2 -error, r3 shift, r4 four activations, r5 four weights, r6 product, r7 score; r8
+@ half, r9 half - 1, r10 weights - scores, r11 end of in, r12 SIGN_BITS, lr free.
+@ Scores that rise, and a word of zeros first.
+.Ldense_rise_skip:
     adds r1, #16
     cmp r0, r11
     beq .Ldense_output_done
-.Ldense_word:
-    DENSE_WORD .Ldense_next_word
-.Lp0:
-    DENSE_FRONT 0, 2, .Lp1
-    bmi .Lfall0
-.Lrise0:
-    RISE 2, .Lp1, .Lhigh0, .Lhs0
-.Lp1:
-    DENSE_FRONT 1, 3, .Lp2
-    bmi .Lfall1
-.Lrise1:
-    RISE 3, .Lp2, .Lhigh1, .Lhs1
-.Lp2:
-    DENSE_FRONT 2, 0, .Lp3
-    bmi .Lfall2
-.Lrise2:
-    RISE 0, .Lp3, .Lhigh2, .Lhs2
-.Lp3:
-    DENSE_FRONT 3, 1, .Lp4
-    bmi .Lfall3
-.Lrise3:
-    RISE 1, .Lp4, .Lhigh3, .Lhs3
-.Lp4:
+.Ldense_rise_word:
+    DENSE_WORD .Ldense_rise_skip
+    DENSE_PRODUCT 0, 2, .Ldense_rise_next2
+    bmi .Ldense_fall2
+    DENSE_RISE 2
+    DENSE_PRODUCT 1, 3, .Ldense_rise_next3
+    bmi .Ldense_fall3
+    DENSE_RISE 3
+    DENSE_PRODUCT 2, 0, .Ldense_rise_next0
+    bmi .Ldense_fall0
+    DENSE_RISE 0
+    DENSE_PRODUCT 3, 1, .Ldense_rise_next1
+    bmi .Ldense_fall1
+    DENSE_RISE 1
     adds r1, #16
     cmp r0, r11
-    bne .Ldense_word
+    bne .Ldense_rise_word
 
+@ The next output: r1 error, r2 outputs left; r3, r8-r12 stay, all others are free.
 .Ldense_output_done:
-    ldr r1, [sp, #4]
-    ldr r2, [sp, #8]
+    ldr r1, [sp, #U_ERROR]
+    ldr r2, [sp, #U_LEFT]
     subs r2, #1
     beq .Ldense_done
-    ldr r4, [sp, #12]               @ the next output's scores: 4 on, or the next group
-    adds r4, #4
-    ldr r6, [sp, #0]
-    ldr r5, [r6, #SCORE_DENSE_N_OUT]
-    subs r5, r5, r2
-    lsls r5, r5, #30
-    bne 1f
-    ldr r5, [r6, #SCORE_DENSE_N_IN]
-    adds r5, #3
-    lsrs r5, r5, #2
-    subs r5, #1
-    lsls r5, r5, #4
-    adds r4, r4, r5
-1:  str r4, [sp, #12]
-.Ldense_output:                     @ r1 error pointer, r2 outputs left
-    str r2, [sp, #8]
+    NEXT_EDGES left=r2, block=r6, n_out=SCORE_DENSE_N_OUT, n_in=SCORE_DENSE_N_IN
+.Ldense_output:
+    str r2, [sp, #U_LEFT]
     movs r4, #0
     ldrsb r2, [r1, r4]
     adds r1, #1
-    str r1, [sp, #4]
+    str r1, [sp, #U_ERROR]
     negs r2, r2
     beq .Ldense_output_done
     asrs r4, r2, #31
@@ -193,206 +139,181 @@
     muls r5, r4, r5
     cmp r5, r8
     blo .Ldense_output_done         @ |w * a * e| < half for every w and a
-    ldr r4, [sp, #0]
+    ldr r4, [sp, #U_BLOCK]
     ldr r0, [r4, #SCORE_DENSE_IN]
-    ldr r1, [sp, #12]
-    b .Ldense_word
+    ldr r1, [sp, #U_EDGES]
+    b .Ldense_rise_word
 
 .Ldense_done:
-    add sp, #16
+    add sp, #FRAME
     RETURN_ALL
 
-.Lhigh0:
-    CLAMP 255, .Lhs0
-.Lhigh1:
-    CLAMP 255, .Lhs1
-.Lhigh2:
-    CLAMP 255, .Lhs2
-.Lhigh3:
-    CLAMP 255, .Lhs3
+    SCORE_HIGH dense, 2, r7
+    SCORE_HIGH dense, 3, r7
+    SCORE_HIGH dense, 0, r7
+    SCORE_HIGH dense, 1, r7
 
-.Lfall_next_word:
+@ Scores that fall.
+.Ldense_fall_skip:
     adds r1, #16
     cmp r0, r11
     beq .Ldense_output_done
-.Lfall_word:
-    DENSE_WORD .Lfall_next_word
-.Ln0:
-    DENSE_FRONT 0, 2, .Ln1
-    bpl .Lrise0
-.Lfall0:
-    FALL 2, .Ln1, .Llow0, .Lls0
-.Ln1:
-    DENSE_FRONT 1, 3, .Ln2
-    bpl .Lrise1
-.Lfall1:
-    FALL 3, .Ln2, .Llow1, .Lls1
-.Ln2:
-    DENSE_FRONT 2, 0, .Ln3
-    bpl .Lrise2
-.Lfall2:
-    FALL 0, .Ln3, .Llow2, .Lls2
-.Ln3:
-    DENSE_FRONT 3, 1, .Ln4
-    bpl .Lrise3
-.Lfall3:
-    FALL 1, .Ln4, .Llow3, .Lls3
-.Ln4:
+.Ldense_fall_word:
+    DENSE_WORD .Ldense_fall_skip
+    DENSE_PRODUCT 0, 2, .Ldense_fall_next2
+    bpl .Ldense_rise2
+    DENSE_FALL 2
+    DENSE_PRODUCT 1, 3, .Ldense_fall_next3
+    bpl .Ldense_rise3
+    DENSE_FALL 3
+    DENSE_PRODUCT 2, 0, .Ldense_fall_next0
+    bpl .Ldense_rise0
+    DENSE_FALL 0
+    DENSE_PRODUCT 3, 1, .Ldense_fall_next1
+    bpl .Ldense_rise1
+    DENSE_FALL 1
     adds r1, #16
     cmp r0, r11
-    bne .Lfall_word
+    bne .Ldense_fall_word
     b .Ldense_output_done
-.Llow0:
-    CLAMP 1, .Lls0
-.Llow1:
-    CLAMP 1, .Lls1
-.Llow2:
-    CLAMP 1, .Lls2
-.Llow3:
-    CLAMP 1, .Lls3
+    SCORE_LOW dense, 2, r7
+    SCORE_LOW dense, 3, r7
+    SCORE_LOW dense, 0, r7
+    SCORE_LOW dense, 1, r7
     .p2align 2
 .Ldense_bias:
-    .word 0x80808080
+    .word SIGN_BITS
 .Ldense_largest:
     .word 127 * 127
     END_FUNCTION m0k_score_dense
 
 @ ----------------------------------------------------------------------------------------------- m0k_score_grad
-@ r0 grad, r1 scores, r2 weights - scores, r3 shift, r4 0x80808080, r5 four weights, r6 product, r7 score
-@ r8 half, r9 half - 1, r10 scores of this output, r11 end of this output's gradient, r12 P * 4
-@ Stack: 0 outputs left, 4 outputs done.
+    .equ G_LEFT, 0                  @ outputs left
+    .equ G_DONE, 4                  @ outputs done
+    .equ G_FRAME, 8
 
-    .macro GRAD_FRONT u
-    ldm r0!, {r6}
-    BYTE r7, r5, \u
-    muls r6, r7, r6
-    .endm
-
+@ GRAD_WORD: r5 = the next four weights as signed bytes. Registers as below. 3 cycles.
     .macro GRAD_WORD
     ldr r5, [r1, r2]
     eors r5, r4
     .endm
 
+@ GRAD_PRODUCT k: r6 = the next gradient times the weight at byte k, flags as of it. Spoils r7. 4 cycles, 5 for k = 1,
+@ 2.
+    .macro GRAD_PRODUCT k
+    ldm r0!, {r6}
+    SIGNED_BYTE r7, r5, \k
+    muls r6, r7, r6
+    .endm
+
+@ GRAD_RISE, GRAD_FALL k: the score at byte k by r6 < 0, or r6 >= 0. 10 and 9 cycles.
+    .macro GRAD_RISE k
+    SCORE_RISE grad, \k, x=r6, score=r7, at=r1, op=subs, half=r9, none=bpl
+    .endm
+
+    .macro GRAD_FALL k
+    SCORE_FALL grad, \k, x=r6, score=r7, at=r1, op=subs, half=r8, none=beq
+    .endm
+
     FUNCTION m0k_score_grad
     SAVE_ALL
-    sub sp, #8
+    sub sp, #G_FRAME
+
+@ The registers that stay for all outputs.
     ldr r3, [r0, #SCORE_GRAD_SHIFT]
-    movs r1, #1
-    lsls r1, r3
-    lsrs r1, r1, #1
-    mov r8, r1
-    beq 1f
-    subs r1, #1
-1:  mov r9, r1
+    ROUND_HALVES r1, r3
+    mov r9, r1
     ldr r1, [r0, #SCORE_GRAD_SCORES]
     mov r10, r1
     ldr r2, [r0, #SCORE_GRAD_WEIGHTS]
     subs r2, r2, r1
     ldr r4, [r0, #SCORE_GRAD_N_IN]
-    adds r4, #3
-    lsrs r4, r4, #2
-    lsls r4, r4, #4
+    GROUP_BYTES r4
     mov r12, r4
     ldr r4, [r0, #SCORE_GRAD_N_OUT]
-    str r4, [sp, #0]
+    str r4, [sp, #G_LEFT]
     ldr r0, [r0, #SCORE_GRAD_GRAD]
     movs r4, #0
-    str r4, [sp, #4]
+    str r4, [sp, #G_DONE]
     ldr r4, .Lgrad_bias
+
+@ The two chains: r0 grad, r1 scores, r2 weights - scores, r3 shift, r4 SIGN_BITS, r5 four weights, r6 product, r7
+@ score; r8 half, r9 half - 1, r10 scores of this output, r11 end of this output's gradient, r12 4 * P, lr free.
 .Lgrad_output:
     mov r5, r12
     adds r5, r0, r5
     mov r11, r5
-.Lgrad_word:
+
+@ Scores that fall.
+.Lgrad_fall_word:
     GRAD_WORD
-    GRAD_FRONT 2
-    bmi .Lgrise0
-.Lgfall0:
-    FALL 2, .Lgp1, .Lglow0, .Lgls0, subs, r8, beq
-.Lgp1:
-    GRAD_FRONT 3
-    bmi .Lgrise1
-.Lgfall1:
-    FALL 3, .Lgp2, .Lglow1, .Lgls1, subs, r8, beq
-.Lgp2:
-    GRAD_FRONT 0
-    bmi .Lgrise2
-.Lgfall2:
-    FALL 0, .Lgp3, .Lglow2, .Lgls2, subs, r8, beq
-.Lgp3:
-    GRAD_FRONT 1
-    bmi .Lgrise3
-.Lgfall3:
-    FALL 1, .Lgp4, .Lglow3, .Lgls3, subs, r8, beq
-.Lgp4:
+    GRAD_PRODUCT 2
+    bmi .Lgrad_rise2
+    GRAD_FALL 2
+    GRAD_PRODUCT 3
+    bmi .Lgrad_rise3
+    GRAD_FALL 3
+    GRAD_PRODUCT 0
+    bmi .Lgrad_rise0
+    GRAD_FALL 0
+    GRAD_PRODUCT 1
+    bmi .Lgrad_rise1
+    GRAD_FALL 1
     adds r1, #16
     cmp r0, r11
-    bne .Lgrad_word
+    bne .Lgrad_fall_word
 
+@ The next output's scores: 4 on, or the next group's.
 .Lgrad_output_done:
-    ldr r5, [sp, #0]
+    ldr r5, [sp, #G_LEFT]
     subs r5, #1
     beq .Lgrad_done
-    str r5, [sp, #0]
+    str r5, [sp, #G_LEFT]
     mov r1, r10
     adds r1, #4
-    ldr r5, [sp, #4]
+    ldr r5, [sp, #G_DONE]
     adds r5, #1
-    str r5, [sp, #4]
+    str r5, [sp, #G_DONE]
     lsls r5, r5, #30
-    bne 1f
+    bne .Lgrad_same_group
     add r1, r12
     subs r1, #16
-1:  mov r10, r1
+.Lgrad_same_group:
+    mov r10, r1
     b .Lgrad_output
 .Lgrad_done:
-    add sp, #8
+    add sp, #G_FRAME
     RETURN_ALL
 
-.Lglow0:
-    CLAMP 1, .Lgls0
-.Lglow1:
-    CLAMP 1, .Lgls1
-.Lglow2:
-    CLAMP 1, .Lgls2
-.Lglow3:
-    CLAMP 1, .Lgls3
+    SCORE_LOW grad, 2, r7
+    SCORE_LOW grad, 3, r7
+    SCORE_LOW grad, 0, r7
+    SCORE_LOW grad, 1, r7
 
-.Lgrise_word:
+@ Scores that rise.
+.Lgrad_rise_word:
     GRAD_WORD
-    GRAD_FRONT 2
-    bpl .Lgfall0
-.Lgrise0:
-    RISE 2, .Lgn1, .Lghigh0, .Lghs0, subs, r9, bpl
-.Lgn1:
-    GRAD_FRONT 3
-    bpl .Lgfall1
-.Lgrise1:
-    RISE 3, .Lgn2, .Lghigh1, .Lghs1, subs, r9, bpl
-.Lgn2:
-    GRAD_FRONT 0
-    bpl .Lgfall2
-.Lgrise2:
-    RISE 0, .Lgn3, .Lghigh2, .Lghs2, subs, r9, bpl
-.Lgn3:
-    GRAD_FRONT 1
-    bpl .Lgfall3
-.Lgrise3:
-    RISE 1, .Lgn4, .Lghigh3, .Lghs3, subs, r9, bpl
-.Lgn4:
+    GRAD_PRODUCT 2
+    bpl .Lgrad_fall2
+    GRAD_RISE 2
+    GRAD_PRODUCT 3
+    bpl .Lgrad_fall3
+    GRAD_RISE 3
+    GRAD_PRODUCT 0
+    bpl .Lgrad_fall0
+    GRAD_RISE 0
+    GRAD_PRODUCT 1
+    bpl .Lgrad_fall1
+    GRAD_RISE 1
     adds r1, #16
     cmp r0, r11
-    bne .Lgrise_word
+    bne .Lgrad_rise_word
     b .Lgrad_output_done
-.Lghigh0:
-    CLAMP 255, .Lghs0
-.Lghigh1:
-    CLAMP 255, .Lghs1
-.Lghigh2:
-    CLAMP 255, .Lghs2
-.Lghigh3:
-    CLAMP 255, .Lghs3
+    SCORE_HIGH grad, 2, r7
+    SCORE_HIGH grad, 3, r7
+    SCORE_HIGH grad, 0, r7
+    SCORE_HIGH grad, 1, r7
     .p2align 2
 .Lgrad_bias:
-    .word 0x80808080
+    .word SIGN_BITS
     END_FUNCTION m0k_score_grad

@@ -23,30 +23,38 @@
     #include "macros.inc"
     #include "m0k.inc"
 
-    .macro count shift, by, word    @ bin offset = byte * 4: by a shift and the mask 0x3FC
-    \shift r2, \word, #\by
+    .equ BINS, 256
+    .equ CLEARED, 16                @ bins cleared a round
+
+@ COUNT by, bits, word: counts one score of word: its bin's offset, byte * 4, by a shift and the mask r5. r4 =
+@ histogram. Spoils r2, r3. 7 cycles.
+    .macro COUNT by, bits, word
+    \by r2, \word, #\bits
     ands r2, r5
     ldr r3, [r4, r2]
     adds r3, #1
     str r3, [r4, r2]
     .endm
 
-    .macro count_word word
-    count lsls, 2, \word
-    count lsrs, 6, \word
-    count lsrs, 14, \word
-    count lsrs, 22, \word
+@ COUNT_WORD word: counts its four scores. Registers as for COUNT. 28 cycles.
+    .macro COUNT_WORD word
+    COUNT lsls, 2, \word
+    COUNT lsrs, 6, \word
+    COUNT lsrs, 14, \word
+    COUNT lsrs, 22, \word
     .endm
 
     FUNCTION m0k_select
     push {r4-r7, lr}
-    mov ip, r0
+    mov r12, r0
+
+@ Clear the histogram: r0-r3 zeros, r4 bins, r5 rounds left.
     ldr r4, [r0, #SELECT_HISTOGRAM]
     movs r0, #0
     movs r1, #0
     movs r2, #0
     movs r3, #0
-    movs r5, #16
+    movs r5, #(BINS / CLEARED)
 .Lclear:
     stm r4!, {r0-r3}
     stm r4!, {r0-r3}
@@ -54,31 +62,34 @@
     stm r4!, {r0-r3}
     subs r5, #1
     bne .Lclear
-    mov r0, ip
+
+@ Count: blocks of 16, then byte by byte. r0, r1 words, r2, r3 free, r4 histogram, r5 mask of a bin's offset, 0x3FC, r6
+@ scores, r7 end of the blocks, r12 block, lr end of all.
+    mov r0, r12
     ldr r4, [r0, #SELECT_HISTOGRAM]
     ldr r6, [r0, #SELECT_SCORES]
     ldr r1, [r0, #SELECT_N]
-    movs r5, #255
-    lsls r5, r5, #2                 @ 0x3FC
+    movs r5, #(BINS - 1)
+    lsls r5, r5, #2
     lsrs r7, r1, #4
     lsls r7, r7, #4
-    adds r7, r6, r7                 @ end of the whole blocks of 16
+    adds r7, r6, r7
     adds r1, r6, r1
-    mov lr, r1                      @ end of all
+    mov lr, r1
     cmp r6, r7
     beq .Ltail
 .Lblock:
     ldm r6!, {r0, r1}
-    count_word r0
-    count_word r1
+    COUNT_WORD r0
+    COUNT_WORD r1
     ldm r6!, {r0, r1}
-    count_word r0
-    count_word r1
+    COUNT_WORD r0
+    COUNT_WORD r1
     cmp r6, r7
     bne .Lblock
 .Ltail:
     cmp r6, lr
-    beq .Lscan
+    beq .Lcounted
 .Lbyte:
     ldrb r2, [r6]
     adds r6, #1
@@ -88,18 +99,21 @@
     str r3, [r4, r2]
     cmp r6, lr
     bne .Lbyte
-.Lscan:
-    mov r0, ip
-    ldr r1, [r0, #SELECT_K]         @ k still to be found
+
+@ Take the bins off k from 255 downwards: r1 = still to be found, first min(k, scores that are no padding), r3 a bin, r4
+@ histogram, r5 its offset; ends at bin 1 at the latest, where k' runs out.
+.Lcounted:
+    mov r0, r12
+    ldr r1, [r0, #SELECT_K]
     ldr r2, [r0, #SELECT_N]
     ldr r3, [r4]
-    subs r2, r2, r3                 @ scores that are no padding
+    subs r2, r2, r3
     cmp r1, r2
     bls .Lbins
     mov r1, r2
 .Lbins:
     ldr r3, [r4, r5]
-    subs r1, r1, r3                 @ ends at bin 1 at the latest, where k' runs out
+    subs r1, r1, r3
     bls .Lfound
     subs r5, #4
     b .Lbins
@@ -107,6 +121,6 @@
     adds r2, r1, r3                 @ ties: what was to be found when this bin began
     lsrs r1, r5, #2                 @ cut
     ldr r0, [r0, #SELECT_SELECTION]
-    stm r0!, {r1, r2}
+    stm r0!, {r1, r2}               @ SELECTION_CUT, SELECTION_TIES
     pop {r4-r7, pc}
     END_FUNCTION m0k_select

@@ -28,150 +28,106 @@
     .thumb
 
     #include "macros.inc"
+    #include "update.inc"
     #include "m0k.inc"
 
-    .macro ENTER
-    SAVE_ALL
-    .endm
+@ ------------------------------------------------------------------------------------------- the chains of edges
+@ For both kernels: r0 gaps, r1 index in the group - 4 * P, r2 score, r3 shift, r8 half, r9 4 * P, lr end of scores.
+@ Four edges at r0 and r2 before these move on; r5 is the product, r6 the score. Labels of edge K in the chain that
+@ falls: .LNAME_fall_gapK, _fall_edgeK behind its gap, _fall_fixK where its index is put right, and those of SCORE_FALL.
+@ The same with rise.
 
-    .macro LEAVE
-    RETURN_ALL
-    .endm
-
-@ r8 = 2^(shift-1) and r1 = that less 1, which sends ties of negative products away from zero; both 0 for shift 0.
-    .macro ROUNDING
-    movs r1, #1
-    lsls r1, r3
-    lsrs r1, r1, #1
-    mov r8, r1
-    beq 1f
-    subs r1, #1
-1:
-    .endm
-
-@ Adds the gap at r0[\k] to the index r1. A gap of 0 borrows, which adds -1 instead: carry, as past the group's end.
-    .macro GAP     k, fix
+@ GAP k, fix: adds the gap at r0[k] to the index r1. A gap of 0 borrows, which adds -1 instead: carry, and to fix, as
+@ past the group's end. Spoils r5. 5 cycles.
+    .macro GAP k, fix
     ldrb r5, [r0, #\k]
     subs r5, #1
     adcs r1, r5
     bcs \fix
     .endm
 
-@ Score r2[\k] -= the product r5 > 0 rounded.
-    .macro FALL    k, next, low, store
-    add r5, r8
-    asrs r5, r3
-    beq \next
-    ldrb r6, [r2, #\k]
-    subs r6, r6, r5
-    ble \low
-\store:
-    strb r6, [r2, #\k]
+@ FALL_EDGE, RISE_EDGE: edge k of a chain; product makes r5 and its flags, or goes on to the next edge if it is 0. half
+@ = r8 - 1. Spoils r4 where product does. 15 and 16 cycles and those of product.
+    .macro FALL_EDGE name, k, product
+.L\name\()_fall_gap\k:
+    GAP \k, .L\name\()_fall_fix\k
+.L\name\()_fall_edge\k:
+    \product .L\name\()_fall_next\k
+    bmi .L\name\()_rise\k
+    SCORE_FALL \name, \k, x=r5, score=r6, at=r2, op=subs, half=r8, none=beq
     .endm
 
-@ The same for r5 < 0; \half is 2^(shift-1) - 1.
-    .macro RISE    k, next, high, store, half
-    add r5, \half
-    asrs r5, r3
-    bpl \next
-    ldrb r6, [r2, #\k]
-    subs r6, r6, r5
-    cmp r6, #255
-    bhi \high
-\store:
-    strb r6, [r2, #\k]
+    .macro RISE_EDGE name, k, product, half
+.L\name\()_rise_gap\k:
+    GAP \k, .L\name\()_rise_fix\k
+.L\name\()_rise_edge\k:
+    \product .L\name\()_rise_next\k
+    bpl .L\name\()_fall\k
+    SCORE_RISE \name, \k, x=r5, score=r6, at=r2, op=subs, half=\half, none=bpl
     .endm
 
-    .macro CLAMP   value, store
-    movs r6, #\value
-    b \store
-    .endm
-
-@ Has an index past the group put right by \fix, which returns to r6; after a gap of 0 two bytes on, for another gap.
-    .macro FIX     fix, edge, gap
+@ FIX name, chain, k: has an index past the group put right by .LNAME_fix, which returns to r6: PC is read as two
+@ instructions ahead, so to the edge; after a gap of 0 one further, for another gap. 3 cycles and 2.
+    .macro FIX name, chain, k
+.L\name\()_\chain\()_fix\k:
     mov r6, pc
-    b \fix
-    b \edge
-    b \gap
+    b .L\name\()_fix
+    b .L\name\()_\chain\()_edge\k
+    b .L\name\()_\chain\()_gap\k
     .endm
 
-@ Four edges on; the next four, or the end.
-    .macro NEXT    loop, done
+@ FIX_ZERO group: for a gap of 0: the index 255 on; to group if that leaves the group, or back for another gap. 8
+@ cycles.
+    .macro FIX_ZERO group
+    adds r6, #2
+    adds r0, #1
+    movs r5, #255
+    adds r5, #1                     @ 255, and the 1 that was taken away
+    adds r1, r1, r5
+    bcs \group
+    mov pc, r6
+    .endm
+
+@ NEXT name, chain: four edges on; the next four, or the end. 5 cycles, 6 to the end.
+    .macro NEXT name, chain
     adds r0, #4
     adds r2, #4
     cmp r2, lr
-    bne \loop
-    b \done
+    bne .L\name\()_\chain\()_gap0
+    b .L\name\()_done
     .endm
 
-@ Starts within four edges so that the last four end with the list: r5 = count, not 0.
-    .macro START   name
+@ START name: starts within four edges so that the last four end with the list: r5 = count, not 0; r0, r2 as many back
+@ as edges are left out. 13 cycles at most.
+    .macro START name
     negs r5, r5
     lsls r5, r5, #30
-    lsrs r5, r5, #30
+    lsrs r5, r5, #30                @ -count % 4
     subs r0, r0, r5
     subs r2, r2, r5
     subs r5, #2
-    beq 2f
-    bpl 3f
+    beq .Lfrom2\@
+    bpl .Lfrom3\@
     adds r5, #1
-    beq 1f
-    b .L\name\()_f0
-1:  b .L\name\()_f1
-2:  b .L\name\()_f2
-3:  b .L\name\()_f3
-    .endm
-
-@ The chains: falling scores first.
-    .macro CHAINS  name, product, done, half
-    .irp k, 0, 1, 2, 3
-.L\name\()_f\k:
-    GAP \k, .L\name\()_ff\k
-.L\name\()_fe\k:
-    \product .L\name\()_fn\k
-    bmi .L\name\()_rs\k
-.L\name\()_fs\k:
-    FALL \k, .L\name\()_fn\k, .L\name\()_fc\k, .L\name\()_fw\k
-.L\name\()_fn\k:
-    .endr
-    NEXT .L\name\()_f0, \done
-    .irp k, 0, 1, 2, 3
-.L\name\()_fc\k:
-    CLAMP 1, .L\name\()_fw\k
-    .endr
-    .irp k, 0, 1, 2, 3
-.L\name\()_r\k:
-    GAP \k, .L\name\()_rf\k
-.L\name\()_re\k:
-    \product .L\name\()_rn\k
-    bpl .L\name\()_fs\k
-.L\name\()_rs\k:
-    RISE \k, .L\name\()_rn\k, .L\name\()_rc\k, .L\name\()_rw\k, \half
-.L\name\()_rn\k:
-    .endr
-    NEXT .L\name\()_r0, \done
-    .irp k, 0, 1, 2, 3
-.L\name\()_rc\k:
-    CLAMP 255, .L\name\()_rw\k
-    .endr
-    .irp k, 0, 1, 2, 3
-.L\name\()_rf\k:
-    FIX .L\name\()_fix, .L\name\()_re\k, .L\name\()_r\k
-    .endr
-    .endm
-
-    .macro FALLING_FIXES name
-    .irp k, 0, 1, 2, 3
-.L\name\()_ff\k:
-    FIX .L\name\()_fix, .L\name\()_fe\k, .L\name\()_f\k
-    .endr
+    beq .Lfrom1\@
+    b .L\name\()_fall_gap0
+.Lfrom1\@:
+    b .L\name\()_fall_gap1
+.Lfrom2\@:
+    b .L\name\()_fall_gap2
+.Lfrom3\@:
+    b .L\name\()_fall_gap3
     .endm
 
 @ ---------------------------------------------------------------------------------------------- m0k_sparse_dense
-@ r0 gaps, r1 index in the group - 4 * P, r2 score, r3 shift, r7 table: error << 24 | place of the input + 3, less the
-@ index / 4, for each r1 % 16; r8 half, r9 4 * P, r10 half - 1, r11 end of the group's weights, r12 end of in - 3, lr
-@ end of scores. Stack: 0 table, 64 errors of the group.
+@ r0 gaps, r1 index in the group - 4 * P, r2 score, r3 shift, r4 spare, r5 product, r6 score, r7 table; r8 half, r9 4 *
+@ P, r10 half - 1, r11 end of the group's weights, r12 end of in - 3, lr end of scores.
+    .equ TABLE, 0                   @ for each r1 % 16: error << 24 | place of the input + 3, less the index / 4
+    .equ ERRORS, 64                 @ address of the group's errors
+    .equ DENSE_FRAME, 68
 
+@ DENSE_PRODUCT next: r5 = weight * error * input of the edge r1, flags as of it; to next if error or input is 0. Spoils
+@ r4, r6. 18 cycles.
     .macro DENSE_PRODUCT next
     lsls r5, r1, #28
     lsrs r5, r5, #26
@@ -186,36 +142,38 @@
     beq \next
     mov r6, r11
     ldrb r6, [r6, r1]
-    subs r6, #128
+    subs r6, #WEIGHT_BIAS
     muls r5, r6, r5
     .endm
 
-@ The row of table for output \o: inputs 2, 3, 0, 1, + 3 - \o.
+@ DENSE_ROW o: the row of the table for output o of the group, r4 its errors: inputs 2, 3, 0, 1, + 3 - o. Spoils r5.
+@ 15 cycles, 14 for o = 3.
     .macro DENSE_ROW o
     ldrb r5, [r4, #\o]
     lsls r5, r5, #24
     .if \o < 3
     adds r5, #(3 - \o)
     .endif
-    str r5, [r7, #(16 * \o + 8)]
+    str r5, [r7, #(TABLE + 16 * \o + 8)]
     adds r5, #1
-    str r5, [r7, #(16 * \o + 12)]
+    str r5, [r7, #(TABLE + 16 * \o + 12)]
     adds r5, #1
-    str r5, [r7, #(16 * \o)]
+    str r5, [r7, #(TABLE + 16 * \o)]
     adds r5, #1
-    str r5, [r7, #(16 * \o + 4)]
+    str r5, [r7, #(TABLE + 16 * \o + 4)]
     .endm
 
     FUNCTION m0k_sparse_dense
-    ENTER
-    sub sp, #68
+    SAVE_ALL
+    sub sp, #DENSE_FRAME
     mov r7, sp
+
+@ The registers of the chains, the index at -1 - 4 * P, before the first gap.
     ldr r3, [r0, #SPARSE_DENSE_SHIFT]
-    ROUNDING
+    ROUND_HALVES r1, r3
     mov r10, r1
     ldr r4, [r0, #SPARSE_DENSE_N_IN]
-    adds r4, #3
-    lsrs r4, r4, #2
+    WORDS r4
     lsls r5, r4, #4
     mov r9, r5
     lsls r4, r4, #2
@@ -235,48 +193,74 @@
     beq .Ldense_done
     ldr r4, [r0, #SPARSE_DENSE_ERROR]
     ldr r0, [r0, #SPARSE_DENSE_GAPS]
-    mov r6, pc
+    mov r6, pc                      @ behind the branch
     b .Ldense_table
     mov r5, lr
     subs r5, r5, r2
     START dense
 .Ldense_done:
-    add sp, #68
-    LEAVE
+    add sp, #DENSE_FRAME
+    RETURN_ALL
 
+@ The index r1 past its group, r5 = gap - 1: the group that it is in, and its table. r6 where to go then; r4, r5 free.
 .Ldense_fix:
     adds r5, #1
-    beq 3f
-1:  ldr r4, [sp, #64]
+    beq .Ldense_zero
+.Ldense_group:
+    ldr r4, [sp, #ERRORS]
     mov r5, r9
-2:  adds r4, #4
+.Ldense_next_group:
+    adds r4, #4
     add r11, r5
     subs r1, r1, r5
-    bcs 2b
+    bcs .Ldense_next_group
 .Ldense_table:
-    str r4, [sp, #64]
+    str r4, [sp, #ERRORS]
     DENSE_ROW 0
     DENSE_ROW 1
     DENSE_ROW 2
     DENSE_ROW 3
     mov pc, r6
-3:  adds r6, #2
-    adds r0, #1
-    movs r5, #255
-    adds r5, #1                     @ 255, and the 1 that was taken away
-    adds r1, r1, r5
-    bcs 1b
-    mov pc, r6
+.Ldense_zero:
+    FIX_ZERO .Ldense_group
 
-    FALLING_FIXES dense
-    CHAINS dense, DENSE_PRODUCT, .Ldense_done, r10
+    FIX dense, fall, 0
+    FIX dense, fall, 1
+    FIX dense, fall, 2
+    FIX dense, fall, 3
+@ Scores that fall.
+    FALL_EDGE dense, 0, DENSE_PRODUCT
+    FALL_EDGE dense, 1, DENSE_PRODUCT
+    FALL_EDGE dense, 2, DENSE_PRODUCT
+    FALL_EDGE dense, 3, DENSE_PRODUCT
+    NEXT dense, fall
+    SCORE_LOW dense, 0, r6
+    SCORE_LOW dense, 1, r6
+    SCORE_LOW dense, 2, r6
+    SCORE_LOW dense, 3, r6
+@ Scores that rise.
+    RISE_EDGE dense, 0, DENSE_PRODUCT, half=r10
+    RISE_EDGE dense, 1, DENSE_PRODUCT, half=r10
+    RISE_EDGE dense, 2, DENSE_PRODUCT, half=r10
+    RISE_EDGE dense, 3, DENSE_PRODUCT, half=r10
+    NEXT dense, rise
+    SCORE_HIGH dense, 0, r6
+    SCORE_HIGH dense, 1, r6
+    SCORE_HIGH dense, 2, r6
+    SCORE_HIGH dense, 3, r6
+    FIX dense, rise, 0
+    FIX dense, rise, 1
+    FIX dense, rise, 2
+    FIX dense, rise, 3
     END_FUNCTION m0k_sparse_dense
 
 @ ----------------------------------------------------------------------------------------------- m0k_sparse_grad
-@ r0 gaps, r1 index in the group - 4 * P, r2 score, r3 shift, r4 end of the group's weights, r7 table: place in the
-@ group's four rows of grad, less the index, for each r1 % 16; r8 half, r9 4 * P, r10 grad of the group + 4 * P,
-@ r11 16 * P, r12 half - 1, lr end of scores. Stack: table.
+@ r0 gaps, r1 index in the group - 4 * P, r2 score, r3 shift, r4 end of the group's weights, r5 product, r6 score, r7
+@ table: place in the group's four rows of grad, less the index, for each r1 % 16; r8 half, r9 4 * P, r10 grad of the
+@ group + 4 * P, r11 16 * P, r12 half - 1, lr end of scores.
+    .equ GRAD_FRAME, 64             @ the table
 
+@ GRAD_PRODUCT next: r5 = weight * gradient of the edge r1, flags as of it. Spoils r6. 11 cycles.
     .macro GRAD_PRODUCT next
     lsls r5, r1, #28
     lsrs r5, r5, #26
@@ -284,24 +268,25 @@
     add r5, r10
     ldr r5, [r1, r5]
     ldrb r6, [r4, r1]
-    subs r6, #128
+    subs r6, #WEIGHT_BIAS
     muls r5, r6, r5
     .endm
 
     FUNCTION m0k_sparse_grad
-    ENTER
-    sub sp, #64
+    SAVE_ALL
+    sub sp, #GRAD_FRAME
     ldr r3, [r0, #SPARSE_GRAD_SHIFT]
-    ROUNDING
+    ROUND_HALVES r1, r3
     mov r12, r1
     ldr r4, [r0, #SPARSE_GRAD_N_IN]
-    adds r4, #3
-    lsrs r4, r4, #2
-    lsls r4, r4, #4
+    GROUP_BYTES r4
     mov r9, r4
     lsls r1, r4, #2
     mov r11, r1
-    subs r4, #4                     @ from row to row: a row of grad, less the row's part of the index
+
+@ The table: r1, r2, r5, r6 its row, for inputs 2, 3, 0, 1; r4 from row to row: a row of grad, less the row's part of
+@ the index.
+    subs r4, #4
     movs r1, #8
     movs r2, #11
     movs r5, #2
@@ -316,6 +301,8 @@
     adds r6, r6, r4
     stm r7!, {r1, r2, r5, r6}
     .endr
+
+@ The registers of the chains, the index at -1 - 4 * P, before the first gap.
     mov r7, sp
     ldr r1, [r0, #SPARSE_GRAD_GRAD]
     add r1, r9
@@ -333,26 +320,49 @@
     beq .Lgrad_done
     START grad
 .Lgrad_done:
-    add sp, #64
-    LEAVE
+    add sp, #GRAD_FRAME
+    RETURN_ALL
 
+@ The index r1 past its group, r5 = gap - 1: the group that it is in. r6 where to go then; r5 free.
 .Lgrad_fix:
     adds r5, #1
-    beq 2f
-1:  mov r5, r9
+    beq .Lgrad_zero
+.Lgrad_group:
+    mov r5, r9
     add r4, r5
     add r10, r11
     subs r1, r1, r5
-    bcs 1b
+    bcs .Lgrad_group
     mov pc, r6
-2:  adds r6, #2
-    adds r0, #1
-    movs r5, #255
-    adds r5, #1                     @ 255, and the 1 that was taken away
-    adds r1, r1, r5
-    bcs 1b
-    mov pc, r6
+.Lgrad_zero:
+    FIX_ZERO .Lgrad_group
 
-    FALLING_FIXES grad
-    CHAINS grad, GRAD_PRODUCT, .Lgrad_done, r12
+    FIX grad, fall, 0
+    FIX grad, fall, 1
+    FIX grad, fall, 2
+    FIX grad, fall, 3
+@ Scores that fall.
+    FALL_EDGE grad, 0, GRAD_PRODUCT
+    FALL_EDGE grad, 1, GRAD_PRODUCT
+    FALL_EDGE grad, 2, GRAD_PRODUCT
+    FALL_EDGE grad, 3, GRAD_PRODUCT
+    NEXT grad, fall
+    SCORE_LOW grad, 0, r6
+    SCORE_LOW grad, 1, r6
+    SCORE_LOW grad, 2, r6
+    SCORE_LOW grad, 3, r6
+@ Scores that rise.
+    RISE_EDGE grad, 0, GRAD_PRODUCT, half=r12
+    RISE_EDGE grad, 1, GRAD_PRODUCT, half=r12
+    RISE_EDGE grad, 2, GRAD_PRODUCT, half=r12
+    RISE_EDGE grad, 3, GRAD_PRODUCT, half=r12
+    NEXT grad, rise
+    SCORE_HIGH grad, 0, r6
+    SCORE_HIGH grad, 1, r6
+    SCORE_HIGH grad, 2, r6
+    SCORE_HIGH grad, 3, r6
+    FIX grad, rise, 0
+    FIX grad, rise, 1
+    FIX grad, rise, 2
+    FIX grad, rise, 3
     END_FUNCTION m0k_sparse_grad

@@ -17,8 +17,8 @@
  *            gap; address of its score; ties left}. Set at group 0.
  *
  * Saturation none. Stack: rows_sparse 36 bytes, sparse_copy 52.
- * Cycles of a row at most 160 + 43 * (n / 64) + 18 * edges + 6 * equal + 7 * far (tested), where edges counts the scored
- * edges in the row, equal those whose score is cut, and far the gaps of 0: 0.7 an edge for the copy, 16 to 18 a
+ * Cycles of a row at most 160 + 43 * (n / 64) + 18 * edges + 6 * equal + 7 * far (tested), where edges counts the
+ * scored edges in the row, equal those whose score is cut, and far the gaps of 0: 0.7 an edge for the copy, 16 to 18 a
  * scored edge.
  */
     .syntax unified
@@ -27,6 +27,19 @@
 
     #include "macros.inc"
     #include "m0k.inc"
+
+@ The state: four words, the last of them the ties left.
+    .equ STATE_NEXT, 0              @ storage index of the next scored edge, 0xFFFFFFFF behind the last
+    .equ STATE_GAP, 4               @ address of its successor's gap
+    .equ STATE_SCORE, 8             @ address of its score
+    .equ STATE_TIES, 12
+    .equ STATE_BYTES, 16
+
+@ COPY_16: 16 bytes from r0 to r1, both move on. Spoils r3-r6. 10 cycles.
+    .macro COPY_16
+    ldm r0!, {r3, r4, r5, r6}
+    stm r1!, {r3, r4, r5, r6}
+    .endm
 
 @ r0 context, r1 group, r2 state; returns scratch.
     LOCAL_FUNCTION m0k_sparse_rows
@@ -39,58 +52,61 @@
     cmp r1, #0
     bne .Lcopy
     bl m0k_sparse_reset
+
+@ The row as it is: r0 weights, r1 scratch, r2 blocks of 64 left, r3-r6 words, r7 end of scratch, r8 context, r9 state,
+@ r12 storage index of the row; lr free.
 .Lcopy:
     mov r3, r8
-    ldr r2, [r3, #ROWS_SPARSE_ROW_BYTES]@ row_bytes
-    muls r1, r2, r1                 @ storage index of the row
-    mov ip, r1
+    ldr r2, [r3, #ROWS_SPARSE_ROW_BYTES]
+    muls r1, r2, r1
+    mov r12, r1
     ldr r0, [r3, #ROWS_SPARSE_WEIGHTS]
     adds r0, r0, r1
     ldr r1, [r3, #ROWS_SPARSE_SCRATCH]
-    adds r7, r1, r2                 @ end of scratch
+    adds r7, r1, r2
     lsrs r2, r2, #6
     beq .Lsingly
 .Lfour:
-    ldm r0!, {r3, r4, r5, r6}
-    stm r1!, {r3, r4, r5, r6}
-    ldm r0!, {r3, r4, r5, r6}
-    stm r1!, {r3, r4, r5, r6}
-    ldm r0!, {r3, r4, r5, r6}
-    stm r1!, {r3, r4, r5, r6}
-    ldm r0!, {r3, r4, r5, r6}
-    stm r1!, {r3, r4, r5, r6}
+    COPY_16
+    COPY_16
+    COPY_16
+    COPY_16
     subs r2, #1
     bne .Lfour
 .Lsingly:
     cmp r1, r7
     beq .Lcopied
-    ldm r0!, {r3, r4, r5, r6}
-    stm r1!, {r3, r4, r5, r6}
+    COPY_16
     b .Lsingly
+
+@ Is there a scored edge in this row? r2 = the next one's place in it.
 .Lcopied:
     mov r0, r8
     mov r1, r9
-    ldr r2, [r1, #0]                @ next edge
-    mov r3, ip
+    ldr r2, [r1, #STATE_NEXT]
+    mov r3, r12
     subs r2, r2, r3
     ldr r3, [r0, #ROWS_SPARSE_ROW_BYTES]
     cmp r2, r3
-    bhs .Lreturn                    @ none in this row
+    bhs .Lnone
+
+@ The row's scored edges: r0 score or gap, r1 WEIGHT_BIAS, r2 the edge in scratch, r3 gaps, r4 score's address - r6,
+@ counting up to 0, r5 cut, r6 end of scores, r7 end of scratch, r8 ties left, r9 state, r12 as above, lr scratch.
     ldr r7, [r0, #ROWS_SPARSE_SCRATCH]
-    mov lr, r7                      @ scratch
-    adds r2, r7, r2                 @ the edge's place there
-    adds r7, r7, r3                 @ end
-    ldr r3, [r1, #4]                @ gaps
-    ldr r4, [r1, #8]                @ scores
+    mov lr, r7
+    adds r2, r7, r2
+    adds r7, r7, r3
+    ldr r3, [r1, #STATE_GAP]
+    ldr r4, [r1, #STATE_SCORE]
     ldr r5, [r0, #ROWS_SPARSE_SELECTION]
-    ldr r5, [r5]                    @ cut
-    ldr r6, [r1, #12]
-    mov r8, r6                      @ ties left; the context comes back from the stack no more
+    ldr r5, [r5, #SELECTION_CUT]
+    ldr r6, [r1, #STATE_TIES]
+    mov r8, r6                      @ the context is not needed any more
     ldr r6, [r0, #ROWS_SPARSE_SCORES]
     ldr r1, [r0, #ROWS_SPARSE_COUNT]
-    adds r6, r6, r1                 @ end of scores
-    subs r4, r4, r6                 @ counts up to 0
-    movs r1, #128
+    adds r6, r6, r1
+    subs r4, r4, r6
+    movs r1, #WEIGHT_BIAS           @ a weight of 0
 .Ledge:
     ldrb r0, [r6, r4]
     cmp r0, r5
@@ -111,16 +127,18 @@
     blo .Ledge
     mov r0, lr
     subs r2, r2, r0
-    add r2, ip
+    add r2, r12
+
+@ The state for the next row, r2 = the next edge's storage index.
 .Lstore:
     adds r4, r6, r4                 @ an address again
     mov r5, r8
     movs r0, r2
     mov r1, r9
-    stm r1!, {r0, r3, r4, r5}
+    stm r1!, {r0, r3, r4, r5}       @ STATE_NEXT, _GAP, _SCORE, _TIES
     mov r0, lr
     b .Lout
-.Lfar:
+.Lfar:                              @ a gap of 0: 255 further, no edge
     adds r2, #255
     b .Lgap
 .Ltie:
@@ -133,7 +151,7 @@
     movs r2, #0
     mvns r2, r2
     b .Lstore
-.Lreturn:
+.Lnone:
     ldr r0, [r0, #ROWS_SPARSE_SCRATCH]
 .Lout:
     pop {r4, r5}
@@ -142,14 +160,15 @@
     pop {r4-r7, pc}
     END_FUNCTION m0k_sparse_rows
 
-@ The state in r2 before the first edge, for the context in r0. Changes r2-r7.
+@ The state in r2 before the first edge, for the context in r0: r3 index from -1, or -1 for none, r4 gaps, r5 scores, r6
+@ ties, r7 a gap. Spoils r2-r7.
     LOCAL_FUNCTION m0k_sparse_reset
     movs r3, #0
-    mvns r3, r3                     @ index -1, or none
+    mvns r3, r3
     ldr r4, [r0, #ROWS_SPARSE_GAPS]
     ldr r5, [r0, #ROWS_SPARSE_SCORES]
     ldr r6, [r0, #ROWS_SPARSE_SELECTION]
-    ldr r6, [r6, #4]
+    ldr r6, [r6, #SELECTION_TIES]
     ldr r7, [r0, #ROWS_SPARSE_COUNT]
     cmp r7, #0
     beq .Lreset
@@ -162,7 +181,7 @@
     adds r3, #255
     b .Lfirst
 .Lreset:
-    stm r2!, {r3, r4, r5, r6}
+    stm r2!, {r3, r4, r5, r6}       @ STATE_NEXT, _GAP, _SCORE, _TIES
     bx lr
     END_FUNCTION m0k_sparse_reset
 
@@ -175,10 +194,10 @@
 
     FUNCTION m0k_sparse_copy
     push {r4, lr}
-    sub sp, #16                     @ the state
+    sub sp, #STATE_BYTES
     mov r2, sp
     movs r1, #0
     bl m0k_sparse_rows              @ the block begins as a context does
-    add sp, #16
+    add sp, #STATE_BYTES
     pop {r4, pc}
     END_FUNCTION m0k_sparse_copy

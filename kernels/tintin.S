@@ -116,7 +116,7 @@
     adds r4, r4, r5
     asrs r2, r4, #8
     ble .Lmove_low                  @ below U_LOWEST, or near it
-    cmp r2, #255
+    cmp r2, #(U_HIGHEST >> 8)
     bge .Lmove_high                 @ U_HIGHEST or more
 .Lmove_store:
     lsrs r2, r4, #15
@@ -331,7 +331,7 @@
     CLAMP_LANE \name, 2, r6, lsrs
     CLAMP_LANE \name, 4, r7, uxth
     CLAMP_LANE \name, 6, r7, lsrs
-    movs r4, #128                   @ the calls lost lr
+    movs r4, #WEIGHT_BIAS           @ the calls lost lr
     lsls r5, r4, #16
     adds r4, r4, r5
     mov lr, r4
