@@ -64,28 +64,29 @@
     stm r1!, {r3, r5}
     .endm
 
-@ ROUND: the edge bytes of r2 > 0 edges, a multiple of 16, at r0 to r1. Spoils r0-r7. 32 edges a round: 67 cycles.
-    .macro ROUND
-    ldr r7, =EVEN_BYTES
-    lsls r3, r2, #27
-    add r2, r1                      @ end of the bytes
-    bmi .Lround_half\@              @ an odd number of blocks of 16
-.Lround\@:
+@ ROUND_16: a block of 16 edges. 32 cycles.
+    .macro ROUND_16
     ROUND_8
     ROUND_8
-.Lround_half\@:
-    ROUND_8
-    ROUND_8
-    cmp r1, r2
-    bne .Lround\@
     .endm
 
+@ Both functions round two blocks a turn, entered in its middle where their number is odd: r0 halfwords, r1 bytes, r2
+@ their end, r3-r6 words, r7 EVEN_BYTES; r12 scratch for the return.
     FUNCTION m0k_w16_copy
     push {r4-r7, lr}
     ldr r1, [r0, #W16_COPY_OUT]
     ldr r2, [r0, #W16_COPY_N]
     ldr r0, [r0, #W16_COPY_WEIGHTS16]
-    ROUND
+    ldr r7, =EVEN_BYTES
+    lsls r3, r2, #27
+    add r2, r1
+    bmi .Lcopy_half
+.Lcopy_round:
+    ROUND_16
+.Lcopy_half:
+    ROUND_16
+    cmp r1, r2
+    bne .Lcopy_round
     pop {r4-r7, pc}
     .p2align 2
     .ltorg
@@ -100,7 +101,16 @@
     ldr r0, [r0, #ROWS_W16_WEIGHTS16]
     adds r0, r0, r3
     mov r12, r1
-    ROUND
+    ldr r7, =EVEN_BYTES
+    lsls r3, r2, #27
+    add r2, r1
+    bmi .Lrows_half
+.Lrows_round:
+    ROUND_16
+.Lrows_half:
+    ROUND_16
+    cmp r1, r2
+    bne .Lrows_round
     mov r0, r12
     pop {r4-r7, pc}
     .p2align 2
@@ -260,28 +270,22 @@
     adds \x, \x, r4
     .endm
 
-@ WORDS_MOVE name, step, near, join: all words of an output whose weights go name, down or up, by subs or adds. near of
-@ U and 2 U tells in bit 15 whether U may clamp, inverted for down; join does that for two words. 76 cycles a word that
-@ moves, 77 for down.
-    .macro WORDS_MOVE name, step, near, join
-.L\name\()_word:
-    ldm r0!, {r4}
-.L\name\()_masked:
-    cmp r4, #0
-    beq .L\name\()_next
-    INPUT_LANES
-    mov r6, r8
-    mov r7, r6
-    PSTO_LANES .L\name\()_still
+@ READ_LANES: r6, r7 = U of the four edges at r1, r2 = 0x00010001. lr = BIAS_LANES. Spoils r3. 15 cycles.
+    .macro READ_LANES
     mov r3, lr
-    lsrs r2, r3, #7                 @ 0x00010001
-    subs r3, r3, r2                 @ 0x007F007F
+    lsrs r2, r3, #7
+    subs r3, r3, r2                 @ DECODE_BYTE in both lanes
     ldr r6, [r1]
     ldr r7, [r1, #4]
     subs r6, r6, r3
     subs r7, r7, r3
     LANES_TO_U r6
     LANES_TO_U r7
+    .endm
+
+@ MOVE_LANES step, near, join: r6, r7 = U moved by r4, r5, step = subs or adds. near of U and 2 U tells in bit 15 of
+@ both lanes whether U may clamp, join of both words that in r3, inverted for down. Spoils r4. 7 cycles.
+    .macro MOVE_LANES step, near, join
     lsls r3, r6, #1
     \near r3, r6
     \step r6, r6, r4
@@ -289,53 +293,31 @@
     \near r4, r7
     \step r7, r7, r5
     \join r3, r4
-    .ifc \name, down
-    mvns r3, r3
-    .endif
-    lsrs r3, r3, #15
-    tst r3, r2
-    bne .L\name\()_clamp
+    .endm
+
+@ WRITE_LANES: the four edges r6, r7, U, to r1. r2 = 0x00010001. Spoils r3, r4, r6, r7. 14 cycles.
+    .macro WRITE_LANES
     lsls r4, r2, #7
-    subs r4, r4, r2                 @ 0x007F007F
+    subs r4, r4, r2                 @ DECODE_BYTE in both lanes
     LANES_TO_V r6
     LANES_TO_V r7
     str r6, [r1]
     str r7, [r1, #4]
-.L\name\()_stored:
-    ldr r3, [sp, #HALF]
-.L\name\()_still:
-    mov r2, r12
-.L\name\()_next:
-    adds r1, #32
-.L\name\()_more:
-    cmp r0, r11
-    blo .L\name\()_word
-    LAST_WORD r4, mask=r7, masked=.L\name\()_masked, n_in=TINTIN_DENSE_N_IN, done=.Ldense_next
+    .endm
 
-.L\name\()_clamp:                   @ edge by edge: r6, r7 are what U became; r2 0x00010001
+@ STEPS_AGAIN: r6, r7 = what U became -> what it was moved by, since r1 still has the edges. r2 = 0x00010001. Spoils r3,
+@ r4, r5. 16 cycles.
+    .macro STEPS_AGAIN
     lsls r4, r2, #7
     subs r4, r4, r2
     ldr r5, [r1]
     subs r5, r5, r4
     LANES_TO_U r5
-    subs r6, r6, r5                 @ the steps again
+    subs r6, r6, r5
     ldr r5, [r1, #4]
     subs r5, r5, r4
     LANES_TO_U r5
     subs r7, r7, r5
-    .ifc \name, down
-    negs r6, r6
-    negs r7, r7
-    .endif
-    CLAMP_LANE \name, 0, r6, uxth
-    CLAMP_LANE \name, 2, r6, lsrs
-    CLAMP_LANE \name, 4, r7, uxth
-    CLAMP_LANE \name, 6, r7, lsrs
-    movs r4, #WEIGHT_BIAS           @ the calls lost lr
-    lsls r5, r4, #16
-    adds r4, r4, r5
-    mov lr, r4
-    b .L\name\()_stored
     .endm
 
 @ CLAMP_LANE name, offset, steps, half: one edge at r1[offset] by its step, the lower (uxth) or upper (lsrs) half of
@@ -353,11 +335,89 @@
     bl m0k_w16_move
     .endm
 
-@ r0 in, r1 weights, r2 |e'|, r3 k, r4 inputs 2 and 0, then their steps, r5 those of inputs 3 and 1, r6, r7 weights, r2
-@ and r3 then free; r8 C, r9 lanes without what k shifts in, r10 EVEN_BYTES, r11 end of whole words, r12 |e'|, lr
-@ BIAS_LANES.
-    WORDS_MOVE down, subs, orrs, ands
-    WORDS_MOVE up, adds, ands, orrs
+@ BIAS_TO_LR: lr = BIAS_LANES again, which calls lose. Spoils r4, r5. 4 cycles.
+    .macro BIAS_TO_LR
+    movs r4, #WEIGHT_BIAS
+    lsls r5, r4, #16
+    adds r4, r4, r5
+    mov lr, r4
+    .endm
+
+@ Weights that go down, then those that go up: r0 in, r1 weights, r2 |e'|, r3 k, r4 inputs 2 and 0, then their steps, r5
+@ those of inputs 3 and 1, r6, r7 weights, r2 and r3 then free; r8 C, r9 lanes without what k shifts in, r10 EVEN_BYTES,
+@ r11 end of whole words, r12 |e'|, lr BIAS_LANES. 77 and 76 cycles a word that moves.
+.Ldown_word:
+    ldm r0!, {r4}
+.Ldown_masked:
+    cmp r4, #0
+    beq .Ldown_next
+    INPUT_LANES
+    mov r6, r8
+    mov r7, r6
+    PSTO_LANES .Ldown_still
+    READ_LANES
+    MOVE_LANES subs, orrs, ands
+    mvns r3, r3
+    lsrs r3, r3, #15
+    tst r3, r2
+    bne .Ldown_clamp
+    WRITE_LANES
+.Ldown_stored:
+    ldr r3, [sp, #HALF]
+.Ldown_still:
+    mov r2, r12
+.Ldown_next:
+    adds r1, #32
+.Ldown_more:
+    cmp r0, r11
+    blo .Ldown_word
+    LAST_WORD r4, mask=r7, masked=.Ldown_masked, n_in=TINTIN_DENSE_N_IN, done=.Ldense_next
+
+.Ldown_clamp:                       @ edge by edge
+    STEPS_AGAIN
+    negs r6, r6
+    negs r7, r7
+    CLAMP_LANE down, 0, r6, uxth
+    CLAMP_LANE down, 2, r6, lsrs
+    CLAMP_LANE down, 4, r7, uxth
+    CLAMP_LANE down, 6, r7, lsrs
+    BIAS_TO_LR
+    b .Ldown_stored
+
+.Lup_word:
+    ldm r0!, {r4}
+.Lup_masked:
+    cmp r4, #0
+    beq .Lup_next
+    INPUT_LANES
+    mov r6, r8
+    mov r7, r6
+    PSTO_LANES .Lup_still
+    READ_LANES
+    MOVE_LANES adds, ands, orrs
+    lsrs r3, r3, #15
+    tst r3, r2
+    bne .Lup_clamp
+    WRITE_LANES
+.Lup_stored:
+    ldr r3, [sp, #HALF]
+.Lup_still:
+    mov r2, r12
+.Lup_next:
+    adds r1, #32
+.Lup_more:
+    cmp r0, r11
+    blo .Lup_word
+    LAST_WORD r4, mask=r7, masked=.Lup_masked, n_in=TINTIN_DENSE_N_IN, done=.Ldense_next
+
+.Lup_clamp:                         @ edge by edge
+    STEPS_AGAIN
+    CLAMP_LANE up, 0, r6, uxth
+    CLAMP_LANE up, 2, r6, lsrs
+    CLAMP_LANE up, 4, r7, uxth
+    CLAMP_LANE up, 6, r7, lsrs
+    BIAS_TO_LR
+    b .Lup_stored
 
 @ LEFT_EDGE offset: the next input of r7 and the edge at r1[offset]. Registers as below. Spoils r2-r5, lr. 27 cycles.
     .macro LEFT_EDGE offset
