@@ -16,6 +16,7 @@
 
 @ WALKER name: a function that calls the first word of each entry of the list r0 with its second one; an operation and a
 @ phase have the same places. r4 = entry; r0-r3, r12 are the callee's.
+@ 12 cycles and 10 for each entry; 14 for an empty list.
     .macro WALKER name
     FUNCTION \name, align=1
     push {r4, lr}

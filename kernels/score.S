@@ -58,11 +58,12 @@
     muls r6, r7, r6
     .endm
 
-@ DENSE_RISE, DENSE_FALL k: the score at byte k by r6 > 0, or r6 < 0. 10 and 9 cycles.
+@ DENSE_RISE k: the score at byte k rises by r6 > 0. Spoils r6, r7. 10 cycles.
     .macro DENSE_RISE k
     SCORE_RISE dense, \k, x=r6, score=r7, at=r1, op=adds, half=r8, none=beq
     .endm
 
+@ DENSE_FALL k: the score at byte k falls by r6 < 0. Spoils r6, r7. 9 cycles.
     .macro DENSE_FALL k
     SCORE_FALL dense, \k, x=r6, score=r7, at=r1, op=adds, half=r9, none=bpl
     .endm
@@ -206,11 +207,12 @@
     muls r6, r7, r6
     .endm
 
-@ GRAD_RISE, GRAD_FALL k: the score at byte k by r6 < 0, or r6 >= 0. 10 and 9 cycles.
+@ GRAD_RISE k: the score at byte k rises by r6 < 0. Spoils r6, r7. 10 cycles.
     .macro GRAD_RISE k
     SCORE_RISE grad, \k, x=r6, score=r7, at=r1, op=subs, half=r9, none=bpl
     .endm
 
+@ GRAD_FALL k: the score at byte k falls by r6 >= 0. Spoils r6, r7. 9 cycles.
     .macro GRAD_FALL k
     SCORE_FALL grad, \k, x=r6, score=r7, at=r1, op=subs, half=r8, none=beq
     .endm

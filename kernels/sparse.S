@@ -46,8 +46,8 @@
     bcs \fix
     .endm
 
-@ FALL_EDGE, RISE_EDGE: edge k of a chain; product makes r5 and its flags, or goes on to the next edge if it is 0. half
-@ = r8 - 1. Spoils r4 where product does. 15 and 16 cycles and those of product.
+@ FALL_EDGE name, k, product: edge k of the chain that falls; product makes r5 and its flags, or goes on to the next
+@ edge if it is 0. Spoils r5, r6, and r4 where product does. 15 cycles and those of product.
     .macro FALL_EDGE name, k, product
 .L\name\()_fall_gap\k:
     GAP \k, .L\name\()_fall_fix\k
@@ -57,6 +57,7 @@
     SCORE_FALL \name, \k, x=r5, score=r6, at=r2, op=subs, half=r8, none=beq
     .endm
 
+@ RISE_EDGE name, k, product, half: the same in the chain that rises; half = r8 - 1. 16 cycles and those of product.
     .macro RISE_EDGE name, k, product, half
 .L\name\()_rise_gap\k:
     GAP \k, .L\name\()_rise_fix\k
