@@ -42,7 +42,7 @@
     .equ BYTES, 128                 @ above every s
     .equ NOTHING_DENSE, 30          @ from this s on even 127 * 127 moves nothing
     .equ NOTHING_GRAD, 60           @ nor does anything below 2^30
-    .equ LANES_FROM, 6              @ below this s the steps of two lanes could be too large for them
+    .equ LANES_FROM, 6              @ lanes from this s on: a step is below 256 then
 
 @ CLAMP_LANES x: the lanes of x, low one signed, clamped to 1 .. 255 each. Spoils r6, r7. 17 cycles in each case.
     .macro CLAMP_LANES x
@@ -124,7 +124,7 @@
     bgt .Ldense_shift
     movs r3, #0
 
-@ r3 = k; the registers that stay for all outputs.
+@ r3 = s, then k, r6 = s; the registers that stay for all outputs.
 .Ldense_shift:
     cmp r3, #NOTHING_DENSE
     bge .Ldense_done

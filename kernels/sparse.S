@@ -77,8 +77,8 @@
     b .L\name\()_\chain\()_gap\k
     .endm
 
-@ FIX_ZERO group: for a gap of 0: the index 255 on; to group if that leaves the group, or back for another gap. 8
-@ cycles.
+@ FIX_ZERO group: for a gap of 0: the index 255 on; to group if that leaves the group, or back for another gap.
+@ 8 cycles.
     .macro FIX_ZERO group
     adds r6, #2
     adds r0, #1
@@ -121,8 +121,8 @@
     .endm
 
 @ ---------------------------------------------------------------------------------------------- m0k_sparse_dense
-@ r0 gaps, r1 index in the group - 4 * P, r2 score, r3 shift, r4 spare, r5 product, r6 score, r7 table; r8 half, r9 4 *
-@ P, r10 half - 1, r11 end of the group's weights, r12 end of in - 3, lr end of scores.
+@ r0 gaps, r1 index in the group - 4 * P, r2 score, r3 shift, r4 spare, r5 product, r6 score, r7 table; r8 half,
+@ r9 4 * P, r10 half - 1, r11 end of the group's weights, r12 end of in - 3, lr end of scores.
     .equ TABLE, 0                   @ for each r1 % 16: error << 24 | place of the input + 3, less the index / 4
     .equ ERRORS, 64                 @ address of the group's errors
     .equ DENSE_FRAME, 68
