@@ -7,7 +7,7 @@ READY     := $(VENV)/.ready
 BUILD     := build
 
 # Tests: `test` is quick, `test-long` the rest, each under a minute; CI runs both. `test-all` is both at once.
-.PHONY: demo test test-long test-all lint check bench bench-kernels kernels clean
+.PHONY: demo test test-long test-all lint check bench bench-kernels kernels libraries sanitized wheels clean
 
 # What one call costs, and the main job: every training method side by side on handwritten digits.
 demo: $(READY) kernels
@@ -33,7 +33,7 @@ lint: $(READY)
 check: $(READY) kernels
 	$(BIN)/m0sim check --strict --no-build kernels/m0sim.toml
 
-bench: $(READY)
+bench: $(READY) libraries
 	$(BIN)/python tests/bench_speed.py
 
 # Writes docs/kernels.md. The columns of GNU are there where arm-none-eabi-gcc is.
@@ -42,7 +42,37 @@ bench-kernels: $(READY)
 
 KERNEL_SOURCES := $(sort $(wildcard kernels/*.S))
 
-kernels: $(BUILD)/examples/dot.elf $(BUILD)/kernels/m0k.elf
+kernels: libraries $(BUILD)/examples/dot.elf $(BUILD)/kernels/m0k.elf
+
+# The two libraries for this machine, where a checkout loads them from. Never older than their sources.
+CORE      := m0sim/chip/native
+DEMANGLER := m0sim/image/demangle
+COMPILE   := $(BIN)/python -m m0sim.build_libraries
+COMPILER  := m0sim/build_libraries.py m0sim/libraries.py
+
+libraries: $(CORE)/.built $(DEMANGLER)/.built
+
+$(CORE)/.built: $(wildcard $(CORE)/*.c $(CORE)/*.h) $(COMPILER) | $(READY)
+	$(COMPILE) core
+	@touch $@
+
+$(DEMANGLER)/.built: $(DEMANGLER)/demangle.c $(COMPILER) | $(READY)
+	$(COMPILE) demangler
+	@touch $@
+
+# The core with the compiler's own checks, for M0SIM_CORE=FILE m0sim ... In the one for addresses, preload libasan.
+sanitized: $(BUILD)/sanitized/undefined.so $(BUILD)/sanitized/address.so
+
+$(BUILD)/sanitized/%.so: $(wildcard $(CORE)/*.c $(CORE)/*.h) $(COMPILER) | $(READY)
+	$(COMPILE) core --sanitize $* -o $@
+
+# A wheel for every platform, all of them from this machine.
+TARGETS := $(shell sed -n 's/^    "\([a-z0-9_-]*\)": Target.*/\1/p' m0sim/build_libraries.py)
+
+wheels: $(TARGETS:%=wheel-%)
+
+wheel-%: | $(READY)
+	M0SIM_TARGET=$* $(BIN)/python -m hatchling build -t wheel -d dist
 
 $(BUILD)/kernels/m0k.elf: $(KERNEL_SOURCES) $(sort $(wildcard kernels/*.inc) kernels/m0k.inc) kernels/m0sim.ld kernels/build.py m0sim/toolchain.py | $(READY)
 	$(BIN)/python kernels/build.py --toolchain $(TOOLCHAIN) $@ $(KERNEL_SOURCES)

@@ -1,7 +1,12 @@
-"""Build hook: assembles the kernels into the wheel, so that users need no toolchain. A checkout uses `make kernels`."""
+"""Build hook: compiles the libraries and assembles the kernels into the wheel, so that users need no toolchain.
+
+A wheel is for this machine, or for the target of m0sim/build_libraries.py that M0SIM_TARGET names. An editable
+installation gets the libraries in the source tree; `make kernels` makes them, and the kernels, in a checkout.
+"""
 
 from __future__ import annotations
 
+import os
 import sys
 import tempfile
 from pathlib import Path
@@ -10,21 +15,34 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 
-class KernelHook(BuildHookInterface):  # type: ignore[type-arg]
-    """Adds m0sim/kernels/m0k.elf, assembled with the pinned ziglang of the build requirements."""
+class NativeHook(BuildHookInterface):  # type: ignore[type-arg]
+    """Adds both libraries and m0sim/kernels/m0k.elf, made with the pinned ziglang of the build requirements."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        if version == "editable" or self.target_name != "wheel":
+        if self.target_name != "wheel":
             return
         root = Path(self.root)
         sys.path.insert(0, str(root))
-        from m0sim import toolchain
+        from m0sim import build_libraries, toolchain
+        from m0sim.libraries import CORE, DEMANGLER
 
+        name = os.environ.get("M0SIM_TARGET") or build_libraries.host()
+        if version == "editable":
+            for library in (CORE, DEMANGLER):
+                build_libraries.build(library, name)
+            return
         self._folder = tempfile.TemporaryDirectory()
-        output = Path(self._folder.name) / "m0k.elf"
+        made = Path(self._folder.name)
+        target = build_libraries.TARGETS[name]
+        for library in (CORE, DEMANGLER):
+            file = build_libraries.build(library, name, made / library.file_name(target.platform))
+            place = library.folder.relative_to(root) / file.name
+            build_data["force_include"][str(file)] = place.as_posix()
+        build_data["tag"] = f"py3-none-{target.tag}"
+        build_data["pure_python"] = False
         sources = sorted((root / "kernels").glob("*.S"))
-        toolchain.find("zig").build(sources, output, linker_script=root / "kernels/m0sim.ld")
-        build_data["force_include"][str(output)] = "m0sim/kernels/m0k.elf"
+        toolchain.find("zig").build(sources, made / "m0k.elf", linker_script=root / "kernels/m0sim.ld")
+        build_data["force_include"][str(made / "m0k.elf")] = "m0sim/kernels/m0k.elf"
 
     def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:
         if hasattr(self, "_folder"):

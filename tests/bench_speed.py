@@ -9,6 +9,7 @@ import argparse
 import ctypes
 import platform
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -17,14 +18,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numba import cfunc
 from unicorn import UC_ARCH_ARM, UC_HOOK_BLOCK, UC_HOOK_CODE, UC_MODE_THUMB, UC_PROT_ALL, Uc
 from unicorn.arm_const import UC_ARM_REG_LR, UC_ARM_REG_R0, UC_ARM_REG_SP, UC_CPU_ARM_CORTEX_M0
 from unicorn.unicorn_py3.unicorn import uclib
 
 from m0sim import Machine, toolchain
+from m0sim.build_libraries import TARGETS, host
 from m0sim.chip.machine import RETURN_ADDRESS
-from m0sim.chip.native.pointers import load64, store64
 
 _ROOT = Path(__file__).resolve().parent.parent
 _SOURCES = (_ROOT / "tests/firmware/bench.S", _ROOT / "examples/dot_fast.S")
@@ -83,9 +83,15 @@ def _run_bare(machine: Machine, program: Program, uc: Uc) -> Callable[[int], Non
     return run
 
 
-@cfunc("void(int64, int64, int32, int64)")
-def _count_blocks(uc, address, size, counter):
-    store64(counter, 0, load64(counter, 0) + 1)
+def _counting_hook() -> int:
+    """Host address of the least that a native block hook can do."""
+    source = "void count(void *uc, uint64_t address, uint32_t size, uint64_t *counter) { ++*counter; }"
+    with tempfile.TemporaryDirectory() as folder:
+        made = Path(folder) / "count.so"
+        target = ["-target", TARGETS[host()].zig]
+        command = [sys.executable, "-m", "ziglang", "cc", *target, "-O2", "-shared", "-x", "c", "-", "-o", str(made)]
+        subprocess.run(command, input=f"#include <stdint.h>\n{source}\n", text=True, check=True)
+        return ctypes.cast(ctypes.CDLL(str(made)).count, ctypes.c_void_p).value or 0
 
 
 def _run_counted(machine: Machine, program: Program) -> Callable[[int], None]:
@@ -93,7 +99,7 @@ def _run_counted(machine: Machine, program: Program) -> Callable[[int], None]:
     uc = _bare(machine)
     handle, counter = ctypes.c_size_t(), np.zeros(1, np.int64)
     place = ctypes.cast(ctypes.byref(handle), uclib.uc_hook_add.argtypes[1])
-    pointers = [ctypes.c_void_p(p) for p in (_count_blocks.address, counter.ctypes.data)]
+    pointers = [ctypes.c_void_p(p) for p in (_counting_hook(), counter.ctypes.data)]
     error = uclib.uc_hook_add(uc._uch, place, UC_HOOK_BLOCK, *pointers, ctypes.c_uint64(1), ctypes.c_uint64(0))
     assert error == 0
     run = _run_bare(machine, program, uc)

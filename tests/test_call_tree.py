@@ -18,7 +18,7 @@ from test_accounting_random import PROFILES, run_both, spans
 
 from m0sim import Cost, Fault, Machine
 from m0sim.chip import device
-from m0sim.chip.native import CONTEXT_LIMIT
+from m0sim.chip.native.tables import CONTEXT_LIMIT
 
 Nodes = dict[Path, tuple[int, int, int]]
 FLASH = device.load("rp2040").flash.base

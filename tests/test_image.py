@@ -192,7 +192,7 @@ def test_cxx_names(build: Build, toolchain: str) -> None:
     assert names >= {
         "geometry::area(int)",
         "geometry::area(int, int)",
-        "geometry::twice<int>(int)",
+        "int geometry::twice<int>(int)",
         "geometry::Counter::Counter()",
         "geometry::Counter::next()",
         "geometry::Counter::peek() const",
@@ -200,7 +200,8 @@ def test_cxx_names(build: Build, toolchain: str) -> None:
         "use_shapes",
     }
     assert image.find("_ZN8geometry7Counter4nextEv") == image.find("geometry::Counter::next")
-    assert image.find("geometry::twice<int>").linkage_name == "_ZN8geometry5twiceIiEET_S1_"
+    for name in ("int geometry::twice<int>", "geometry::twice<int>(int)", "geometry::twice<int>"):
+        assert image.find(name).linkage_name == "_ZN8geometry5twiceIiEET_S1_"
     assert image.find("geometry::Counter::Counter").kind == "function"
     with pytest.raises(UsageError, match=r"ambiguous.*area\(int\).*area\(int, int\)"):
         image.find("geometry::area")
@@ -211,7 +212,7 @@ def test_cxx_names_are_those_of_cxxfilt(build: Build) -> None:
     image = load_elf(path)
     for symbol in image.symbols:
         if symbol.linkage_name.startswith("_ZN"):
-            plain = output_of("c++filt", symbol.linkage_name).strip().removeprefix("int ")
+            plain = output_of("c++filt", symbol.linkage_name).strip()
             assert symbol.name in (plain, symbol.linkage_name)
 
 
@@ -506,14 +507,15 @@ def test_many_symbols_are_read_in_time(tmp_path: Path) -> None:
     started = time.process_time()
     image = load_elf(path)
     assert len(image.functions) == 20_000
-    assert image.find("tens::dot<(int)777>").address == 0x10000000 + 2 * 777
+    assert image.find("tens::dot<777>").address == 0x10000000 + 2 * 777
     assert time.process_time() - started < 5 * slowdown()
 
 
 def test_cxx_names_that_grow_without_bound_stay_mangled(tmp_path: Path) -> None:
     """Each class here names the one before it twice: written out, 2**27 names."""
-    digits = "0123456789ABCDEFGHIJKLMNOPQ"
-    name = "_Z1f1AIiiE" + "".join(f"1BIS{c}_S{c}_E" for c in digits)
+    letters = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+    each = [f"S{letters[n]}_" if n < 36 else f"S1{letters[n - 36]}_" for n in range(0, 54, 2)]
+    name = "_Z1f1AIiiE" + "".join(f"1BI{c}{c}E" for c in each)
     path = tmp_path / "grown.elf"
     path.write_bytes(elf_with_functions([name.encode(), b"_ZN", b"_Z", b"_ZN1a1bEv.isra.0"]))
     started = time.process_time()

@@ -117,9 +117,6 @@ def test_faults(
     assert machine.call("gpio").cycles == 13
 
 
-@pytest.mark.xfail(
-    reason="docs/accuracy.md: the access is ascribed to the first store that has its address by now", strict=True
-)
 def test_a_register_that_pointed_elsewhere_before(machine: Machine) -> None:
     rows = machine.call("same_register", 0, 5).instruction_table.rows
     assert [row.cycles for row in rows] == [1, 1, 2, 1, 2, 1, 1, 1, 1, 1, 1, 1, 2]

@@ -9,12 +9,15 @@ from typing import Any, Literal, cast, get_args
 
 import numpy as np
 import numpy.typing as npt
+from unicorn import UC_HOOK_BLOCK, UC_HOOK_MEM_READ, UC_HOOK_MEM_WRITE
 
-from m0sim.chip import ioport, isa, native, timing
+from m0sim.chip import isa, timing
 from m0sim.chip.cost import CallEdge, CallNode, FlashMisses, FunctionCost, InstructionTable, Int64Array, TrafficCost
 from m0sim.chip.device import Device
 from m0sim.chip.memory import AddressSpace
-from m0sim.chip.native import CONTEXT_LIMIT, Context, Edge, Frame, Function, Record, Slot, Traffic
+from m0sim.chip.native import layout
+from m0sim.chip.native.library import CORE, address_of
+from m0sim.chip.native.tables import Tables
 from m0sim.errors import UsageError
 from m0sim.image import Image, Symbol
 
@@ -29,20 +32,14 @@ def level_of(text: str) -> Level:
     return cast(Level, text)
 
 
-_FRAME_CAPACITY = 1 << 16
 _NO_SYMBOL = "(no symbol)"
 _STACK = "(stack)"
 _HEAP = "(heap)"
-#: What the RP2040's divider remembers, beside its operands among the port's words.
-_DIVIDER = [
-    *(Slot.DIVIDER_READY, Slot.DIVIDER_DIRTY),
-    *(Slot.QUOTIENT, Slot.REMAINDER, Slot.OLD_QUOTIENT, Slot.OLD_REMAINDER),
-]
-#: What the hooks note about the port during one run.
-_PORT_NOTES = [
-    *(Slot.IO_RECORD, Slot.IO_EXECUTION, Slot.IO_OFFSET, Slot.IO_FAULT, Slot.IO_FAULT_AT),
-    *(Slot.DIVIDER_EARLY, Slot.DIVIDER_EARLY_AT),
-]
+_NO_ENTRY = 0xFFFFFFFF  # of the function "(no symbol)": no instruction is there
+_PORT_CALLBACKS = ("m0_port_read", "m0_port_write")
+# Decoded blocks that are kept, 32 MiB of them. Code that rewrites itself makes new ones for as long as it runs; what
+# old ones counted is then put together by instruction, and they are forgotten.
+_BLOCKS_KEPT = 1 << 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,72 +63,43 @@ class Counters:
         self._image = image
         self._space = space
         self.timing = timing.timing(device.core, device.multiplier_cycles)
-        self.state = np.zeros(Slot.SIZE, np.int64)
-        self._kept: dict[Slot, npt.NDArray[Any]] = {}
+        self.tables = Tables()
+        self.core = self.tables.core
         self._watched: set[int] = set()
         self._set_up_decoding()
         self._set_up_pages()
         self._set_up_functions()
         self._set_up_port()
         self._owners: list[str] = []
+        self._earlier = np.zeros(0, layout.EXECUTED)  # counted in this run by blocks that were forgotten
 
     # -- set-up
 
-    def _share(self, slot: Slot, array: npt.NDArray[Any]) -> None:
-        """Tell the hooks where an array is, and keep it alive."""
-        self._kept[slot] = array
-        self.state[slot] = array.ctypes.data
-
     def _set_up_decoding(self) -> None:
-        self._share(Slot.FIRST, np.ascontiguousarray(isa.FIRST))
-        self._share(Slot.SECOND, np.ascontiguousarray(isa.SECOND))
-        self._share(Slot.FLOW, np.ascontiguousarray(isa.FLOW))
-        self._share(Slot.FIRST_CYCLES, timing.cycles_of_first(self.timing))
-        self._share(Slot.SCRATCH, np.zeros(1, np.int64))
-        self.state[Slot.WIDE_CYCLES] = self.timing.branch_link | self.timing.system << 16
-        self.state[Slot.TAKEN_EXTRA] = self.timing.taken_extra
-        self._share(Slot.RECORDS, np.zeros((1 << 12, Record.SIZE_OF), np.int64))
-        self._share(Slot.POOL, np.zeros(1 << 14, np.int64))
-        self._share(Slot.EDGES, np.zeros((1 << 12, Edge.SIZE_OF), np.int64))
-        self._share(Slot.FRAMES, np.zeros((_FRAME_CAPACITY + 2, Frame.SIZE_OF), np.int64))
-        self.state[Slot.FRAME_CAPACITY] = _FRAME_CAPACITY
-        self._share(Slot.CONTEXTS, np.zeros((1 << 10, Context.SIZE_OF), np.int64))
-        self._note_capacities()
-        self._forget_records()
-
-    def _note_capacities(self) -> None:
-        self.state[Slot.RECORD_CAPACITY] = len(self._kept[Slot.RECORDS])
-        self.state[Slot.POOL_CAPACITY] = len(self._kept[Slot.POOL])
-        self.state[Slot.EDGE_CAPACITY] = len(self._kept[Slot.EDGES])
-        self.state[Slot.CONTEXT_CAPACITY] = len(self._kept[Slot.CONTEXTS])
-
-    def _forget_records(self) -> None:
-        nothing = self._kept[Slot.RECORDS][0]  # what PENDING points to when no block is; it matches none
-        nothing[:] = 0
-        nothing[[Record.LOOP_KEY, Record.KEY, Record.ADDRESS]] = -1
-        self.state[Slot.RECORD_COUNT] = 1
-        self.state[Slot.POOL_COUNT] = 0
+        self.tables.share("first", np.ascontiguousarray(isa.FIRST))
+        self.tables.share("second", np.ascontiguousarray(isa.SECOND))
+        self.tables.share("flow", np.ascontiguousarray(isa.FLOW))
+        self.tables.share("kind_cycles", timing.base_cycles(self.timing))
+        self.core.taken_extra = self.timing.taken_extra
 
     def _set_up_pages(self) -> None:
         pages = np.zeros(1 << 20, np.int32)
         numbers, addresses, indices, rights = self._space.pages().T
         slots = 1 + int(indices.max())
-        hosts, writable = np.zeros(slots, np.int64), np.zeros(slots, np.uint8)
+        hosts, writable = np.zeros(slots, np.uint64), np.zeros(slots, np.uint8)
         pages[numbers] = indices
         hosts[indices] = addresses
         writable[indices] = rights
         self._pages = pages
         self._slots = slots
-        self._share(Slot.PAGES, pages)
-        self._share(Slot.HOSTS, hosts)
-        self._share(Slot.WRITABLE, writable)
-        self._share(Slot.BLOCKS, np.zeros(slots * 2048, np.int32))
-        self._share(Slot.FUNCTION_AT, np.zeros(slots * 2048, np.int32))
-        self._share(Slot.DATA_AT, np.zeros(slots * 2048, np.uint8))
-        self._share(Slot.IO_PLACES, np.zeros(slots * 2048, np.int32))
-        self._share(Slot.EXECUTED, np.zeros(slots * 4, np.uint8))
+        self.tables.share("pages", pages)
+        self.tables.share("hosts", hosts)
+        self.tables.share("writable", writable)
+        self.tables.share("executed", np.zeros(slots * 4, np.uint8))
+        self.tables.share("function_at", np.zeros(slots * 2048, np.int32))
+        self.tables.share("data_at", np.zeros(slots * 2048, np.uint8))
         for begin, end in self._image.data_ranges:
-            self._fill(self._kept[Slot.DATA_AT], begin, end, 1)
+            self._fill(self.tables["data_at"], begin, end, 1)
 
     def _code_index(self, address: int) -> int:
         return int(self._pages[address >> 12]) * 2048 + (address & 0xFFF) // 2
@@ -145,47 +113,53 @@ class Counters:
     def _set_up_functions(self) -> None:
         symbols: tuple[Symbol, ...] = self._image.functions
         self.names = (_NO_SYMBOL, *(s.name for s in symbols))
-        rows = np.zeros((len(self.names), Function.SIZE_OF), np.int64)
-        rows[0, Function.ENTRY] = -1
+        rows = np.zeros(len(self.names), layout.FUNCTION)
+        rows["entry"][0] = _NO_ENTRY
         for number, symbol in enumerate(symbols, start=1):
-            rows[number, Function.ENTRY] = symbol.address
-            self._fill(self._kept[Slot.FUNCTION_AT], symbol.address, symbol.address + symbol.size, number)
-        self._share(Slot.FUNCTIONS, rows)
+            rows["entry"][number] = symbol.address
+            self._fill(self.tables["function_at"], symbol.address, symbol.address + symbol.size, number)
+        self.tables.share("functions", rows)
 
     def _set_up_port(self) -> None:
-        port = self._device.io_port
-        if port is None:
+        device_port, port = self._device.io_port, self.core.port
+        if device_port is None:
             return
-        self._share(Slot.IO_WORDS, np.zeros(port.size // 4, np.int32))
-        self.state[Slot.IO_BASE] = port.base
-        self.state[Slot.IO_IS_SIO] = int(self._device.has_sio_divider)
-        self.state[Slot.IO_SAVED_LOAD] = self.timing.load - self.timing.load_on_io_port
-        self.state[Slot.IO_SAVED_STORE] = self.timing.store - self.timing.store_on_io_port
+        self.tables.share("words", np.zeros(device_port.size // 4, np.uint32), port)
+        port.base = device_port.base
+        port.is_sio = int(self._device.has_sio_divider)
+        port.saved_load = self.timing.load - self.timing.load_on_io_port
+        port.saved_store = self.timing.store - self.timing.store_on_io_port
 
     def attach(self, uc: Any) -> Callable[[bool], None]:
         """Install the hooks in a Unicorn instance. Returns a switch for those of level ``memory``."""
-        from unicorn import UC_HOOK_BLOCK, UC_HOOK_TLB_FILL, UC_TLB_VIRTUAL
+        from unicorn import UC_HOOK_INSN_INVALID, UC_HOOK_TLB_FILL, UC_TLB_VIRTUAL
         from unicorn.unicorn_py3.unicorn import uclib
 
         self._uclib, self._uch = uclib, uc._uch
-        for slot, function in (
-            (Slot.EMU_STOP, uclib.uc_emu_stop),
-            (Slot.REG_READ, uclib.uc_reg_read),
-            (Slot.REG_WRITE, uclib.uc_reg_write),
-        ):
-            self.state[slot] = ctypes.cast(function, ctypes.c_void_p).value or 0
-        self._hook(UC_HOOK_BLOCK, native.on_block.address, self.state)
+        self.core.emu_stop = _address(uclib.uc_emu_stop)
+        self.core.reg_read, self.core.reg_write = _address(uclib.uc_reg_read), _address(uclib.uc_reg_write)
+        self._block_hook = self._hook(UC_HOOK_BLOCK, "m0_on_block")
+        self._hook(UC_HOOK_INSN_INVALID, "m0_on_invalid")
         uc.ctl_set_tlb_mode(UC_TLB_VIRTUAL)
         for base, end in self._space.sram_ranges():
-            self._hook(UC_HOOK_TLB_FILL, native.on_tlb_fill.address, self.state, base, end - 1)
-        if self._device.io_port is not None:
-            port = self._device.io_port
-            state = ctypes.c_void_p(self.state.ctypes.data)
-            read, write = ctypes.c_void_p(ioport.on_port_read.address), ctypes.c_void_p(ioport.on_port_write.address)
-            _check(uclib.uc_mmio_map(self._uch, port.base, port.size, read, state, write, state))
+            self._hook(UC_HOOK_TLB_FILL, "m0_on_tlb_fill", base, end - 1)
+        self._attach_port(uc)
         return self._watch_memory
 
-    def _hook(self, kind: int, callback: int, data: Int64Array, begin: int = 1, end: int = 0) -> ctypes.c_size_t:
+    def _attach_port(self, uc: Any) -> None:
+        """The port as memory without any right: the core is asked before each access, at the exact instruction."""
+        from unicorn import UC_HOOK_MEM_READ_PROT, UC_HOOK_MEM_WRITE_PROT, UC_HOOK_TLB_FILL, UC_PROT_NONE
+
+        port = self._device.io_port
+        if port is None:
+            return
+        core, read, write = map(ctypes.c_void_p, (self.tables.address, *map(address_of, _PORT_CALLBACKS)))
+        _check(self._uclib.uc_mmio_map(self._uch, port.base, port.size, read, core, write, core))
+        uc.mem_protect(port.base, port.size, UC_PROT_NONE)
+        self._hook(UC_HOOK_MEM_READ_PROT | UC_HOOK_MEM_WRITE_PROT, "m0_on_port", port.base, port.end - 1)
+        self._hook(UC_HOOK_TLB_FILL, "m0_on_tlb_fill", port.base, port.end - 1)
+
+    def _hook(self, kind: int, callback: str, begin: int = 1, end: int = 0) -> ctypes.c_size_t:
         handle = ctypes.c_size_t()
         place = ctypes.cast(ctypes.byref(handle), self._uclib.uc_hook_add.argtypes[1])
         _check(
@@ -193,8 +167,8 @@ class Counters:
                 self._uch,
                 place,
                 kind,
-                ctypes.c_void_p(callback),
-                ctypes.c_void_p(data.ctypes.data),
+                ctypes.c_void_p(address_of(callback)),
+                ctypes.c_void_p(self.tables.address),
                 ctypes.c_uint64(begin),
                 ctypes.c_uint64(end),
             )
@@ -202,26 +176,23 @@ class Counters:
         return handle
 
     def _watch_memory(self, on: bool) -> None:
-        from unicorn import UC_HOOK_BLOCK, UC_HOOK_MEM_READ, UC_HOOK_MEM_WRITE
-
+        hooks = ["m0_on_block", "m0_on_block_in_flash"]
         if on:
             self._set_up_owners()
             self._set_up_flash_cache()
-            kinds = UC_HOOK_MEM_READ | UC_HOOK_MEM_WRITE
-            self._memory_hooks = [self._hook(kinds, native.on_access.address, self.state)]
-            if self._device.xip_cache is not None:
-                self._memory_hooks.append(self._hook(UC_HOOK_BLOCK, native.on_fetch.address, self.state))
+            self._access_hook = self._hook(UC_HOOK_MEM_READ | UC_HOOK_MEM_WRITE, "m0_on_access")
         else:
-            for hook in self._memory_hooks:
-                _check(self._uclib.uc_hook_del(self._uch, hook))
+            _check(self._uclib.uc_hook_del(self._uch, self._access_hook))
+        if self._device.xip_cache is not None:  # one block hook alone is called directly, two are not
+            _check(self._uclib.uc_hook_del(self._uch, self._block_hook))
+            self._block_hook = self._hook(UC_HOOK_BLOCK, hooks[on])
 
     # -- level memory
 
     def _set_up_owners(self) -> None:
         """Number the symbols, buffers and memories, and map every byte to the one it belongs to."""
-        self._share(Slot.OWNER_PAGES, self._pages)
         self._owners = ["(elsewhere)"]
-        owner_at = np.zeros(self._slots * 4096, np.int16)
+        owner_at = np.zeros(self._slots * 4096, np.uint16)
         for bank in self._space.banks:
             self._own(owner_at, bank.base, bank.size, f"({bank.kind})")
         heap = self._space.heap_span()
@@ -232,36 +203,36 @@ class Counters:
         buffers = [(a.address, a.size, a.name) for a in self._space.allocations]
         for address, size, name in (*functions, *objects, *buffers):
             self._own(owner_at, address, size, name)
-        self.state[Slot.STACK_OWNER] = len(self._owners)
+        self.core.stack_owner = len(self._owners)
         self._owners.append(_STACK)
-        self.state[Slot.STACK_LOW] = self._space.stack_limit
-        self.state[Slot.STACK_HIGH] = self._space.stack_top
-        self._share(Slot.OWNER_AT, owner_at)
-        self._share(Slot.TOUCHED, np.zeros(self._slots * 4096, np.uint8))
-        self._share(Slot.TRAFFIC, np.zeros((len(self._owners), Traffic.SIZE_OF), np.int64))
+        self.core.stack_low = self._space.stack_limit
+        self.core.stack_high = self._space.stack_top
+        self.tables.share("owner_at", owner_at)
+        self.tables.share("touched", np.zeros(self._slots * 4096, np.uint8))
+        self.tables.share("traffic", np.zeros(len(self._owners), layout.TRAFFIC))
 
     def _set_up_flash_cache(self) -> None:
         cache, flash = self._device.xip_cache, self._device.flash
         if cache is None or flash is None:
             return
-        self._share(Slot.XIP_LINES, np.full(cache.sets * cache.ways, -1, np.int64))
-        self.state[Slot.XIP_SETS], self.state[Slot.XIP_WAYS] = cache.sets, cache.ways
-        self.state[Slot.XIP_SHIFT] = cache.line_bytes.bit_length() - 1
-        self.state[Slot.XIP_BASE], self.state[Slot.XIP_END] = flash.base, flash.end
-        self.state[Slot.XIP_CODE_MISSES] = self.state[Slot.XIP_DATA_MISSES] = 0
+        shared = self.core.cache
+        self.tables.share("lines", np.full(cache.sets * cache.ways, -1, np.int64), shared)
+        shared.sets, shared.ways, shared.line_shift = cache.sets, cache.ways, cache.line_bytes.bit_length() - 1
+        shared.base, shared.end = flash.base, flash.end
+        shared.code_misses = shared.data_misses = 0
 
     def flash_misses(self) -> FlashMisses | None:
         """Lines that the flash's cache would have fetched; after a run at level ``memory``."""
         cache = self._device.xip_cache
         if cache is None:
             return None
-        code, data = int(self.state[Slot.XIP_CODE_MISSES]), int(self.state[Slot.XIP_DATA_MISSES])
+        code, data = self.core.cache.code_misses, self.core.cache.data_misses
         words = (code + data) * cache.line_bytes // 4
         return FlashMisses(code, data, words * cache.miss_cycles_per_word)
 
-    def _own(self, owner_at: npt.NDArray[np.int16], address: int, size: int, name: str) -> None:
+    def _own(self, owner_at: npt.NDArray[np.uint16], address: int, size: int, name: str) -> None:
         slot = int(self._pages[address >> 12])
-        if slot == 0 or len(self._owners) >= np.iinfo(np.int16).max:
+        if slot == 0 or len(self._owners) >= np.iinfo(np.uint16).max:
             return
         first = slot * 4096 + (address & 0xFFF)
         owner_at[first : first + size] = len(self._owners)
@@ -270,18 +241,18 @@ class Counters:
     def touched(self, address: int, size: int) -> npt.NDArray[np.uint8]:
         """For each byte: bit 0 set where it was read, bit 1 where it was written. Level ``memory`` only."""
         first = int(self._pages[address >> 12]) * 4096 + (address & 0xFFF)
-        return self._kept[Slot.TOUCHED][first : first + size].copy()
+        return self.tables["touched"][first : first + size].copy()
 
     def traffic(self) -> tuple[TrafficCost, ...]:
         """Accesses by owner, most bytes first."""
-        counts = self._kept[Slot.TRAFFIC]
-        owner_at, touched = self._kept[Slot.OWNER_AT], self._kept[Slot.TOUCHED] != 0
-        low, high = int(self.state[Slot.SP_MIN]), int(self.state[Slot.STACK_HIGH])
+        counts = self.tables["traffic"]
+        owner_at, touched = self.tables["owner_at"], self.tables["touched"] != 0
+        low, high = int(self.core.sp_min), int(self.core.stack_high)
         first = int(self._pages[low >> 12]) * 4096 + (low & 0xFFF)
         touched[first : first + high - low] = False  # the stack's, whoever has what it did not come down to
         bytes_touched = np.bincount(owner_at[touched], minlength=len(self._owners))
         rows = []
-        for number in np.flatnonzero(counts.any(axis=1)).tolist():
+        for number in np.flatnonzero(counts["loads"] + counts["stores"]).tolist():
             name = self._owners[number]
             size = int(bytes_touched[number])
             if name == _STACK:
@@ -294,96 +265,57 @@ class Counters:
 
     def begin(self, entry: int, return_address: int, sp: int, sp_limit: int) -> None:
         """Zero all counts and open the frame of the function at `entry`."""
-        state = self.state
-        self._begin_port()
-        used = int(state[Slot.RECORD_COUNT])
-        records = self._kept[Slot.RECORDS]
-        for column in (Record.COUNT, Record.TAKEN, Record.LOOPS, Record.EDGE, Record.CALL_EDGE):
-            records[:used, column] = 0
-        records[:used, Record.CALL_TARGET] = -1
-        functions = self._kept[Slot.FUNCTIONS]
-        functions[:, Function.ACTIVE :] = 0
-        state[Slot.PENDING] = state[Slot.RECORDS]
-        state[Slot.CYCLES] = state[Slot.STOP] = 0
-        state[Slot.SP] = state[Slot.SP_MIN] = self._sp_top = sp
-        state[Slot.SP_LIMIT] = sp_limit
-        state[Slot.SP_MOVED_BY] = 0
-        state[Slot.EDGE_COUNT] = 1
-        root = int(self._kept[Slot.FUNCTION_AT][self._code_index(entry)])
-        self._kept[Slot.EDGES][0] = 0
-        self._kept[Slot.EDGES][0, Edge.CALLEE] = root
-        self._kept[Slot.FRAMES][0] = 0
-        self._kept[Slot.FRAMES][0, [Frame.RETURN, Frame.CONTEXT]] = return_address, 1
-        self._kept[Slot.CONTEXTS][:2] = 0
-        self._kept[Slot.CONTEXTS][1, Context.TARGET] = 1
-        state[Slot.CONTEXT_COUNT], state[Slot.CONTEXTS_REFUSED] = 2, 0
-        state[Slot.DEPTH] = 1
-        functions[root, Function.ACTIVE] = 1
-
-    def _begin_port(self) -> None:
-        """Forget what was counted there. Its registers stay, and so does a division: no time passes between runs."""
-        if self._device.io_port is None:
-            return
-        if self.state[Slot.IO_RECORD]:  # there was an access: the table is large
-            self._kept[Slot.IO_PLACES][:] = 0
-        self.state[_PORT_NOTES] = 0
-        self.state[Slot.DIVIDER_READY] = max(0, self.state[Slot.DIVIDER_READY] - self.state[Slot.CYCLES])
+        root = int(self.tables["function_at"][self._code_index(entry)])
+        CORE.m0_begin(self.tables.address, root, return_address)
+        core = self.core
+        core.sp = core.sp_min = self._sp_top = sp
+        core.sp_limit = sp_limit
+        self._earlier = np.zeros(0, layout.EXECUTED)
 
     def reset_port(self) -> None:
         """Put the port's registers, and what is behind them, to what they are after a reset."""
-        if self._device.io_port is None:
-            return
-        self._kept[Slot.IO_WORDS][:] = 0
-        self.state[_DIVIDER] = 0
+        if self._device.io_port is not None:
+            self.tables["words"][:] = 0
+            self.core.port.divider = type(self.core.port.divider)()
 
     def limit_stack(self, sp_limit: int) -> None:
         """From now on a lower SP than that is an overflow."""
-        self.state[Slot.SP_LIMIT] = sp_limit
+        self.core.sp_limit = sp_limit
 
     def end(self, pc: int, *, block_is_complete: bool) -> None:
-        """Count what the newest block did before control came to `pc`, and close all frames."""
-        self.grow()
-        settle = native.settle if block_is_complete else native.settle_part
-        settle(self.state.ctypes.data, self._uch.value, pc)
+        """Count what the newest block did before control came to `pc`."""
+        self.tables.grow()
+        settle = CORE.m0_settle if block_is_complete else CORE.m0_settle_part
+        settle(self.tables.address, self._uch, pc)
 
     def close_frames(self) -> None:
         """Add the inclusive cycles of the calls that are still open."""
-        native.pop_to(self.state.ctypes.data, 0)
+        CORE.m0_close_frames(self.tables.address)
 
-    def grow(self) -> None:
-        """Double the tables that are nearly full."""
-        pending = int(self.state[Slot.PENDING] - self.state[Slot.RECORDS])
-        for slot, count in ((Slot.RECORDS, Slot.RECORD_COUNT), (Slot.EDGES, Slot.EDGE_COUNT)):
-            table = self._kept[slot]
-            if int(self.state[count]) + 2 >= len(table):
-                self._share(slot, np.concatenate([table, np.zeros_like(table)]))
-        contexts = self._kept[Slot.CONTEXTS]
-        if int(self.state[Slot.CONTEXT_COUNT]) + 2 >= len(contexts) < CONTEXT_LIMIT:
-            self._share(Slot.CONTEXTS, np.concatenate([contexts, np.zeros_like(contexts)]))
-        pool = self._kept[Slot.POOL]
-        if int(self.state[Slot.POOL_COUNT]) + 512 >= len(pool):
-            self._share(Slot.POOL, np.concatenate([pool, np.zeros_like(pool)]))
-        self.state[Slot.PENDING] = self.state[Slot.RECORDS] + pending
-        self._note_capacities()
+    def grow(self, pc: int) -> None:
+        """Make room in tables that are nearly full; the run goes on at `pc`."""
+        if self.core.block_count >= _BLOCKS_KEPT:
+            self.end(pc, block_is_complete=True)
+            self._earlier = _by_instruction(self._executed_rows())
+            self.tables.forget_code()
+        else:
+            self.tables.grow()
 
     def forget(self) -> None:
         """Drop every decoded block, after the bytes of code changed under the hooks' feet."""
-        self._kept[Slot.BLOCKS][:] = 0
-        self._forget_records()
+        self.tables.forget_code()
 
-    def watch_sp_writes(self, address: int) -> tuple[int, int]:
-        """Hook the instructions behind the SP writes of the newest block at `address`. Returns the block's range."""
+    def watch_sp_writes(self) -> tuple[int, int]:
+        """Hook the instructions behind the SP writes of the block that a run stopped at. Returns the block's range."""
         from unicorn import UC_HOOK_CODE
 
-        index = int(self._kept[Slot.BLOCKS][self._code_index(address)])
-        record = self._kept[Slot.RECORDS][index]
-        record[Record.SP_WRITES] = 2
-        end = address + int(record[Record.SIZE])
-        for at in self._behind_sp_writes(address, end):
+        self.tables["blocks"]["sp_writes"][self.core.stop_block] = 2
+        begin, end = self._range_of(self.core.stop_block)
+        for at in self._behind_sp_writes(begin, end):
             if at not in self._watched:
                 self._watched.add(at)
-                self._hook(UC_HOOK_CODE, native.on_sp_written.address, self.state, at, at)
-        return address, end
+                self._hook(UC_HOOK_CODE, "m0_on_sp_written", at, at)
+        return begin, end
 
     def _behind_sp_writes(self, address: int, end: int) -> list[int]:
         found = []
@@ -405,90 +337,74 @@ class Counters:
 
     @property
     def cycles(self) -> int:
-        return int(self.state[Slot.CYCLES])
+        return int(self.core.cycles)
 
     @property
     def is_idle(self) -> bool:
         """True where no block is pending: the run stopped between two."""
-        return bool(self.state[Slot.PENDING] == self.state[Slot.RECORDS])
+        return self.tables.pending == 0
 
     def is_pending(self, address: int) -> bool:
         """True where the newest block begins at `address`: it was counted as begun."""
-        records = self._kept[Slot.RECORDS]
-        row = int(self.state[Slot.PENDING] - self.state[Slot.RECORDS]) // records.strides[0]
-        return bool(records[row, Record.ADDRESS] == address)
-
-    @property
-    def pending_execution(self) -> tuple[int, int, int]:
-        """Address and bytes of the newest block, and which execution of it this is."""
-        records = self._kept[Slot.RECORDS]
-        row = records[int(self.state[Slot.PENDING] - self.state[Slot.RECORDS]) // records.strides[0]]
-        return int(row[Record.ADDRESS]), int(row[Record.SIZE]), int(row[Record.COUNT] + row[Record.LOOPS])
+        return not self.is_idle and self._range_of(self.tables.pending)[0] == address
 
     @property
     def last_instruction(self) -> int:
         """The branch, jump or return (of 16 bits) that the newest block ends with."""
-        records = self._kept[Slot.RECORDS]
-        row = records[int(self.state[Slot.PENDING] - self.state[Slot.RECORDS]) // records.strides[0]]
-        return int(row[Record.ADDRESS] + row[Record.SIZE]) - 2
+        return self._range_of(self.tables.pending)[1] - 2
+
+    def _range_of(self, block: int) -> tuple[int, int]:
+        key, end = self.tables["blocks"]["key"][block], self.tables["blocks"]["end"][block]
+        return int(key) >> layout.KEY_SHIFT & 0xFFFFFFFF, int(end)
 
     @property
     def stack_bytes(self) -> int:
-        return int(self._sp_top - self.state[Slot.SP_MIN])
+        return int(self._sp_top - self.core.sp_min)
 
     def has_writable_code(self) -> bool:
         """True where the emulator ever fetched code from memory that can be written, counted or refused."""
-        return bool(self._kept[Slot.EXECUTED].any())
+        return bool(self.tables["executed"].any())
 
     def call_stack(self) -> list[tuple[str, int]]:
         """The open calls, outermost first: function and the address it returns to."""
-        frames = self._kept[Slot.FRAMES][: int(self.state[Slot.DEPTH])]
-        callees = self._kept[Slot.EDGES][frames[:, Frame.EDGE], Edge.CALLEE].tolist()
-        return [(self.names[c], back) for c, back in zip(callees, frames[:, Frame.RETURN].tolist(), strict=True)]
+        frames = self.tables["frames"][: self.core.depth]
+        numbers = zip(frames["function"].tolist(), frames["return_address"].tolist(), strict=True)
+        return [(self.names[function], back) for function, back in numbers]
 
     def function_at(self, address: int) -> tuple[str, int]:
         """Name of the function around an address, and its entry (the address itself where there is no symbol)."""
-        number = int(self._kept[Slot.FUNCTION_AT][self._code_index(address)]) if address >> 32 == 0 else 0
+        number = int(self.tables["function_at"][self._code_index(address)]) if address >> 32 == 0 else 0
         if number == 0:
             return _NO_SYMBOL, address
-        return self.names[number], int(self._kept[Slot.FUNCTIONS][number, Function.ENTRY])
+        return self.names[number], int(self.tables["functions"]["entry"][number])
 
     def instruction_table(self) -> InstructionTable:
         """Executions, taken branches and cycles of every executed instruction."""
-        rows = self._executed_rows()
-        keys, place = np.unique(rows[:, 0].astype(np.uint64) << 32 | rows[:, 1].astype(np.uint64), return_inverse=True)
-        executions = np.zeros(len(keys), np.int64)
-        taken = np.zeros(len(keys), np.int64)
-        np.add.at(executions, place, rows[:, 2])
-        np.add.at(taken, place, rows[:, 3])
-        address = (keys >> np.uint64(32)).astype(np.int64)
-        encoding = (keys & np.uint64(0xFFFFFFFF)).astype(np.int64)
+        rows = _by_instruction(self._executed_rows())
+        address, encoding = rows["address"].astype(np.int64), rows["encoding"].astype(np.int64)
         code = self._pages[address >> 12].astype(np.int64) * 2048 + (address & 0xFFF) // 2
-        function = self._kept[Slot.FUNCTION_AT][code].astype(np.int64)
+        function = self.tables["function_at"][code].astype(np.int64)
+        executions, taken = rows["executions"].copy(), rows["taken"].copy()
         cycles = executions * self._cycles_of(encoding) + taken * self.timing.taken_extra
-        cycles -= self._cycles_saved_on_port(code, encoding)
+        cycles -= rows["port_accesses"] * self._saved_on_port(encoding)
         return InstructionTable(address, encoding, executions, taken, cycles, function, self.names)
 
-    def _executed_rows(self) -> Int64Array:
-        """``int64[n, 4]``: address, encoding, executions, taken; an instruction in several blocks has several rows."""
-        used = int(self.state[Slot.RECORD_COUNT])
-        records = self._kept[Slot.RECORDS][1:used]
-        records = np.ascontiguousarray(records[records[:, Record.COUNT] + records[:, Record.LOOPS] > 0])
-        rows = np.zeros((int(records[:, Record.SIZE].sum()) // 2, 4), np.int64)
-        count = native.expand(self.state.ctypes.data, records.ctypes.data, len(records), rows.ctypes.data)
-        return rows[:count]
+    def _executed_rows(self) -> npt.NDArray[Any]:
+        """Rows of `layout.EXECUTED`; an instruction in several blocks has several."""
+        rows = np.zeros(CORE.m0_fold(self.tables.address), layout.EXECUTED)
+        count = CORE.m0_expand(self.tables.address, rows.ctypes.data)
+        return np.concatenate([self._earlier, rows[:count]])
 
     def _cycles_of(self, encoding: Int64Array) -> Int64Array:
         first = encoding & 0xFFFF
         is_link = (first >= 0xE800) & (encoding >> 16 & 0xD000 == 0xD000)
         wide = np.where(is_link, self.timing.branch_link, self.timing.system)
-        return np.where(first >= 0xE800, wide, self._kept[Slot.FIRST_CYCLES][first]).astype(np.int64)
+        return np.where(first >= 0xE800, wide, timing.cycles_of_first(self.timing, first)).astype(np.int64)
 
-    def _cycles_saved_on_port(self, code: Int64Array, encoding: Int64Array) -> Int64Array:
+    def _saved_on_port(self, encoding: Int64Array) -> Int64Array:
         is_load = isa.FIRST[encoding & 0xFFFF, isa.LOADED] > 0
-        saved = np.where(is_load, self.state[Slot.IO_SAVED_LOAD], self.state[Slot.IO_SAVED_STORE])
-        result: Int64Array = self._kept[Slot.IO_PLACES][code] * saved
-        return result
+        saved: Int64Array = np.where(is_load, self.core.port.saved_load, self.core.port.saved_store)
+        return saved
 
     def totals(self, table: InstructionTable) -> Totals:
         """Sums of an instruction table by what the encodings do."""
@@ -512,18 +428,18 @@ class Counters:
         size = len(self.names)
         self_cycles = np.bincount(table.function, table.cycles, size)
         instructions = np.bincount(table.function, table.executions, size)
-        rows = self._kept[Slot.FUNCTIONS]
+        rows = self.tables["functions"]
         edges = self._counted_edges()
         calls = np.zeros(size, np.int64)
-        np.add.at(calls, edges[:, Edge.CALLEE], edges[:, Edge.CALLS])
+        np.add.at(calls, edges["callee"], edges["calls"])
         active = np.flatnonzero((calls > 0) | (instructions > 0))
         costs = [
             FunctionCost(
                 name=self.names[i],
-                address=max(0, int(rows[i, Function.ENTRY])),
+                address=int(rows["entry"][i]) if i else 0,
                 calls=int(calls[i]),
                 self_cycles=int(self_cycles[i]),
-                inclusive_cycles=int(rows[i, Function.INCLUSIVE]),
+                inclusive_cycles=int(rows["inclusive"][i]),
                 instructions=int(instructions[i]),
             )
             for i in active.tolist()
@@ -531,49 +447,41 @@ class Counters:
         costs.sort(key=lambda cost: (-cost.self_cycles, cost.address))
         return {cost.name: cost for cost in costs}
 
-    def _contexts(self) -> Int64Array:
-        return self._kept[Slot.CONTEXTS][: int(self.state[Slot.CONTEXT_COUNT])]
-
-    def _counted_edges(self) -> Int64Array:
-        """The edges with all their calls, those that contexts counted among them. Edge 0 is the call from outside."""
-        edges: Int64Array = self._kept[Slot.EDGES][: int(self.state[Slot.EDGE_COUNT])].copy()
-        contexts = self._contexts()[1:]
-        for into, counted in ((Edge.CALLS, Context.CALLS), (Edge.INCLUSIVE, Context.INCLUSIVE)):
-            np.add.at(edges[:, into], contexts[:, Context.EDGE], contexts[:, counted])
+    def _counted_edges(self) -> npt.NDArray[Any]:
+        """The edges with all their calls, those that contexts counted among them. Edge 1 is the call from outside."""
+        edges = self.tables.used("edges").copy()
+        contexts = self.tables.used("contexts")[1:]
+        for column in ("calls", "inclusive"):
+            np.add.at(edges[column], contexts["edge"], contexts[column])
         return edges
 
     def edges(self) -> tuple[CallEdge, ...]:
         """Every call that happened, by calling instruction and callee."""
-        merged: dict[tuple[int, int], list[int]] = {}
-        for edge in self._counted_edges()[1:].tolist():
-            sums = merged.setdefault((edge[Edge.CALL_AT], edge[Edge.CALLEE]), [0, 0])
-            sums[0] += edge[Edge.CALLS]
-            sums[1] += edge[Edge.INCLUSIVE]
+        edges = np.sort(self._counted_edges()[2:], order=("call_end", "callee"))
+        columns = zip(*(edges[column].tolist() for column in ("call_end", "callee", "calls", "inclusive")), strict=True)
         return tuple(
-            CallEdge(self.function_at(behind - 2)[0], self._call_before(behind), self.names[callee], *sums)
-            for (behind, callee), sums in sorted(merged.items())
+            CallEdge(self.function_at(behind - 2)[0], self._call_before(behind), self.names[callee], calls, inclusive)
+            for behind, callee, calls, inclusive in columns
         )
 
     def call_tree(self) -> tuple[CallNode, ...]:
-        """The calls by context, parents before children.
-
-        Rows of one parent, place and callee are one node: the block that ends with the call was cut in several ways.
-        """
-        rows = self._contexts().tolist()
-        edges = self._kept[Slot.EDGES][: int(self.state[Slot.EDGE_COUNT])].tolist()
+        """The calls by context, parents before children."""
+        rows = self.tables.used("contexts").tolist()
+        edges = self.tables.used("edges")
+        call_end, callee = edges["call_end"].tolist(), edges["callee"].tolist()
         place_of = {0: -1}
-        nodes: dict[tuple[int, int, int], int] = {}
+        keys: list[tuple[int, int, int]] = []
         for index, (parent, edge, target, *_) in enumerate(rows[1:], start=1):
             if target == index:
-                key = (place_of[parent], edges[edge][Edge.CALL_AT], edges[edge][Edge.CALLEE])
-                place_of[index] = nodes.setdefault(key, len(nodes))
-        calls, own = [0] * len(nodes), [0] * len(nodes)
-        for _, _, target, ended, inclusive, below, *_ in rows[1:]:
+                place_of[index] = len(keys)
+                keys.append((place_of[parent], call_end[edge], callee[edge]))
+        calls, own = [0] * len(keys), [0] * len(keys)
+        for _, _, target, below, ended, inclusive, *_ in rows[1:]:
             calls[place_of[target]] += ended
             own[place_of[target]] += inclusive
             if below != 0:
                 own[place_of[below]] -= inclusive
-        return self._nodes(list(nodes), calls, own)
+        return self._nodes(keys, calls, own)
 
     def _nodes(self, keys: list[tuple[int, int, int]], calls: list[int], own: list[int]) -> tuple[CallNode, ...]:
         """From each node's parent, address behind the call, and callee."""
@@ -589,13 +497,27 @@ class Counters:
     @property
     def contexts_refused(self) -> int:
         """Calls that `call_tree` has no node for, because there were too many contexts."""
-        return int(self.state[Slot.CONTEXTS_REFUSED])
+        return int(self.core.contexts_refused)
 
     def _call_before(self, behind: int) -> int:
         """Address of the instruction that ends directly before `behind`: four bytes for BL, else two."""
         first, second = self._halfwords(behind - 4)
         is_link = isa.is_wide(first) and isa.kind_of(first, second) is isa.Kind.BRANCH_LINK
         return behind - 4 if is_link else behind - 2
+
+
+def _by_instruction(rows: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Rows of `layout.EXECUTED`, one for each address and encoding, in that order."""
+    keys, place = np.unique(rows["address"].astype(np.uint64) << 32 | rows["encoding"], return_inverse=True)
+    sums = np.zeros(len(keys), rows.dtype)
+    sums["address"], sums["encoding"] = keys >> np.uint64(32), keys & np.uint64(0xFFFFFFFF)
+    for column in ("executions", "taken", "port_accesses"):
+        np.add.at(sums[column], place, rows[column])
+    return sums
+
+
+def _address(function: Any) -> int:
+    return ctypes.cast(function, ctypes.c_void_p).value or 0
 
 
 def _check(error: int) -> None:

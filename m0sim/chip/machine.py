@@ -48,7 +48,8 @@ from m0sim.chip.fault import CallSite, Fault, Interrupted
 from m0sim.chip.heap import HeapWatch
 from m0sim.chip.memory import MIN_STACK, AddressSpace
 from m0sim.chip.mmio import Windows
-from m0sim.chip.native import CONTEXT_LIMIT, Slot, Stop
+from m0sim.chip.native.layout import Stop
+from m0sim.chip.native.tables import CONTEXT_LIMIT
 from m0sim.chip.peripherals import OnWrite, Peripherals, RegisterAccess
 from m0sim.chip.stubs import BX_LR, Stub, StubCall, reject_twins
 from m0sim.errors import UsageError
@@ -111,7 +112,9 @@ class Machine:
         self._uc.mem_map(RETURN_ADDRESS, 1024, UC_PROT_EXEC)  # no data is there: a load or store is a fault
         self.counters = Counters(self.device, firmware, self.space)
         self._watch_memory = self.counters.attach(self._uc)
-        self._traps = trap.Traps(self.device)
+        self._peripherals = Peripherals(self.device, weakref.proxy(self))
+        self._windows = Windows(self._uc, self._peripherals)
+        self._traps = trap.Traps(self.device, self._windows.has)
         self._heap = HeapWatch(self.space, self.counters.limit_stack)
         hooks = [
             *self._heap.attach(self._uc),
@@ -129,8 +132,6 @@ class Machine:
             if symbol.name == output.WRITE and symbol.kind == "function"
         ]
         weakref.finalize(self, _release, self._uc, hooks).atexit = False
-        self._peripherals = Peripherals(self.device, weakref.proxy(self))
-        self._windows = Windows(self._uc, self._peripherals, self.counters)
         self._host_error: BaseException | None = None  # what a stub's function raised
         self._is_running = False
         self._reset_registers = self._uc.context_save()  # special and banked ones too
@@ -527,7 +528,7 @@ class Machine:
             self._emulate(call)
         self.counters.end(RETURN_ADDRESS, block_is_complete=True)
         self.counters.close_frames()
-        self._heap.look(int(self.counters.state[Slot.SP_MIN]))
+        self._heap.look(int(self.counters.core.sp_min))
 
     def _check_after(self, call: _Call) -> None:
         if self._interrupted:  # too late to stop this call, but a loop around it must end
@@ -554,7 +555,7 @@ class Machine:
     def _end_slice(self) -> None:
         """Called by the clock's thread: the block hook stops the run before the next block."""
         self._is_due = True
-        self.counters.state[Slot.LIMIT] = -1
+        self.counters.core.limit = -1
 
     def _slice(self, call: _Call, pc: int, until: int) -> int:
         """Emulate from `pc` until something happens, deal with it, and return where to go on."""
@@ -563,9 +564,9 @@ class Machine:
         if self._is_due and self.progress is not None:
             self.progress(self.counters.cycles)
         self._is_due = False
-        state = self.counters.state
-        state[Slot.STOP] = Stop.NONE
-        state[Slot.LIMIT] = min(call.max_cycles, self.counters.cycles + call.slice_cycles)
+        core = self.counters.core
+        core.stop = Stop.NONE
+        core.limit = min(call.max_cycles, self.counters.cycles + call.slice_cycles)
         self._traps.clear()
         self._windows.clear()
         self._host_error = None
@@ -579,16 +580,16 @@ class Machine:
             self._is_running = False
         self._raise_host_error()
         pc = self._uc.reg_read(UC_ARM_REG_PC)
+        stop = Stop(core.stop)
         if self._windows.is_refused:
             return self._after_refusal(call)
         if self._heap.collision:
             reason, at = self._heap.collision, self._heap.collision_at
             return self._fail(call, "heap-collision", reason, at, block_is_complete=False)
-        if state[Slot.IO_FAULT]:
+        if stop is Stop.PORT:
             return self._after_port_fault(call)
         if self._traps.happened or error:
             return self._after_trap(call, pc, error)
-        stop = Stop(int(state[Slot.STOP]))
         if stop is not Stop.NONE and trap.is_arm_state(self._uc):
             return self._fail(
                 call, "arm-state", trap.to_arm_state(pc), pc, block_is_complete=not self.counters.is_pending(pc)
@@ -618,14 +619,13 @@ class Machine:
 
     def _after_stop(self, call: _Call, pc: int, stop: Stop) -> int:
         """The block hook ended the run before the block at `pc`."""
-        state = self.counters.state
-        at = int(state[Slot.STOP_ADDRESS])
+        at = int(self.counters.core.stop_address)
         if stop is Stop.GROW:
-            self.counters.grow()
+            self.counters.grow(pc)
             return pc
         if stop is Stop.SP_WRITE:
-            begin, end = self.counters.watch_sp_writes(at)
-            self._uc.ctl_remove_cache(begin, end)
+            begin, end = self.counters.watch_sp_writes()
+            self._uc.ctl_remove_cache(begin, end + 2)  # the instruction behind it, too
             return pc
         if stop is Stop.LIMIT:
             return self._after_limit(call, pc)
@@ -655,13 +655,13 @@ class Machine:
             is_msr = self._halfword(pc - 4) & 0xFFF0 == 0xF380 and self._halfword(pc - 2) & 0xFF00 == 0x8800
             at -= 4 if is_msr else 2
         else:
-            lowest = self.counters.state[Slot.SP_MIN]
+            lowest = self.counters.core.sp_min
             while sp >= self.space.stack_limit:
                 lowest = min(lowest, sp)
                 sp += int(isa.FIRST[self._halfword(at), isa.SP_CHANGE])
                 at += 4 if isa.is_wide(self._halfword(at)) else 2
             at -= 2  # PUSH and SUB SP are 16-bit instructions
-            self.counters.state[Slot.SP_MIN] = lowest
+            self.counters.core.sp_min = lowest
         return self._fail(call, "stack-overflow", self._stack_message(), at, block_is_complete=False)
 
     def _run_up_to(self, call: _Call, pc: int, address: int) -> int:
@@ -678,8 +678,8 @@ class Machine:
 
     def _after_port_fault(self, call: _Call) -> int:
         """The access was not counted; the rest of its block may have run, and is not counted either."""
-        offset = int(self.counters.state[Slot.IO_FAULT]) - 1
-        at = int(self.counters.state[Slot.IO_FAULT_AT])
+        offset = self.counters.core.port.fault_offset
+        at = self.counters.core.stop_address
         reason = f"I/O port register {offset:#05x} is not modelled"
         return self._fail(call, "peripheral", reason, at, block_is_complete=False)
 
@@ -693,7 +693,7 @@ class Machine:
 
     def _after_refusal(self, call: _Call) -> int:
         """As after a port fault, the rest of the block may have run, and is not counted."""
-        reason, at = self._windows.refusal(self._halfword)
+        reason, at = self._windows.refusal()
         return self._fail(call, "unmapped", reason, at, block_is_complete=False)
 
     def _after_semihosting(self, call: _Call, pc: int) -> int:
@@ -715,8 +715,6 @@ class Machine:
         if self._traps.is_breakpoint and self._halfword(pc) == semihosting.BKPT:
             return self._after_semihosting(call, pc)
         kind, reason, address = self._traps.explain(self._uc, pc, error, self._halfword)
-        if kind == "":  # YIELD and WFE: legal, and already behind us
-            return pc
         is_complete = kind in trap.AT_TARGET and not self.counters.is_pending(pc)
         return self._fail(call, kind, reason, address, block_is_complete=is_complete)
 
@@ -764,7 +762,7 @@ class Machine:
         self.counters.end(address, block_is_complete=block_is_complete)
         open_calls = self.counters.call_stack()
         self.counters.close_frames()
-        self._heap.look(int(self.counters.state[Slot.SP_MIN]))
+        self._heap.look(int(self.counters.core.sp_min))
         if self._heap.collision and kind not in ("heap-collision", "stack-overflow", "interrupted"):
             kind, reason = "heap-collision", f"{self._heap.collision}; then: {reason}"
         return self._raise(call, kind, reason, address, self._cost(call), open_calls)
@@ -913,12 +911,12 @@ class Machine:
                 "1 semihosting call" if call.semihosting_calls == 1 else f"{call.semihosting_calls:,} semihosting calls"
             )
             found.append(f"{calls} took no cycle: a debugger halts the core for as long as it likes")
-        state = self.counters.state
-        if state[Slot.DIVIDER_EARLY]:
-            function, entry = self.counters.function_at(int(state[Slot.DIVIDER_EARLY_AT]))
-            offset = int(state[Slot.DIVIDER_EARLY_AT]) - entry
+        divider = self.counters.core.port.divider
+        if divider.early:
+            function, entry = self.counters.function_at(divider.early_at)
+            offset = divider.early_at - entry
             found.append(
-                f"the SIO divider was read before its 8 cycles were over, {int(state[Slot.DIVIDER_EARLY])} times, "
+                f"the SIO divider was read before its 8 cycles were over, {divider.early} times, "
                 f"first in {function}+{offset:#x}: the value read is not the quotient"
             )
         refused = self.counters.contexts_refused
@@ -940,7 +938,7 @@ class Machine:
     def _beyond_stack_region(self) -> list[str]:
         """A warning where the stack is deeper than what the image keeps for it; the simulated one has more room."""
         region = self.space.stack_region
-        depth = self.space.stack_top - int(self.counters.state[Slot.SP_MIN])
+        depth = self.space.stack_top - int(self.counters.core.sp_min)
         if region is None or depth <= region.size:
             return []
         over = self.space.below_stack_region(depth)

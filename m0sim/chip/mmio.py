@@ -1,69 +1,36 @@
 """Peripheral registers in Unicorn: pages of MMIO, and the instruction behind an access that nothing answers.
 
-A callback of MMIO cannot refuse: the rest of its block runs, and it sees the program counter at the start of the block.
-So the registers are noted at every access, and an access that is refused is looked for in its block afterwards.
+A plain MMIO page tells the program counter at the start of the block only. So the pages have no rights: then Unicorn
+asks before each access, with the program counter at the instruction, and makes the access when it is told to go on.
+What is refused ends the run, but a store's block runs on to its end: the registers are noted when it is refused.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
 
-from unicorn import Uc
+from unicorn import UC_PROT_NONE, Uc
 from unicorn.arm_const import (
     UC_ARM_REG_APSR_NZCV,
     UC_ARM_REG_LR,
+    UC_ARM_REG_PC,
     UC_ARM_REG_R0,
     UC_ARM_REG_SP,
 )
 
-from m0sim.chip import isa, trap
-from m0sim.chip.accounting import Counters
-from m0sim.chip.isa import Kind
+from m0sim.chip import trap
 from m0sim.chip.peripherals import Peripherals
 
 _PAGE = 1024  # the emulator's
 _REGISTERS = [*(UC_ARM_REG_R0 + i for i in range(13)), UC_ARM_REG_SP, UC_ARM_REG_LR, UC_ARM_REG_APSR_NZCV]
-_LOADS = (Kind.LOAD, Kind.LOAD_MULTIPLE, Kind.POP_PC)
-_STORES = (Kind.STORE, Kind.STORE_MULTIPLE)
-
-
-@dataclass(frozen=True, slots=True)
-class _Access:
-    """One access, with the processor's registers as they were."""
-
-    address: int
-    size: int
-    is_store: bool
-    registers: dict[int, int]
-
-    def reg_read(self, register: int) -> int:
-        return self.registers[register]
-
-    def is_by(self, first: int) -> bool:
-        """Whether the instruction with this first halfword makes this access."""
-        kind = Kind(int(isa.FIRST[first, isa.KIND]))
-        if kind not in (_STORES if self.is_store else _LOADS):
-            return False
-        begin = trap.effective_address(self, first)
-        if begin is None:
-            return False
-        if kind in (Kind.LOAD, Kind.STORE):
-            return (
-                begin == self.address
-                and int(isa.FIRST[first, isa.STORED if self.is_store else isa.LOADED]) == self.size
-            )
-        return begin <= self.address < begin + 4 * int(isa.FIRST[first, isa.REGISTERS])
 
 
 class Windows:
     """The MMIO pages of one emulator. They stay once mapped; a register without an answer is refused in them."""
 
-    def __init__(self, uc: Uc, peripherals: Peripherals, counters: Counters) -> None:
+    def __init__(self, uc: Uc, peripherals: Peripherals) -> None:
         self._uc = uc
         self._peripherals = peripherals
-        self._counters = counters
         self._mapped: set[int] = set()
         self.clear()
 
@@ -71,64 +38,54 @@ class Windows:
         """Forget what stopped the last slice."""
         self.error: BaseException | None = None
         """What a function of the host raised, or returned that is no answer."""
-        self.is_refused = False
-        self._block: tuple[int, int, int] = (0, 0, 0)
-        self._accesses: list[_Access] = []
+        self._refusal: tuple[str, int, tuple[int, ...]] | None = None
+
+    @property
+    def is_refused(self) -> bool:
+        """True where an access that nothing answers stopped the run."""
+        return self._refusal is not None
 
     def map(self) -> None:
         """Map the pages of all registers that have an answer."""
         for base in sorted(self._peripherals.pages(_PAGE) - self._mapped):
             self._uc.mmio_map(base, _PAGE, self._load, base, self._store, base)
+            self._uc.mem_protect(base, _PAGE, UC_PROT_NONE)
             self._mapped.add(base)
 
-    def refusal(self, halfword: Callable[[int], int]) -> tuple[str, int]:
-        """Why the last access was refused, and the instruction that made it; the registers are put back to it."""
-        last = self._accesses[-1]
-        for register, value in last.registers.items():
-            self._uc.reg_write(register, value)
-        return trap.unmapped(last.is_store, last.size, last.address), self._instruction(halfword)
+    def has(self, address: int) -> bool:
+        """True where an access is to be made, although the page has no right for it."""
+        return address & ~(_PAGE - 1) in self._mapped
 
-    def _instruction(self, halfword: Callable[[int], int]) -> int:
-        """Where the last access was made: the accesses of a block come in the order of its instructions."""
-        at, size, _ = self._block
-        end = at + size
-        for access in self._accesses:
-            while at < end and not access.is_by(halfword(at)):
-                at += 4 if isa.is_wide(halfword(at)) else 2
-            is_one = Kind(int(isa.FIRST[halfword(at), isa.KIND])) in (Kind.LOAD, Kind.STORE)
-            behind = at + 2 if is_one else at  # a multiple access may go on
-            at, found = behind, at
-        return found
+    def refusal(self) -> tuple[str, int]:
+        """Why the last access was refused, and the instruction that made it; the registers are put back to it."""
+        assert self._refusal is not None
+        reason, at, values = self._refusal
+        for register, value in zip(_REGISTERS, values, strict=True):
+            self._uc.reg_write(register, value)
+        return reason, at
 
     def _load(self, uc: Uc, offset: int, size: int, base: int) -> int:
-        if not self._begin(base + offset, size, is_store=False):
-            return 0
-        value = self._guarded(lambda: self._peripherals.load(base + offset, size))
+        address = base + offset
+        value = self._guarded(address, size, False, lambda: self._peripherals.load(address, size))
         return value if isinstance(value, int) else 0
 
     def _store(self, uc: Uc, offset: int, size: int, value: int, base: int) -> None:
-        if self._begin(base + offset, size, is_store=True):
-            self._guarded(lambda: self._peripherals.store(base + offset, size, value) or None)
+        address = base + offset
+        self._guarded(address, size, True, lambda: self._peripherals.store(address, size, value) or None)
 
-    def _begin(self, address: int, size: int, *, is_store: bool) -> bool:
-        """Note an access; False in the rest of a block that was stopped."""
-        if self.is_refused or self.error is not None:
-            return False
-        block = self._counters.pending_execution
-        if block != self._block:
-            self._block = block
-            self._accesses.clear()
-        values: tuple[Any, ...] = self._uc.reg_read_batch(_REGISTERS)
-        self._accesses.append(_Access(address, size, is_store, dict(zip(_REGISTERS, values, strict=True))))
-        return True
-
-    def _guarded(self, answer: Callable[[], int | None]) -> int | None:
+    def _guarded(self, address: int, size: int, is_store: bool, answer: Callable[[], int | None]) -> int | None:
         """The answer. Where there is none, or the host's function fails, the run stops."""
+        if self.is_refused or self.error is not None:
+            return None  # the rest of a block that was stopped
+        value = None
         try:
             value = answer()
-            self.is_refused = value is None
+            if value is None:
+                reason = trap.unmapped(is_store, size, address)
+                registers = tuple(self._uc.reg_read_batch(_REGISTERS))
+                self._refusal = reason, self._uc.reg_read(UC_ARM_REG_PC), registers
         except BaseException as error:  # whatever it is, it is raised again where the run was started
-            self.error, value = error, None
+            self.error = error
         if value is None:
             self._uc.emu_stop()
         return value

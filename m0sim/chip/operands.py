@@ -22,7 +22,7 @@ from m0sim.chip.buffer import Buffer
 from m0sim.chip.machine import Machine
 from m0sim.errors import UsageError
 from m0sim.image import Image
-from m0sim.image.symbols import without_parameters
+from m0sim.image.cxx_names import without_parameters
 
 if TYPE_CHECKING:
     from m0sim.image.signatures import Member, Type

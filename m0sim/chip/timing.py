@@ -127,8 +127,8 @@ def base_cycles(table: Timing) -> npt.NDArray[np.int32]:
     return cycles
 
 
-def cycles_of_first(table: Timing) -> npt.NDArray[np.int32]:
-    """Cycles of each 16-bit encoding, conditional branches as not taken: ``int32[65536]``; 0 where none completes."""
-    kind = isa.FIRST[:, isa.KIND]
+def cycles_of_first(table: Timing, first: npt.NDArray[np.int64] | slice = slice(None)) -> npt.NDArray[np.int32]:
+    """Cycles of 16-bit encodings, by default all 65,536, conditional branches as not taken; 0 where none completes."""
+    kind = isa.FIRST[first, isa.KIND]
     moves_many = np.isin(kind, (Kind.LOAD_MULTIPLE, Kind.STORE_MULTIPLE, Kind.POP_PC))
-    return base_cycles(table)[kind] + np.where(moves_many, isa.FIRST[:, isa.REGISTERS], 0).astype(np.int32)
+    return base_cycles(table)[kind] + np.where(moves_many, isa.FIRST[first, isa.REGISTERS], 0).astype(np.int32)

@@ -11,6 +11,8 @@ from unicorn import (
     UC_ERR_INSN_INVALID,
     UC_ERR_WRITE_PROT,
     UC_MEM_FETCH_UNMAPPED,
+    UC_MEM_READ_PROT,
+    UC_MEM_WRITE_PROT,
     UC_MEM_WRITE_UNMAPPED,
     Uc,
 )
@@ -21,7 +23,6 @@ from m0sim.chip.device import Device
 from m0sim.chip.isa import Kind
 
 WFI = 0xBF30
-_YIELD, _WFE = 0xBF10, 0xBF20
 _SVC, _DATA_ABORT, _BKPT = 2, 4, 7  # QEMU's exception numbers, as Unicorn passes them
 _THUMB_BIT = 1 << 5  # of CPSR, as Unicorn shows it
 
@@ -35,8 +36,10 @@ Explanation = tuple[str, str, int]
 class Traps:
     """Remembers why Unicorn stopped; its two hooks run only when something is wrong."""
 
-    def __init__(self, device: Device) -> None:
+    def __init__(self, device: Device, has_register: Callable[[int], bool]) -> None:
+        """`has_register` tells where an access is to be made that no right allows: to a peripheral's register."""
         self._device = device
+        self._has_register = has_register
         self.clear()
 
     def clear(self) -> None:
@@ -58,11 +61,13 @@ class Traps:
 
     def on_invalid_access(self, uc: Uc, kind: int, address: int, size: int, value: int, data: object) -> bool:
         """UC_HOOK_MEM_INVALID: never mended, only remembered."""
+        if kind in (UC_MEM_READ_PROT, UC_MEM_WRITE_PROT) and self._has_register(address):
+            return True
         self._access = (kind, address, size)
         return False
 
     def explain(self, uc: Uc, pc: int, error: int, halfword: Callable[[int], int]) -> Explanation:
-        """Kind, reason and instruction address of a fault; an empty kind for a hint that the emulator stops at."""
+        """Kind, reason and instruction address of a fault."""
         if self._interrupt == _SVC:
             number = halfword(pc - 2) & 0xFF
             return "supervisor-call", f"SVC #{number}, and exceptions are not simulated", pc - 2
@@ -77,8 +82,6 @@ class Traps:
         if error == UC_ERR_INSN_INVALID:
             if is_arm_state(uc):
                 return "arm-state", to_arm_state(pc), pc
-            if halfword(pc - 2) in (_YIELD, _WFE):
-                return "", "", pc
             return "undefined", describe_undefined(halfword(pc), halfword(pc + 2)), pc
         return "exception", f"the emulator stopped with error {error}", pc
 

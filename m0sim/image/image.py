@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from m0sim.errors import UsageError, did_you_mean
+from m0sim.image.cxx_names import shorter_names
 from m0sim.image.ranges import Range
 from m0sim.image.segments import Section, Segment
 from m0sim.image.source_lines import DebugSection, SourceLine, section_contents, source_lines
-from m0sim.image.symbols import Symbol, without_number, without_parameters
+from m0sim.image.symbols import Symbol, without_number
 
 if TYPE_CHECKING:
     from m0sim.image.signatures import Signature, Signatures
@@ -144,7 +145,7 @@ class Image:
         """Symbols by their unique name, and by the other names that may be ambiguous."""
         other: defaultdict[str, list[Symbol]] = defaultdict(list)
         for symbol in self.symbols:
-            others = {symbol.linkage_name, without_parameters(symbol.name), without_number(symbol.name)}
+            others = {symbol.linkage_name, *shorter_names(symbol.name), without_number(symbol.name)}
             for name in others - {symbol.name}:
                 other[name].append(symbol)
         return {symbol.name: symbol for symbol in self.symbols}, dict(other)

@@ -5,13 +5,13 @@ Source: ELF for the Arm Architecture (IHI 0044) for Thumb addresses and mapping 
 
 from __future__ import annotations
 
-import re
 from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
+from m0sim.image.cxx_names import demangled
 from m0sim.image.ranges import Range, merged_ranges, within
 from m0sim.image.rust_names import RustNames
 from m0sim.names import printable
@@ -89,7 +89,7 @@ def named_symbols(raw: Iterable[RawSymbol], code: Sequence[Range], executable: S
     found = []
     for s in entries:
         rust_path = rust_names.path(s.name)
-        name = printable(rust_path or _demangled(s.name))
+        name = printable(rust_path or demangled(s.name) or s.name)
         if rust_path:
             rust_paths.add(name)
         thumb = bool(s.value & 1)
@@ -185,47 +185,3 @@ def without_number(name: str) -> str:
     """``core::ptr::drop`` of ``core::ptr::drop#2``; names without a number come back as they are."""
     path, mark, number = name.rpartition("#")
     return path if mark and number.isdecimal() else name
-
-
-def _demangled(linkage_name: str) -> str:
-    """A C++ name as a person writes it, without return type; `linkage_name` itself where that cannot be had."""
-    if not linkage_name.startswith("_Z"):
-        return linkage_name
-    import itanium_demangler
-
-    mangled, dot, clone = linkage_name.partition(".")  # GCC's .isra.0 and the like stay
-    # References back into a name can double it each time: those of real names are few.
-    if len(mangled) > NAME_LIMIT or len(re.findall(r"[ST][0-9A-Z]*_", mangled)) > 24:
-        return linkage_name
-    try:
-        tree = itanium_demangler.parse(mangled)
-        if tree is None:
-            return linkage_name
-        text = _cxx_function(tree) if tree.kind == "func" else str(tree)
-    except Exception:  # the package raises whatever it meets in names that it does not know
-        return linkage_name
-    return text + dot + clone
-
-
-def _cxx_function(tree: Any) -> str:
-    name = str(tree.name)
-    parameters = ", ".join(str(t) for t in tree.arg_tys)
-    qualifier = re.search(r"(?: (?:const|volatile|restrict))+$", name)
-    if qualifier:
-        name = name[: qualifier.start()]
-    if name.endswith("tor}"):  # Counter::{base ctor}, which C++ calls Counter::Counter
-        name = re.sub(r"([^:<> ]+)(<.*>)?::\{(?:\w+ )?ctor\}$", r"\1\2::\1", name)
-        name = re.sub(r"([^:<> ]+)(<.*>)?::\{(?:\w+ )?dtor\}$", r"\1\2::~\1", name)
-    return f"{name}({'' if parameters == 'void' else parameters}){qualifier.group() if qualifier else ''}"
-
-
-def without_parameters(name: str) -> str:
-    """``ns::f`` of ``ns::f(int)``; names without parameters come back as they are."""
-    if not name.rstrip(" constvlaire").endswith(")"):
-        return name
-    depth = 0
-    for at in range(name.rindex(")"), -1, -1):
-        depth += (name[at] == ")") - (name[at] == "(")
-        if not depth:
-            return name[:at] or name
-    return name

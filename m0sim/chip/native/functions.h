@@ -1,0 +1,140 @@
+/*
+ * The functions of the native core. Those that Unicorn calls have the types of its callbacks, with the core as their
+ * user data; those below them are called by Python, between runs; the rest is shared between the files of the core.
+ */
+#ifndef M0_FUNCTIONS_H
+#define M0_FUNCTIONS_H
+
+#include "core.h"
+
+#if defined(_WIN32)
+#define M0_EXPORT __declspec(dllexport)
+#else
+#define M0_EXPORT __attribute__((visibility("default")))
+#endif
+#define M0_LIKELY(condition) __builtin_expect(!!(condition), 1)
+#define M0_RARE __attribute__((noinline, cold))
+#define M0_INLINE static inline __attribute__((always_inline))
+
+_Static_assert(sizeof(void *) == 8, "the layout in core.h is that of 64-bit hosts");
+_Static_assert(sizeof(struct m0_arc) == 24 && sizeof(struct m0_block) == 128, "a block is two cache lines");
+
+/* Numbers of Unicorn's own headers. */
+enum { UC_ARM_REG_APSR = 1, UC_ARM_REG_PC = 11, UC_ARM_REG_SP = 12, UC_ARM_REG_CPSR = 3, UC_ARM_REG_PSP = 116 };
+enum { UC_MEM_READ = 16, UC_MEM_WRITE = 17, UC_MEM_FETCH = 18, UC_MEM_WRITE_PROT = 22, UC_MEM_READ_PROT = 23 };
+enum { UC_PROT_READ = 1, UC_PROT_WRITE = 2, UC_PROT_ALL = 7 };
+
+struct uc_tlb_entry {
+    uint64_t paddr;
+    int perms;
+};
+
+/* -- called by Unicorn */
+
+M0_EXPORT void m0_on_block(struct uc_struct *uc, uint64_t address, uint32_t size, struct m0_core *core);
+M0_EXPORT void m0_on_block_in_flash(struct uc_struct *uc, uint64_t address, uint32_t size, struct m0_core *core);
+M0_EXPORT void m0_on_sp_written(struct uc_struct *uc, uint64_t address, uint32_t size, struct m0_core *core);
+M0_EXPORT bool m0_on_invalid(struct uc_struct *uc, struct m0_core *core);
+M0_EXPORT bool m0_on_tlb_fill(struct uc_struct *uc, uint64_t address, int type, struct uc_tlb_entry *entry,
+                              struct m0_core *core);
+M0_EXPORT void m0_on_access(struct uc_struct *uc, int type, uint64_t address, int size, int64_t value,
+                            struct m0_core *core);
+M0_EXPORT bool m0_on_port(struct uc_struct *uc, int type, uint64_t address, int size, int64_t value,
+                          struct m0_core *core);
+M0_EXPORT uint64_t m0_port_read(struct uc_struct *uc, uint64_t offset, unsigned size, struct m0_core *core);
+M0_EXPORT void m0_port_write(struct uc_struct *uc, uint64_t offset, unsigned size, uint64_t value,
+                             struct m0_core *core);
+
+/* -- called by Python */
+
+M0_EXPORT extern const char m0_header_hash[];
+M0_EXPORT void m0_begin(struct m0_core *core, uint32_t root, uint32_t return_address);
+M0_EXPORT void m0_settle(struct m0_core *core, struct uc_struct *uc, uint32_t address);
+M0_EXPORT void m0_settle_part(struct m0_core *core, struct uc_struct *uc, uint32_t pc);
+M0_EXPORT void m0_close_frames(struct m0_core *core);
+M0_EXPORT uint64_t m0_fold(struct m0_core *core);
+M0_EXPORT uint64_t m0_expand(const struct m0_core *core, struct m0_executed *rows);
+M0_EXPORT void m0_rehash(struct m0_core *core);
+
+/* -- the guest's code and registers: hooks.c, blocks.c */
+
+void m0_stop_run(struct m0_core *core, struct uc_struct *uc, enum m0_stop reason, uint32_t address);
+uint32_t m0_read_register(const struct m0_core *core, struct uc_struct *uc, int reg);
+struct m0_block *m0_find_block(struct m0_core *core, struct uc_struct *uc, uint32_t address, uint32_t size);
+bool m0_is_unchanged(const struct m0_core *core, const struct m0_block *block);
+
+/* An instruction as the tables know it. */
+struct m0_instruction {
+    uint32_t kind;  /* enum m0_kind; not WIDE */
+    uint32_t size;  /* bytes */
+    uint32_t first; /* first halfword */
+    uint32_t cycles;
+    int32_t sp_change;
+    bool writes_sp;
+};
+struct m0_instruction m0_decode(const struct m0_core *core, uint32_t address);
+
+M0_INLINE void *m0_pointer(uint64_t host)
+{
+    return (void *)(uintptr_t)host;
+}
+
+M0_INLINE uint32_t m0_page_slot(const struct m0_core *core, uint32_t address)
+{
+    return (uint32_t)core->pages[address >> 12];
+}
+
+/* Index of a halfword in the tables by code index; page slot 0 stands for everything that is not mapped. */
+M0_INLINE uint32_t m0_code_index(const struct m0_core *core, uint32_t address)
+{
+    return m0_page_slot(core, address) * 2048 + ((address & 0xFFF) >> 1);
+}
+
+/* Where the host has the guest's bytes from `address`; not for slot 0. */
+M0_INLINE const uint8_t *m0_bytes_at(const struct m0_core *core, uint32_t address)
+{
+    return (const uint8_t *)m0_pointer(core->hosts[m0_page_slot(core, address)]) + (address & 0xFFF);
+}
+
+M0_INLINE uint32_t m0_function_at(const struct m0_core *core, uint32_t address)
+{
+    return (uint32_t)core->function_at[m0_code_index(core, address)];
+}
+
+/* Host memory at any alignment. The compiler makes one instruction of each. */
+M0_INLINE uint64_t m0_load64(const void *from)
+{
+    uint64_t value;
+    __builtin_memcpy(&value, from, sizeof value);
+    return value;
+}
+
+M0_INLINE uint32_t m0_load16(const void *from)
+{
+    uint16_t value;
+    __builtin_memcpy(&value, from, sizeof value);
+    return value;
+}
+
+M0_INLINE uint32_t m0_mix(uint64_t value)
+{
+    value *= 0x9E3779B97F4A7C15; /* Fibonacci hashing: the high bits are the good ones */
+    return (uint32_t)(value >> 32);
+}
+
+M0_INLINE uint32_t m0_address_of(const struct m0_block *block)
+{
+    return (uint32_t)(block->key >> M0_KEY_SHIFT);
+}
+
+/* Where a key is in the table `ready`. */
+M0_INLINE uint32_t *m0_ready_slot(const struct m0_core *core, uint64_t key)
+{
+    return &core->ready[m0_mix(key) & core->hash_mask];
+}
+
+/* -- the cache in front of flash: memory.c */
+
+void m0_fetch(struct m0_core *core, uint32_t address, uint32_t size);
+
+#endif

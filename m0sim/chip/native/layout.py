@@ -1,0 +1,95 @@
+"""The layout of shared memory, read from core.h: ctypes structures, NumPy dtypes, and numbers by name."""
+
+from __future__ import annotations
+
+import ctypes
+import re
+from enum import IntEnum
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+
+from m0sim.libraries import CORE
+
+_SCALARS: dict[str, Any] = {
+    f"{sign}int{bits}_t": getattr(ctypes, f"c_{sign}int{bits}") for sign in ("", "u") for bits in (8, 16, 32, 64)
+}
+_COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
+_DEFINE = re.compile(r"^#define (M0_\w+) (\w+)$", re.MULTILINE)
+_ENUM = re.compile(r"^enum \w+ \{(.*?)\};", re.MULTILINE | re.DOTALL)
+_FUNCTION = re.compile(r"^typedef \w+ \(\*(\w+)\)\(.*\);\s*$", re.MULTILINE)
+_STRUCT = re.compile(r"^struct (\w+) \{(.*?)^\};", re.MULTILINE | re.DOTALL)
+_FIELD = re.compile(r"(?:struct )?(\w+) (\*?)(\w+)(?:\[(\d+)\])?")
+
+
+def numbers(source: str) -> dict[str, int]:
+    """Every ``#define NAME number`` and enumerator of a header."""
+    text = _COMMENT.sub("", source)
+    found = {name: int(value, 0) for name, value in _DEFINE.findall(text)}
+    for body in _ENUM.findall(text):
+        value = 0
+        for entry in filter(None, map(str.strip, body.split(","))):
+            name, _, given = entry.partition("=")
+            value = int(given, 0) if given else value
+            found[name.strip()] = value
+            value += 1
+    return found
+
+
+def structures(source: str) -> dict[str, type[ctypes.Structure]]:
+    """The structs of a header by name, laid out as C does; pointers are plain addresses, uint64.
+
+    Raises ValueError for a field that is not of the kinds core.h lists.
+    """
+    text = _COMMENT.sub("", source)
+    types = _SCALARS | dict.fromkeys(_FUNCTION.findall(text), ctypes.c_uint64)
+    found: dict[str, type[ctypes.Structure]] = {}
+    for name, body in _STRUCT.findall(text):
+        fields = []
+        for line in filter(None, map(str.strip, body.split(";"))):
+            match = _FIELD.fullmatch(line)
+            if match is None or (not match[2] and match[1] not in types):
+                raise ValueError(f"struct {name}: cannot read the field {line!r}")
+            kind = ctypes.c_uint64 if match[2] else types[match[1]]
+            fields.append((match[3], kind * int(match[4]) if match[4] else kind))
+        types[name] = found[name] = type(name, (ctypes.Structure,), {"_fields_": fields})
+    return found
+
+
+_SOURCE = cast(Path, CORE.header).read_text(encoding="utf-8")
+_NUMBERS = numbers(_SOURCE)
+_STRUCTURES = structures(_SOURCE)
+
+#: ctypes structure of all that the core knows of one machine.
+Core: Any = _STRUCTURES["m0_core"]
+
+#: dtypes of the tables' rows.
+BLOCK = np.dtype(_STRUCTURES["m0_block"])
+FUNCTION = np.dtype(_STRUCTURES["m0_function"])
+FRAME = np.dtype(_STRUCTURES["m0_frame"])
+EDGE = np.dtype(_STRUCTURES["m0_edge"])
+CONTEXT = np.dtype(_STRUCTURES["m0_context"])
+TRAFFIC = np.dtype(_STRUCTURES["m0_traffic"])
+EXECUTED = np.dtype(_STRUCTURES["m0_executed"])
+
+#: The key of an arc that leads nowhere.
+KEY_NONE = _NUMBERS["M0_KEY_NONE"]
+#: The bits of a key below the address.
+KEY_SHIFT = _NUMBERS["M0_KEY_SHIFT"]
+#: What a block has for the target of its newest call if it made none.
+NOTHING = _NUMBERS["M0_NOTHING"]
+
+
+class Stop(IntEnum):
+    """Why the core ended a run; core.h explains each."""
+
+    NONE = _NUMBERS["M0_STOP_NONE"]
+    LIMIT = _NUMBERS["M0_STOP_LIMIT"]
+    GROW = _NUMBERS["M0_STOP_GROW"]
+    INVALID = _NUMBERS["M0_STOP_INVALID"]
+    DATA = _NUMBERS["M0_STOP_DATA"]
+    STACK = _NUMBERS["M0_STOP_STACK"]
+    DEPTH = _NUMBERS["M0_STOP_DEPTH"]
+    SP_WRITE = _NUMBERS["M0_STOP_SP_WRITE"]
+    PORT = _NUMBERS["M0_STOP_PORT"]

@@ -1,0 +1,35 @@
+"""The compiled core, loaded: its callbacks for Unicorn by address, and what Python calls itself."""
+
+from __future__ import annotations
+
+import ctypes
+from typing import Any
+
+from m0sim import libraries
+
+_POINTER, _WORD, _COUNT = ctypes.c_void_p, ctypes.c_uint32, ctypes.c_uint64
+_FUNCTIONS: dict[str, tuple[Any, ...]] = {
+    "m0_begin": (None, _POINTER, _WORD, _WORD),
+    "m0_settle": (None, _POINTER, _POINTER, _WORD),
+    "m0_settle_part": (None, _POINTER, _POINTER, _WORD),
+    "m0_close_frames": (None, _POINTER),
+    "m0_fold": (_COUNT, _POINTER),
+    "m0_expand": (_COUNT, _POINTER, _POINTER),
+    "m0_rehash": (None, _POINTER),
+}
+
+
+def _loaded() -> ctypes.CDLL:
+    core = libraries.CORE.load()
+    for name, (result, *arguments) in _FUNCTIONS.items():
+        function = getattr(core, name)
+        function.restype, function.argtypes = result, arguments
+    return core
+
+
+CORE = _loaded()
+
+
+def address_of(name: str) -> int:
+    """Host address of one of the core's functions."""
+    return ctypes.cast(getattr(CORE, name), ctypes.c_void_p).value or 0

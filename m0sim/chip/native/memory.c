@@ -1,0 +1,67 @@
+/*
+ * Level `memory`: traffic by owner, bytes touched, and the cache in front of the flash.
+ */
+#include "functions.h"
+
+/* True if the cache has to fetch the line at `address`, which then is its set's most recently used one. */
+static bool misses(const struct m0_cache *cache, uint32_t address)
+{
+    int64_t line = address >> cache->line_shift;
+    int64_t *set = (int64_t *)m0_pointer(cache->lines) + (uint64_t)line % cache->sets * cache->ways;
+    int64_t moved = line;
+    for (uint32_t way = 0; way < cache->ways; way++) {
+        int64_t there = set[way];
+        set[way] = moved;
+        if (there == line) {
+            return false;
+        }
+        moved = there;
+    }
+    return true;
+}
+
+static bool is_cached(const struct m0_cache *cache, uint64_t address)
+{
+    return address >= cache->base && address < cache->end;
+}
+
+/* The lines of flash that a block's instructions lie in. */
+void m0_fetch(struct m0_core *core, uint32_t address, uint32_t size)
+{
+    struct m0_cache *cache = &core->cache;
+    if (!is_cached(cache, address)) {
+        return;
+    }
+    uint32_t line_bytes = 1u << cache->line_shift;
+    for (uint32_t at = address & ~(line_bytes - 1); at < address + size; at += line_bytes) {
+        cache->code_misses += misses(cache, at);
+    }
+}
+
+/* UC_HOOK_MEM_READ and _WRITE: which bytes were touched, and whose they are. */
+void m0_on_access(struct uc_struct *uc, int type, uint64_t address, int size, int64_t value, struct m0_core *core)
+{
+    (void)uc;
+    (void)value;
+    uint32_t at = (uint32_t)address;
+    uint64_t index = (uint64_t)m0_page_slot(core, at) * 4096 + (at & 0xFFF);
+    bool is_store = type == UC_MEM_WRITE;
+    if (is_cached(&core->cache, at)) {
+        core->cache.data_misses += misses(&core->cache, at);
+    }
+    for (int i = 0; i < size; i++) {
+        core->touched[index + (uint64_t)i] |= is_store ? 2 : 1;
+    }
+    uint32_t owner = core->owner_at[index];
+    if (at >= core->stack_low && at >= core->sp_min && at < core->stack_high) {
+        owner = core->stack_owner; /* a heap may have what the stack has not come down to */
+    }
+    struct m0_traffic *traffic = &core->traffic[owner];
+    if (is_store) {
+        traffic->stores++;
+        traffic->bytes_stored += size;
+    } else {
+        traffic->loads++;
+        traffic->bytes_loaded += size;
+    }
+}

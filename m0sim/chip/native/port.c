@@ -1,0 +1,216 @@
+/*
+ * The single-cycle I/O port: its timing, its registers, and the RP2040's SIO behind it.
+ *
+ * The port is mapped as MMIO without any right, so that Unicorn asks m0_on_port before each access: there, and in the
+ * callbacks that follow, the program counter is that of the accessing instruction. (A plain MMIO callback sees the
+ * start of the block.)
+ *
+ * Sources: RP2040 datasheet, section 2.3.1 (SIO), 2.3.1.5 (integer divider: 8 cycles), 2.1.4 (narrow IO register
+ * writes), and the SIO register list in 2.3.1.7 (DIV_CSR: what sets and clears READY and DIRTY).
+ */
+#include "functions.h"
+
+enum { DIVIDER_CYCLES = 8 };
+
+/* Offsets of SIO registers. */
+enum {
+    CPUID = 0x00,
+    GPIO_HI_IN = 0x08,
+    GPIO_OUT = 0x10,
+    GPIO_HI_OE_XOR = 0x4C,
+    DIV_UDIVIDEND = 0x60,
+    DIV_SDIVISOR = 0x6C,
+    DIV_QUOTIENT = 0x70,
+    DIV_REMAINDER = 0x74,
+    DIV_CSR = 0x78,
+    SPINLOCK0 = 0x100,
+    SPINLOCK31 = 0x17C,
+};
+
+static uint32_t *words_of(const struct m0_port *port)
+{
+    return m0_pointer(port->words);
+}
+
+static bool is_modelled(const struct m0_port *port, uint32_t offset, bool is_store)
+{
+    return port->is_sio == 0 || (!is_store && offset <= GPIO_HI_IN) ||
+           (offset >= GPIO_OUT && offset <= GPIO_HI_OE_XOR) || (offset >= DIV_UDIVIDEND && offset <= DIV_CSR) ||
+           (offset >= SPINLOCK0 && offset <= SPINLOCK31);
+}
+
+/* Find the cycle in which the instruction at `pc` of the pending block begins, and count its access. */
+static void count_access(struct m0_core *core, uint32_t pc, bool is_store)
+{
+    struct m0_port *port = &core->port;
+    struct m0_block *block = core->pending;
+    uint32_t begin = m0_address_of(block), offset = pc - begin;
+    uint32_t index = (uint32_t)(block - core->blocks);
+    if (port->block != index || port->offset > offset) {
+        port->block = index;
+        port->offset = port->cycle = 0;
+    }
+    while (port->offset < offset) {
+        struct m0_instruction instruction = m0_decode(core, begin + port->offset);
+        port->cycle += instruction.cycles;
+        port->offset += instruction.size;
+    }
+    uint32_t kind = m0_decode(core, pc).kind;
+    port->now = core->cycles + port->cycle;
+    if (kind == M0_KIND_LOAD || kind == M0_KIND_STORE) { /* LDM and STM take as long as ever */
+        core->port_counts[block->port_counts + offset / 2]++;
+        core->cycles -= is_store ? port->saved_store : port->saved_load;
+    }
+}
+
+/* UC_HOOK_MEM_READ_PROT and _WRITE_PROT over the port. True: the access is to be made. */
+bool m0_on_port(struct uc_struct *uc, int type, uint64_t address, int size, int64_t value, struct m0_core *core)
+{
+    (void)size;
+    (void)value;
+    bool is_store = type == UC_MEM_WRITE_PROT;
+    uint32_t offset = (uint32_t)address - core->port.base;
+    uint32_t pc = m0_read_register(core, uc, UC_ARM_REG_PC);
+    if (core->stop == M0_STOP_PORT) { /* the emulator goes on to the end of a block whose store was refused */
+        return true;
+    }
+    if (!is_modelled(&core->port, offset & ~3u, is_store)) {
+        core->port.fault_offset = offset & ~3u;
+        m0_stop_run(core, uc, M0_STOP_PORT, pc);
+        return false;
+    }
+    core->port.pc = pc;
+    count_access(core, pc, is_store);
+    return true;
+}
+
+/* -- the divider */
+
+static void divide(struct m0_divider *divider, bool is_signed)
+{
+    uint32_t dividend = divider->dividend, divisor = divider->divisor;
+    bool dividend_minus = is_signed && (dividend >> 31) != 0, divisor_minus = is_signed && (divisor >> 31) != 0;
+    divider->old_quotient = divider->quotient;
+    divider->old_remainder = divider->remainder;
+    if (divisor == 0) {
+        divider->quotient = dividend_minus ? 1 : 0xFFFFFFFF;
+        divider->remainder = dividend;
+        return;
+    }
+    uint32_t quotient = (dividend_minus ? 0 - dividend : dividend) / (divisor_minus ? 0 - divisor : divisor);
+    divider->quotient = dividend_minus != divisor_minus ? 0 - quotient : quotient;
+    divider->remainder = dividend - divider->quotient * divisor;
+}
+
+static void write_divider(struct m0_port *port, uint32_t offset, uint32_t value)
+{
+    struct m0_divider *divider = &port->divider;
+    if (offset == DIV_CSR) {
+        return; /* read-only */
+    }
+    divider->dirty = 1;
+    if (offset <= DIV_SDIVISOR) {
+        *((offset & 4) == 0 ? &divider->dividend : &divider->divisor) = value;
+        divide(divider, (offset & 8) != 0);
+        divider->ready = port->now + 1 + DIVIDER_CYCLES;
+    } else {
+        *(offset == DIV_QUOTIENT ? &divider->quotient : &divider->remainder) = value;
+        divider->ready = 0; /* this ends a calculation */
+    }
+}
+
+static uint32_t read_divider(struct m0_port *port, uint32_t offset)
+{
+    struct m0_divider *divider = &port->divider;
+    bool is_ready = port->now >= divider->ready;
+    if (offset <= DIV_SDIVISOR) {
+        return (offset & 4) == 0 ? divider->dividend : divider->divisor;
+    }
+    if (offset == DIV_CSR) {
+        return (is_ready ? 1 : 0) | divider->dirty << 1;
+    }
+    if (offset == DIV_QUOTIENT) {
+        divider->dirty = 0;
+    }
+    if (is_ready) {
+        return offset == DIV_QUOTIENT ? divider->quotient : divider->remainder;
+    }
+    if (divider->early++ == 0) {
+        divider->early_at = port->pc;
+    }
+    return offset == DIV_QUOTIENT ? divider->old_quotient : divider->old_remainder;
+}
+
+/* -- the SIO */
+
+/* OUT, OE, HI_OUT and HI_OE, each a group of four: the register, SET, CLR and XOR. */
+static void write_gpio(uint32_t *words, uint32_t offset, uint32_t value)
+{
+    uint32_t *word = &words[(offset & ~0xFu) >> 2];
+    switch (offset >> 2 & 3) {
+    case 0: *word = value; break;
+    case 1: *word |= value; break;
+    case 2: *word &= ~value; break;
+    default: *word ^= value; break;
+    }
+}
+
+static void write_sio(struct m0_port *port, uint32_t offset, uint32_t value)
+{
+    if (offset <= GPIO_HI_OE_XOR) {
+        write_gpio(words_of(port), offset, value);
+    } else if (offset <= DIV_CSR) {
+        write_divider(port, offset, value);
+    } else {
+        words_of(port)[offset >> 2] = 0; /* a spinlock is free again */
+    }
+}
+
+static uint32_t read_sio(struct m0_port *port, uint32_t offset)
+{
+    if (offset <= GPIO_HI_IN) {
+        return 0; /* CPUID of core 0; no pin is driven from outside */
+    }
+    if (offset <= GPIO_HI_OE_XOR) {
+        return words_of(port)[(offset & ~0xFu) >> 2];
+    }
+    if (offset <= DIV_CSR) {
+        return read_divider(port, offset);
+    }
+    uint32_t *lock = &words_of(port)[offset >> 2];
+    if (*lock != 0) {
+        return 0;
+    }
+    *lock = 1;
+    return 1u << ((offset - SPINLOCK0) >> 2);
+}
+
+/* Read callback of uc_mmio_map: any register for most devices, the SIO for an RP2040. */
+uint64_t m0_port_read(struct uc_struct *uc, uint64_t offset, unsigned size, struct m0_core *core)
+{
+    (void)uc;
+    if (core->stop == M0_STOP_PORT) {
+        return 0;
+    }
+    uint32_t at = (uint32_t)offset;
+    uint32_t word = core->port.is_sio ? read_sio(&core->port, at & ~3u) : words_of(&core->port)[at >> 2];
+    return word >> 8 * (at & 3) & (0xFFFFFFFF >> (32 - 8 * size));
+}
+
+/* Write callback of uc_mmio_map. SIO registers are written whole, with a narrow value repeated in every lane. */
+void m0_port_write(struct uc_struct *uc, uint64_t offset, unsigned size, uint64_t value, struct m0_core *core)
+{
+    (void)uc;
+    if (core->stop == M0_STOP_PORT) {
+        return;
+    }
+    uint32_t at = (uint32_t)offset, mask = 0xFFFFFFFF >> (32 - 8 * size), narrow = (uint32_t)value & mask;
+    if (core->port.is_sio) {
+        uint32_t repeat = size == 1 ? 0x01010101 : size == 2 ? 0x00010001 : 1;
+        write_sio(&core->port, at & ~3u, narrow * repeat);
+        return;
+    }
+    uint32_t *word = &words_of(&core->port)[at >> 2];
+    uint32_t shift = 8 * (at & 3);
+    *word = (*word & ~(mask << shift)) | narrow << shift;
+}
