@@ -22,6 +22,7 @@ _WARNINGS = "-Wall -Wextra -Werror -Wconversion -Wshadow -Wstrict-prototypes".sp
 _FLAGS = "-O2 -fPIC -fno-stack-protector -fomit-frame-pointer -fvisibility=hidden -fno-strict-aliasing".split()
 _C_FLAGS = "-std=c11 -ffreestanding".split()
 _CXX_FLAGS = "-std=c++20 -fno-exceptions -fno-rtti -fno-threadsafe-statics -fno-builtin -DNDEBUG".split()
+_CXX_FLAGS += ["-D__NO_CTYPE", "-D_DONT_USE_CTYPE_INLINE_"]  # tables of glibc's and Apple's
 SANITIZERS = ("undefined", "address")
 
 

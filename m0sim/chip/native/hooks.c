@@ -6,15 +6,6 @@
 
 const char m0_header_hash[] = M0_HEADER_HASH;
 
-#if defined(_WIN32)
-/* Without the C runtime, which would bring this: there is nothing to set up. */
-int __stdcall DllMainCRTStartup(void *instance, uint32_t reason, void *reserved)
-{
-    (void)instance, (void)reason, (void)reserved;
-    return 1;
-}
-#endif
-
 void m0_stop_run(struct m0_core *core, struct uc_struct *uc, enum m0_stop reason, uint32_t address)
 {
     core->stop = (uint32_t)reason;
