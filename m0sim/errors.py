@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 
 
@@ -16,6 +15,8 @@ class UsageError(M0simError):
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """A phrase such as ``; did you mean 'dot_s8'?`` with the closest of `known`, or the empty string."""
+    import difflib  # a hundredth of a second that only an error needs
+
     names = list(dict.fromkeys(known))
     by_key: dict[str, list[str]] = {}
     for each in names:  # a person forgets capitals, namespaces and parameters first

@@ -105,7 +105,7 @@ def mutants(path: Path, count: int, seed: int) -> Iterator[tuple[str, bytes]]:
 
 def run(path: Path, folder: Path, symbols: Path | None) -> str:
     """What became of a file in both verbs: ``ran``, ``fault`` or ``refused``; other exceptions go up."""
-    from typer.testing import CliRunner
+    from click.testing import CliRunner
 
     from m0sim.cli import app
     from m0sim.errors import M0simError, UsageError

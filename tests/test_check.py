@@ -205,7 +205,7 @@ def other_pythons() -> list[str]:
 
 
 def test_another_python_writes_the_same_bytes(run: Run, project: Project) -> None:
-    probe = "import capstone, numba, numpy, rich, typer, unicorn"
+    probe = "import capstone, numba, numpy, rich, click, unicorn"
     able = [p for p in other_pythons() if subprocess.run([p, "-c", probe], capture_output=True).returncode == 0]
     if not able:
         pytest.skip("no other Python with m0sim's dependencies is on PATH")

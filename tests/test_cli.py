@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import click
 import mutate_elf
 import numpy as np
 import pytest
@@ -26,8 +27,8 @@ from conftest import FIRMWARE, Build
 from pace import slowdown
 
 from m0sim import cli, files
+from m0sim.cli import verbs
 from m0sim.image import load_elf
-from m0sim.study.cli.data import data_app
 
 ROOT = Path(cli.__file__).parents[2]
 PROGRAM = [sys.executable, "-c", "from m0sim.cli import main; main()"]
@@ -83,13 +84,13 @@ def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> 
     return ran
 
 
-def _verbs() -> dict[tuple[str, ...], Callable[..., None]]:
+def _verbs() -> dict[tuple[str, ...], click.Command]:
     """The words of every verb, and what runs it."""
-    found: dict[tuple[str, ...], Callable[..., None]] = {}
-    for start, group in ((), cli.app), (("data",), data_app):
-        for verb in group.registered_commands:
-            assert verb.callback is not None
-            found[*start, verb.name or verb.callback.__name__] = verb.callback
+    found: dict[tuple[str, ...], click.Command] = {}
+    for name, verb in verbs.VERBS.items():
+        command = verb.load()
+        inner = command.commands if isinstance(command, click.Group) else {}
+        found |= {(name, each): inner[each] for each in inner} or {(name,): command}
     return found
 
 
@@ -101,9 +102,8 @@ def test_no_verb_shows_which_there_are(run: Run, words: tuple[str, ...]) -> None
     done = run(*words)
     assert (done.code, done.out) == (2, "")
     assert done.err.startswith(f"Usage: {' '.join(('m0sim', *words))} [OPTIONS] COMMAND")
-    for verb in VERBS:
-        if verb[:-1] == words:
-            assert re.search(rf"^  {verb[-1]} +[A-Z]", done.err, re.MULTILINE), "each on a line of its own"
+    for verb in {each[: len(words) + 1] for each in VERBS if each[: len(words)] == words}:
+        assert re.search(rf"^  {verb[-1]} +[A-Z].*\.$", done.err, re.MULTILINE), "each on a line of its own"
 
 
 @pytest.mark.parametrize("option", ["-h", "--help"])
@@ -114,7 +114,7 @@ def test_help(run: Run, words: tuple[str, ...], option: str) -> None:
     assert done.out.startswith(f"Usage: {' '.join(('m0sim', *words))} ")
     assert re.search(r"^  -h, --help +Show this message and exit\.$", done.out, re.MULTILINE)
     if words in VERBS:
-        first = (VERBS[words].__doc__ or "").splitlines()[0]
+        first = (VERBS[words].help or "").splitlines()[0]
         assert first in " ".join(done.out.split())
 
 
@@ -148,7 +148,6 @@ def test_a_verb_alone(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
 # In each shell, `comp WORDS...` prints what may come in the place of the last word, an entry a line.
 SHELLS = {
     "bash": """
-        eval "$(m0sim --show-completion)"
         comp() {
             COMP_WORDS=("$@") COMP_CWORD=$(($# - 1)) COMPREPLY=()
             _m0sim_completion m0sim
@@ -156,20 +155,29 @@ SHELLS = {
         }
     """,
     "zsh": """
-        autoload -U compinit && compinit -D
-        eval "$(m0sim --show-completion)"
-        _arguments() { print -r -- "$@" | tr '("' '\n\n' }
-        comp() { words=("$@") CURRENT=$#; _m0sim_completion }
+        _describe() { print -rl -- ${${(P)3}%%:*} }
+        compadd() { print -rl -- ${(P)@[-1]} }
+        comp() { words=("$@") CURRENT=$#; ${_comps[m0sim]} }
     """,
     "fish": """
-        m0sim --show-completion | source
         function comp; complete -C "$argv"; end
     """,
 }
+SHOWN = {
+    "bash": 'eval "$(m0sim --show-completion)"',
+    "zsh": 'autoload -U compinit && compinit -D; eval "$(m0sim --show-completion)"',
+    "fish": "m0sim --show-completion | source",
+}
+INSTALLED = {
+    "bash": "m0sim --install-completion >installed; source ~/.bashrc",
+    "zsh": "m0sim --install-completion >installed; source ~/.zshrc",
+    "fish": "m0sim --install-completion >installed",
+}
 
 
+@pytest.mark.parametrize("how", [SHOWN, INSTALLED], ids=["shown", "installed"])
 @pytest.mark.parametrize("shell", SHELLS)
-def test_completion_in_the_shell_itself(shell: str, tmp_path: Path) -> None:
+def test_completion_in_the_shell_itself(shell: str, how: dict[str, str], tmp_path: Path) -> None:
     if shutil.which(shell) is None:
         pytest.skip(f"{shell} is not installed")
     (tmp_path / "bin").mkdir()
@@ -177,9 +185,11 @@ def test_completion_in_the_shell_itself(shell: str, tmp_path: Path) -> None:
     program.write_text(f'#!/bin/sh\nexec {shlex.join(PROGRAM)} "$@"\n')
     program.chmod(0o755)
     asked = "comp m0sim ca; echo @; comp m0sim call some.elf f --ba; echo @; comp m0sim data f"
-    environment = os.environ | {"PATH": f"{program.parent}:{os.environ['PATH']}", "HOME": str(tmp_path)}
+    environment = {name: text for name, text in os.environ.items() if name not in ("ZDOTDIR", "XDG_CONFIG_HOME")}
+    environment |= {"PATH": f"{program.parent}:{os.environ['PATH']}", "HOME": str(tmp_path), "PYTHONPATH": str(ROOT)}
+    script = "\n".join((how[shell], SHELLS[shell], asked))
     done = subprocess.run(
-        [shell, "-c", SHELLS[shell] + asked], capture_output=True, text=True, env=environment, cwd=ROOT, timeout=60
+        [shell, "-c", script], capture_output=True, text=True, env=environment, cwd=tmp_path, timeout=60
     )
     assert done.stderr == ""
     verbs, options, data = done.stdout.split("@\n")
@@ -189,12 +199,57 @@ def test_completion_in_the_shell_itself(shell: str, tmp_path: Path) -> None:
     assert re.search(r"^fetch\b", data, re.MULTILINE)
 
 
-@pytest.mark.parametrize("asked", ["complete_bash", "source_bash", "complete_fish", "complete_other", "other"])
-def test_completion_asked_in_any_way_is_no_traceback(run: Run, monkeypatch: pytest.MonkeyPatch, asked: str) -> None:
+@pytest.mark.parametrize(("shell", "start_up"), [("bash", ".bashrc"), ("zsh", ".zshrc"), ("fish", None)])
+def test_completion_is_installed_once(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shell: str, start_up: str | None
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("ZDOTDIR", raising=False)
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+    if start_up is not None:
+        (tmp_path / start_up).write_bytes(b"export NAME=\xff  # no newline")
+    for _ in range(2):
+        done = run("--install-completion", shell)
+        assert (done.code, done.err) == (0, "")
+    written = Path(done.out.split(" is in ")[1].split(";")[0])
+    assert written.read_text() == run("--show-completion", shell).out
+    if start_up is not None:
+        first, added = (tmp_path / start_up).read_bytes().splitlines()
+        assert first == b"export NAME=\xff  # no newline"
+        assert b".bash_completions" in added or b".zfunc" in added
+
+
+@pytest.mark.parametrize(
+    ("line", "named"),
+    [
+        ("--show-completion tcsh", "zsh"),
+        ("--install-completion tcsh", "zsh"),
+        ("--install-completion powershell", "--show-completion"),
+    ],
+)
+def test_shells_without_completion(run: Run, line: str, named: str) -> None:
+    done = run(*line.split())
+    assert (done.code, done.out, done.err.count("\n")) == (2, "", 1)
+    assert named in done.err
+
+
+@pytest.mark.parametrize(
+    ("asked", "code"),
+    [
+        ("bash_complete", 0),
+        ("bash_source", 0),
+        ("zsh_complete", 0),
+        ("fish_complete", 0),
+        *(("tcsh_complete", 1), ("bash", 1), ("bash_other", 1), ("complete_bash", 1), ("", 1)),
+    ],
+)
+def test_completion_asked_in_any_way_is_no_traceback(
+    run: Run, monkeypatch: pytest.MonkeyPatch, asked: str, code: int
+) -> None:
     monkeypatch.setenv("_M0SIM_COMPLETE", asked)
     done = run()
     assert "Traceback" not in done.err
-    assert done.code == ("other" in asked)
+    assert done.code == code
 
 
 def start(*arguments: object, **options: Any) -> subprocess.Popen[str]:
@@ -462,6 +517,67 @@ def test_version_and_help(run: Run) -> None:
     assert run("call", "-h").code == 0
 
 
+# ------------------------------------------------------------------------------------------- the table of verbs
+
+
+def test_the_table_has_the_names_of_the_verbs() -> None:
+    for name, verb in verbs.VERBS.items():
+        assert verb.load().name == name
+        assert len(f"  {max(verbs.VERBS, key=len)}  {verb.help}") <= 80
+
+
+def modules_of(*words: object, hidden: tuple[str, ...] = ()) -> set[str]:
+    """What a process that runs m0sim has imported at its end; `hidden` ones cannot be imported."""
+    code = f"""
+import atexit, sys
+sys.modules.update(dict.fromkeys({hidden!r}))
+from m0sim.cli import main
+atexit.register(lambda: print("@", *(name for name in sys.modules if name not in {hidden!r})))
+main()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code, *map(str, words)], capture_output=True, text=True, cwd=ROOT, timeout=60
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    return set(done.stdout.rpartition("@")[2].split())
+
+
+PLACES = {verb.place.partition(":")[0] for verb in verbs.VERBS.values()}
+STUDY_PACKAGES = ("matplotlib", "PIL", "dask", "distributed", "pyarrow")
+
+
+def test_the_list_of_verbs_imports_none_of_them() -> None:
+    loaded = modules_of("--help")
+    assert not loaded & (PLACES | {"numpy", "unicorn", "rich", "jinja2", "difflib"})
+
+
+def test_a_verb_imports_no_other(elf: Path) -> None:
+    loaded = modules_of("call", elf, "leaf", "--json", hidden=STUDY_PACKAGES)
+    assert loaded & PLACES == {"m0sim.cli.call"}
+    assert not [name for name in loaded if name.startswith(("m0sim.study", "m0sim.check"))]
+    assert not loaded & {"rich", "jinja2", "capstone", "difflib"}
+
+
+@pytest.mark.parametrize(
+    ("line", "package"),
+    [
+        ("budget --sram 16K", "matplotlib"),
+        ("compare", "matplotlib"),
+        ("study x.toml -o x", "matplotlib"),
+        ("sweep x.toml", "matplotlib"),
+        ("sweep x.toml", "distributed"),
+        ("sweep x.toml", "pyarrow"),
+        ("train --method priot", "matplotlib"),
+    ],
+)
+def test_a_missing_extra_is_one_line(run: Run, monkeypatch: pytest.MonkeyPatch, line: str, package: str) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
+    verb = line.split()[0]
+    said = f"m0sim: {verb} needs the study: pip install 'm0sim[study]'\n"
+    assert run(*line.split()) == Outcome(2, "", said)
+    assert run(verb, "--help").code == 0
+
+
 # ------------------------------------------------------------------------------------------------------- bad usage
 
 
@@ -492,7 +608,7 @@ BAD = [
     ("call wide.elf leaf", "wide.elf"),
     ("list missing.elf", "missing.elf"),
     ("list x86.elf", "x86.elf"),
-    ("call ELF", "function"),
+    ("call ELF", "FUNCTION"),
     ("call", "IMAGE"),
     ("call ELF laef", "leaf"),
     ("call ELF letters", "letters"),
@@ -537,6 +653,9 @@ BAD = [
     ("call ELF leaf -o .", "."),
     ("call ELF leaf --jason", "--json"),
     ("call ELF leaf -z", "-z"),
+    ("call ELF leaf -5o", "'-5o'"),
+    ("call ELF leaf -5p --json", "'-5p'"),
+    ("call -5.elf leaf", "-5.elf: no such file"),
     ("call ELF leaf --json=1", "--json"),
     ("call ELF leaf --profile", "--profile"),
     ("call ELF leaf --base 16K", "16K"),

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from conftest import Build
 from make_elf import CODE, Load, Sec, Sym, elf, reader
-from typer.testing import CliRunner
+from click.testing import CliRunner
 
 from m0sim.check import manifest, measure
 from m0sim.cli import app

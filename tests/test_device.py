@@ -389,4 +389,4 @@ def test_import_brings_in_nothing_heavy() -> None:
     code = "import sys, m0sim.chip.device; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = set(done.stdout.split())
-    assert not loaded & {"unicorn", "capstone", "numpy", "numba", "elftools", "matplotlib", "rich", "typer"}
+    assert not loaded & {"unicorn", "capstone", "numpy", "numba", "elftools", "matplotlib", "rich", "click"}

@@ -303,7 +303,7 @@ def test_a_manifest_names_the_symbol_file(tmp_path: Path) -> None:
 
 
 def test_the_verbs_take_hex_and_symbols(tmp_path: Path) -> None:
-    from typer.testing import CliRunner
+    from click.testing import CliRunner
 
     from m0sim.cli import app as cli
 

@@ -359,7 +359,7 @@ def test_projects_that_do_not_use_it_pay_little(project: pytest.Pytester) -> Non
         import sys
 
         def test_nothing_heavy():
-            assert not {"unicorn", "numpy", "numba", "capstone", "rich", "typer"} & set(sys.modules)
+            assert not {"unicorn", "numpy", "numba", "capstone", "rich", "click"} & set(sys.modules)
         """
     )
     options = ["-p", "no:hypothesispytest", "-p", "no:xdist"]

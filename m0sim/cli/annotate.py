@@ -2,59 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import Any
 
-import typer
+import click
 
-from m0sim.cli import calling
-from m0sim.cli.calling import (
-    MAX_CYCLES,
-    Arguments,
-    Before,
-    Function,
-    MaxCycles,
-    Register,
-    Result,
-    SourceRoot,
-    Stdout,
-    Stub,
-)
-from m0sim.cli.shared import (
-    NEGATIVE_NUMBERS,
-    Base,
-    ImageFile,
-    Json,
-    OutputFile,
-    Profile,
-    Symbols,
-    app,
-    emit,
-    show_notes,
-)
+from m0sim.cli import calling, options
+from m0sim.cli.calling import CallCommand
+from m0sim.cli.shared import emit, show_notes
 from m0sim.errors import UsageError
 
 
-@app.command(context_settings=NEGATIVE_NUMBERS)
+@click.command(cls=CallCommand)
+@calling.asked
+@click.option("--function", "chosen", multiple=True, metavar="NAME", help="Show this one. May be repeated.")
+@click.option("--all", "everything", is_flag=True, help="Show every function that ran.")
+@calling.source_root
+@options.json_wanted
+@options.output()
 def annotate(
-    image_file: ImageFile,
-    function: Function,
-    args: Arguments = None,
-    chosen: Annotated[
-        list[str] | None, typer.Option("--function", metavar="NAME", help="Show this one. May be repeated.")
-    ] = None,
-    everything: Annotated[bool, typer.Option("--all", help="Show every function that ran.")] = False,
-    profile: Profile = "rp2040",
-    result: Result = "",
-    before: Before = None,
-    stub: Stub = None,
-    register: Register = None,
-    stdout: Stdout = None,
-    max_cycles: MaxCycles = MAX_CYCLES,
-    base: Base = "",
-    symbols: Symbols = None,
-    source_root: SourceRoot = None,
-    json_wanted: Json = False,
-    output: OutputFile = None,
+    chosen: tuple[str, ...],
+    everything: bool,
+    source_root: tuple[Path, ...],
+    json_wanted: bool,
+    output: Path | None,
+    **typed: Any,
 ) -> None:
     """Call one function and show what each instruction costs.
 
@@ -67,24 +39,11 @@ def annotate(
     from m0sim.report.annotate import listing
     from m0sim.report.sources import Sources
 
-    sources = Sources(image_file, source_root or [])
-    done = calling.run(
-        "annotate",
-        image_file,
-        function,
-        args,
-        profile=profile,
-        base=base,
-        symbols=symbols,
-        result=result,
-        before=before,
-        stub=stub,
-        register=register,
-        stdout=stdout,
-        max_cycles=max_cycles,
-    )
+    asked = calling.Asked(**typed)
+    sources = Sources(asked.image_file, source_root)
+    done = calling.run(asked)
     shown = listing(
-        done.cost, done.machine.image, fault=done.fault, names=chosen or [], everything=everything, sources=sources
+        done.cost, done.machine.image, fault=done.fault, names=chosen, everything=everything, sources=sources
     )
     show_notes(done.machine.image)
     emit(annotate_data.to_json(shown), json_wanted, output)
@@ -93,4 +52,4 @@ def annotate(
     if done.fault is not None:
         if not json_wanted:
             calling.show_fault(done.fault)
-        raise typer.Exit(1)
+        raise click.exceptions.Exit(1)

@@ -3,70 +3,46 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
+import click
 
 from m0sim import files
-from m0sim.cli import calling
-from m0sim.cli.calling import (
-    MAX_CYCLES,
-    Arguments,
-    Before,
-    Function,
-    MaxCycles,
-    Register,
-    Result,
-    SourceRoot,
-    Stdout,
-    Stub,
-)
-from m0sim.cli.shared import (
-    NEGATIVE_NUMBERS,
-    Base,
-    ImageFile,
-    Json,
-    OutputFile,
-    Profile,
-    Symbols,
-    app,
-    emit,
-    image_of,
-    show_notes,
-)
+from m0sim.cli import calling, options
+from m0sim.cli.calling import CallCommand
+from m0sim.cli.shared import emit, image_of, show_notes
 from m0sim.names import printable
 
 if TYPE_CHECKING:
     from m0sim.chip.cost import Cost
 
 
-def _file(what: str) -> Any:
-    return typer.Option(metavar="FILE", help=f"Write {what}.")
+def _written(option: str, what: str) -> options.Decorator:
+    return click.option(option, metavar="FILE", type=options.PATH, help=f"Write {what}.")
 
 
-@app.command(context_settings=NEGATIVE_NUMBERS)
+@click.command(cls=CallCommand)
+@calling.asked
+@click.option("--level", default="cycles", help="cycles, or memory: adds traffic per symbol and buffer.")
+@calling.source_root
+@_written("--callgrind", "a profile for KCachegrind and callgrind_annotate")
+@_written("--speedscope", "the call tree for speedscope")
+@_written("--collapsed", "collapsed stacks for flame graph tools")
+@_written("--lcov", "coverage of source lines, for genhtml")
+@_written("--html", "a report for a browser, all in one file")
+@options.json_wanted
+@options.output()
 def call(
-    image_file: ImageFile,
-    function: Function,
-    args: Arguments = None,
-    profile: Profile = "rp2040",
-    result: Result = "",
-    level: Annotated[str, typer.Option(help="cycles, or memory: adds traffic per symbol and buffer.")] = "cycles",
-    before: Before = None,
-    stub: Stub = None,
-    register: Register = None,
-    stdout: Stdout = None,
-    max_cycles: MaxCycles = MAX_CYCLES,
-    base: Base = "",
-    symbols: Symbols = None,
-    source_root: SourceRoot = None,
-    callgrind: Annotated[Path | None, _file("a profile for KCachegrind and callgrind_annotate")] = None,
-    speedscope: Annotated[Path | None, _file("the call tree for speedscope")] = None,
-    collapsed: Annotated[Path | None, _file("collapsed stacks for flame graph tools")] = None,
-    lcov: Annotated[Path | None, _file("coverage of source lines, for genhtml")] = None,
-    html: Annotated[Path | None, _file("a report for a browser, all in one file")] = None,
-    json_wanted: Json = False,
-    output: OutputFile = None,
+    level: str,
+    source_root: tuple[Path, ...],
+    callgrind: Path | None,
+    speedscope: Path | None,
+    collapsed: Path | None,
+    lcov: Path | None,
+    html: Path | None,
+    json_wanted: bool,
+    output: Path | None,
+    **typed: Any,
 ) -> None:
     """Call one function and show what it costs.
 
@@ -90,28 +66,14 @@ def call(
     from m0sim.report.lcov import require_lines
     from m0sim.report.sources import Sources
 
-    sources = Sources(image_file, source_root or [])
+    asked = calling.Asked(**typed)
+    sources = Sources(asked.image_file, source_root)
     profiles = {"callgrind": callgrind, "speedscope": speedscope, "collapsed": collapsed, "lcov": lcov}
     for path in (*profiles.values(), html, output):
         files.check_folder(path)  # what cannot be written is better refused before the work
     if lcov is not None:
-        require_lines(image_of(image_file, base, symbols))
-    done = calling.run(
-        "call",
-        image_file,
-        function,
-        args,
-        profile=profile,
-        base=base,
-        symbols=symbols,
-        result=result,
-        level=level,
-        before=before,
-        stub=stub,
-        register=register,
-        stdout=stdout,
-        max_cycles=max_cycles,
-    )
+        require_lines(image_of(asked.image_file, asked.base, asked.symbols))
+    done = calling.run(asked, level)
     profile_files.write(done.cost, done.machine.image, profiles, sources)
     if html is not None:
         from m0sim.report.page import page
@@ -119,13 +81,13 @@ def call(
         files.write(html, page(done.cost, done.machine, fault=done.fault, sources=sources))
     show_notes(done.machine.image)
     for note in sources.notes():
-        typer.echo(f"note: {printable(note)}", err=True)
+        click.echo(f"note: {printable(note)}", err=True)
     if done.fault is not None:
         emit(data.call(done.cost, done.fault), json_wanted, output)
         if not json_wanted:
             calling.show_fault(done.fault)
             _show_output(done.cost)
-        raise typer.Exit(1)
+        raise click.exceptions.Exit(1)
     emit(data.call(done.cost) | {"outputs": [_shown(out) for out in done.outputs]}, json_wanted, output)
     if not json_wanted:
         from m0sim.report import text
@@ -150,11 +112,11 @@ def _shown(out: Any) -> dict[str, Any]:
 def _show_outputs(outputs: list[Any]) -> None:
     for out in outputs:
         if out.path is not None:
-            typer.echo(f"\n{out.buffer.name}: {out.buffer.size} bytes written to {out.path}")
+            click.echo(f"\n{out.buffer.name}: {out.buffer.size} bytes written to {out.path}")
             continue
-        typer.echo(f"\n{out.buffer.name} at {out.buffer.address:#010x}")
+        click.echo(f"\n{out.buffer.name} at {out.buffer.address:#010x}")
         contents = out.buffer.read().tobytes()
         for at in range(0, min(len(contents), 256), 16):
-            typer.echo(f"  {at:04x}  {contents[at : at + 16].hex(' ')}")
+            click.echo(f"  {at:04x}  {contents[at : at + 16].hex(' ')}")
         if len(contents) > 256:
-            typer.echo(f"  ... {len(contents) - 256} more bytes; out:{out.buffer.size}:FILE writes all to a file")
+            click.echo(f"  ... {len(contents) - 256} more bytes; out:{out.buffer.size}:FILE writes all to a file")

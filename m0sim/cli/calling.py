@@ -2,47 +2,135 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Any
 
-import typer
+import click
 
-from m0sim.cli.shared import Progress, machine_of, reject_unknown_options
+from m0sim.cli import options
+from m0sim.cli.options import PATH
+from m0sim.cli.shared import Progress, machine_of
 
 if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
     from m0sim.chip.cost import Cost
     from m0sim.chip.fault import Fault
     from m0sim.chip.machine import Machine
     from m0sim.chip.operands import Output
 
-Function = Annotated[str, typer.Argument(help="Its name as `m0sim list` shows it, or an address.")]
-Arguments = Annotated[list[str] | None, typer.Argument(help="What it is called with, such as 5, @file.bin or out:4K.")]
-Result = Annotated[
-    str, typer.Option(help="Type of the result: s32, u32, s64, u64, f32, f64, void. Default: as declared, or s32.")
-]
-Before = Annotated[
-    list[str] | None,
-    typer.Option(metavar="FUNC", help='Run this first, uncounted: init or "init(1, @file)". May be repeated.'),
-]
-Stub = Annotated[
-    list[str] | None,
-    typer.Option(metavar="NAME=VALUE[,VALUE...]", help="Replace a function by a return of these in turn. Repeatable."),
-]
-Register = Annotated[
-    list[str] | None,
-    typer.Option(metavar="ADDR=VALUE[,VALUE...]", help="Loads from a peripheral's register give these. Repeatable."),
-]
-Stdout = Annotated[
-    list[str] | None,
-    typer.Option(metavar="FUNC[:char|:str]", help="Replace a function that prints, and show what. Repeatable."),
-]
-SourceRoot = Annotated[
-    list[Path] | None,
-    typer.Option("--source-root", metavar="DIR", help="Source text may be read from this folder, too. Repeatable."),
-]
-MaxCycles = Annotated[str, typer.Option(metavar="N", help="Fault after this many.")]
-MAX_CYCLES = "10000000000"
+_NUMBER = re.compile(r"-\d")
+_MARK = "\0"
+"""Put before a negative number, so that the parser finds no options in it. No word on a command line has a NUL."""
+
+
+class CallCommand(click.Command):
+    """A verb that calls a function: words such as -5, -0x10 and -0o17 are arguments, never options."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        rest = super().parse_args(ctx, [_MARK + word if _NUMBER.match(word) else word for word in args])
+        ctx.params = {name: _unmarked(value) for name, value in ctx.params.items()}
+        return rest
+
+
+def _unmarked(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return tuple(map(_unmarked, value))
+    if isinstance(value, str):
+        return value.removeprefix(_MARK)
+    return Path(_unmarked(str(value))) if isinstance(value, Path) else value
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What was typed of a call: the fields are the parameters that `asked` gives to a verb."""
+
+    image_file: Path
+    function: str
+    args: tuple[str, ...]
+    profile: str
+    base: str | None
+    symbols: Path | None
+    result: str | None
+    before: tuple[str, ...]
+    stub: tuple[str, ...]
+    register: tuple[str, ...]
+    stdout: tuple[str, ...]
+    max_cycles: str
+
+    def noted(self, cost: Cost) -> Cost:
+        """The cost with these words in its provenance: a machine has only the values of them."""
+        if cost.provenance is None:
+            return cost
+        noted = replace(cost.provenance, arguments=self.args, stubs=self.stub, registers=self.register)
+        return replace(cost, provenance=noted)
+
+
+def _files(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    from click.shell_completion import CompletionItem
+
+    return [CompletionItem(incomplete, type="file")]
+
+
+_ASKED = (
+    options.image_file,
+    click.argument("function", metavar="FUNCTION", help="Its name as `m0sim list` shows it, or an address."),
+    click.argument(
+        "args", nargs=-1, shell_complete=_files, help="What it is called with, such as 5, @file.bin or out:4K."
+    ),
+    options.profile,
+    click.option(
+        "--result",
+        metavar="TYPE",
+        help="Type of the result: s32, u32, s64, u64, f32, f64, void. Default: as declared, or s32.",
+    ),
+    click.option(
+        "--before",
+        multiple=True,
+        metavar="FUNC",
+        help='Run this first, uncounted: init or "init(1, @file)". May be repeated.',
+    ),
+    click.option(
+        "--stub",
+        multiple=True,
+        metavar="NAME=VALUE[,VALUE...]",
+        help="Replace a function by a return of these in turn. Repeatable.",
+    ),
+    click.option(
+        "--register",
+        multiple=True,
+        metavar="ADDR=VALUE[,VALUE...]",
+        help="Loads from a peripheral's register give these. Repeatable.",
+    ),
+    click.option(
+        "--stdout",
+        multiple=True,
+        metavar="FUNC[:char|:str]",
+        help="Replace a function that prints, and show what. Repeatable.",
+    ),
+    click.option("--max-cycles", metavar="N", default="10000000000", help="Fault after this many."),
+    options.base,
+    options.symbols,
+)
+
+
+def asked(verb: Callable[..., None]) -> Callable[..., None]:
+    """The arguments and options of a call, for a verb that makes an `Asked` of them."""
+    for decorate in reversed(_ASKED):
+        verb = decorate(verb)
+    return verb
+
+
+source_root = click.option(
+    "--source-root",
+    metavar="DIR",
+    type=PATH,
+    multiple=True,
+    help="Source text may be read from this folder, too. Repeatable.",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,68 +143,34 @@ class Outcome:
     outputs: list[Output]
 
 
-@dataclass(frozen=True, slots=True)
-class Typed:
-    """The words on the command line that a machine has only the values of."""
-
-    arguments: tuple[str, ...]
-    stubs: tuple[str, ...]
-    registers: tuple[str, ...]
-
-    def noted(self, cost: Cost) -> Cost:
-        """The cost with these words in its provenance."""
-        if cost.provenance is None:
-            return cost
-        noted = replace(cost.provenance, arguments=self.arguments, stubs=self.stubs, registers=self.registers)
-        return replace(cost, provenance=noted)
-
-
-def run(
-    command: str,
-    image_file: Path,
-    function: str,
-    args: list[str] | None,
-    *,
-    profile: str,
-    base: str,
-    symbols: Path | None = None,
-    result: str | None,
-    before: list[str] | None,
-    stub: list[str] | None,
-    register: list[str] | None,
-    stdout: list[str] | None,
-    max_cycles: str,
-    level: str = "cycles",
-) -> Outcome:
-    """Call a function as the verb `command` was told to; `out:` buffers are written after a call that returned."""
-    reject_unknown_options([str(image_file), function, *(args or [])], command)
+def run(asked: Asked, level: str = "cycles") -> Outcome:
+    """Call a function as the user asked; `out:` buffers are written after a call that returned."""
     from m0sim.chip import accounting, arguments, operands, replies
     from m0sim.chip.fault import Fault
 
-    stubs, registers = replies.stubs(stub or []), replies.registers(register or [])
-    machine = machine_of(image_file, base, profile, symbols)
-    values, outputs = operands.parse(machine, args or [], function)
-    initialisers = [operands.place_call(machine, operands.read_call(text), outputs) for text in before or []]
-    typed = Typed(tuple(args or ()), tuple(stub or ()), tuple(register or ()))
+    stubs, registers = replies.stubs(asked.stub), replies.registers(asked.register)
+    machine = machine_of(asked.image_file, asked.base, asked.profile, asked.symbols)
+    values, outputs = operands.parse(machine, list(asked.args), asked.function)
+    initialisers = [operands.place_call(machine, operands.read_call(text), outputs) for text in asked.before]
     with Progress(machine):
         try:
             cost = machine.call(
-                function,
+                asked.function,
                 *values,
-                result=arguments.result_type(result) if result else None,
+                result=arguments.result_type(asked.result) if asked.result else None,
                 level=accounting.level_of(level),
                 before=initialisers,
                 stubs=replies.placed(machine, stubs),
                 registers=replies.placed(machine, registers),
-                stdout=stdout or [],
-                max_cycles=operands.integer(max_cycles),
+                stdout=asked.stdout,
+                max_cycles=operands.integer(asked.max_cycles),
             )
         except Fault as fault:
-            fault.cost = typed.noted(fault.cost)
+            fault.cost = asked.noted(fault.cost)
             return Outcome(machine, fault.cost, fault, outputs)
     for out in outputs:
         out.save()
-    return Outcome(machine, typed.noted(cost), None, outputs)
+    return Outcome(machine, asked.noted(cost), None, outputs)
 
 
 def show_fault(fault: Fault) -> None:

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
 
-import typer
+import click
 
-from m0sim.cli.shared import SETTINGS, Base, ImageFile, Json, OutputFile, Symbols, app, emit, image_of
+from m0sim.cli import options
+from m0sim.cli.shared import emit, image_of
 
 
-@app.command("list", context_settings=SETTINGS)
+@click.command("list")
+@options.image_file
+@click.option("--signatures", is_flag=True, help="What functions take and return, from DWARF.")
+@options.base
+@options.symbols
+@options.json_wanted
+@options.output()
 def list_(
-    image_file: ImageFile,
-    signatures: Annotated[
-        bool, typer.Option("--signatures", help="What functions take and return, from DWARF.")
-    ] = False,
-    base: Base = "",
-    symbols: Symbols = None,
-    json_wanted: Json = False,
-    output: OutputFile = None,
+    image_file: Path,
+    signatures: bool,
+    base: str | None,
+    symbols: Path | None,
+    json_wanted: bool,
+    output: Path | None,
 ) -> None:
     """Show the functions and sections of an image."""
     from m0sim.report import cost_json as data
@@ -31,4 +36,4 @@ def list_(
         text.show(text.listing(image, signatures=signatures))
     if signatures:
         for note in image.signature_notes:
-            typer.echo(f"m0sim: note: {note}", err=True)
+            click.echo(f"m0sim: note: {note}", err=True)

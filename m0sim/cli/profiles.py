@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
 
-import typer
+import click
 
-from m0sim.cli.shared import SETTINGS, Json, OutputFile, app, emit
+from m0sim.cli import options
+from m0sim.cli.shared import emit
 
 
-@app.command(context_settings=SETTINGS)
-def profiles(
-    name: Annotated[str, typer.Argument(metavar="[NAME|FILE]", help="Show this one in full.")] = "",
-    json_wanted: Json = False,
-    output: OutputFile = None,
-) -> None:
+@click.command
+@click.argument("name", metavar="[NAME|FILE]", required=False, help="Show this one in full.")
+@options.json_wanted
+@options.output()
+def profiles(name: str | None, json_wanted: bool, output: Path | None) -> None:
     """List the device profiles, or show one."""
     from m0sim.chip import device
     from m0sim.report import cost_json as data

@@ -1,4 +1,4 @@
-"""What several verbs share: common options, reading images, JSON output, progress."""
+"""What several verbs share: reading images, JSON output, progress."""
 
 from __future__ import annotations
 
@@ -6,60 +6,20 @@ import os
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
+import click
 
 from m0sim import files
-from m0sim.errors import UsageError, did_you_mean
+from m0sim.errors import UsageError
 
 if TYPE_CHECKING:
     from m0sim.chip.device import Device
     from m0sim.chip.machine import Machine
     from m0sim.image import Image
 
-SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"]}
 
-app = typer.Typer(
-    name="m0sim",
-    help="Exact cycles, memory traffic, stack and energy of Cortex-M0+ code, from an emulated RP2040.",
-    invoke_without_command=True,  # the callback shows the help
-    context_settings=SETTINGS,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-)
-
-# So that -5 is an argument; `reject_unknown_options` catches what was meant as an option.
-NEGATIVE_NUMBERS = {**SETTINGS, "ignore_unknown_options": True}
-
-#: Options of which the value may be left out, and what it then is.
-VALUE_LEFT_OUT = {"--solve": "fraction"}
-
-ImageFile = Annotated[
-    Path, typer.Argument(metavar="IMAGE", help="ELF, Intel HEX or UF2 file, or a raw binary with --base.")
-]
-Profile = Annotated[
-    str, typer.Option("--profile", "-p", metavar="NAME|FILE", help="Device: a bundled profile or a .toml file.")
-]
-Base = Annotated[str, typer.Option("--base", metavar="ADDRESS", help="IMAGE is a raw binary that runs here.")]
-Symbols = Annotated[
-    Path | None, typer.Option("--symbols", metavar="ELF", help="The ELF that a HEX, UF2 or raw IMAGE was made from.")
-]
-DataDirectory = Annotated[Path | None, typer.Option(metavar="DIR", help="Where the files of mnist or cifar10 are.")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
-OutputFile = Annotated[
-    Path | None, typer.Option("--output", "-o", metavar="FILE", help="Also write the JSON object to a file.")
-]
-
-
-def help_without_verb(context: typer.Context) -> None:
-    """Where no verb was typed, show which there are: a usage error, so on stderr and with exit code 2."""
-    if context.invoked_subcommand is None:
-        typer.echo(context.get_help(), err=True)
-        raise typer.Exit(2)
-
-
-def machine_of(image_file: Path, base: str, profile: str, symbols: Path | None = None) -> Machine:
+def machine_of(image_file: Path, base: str | None, profile: str, symbols: Path | None = None) -> Machine:
     """The image in a device, as the options --base, --profile and --symbols say."""
     from m0sim.chip import device
     from m0sim.chip.machine import Machine
@@ -68,7 +28,7 @@ def machine_of(image_file: Path, base: str, profile: str, symbols: Path | None =
     return Machine(image_of(image_file, base, symbols), chosen)
 
 
-def image_of(path: Path, base: str, symbols: Path | None = None) -> Image:
+def image_of(path: Path, base: str | None, symbols: Path | None = None) -> Image:
     """An ELF, HEX or UF2 file, or a raw binary where --base was given; with the names of the ELF `symbols`."""
     from m0sim import image
 
@@ -81,21 +41,10 @@ def image_of(path: Path, base: str, symbols: Path | None = None) -> Image:
     return image.load_file(path, base=address, symbols=symbols)
 
 
-def reject_unknown_options(texts: list[str], command: str) -> None:
-    """Every option is known to the parser, so a dashed word that came through as an argument must be a number."""
-    for text in texts:
-        if not text.startswith("-") or text[1:2].isdigit() or text == "-":
-            continue
-        name = text.partition("=")[0]
-        group: Any = typer.main.get_command(app)
-        known = [option for parameter in group.commands[command].params for option in parameter.opts]
-        raise UsageError(f"no such option: {name}{did_you_mean(name, known)}")
-
-
 def show_notes(image: Image) -> None:
     """Say on stderr what could not be read of the debug information, where something asked for it."""
     for note in image.notes_so_far:
-        typer.echo(f"m0sim: note: {note}", err=True)
+        click.echo(f"m0sim: note: {note}", err=True)
 
 
 def emit(result: dict[str, Any], to_stdout: bool, output: Path | None) -> None:
@@ -106,7 +55,7 @@ def emit(result: dict[str, Any], to_stdout: bool, output: Path | None) -> None:
 
     text = json.dumps(_finite(result), indent=2)
     if to_stdout:
-        typer.echo(text)
+        click.echo(text)
     if output is not None:
         files.write(output, text + "\n")
 

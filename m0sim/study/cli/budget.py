@@ -3,43 +3,61 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-import typer
+import click
 
 from m0sim import files
-from m0sim.cli.shared import SETTINGS, Bar, DataDirectory, Json, Profile, app, emit, make_folder, one_blas_thread
+from m0sim.cli import options
+from m0sim.cli.shared import Bar, emit, make_folder, one_blas_thread
+from m0sim.study.cli.shared import data_name, needs
 
 
-@app.command(context_settings=SETTINGS)
+@click.command
+@click.option("--sram", required=True, metavar="SIZES", help="Budgets such as 16K,64K, or banks: 256K+4K+4K.")
+@click.option("--network", default="tiny-cnn", help="tiny-cnn, tiny-cnn-8, mlp, lenet or vgg11.")
+@click.option("--methods", default="all", help="Methods, separated by commas, or all.")
+@click.option(
+    "--solve",
+    metavar="[KNOB]",
+    is_flag=False,
+    flag_value="fraction",
+    help="The most that fits: fraction (default), width or layers.",
+)
+@click.option("--fraction", type=float, help="Share of the edges that priot-s scores (0.1).")
+@click.option("--mask", help="How PRIOT keeps its mask: fused (default), bits, copy.")
+@click.option("--weights", help="Where frozen weights are: flash (default) or sram.")
+@click.option("--trained", type=int, metavar="K", help="Only the last K layers learn; 0 for all.")
+@click.option("--width", type=float, default=1.0, help="Times the network's channels.")
+@click.option("--batch", type=int, default=1, help="Images whose gradients add up before an update; planned only.")
+@click.option("--reuse/--no-reuse", default=True, help="Let tensors share bytes over time.")
+@click.option("--stack-reserve", metavar="SIZE", help="Stack to set aside; what the kernels need by default.")
+@options.profile
+@data_name(None, "Images to measure on: digits, mnist, cifar10 or random.")
+@options.data_dir
+@click.option("--plan-only", is_flag=True, help="Run nothing: no cycles, at once.")
+@options.json_wanted
+@options.output("DIR|FILE.json", "Write JSON, HTML and pictures, or the JSON.")
+@needs("matplotlib")
 def budget(
-    sram: Annotated[str, typer.Option(metavar="SIZES", help="Budgets such as 16K,64K, or banks: 256K+4K+4K.")],
-    network: Annotated[str, typer.Option(help="tiny-cnn, tiny-cnn-8, mlp, lenet or vgg11.")] = "tiny-cnn",
-    methods: Annotated[str, typer.Option(help="Methods, separated by commas, or all.")] = "all",
-    solve: Annotated[
-        str, typer.Option(metavar="[KNOB]", help="The most that fits: fraction (default), width or layers.")
-    ] = "",
-    fraction: Annotated[float | None, typer.Option(help="Share of the edges that priot-s scores (0.1).")] = None,
-    mask: Annotated[str | None, typer.Option(help="How PRIOT keeps its mask: fused (default), bits, copy.")] = None,
-    weights: Annotated[str | None, typer.Option(help="Where frozen weights are: flash (default) or sram.")] = None,
-    trained: Annotated[int | None, typer.Option(metavar="K", help="Only the last K layers learn; 0 for all.")] = None,
-    width: Annotated[float, typer.Option(help="Times the network's channels.")] = 1.0,
-    batch: Annotated[int, typer.Option(help="Images whose gradients add up before an update; planned only.")] = 1,
-    reuse: Annotated[bool, typer.Option("--reuse/--no-reuse", help="Let tensors share bytes over time.")] = True,
-    stack_reserve: Annotated[
-        str, typer.Option(metavar="SIZE", help="Stack to set aside; what the kernels need by default.")
-    ] = "",
-    profile: Profile = "rp2040",
-    data_name: Annotated[
-        str, typer.Option("--data", help="Images to measure on: digits, mnist, cifar10 or random.")
-    ] = "",
-    data_dir: DataDirectory = None,
-    plan_only: Annotated[bool, typer.Option("--plan-only", help="Run nothing: no cycles, at once.")] = False,
-    json_wanted: Json = False,
-    output: Annotated[
-        Path | None,
-        typer.Option("--output", "-o", metavar="DIR|FILE.json", help="Write JSON, HTML and pictures, or the JSON."),
-    ] = None,
+    sram: str,
+    network: str,
+    methods: str,
+    solve: str | None,
+    fraction: float | None,
+    mask: str | None,
+    weights: str | None,
+    trained: int | None,
+    width: float,
+    batch: int,
+    reuse: bool,
+    stack_reserve: str | None,
+    profile: str,
+    data_name: str | None,
+    data_dir: Path | None,
+    plan_only: bool,
+    json_wanted: bool,
+    output: Path | None,
 ) -> None:
     """What can be trained in so much SRAM, what it costs, and the best that fits."""
     one_blas_thread()
@@ -65,13 +83,13 @@ def budget(
         make_folder(output)
     else:
         files.check_folder(output)
-    bench = None if plan_only else Bench(question.device, images_of(networks.get(network), data_name, data_dir))
+    bench = None if plan_only else Bench(question.device, images_of(networks.get(network), data_name or "", data_dir))
     with Bar(0) as bar:
         result = asking.answer(question, bench, bar.share)
     if methods == "all" and "fp32" not in question.methods:
         some = asking.trains_some(knobs, network)
         why = "it trains all layers or none" if some else "compiling it needs m0sim[toolchain]"
-        typer.echo(f"m0sim: fp32 is left out: {why}", err=True)
+        click.echo(f"m0sim: fp32 is left out: {why}", err=True)
     if output is not None:
         _write(result, output)
     if json_wanted:
@@ -95,4 +113,4 @@ def _write(result: Any, output: Path) -> None:
     files.write(output / "budget.html", budget_html.page(result))
     for name, content in budget_plots.files(result).items():
         files.write(output / name, content)
-    typer.echo(f"m0sim: written to {output}: budget.json, budget.html, and the pictures as PNG and SVG", err=True)
+    click.echo(f"m0sim: written to {output}: budget.json, budget.html, and the pictures as PNG and SVG", err=True)

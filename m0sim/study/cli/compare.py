@@ -3,35 +3,45 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-import typer
+import click
 
 from m0sim import files
-from m0sim.cli.shared import SETTINGS, Bar, DataDirectory, Json, Profile, app, emit, make_folder, one_blas_thread
+from m0sim.cli import options
+from m0sim.cli.shared import Bar, emit, make_folder, one_blas_thread
+from m0sim.study.cli.shared import data_name, needs
 
 
-@app.command(context_settings=SETTINGS)
+@click.command
+@click.option("--network", help="tiny-cnn, tiny-cnn-8, mlp, lenet or vgg11.")
+@data_name("digits", "digits (bundled), mnist, cifar10, or random: noise, for costs alone.")
+@options.data_dir
+@click.option("--methods", default="all", help="Methods, separated by commas, or all.")
+@click.option("--steps", type=int, default=5, help="Training steps of each method.")
+@click.option("--base", metavar="METHOD", help="What ratios refer to; the first method by default.")
+@click.option(
+    "--mask",
+    default="fused",
+    help="How PRIOT keeps its mask: fused (least SRAM), bits, or copy (fastest passes).",
+)
+@click.option("--weights", default="flash", help="Where PRIOT's frozen weights are: flash or sram.")
+@options.profile
+@options.json_wanted
+@options.output("DIR", "Write JSON, Markdown, plots and HTML there.")
+@needs("matplotlib")
 def compare(
-    network: Annotated[str, typer.Option(help="tiny-cnn, tiny-cnn-8, mlp, lenet or vgg11.")] = "",
-    data_name: Annotated[
-        str, typer.Option("--data", help="digits (bundled), mnist, cifar10, or random: noise, for costs alone.")
-    ] = "digits",
-    data_dir: DataDirectory = None,
-    methods: Annotated[str, typer.Option(help="Methods, separated by commas, or all.")] = "all",
-    steps: Annotated[int, typer.Option(help="Training steps of each method.")] = 5,
-    base: Annotated[
-        str, typer.Option(metavar="METHOD", help="What ratios refer to; the first method by default.")
-    ] = "",
-    mask: Annotated[
-        str, typer.Option(help="How PRIOT keeps its mask: fused (least SRAM), bits, or copy (fastest passes).")
-    ] = "fused",
-    weights: Annotated[str, typer.Option(help="Where PRIOT's frozen weights are: flash or sram.")] = "flash",
-    profile: Profile = "rp2040",
-    json_wanted: Json = False,
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="DIR", help="Write JSON, Markdown, plots and HTML there.")
-    ] = None,
+    network: str | None,
+    data_name: str,
+    data_dir: Path | None,
+    methods: str,
+    steps: int,
+    base: str | None,
+    mask: str,
+    weights: str,
+    profile: str,
+    json_wanted: bool,
+    output: Path | None,
 ) -> None:
     """Run one training step of every method on the chip: cycles, SRAM and flash side by side."""
     one_blas_thread()
@@ -46,11 +56,11 @@ def compare(
         images = datasets.random_images(networks.get(chosen).input_shape)
     else:
         images = datasets.load(data_name, data_dir)
-    options = Options(mask_form=mask, weights_place=weights)
+    held = Options(mask_form=mask, weights_place=weights)
     chip = device.load(profile)
-    task = comparing.task_of(chosen, images, chip, methods, steps=steps, base=base, options=options)
+    task = comparing.task_of(chosen, images, chip, methods, steps=steps, base=base or "", options=held)
     if methods == "all" and "fp32" not in task.methods:
-        typer.echo("m0sim: fp32 is left out: it is compiled, which needs the extra m0sim[toolchain]", err=True)
+        click.echo("m0sim: fp32 is left out: it is compiled, which needs the extra m0sim[toolchain]", err=True)
     if output is not None:
         make_folder(output)  # better refused before the work than after it
     with Bar(steps * len(task.methods)) as bar:
@@ -65,7 +75,7 @@ def compare(
 
     text.show(compare_text.compare(result))
     if output is not None:
-        typer.echo(f"\nwritten to {output}: compare.json, compare.md, compare.html, and the plots as PNG and SVG")
+        click.echo(f"\nwritten to {output}: compare.json, compare.md, compare.html, and the plots as PNG and SVG")
 
 
 def _write_comparison(result: Any, folder: Path) -> None:

@@ -3,32 +3,32 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
 
-import typer
+import click
 
-from m0sim.cli.shared import SETTINGS, app, help_without_verb
+from m0sim.cli.options import PATH
 from m0sim.errors import UsageError
 
-data_app = typer.Typer(
-    help="Data sets.",
-    callback=help_without_verb,
-    invoke_without_command=True,
-    context_settings=SETTINGS,
-    rich_markup_mode=None,
+
+@click.group
+def data() -> None:
+    """Data sets."""
+
+
+@data.command
+@click.argument("name", metavar="NAME", help="mnist")
+@click.argument(
+    "directory",
+    metavar="[DIR]",
+    type=PATH,
+    default=Path("data/mnist"),
+    help="Where to put the files; data/mnist by default.",
 )
-app.add_typer(data_app, name="data")
-
-
-@data_app.command("fetch", context_settings=SETTINGS)
-def fetch(
-    name: Annotated[str, typer.Argument(help="mnist")],
-    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Where to put the files.")] = Path("data/mnist"),
-) -> None:
+def fetch(name: str, directory: Path) -> None:
     """Download a data set and check its checksums."""
     from m0sim.study.learn import datasets
 
     if name != "mnist":
         raise UsageError(f"cannot fetch {name!r}: only mnist; digits are bundled")
     datasets.fetch_mnist(directory)
-    typer.echo(f"mnist is in {directory}")
+    click.echo(f"mnist is in {directory}")

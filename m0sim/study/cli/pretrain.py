@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
 
-import typer
+import click
 
 from m0sim import files
-from m0sim.cli.shared import SETTINGS, Bar, DataDirectory, Json, app, emit, one_blas_thread
+from m0sim.cli import options
+from m0sim.cli.shared import Bar, emit, one_blas_thread
+from m0sim.study.cli.shared import data_name
 
 
-@app.command(context_settings=SETTINGS)
-def pretrain(
-    network: Annotated[str, typer.Option(help="The network to train.")] = "tiny-cnn-8",
-    data_name: Annotated[str, typer.Option("--data", help="digits (bundled), mnist or cifar10.")] = "digits",
-    data_dir: DataDirectory = None,
-    seed: Annotated[int, typer.Option(help="Of initial weights and the order of images.")] = 0,
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="The .npz to write.")] = Path(
-        "backbone.npz"
-    ),
-    json_wanted: Json = False,
-) -> None:
+@click.command
+@click.option("--network", default="tiny-cnn-8", help="The network to train.")
+@data_name("digits", "digits (bundled), mnist or cifar10.")
+@options.data_dir
+@click.option("--seed", type=int, default=0, help="Of initial weights and the order of images.")
+@options.output("FILE", "The .npz to write.", default=Path("backbone.npz"))
+@options.json_wanted
+def pretrain(network: str, data_name: str, data_dir: Path | None, seed: int, output: Path, json_wanted: bool) -> None:
     """Train a backbone on upright images in NumPy, quantise it, calibrate its shifts, and write it as one .npz."""
     files.check_folder(output)  # better before than after the training
     one_blas_thread()
@@ -37,4 +35,4 @@ def pretrain(
     if not json_wanted:
         accuracy = record["accuracy"]
         shares = ", ".join(f"{100 * value:.2f} % {name}" for name, value in accuracy.items())
-        typer.echo(f"{output}: {network} on {data_name}, upright test accuracy {shares}")
+        click.echo(f"{output}: {network} on {data_name}, upright test accuracy {shares}")

@@ -4,25 +4,25 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-import typer
+import click
 
 from m0sim import files
-from m0sim.cli.shared import SETTINGS, Bar, DataDirectory, Json, app, emit, make_folder, one_blas_thread
+from m0sim.cli import options
+from m0sim.cli.shared import Bar, emit, make_folder, one_blas_thread
 from m0sim.errors import UsageError
+from m0sim.study.cli.shared import needs
 
 
-@app.command(context_settings=SETTINGS)
-def study(
-    study_file: Annotated[Path, typer.Argument(metavar="STUDY.toml", help="Methods, angles, seeds: docs/study.md.")],
-    output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="DIR", help="Journal and results; finished runs there are kept.")
-    ],
-    data_dir: DataDirectory = None,
-    jobs: Annotated[int, typer.Option(metavar="N", help="Processes; 0 for one a core.")] = 0,
-    json_wanted: Json = False,
-) -> None:
+@click.command
+@click.argument("study_file", metavar="STUDY.toml", type=options.PATH, help="Methods, angles, seeds: docs/study.md.")
+@options.output("DIR", "Journal and results; finished runs there are kept.", required=True)
+@options.data_dir
+@click.option("--jobs", metavar="N", type=int, default=0, help="Processes; 0 for one a core.")
+@options.json_wanted
+@needs("matplotlib")
+def study(study_file: Path, output: Path, data_dir: Path | None, jobs: int, json_wanted: bool) -> None:
     """Tune every method on validation images, then train it with several seeds: the table and the curves."""
     one_blas_thread()
     from m0sim.study.learn.experiment import study_file as reading
@@ -38,7 +38,7 @@ def study(
         with Bar(0) as bar:
             chosen = study_run.run(chosen_study, journal, jobs or os.cpu_count() or 1, bar.part)
     except KeyboardInterrupt:
-        typer.echo(f"m0sim: {len(journal.rows)} finished runs are in {output}; the same command goes on", err=True)
+        click.echo(f"m0sim: {len(journal.rows)} finished runs are in {output}; the same command goes on", err=True)
         raise
     result = study_data.result(chosen_study, chosen, journal.rows)
     _write(result, journal, output)
@@ -49,7 +49,7 @@ def study(
     from m0sim.study.report import study_text
 
     text.show(study_text.study(result))
-    typer.echo(f"\nwritten to {output}: study.json, study.md, the curves as PNG and SVG, times.json")
+    click.echo(f"\nwritten to {output}: study.json, study.md, the curves as PNG and SVG, times.json")
 
 
 def _write(result: dict[str, Any], journal: Any, output: Path) -> None:

@@ -3,29 +3,33 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-import typer
+import click
 
-from m0sim.cli.shared import SETTINGS, Json, PointsBar, app, emit, one_blas_thread
+from m0sim.cli import options
+from m0sim.cli.shared import PointsBar, emit, one_blas_thread
 from m0sim.errors import UsageError
+from m0sim.study.cli.shared import needs
 
 
-@app.command(context_settings=SETTINGS)
+@click.command
+@click.argument("target", metavar="SWEEP.toml|DIR", type=options.PATH, help="The grid: docs/sweep.md.")
+@options.output("DIR", "Where the results are: results by default.")
+@click.option("--scheduler", metavar="ADDRESS", help="Run on this Dask cluster, such as tcp://host:8786.")
+@click.option("--jobs", "-j", type=int, default=0, help="Processes of this machine; one a core by default.")
+@click.option("--summary", is_flag=True, help="Run nothing: show the best of each budget and the front.")
+@click.option("--retry", is_flag=True, help="Run the points again that failed.")
+@options.json_wanted
+@needs("matplotlib", "distributed", "pyarrow")
 def sweep(
-    target: Annotated[Path, typer.Argument(metavar="SWEEP.toml|DIR", help="The grid: docs/sweep.md.")],
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="DIR", help="Where the results are: results by default.")
-    ] = None,
-    scheduler: Annotated[
-        str, typer.Option(metavar="ADDRESS", help="Run on this Dask cluster, such as tcp://host:8786.")
-    ] = "",
-    jobs: Annotated[int, typer.Option("--jobs", "-j", help="Processes of this machine; one a core by default.")] = 0,
-    summary: Annotated[
-        bool, typer.Option("--summary", help="Run nothing: show the best of each budget and the front.")
-    ] = False,
-    retry: Annotated[bool, typer.Option("--retry", help="Run the points again that failed.")] = False,
-    json_wanted: Json = False,
+    target: Path,
+    output: Path | None,
+    scheduler: str | None,
+    jobs: int,
+    summary: bool,
+    retry: bool,
+    json_wanted: bool,
 ) -> None:
     """Measure a grid of configurations on all cores, or on a cluster; a sweep that was stopped goes on."""
     one_blas_thread()
@@ -46,7 +50,7 @@ def sweep(
         asked = grid.load(path)
         constraints = asked.constraints
         with PointsBar() as bar:
-            finished = sweeping.run(asked, folder, scheduler=scheduler, jobs=jobs, retry=retry, progress=bar.show)
+            finished = sweeping.run(asked, folder, scheduler=scheduler or "", jobs=jobs, retry=retry, progress=bar.show)
         _write(asked, finished, folder)
     if json_wanted:
         emit(sweep_data.to_json(constraints, finished), True, None)
@@ -68,7 +72,7 @@ def _write(asked: Any, finished: Any, folder: Path) -> None:
     for name in sweep_plots.names() - drawn.keys():  # of another sweep
         (folder / name).unlink(missing_ok=True)
     if finished.others:
-        typer.echo(
+        click.echo(
             f"m0sim: the folder holds {finished.others} points of another sweep, which stay in points.jsonl", err=True
         )
-    typer.echo(f"m0sim: written to {folder}: results.parquet, sweep.toml, sweep.html, and the front", err=True)
+    click.echo(f"m0sim: written to {folder}: results.parquet, sweep.toml, sweep.html, and the front", err=True)

@@ -5,64 +5,77 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
+import click
 
 from m0sim import files
-from m0sim.cli.shared import SETTINGS, Bar, DataDirectory, Json, Profile, app, emit, make_folder, one_blas_thread
+from m0sim.cli import options
+from m0sim.cli.shared import Bar, emit, make_folder, one_blas_thread
 from m0sim.errors import UsageError
+from m0sim.study.cli.shared import data_name, needs
 
 if TYPE_CHECKING:
     from m0sim.study.learn.experiment.training import Run, Task, Training
 
-Folder = Annotated[Path | None, typer.Option("--output", "-o", metavar="DIR", help="Where results and checkpoint go.")]
 
-
-@app.command(context_settings=SETTINGS)
+@click.command
+@click.option("--method", required=True, help="niti-static, niti-dynamic, priot, priot-threshold, priot-s, ...")
+@click.option("--network", help="tiny-cnn, tiny-cnn-8, or one that --backbone has.")
+@data_name("digits", "digits (bundled), mnist or cifar10.")
+@options.data_dir
+@click.option("--rotate", type=float, default=30.0, metavar="DEGREES", help="What is to be learned.")
+@click.option("--images", type=int, default=0, help="Training images; 0 for all of the transfer part.")
+@click.option("--epochs", type=int, default=10, help="Times that they are seen.")
+@click.option("--seed", type=int, default=0, help="Of scores, scored edges and the order of images.")
+@click.option("--shift", type=int, metavar="N", help="Divide the calibrated learning rate by 2**N; default: tuned.")
+@click.option("--trained", type=int, metavar="K", help="Only the last K layers learn; 0 for all.")
+@click.option("--keep", type=float, help="Share of the scored edges that top-k keeps.")
+@click.option("--theta", type=int, help="Score from which on the threshold keeps an edge.")
+@click.option("--deviation", type=int, help="Standard deviation of the initial scores (32).")
+@click.option("--prune", help="priot-s: top-k or threshold.")
+@click.option("--fraction", type=float, help="priot-s: share of the edges that are scored.")
+@click.option("--selection", help="priot-s: which edges are scored, random, largest or sensitive.")
+@click.option("--spread", help="priot-s: how layers share them, even or root.")
+@click.option("--sharpness", type=int, metavar="N", help="The loss sees the logits times 2**N; default 0.")
+@click.option("--cool", type=int, metavar="N", help="Halve the learning rate every N steps; default: never.")
+@click.option("--refresh", type=int, metavar="N", help="Renew the cut of top-k every N steps; default 1.")
+@click.option(
+    "--engine",
+    default="device",
+    help="device: every step runs on the chip; golden: same bytes, cycles estimated.",
+)
+@click.option("--validation-images", type=int, default=0, help="The first so many; 0 for all.")
+@click.option("--test-images", default="all", help="all, first1024, or a number: the first so many.")
+@click.option("--backbone", type=options.PATH, metavar="FILE", help="Of m0sim pretrain.")
+@click.option("--mask", default="fused", help="How PRIOT keeps its mask: fused, bits or copy.")
+@click.option("--weights", default="flash", help="Where frozen weights are: flash or sram.")
+@options.profile
+@click.option("--resume", is_flag=True, help="Go on from the checkpoint in DIR.")
+@options.json_wanted
+@options.output("DIR", "Where results and checkpoint go.")
+@needs("matplotlib")
 def train(
-    method: Annotated[str, typer.Option(help="niti-static, niti-dynamic, priot, priot-threshold, priot-s, ...")],
-    network: Annotated[str, typer.Option(help="tiny-cnn, tiny-cnn-8, or one that --backbone has.")] = "",
-    data_name: Annotated[str, typer.Option("--data", help="digits (bundled), mnist or cifar10.")] = "digits",
-    data_dir: DataDirectory = None,
-    rotate: Annotated[float, typer.Option(metavar="DEGREES", help="What is to be learned.")] = 30.0,
-    images: Annotated[int, typer.Option(help="Training images; 0 for all of the transfer part.")] = 0,
-    epochs: Annotated[int, typer.Option(help="Times that they are seen.")] = 10,
-    seed: Annotated[int, typer.Option(help="Of scores, scored edges and the order of images.")] = 0,
-    shift: Annotated[
-        int | None, typer.Option(metavar="N", help="Divide the calibrated learning rate by 2**N; default: tuned.")
-    ] = None,
-    trained: Annotated[int | None, typer.Option(metavar="K", help="Only the last K layers learn; 0 for all.")] = None,
-    keep: Annotated[float | None, typer.Option(help="Share of the scored edges that top-k keeps.")] = None,
-    theta: Annotated[int | None, typer.Option(help="Score from which on the threshold keeps an edge.")] = None,
-    deviation: Annotated[int | None, typer.Option(help="Standard deviation of the initial scores (32).")] = None,
-    prune: Annotated[str | None, typer.Option(help="priot-s: top-k or threshold.")] = None,
-    fraction: Annotated[float | None, typer.Option(help="priot-s: share of the edges that are scored.")] = None,
-    selection: Annotated[
-        str | None, typer.Option(help="priot-s: which edges are scored, random, largest or sensitive.")
-    ] = None,
-    spread: Annotated[str | None, typer.Option(help="priot-s: how layers share them, even or root.")] = None,
-    sharpness: Annotated[
-        int | None, typer.Option(metavar="N", help="The loss sees the logits times 2**N; default 0.")
-    ] = None,
-    cool: Annotated[
-        int | None, typer.Option(metavar="N", help="Halve the learning rate every N steps; default: never.")
-    ] = None,
-    refresh: Annotated[
-        int | None, typer.Option(metavar="N", help="Renew the cut of top-k every N steps; default 1.")
-    ] = None,
-    engine: Annotated[
-        str, typer.Option(help="device: every step runs on the chip; golden: same bytes, cycles estimated.")
-    ] = "device",
-    validation_images: Annotated[int, typer.Option(help="The first so many; 0 for all.")] = 0,
-    test_images: Annotated[str, typer.Option(help="all, first1024, or a number: the first so many.")] = "all",
-    backbone: Annotated[Path | None, typer.Option(metavar="FILE", help="Of m0sim pretrain.")] = None,
-    mask: Annotated[str, typer.Option(help="How PRIOT keeps its mask: fused, bits or copy.")] = "fused",
-    weights: Annotated[str, typer.Option(help="Where frozen weights are: flash or sram.")] = "flash",
-    profile: Profile = "rp2040",
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint in DIR.")] = False,
-    json_wanted: Json = False,
-    output: Folder = None,
+    method: str,
+    network: str | None,
+    data_name: str,
+    data_dir: Path | None,
+    rotate: float,
+    images: int,
+    epochs: int,
+    seed: int,
+    shift: int | None,
+    engine: str,
+    validation_images: int,
+    test_images: str,
+    backbone: Path | None,
+    mask: str,
+    weights: str,
+    profile: str,
+    resume: bool,
+    json_wanted: bool,
+    output: Path | None,
+    **settings: Any,
 ) -> None:
     """Let a backbone learn rotated images on the chip: accuracy, cycles and memory by epoch."""
     one_blas_thread()
@@ -71,20 +84,7 @@ def train(
     from m0sim.study.learn.experiment.training import Run, Task
     from m0sim.study.learn.onchip import Options
 
-    options = {
-        "trained": trained,
-        "keep": keep,
-        "theta": theta,
-        "deviation": deviation,
-        "prune": prune,
-        "fraction": fraction,
-        "selection": selection,
-        "spread": spread,
-        "sharpness": sharpness,
-        "cool": cool,
-        "refresh": refresh,
-    }
-    given = {name: value for name, value in options.items() if value is not None}
+    given = {name: value for name, value in settings.items() if value is not None}
     task = Task(
         network=network or {"digits": "tiny-cnn-8", "cifar10": "vgg11"}.get(data_name, "tiny-cnn"),
         data=data_name,
@@ -109,7 +109,7 @@ def train(
     training = _train(run, output)
     _show(training, json_wanted, output)
     if not training.is_finished:
-        raise typer.Exit(1)
+        raise click.exceptions.Exit(1)
 
 
 def _test_images(text: str) -> int:
@@ -152,9 +152,9 @@ def _show(training: Training, json_wanted: bool, output: Path | None) -> None:
         text.show(train_text.train(training))
     if not training.is_finished:
         where = "give -o DIR next time to be able to resume" if output is None else f"resume with: {_resuming()}"
-        typer.echo(f"m0sim: interrupted; {where}", err=True)
+        click.echo(f"m0sim: interrupted; {where}", err=True)
     elif output is not None and not json_wanted:
-        typer.echo(f"\nwritten to {output}: train.json, state.npz, curve.png, curve.svg, checkpoint.npz")
+        click.echo(f"\nwritten to {output}: train.json, state.npz, curve.png, curve.svg, checkpoint.npz")
 
 
 def _resuming() -> str:

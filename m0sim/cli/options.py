@@ -1,0 +1,39 @@
+"""Options and arguments that several verbs have: decorators with the names of the parameters that they give."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+Decorator = Callable[[Callable[..., None]], Callable[..., None]]
+
+
+class _Path(click.Path):
+    """A path as it was typed: whoever opens the file says what is wrong with it. Shells complete it."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        return Path(value)
+
+
+PATH = _Path()
+
+image_file = click.argument(
+    "image_file", metavar="IMAGE", type=PATH, help="ELF, Intel HEX or UF2 file, or a raw binary with --base."
+)
+profile = click.option(
+    "--profile", "-p", metavar="NAME|FILE", default="rp2040", help="Device: a bundled profile or a .toml file."
+)
+base = click.option("--base", metavar="ADDRESS", help="IMAGE is a raw binary that runs here.")
+symbols = click.option(
+    "--symbols", metavar="ELF", type=PATH, help="The ELF that a HEX, UF2 or raw IMAGE was made from."
+)
+data_dir = click.option("--data-dir", metavar="DIR", type=PATH, help="Where the files of mnist or cifar10 are.")
+json_wanted = click.option("--json", "json_wanted", is_flag=True, help="Print one JSON object.")
+
+
+def output(metavar: str = "FILE", help: str = "Also write the JSON object to a file.", **settings: Any) -> Decorator:
+    """``--output`` and ``-o``: where results go to."""
+    return click.option("--output", "-o", metavar=metavar, type=PATH, help=help, **settings)
