@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from conftest import Build
 from make_elf import CODE, Load, Sec, Sym, elf, reader
-from click.testing import CliRunner
 
 from m0sim.check import manifest, measure
 from m0sim.cli import app
