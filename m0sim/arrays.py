@@ -79,7 +79,8 @@ def refusing(path: Path, what: str) -> Iterator[None]:
     try:
         yield
     except _DAMAGED as error:
-        raise UsageError(f"{path}: not {what}: {str(error) or type(error).__name__}") from error
+        said = f"it has no {error}" if isinstance(error, KeyError) else str(error)
+        raise UsageError(f"{path}: not {what}: {said or type(error).__name__}") from error
 
 
 def _inflated(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:

@@ -27,7 +27,8 @@ from conftest import FIRMWARE, Build
 from pace import slowdown
 
 from m0sim import cli, files
-from m0sim.cli import verbs
+from m0sim.chip import machine
+from m0sim.cli import shared, verbs
 from m0sim.image import load_elf
 
 ROOT = Path(cli.__file__).parents[2]
@@ -789,6 +790,54 @@ def test_colours_on_a_terminal(elf: Path, environment: dict[str, str], coloured:
     os.close(main)
     assert "replaced by a return" in text
     assert bool(re.search(r"\x1b\[[0-9;]*3[0-7]m", text)) == coloured
+
+
+@pytest.mark.parametrize(
+    ("after", "on_terminal", "is_told"), [(0.0, True, True), (1000.0, True, False), (0.0, False, False)]
+)
+def test_progress_on_a_terminal(
+    elf: Path, run: Run, monkeypatch: pytest.MonkeyPatch, after: float, on_terminal: bool, is_told: bool
+) -> None:
+    """Cycles so far, each over the last, and in the end an empty line; nothing too early, and nothing in a file."""
+    monkeypatch.setattr(machine, "_SLICE_SECONDS", 0.002)
+    monkeypatch.setattr(shared.Progress, "_AFTER_SECONDS", after)
+    main, other = os.openpty()
+    with open(other, "w") as terminal:
+        if on_terminal:
+            monkeypatch.setattr(sys, "stderr", terminal)
+        done = run("call", elf, "flash_loop", 3_000_000, "--json")
+        print("end", file=terminal, flush=True)
+        said = ""
+        while "end" not in said:
+            said += os.read(main, 1 << 16).decode()
+    os.close(main)
+    assert done.json["cycles"] == 9_000_001
+    assert done.err == ""
+    *lines, last = said.split("\r")[:-1]
+    if not is_told:
+        assert (lines, last) == ([], "end")
+        return
+    told = [re.fullmatch(r"([\d,]+) cycles, [\d.]+ s on the device \(Ctrl-C stops\) ", line) for line in lines[1:]]
+    cycles = [int(each[1].replace(",", "")) for each in told if each is not None]
+    assert len(cycles) == len(told) > 0
+    assert cycles == sorted(set(cycles))
+    assert 0 < cycles[0] < cycles[-1] + 1 <= 9_000_001
+    assert last == "\x1b[Kend"
+
+
+@pytest.mark.long
+def test_progress_begins_after_a_second(elf: Path) -> None:
+    main, other = os.openpty()
+    started = time.monotonic()
+    process = start("call", elf, "flash_loop", 0, "--max-cycles", 3_000_000_000, stderr=other)
+    first = os.read(main, 1 << 16)
+    waited = time.monotonic() - started
+    process.kill()
+    process.communicate()
+    os.close(main)
+    os.close(other)
+    assert re.match(rb"\r[\d,]+ cycles, ", first)
+    assert waited > 1.0
 
 
 def test_names_that_ascii_does_not_have(elf: Path, tmp_path: Path) -> None:

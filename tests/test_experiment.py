@@ -395,6 +395,8 @@ class TestCommand:
             (("--method", "priott"), "did you mean 'priot'"),
             (("--method", "priot", "--network", "tiny-cnn"), "takes images of 28 x 28 x 1"),
             (("--method", "priot", "--network", "lenet"), "no bundled backbone"),
+            (("--method", "priot", "--data", "digit"), "did you mean 'digits'"),
+            (("--method", "priot", "--data", "random"), "no data set 'random'"),
             (("--method", "priot", "--images", "257"), "--images must be 1 to 256"),
             (("--method", "priot", "--epochs", "0"), "--epochs"),
             (("--method", "priot", "--test-images", "some"), "--test-images"),

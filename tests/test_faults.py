@@ -106,6 +106,19 @@ def test_the_stack_mark_holds_only_what_ran(machine: Machine, name: str) -> None
     assert fault_of(machine, name).cost.stack_bytes == 0
 
 
+@pytest.mark.parametrize(
+    ("name", "depth"),
+    [
+        ("mov_sp_then_fault", 64),
+        ("mov_sp_before_a_load", 64),
+        ("add_sp_then_fault", 64),
+        ("push_in_an_earlier_round", 12),
+    ],
+)
+def test_the_stack_mark_holds_all_that_ran(machine: Machine, name: str, depth: int) -> None:
+    assert fault_of(machine, name).cost.stack_bytes == depth
+
+
 def test_the_stack_mark_before_a_push_that_does_not_fit(machine: Machine) -> None:
     assert fault_of(machine, "push_behind_mov_sp").cost.stack_bytes == ROOM - 8
 

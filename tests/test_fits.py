@@ -182,6 +182,13 @@ class TestStretches:
         assert measured.cycles == measure.measure(made, CHIP, setting(1.0)).cycles
 
 
+@pytest.mark.parametrize(
+    ("banks", "fits"), [((8864, 224), True), ((8865, 223), False), ((8863, 224), False), ((4096, 4768, 224), True)]
+)
+def test_in_banks_the_stack_is_within_the_last(banks: tuple[int, ...], fits: bool) -> None:
+    assert Need(8864, 224, 0).fits_banks(banks) == fits
+
+
 class TestFlash:
     def test_at_the_boundary(self) -> None:
         made = plan("priot-s")

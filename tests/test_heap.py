@@ -221,6 +221,15 @@ def test_buffers_up_to_the_reserves(make: Make) -> None:
     assert machine.alloc(room).address == whole.address
 
 
+def test_beside_a_heap_buffers_keep_clear_of_the_stack_that_the_image_asks_for() -> None:
+    gap = (0x20000000, 0x20008000)
+    room = Room([gap], gap, heap_base=gap[0], stack_size=0x6000)
+    taken = room.take(100, 8, "", 1024)
+    assert taken is not None
+    assert gap[1] - 0x6000 - 8 <= taken.end <= gap[1] - 0x6000
+    assert room.stack_bottom <= gap[1] - 0x6000
+
+
 @settings(max_examples=50, deadline=None)
 @given(
     st.lists(st.tuples(st.integers(0, 3000), st.sampled_from([4, 8, 64, 1024]), st.booleans()), max_size=30),

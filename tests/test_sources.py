@@ -74,6 +74,21 @@ def test_a_named_folder_is_read(run: Run, image: Path, secret: Path, function: s
     assert "note: " not in call.err
 
 
+@pytest.mark.parametrize("name", ["secret.c", "link.c"])
+def test_the_root_that_a_note_names_is_the_one(tmp_path: Path, name: str) -> None:
+    own, other = tmp_path / "own", tmp_path / "other"
+    own.mkdir()
+    other.mkdir()
+    (other / "secret.c").write_text(SECRET)
+    (own / "link.c").symlink_to(other / "secret.c")
+    file = str((own if name == "link.c" else other) / name)
+    sources = Sources(own / "code.elf")
+    assert sources.line(file, 1) is None
+    (note,) = sources.notes()
+    root = Path(note.partition("--source-root ")[2].partition(" ")[0])
+    assert Sources(own / "code.elf", [root]).line(file, 1) == SECRET
+
+
 def test_the_folder_of_the_image_is_read(run: Run, image: Path) -> None:  # noqa: F811
     _, texts = reports(run, image, "own")
     assert all("// shown" in text for text in texts[:3])

@@ -51,7 +51,7 @@ class Sources:
             return ()
         what = withheld[0] if len(withheld) == 1 else f"{len(withheld)} files, such as {withheld[0]},"
         are = "is" if len(withheld) == 1 else "are"
-        folder = os.path.dirname(withheld[0])
+        folder = os.path.dirname(os.path.realpath(withheld[0]))  # where a link leads is what counts
         return (
             f"source text left out: {what} {are} outside the current folder and the image's: "
             f"--source-root {folder} allows to read there",

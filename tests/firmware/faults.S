@@ -251,6 +251,46 @@
     bx lr
     end push_behind_fault
 
+    @ The stack is 64 bytes deep: 4 by the push, 60 by the write of SP, directly before the fault or one further up.
+    function mov_sp_then_fault
+    push {r4}
+    mov r3, sp
+    subs r3, #60
+    mov sp, r3
+    udf #0                      @ FAULT mov_sp_then_fault
+    end mov_sp_then_fault
+
+    function mov_sp_before_a_load
+    push {r4}
+    mov r3, sp
+    subs r3, #60
+    mov sp, r3
+    movs r0, #1
+    ldr r1, [r0]                @ FAULT mov_sp_before_a_load
+    end mov_sp_before_a_load
+
+    function add_sp_then_fault
+    push {r4}
+    movs r3, #60
+    rsbs r3, r3, #0
+    add sp, r3
+    udf #0                      @ FAULT add_sp_then_fault
+    end add_sp_then_fault
+
+    @ Rounds of one block: the push of the first has run when the load of the sixth goes wrong.
+    function push_in_an_earlier_round
+    ldr r0, =0x20000000
+    lsrs r1, r0, #13            @ 0x10000: the sixth round loads from 0x20050000
+    b 1f
+1:  ldr r2, [r0]                @ FAULT push_in_an_earlier_round
+    push {r1-r3}
+    pop {r1-r3}
+    adds r0, r0, r1
+    cmp r0, #9
+    bne 1b
+    bx lr
+    end push_in_an_earlier_round
+
     function spins
     b .                         @ FAULT spins
     end spins

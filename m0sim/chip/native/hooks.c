@@ -40,11 +40,21 @@ static bool condition_holds(uint32_t condition, uint32_t cpsr)
     return ((holds[condition >> 1] ^ condition) & 1) != 0;
 }
 
+/* SP after instructions that gave it a value. The stack mark follows: behind the last one of a run, no hook did it. */
+static int64_t written_sp(struct m0_core *core, struct uc_struct *uc)
+{
+    int64_t sp = m0_read_register(core, uc, UC_ARM_REG_SP) & ~3u;
+    if (sp >= core->sp_limit && sp < core->sp_min) {
+        core->sp_min = sp;
+    }
+    return sp;
+}
+
 /* What only registers tell: a branch to the next instruction, and a stack pointer that was assigned. */
 M0_RARE static bool settle_registers(struct m0_core *core, struct uc_struct *uc, const struct m0_block *from, bool taken)
 {
     if (from->sp_writes != 0) { /* `sp_change` is added to it, but the register has that already */
-        core->sp = (int64_t)(m0_read_register(core, uc, UC_ARM_REG_SP) & ~3u) - from->sp_change;
+        core->sp = written_sp(core, uc) - from->sp_change;
     }
     if (from->branch_next != 0) {
         return condition_holds(from->branch_next - 1u, m0_read_register(core, uc, UC_ARM_REG_CPSR));
@@ -117,6 +127,9 @@ void m0_settle_part(struct m0_core *core, struct uc_struct *uc, uint32_t pc)
         core->cycles += part->cycles;
         if (core->sp + part->sp_low < core->sp_min) {
             core->sp_min = core->sp + part->sp_low;
+        }
+        if (part->sp_writes != 0) {
+            written_sp(core, uc);
         }
         core->sp += part->sp_change;
     }

@@ -127,6 +127,17 @@ class Dataset:
         return Dataset(self.name, self.images[chosen], self.labels[chosen])
 
 
+def indices(name: str, part: str) -> range:
+    """Which images of a data set are its `part`; see `SPLITS`. Raises `UsageError`, one line, for an unknown name."""
+    if name not in NAMES:
+        raise _unknown(name)
+    return SPLITS[name][part]
+
+
+def _unknown(name: str) -> UsageError:
+    return UsageError(f"no data set {name!r}; there are {', '.join(NAMES)}{did_you_mean(name, NAMES)}")
+
+
 def load(name: str, data_dir: Path | None = None) -> Dataset:
     """The whole data set `name`; see `SPLITS` for the order of its images.
 
@@ -135,7 +146,7 @@ def load(name: str, data_dir: Path | None = None) -> Dataset:
     Raises `UsageError`, one line, for an unknown name and for missing, wrong, truncated or swapped files.
     """
     if name not in NAMES:
-        raise UsageError(f"no data set {name!r}; there are {', '.join(NAMES)}{did_you_mean(name, NAMES)}")
+        raise _unknown(name)
     if name == "digits":
         return _digits()
     if data_dir is None:

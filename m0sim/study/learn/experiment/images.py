@@ -60,7 +60,7 @@ def order(seed: int, epoch: int, count: int) -> Index:
 
 def count_of(wanted: int, name: str, which: str, option: str) -> int:
     """How many images of a part are used: `wanted`, or all of them for 0. Raises UsageError when there are fewer."""
-    there = len(data.SPLITS[name][which])
+    there = len(data.indices(name, which))
     if not 0 <= wanted <= there:
         raise UsageError(f"{option} must be 1 to {there} ({name} has {there} images in its {which} part), not {wanted}")
     return wanted or there
