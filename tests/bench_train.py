@@ -24,7 +24,7 @@ _WARM_UP = 16
 def main() -> None:
     """Print a line a method."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("methods", nargs="*", default=list(methods.names()))
+    parser.add_argument("methods", nargs="*", default=list(methods.integer_names()))
     parser.add_argument("--data-dir", type=Path)
     parser.add_argument("--steps", type=int, default=512)
     options = parser.parse_args()
@@ -41,7 +41,7 @@ def _measure(method: str, data_dir: Path | None, steps: int) -> tuple[float, flo
     network, data = ("tiny-cnn", "mnist") if data_dir else ("tiny-cnn-8", "digits")
     setting = tuned(method, None, {})
     run = Run(Task(network, data, setting, data_dir=data_dir, images=steps, validation_images=1, test_images=1))
-    chip = run.model.deploy(run.model.initial())
+    chip = run.deployment.program(run.model.initial())
     samples = list(zip(run.transfer.images, run.transfer.labels.tolist(), strict=True))
     for image, label in samples[:_WARM_UP]:
         chip.step(image, label)

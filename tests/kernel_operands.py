@@ -20,7 +20,7 @@ from m0sim.study.learn import draws, methods, networks
 from m0sim.study.learn.arithmetic import Int8
 from m0sim.study.learn.calibrate import calibrate
 from m0sim.study.learn.layout import storage_index
-from m0sim.study.learn.methods.base import StepTrace
+from m0sim.study.learn.methods import StepTrace
 from m0sim.study.learn.methods.pruning import kept_by, top_k
 from m0sim.study.learn.pretrain import bundled
 from m0sim.study.learn.rotate import rotate

@@ -23,7 +23,7 @@ from m0sim.study.learn import kernels, methods, networks
 from m0sim.study.learn.step import MASK_FORMS
 from m0sim.study.report import budget_html, budget_plots, memory_plot
 from m0sim.study.whatif import budget, planned, sizes, solve
-from m0sim.study.whatif.configuration import Configuration, configure, mask_forms
+from m0sim.study.whatif.configuration import Configuration, configure
 from m0sim.study.whatif.measure import Bench
 from m0sim.study.whatif.sizes import Room
 
@@ -228,8 +228,8 @@ def every(network: str, **more: float) -> list[Configuration]:
     """All methods, forms and numbers of trained layers of a network."""
     layers = len(networks.get(network).stages)
     found = []
-    for method, trained in product(methods.names(), range(1, layers + 1)):
-        for mask, weights in product(mask_forms(method) or (MASK_FORMS[0],), ("flash", "sram")):
+    for method, trained in product(methods.integer_names(), range(1, layers + 1)):
+        for mask, weights in product(methods.get(method).mask_forms or (MASK_FORMS[0],), ("flash", "sram")):
             found.append(configure(network, method, trained=trained, mask=mask, weights=weights, **more))
     return list(dict.fromkeys(found))
 
@@ -264,7 +264,7 @@ def test_the_bound_is_the_most_that_is_live(configuration: Configuration) -> Non
 
 
 @pytest.mark.parametrize("width", [0.3, 0.55, 0.7])
-@pytest.mark.parametrize("method", methods.names())
+@pytest.mark.parametrize("method", methods.integer_names())
 def test_the_bound_of_padded_inputs_goes_by_their_use(method: str, width: float) -> None:
     """Inputs of dense layers that end in padding share bytes with nothing, but that is the plan's cost."""
     made = planned.plan(configure("tiny-cnn", method, width=width))
@@ -274,7 +274,7 @@ def test_the_bound_of_padded_inputs_goes_by_their_use(method: str, width: float)
     assert made.plan.lower_bound <= made.plan.sram_bytes == sum(made.plan.sram_by_kind().values())
 
 
-@pytest.mark.parametrize("method", [*methods.names(), "fp32"])
+@pytest.mark.parametrize("method", methods.names())
 def test_without_reuse_the_phase_is_that_of_the_first_use(method: str) -> None:
     made = planned.plan(configure("tiny-cnn", method, reuse=False))
     tensor, phase = made.limiting
@@ -285,7 +285,7 @@ def test_without_reuse_the_phase_is_that_of_the_first_use(method: str) -> None:
 @settings(max_examples=40, deadline=None)
 @given(
     st.sampled_from(["tiny-cnn", "tiny-cnn-8", "mlp"]),
-    st.sampled_from(methods.names()),
+    st.sampled_from(methods.integer_names()),
     st.sampled_from(MASK_FORMS),
     st.integers(1, 128),
     st.integers(1, 40),
@@ -313,7 +313,7 @@ def test_a_thousand_plans_take_less_than_five_seconds() -> None:
     assert len(set(needed)) > 500
 
 
-@pytest.mark.parametrize("method", methods.names())
+@pytest.mark.parametrize("method", methods.integer_names())
 def test_without_reuse_every_tensor_has_bytes_of_its_own(method: str) -> None:
     made = planned.plan(configure("tiny-cnn-8", method, reuse=False))
     sram = [t.size for t in made.step.tensors.values() if t.place == "sram"]
@@ -321,7 +321,7 @@ def test_without_reuse_every_tensor_has_bytes_of_its_own(method: str) -> None:
     assert made.needed_bytes > planned.plan(configure("tiny-cnn-8", method)).needed_bytes
 
 
-@pytest.mark.parametrize("method", [*methods.names(), "fp32"])
+@pytest.mark.parametrize("method", methods.names())
 def test_a_batch_costs_four_bytes_an_edge_that_learns(method: str) -> None:
     """Without reuse the difference is exact: sizes add up. A convolution has its int32 gradient with one image too."""
     one, many = (planned.plan(configure("tiny-cnn-8", method, reuse=False, batch=b)) for b in (1, 8))
@@ -335,7 +335,7 @@ def test_a_batch_costs_four_bytes_an_edge_that_learns(method: str) -> None:
     assert many.plan.sram_bytes - one.plan.sram_bytes == expected
 
 
-@pytest.mark.parametrize("method", methods.names())
+@pytest.mark.parametrize("method", methods.integer_names())
 @pytest.mark.parametrize("banks", [(8192, 4096, 4096), (4096, 16384), (16384, 1024), (3000, 3000, 30000)])
 def test_no_tensor_crosses_banks(method: str, banks: tuple[int, ...]) -> None:
     made = planned.plan(configure("tiny-cnn-8", method), Room("", banks))
@@ -363,7 +363,7 @@ def test_a_larger_stack_reserve_is_needed_bytes() -> None:
 # Solving
 
 
-SMALL = [configure("tiny-cnn-8", method) for method in methods.names()]
+SMALL = [configure("tiny-cnn-8", method) for method in methods.integer_names()]
 
 
 @pytest.fixture
@@ -399,13 +399,13 @@ def test_what_there_is_to_solve_over() -> None:
 
 @pytest.mark.usefixtures("small_grids")
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.sampled_from(methods.names()), st.integers(225, 16_000))
+@given(st.sampled_from(methods.integer_names()), st.integers(225, 16_000))
 def test_the_best_equals_brute_force(method: str, size: int) -> None:
     space = solve.Space(room(size), CHIP)
     fractions = [1 / n for n in solve.BLOCKS] if method == "priot-s" else [0.1]
     everything = [
         configure("tiny-cnn-8", method, trained=k, mask=mask, weights=place, fraction=f)
-        for k, mask, place in product((4, 3, 2, 1), mask_forms(method) or ("fused",), ("flash", "sram"))
+        for k, mask, place in product((4, 3, 2, 1), methods.get(method).mask_forms or ("fused",), ("flash", "sram"))
         for f in fractions
     ]
     fitting = [c for c in everything if planned.plan(c).needed_bytes <= size]

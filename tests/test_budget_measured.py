@@ -16,9 +16,8 @@ from m0sim.chip import device
 from m0sim.errors import M0simError, UsageError
 from m0sim.study.learn import datasets as data
 from m0sim.study.learn import kernels, methods, networks, onchip
-from m0sim.study.learn.fit import chip_for
 from m0sim.study.whatif import measure, planned
-from m0sim.study.whatif.configuration import Configuration, configure, mask_forms, wide_network
+from m0sim.study.whatif.configuration import Configuration, configure, wide_network
 from m0sim.study.whatif.measure import Bench
 from m0sim.study.whatif.sizes import Room
 
@@ -35,14 +34,14 @@ STEPS = 12
 @st.composite
 def configurations(draw: st.DrawFn) -> Configuration:
     """Any of a small network's: method, width, layers, fraction, mask, place of the weights, reuse."""
-    method = draw(st.sampled_from(methods.names()))
+    method = draw(st.sampled_from(methods.integer_names()))
     return configure(
         "tiny-cnn-8",
         method,
         width=draw(st.sampled_from([0.25, 0.5, 1.0, 1.5]) | st.integers(8, 96).map(lambda n: n / 64)),
         trained=draw(st.integers(1, 4)),
         fraction=1 / draw(st.integers(1, 30)),
-        mask=draw(st.sampled_from(mask_forms(method) or ("fused",))),
+        mask=draw(st.sampled_from(methods.get(method).mask_forms or ("fused",))),
         weights=draw(st.sampled_from(["flash", "sram"])),
         reuse=draw(st.booleans()),
     )
@@ -58,11 +57,10 @@ def assert_plan_is_kept(c: Configuration) -> None:
     made = planned.plan(c)
     network = wide_network(c.network, c.width)
     setting = bench().setting(network)
-    start = measure._started(replace(c, mask=None, weights=None, reuse=True), setting, 0)
+    model = measure.model_of(c, setting, 0)
     images, labels = setting.training
-    study = on_device.Study(network, methods.get(c.method), start.config, start.frozen, start.state, images, labels)
-    chip = chip_for(made.need, CHIP)
-    program = onchip.deploy(start.plan(made), start.config, start.frozen, start.state, kernels.load(), chip)
+    study = on_device.Study(network, methods.get(c.method), model.config, model.frozen, model.initial(), images, labels)
+    program = measure.deployment_of(made, model, CHIP).program(model.initial())
     on_device.assert_plan_is_kept(study, program)
     cost = program.step(images[0], int(labels[0]), level="memory")
     assert cost.stack_bytes <= made.stack_bytes
@@ -85,14 +83,14 @@ def test_more_plans_are_kept(configuration: Configuration) -> None:
     assert_plan_is_kept(configuration)
 
 
-@pytest.mark.parametrize("method", methods.names())
+@pytest.mark.parametrize("method", methods.integer_names())
 def test_figures_are_those_of_steps_on_the_machine(method: str) -> None:
     """Cycles equal those of a step at the default level, which is another accountant."""
     made = planned.plan(configure("tiny-cnn-8", method, trained=2))
     found = bench().measure(made)
     setting = bench().setting(wide_network("tiny-cnn-8", 1.0))
-    start = measure._started(replace(made.configuration, mask=None, weights=None), setting, 0)
-    program = onchip.deploy(start.plan(made), start.config, start.frozen, start.state, kernels.load(), CHIP)
+    model = measure.model_of(made.configuration, setting, 0)
+    program = measure.deployment_of(made, model, CHIP).program(model.initial())
     cycles = [program.step(image, int(y)).cycles for image, y in zip(*setting.training, strict=True)]
     assert list(found.cycles) == cycles
     assert found.mean_cycles == round(sum(cycles) / len(cycles))
@@ -134,8 +132,8 @@ def test_plans_equal_those_that_compare_shows() -> None:
     """`m0sim compare` plans from the real shifts and gaps: the same SRAM, by kind."""
     from m0sim.study.learn import side_by_side as compare
 
-    options = onchip.Options(mask_form="fused")
-    names = ",".join(methods.names())
+    options = onchip.DeviceOptions(mask_form="fused")
+    names = ",".join(methods.integer_names())
     task = compare.task_of("tiny-cnn-8", data.load("digits"), CHIP, names, steps=1, base="", options=options)
     for result in compare.compare(task).methods:
         assert planned.plan(configure("tiny-cnn-8", result.method)).needed_bytes == result.sram_planned["total"]

@@ -89,7 +89,7 @@ def test_bad_usage_is_one_line(monkeypatch, capsys, arguments: tuple[str, ...], 
 
 def task(chip: Device, methods: str, steps: int) -> compare.Task:
     images = data.load("digits")
-    return compare.task_of("tiny-cnn-8", images, chip, methods, steps=steps, base="", options=onchip.Options())
+    return compare.task_of("tiny-cnn-8", images, chip, methods, steps=steps, base="", options=onchip.DeviceOptions())
 
 
 def test_what_does_not_fit_runs_in_an_enlarged_copy() -> None:

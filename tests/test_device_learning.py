@@ -25,10 +25,10 @@ from m0sim.study.learn import datasets as data
 from m0sim.study.learn import kernels as assembled
 from m0sim.study.learn.layers import LOSS_EXPONENT, patches
 from m0sim.study.learn.methods import Config, Frozen, Method, State, StepTrace
-from m0sim.study.learn.methods.base import Examples
 from m0sim.study.learn.networks import Conv, Dense, Network, Pool, Stage
 from m0sim.study.learn.program import DeviceProgram
 from m0sim.study.learn.rotate import rotate
+from m0sim.study.learn.state import Examples
 
 KERNELS = Path(__file__).parents[1] / "kernels"
 MNIST = os.environ.get("M0SIM_MNIST")
@@ -101,7 +101,7 @@ class Study:
     labels: NDArray[np.uint8]
 
     def plan(self, **options: Any) -> plan.Plan:
-        return onchip.plan(self.network, self.method.name, self.config, self.frozen, onchip.Options(**options))
+        return onchip.plan(self.network, self.method.device, self.config, self.frozen, onchip.DeviceOptions(**options))
 
     def deploy(self, kernels: Image, **options: Any) -> DeviceProgram:
         return onchip.deploy(self.plan(**options), self.config, self.frozen, self.state, kernels, DEVICE)
@@ -649,7 +649,7 @@ def steps(draw: st.DrawFn) -> step.Step:
         step.Op("forward", "kernel", tuple(step.Ref(f"t{i}") for i, used in enumerate(uses) if at in used))
         for at in range(count)
     )
-    return step.Step(networks.get("tiny-cnn-8"), step.Settings("niti-static"), ops, tensors)
+    return step.Step(networks.get("tiny-cnn-8"), step.Settings(methods.get("niti-static").device), ops, tensors)
 
 
 @given(steps(), st.booleans())

@@ -24,9 +24,9 @@ from m0sim.errors import UsageError
 from m0sim.study.learn import kernels, methods
 from m0sim.study.learn.experiment import checkpoint, images
 from m0sim.study.learn.experiment.interrupt import noticing
-from m0sim.study.learn.experiment.models import Arrays
-from m0sim.study.learn.experiment.setting import Setting, method_names, tuned
+from m0sim.study.learn.experiment.setting import Setting, tuned
 from m0sim.study.learn.experiment.training import Progress, Run, Task, Training, complete, same
+from m0sim.study.learn.methods.base import Arrays
 from m0sim.study.report import train_data, train_plots
 
 try:
@@ -351,9 +351,9 @@ class TestCommand:
     @pytest.mark.parametrize(
         ("method", "engine"),
         [
-            *((name, "device") for name in method_names()[:-1]),
+            *((name, "device") for name in methods.integer_names()),
             ("priot", "golden"),
-            *(pytest.param(n, "golden", marks=pytest.mark.long) for n in method_names()[:-1] if n != "priot"),
+            *(pytest.param(n, "golden", marks=pytest.mark.long) for n in methods.integer_names() if n != "priot"),
         ],
     )
     def test_json_has_the_fixed_names_and_the_state_is_the_same(

@@ -15,12 +15,13 @@ from m0sim.chip import device
 from m0sim.chip.device import Device, MemoryRegion
 from m0sim.errors import UsageError
 from m0sim.study.learn import datasets as data
-from m0sim.study.learn import fit, float_step, kernels, methods
+from m0sim.study.learn import deployment, fit, float_step, kernels, methods
 from m0sim.study.learn import side_by_side as compare
+from m0sim.study.learn.deployment import Deployment
 from m0sim.study.learn.experiment.images import Part
-from m0sim.study.learn.experiment.models import model_of
-from m0sim.study.learn.experiment.setting import Setting
+from m0sim.study.learn.experiment.setting import Setting, model_of
 from m0sim.study.learn.fit import Need
+from m0sim.study.learn.methods.fp32 import real_weights
 from m0sim.study.learn.pretrain import bundled
 from m0sim.study.learn.program import DeviceProgram
 from m0sim.study.whatif import measure, planned, results, solve
@@ -38,7 +39,7 @@ CHIP = device.load("rp2040")
 BASE = 0x20000000
 NARROW = 0.25  # a network of this width: its plans end at other places
 CONFIGURATIONS = [
-    *((method, 1.0) for method in methods.names()),
+    *((method, 1.0) for method in methods.integer_names()),
     *((method, NARROW) for method in ("niti-dynamic", "priot-s", "tin-tin")),
 ]
 
@@ -61,11 +62,9 @@ def plan(method: str, width: float = 1.0) -> Planned:
 
 def placed(made: Planned, where: Device, monkeypatch: pytest.MonkeyPatch) -> DeviceProgram:
     """The step on that very chip: no enlarged copy is made."""
-    monkeypatch.setattr(measure, "chip_for", lambda need, device: device)
-    start = measure._started(
-        replace(made.configuration, mask=None, weights=None, reuse=True), setting(made.configuration.width), 0
-    )
-    return measure._deployed(made, start, where)
+    monkeypatch.setattr(deployment, "chip_for", lambda need, device: device)
+    model = measure.model_of(made.configuration, setting(made.configuration.width), 0)
+    return measure.deployment_of(made, model, where).program(model.initial())
 
 
 def needed(made: Planned) -> int:
@@ -103,8 +102,8 @@ def test_every_verb_says_the_same(method: str, width: float, less: int) -> None:
     if width == 1.0:
         backbone = bundled("tiny-cnn-8")
         examples = Part(*setting(width).calibration)
-        model = model_of(Setting(method), backbone, examples, 0, here, made.configuration.options)
-        says |= {"train": model.is_fit, "train, bytes": model.sram_bytes <= size}
+        train = Deployment.of(model_of(Setting(method), backbone, examples, 0), made.configuration.options, here)
+        says |= {"train": train.is_fit, "train, bytes": train.need.sram_bytes <= size}
     assert says == dict.fromkeys(says, less == 0)
 
 
@@ -139,7 +138,7 @@ def test_on_the_command_line_with_a_profile_of_that_size(less: int, monkeypatch,
 def test_what_just_fits_of_float32(monkeypatch) -> None:
     made = planned.plan(configure("tiny-cnn-8", "fp32"))
     size = needed(made)
-    weights = setting(1.0).float_weights()
+    weights = real_weights(setting(1.0).weights, setting(1.0).config)
     assert float_step.FloatProgram(made.plan, chip(size), weights, "zig").fits
     assert not float_step.FloatProgram(made.plan, chip(size - 1), weights, "zig").fits
     image, label = setting(1.0).training[0][0], int(setting(1.0).training[1][0])
@@ -205,7 +204,7 @@ class TestFlash:
         with pytest.raises(UsageError, match="has no flash"):
             fit.chip_for(Need(8, 8, 8), bare)
 
-    @pytest.mark.parametrize("method", methods.names())
+    @pytest.mark.parametrize("method", methods.integer_names())
     def test_what_is_set_aside_for_code_is_enough(self, method: str, monkeypatch) -> None:
         program = placed(plan(method), CHIP, monkeypatch)
         assert program.flash_bytes <= program.plan.flash_bytes + fit.FLASH_FOR_CODE

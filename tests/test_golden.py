@@ -16,11 +16,12 @@ from m0sim.errors import UsageError
 from m0sim.study.learn import arithmetic, draws, layers, layout, methods, networks
 from m0sim.study.learn.calibrate import Rules, calibrate
 from m0sim.study.learn.methods import Config
-from m0sim.study.learn.methods.base import Examples
+from m0sim.study.learn.methods.integer import Context
 from m0sim.study.learn.methods.priot_s import largest_edges, random_edges, sensitivity, shares
 from m0sim.study.learn.methods.pruning import kept_by, threshold, top_k
 from m0sim.study.learn.methods.tin_tin import aligned
 from m0sim.study.learn.networks import Conv, Dense, Network, Pool
+from m0sim.study.learn.state import Examples
 from tests.reference import learning as scalar
 
 SCORED_METHODS = ("priot", "priot-threshold", "priot-s")
@@ -412,7 +413,7 @@ def listed(tensors: Any) -> list[Any]:
     return [None if t is None else t.tolist() for t in tensors]
 
 
-@pytest.mark.parametrize("name", methods.names())
+@pytest.mark.parametrize("name", methods.integer_names())
 def test_a_step_equals_the_scalar_transcription(name: str) -> None:
     """On random networks, shapes, values and configurations; a good part of the steps must reach the lowest layer."""
     reached = []
@@ -474,7 +475,7 @@ def digits() -> tuple[Network, list[np.ndarray], np.ndarray, np.ndarray]:
     return network, weights, images.astype(np.int8), rng.integers(0, 10, 40)
 
 
-@pytest.mark.parametrize("name", methods.names())
+@pytest.mark.parametrize("name", methods.integer_names())
 def test_training_changes_the_state_keeps_the_ranges_and_predicts_alike(name: str, digits: Any) -> None:
     network, weights, images, labels = digits
     method = methods.get(name)
@@ -517,7 +518,7 @@ def assert_same_state(a: methods.State, b: methods.State) -> None:
 
 
 @pytest.mark.parametrize("trained", [1, 2, 4])
-@pytest.mark.parametrize("name", methods.names())
+@pytest.mark.parametrize("name", methods.integer_names())
 def test_only_the_last_layers_learn(name: str, trained: int, digits: Any) -> None:
     """Frozen layers are the backbone's, unmasked; state.npz names trained layers by their own index only."""
     network, weights, images, labels = digits
@@ -623,7 +624,7 @@ def test_tin_tins_step_is_float_sgd_within_one_unit(seed: int, e_weight: int, ra
     stage = Network("dense", (1, 1, 9), (Dense(7),)).stages[0]
     g = np.multiply.outer(random_int8(rng, (7,)).astype(np.int32), random_int8(rng, (9,)).astype(np.int32))
     w16 = rng.integers(-(127 << 8), (127 << 8) + 1, g.shape).astype(np.int16)
-    context = methods.base.Context(stage, layers.Gradient(np.arange(7), g, g.shape), e_gradient)
+    context = Context(stage, layers.Gradient(np.arange(7), g, g.shape), e_gradient)
     frozen = methods.Frozen((arithmetic.sat(w16),))
     new, _ = methods.get("tin-tin").learn(context, w16, frozen, Config((e_weight,), rate=rate))
     unit = 2.0 ** (e_weight - 8)
@@ -673,7 +674,7 @@ def test_niti_discards_the_gradients_scale_and_tin_tin_does_not() -> None:
     frozen = methods.Frozen((learned,))
     for name, same in (("niti-dynamic", True), ("tin-tin", False)):
         steps = [
-            methods.get(name).learn(methods.base.Context(stage, g, exponent), learned, frozen, Config((-7,), mu=4))[0]
+            methods.get(name).learn(Context(stage, g, exponent), learned, frozen, Config((-7,), mu=4))[0]
             for exponent in (-14, -10)
         ]
         assert (steps[0].tolist() == steps[1].tolist()) is same

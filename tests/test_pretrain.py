@@ -16,8 +16,8 @@ from m0sim.study.learn import networks, pretrain
 from m0sim.study.learn.arithmetic import round_shift
 from m0sim.study.learn.datasets import SPLITS
 from m0sim.study.learn.layers import columns_of, forward
-from m0sim.study.learn.methods.passes import forward_pass
 from m0sim.study.learn.networks import Conv, Dense, Network, Pool
+from m0sim.study.learn.passes import forward_pass
 
 MNIST_DIR = os.environ.get("M0SIM_MNIST_DIR")
 needs_mnist = pytest.mark.skipif(MNIST_DIR is None, reason="MNIST: name its folder in M0SIM_MNIST_DIR")

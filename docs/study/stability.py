@@ -25,17 +25,18 @@ import numpy as np
 from m0sim import files
 from m0sim.chip import device
 from m0sim.errors import UsageError, did_you_mean
-from m0sim.study.learn import kernels, methods, networks, onchip
+from m0sim.study.learn import kernels, networks, onchip
 from m0sim.study.learn.arithmetic import STATIC_SHIFT_MAX, Int8, Int32, psto_shift, round_shift, sat
 from m0sim.study.learn.calibrate import calibrate
+from m0sim.study.learn.config import Config
 from m0sim.study.learn.experiment import images
-from m0sim.study.learn.methods import Config, Frozen, Method, State
-from m0sim.study.learn.methods.base import Layer, Learned, Selection, StepTrace
+from m0sim.study.learn.methods import IntegerMethod, StepTrace, niti_static, priot, priot_threshold
 from m0sim.study.learn.methods.priot import Priot
 from m0sim.study.learn.methods.priot_threshold import PriotThreshold
 from m0sim.study.learn.networks import Network, Stage
 from m0sim.study.learn.pretrain import bundled
 from m0sim.study.learn.program import phase_cycles
+from m0sim.study.learn.state import Frozen, Layer, Learned, Selection, State
 
 HERE = Path(__file__).parent
 FIGURES = HERE / "stability.jsonl"
@@ -132,8 +133,8 @@ def _with_layers(trace: StepTrace, layers: Iterable[Layer]) -> StepTrace:
     return replace(trace, state=replace(trace.state, layers=tuple(layers)))
 
 
-METHODS: Mapping[str, Method] = {
-    **{name: methods.get(name) for name in ("priot", "priot-threshold", "niti-static")},
+METHODS: Mapping[str, IntegerMethod] = {
+    **{method.name: method for method in (priot.METHOD, priot_threshold.METHOD, niti_static.METHOD)},
     **{method.name: method for method in (Psto(), Wide(), FrozenMask(), Hysteresis())},
 }
 
@@ -153,7 +154,7 @@ class Spec:
     seed: int
 
     @property
-    def method(self) -> Method:
+    def method(self) -> IntegerMethod:
         return METHODS[self.remedy.split(",")[0]]
 
     @property
@@ -227,7 +228,7 @@ def measure(remedy: str, shift: int, mask: str, data_dir: Path, steps: int = STE
     method, config = spec.method, configure(spec, data_dir)
     frozen = method.freeze(network, bundled(NETWORK).weights, config)
     state = method.initial_state(network, frozen, config, spec.seed)
-    plan = onchip.plan(network, method.name, config, frozen, onchip.Options(mask_form=mask))
+    plan = onchip.plan(network, method.device, config, frozen, onchip.DeviceOptions(mask_form=mask))
     program = onchip.deploy(plan, config, frozen, state, kernels.load(), chip)
     train = images.part("mnist", data_dir, "transfer", float(spec.angle)).first(steps)
     costs = [program.step(image, int(label)) for image, label in zip(train.images, train.labels, strict=True)]

@@ -48,7 +48,7 @@ def compare(
     from m0sim.chip import device
     from m0sim.study.learn import datasets, networks
     from m0sim.study.learn import side_by_side as comparing
-    from m0sim.study.learn.onchip import Options
+    from m0sim.study.learn.onchip import DeviceOptions
     from m0sim.study.report import compare_data
 
     chosen = network or {"digits": "tiny-cnn-8", "cifar10": "vgg11"}.get(data_name, "tiny-cnn")
@@ -56,7 +56,7 @@ def compare(
         images = datasets.random_images(networks.get(chosen).input_shape)
     else:
         images = datasets.load(data_name, data_dir)
-    held = Options(mask_form=mask, weights_place=weights)
+    held = DeviceOptions(mask_form=mask, weights_place=weights)
     chip = device.load(profile)
     task = comparing.task_of(chosen, images, chip, methods, steps=steps, base=base or "", options=held)
     if methods == "all" and "fp32" not in task.methods:

@@ -82,7 +82,7 @@ def train(
     from m0sim.chip import device
     from m0sim.study.learn.experiment.setting import tuned
     from m0sim.study.learn.experiment.training import Run, Task
-    from m0sim.study.learn.onchip import Options
+    from m0sim.study.learn.onchip import DeviceOptions
 
     given = {name: value for name, value in settings.items() if value is not None}
     task = Task(
@@ -99,7 +99,7 @@ def train(
         engine=engine,
         backbone=backbone,
         profile=device.load(profile),
-        options=Options(mask_form=mask, weights_place=weights),
+        options=DeviceOptions(mask_form=mask, weights_place=weights),
     )
     if resume and output is None:
         raise UsageError("--resume needs the folder to resume from: -o DIR")

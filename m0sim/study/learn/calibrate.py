@@ -20,11 +20,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from m0sim.study.learn.arithmetic import STATIC_SHIFT_MAX, Int8, Int32, bit_length, largest
+from m0sim.study.learn.config import Config
 from m0sim.study.learn.layers import (
     columns_of,
     dynamic_shifts,
@@ -35,9 +37,9 @@ from m0sim.study.learn.layers import (
     pool,
     requantise,
 )
-from m0sim.study.learn.methods.base import Config, Examples, Frozen, Method
-from m0sim.study.learn.methods.passes import gated_error, raw_error
 from m0sim.study.learn.networks import Network, Stage
+from m0sim.study.learn.passes import gated_error, raw_error
+from m0sim.study.learn.state import Examples, Frozen, State
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,19 @@ class Rules:
 DEFAULT = Rules()
 
 
+class Calibrated(Protocol):
+    """What calibration asks of a method: `methods.integer.IntegerMethod` says more."""
+
+    @property
+    def dynamic(self) -> bool: ...
+    @property
+    def learns(self) -> Literal["weights", "scores"]: ...
+    def freeze(
+        self, network: Network, weights: Sequence[Int8], config: Config, examples: Examples | None = None
+    ) -> Frozen: ...
+    def initial_state(self, network: Network, frozen: Frozen, config: Config, seed: int) -> State: ...
+
+
 @dataclass
 class _Layer:
     """What is kept of one layer's forward pass over all calibration images: arrays [n, ...]."""
@@ -64,7 +79,7 @@ class _Layer:
 
 def calibrate(
     network: Network,
-    method: Method,
+    method: Calibrated,
     weights: Sequence[Int8],
     images: Int8,
     labels: Sequence[int] | NDArray[np.integer],
@@ -79,7 +94,7 @@ def calibrate(
     """
     if method.dynamic:
         return config
-    frozen = method.freeze(network, weights, config, Examples(images, labels))
+    frozen = method.freeze(network, weights, config, Examples(images, np.asarray(labels)))
     effective = method.initial_state(network, frozen, config, seed).weights
     layers, logits, forward_shifts = _forward(network, effective, images, rules)
     config = replace(config, forward=tuple(forward_shifts))
@@ -113,7 +128,13 @@ def _forward(
 
 
 def _update_shift(
-    stage: Stage, method: Method, frozen: Frozen, errors: Sequence[Int8], columns: Int8, config: Config, rules: Rules
+    stage: Stage,
+    method: Calibrated,
+    frozen: Frozen,
+    errors: Sequence[Int8],
+    columns: Int8,
+    config: Config,
+    rules: Rules,
 ) -> int:
     """s of niti-static or r of priot*."""
     gradients = (gradient(stage, error, columns[n]) for n, error in enumerate(errors) if error.any())

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from m0sim.study.learn import methods
+
 PHASES = ("forward", "loss", "backward", "update", "prune")
 """The phases of a training step, in the order in which they run."""
 
@@ -11,11 +13,6 @@ KINDS = ("weights", "scores", "mask", "activations", "errors", "accumulators", "
 """The kinds of SRAM that every report shows, in its order; a result may have more (constants, packing)."""
 
 RECONSTRUCTION = "our reconstruction"
-
-
-def is_reconstruction(method: str) -> bool:
-    """Whether the method is known from an abstract only: its numbers are never the paper's."""
-    return method.startswith("priot") or method == "tin-tin"
 
 
 @dataclass(frozen=True)
@@ -53,8 +50,8 @@ class MethodResult:
 
     @property
     def is_reconstruction(self) -> bool:
-        """See the function of this name."""
-        return is_reconstruction(self.method)
+        """Whether the method is known from an abstract only: its numbers are never the paper's."""
+        return methods.is_reconstruction(self.method)
 
     @property
     def remark(self) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
 from math import prod
 from pathlib import Path
@@ -19,13 +20,13 @@ from m0sim import toolchain
 from m0sim.chip.device import Device
 from m0sim.errors import UsageError
 from m0sim.image import Image, load_elf
+from m0sim.study.learn import step
+from m0sim.study.learn.config import Config
 from m0sim.study.learn.fit import Need, chip_for
 from m0sim.study.learn.networks import Conv, Network, Stage
 from m0sim.study.learn.plan import Plan, pack
 from m0sim.study.learn.program import DeviceProgram
-from m0sim.study.learn.step import Kind, Op, Phase, Ref, Settings, Step, Tensor, Word
-
-METHOD = "fp32"
+from m0sim.study.learn.step import DeviceForm, Kind, Op, Phase, Ref, Settings, Step, Tensor, Word
 
 STACK_BYTES = 320
 """Upper bound of what dispatcher, kernels and either library need at -O3; held by a test."""
@@ -74,13 +75,32 @@ def _kernels_folder() -> Path:
 
 def build(network: Network, learning_rate: float) -> Step:
     """The step: forward, loss, then error and update layer by layer from the last to the first; no pruning."""
-    builder = _Builder(learning_rate)
-    builder.forward(network)
-    builder.loss(network.stages[-1])
-    for stage in reversed(network.stages):
-        builder.backward(stage, network)
-        builder.update(stage)
-    return Step(network, Settings(METHOD, weights_place="sram"), tuple(builder.ops), builder.tensors)
+    return step.build(network, Settings(FloatForm(learning_rate), weights_place="sram"))
+
+
+@dataclass(frozen=True, slots=True)
+class FloatForm(DeviceForm):
+    """The step in soft float, with its learning rate: it is a constant in the parameter blocks."""
+
+    learning_rate: float = Config.learning_rate
+
+    def operations(self, network: Network, settings: Settings) -> tuple[tuple[Op, ...], dict[str, Tensor]]:
+        builder = _Builder(self.learning_rate)
+        builder.forward(network)
+        builder.loss(network.stages[-1])
+        for stage in reversed(network.stages):
+            builder.backward(stage, network)
+            builder.update(stage)
+        return tuple(builder.ops), builder.tensors
+
+    def kernels(self) -> Image:
+        return load_kernels("zig")
+
+    def stack_bytes(self, step: Step) -> int:
+        return STACK_BYTES
+
+    def version(self) -> str:
+        return arithmetic("zig")
 
 
 class _Builder:

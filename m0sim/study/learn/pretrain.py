@@ -31,13 +31,14 @@ from numpy.typing import NDArray
 import m0sim
 from m0sim import arrays, files
 from m0sim.errors import UsageError, did_you_mean
-from m0sim.study.learn import methods, networks
+from m0sim.study.learn import networks
 from m0sim.study.learn.arithmetic import LIMIT, STATIC_SHIFT_MAX, Int8
 from m0sim.study.learn.calibrate import calibrate
+from m0sim.study.learn.config import Config
 from m0sim.study.learn.datasets import SPLITS, Dataset, network_input
-from m0sim.study.learn.methods import Config
-from m0sim.study.learn.methods.passes import forward_pass
+from m0sim.study.learn.methods import niti_static
 from m0sim.study.learn.networks import Conv, Network, Stage
+from m0sim.study.learn.passes import forward_pass
 
 Float = NDArray[np.float32]
 Progress = Callable[[int, int], None]
@@ -118,7 +119,7 @@ def pretrain(network: Network, data: Dataset, seed: int = 0, progress: Progress 
     sample = slice(CALIBRATION_IMAGES)
     calibrated = calibrate(
         network,
-        methods.get("niti-static"),
+        niti_static.METHOD,
         weights,
         network_input(backbone.images[sample]),
         backbone.labels[sample],

@@ -11,27 +11,24 @@ from numpy.typing import NDArray
 from m0sim.chip.cost import Cost
 from m0sim.chip.device import Device
 from m0sim.errors import UsageError, did_you_mean
-from m0sim.study.learn import float_step, kernels, methods, networks, onchip
+from m0sim.study.learn import methods, networks
 from m0sim.study.learn.arithmetic import Int8
-from m0sim.study.learn.calibrate import calibrate
-from m0sim.study.learn.comparison import Comparison, MethodResult
+from m0sim.study.learn.comparison import RECONSTRUCTION, Comparison, MethodResult
+from m0sim.study.learn.config import Config
 from m0sim.study.learn.datasets import SPLITS, Dataset, network_input
-from m0sim.study.learn.fit import Need, chip_for
-from m0sim.study.learn.methods import Config, Frozen
-from m0sim.study.learn.methods.base import Examples
+from m0sim.study.learn.deployment import Deployment
 from m0sim.study.learn.networks import Network
+from m0sim.study.learn.onchip import DeviceOptions
 from m0sim.study.learn.plan import Plan
 from m0sim.study.learn.pretrain import BUNDLED, bundled
 from m0sim.study.learn.program import DeviceProgram, phase_cycles
 from m0sim.study.learn.rotate import rotate
+from m0sim.study.learn.state import Examples
 from m0sim.study.learn.step import PHASES
 
 CALIBRATION_IMAGES = 32
 DEFAULT_ANGLE = 30.0
-DEFAULT_BASE = "niti-static"
 MEASURED_STEPS = 5
-FLOAT_RATE = 0.01
-NOT_PUBLISHED = ("priot", "priot-threshold", "priot-s", "tin-tin")
 
 Progress = Callable[[str, int, int], None]
 """Called with the method, the steps done and the steps to do."""
@@ -50,8 +47,8 @@ class Task:
     angle: float = DEFAULT_ANGLE
     """Degrees that the images are rotated by: what the device has to learn."""
     base: str = ""
-    """The method that ratios refer to; by default niti-static, or the first where that is not compared."""
-    options: onchip.Options = field(default_factory=onchip.Options)
+    """The method that ratios refer to; by default `methods.BASE`, or the first where that is not compared."""
+    options: DeviceOptions = field(default_factory=DeviceOptions)
     config: Config | None = None
     """Settings of the methods besides the calibrated shifts."""
 
@@ -62,20 +59,15 @@ class Setting:
 
     weights: tuple[Int8, ...]
     config: Config
-    calibration: tuple[Int8, NDArray[np.uint8]]
-    training: tuple[Int8, NDArray[np.uint8]]
+    calibration: Examples
+    training: Examples
     note: str
-
-    def float_weights(self) -> list[NDArray[np.float32]]:
-        """The real values of the weights, ``float32``."""
-        exponents = self.config.weight_exponents
-        return [(w * 2.0**e).astype(np.float32) for w, e in zip(self.weights, exponents, strict=True)]
 
 
 def compare(task: Task, progress: Progress | None = None) -> Comparison:
     """Run every method for `task.steps` steps. Raises UsageError where network and images do not fit together."""
     tell = progress or (lambda method, done, todo: None)
-    base = task.base or (DEFAULT_BASE if DEFAULT_BASE in task.methods else task.methods[0])
+    base = task.base or (methods.BASE if methods.BASE in task.methods else task.methods[0])
     if base not in task.methods:
         raise UsageError(f"the base method {base!r} is not among those compared: {', '.join(task.methods)}")
     setting = setting_of(task)
@@ -132,59 +124,26 @@ def setting_of(task: Task) -> Setting:
     )
 
 
-def _images(task: Task, part: str, count: int) -> tuple[Int8, NDArray[np.uint8]]:
+def _images(task: Task, part: str, count: int) -> Examples:
     """The first images of a part of the data set, rotated, as the network reads them; repeated if it has too few."""
     indices = np.resize(np.array(SPLITS[task.data.name][part]), count)
     images = rotate(task.data.images[indices], task.angle)
-    return network_input(images), task.data.labels[indices]
-
-
-@dataclass(frozen=True)
-class _Deployment:
-    """One method, ready to run: every call of `program` makes the same chip afresh."""
-
-    need: Need
-    program: Callable[[], DeviceProgram]
-    is_fit: bool
-    options: dict[str, str]
-    notes: tuple[str, ...]
+    return Examples(network_input(images), task.data.labels[indices])
 
 
 def _run(task: Task, setting: Setting, name: str, tell: Progress) -> MethodResult:
-    deployed = _deploy_float(task, setting) if name == float_step.METHOD else _deploy(task, setting, name)
-    costs = _steps(deployed.program(), setting, task.steps, lambda done: tell(name, done, task.steps))
-    program = deployed.program()
-    spans, estimate = _measure_memory(program, setting)
-    return _result(task, name, deployed, program, costs, spans, estimate)
-
-
-def _deploy(task: Task, setting: Setting, name: str) -> _Deployment:
     method = methods.get(name)
-    frozen = method.freeze(task.network, setting.weights, setting.config, Examples(*setting.calibration))
-    config = calibrate(task.network, method, setting.weights, *setting.calibration, setting.config, task.seed)
-    state = method.initial_state(task.network, frozen, config, task.seed)
-    plan = onchip.plan(task.network, name, config, frozen, task.options)
-    image = kernels.load()
-    need = Need.of(plan, kernels.stack_bytes(plan.step))
-    device = chip_for(need, task.device)
-    notes = (setting.note, "our reconstruction" if name in NOT_PUBLISHED else "")
-    return _Deployment(
-        need,
-        lambda: onchip.deploy(plan, config, frozen, state, image, device),
-        need.fits(task.device),
-        _options(task, name, frozen),
-        notes,
-    )
-
-
-def _deploy_float(task: Task, setting: Setting) -> _Deployment:
-    def program() -> float_step.FloatProgram:
-        return float_step.deploy(task.network, setting.float_weights(), task.device, FLOAT_RATE)
-
-    made = program()
-    notes = (setting.note, f"compiled: {made.arithmetic}")
-    need = Need.of(made.plan, float_step.STACK_BYTES)
-    return _Deployment(need, program, need.fits(task.device), {}, notes)
+    start = (task.network, setting.weights)
+    config = method.calibrated(*start, setting.config, setting.calibration, task.seed)
+    model = method.model(*start, config, setting.calibration, task.seed)
+    deployment = Deployment.of(model, task.options, task.device)
+    initial = model.initial()
+    costs = _steps(deployment.program(initial), setting, task.steps, lambda done: tell(name, done, task.steps))
+    program = deployment.program(initial)
+    spans, estimate = _measure_memory(program, setting)
+    result = _result(task, name, deployment, program, costs, spans, estimate)
+    notes = (setting.note, RECONSTRUCTION if method.is_reconstruction else "", method.note)
+    return replace(result, note="; ".join(filter(None, notes)))
 
 
 def _steps(program: DeviceProgram, setting: Setting, steps: int, tell: Callable[[int], None]) -> list[Cost]:
@@ -227,7 +186,7 @@ def _span(mask: NDArray[np.bool_]) -> int:
 def _result(
     task: Task,
     name: str,
-    deployed: _Deployment,
+    deployment: Deployment,
     program: DeviceProgram,
     costs: Sequence[Cost],
     spans: dict[str, int],
@@ -237,7 +196,7 @@ def _result(
     phases = [phase_cycles(cost) for cost in costs]
     mean = float(np.mean(cycles))
     planned = program.plan.sram_by_kind()
-    planned["scratch"] = planned.get("scratch", 0) + planned.pop("packing") + deployed.need.gap_bytes
+    planned["scratch"] = planned.get("scratch", 0) + planned.pop("packing") + deployment.need.gap_bytes
     return MethodResult(
         method=name,
         cycles_mean=mean,
@@ -245,25 +204,25 @@ def _result(
         cycles_max=max(cycles),
         phases={phase: float(np.mean([p[phase] for p in phases])) for phase in PHASES},
         sram=_with_total(_measured_by_kind(program.plan, spans), max(cost.stack_bytes for cost in costs)),
-        sram_planned=_with_total(planned, deployed.need.stack_bytes),
+        sram_planned=_with_total(planned, deployment.need.stack_bytes),
         flash_bytes=program.flash_bytes,
         flash_estimate_cycles=estimate,
-        fits=deployed.is_fit,
+        fits=deployment.is_fit,
         seconds=task.device.seconds(mean),
         energy_joules=task.device.energy_joules(mean),
         ratio=1.0,
         ratio_with_flash=None,
-        options=deployed.options,
-        note="; ".join(note for note in deployed.notes if note),
+        options=_options(task, name, deployment),
+        note="",
     )
 
 
-def _options(task: Task, name: str, frozen: Frozen) -> dict[str, str]:
+def _options(task: Task, name: str, deployment: Deployment) -> dict[str, str]:
     chosen = {}
-    if name.startswith("priot"):
+    if methods.get(name).mask_forms:
         chosen = {"mask": task.options.mask_form, "weights": task.options.weights_place}
-    if frozen.scored:
-        chosen["scored edges"] = str(sum(len(s) for s in frozen.scored))
+    if deployment.model.scored_edges is not None:
+        chosen["scored edges"] = str(deployment.model.scored_edges)
     return chosen
 
 
@@ -283,10 +242,12 @@ def _with_total(sizes: dict[str, int], stack: int) -> dict[str, int]:
 
 
 def chosen_methods(text: str) -> tuple[str, ...]:
-    """Method names from a comma-separated list; ``all`` is every one. Raises UsageError for an unknown one."""
-    known = (*methods.names(), float_step.METHOD)
-    everything = known if float_step.is_available() else methods.names()
-    names = everything if text == "all" else tuple(part.strip() for part in text.split(",") if part.strip())
+    """Method names from a comma-separated list; ``all`` is every one that can run here.
+
+    Raises UsageError for an unknown one.
+    """
+    known = methods.names()
+    names = methods.available() if text == "all" else tuple(part.strip() for part in text.split(",") if part.strip())
     for name in names:
         if name not in known:
             raise UsageError(f"unknown method {name!r} (known: {', '.join(known)}, all){did_you_mean(name, known)}")
@@ -296,7 +257,7 @@ def chosen_methods(text: str) -> tuple[str, ...]:
 
 
 def task_of(
-    network: str, data: Dataset, device: Device, method_list: str, *, steps: int, base: str, options: onchip.Options
+    network: str, data: Dataset, device: Device, method_list: str, *, steps: int, base: str, options: DeviceOptions
 ) -> Task:
     """A task from what a person types. Raises UsageError for what is unknown or out of range."""
     if not 1 <= steps <= 100_000:

@@ -6,7 +6,8 @@ from typing import Any
 
 from m0sim.report.cost_json import SCHEMA
 from m0sim.report.units import count, si
-from m0sim.study.learn.comparison import RECONSTRUCTION, is_reconstruction
+from m0sim.study.learn.comparison import RECONSTRUCTION
+from m0sim.study.learn.methods import is_reconstruction
 from m0sim.study.report.compare_data import Sheet
 from m0sim.study.whatif.budget import Answer, Budget, Row, knob_value
 from m0sim.study.whatif.configuration import Configuration, layers_of, wide_network

@@ -10,7 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from m0sim.report.units import count
-from m0sim.study.learn.comparison import RECONSTRUCTION, is_reconstruction
+from m0sim.study.learn.comparison import RECONSTRUCTION
+from m0sim.study.learn.methods import is_reconstruction
 from m0sim.study.learn.step import KINDS
 from m0sim.study.report import front_plot, memory_plot
 from m0sim.study.report.drawing import INK, OTHER_COLOURS, PAPER, STYLE, WIDE, Plot, to_bytes

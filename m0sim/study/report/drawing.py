@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import cycle
 from typing import Any
 
 from matplotlib.figure import Figure
 
+from m0sim.study.learn import methods
 from m0sim.study.learn.comparison import KINDS
 
 INK, PAPER = "#1b1c1e", "#fffffe"
@@ -36,6 +38,11 @@ STYLE: dict[Any, Any] = {
 
 Plot = Callable[[str, float], bytes]
 """Draws a figure as ``png`` or ``svg``, so many inches wide."""
+
+
+def by_method(looks: Sequence[str]) -> dict[str, str]:
+    """A colour or marker for each method in the registry's order; they begin anew where there are more methods."""
+    return dict(zip(methods.names(), cycle(looks), strict=False))
 
 
 def to_bytes(figure: Figure, kind: str) -> bytes:

@@ -11,17 +11,25 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from m0sim.study.learn.comparison import RECONSTRUCTION, is_reconstruction
-from m0sim.study.report.drawing import BLUE, GREEN, GREY, INK, ORANGE, RED, SKY, STYLE, WIDE, YELLOW, to_bytes
-
-_COLOURS = dict(
-    zip(
-        ("niti-dynamic", "niti-static", "priot", "priot-threshold", "priot-s", "tin-tin", "fp32"),
-        (SKY, BLUE, ORANGE, YELLOW, RED, GREEN, GREY),
-        strict=True,
-    )
+from m0sim.study.learn.comparison import RECONSTRUCTION
+from m0sim.study.learn.methods import is_reconstruction
+from m0sim.study.report.drawing import (
+    BLUE,
+    GREEN,
+    GREY,
+    INK,
+    ORANGE,
+    RED,
+    SKY,
+    STYLE,
+    WIDE,
+    YELLOW,
+    by_method,
+    to_bytes,
 )
-_MARKERS = dict(zip(_COLOURS, "vs^<oDP", strict=True))
+
+_COLOURS = by_method((SKY, BLUE, ORANGE, YELLOW, RED, GREEN, GREY))
+_MARKERS = by_method("vs^<oDP")
 
 
 @dataclass(frozen=True, slots=True)

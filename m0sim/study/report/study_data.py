@@ -12,10 +12,8 @@ from m0sim.study.learn.experiment.setting import Setting
 from m0sim.study.learn.experiment.study import UNTUNED, Entry, Row, Rows, Study, key_of, spread
 from m0sim.study.learn.experiment.study_run import Journal
 from m0sim.study.learn.experiment.training import accuracy
+from m0sim.study.learn.methods import BASE, is_reconstruction
 from m0sim.study.report.compare_data import Sheet, markdown_table, plain
-
-BASE = "niti-static"
-"""The gap of every method is to this one, at the same angle and seed."""
 
 Chosen = Mapping[tuple[float, str], int]
 Values = dict[str, Any]
@@ -102,7 +100,7 @@ def _final(study: Study, setting: Setting, is_tuned: bool, label: str, angle: fl
         "sram_bytes": first.sram_bytes,
         "fits": first.fits,
         "pruned": [list(row.pruned) for row in done],
-        "is_reconstruction": setting.method.startswith("priot") or setting.method == "tin-tin",
+        "is_reconstruction": is_reconstruction(setting.method),
     }
 
 

@@ -14,18 +14,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator
 
-from m0sim.study.learn.methods import Config
-from m0sim.study.report.drawing import BLUE, GREEN, GREY, INK, ORANGE, PINK, RED, SKY, STYLE, to_bytes
+from m0sim.study.learn import methods
+from m0sim.study.learn.config import Config
+from m0sim.study.report.drawing import BLUE, GREEN, GREY, INK, ORANGE, PINK, RED, SKY, STYLE, by_method, to_bytes
 
-_COLOURS = {
-    "niti-static": BLUE,
-    "niti-dynamic": SKY,
-    "priot": RED,
-    "priot-threshold": ORANGE,
-    "priot-s": GREEN,
-    "tin-tin": PINK,
-    "fp32": INK,
-}
+_COLOURS = by_method((SKY, BLUE, RED, ORANGE, GREEN, PINK, INK))
 _LINES = {"random": "--", "largest": "-.", "sensitive": "-"}
 """By selection of the scored edges."""
 _MARKERS = ((0.15, "^"), (0.07, "o"), (0.0, "v"))
@@ -95,7 +88,7 @@ def _curve(axes: Axes, final: dict[str, Any], clock_hz: int) -> None:
     mean = [sum(values) / len(values) for values in by_epoch]
     colour, options = _COLOURS[final["method"]], final["options"]
     line, marker = "-", "o"
-    if final["method"] == "priot-s":
+    if methods.get(final["method"]).has_fraction:
         share = options.get("fraction", Config.fraction)
         line = _LINES[options.get("selection", Config.selection)]
         marker = next(marker for least, marker in _MARKERS if share >= least)

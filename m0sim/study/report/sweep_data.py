@@ -7,7 +7,8 @@ from typing import Any
 
 from m0sim.report.cost_json import SCHEMA
 from m0sim.report.units import count
-from m0sim.study.learn.comparison import RECONSTRUCTION, is_reconstruction
+from m0sim.study.learn.comparison import RECONSTRUCTION
+from m0sim.study.learn.methods import is_reconstruction
 from m0sim.study.report.compare_data import Sheet
 from m0sim.study.report.front_plot import Point, front
 from m0sim.study.whatif import results, sizes

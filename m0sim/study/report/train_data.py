@@ -8,6 +8,7 @@ from m0sim.report.cost_json import SCHEMA
 from m0sim.report.units import count, si
 from m0sim.study.learn.experiment.checkpoint import STATE
 from m0sim.study.learn.experiment.training import Training, accuracy
+from m0sim.study.learn.methods import is_reconstruction
 from m0sim.study.report.compare_data import Sheet
 
 
@@ -32,13 +33,13 @@ def to_json(training: Training) -> dict[str, Any]:
         "cycles_by_epoch": [e.cycles for e in progress.epochs] if is_known else None,
         "seconds": None if cycles is None else chip.seconds(cycles),
         "energy_joules": None if cycles is None else chip.energy_joules(cycles),
-        "sram_bytes": training.model.sram_bytes,
-        "fits": training.model.is_fit,
+        "sram_bytes": training.deployment.need.sram_bytes,
+        "fits": training.deployment.is_fit,
         "pruned": [list(e.pruned) for e in progress.epochs],
         "edges": list(training.edges),
         "steps": steps,
         "is_finished": training.is_finished,
-        "is_reconstruction": task.setting.method.startswith("priot") or task.setting.method == "tin-tin",
+        "is_reconstruction": is_reconstruction(task.setting.method),
         "state": STATE,
     }
 
@@ -96,8 +97,8 @@ def _row(
 
 def closing(training: Training) -> str:
     """One line: what came out."""
-    sram = f"{count(training.model.sram_bytes)} bytes of SRAM"
-    if not training.model.is_fit:
+    sram = f"{count(training.deployment.need.sram_bytes)} bytes of SRAM"
+    if not training.deployment.is_fit:
         sram += f", which {training.task.profile.name} has not: it ran in an enlarged copy"
     if training.chosen is None:
         return f"no epoch finished; {sram}"

@@ -7,6 +7,7 @@ from rich.text import Text
 
 from m0sim.study.learn.comparison import RECONSTRUCTION
 from m0sim.study.learn.experiment.training import Training
+from m0sim.study.learn.methods import is_reconstruction
 from m0sim.study.report import train_data
 from m0sim.study.report.compare_text import Wide
 
@@ -16,6 +17,6 @@ def train(training: Training) -> RenderableType:
     sheet = train_data.sheet(training)
     parts: list[RenderableType] = [Text(train_data.heading(training), style="bold"), Text(), Wide(sheet)]
     parts.append(Text(sheet.remark, style="dim"))
-    if training.task.setting.method.startswith("priot") or training.task.setting.method == "tin-tin":
+    if is_reconstruction(training.task.setting.method):
         parts.append(Text(f"{training.task.setting.method}: {RECONSTRUCTION}", style="dim"))
     return Group(*parts, Text(), Text(train_data.closing(training)))

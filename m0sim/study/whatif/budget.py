@@ -8,9 +8,9 @@ from typing import Literal
 
 from m0sim.chip.device import Device
 from m0sim.errors import UsageError
-from m0sim.study.learn import float_step, methods
+from m0sim.study.learn import methods
 from m0sim.study.learn import side_by_side as compare
-from m0sim.study.whatif.configuration import Configuration, configure, layers_of, mask_forms, wide_network, with_trained
+from m0sim.study.whatif.configuration import Configuration, configure, layers_of, wide_network, with_trained
 from m0sim.study.whatif.measure import MACS_MAX, Bench, Measured
 from m0sim.study.whatif.planned import Planned
 from m0sim.study.whatif.sizes import Room
@@ -218,7 +218,7 @@ def best_fits(asked: Configuration, knobs: Knobs, space: Space) -> list[Configur
 
 
 def _layers(asked: Configuration, knobs: Knobs) -> Sequence[int]:
-    if knobs.trained is not None or asked.method == float_step.METHOD:
+    if knobs.trained is not None or not methods.get(asked.method).can_leave_layers:
         return [asked.trained]
     return range(layers_of(asked), 0, -1)
 
@@ -226,7 +226,7 @@ def _layers(asked: Configuration, knobs: Knobs) -> Sequence[int]:
 def _variants(asked: Configuration, knobs: Knobs) -> Iterator[Configuration]:
     """All places of the weights and forms of the mask: SRAM before flash, a copy before bits before comparing."""
     places = ("sram", "flash") if asked.weights is not None and knobs.weights is None else (asked.weights,)
-    masks = mask_forms(asked.method) if asked.mask is not None and knobs.mask is None else (asked.mask,)
+    masks = methods.get(asked.method).mask_forms if asked.mask is not None and knobs.mask is None else (asked.mask,)
     for place in places:
         for mask in masks:
             yield replace(asked, weights=place, mask=mask)
@@ -240,18 +240,18 @@ def _fit(start: Configuration, knobs: Knobs, space: Space) -> Configuration | No
 
 
 def chosen_methods(text: str, knobs: Knobs, network: str) -> tuple[str, ...]:
-    """Method names of a comma-separated list; ``all`` leaves out fp32 where it cannot be: not all layers learn, or it
-    cannot be compiled."""
+    """Method names of a comma-separated list; ``all`` leaves out what cannot be: fp32 where not all layers learn, or
+    where it cannot be compiled."""
     if not text.strip():
         raise UsageError("no method to plan: name one or several, such as priot,priot-s, or all")
     if not all(part.strip() for part in text.split(",")):
         raise UsageError(f"--methods {text!r}: name one method or several, such as priot,priot-s, or all")
     names = compare.chosen_methods(text)
     if text == "all" and trains_some(knobs, network):
-        return tuple(name for name in names if name in methods.names())
+        return tuple(name for name in names if methods.get(name).can_leave_layers)
     return names
 
 
 def trains_some(knobs: Knobs, network: str) -> bool:
-    """Whether not all layers learn, which fp32 cannot do."""
+    """Whether not all layers learn, which not every method can do."""
     return knobs.trained not in (None, 0, len(wide_network(network, knobs.width).stages))

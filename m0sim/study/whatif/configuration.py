@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from m0sim.errors import UsageError, did_you_mean
-from m0sim.study.learn import float_step, methods, networks
+from m0sim.study.learn import methods, networks
 from m0sim.study.learn.networks import Network
-from m0sim.study.learn.onchip import Options
+from m0sim.study.learn.onchip import DeviceOptions
 from m0sim.study.learn.step import MASK_FORMS, WEIGHT_PLACES
 
 DEFAULT_FRACTION = 0.1
@@ -35,7 +35,8 @@ class Configuration:
     fraction: float | None = None
     """priot-s: share of the edges that have a score, one in each block of 1/fraction."""
     mask: str | None = None
-    """priot*: fused, bits or copy. priot-s keeps no bits: it has the scored edges at hand, and they are ``fused``."""
+    """One of the method's mask forms. Asked for another it is ``fused``: priot-s keeps no bits, the scored edges are at
+    hand."""
     weights: str | None = None
     """Where weights that never change are: flash or sram. None where all weights learn."""
     reuse: bool = True
@@ -44,9 +45,9 @@ class Configuration:
     """Images a step. Kernels train on one; more is planned only, with int32 gradients that add up."""
 
     @property
-    def options(self) -> Options:
+    def options(self) -> DeviceOptions:
         """How the step is deployed."""
-        return Options(self.mask or DEFAULT_MASK, self.weights or "flash", self.reuse)
+        return DeviceOptions(self.mask or DEFAULT_MASK, self.weights or "flash", self.reuse)
 
 
 def configure(
@@ -65,7 +66,7 @@ def configure(
 
     Raises UsageError, one line, for an unknown name or a value out of range.
     """
-    _known(method, (*methods.names(), float_step.METHOD), "method")
+    _known(method, methods.names(), "method")
     _known(mask, MASK_FORMS, "mask form")
     _known(weights, WEIGHT_PLACES, "place for weights")
     if not FRACTION_MIN <= fraction <= 1:
@@ -75,28 +76,22 @@ def configure(
     layers = len(wide_network(network, width).stages)
     if not 0 <= trained <= layers:
         raise UsageError(f"{network} has {layers} layers that can learn: trained must be 0 (all) to {layers}")
-    forms = mask_forms(method)
+    chosen = methods.get(method)
+    forms = chosen.mask_forms
+    if trained not in (0, layers) and not chosen.can_leave_layers:
+        raise UsageError(f"{method} trains all layers or none: leave out its method or the number of trained layers")
     has_frozen = bool(forms) or trained not in (0, layers)
-    if method == float_step.METHOD and has_frozen:
-        raise UsageError("fp32 trains all layers or none: leave out its method or the number of trained layers")
     return Configuration(
         network=network,
         method=method,
         width=float(width),
         trained=trained or layers,
-        fraction=1 / round(1 / fraction) if method == "priot-s" else None,
+        fraction=1 / round(1 / fraction) if chosen.has_fraction else None,
         mask=(mask if mask in forms else DEFAULT_MASK) if forms else None,
         weights=weights if has_frozen else None,
         reuse=reuse,
         batch=batch,
     )
-
-
-def mask_forms(method: str) -> tuple[str, ...]:
-    """The forms in which a method can keep its mask, the presumably fastest first; none where there is no mask."""
-    if method == "priot-s":
-        return tuple(form for form in MASK_FORMS if form != "bits")
-    return MASK_FORMS if method.startswith("priot") else ()
 
 
 def _known(name: str, known: tuple[str, ...], what: str) -> None:

@@ -37,7 +37,7 @@ from m0sim.chip import device
 from m0sim.chip.device import Device
 from m0sim.errors import UsageError, did_you_mean
 from m0sim.study.learn import datasets as data
-from m0sim.study.learn import float_step, methods, networks
+from m0sim.study.learn import methods, networks
 from m0sim.study.learn.step import MASK_FORMS, WEIGHT_PLACES
 from m0sim.study.whatif import sizes
 from m0sim.study.whatif.configuration import (
@@ -146,7 +146,7 @@ def _text(value: Any) -> str:
 
 _AXES: dict[str, tuple[Check, Any]] = {
     "network": (_one_of(tuple(networks.NETWORKS)), None),
-    "method": (_one_of((*methods.names(), float_step.METHOD)), None),
+    "method": (_one_of(methods.names()), None),
     "width": (_number(WIDTH_MAX), 1.0),
     "trained": (_integer(0, 64), 0),
     "fraction": (_share, DEFAULT_FRACTION),

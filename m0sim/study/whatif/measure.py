@@ -13,14 +13,14 @@ from m0sim.chip.cost import Cost
 from m0sim.chip.device import Device
 from m0sim.errors import M0simError
 from m0sim.study.learn import datasets as data
-from m0sim.study.learn import float_step, kernels, methods, onchip, step
+from m0sim.study.learn import methods
 from m0sim.study.learn import side_by_side as compare
-from m0sim.study.learn.calibrate import calibrate
+from m0sim.study.learn.config import Config
 from m0sim.study.learn.datasets import Dataset
-from m0sim.study.learn.fit import chip_for
-from m0sim.study.learn.methods import Config, Frozen, State
+from m0sim.study.learn.deployment import Deployment
+from m0sim.study.learn.methods import Model
 from m0sim.study.learn.networks import Network
-from m0sim.study.learn.plan import Plan, pack
+from m0sim.study.learn.plan import Plan
 from m0sim.study.learn.program import DeviceProgram
 from m0sim.study.whatif.configuration import Configuration, wide_network
 from m0sim.study.whatif.planned import Planned
@@ -96,8 +96,8 @@ def measure(planned: Planned, device: Device, setting: compare.Setting, seed: in
 
     Raises M0simError where a step does not keep to its plan, which would be a bug in a kernel.
     """
-    start = _started(replace(planned.configuration, mask=None, weights=None, reuse=True), setting, seed)
-    program = _deployed(planned, start, device)
+    model = model_of(planned.configuration, setting, seed)
+    program = deployment_of(planned, model, device).program(model.initial())
     watch = _Watch(program, planned)
     costs: list[Cost] = []
     for image, label in zip(*setting.training, strict=True):
@@ -115,49 +115,33 @@ def measure(planned: Planned, device: Device, setting: compare.Setting, seed: in
     )
 
 
-def _deployed(planned: Planned, start: _Start, chip: Device) -> DeviceProgram:
-    if planned.configuration.method == float_step.METHOD:
-        return float_step.FloatProgram(planned.plan, chip, start.setting.float_weights(), "zig")
-    chip = chip_for(planned.need, chip)
-    return onchip.deploy(start.plan(planned), start.config, start.frozen, start.state, kernels.load(), chip)
-
-
-@dataclass(frozen=True)
-class _Start:
-    """A method, calibrated, before its first step."""
-
-    setting: compare.Setting
-    config: Config
-    frozen: Frozen
-    state: State
-
-    def plan(self, planned: Planned) -> Plan:
-        """The plan that the chip gets: with the real shifts and gaps in it. Its SRAM is that of `planned`."""
-        c = planned.configuration
-        network = planned.step.network
-        settings = onchip.settings(network, c.method, self.config, self.frozen, c.options)
-        plan = pack(step.build(network, settings), reuse=c.reuse, banks=planned.banks)
-        if _sram(plan) != _sram(planned.plan):
-            raise M0simError(f"{c.method} on {network.name}: the plan differs from that of the step that runs")
-        return plan
+def deployment_of(planned: Planned, model: Model, device: Device) -> Deployment:
+    """What the chip gets: with the real shifts and gaps in it. Its SRAM is that of the plan."""
+    c = planned.configuration
+    deployment = Deployment.of(model, c.options, device, planned.banks)
+    if _sram(deployment.plan) != _sram(planned.plan):
+        name = planned.step.network.name
+        raise M0simError(f"{c.method} on {name}: the plan differs from that of the step that runs")
+    return deployment
 
 
 def _sram(plan: Plan) -> dict[str, tuple[int, int]]:
     return {name: (p.offset, p.end) for name, p in plan.placed.items() if p.tensor.place == "sram"}
 
 
-@lru_cache(maxsize=16)
-def _started(c: Configuration, setting: compare.Setting, seed: int) -> _Start:
+def model_of(c: Configuration, setting: compare.Setting, seed: int) -> Model:
     """The method of `c`, calibrated; its mask, the place of its weights and reuse do not matter."""
-    if c.method == float_step.METHOD:
-        return _Start(setting, setting.config, Frozen(setting.weights), State(()))
-    network, method = wide_network(c.network, c.width), methods.get(c.method)
+    return _model(replace(c, mask=None, weights=None, reuse=True), setting, seed)
+
+
+@lru_cache(maxsize=16)
+def _model(c: Configuration, setting: compare.Setting, seed: int) -> Model:
+    method, start = methods.get(c.method), (wide_network(c.network, c.width), setting.weights)
     config = Config(
         setting.config.weight_exponents, trained=c.trained, fraction=c.fraction or Config.fraction, seed=seed
     )
-    frozen = method.freeze(network, setting.weights, config)
-    config = calibrate(network, method, setting.weights, *setting.calibration, config, seed)
-    return _Start(setting, config, frozen, method.initial_state(network, frozen, config, seed))
+    config = method.calibrated(*start, config, setting.calibration, seed)
+    return method.model(*start, config, setting.calibration, seed)
 
 
 class _Watch:

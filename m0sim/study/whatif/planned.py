@@ -12,12 +12,10 @@ from functools import cached_property, lru_cache
 
 from m0sim.chip.device import Device
 from m0sim.errors import UsageError
-from m0sim.study.learn import float_step, kernels, layout
+from m0sim.study.learn import layout, methods
 from m0sim.study.learn.fit import FLASH_FOR_CODE, Need
-from m0sim.study.learn.networks import Network, Stage
 from m0sim.study.learn.plan import Plan, lower_bound, pack
-from m0sim.study.learn.side_by_side import FLOAT_RATE
-from m0sim.study.learn.step import Settings, Step, Tensor, build
+from m0sim.study.learn.step import Step, Tensor
 from m0sim.study.whatif.configuration import Configuration, wide_network
 from m0sim.study.whatif.sizes import Room
 
@@ -105,45 +103,10 @@ def _planned(configuration: Configuration, stack: int, banks: tuple[int, ...]) -
 @lru_cache(maxsize=16_384)
 def _step(configuration: Configuration) -> tuple[Step, int]:
     """The operations and tensors, and the stack that the kernels need."""
-    network = wide_network(configuration.network, configuration.width)
-    if configuration.method == float_step.METHOD:
-        step, stack = float_step.build(network, FLOAT_RATE), float_step.STACK_BYTES
-    else:
-        step = build(network, _settings(network, configuration))
-        stack = kernels.stack_bytes(step)
-    return _batched(step, configuration), stack
-
-
-def _settings(network: Network, configuration: Configuration) -> Settings:
-    """Settings of which only those count that sizes depend on; all shifts are 0."""
-    count = len(network.stages)
-    first = count - configuration.trained
-    scored = tuple(_scored(stage, configuration, first) for stage in network.stages)
-    return Settings(
-        method=configuration.method,
-        forward_shift=(0,) * count,
-        error_shift=(0,) * count,
-        update_shift=(0,) * count,
-        weight_exponents=(0,) * count,
-        keep=() if configuration.method == "priot-threshold" else (0,) * count,
-        first=first,
-        scored=scored,
-        gap_bytes=tuple(map(_most_gap_bytes, network.stages, scored)),
-        mask_form=configuration.options.mask_form,
-        weights_place=configuration.options.weights_place,
-    )
-
-
-def _scored(stage: Stage, configuration: Configuration, first: int) -> int:
-    """Scored edges of a layer: one in every block, the last block may be shorter."""
-    if configuration.fraction is None or stage.index < first:
-        return 0
-    return -(-stage.edges // round(1 / configuration.fraction))
-
-
-def _most_gap_bytes(stage: Stage, scored: int) -> int:
-    """A gap an edge, and one more for every 255 bytes without one."""
-    return scored + layout.array_bytes(stage.n_out, stage.n_in) // 255
+    c = configuration
+    method = methods.get(c.method)
+    step = method.outline(wide_network(c.network, c.width), c.trained, c.fraction, c.options)
+    return _batched(step, c), method.device.stack_bytes(step)
 
 
 def _batched(step: Step, configuration: Configuration) -> Step:

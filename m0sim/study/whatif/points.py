@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, replace
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,7 @@ import numpy as np
 import m0sim
 from m0sim.chip.device import Device
 from m0sim.errors import M0simError, UsageError
-from m0sim.study.learn import float_step, kernels, networks
+from m0sim.study.learn import methods, networks
 from m0sim.study.learn import side_by_side as compare
 from m0sim.study.learn.datasets import Dataset
 from m0sim.study.learn.networks import Network
@@ -33,16 +32,7 @@ def run(configuration: Configuration, device: Device, seed: int, expected: str, 
 
 def identity(method: str) -> str:
     """The code that a figure is of: m0sim's version and the kernels, or the compiler that makes them."""
-    made = float_step.arithmetic("zig") if method == float_step.METHOD else f"kernels {_kernels()}"
-    return f"m0sim {m0sim.__version__}, {made}"
-
-
-@cache
-def _kernels() -> str:
-    found = hashlib.sha256()
-    for segment in kernels.load().segments:
-        found.update(segment.address.to_bytes(8, "little") + segment.data)
-    return found.hexdigest()[:16]
+    return f"m0sim {m0sim.__version__}, {methods.get(method).device.version()}"
 
 
 class Inputs:

@@ -11,6 +11,7 @@ from typing import Any
 
 from m0sim import files
 from m0sim.errors import UsageError
+from m0sim.study.learn import methods
 from m0sim.study.whatif import planned
 from m0sim.study.whatif.configuration import DEFAULT_FRACTION, layers_of
 from m0sim.study.whatif.grid import Constraints, Point
@@ -179,7 +180,10 @@ def accuracies(paths: Sequence[Path]) -> dict[tuple[Any, ...], float]:
         try:
             result = json.loads(files.read(path))
             options = result.get("options", {})
-            fraction = float(options.get("fraction", DEFAULT_FRACTION)) if result["method"] == "priot-s" else None
+            if result["method"] not in methods.names():
+                raise ValueError(f"unknown method {result['method']!r}")
+            has_fraction = methods.get(result["method"]).has_fraction
+            fraction = float(options.get("fraction", DEFAULT_FRACTION)) if has_fraction else None
             key = (
                 result["network"],
                 result["method"],
@@ -188,7 +192,7 @@ def accuracies(paths: Sequence[Path]) -> dict[tuple[Any, ...], float]:
                 fraction if fraction is None else 1 / round(1 / fraction),
             )
             found.setdefault(key, []).append(float(result["accuracy"][-1]))
-        except (OSError, ValueError, KeyError, IndexError, TypeError, AttributeError, ArithmeticError) as error:
+        except (LookupError, OSError, ValueError, TypeError, AttributeError, ArithmeticError) as error:
             raise UsageError(f"{path}: not the result of m0sim train: {error!r}") from error
     return {key: sum(values) / len(values) for key, values in found.items()}
 

@@ -9,7 +9,7 @@ from typing import Literal, get_args
 
 from m0sim.chip.device import Device
 from m0sim.errors import UsageError, did_you_mean
-from m0sim.study.learn import float_step
+from m0sim.study.learn import methods
 from m0sim.study.whatif import planned
 from m0sim.study.whatif.configuration import WIDTH_MAX, Configuration, layers_of, with_trained
 from m0sim.study.whatif.planned import Planned
@@ -67,7 +67,7 @@ def choices(configuration: Configuration, knob: Knob) -> list[Configuration]:
     if knob == "fraction":
         return [replace(configuration, fraction=1 / n) for n in BLOCKS] if configuration.fraction is not None else []
     if knob == "layers":
-        if configuration.method == float_step.METHOD:
+        if not methods.get(configuration.method).can_leave_layers:
             return []
         return [with_trained(configuration, k) for k in range(layers_of(configuration), 0, -1)]
     steps = range(round(WIDTH_MAX / WIDTH_STEP), 0, -1)

@@ -10,8 +10,8 @@ import numpy as np
 
 from m0sim import arrays, files
 from m0sim.errors import UsageError
-from m0sim.study.learn.experiment.models import Arrays
 from m0sim.study.learn.experiment.training import Epoch, Progress, Task
+from m0sim.study.learn.methods.base import Arrays
 
 STATE, CHECKPOINT = "state.npz", "checkpoint.npz"
 

@@ -1,21 +1,18 @@
-"""What a run learns by: a method, how fast, and the method's own options."""
+"""What a run learns by: a method, how fast, and the method's own options; and the model that they make."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from m0sim.errors import UsageError, did_you_mean
-from m0sim.study.learn import float_step, methods
-from m0sim.study.learn.arithmetic import STATIC_SHIFT_MAX, Int8
-from m0sim.study.learn.calibrate import calibrate
-from m0sim.study.learn.methods import Config
-from m0sim.study.learn.methods.base import first_trained
-from m0sim.study.learn.networks import Network
-
-FLOAT_RATE = 7
-"""fp32 learns at the rate 2**-(FLOAT_RATE + shift)."""
+from m0sim.study.learn import methods
+from m0sim.study.learn.config import first_trained
+from m0sim.study.learn.experiment.images import Part
+from m0sim.study.learn.methods import Model
+from m0sim.study.learn.pretrain import Backbone
+from m0sim.study.learn.state import Examples
 
 CHOICES: Mapping[str, tuple[str, ...]] = {
     "prune": ("top-k", "threshold"),
@@ -54,27 +51,19 @@ class Setting:
     """Those of `OPTIONS` that are not at their default."""
 
     def __post_init__(self) -> None:
-        known = method_names()
-        if self.method not in known:
-            raise UsageError(
-                f"unknown method {self.method!r} (known: {', '.join(known)}){did_you_mean(self.method, known)}"
-            )
+        method = methods.get(self.method)
         if not -24 <= self.shift <= 24:
             raise UsageError(f"shift must be -24..24, not {self.shift}")
         for name, value in self.options.items():
             _check(name, value)
-        if self.method == float_step.METHOD and self.options:
-            raise UsageError(f"fp32 has no option {', '.join(self.options)}")
+        if self.options and not method.has_options:
+            raise UsageError(f"{self.method} has no option {', '.join(self.options)}")
 
     @property
     def label(self) -> str:
         """The method and its options for people, without the shift: ``priot-s 5 % largest``."""
         rest = dict(self.options)
-        words = [self.method]
-        if self.method == "priot-s":
-            words += [f"{100 * rest.pop('fraction', Config.fraction):g} %", rest.pop("selection", Config.selection)]
-            words += ["root"] if rest.pop("spread", Config.spread) == "root" else []
-            words += ["threshold"] if rest.pop("prune", Config.prune) == "threshold" else []
+        words = [self.method, *methods.get(self.method).words(rest)]
         trained = rest.pop("trained", 0)
         if trained:
             words.append("last layer" if trained == 1 else f"last {trained} layers")
@@ -83,31 +72,13 @@ class Setting:
     @property
     def learns(self) -> str:
         """``weights`` or ``scores``."""
-        return "weights" if self.method == float_step.METHOD else methods.get(self.method).learns
-
-
-_TUNED: Mapping[str, tuple[int, Mapping[str, Any]]] = {
-    "niti-static": (0, {}),
-    "niti-dynamic": (-1, {}),
-    "priot": (-3, {"keep": 0.9}),
-    "priot-threshold": (-4, {"theta": -32}),
-    "priot-s": (-4, {"selection": "sensitive", "spread": "root", "prune": "threshold", "theta": -32}),
-    "tin-tin": (0, {}),
-    "fp32": (-2, {}),
-}
-"""Shift and options by method: the best mean of both angles' validation accuracy in docs/study.md, but for niti-static,
-where one seed collapsed at the best and the next best was taken."""
+        return methods.get(self.method).learns
 
 
 def tuned(method: str, shift: int | None, options: Mapping[str, Any]) -> Setting:
     """A setting with the study's choice for what is not given."""
-    best, chosen = _TUNED.get(method, (0, {}))
-    return Setting(method, best if shift is None else shift, {**chosen, **options})
-
-
-def method_names() -> tuple[str, ...]:
-    """Every method, fp32 last."""
-    return (*methods.names(), float_step.METHOD)
+    best = methods.get(method).tuned
+    return Setting(method, best.shift if shift is None else shift, {**best.options, **options})
 
 
 def _check(name: str, value: Any) -> None:
@@ -125,27 +96,18 @@ def _check(name: str, value: Any) -> None:
         raise UsageError(f"{name} must be {whole}from {low:g} to {high:g}, not {value!r}")
 
 
-def configure(
-    setting: Setting,
-    network: Network,
-    weights: Sequence[Int8],
-    base: Config,
-    images: Int8,
-    labels: Any,
-    seed: int,
-) -> Config:
-    """The method's configuration: calibrated on `images` int8 [n, h, w, c] and `labels` [n], then shifted.
+def model_of(setting: Setting, backbone: Backbone, calibration: Part, seed: int) -> Model:
+    """The setting on a backbone, calibrated on some images and then slowed by the shift.
 
-    `base` gives the backbone's exponents; `seed` decides about initial scores and randomly scored edges.
+    `seed` decides about initial scores and randomly scored edges.
     """
+    network, base, method = backbone.network, backbone.config, methods.get(setting.method)
     options = dict(setting.options)
     sharpness = options.pop("sharpness", 0)
     first_trained(network, options.get("trained", 0))
     # The loss alone reads the absolute scale of the logits, and tin-tin's update, which takes it back by its rate.
     exponents = {"image_exponent": base.image_exponent + sharpness, "rate": base.rate + sharpness}
     config = replace(base, **options, **exponents, seed=seed)
-    method = methods.get(setting.method)
-    config = calibrate(network, method, weights, images, labels, config, seed)
-    shift = setting.shift
-    update = tuple(min(max(s + shift, 0), STATIC_SHIFT_MAX) for s in config.update)
-    return replace(config, update=update, mu=config.mu - shift, rate=config.rate + shift)
+    examples = Examples(calibration.images, calibration.labels)
+    config = method.calibrated(network, backbone.weights, config, examples, seed)
+    return method.model(network, backbone.weights, method.slowed(config, setting.shift), examples, seed)

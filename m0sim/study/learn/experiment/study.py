@@ -180,8 +180,8 @@ def row_of(training: Training) -> Row:
         start=training.start,
         cycles=tuple(e.cycles for e in epochs),
         pruned=epochs[-1].pruned,
-        sram_bytes=training.model.sram_bytes,
-        fits=training.model.is_fit,
+        sram_bytes=training.deployment.need.sram_bytes,
+        fits=training.deployment.is_fit,
     )
 
 

@@ -16,12 +16,15 @@ import numpy as np
 from m0sim.chip import device
 from m0sim.chip.device import Device
 from m0sim.errors import UsageError
-from m0sim.study.learn import networks, onchip
+from m0sim.study.learn import networks
+from m0sim.study.learn.deployment import Deployment
 from m0sim.study.learn.experiment import images
 from m0sim.study.learn.experiment.images import Part
-from m0sim.study.learn.experiment.models import Arrays, Chip, Model, model_of
-from m0sim.study.learn.experiment.setting import Setting
+from m0sim.study.learn.experiment.setting import Setting, model_of
+from m0sim.study.learn.methods.base import Arrays
+from m0sim.study.learn.onchip import DeviceOptions
 from m0sim.study.learn.pretrain import Backbone, bundled, read
+from m0sim.study.learn.program import DeviceProgram
 
 ENGINES = ("device", "golden")
 MEASURED_STEPS = 16
@@ -58,7 +61,7 @@ class Task:
     backbone: Path | None = None
     """A file of `m0sim pretrain`; None for the bundled one."""
     profile: Device = field(default_factory=lambda: device.load(device.DEFAULT))
-    options: onchip.Options = field(default_factory=lambda: onchip.Options(mask_form="fused"))
+    options: DeviceOptions = field(default_factory=lambda: DeviceOptions(mask_form="fused"))
 
     def identity(self) -> dict[str, Any]:
         """What decides about the result, as JSON values: two runs with the same give the same bytes."""
@@ -112,7 +115,7 @@ class Training:
     """A finished or interrupted run."""
 
     task: Task
-    model: Model
+    deployment: Deployment
     edges: tuple[int, ...]
     """Weights of each layer."""
     test: int
@@ -147,16 +150,16 @@ class Run:
         self.validation = self._part("validation").first(self.task.validation_images)
         self.test = self._part("test").first(self.task.test_images or 0)
         calibration = self._part("transfer").first(images.CALIBRATION)
-        self.model = model_of(
-            self.task.setting, self.backbone, calibration, self.task.seed, self.task.profile, self.task.options
-        )
+        self.model = model_of(self.task.setting, self.backbone, calibration, self.task.seed)
+        self.deployment = Deployment.of(self.model, self.task.options, self.task.profile)
         self._start = self.model.initial()
         untrained = self.model.arrays(self._start)
         if progress is not None and _kinds(progress.arrays) != _kinds(untrained):
             raise UsageError("the checkpoint does not have the arrays that this run learns: leave out --resume")
         self.progress = progress or Progress(untrained)
         self._state = self.model.state_of(self.progress.arrays, self._steps)
-        self._chip: Chip | None = self.model.deploy(self._state) if self.task.engine == "device" else None
+        on_device = self.task.engine == "device"
+        self._chip: DeviceProgram | None = self.deployment.program(self._state) if on_device else None
 
     @property
     def _steps(self) -> int:
@@ -196,10 +199,10 @@ class Run:
     def _step(self, image: Any, label: int) -> None:
         progress = self.progress
         if self._chip is not None:
-            progress.cycles += self._chip.step(image, label)
+            progress.cycles += self._chip.count_step(image, label)
         else:
             if self.task.measured and progress.position % self._stride() == 0:
-                progress.step_cycles = self.model.deploy(self._state).step(image, label)
+                progress.step_cycles = self.deployment.program(self._state).count_step(image, label)
             progress.cycles += progress.step_cycles
             self._state = self.model.step(self._state, image, label)
         progress.position += 1
@@ -209,7 +212,7 @@ class Run:
 
     def _collect(self) -> None:
         if self._chip is not None:
-            self._state = self._chip.state()
+            self._state = self.model.state_on(self._chip)
         self.progress.arrays = self.model.arrays(self._state)
 
     def _close_epoch(self) -> None:
@@ -223,7 +226,7 @@ class Run:
         start = [self.model.right(self._start, part) for part in parts]
         return Training(
             task=self.task,
-            model=self.model,
+            deployment=self.deployment,
             edges=tuple(stage.edges for stage in self.backbone.network.stages),
             test=len(self.test),
             validation=len(self.validation),

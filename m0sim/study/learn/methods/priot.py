@@ -2,21 +2,152 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numpy as np
 
-from m0sim.study.learn import draws
+from m0sim.study.learn import draws, layout
 from m0sim.study.learn.arithmetic import Int8, Int32, round_shift, sat
+from m0sim.study.learn.config import Config
+from m0sim.study.learn.device_form import Builder, IntegerForm, Read, Words, edge_bytes
 from m0sim.study.learn.layout import storage_index
-from m0sim.study.learn.methods.base import Config, Context, Frozen, Layer, Learned, Mask, Method, Selection
-from m0sim.study.learn.methods.pruning import kept_by, top_k
-from m0sim.study.learn.networks import Stage
+from m0sim.study.learn.methods.base import Tuned
+from m0sim.study.learn.methods.integer import Context, IntegerMethod
+from m0sim.study.learn.methods.pruning import kept_by, threshold, top_k
+from m0sim.study.learn.networks import Conv, Stage
+from m0sim.study.learn.state import Frozen, Layer, Learned, Mask, Selection
+from m0sim.study.learn.step import MASK_FORMS, Phase, Ref
+
+_HISTOGRAM_BYTES = 4 * 256
 
 
-class Priot(Method):
+class ScoreForm(IntegerForm):
+    """Weights that never change, with a score for each edge; the mask is kept in one of three forms.
+
+    ``copy`` keeps the masked weights, ``bits`` a bit an edge for dense layers, ``fused`` nothing: the kernels compare.
+    """
+
+    family = "score"
+    dense_fields: ClassVar = {"signed_in": 0}
+    mask_forms: tuple[str, ...] = MASK_FORMS
+    copy_kernel = "m0k_mask_copy"
+    provider = "m0k_rows_scores"
+    """What gives dense kernels their masked rows, with so many bytes of state."""
+    provider_state = 4
+
+    # -- tensors
+
+    def weights(self, b: Builder, stage: Stage) -> Ref:
+        return b.frozen_weights(stage)
+
+    def scores(self, b: Builder, stage: Stage) -> Ref:
+        """One byte an edge, as weights lie."""
+        return b.tensor(f"scores{stage.index}", "scores", edge_bytes(stage), persistent=True)
+
+    def scored(self, b: Builder, stage: Stage) -> Words:
+        """Fields that say which edges have a score, where not all have one."""
+        return {}
+
+    def _selection(self, b: Builder, stage: Stage) -> Ref:
+        name = f"selection{stage.index}"
+        if b.settings.keep:
+            return b.tensor(name, "mask", 8, persistent=True)
+        return b.tensor(name, "constants", 8, "flash", persistent=True)
+
+    def _bits(self, b: Builder, stage: Stage) -> Ref:
+        return b.tensor(f"bits{stage.index}", "mask", edge_bytes(stage) // 8, persistent=True)
+
+    # -- operations
+
+    def whole(self, b: Builder, stage: Stage, phase: Phase) -> Ref:
+        if b.settings.mask_form == "copy":
+            return self._copy(b, stage)
+        out = b.tensor(f"masked{stage.index} ({phase})", "scratch", edge_bytes(stage))
+        self._copy_masked(b, stage, phase, out)
+        return out
+
+    def _copy(self, b: Builder, stage: Stage) -> Ref:
+        return b.tensor(f"masked{stage.index}", "mask", edge_bytes(stage), persistent=True)
+
+    def _copy_masked(self, b: Builder, stage: Stage, phase: Phase, out: Ref) -> None:
+        b.emit(phase, self.copy_kernel, **self._masked(b, stage), out=out, n=edge_bytes(stage))
+
+    def _masked(self, b: Builder, stage: Stage) -> Words:
+        """The weights and what says which of them stay: fields of every block that masks."""
+        fields: Words = {"weights": self.weights(b, stage), "scores": self.scores(b, stage)}
+        fields["selection"] = self._selection(b, stage)
+        return fields | self.scored(b, stage)
+
+    def rows(self, b: Builder, stage: Stage, phase: Phase) -> Words:
+        if b.settings.mask_form == "copy":
+            return b.plain_rows(self._copy(b, stage))
+        rows = b.row_scratch(stage, phase)
+        if self._has_bits(b):
+            return b.provider("m0k_rows_bits", weights=self.weights(b, stage), bits=self._bits(b, stage), **rows)
+        rows["state"] = b.tensor(f"rows{stage.index} state ({phase})", "scratch", self.provider_state)
+        return b.provider(self.provider, **self._masked(b, stage), **rows)
+
+    def _has_bits(self, b: Builder) -> bool:
+        return b.settings.mask_form == "bits" and "bits" in self.mask_forms
+
+    def learned_fields(self, b: Builder, stage: Stage) -> Words:
+        fields: Words = {"weights": self.weights(b, stage), "scores": self.scores(b, stage), **self.scored(b, stage)}
+        return fields | {"shift": b.settings.update_shift[stage.index]}
+
+    def prune(self, b: Builder) -> None:
+        for stage in b.trained:
+            if b.settings.keep:
+                self._select(b, stage)
+            if b.settings.mask_form == "copy":
+                self._copy_masked(b, stage, "prune", self._copy(b, stage))
+            elif self._has_bits(b) and not isinstance(stage.layer, Conv):
+                inputs: Words = {"scores": self.scores(b, stage), "selection": self._selection(b, stage)}
+                b.emit("prune", "m0k_mask_pack", **inputs, bits=self._bits(b, stage), n=edge_bytes(stage))
+
+    def _select(self, b: Builder, stage: Stage) -> None:
+        b.emit(
+            "prune",
+            "m0k_select",
+            scores=self.scores(b, stage),
+            n=self.score_bytes(b, stage),
+            k=b.settings.keep[stage.index],
+            selection=self._selection(b, stage),
+            histogram=b.tensor(f"histogram{stage.index}", "scratch", _HISTOGRAM_BYTES),
+        )
+
+    def score_bytes(self, b: Builder, stage: Stage) -> int:
+        """What the cut is looked for in: padding has scores, too, which are below all others."""
+        return edge_bytes(stage)
+
+    # -- numbers and bytes
+
+    def keeps(self, config: Config, candidates: int) -> int | None:
+        return round(config.keep * candidates)
+
+    def contents(self, stage: Stage, learned: Learned, frozen: Frozen, config: Config) -> dict[str, bytes]:
+        found = {f"scores{stage.index}": self.stored(stage, learned, frozen)}
+        if self.keeps(config, frozen.candidates(stage)) is None:
+            cut, ties = threshold(config.theta)
+            found[f"selection{stage.index}"] = cut.to_bytes(4, "little") + ties.to_bytes(4, "little")
+        return found
+
+    def stored(self, stage: Stage, learned: Learned, frozen: Frozen) -> bytes:
+        """The scores of a layer as the device holds them."""
+        return layout.pack_scores(learned).tobytes()
+
+    def read(self, read: Read, stage: Stage, frozen: Frozen) -> Learned:
+        return layout.unpack(read(f"scores{stage.index}"), stage.weight_shape)
+
+
+class Priot(IntegerMethod):
     """S = sat(S - Round(W * G, r)), straight through the mask: for pruned edges too."""
 
     name = "priot"
     learns = "scores"
+    source = "the abstract of PRIOT (arXiv 2503.16860) and edge-popup (arXiv 1911.13299)"
+    is_reconstruction = True
+    tuned = Tuned(-3, {"keep": 0.9})
+    device = ScoreForm()
 
     def start(self, stage: Stage, frozen: Frozen, config: Config, seed: int) -> Learned:
         return draws.normal_scores(seed, stage.index, stage.edges, config.deviation).reshape(stage.weight_shape)
@@ -35,8 +166,9 @@ class Priot(Method):
         return sat(learned - round_shift(weights * gradient, shift))
 
     def select(self, stage: Stage, scores: Int8, frozen: Frozen, config: Config) -> Selection:
-        """What keeps the right number of edges of one layer."""
-        return top_k(scores, round(config.keep * stage.edges))
+        """What keeps the right edges of one layer: k of them, or those from the threshold on."""
+        k = self.device.keeps(config, scores.size)
+        return threshold(config.theta) if k is None else top_k(scores, k)
 
     def mask(self, stage: Stage, scores: Int8, frozen: Frozen, selection: Selection) -> Mask:
         """The mask of one layer, in the shape of its weights."""

@@ -8,19 +8,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from math import sqrt
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from m0sim.study.learn import draws
+from m0sim.study.learn import draws, layout
 from m0sim.study.learn.arithmetic import Int8
-from m0sim.study.learn.layout import Index, storage_index, storage_order
+from m0sim.study.learn.config import Config
+from m0sim.study.learn.device_form import Builder, Read, Words
+from m0sim.study.learn.layout import OFFSET, Index, storage_index, storage_order
 from m0sim.study.learn.methods import niti_dynamic
-from m0sim.study.learn.methods.base import Config, Context, Examples, Frozen, Learned, Mask, Selection
-from m0sim.study.learn.methods.priot import Priot
-from m0sim.study.learn.methods.pruning import kept_by, threshold, top_k
+from m0sim.study.learn.methods.base import Tuned
+from m0sim.study.learn.methods.integer import Context
+from m0sim.study.learn.methods.priot import Priot, ScoreForm
+from m0sim.study.learn.methods.pruning import kept_by
 from m0sim.study.learn.networks import Network, Stage
+from m0sim.study.learn.state import Examples, Frozen, Learned, Mask, Selection
+from m0sim.study.learn.step import Ref
 
 
 def random_edges(stage: Stage, fraction: float, seed: int) -> Index:
@@ -78,10 +83,60 @@ def shares(stages: Sequence[Stage], fraction: float, spread: str) -> list[float]
     return found
 
 
+class SparseForm(ScoreForm):
+    """Scores of some edges, by ascending place in the array of weights, and a list of the gaps between these places."""
+
+    family = "sparse"
+    dense_fields: ClassVar = {}
+    mask_forms = tuple(form for form in ScoreForm.mask_forms if form != "bits")
+    copy_kernel = "m0k_sparse_copy"
+    provider = "m0k_rows_sparse"
+    provider_state = 16
+
+    def scores(self, b: Builder, stage: Stage) -> Ref:
+        return b.tensor(f"scores{stage.index}", "scores", b.settings.scored[stage.index], persistent=True)
+
+    def scored(self, b: Builder, stage: Stage) -> Words:
+        size = b.settings.gap_bytes[stage.index]
+        gaps = b.tensor(f"gaps{stage.index}", "constants", size, "flash", persistent=True)
+        return {"gaps": gaps, "count": b.settings.scored[stage.index]}
+
+    def score_bytes(self, b: Builder, stage: Stage) -> int:
+        return b.settings.scored[stage.index]
+
+    def keeps(self, config: Config, candidates: int) -> int | None:
+        return super().keeps(config, candidates) if config.prune == "top-k" else None
+
+    def contents(self, stage: Stage, learned: Learned, frozen: Frozen, config: Config) -> dict[str, bytes]:
+        gaps = {f"gaps{stage.index}": frozen.gaps(stage).tobytes()}
+        return super().contents(stage, learned, frozen, config) | gaps
+
+    def stored(self, stage: Stage, learned: Learned, frozen: Frozen) -> bytes:
+        _, order = layout.scored_storage(frozen.scored[stage.index], stage.n_out, stage.n_in)
+        biased: bytes = (learned[order].astype(np.int16) + OFFSET).astype(np.uint8).tobytes()
+        return biased
+
+    def read(self, read: Read, stage: Stage, frozen: Frozen) -> Learned:
+        scored = frozen.scored[stage.index]
+        _, order = layout.scored_storage(scored, stage.n_out, stage.n_in)
+        values = np.empty(len(scored), np.int8)
+        values[order] = (read(f"scores{stage.index}")[: len(scored)].astype(np.int16) - OFFSET).astype(np.int8)
+        return values
+
+
 class PriotS(Priot):
     """S = sat(S - Round(W * G, r)) for the scored edges only."""
 
     name = "priot-s"
+    tuned = Tuned(-4, {"selection": "sensitive", "spread": "root", "prune": "threshold", "theta": -32})
+    has_fraction = True
+    device = SparseForm()
+
+    def words(self, options: dict[str, Any]) -> list[str]:
+        found = [f"{100 * options.pop('fraction', Config.fraction):g} %", options.pop("selection", Config.selection)]
+        found += ["root"] if options.pop("spread", Config.spread) == "root" else []
+        found += ["threshold"] if options.pop("prune", Config.prune) == "threshold" else []
+        return found
 
     def freeze(
         self, network: Network, weights: Sequence[Int8], config: Config, examples: Examples | None = None
@@ -121,11 +176,6 @@ class PriotS(Priot):
         whole = learned.copy()
         whole[some] = new
         return whole, shift
-
-    def select(self, stage: Stage, scores: Int8, frozen: Frozen, config: Config) -> Selection:
-        if config.prune == "threshold":
-            return threshold(config.theta)
-        return top_k(scores, round(config.keep * len(scores)))
 
     def mask(self, stage: Stage, scores: Int8, frozen: Frozen, selection: Selection) -> Mask:
         scored = frozen.scored[stage.index]

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from m0sim.study.learn.arithmetic import Int8
-from m0sim.study.learn.methods.base import Config, Frozen, Selection
-from m0sim.study.learn.methods.priot import Priot
-from m0sim.study.learn.methods.pruning import threshold
-from m0sim.study.learn.networks import Stage
+from m0sim.study.learn.config import Config
+from m0sim.study.learn.methods.base import Tuned
+from m0sim.study.learn.methods.priot import Priot, ScoreForm
+
+
+class ThresholdForm(ScoreForm):
+    """The threshold is a constant in flash."""
+
+    def keeps(self, config: Config, candidates: int) -> int | None:
+        return None
 
 
 class PriotThreshold(Priot):
     """An edge stays while S >= theta."""
 
     name = "priot-threshold"
-
-    def select(self, stage: Stage, scores: Int8, frozen: Frozen, config: Config) -> Selection:
-        return threshold(config.theta)
+    tuned = Tuned(-4, {"theta": -32})
+    device = ThresholdForm()
 
 
 METHOD = PriotThreshold()

@@ -6,7 +6,7 @@ import numpy as np
 
 from m0sim.study.learn.arithmetic import LIMIT, Int8
 from m0sim.study.learn.layout import OFFSET, Index
-from m0sim.study.learn.methods.base import Mask, Selection
+from m0sim.study.learn.state import Mask, Selection
 
 
 def top_k(scores: Int8, k: int) -> Selection:

@@ -11,9 +11,14 @@ from __future__ import annotations
 
 import numpy as np
 
+from m0sim.study.learn import layout
 from m0sim.study.learn.arithmetic import LIMIT, Int8, Int32, IntArray, psto_shift, round_shift
-from m0sim.study.learn.methods.base import Config, Context, Frozen, Layer, Learned, Method, Selection
+from m0sim.study.learn.config import Config
+from m0sim.study.learn.device_form import Builder, IntegerForm, Read, Words, edge_bytes
+from m0sim.study.learn.methods.integer import Context, IntegerMethod
 from m0sim.study.learn.networks import Stage
+from m0sim.study.learn.state import Frozen, Layer, Learned, Selection
+from m0sim.study.learn.step import Phase, Ref
 
 FRACTION_BITS = 8
 """Bits of W16 below the last place of the int8 weight."""
@@ -32,12 +37,64 @@ def aligned(gradient: Int32, shift: int) -> IntArray:
     return psto_shift(gradient, shift) if shift >= 0 else gradient.astype(np.int64) << min(-shift, _LEFT_MAX)
 
 
-class TinTin(Method):
+class TinTinForm(IntegerForm):
+    """Weights of 16 bits, rounded to 8 for the passes, and exponents of errors tracked as well."""
+
+    family = "tintin"
+    dynamic = True
+
+    def weights(self, b: Builder, stage: Stage) -> Ref:
+        return b.tensor(f"weights{stage.index}", "weights", 2 * edge_bytes(stage), persistent=True)
+
+    def whole(self, b: Builder, stage: Stage, phase: Phase) -> Ref:
+        size = edge_bytes(stage)
+        rounded = b.tensor(f"rounded{stage.index} ({phase})", "scratch", size)
+        b.emit(phase, "m0k_w16_copy", weights16=self.weights(b, stage), out=rounded, n=size)
+        return rounded
+
+    def rows(self, b: Builder, stage: Stage, phase: Phase) -> Words:
+        scratch = b.row_scratch(stage, phase)
+        return b.provider("m0k_rows_w16", weights16=self.weights(b, stage), **scratch)
+
+    def error_exponents(self, b: Builder, stage: Stage, below: Stage) -> Words:
+        return {
+            "exponent": self._error_exponent(b, below),
+            "exponent_in": self._error_exponent(b, stage),
+            "exponent_w": b.settings.weight_exponents[stage.index] & 0xFFFFFFFF,
+        }
+
+    def _error_exponent(self, b: Builder, stage: Stage) -> Ref:
+        """Exponent of the error at a stage's output; that of the loss is constant."""
+        name = f"error exponent{stage.index}"
+        if stage.last:
+            return b.tensor(name, "constants", 4, "flash", persistent=True)
+        return b.tensor(name, "scratch", 4)
+
+    def learned_fields(self, b: Builder, stage: Stage) -> Words:
+        """And what the gradient is shifted by to the weights' own exponent."""
+        base = b.settings.weight_exponents[stage.index] - FRACTION_BITS + b.settings.rate
+        return {
+            "weights16": self.weights(b, stage),
+            "error_exponent": self._error_exponent(b, stage),
+            "in_exponent": b.exponent(stage.index),
+            "base": base & 0xFFFFFFFF,
+        }
+
+    def contents(self, stage: Stage, learned: Learned, frozen: Frozen, config: Config) -> dict[str, bytes]:
+        return {f"weights{stage.index}": layout.pack_wide(learned).tobytes()}
+
+    def read(self, read: Read, stage: Stage, frozen: Frozen) -> Learned:
+        return layout.unpack_wide(read(f"weights{stage.index}").view("<u2"), stage.weight_shape)
+
+
+class TinTin(IntegerMethod):
     """W16 = clamp(W16 - Psto(G, shift)), shift = (E_weight - 8) + rate - (E_error + E_activation)."""
 
     name = "tin-tin"
     learns = "weights"
-    dynamic = True
+    source = "the abstract of Tin-Tin (arXiv 2504.09405)"
+    is_reconstruction = True
+    device = TinTinForm()
 
     def start(self, stage: Stage, frozen: Frozen, config: Config, seed: int) -> Learned:
         return frozen.weights[stage.index].astype(np.int16) << FRACTION_BITS

@@ -1,0 +1,90 @@
+"""What a method is told before deployment, and how its learning rate falls."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Literal
+
+from m0sim.errors import UsageError
+from m0sim.study.learn import draws
+from m0sim.study.learn.arithmetic import STATIC_SHIFT_MAX
+from m0sim.study.learn.networks import Network
+
+COOLEST = 8
+"""How often a learning rate is halved at most: then hardly anything moves any more."""
+
+
+@dataclass(frozen=True)
+class Config:
+    """Everything a method is told before deployment. Tuples have one entry for each layer with weights."""
+
+    weight_exponents: tuple[int, ...]
+    """Real weight = w * 2**exponent."""
+    forward: tuple[int, ...] = ()
+    """Static shifts p of the accumulators, 0..24 (static methods)."""
+    backward: tuple[int, ...] = ()
+    """Static shifts q of the error through each layer (static methods); the first is not used."""
+    update: tuple[int, ...] = ()
+    """Static shifts of what a layer learns by: s of the gradient (niti-static), r of the score gradient (priot*)."""
+    image_exponent: int = -7
+    """Real pixel = x * 2**exponent: 0..127 is 0..1."""
+    mu: int = 1
+    """Log2 learning rate of NITI: the largest gradient of a layer moves its weight by about 2**mu."""
+    keep: float = 0.98
+    """Share of a layer's (scored) edges that top-k keeps: k = round(keep * edges), a half to the even number."""
+    theta: int = -64
+    """Score from which on the threshold keeps an edge, -127..127."""
+    prune: Literal["top-k", "threshold"] = "top-k"
+    """How priot-s prunes; priot and priot-threshold have theirs by name."""
+    deviation: int = draws.DEVIATION
+    """Standard deviation of the initial scores, 1..127."""
+    fraction: float = 0.1
+    """Share of the edges that priot-s scores."""
+    selection: Literal["random", "largest", "sensitive"] = "random"
+    """Which edges priot-s scores: one a block at random, the largest |W|, or those whose scores the calibration images
+    would move most."""
+    spread: Literal["even", "root"] = "even"
+    """How priot-s shares its scored edges out: the same fraction of every layer, or by the square roots of the layers'
+    numbers of edges, which gives small layers more."""
+    seed: int = 0
+    """Seed of priot-s's random choice of edges (the initial scores have their own, see `initial_state`)."""
+    rate: int = 8
+    """Learning rate of tin-tin: 2**-rate."""
+    trained: int = 0
+    """How many of the last layers learn, 0 for all; the others keep the backbone's weights, every edge of them."""
+    cool: int = 0
+    """The learning rate is halved every so many steps (see `cooled`); 0: never."""
+    refresh: int = 1
+    """The cut of top-k is renewed every so many steps; in between the scores that are above it may become more or
+    less than k."""
+
+    learning_rate: float = 0.01
+    """Of fp32; the default is what its cycles are measured with where nothing is trained."""
+
+    @property
+    def logit_exponent(self) -> int:
+        """Exponent of the logits with static scales."""
+        return self.image_exponent + sum(self.weight_exponents) + sum(self.forward)
+
+
+@lru_cache(maxsize=64)
+def _grown(config: Config, by: int) -> Config:
+    update = tuple(min(shift + by, STATIC_SHIFT_MAX) for shift in config.update)
+    return replace(config, update=update, mu=config.mu - by, rate=config.rate + by)
+
+
+def cooled(config: Config, steps: int) -> Config:
+    """The configuration after so many steps: update shifts grown by 1 for each `cool` of them, by COOLEST at most.
+
+    Static shifts stay within 0..24; mu of niti-dynamic falls and tin-tin's rate grows.
+    """
+    return _grown(config, min(steps // config.cool, COOLEST)) if config.cool else config
+
+
+def first_trained(network: Network, trained: int) -> int:
+    """Index of the lowest of the last `trained` layers, 0 if that is 0; UsageError if there are not so many."""
+    count = len(network.stages)
+    if not 0 <= trained <= count:
+        raise UsageError(f"{network.name} has {count} layers that can learn: trained must be 0..{count}, not {trained}")
+    return count - trained if trained else 0

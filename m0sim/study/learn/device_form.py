@@ -1,0 +1,334 @@
+"""The device form of the integer methods: the passes that all of them share, and what each of them adds.
+
+`Builder` emits forward, loss, backward, update and prune on the kernels of kernels/*.S. An `IntegerForm` says which
+weights the passes multiply by, what a layer learns and how, and what the device's memory holds of it.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from math import prod
+from typing import ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from m0sim.image import Image
+from m0sim.study.learn import kernels, layout
+from m0sim.study.learn.blocks import pack
+from m0sim.study.learn.config import Config
+from m0sim.study.learn.networks import Conv, Network, Stage
+from m0sim.study.learn.state import Frozen, Learned
+from m0sim.study.learn.step import (
+    Block,
+    Code,
+    DeviceForm,
+    Kind,
+    Op,
+    Phase,
+    Ref,
+    Settings,
+    Step,
+    Tensor,
+    Word,
+)
+
+Words = dict[str, Word]
+"""Fields of a parameter block by name."""
+
+Read = Callable[[str], NDArray[np.uint8]]
+"""The bytes of a tensor on the device."""
+
+
+class IntegerForm(DeviceForm):
+    """What a method does differently on the device. The defaults are those of methods that learn without a mask."""
+
+    family: str
+    """Its kernels of the update are called m0k_FAMILY_dense and m0k_FAMILY_grad."""
+    dense_fields: ClassVar[Mapping[str, Word]] = {}
+    """Fields that only the block of m0k_FAMILY_dense has."""
+    dynamic = False
+    """Scales measured on every tensor instead of calibrated."""
+    mask_forms: tuple[str, ...] = ()
+    """The forms in which it can keep its mask, the presumably fastest first; none where there is no mask."""
+
+    def operations(self, network: Network, settings: Settings) -> tuple[tuple[Op, ...], dict[str, Tensor]]:
+        builder = Builder(network, settings, self)
+        builder.forward()
+        builder.loss()
+        for stage in reversed(network.stages[settings.first :]):
+            builder.backward(stage)
+            builder.update(stage)
+        self.prune(builder)
+        return tuple(builder.ops), builder.tensors
+
+    def kernels(self) -> Image:
+        return kernels.load()
+
+    def stack_bytes(self, step: Step) -> int:
+        return kernels.stack_bytes(step)
+
+    def version(self) -> str:
+        return kernels.version()
+
+    # -- a layer that learns, as operations
+
+    @abstractmethod
+    def weights(self, b: Builder, stage: Stage) -> Ref:
+        """The stored weights of a layer that learns."""
+
+    def whole(self, b: Builder, stage: Stage, phase: Phase) -> Ref:
+        """What the passes multiply by as one array, made where it is not there yet: what a convolution reads."""
+        return self.weights(b, stage)
+
+    def rows(self, b: Builder, stage: Stage, phase: Phase) -> Words:
+        """The same for a dense layer: the fields weights, provider and context of its kernel."""
+        return b.plain_rows(self.whole(b, stage, phase))
+
+    def error_exponents(self, b: Builder, stage: Stage, below: Stage) -> Words:
+        """Where exponents of errors are kept, if they matter; with dynamic scales only."""
+        return {"exponent": 0, "exponent_in": 0, "exponent_w": 0}
+
+    @abstractmethod
+    def learned_fields(self, b: Builder, stage: Stage) -> Words:
+        """Fields of both update kernels' blocks: what learns, and by which shift."""
+
+    def prune(self, b: Builder) -> None:
+        """The mask of the next step: the cut, and the form that the mask is kept in."""
+        return
+
+    # -- numbers that sizes follow from
+
+    def keeps(self, config: Config, candidates: int) -> int | None:
+        """k: how many of a layer's edges that have a score stay. None where a threshold decides, or nothing prunes."""
+        return None
+
+    # -- a layer that learns, as bytes
+
+    @abstractmethod
+    def contents(self, stage: Stage, learned: Learned, frozen: Frozen, config: Config) -> dict[str, bytes]:
+        """The initial bytes of its tensors by name: what it has learned, and the constants that go with it."""
+
+    @abstractmethod
+    def read(self, read: Read, stage: Stage, frozen: Frozen) -> Learned:
+        """The learned array in logical order, as the golden model's state has it."""
+
+
+@dataclass
+class Builder:
+    """A step that is being built: operations so far, and tensors by name."""
+
+    network: Network
+    settings: Settings
+    form: IntegerForm
+    ops: list[Op] = field(default_factory=list)
+    tensors: dict[str, Tensor] = field(default_factory=dict)
+
+    def learns(self, stage: Stage) -> bool:
+        """Whether the layer's weights or scores change."""
+        return stage.index >= self.settings.first
+
+    @property
+    def trained(self) -> tuple[Stage, ...]:
+        """The layers that learn, lowest first."""
+        return self.network.stages[self.settings.first :]
+
+    # -- tensors
+
+    def tensor(
+        self, name: str, kind: Kind, size: int, place: Literal["sram", "flash"] = "sram", persistent: bool = False
+    ) -> Ref:
+        """A tensor of at least `size` bytes, made at its first mention."""
+        if name not in self.tensors:
+            self.tensors[name] = Tensor(name, kind, (size + 3) // 4 * 4, place, persistent)
+        return Ref(name)
+
+    def activation(self, index: int) -> Ref:
+        """What stage `index` reads: the image, or the output of the stage below."""
+        if index == 0:
+            return self.tensor("image", "activations", prod(self.network.input_shape))
+        return self.tensor(f"activation{index}", "activations", prod(self.network.stages[index - 1].out_shape))
+
+    def error(self, stage: Stage) -> Ref:
+        """The error at a stage's output."""
+        return self.tensor(f"error{stage.index}", "errors", prod(stage.out_shape))
+
+    def frozen_weights(self, stage: Stage) -> Ref:
+        """Weights of 8 bits that never change, where the settings want them."""
+        place: Literal["sram", "flash"] = "flash" if self.settings.weights_place == "flash" else "sram"
+        return self.tensor(f"weights{stage.index}", "weights", edge_bytes(stage), place, persistent=True)
+
+    def exponent(self, index: int) -> Ref:
+        """Exponent of what stage `index` reads, or of the logits; kept on the device by dynamic scales only."""
+        if self.form.dynamic and index > 0:
+            return self.tensor(f"exponent{index}", "scratch", 4)
+        return self.tensor(f"exponent{index}", "constants", 4, "flash", persistent=True)
+
+    def _argmax(self, stage: Stage) -> Word:
+        if not stage.pooled or not self.learns(stage):
+            return 0
+        return self.tensor(f"argmax{stage.index}", "activations", prod(stage.out_shape))
+
+    def _raw(self, stage: Stage) -> Ref:
+        """Where a stage's output goes before its pool."""
+        if stage.pooled:
+            return self.tensor(f"raw{stage.index}", "activations", prod(stage.raw_shape))
+        return self.activation(stage.index + 1)
+
+    def _sums(self, stage: Stage) -> Ref:
+        return self.tensor(f"sums{stage.index}", "accumulators", 4 * prod(stage.raw_shape))
+
+    # -- operations
+
+    def emit(self, phase: Phase, kernel: str, **words: Word) -> None:
+        """One more kernel call."""
+        self.ops.append(Op(phase, kernel, pack(kernel, words)))
+
+    def provider(self, function: str, **words: Word) -> Words:
+        """The fields of a dense kernel's block by which it asks `function` for its rows."""
+        return {"weights": 0, "provider": Code(function), "context": Block(pack(function, words))}
+
+    def plain_rows(self, weights: Ref) -> Words:
+        """The same fields where the rows are there as they are multiplied by."""
+        return {"weights": weights, "provider": 0, "context": 0}
+
+    def row_scratch(self, stage: Stage, phase: Phase) -> Words:
+        """Fields of every provider's context: room for the rows of four outputs."""
+        size = 4 * layout.row_bytes(stage.n_in)
+        return {"scratch": self.tensor(f"rows{stage.index} ({phase})", "scratch", size), "row_bytes": size}
+
+    def _whole(self, stage: Stage, phase: Phase) -> Ref:
+        return self.form.whole(self, stage, phase) if self.learns(stage) else self.frozen_weights(stage)
+
+    def _rows(self, stage: Stage, phase: Phase) -> Words:
+        if self.learns(stage):
+            return self.form.rows(self, stage, phase)
+        return self.plain_rows(self.frozen_weights(stage))
+
+    # -- phases
+
+    def forward(self) -> None:
+        """Convolutions, pools and dense layers, from the image to the logits."""
+        for stage in self.network.stages:
+            if isinstance(stage.layer, Conv):
+                self._conv_forward(stage)
+            else:
+                self._dense_forward(stage)
+
+    def _conv_forward(self, stage: Stage) -> None:
+        patch = self.tensor(f"patch{stage.index}", "scratch", layout.row_bytes(stage.n_in))
+        where: Words = {"weights": self._whole(stage, "forward"), "patch": patch}
+        self.emit("forward", "m0k_conv_forward", **where, **_conv_shape(stage), **self._forward_ends(stage))
+        self._requantise(stage)
+        if stage.pooled:
+            shape = dict(zip(("height", "width", "channels"), stage.raw_shape, strict=True))
+            argmax, pooled = self._argmax(stage), self.activation(stage.index + 1)
+            self.emit("forward", "m0k_pool", **{"in": self._raw(stage)}, out=pooled, argmax=argmax, **shape)
+
+    def _dense_forward(self, stage: Stage) -> None:
+        where = self._rows(stage, "forward") | {"n_in": stage.n_in, "n_out": stage.n_out}
+        self.emit("forward", "m0k_dense_forward", **where, **self._forward_ends(stage))
+        self._requantise(stage)
+
+    def _forward_ends(self, stage: Stage) -> Words:
+        """What all forward kernels read and write: int8 outputs or, with dynamic scales, the sums that come first."""
+        dynamic = self.form.dynamic
+        return {
+            "in": self.activation(stage.index),
+            "out": 0 if dynamic else self._raw(stage),
+            "shift": 0 if dynamic else self.settings.forward_shift[stage.index],
+            "relu": int(not stage.last),
+            "signed_in": 0,
+            "acc_out": self._sums(stage) if dynamic else 0,
+            "first": 0,
+        }
+
+    def _requantise(self, stage: Stage) -> None:
+        if not self.form.dynamic:
+            return
+        exponents: Words = {
+            "exponent": self.exponent(stage.index + 1),
+            "exponent_in": self.exponent(stage.index),
+            "exponent_w": self.settings.weight_exponents[stage.index] & 0xFFFFFFFF,
+        }
+        ends: Words = {"acc": self._sums(stage), "out": self._raw(stage), "n": prod(stage.raw_shape)}
+        self.emit("forward", "m0k_requant", **ends, **exponents, relu=int(not stage.last), gate=0)
+
+    def loss(self) -> None:
+        """Logits and label to the error of the last stage."""
+        last = self.network.stages[-1]
+        self.emit(
+            "loss",
+            "m0k_loss",
+            logits=self.activation(last.index + 1),
+            label=self.tensor("label", "activations", 4),
+            error=self.error(last),
+            classes=last.n_out,
+            exponent_address=self.exponent(last.index + 1),
+        )
+
+    def backward(self, stage: Stage) -> None:
+        """The error of the stage below, gated by that stage's output, where that one learns."""
+        if stage.index == self.settings.first:
+            return
+        below, dynamic = self.network.stages[stage.index - 1], self.form.dynamic
+        count = prod(stage.in_shape)
+        sums = count if isinstance(stage.layer, Conv) else layout.row_bytes(stage.n_in)
+        ends: Words = {
+            "acc": self.tensor(f"error sums{stage.index}", "accumulators", 4 * sums),
+            "out": self.error(below),
+            "gate": self.activation(stage.index),
+        }
+        scale: Words = {"shift": 0 if dynamic else self.settings.error_shift[stage.index], "dynamic": int(dynamic)}
+        where: Words = {"error": self.error(stage)}
+        if isinstance(stage.layer, Conv):
+            where |= {"argmax": self._argmax(stage), "pooled": 0, "weights": self._whole(stage, "backward")}
+            self.emit("backward", "m0k_conv_back", **where, **ends, **_conv_shape(stage), **scale)
+        else:
+            where |= self._rows(stage, "backward") | {"n_in": stage.n_in, "n_out": stage.n_out}
+            self.emit("backward", "m0k_dense_back", **where, **ends, **scale)
+        if dynamic:
+            exponents = self.form.error_exponents(self, stage, below)
+            self.emit("backward", "m0k_requant", **ends, n=count, relu=0, **exponents)
+
+    def update(self, stage: Stage) -> None:
+        """Gradient and update of what the stage learns."""
+        kernel = f"m0k_{self.form.family}"
+        learned: Words = {"n_in": stage.n_in, "n_out": stage.n_out, **self.form.learned_fields(self, stage)}
+        if isinstance(stage.layer, Conv):
+            self.emit("update", f"{kernel}_grad", grad=self._gradient(stage), **learned)
+            return
+        learned |= {**self.form.dense_fields, "error": self.error(stage), "in": self.activation(stage.index)}
+        self.emit("update", f"{kernel}_dense", **learned)
+
+    def _gradient(self, stage: Stage) -> Ref:
+        size = 4 * stage.n_out * layout.row_bytes(stage.n_in)
+        grad = self.tensor(f"gradient{stage.index}", "accumulators", size)
+        source: Words = {"error": self.error(stage), "argmax": self._argmax(stage)}
+        source["in"] = self.activation(stage.index)
+        self.emit("update", "m0k_conv_grad", **source, grad=grad, **_conv_shape(stage))
+        return grad
+
+
+def edge_bytes(stage: Stage) -> int:
+    """Bytes of a byte for every edge of a layer, padding included."""
+    return layout.array_bytes(stage.n_out, stage.n_in)
+
+
+def _conv_shape(stage: Stage) -> Words:
+    """The fields that the blocks of all convolutions share."""
+    assert isinstance(stage.layer, Conv)
+    height, width, channels = stage.in_shape
+    kernel_h, kernel_w = stage.layer.kernel
+    return {
+        "height": height,
+        "width": width,
+        "channels": channels,
+        "n_out": stage.n_out,
+        "kernel_h": kernel_h,
+        "kernel_w": kernel_w,
+        "stride": stage.layer.stride,
+        "pad": stage.layer.pad,
+    }

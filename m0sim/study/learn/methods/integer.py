@@ -1,0 +1,365 @@
+"""What the integer methods share: the step of the golden model, its trace, and the model that deploys it.
+
+A step is: forward, loss, backward and update layer by layer from the last to the first (the error through a layer uses
+the weights before their update), prune. A method says which weights the passes see, by which shift a layer learns from
+its gradient, and how; its `IntegerForm` says the same of the device.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+
+from m0sim.chip.device import Device
+from m0sim.errors import UsageError
+from m0sim.study.learn import layout, onchip
+from m0sim.study.learn.arithmetic import STATIC_SHIFT_MAX, Int8, Int32
+from m0sim.study.learn.calibrate import calibrate
+from m0sim.study.learn.config import Config, cooled, first_trained
+from m0sim.study.learn.device_form import IntegerForm
+from m0sim.study.learn.layers import LOSS_EXPONENT, Argmax, Gradient, error_through, gradient, loss
+from m0sim.study.learn.layout import Index
+from m0sim.study.learn.methods.base import Arrays, Labelled, Method, Model
+from m0sim.study.learn.networks import Network, Stage
+from m0sim.study.learn.onchip import DeviceOptions
+from m0sim.study.learn.passes import Forward, forward_pass, gated_error, raw_error
+from m0sim.study.learn.plan import Plan
+from m0sim.study.learn.program import DeviceProgram
+from m0sim.study.learn.state import NOTHING, Examples, Frozen, Layer, Learned, Selection, State
+from m0sim.study.learn.step import Settings, Step, build
+
+_EVALUATED = 250
+"""Images at a time."""
+
+
+@dataclass(frozen=True)
+class StepTrace:
+    """Every tensor of one training step, HWC, one entry for each layer with weights.
+
+    Below the lowest layer that learns there is no way back: errors are empty there.
+    """
+
+    weights: tuple[Int8, ...]
+    """What the forward and backward pass multiplied by."""
+    accumulators: tuple[Int32, ...]
+    raw: tuple[Int8, ...]
+    """Requantised outputs before the pool, after the ReLU."""
+    activations: tuple[Int8, ...]
+    """Outputs that the next layer reads; the last are the logits."""
+    argmax: tuple[Argmax | None, ...]
+    shifts: tuple[int, ...]
+    exponents: tuple[int, ...]
+    """Exponents of the activations (static scales: by calibration)."""
+    error_accumulators: tuple[Int32 | None, ...]
+    """Of the error at a layer's output, before requantising and gating; None where there is no error or, for the last
+    layer, no accumulator."""
+    errors: tuple[Int8, ...]
+    """Error at a layer's output (behind its pool), gated; the last is the loss error."""
+    error_shifts: tuple[int | None, ...]
+    error_exponents: tuple[int, ...]
+    gradients: tuple[Gradient | None, ...]
+    """G, rows that are zero left out."""
+    update_shifts: tuple[int, ...]
+    """The shift that the layer's update used (tin-tin: negative is to the left)."""
+    state: State
+    """After the step."""
+
+    @property
+    def logits(self) -> Int8:
+        """int8 [classes]."""
+        return self.activations[-1]
+
+    @property
+    def loss_error(self) -> Int8:
+        """int8 [classes]."""
+        return self.errors[-1]
+
+
+class Context(NamedTuple):
+    """What a layer may use to learn from its gradient."""
+
+    stage: Stage
+    gradient: Gradient
+    exponent: int
+    """Real gradient = G * 2**exponent (meaningful with dynamic scales)."""
+
+
+class IntegerMethod(Method):
+    """A method in integers: the golden form is here and in its subclasses, `device` is the other one."""
+
+    @property
+    @abstractmethod
+    def device(self) -> IntegerForm: ...
+
+    @property
+    def dynamic(self) -> bool:
+        """Scales measured on every tensor instead of calibrated."""
+        return self.device.dynamic
+
+    @property
+    def mask_forms(self) -> tuple[str, ...]:
+        return self.device.mask_forms
+
+    def freeze(
+        self, network: Network, weights: Sequence[Int8], config: Config, examples: Examples | None = None
+    ) -> Frozen:
+        """The part that does not change, from the backbone's weights in logical shape.
+
+        `examples` are needed where the configuration chooses by them: priot-s with selection ``sensitive``.
+        """
+        for stage, array in zip(network.stages, weights, strict=True):
+            if array.shape != stage.weight_shape or array.dtype != np.int8 or (array == -128).any():
+                raise ValueError(f"layer {stage.index} needs int8 weights {stage.weight_shape} in -127..127")
+        if config.cool < 0 or config.refresh < 1:
+            raise UsageError(f"cool must be 0 or more and refresh 1 or more, not {config.cool} and {config.refresh}")
+        return Frozen(tuple(weights), first=first_trained(network, config.trained))
+
+    def initial_state(self, network: Network, frozen: Frozen, config: Config, seed: int) -> State:
+        """The state before the first step; `seed` decides about initial scores."""
+        return self._state(network, frozen, config, lambda stage: self.start(stage, frozen, config, seed))
+
+    def _state(self, network: Network, frozen: Frozen, config: Config, learned: Callable[[Stage], Learned]) -> State:
+        unchanged = [Layer(weights) for weights in frozen.weights[: frozen.first]]
+        stages = network.stages[frozen.first :]
+        return State((*unchanged, *(self.layer(stage, learned(stage), frozen, config) for stage in stages)))
+
+    @abstractmethod
+    def start(self, stage: Stage, frozen: Frozen, config: Config, seed: int) -> Learned:
+        """What one layer has learned before the first step."""
+
+    @abstractmethod
+    def layer(
+        self, stage: Stage, learned: Learned, frozen: Frozen, config: Config, held: Selection | None = None
+    ) -> Layer:
+        """What follows from the learned array of one layer; a selection that is `held` stays."""
+
+    @abstractmethod
+    def shift(self, context: Context, config: Config) -> int:
+        """The shift of one layer's update."""
+
+    @abstractmethod
+    def moved(self, learned: Learned, weights: Int8, gradient: Int32, shift: int) -> Learned:
+        """What becomes of learned values with the backbone's weights and the gradient, three arrays of one shape."""
+
+    def learn(self, context: Context, learned: Learned, frozen: Frozen, config: Config) -> tuple[Learned, int]:
+        """One layer's new array and the shift that was used; `learned` itself where nothing changes."""
+        shift, (rows, values, shape) = self.shift(context, config), context.gradient
+        if not len(rows):
+            return learned, shift
+        old, backbone = learned.reshape(len(learned), -1), frozen.weights[context.stage.index].reshape(len(learned), -1)
+        new = self.moved(old[rows], backbone[rows], values, shift)
+        if np.array_equal(new, old[rows]):
+            return learned, shift
+        whole = old.copy()
+        whole[rows] = new
+        return whole.reshape(shape), shift
+
+    def step(
+        self, network: Network, frozen: Frozen, state: State, image: Int8, label: int, config: Config
+    ) -> StepTrace:
+        """One training step on one image int8 [h, w, c]."""
+        config, weights = cooled(config, state.steps), state.weights
+        ahead = forward_pass(network, weights, image[None], config, self.dynamic)
+        back = _Backward(self, network, frozen, state, config, ahead)
+        exponent = _single(ahead.exponents[-1])
+        back.run(loss(ahead.activations[-1][0], exponent, label))
+        return StepTrace(
+            weights=weights,
+            accumulators=tuple(t[0] for t in ahead.accumulators),
+            raw=tuple(t[0] for t in ahead.raw),
+            activations=tuple(t[0] for t in ahead.activations[1:]),
+            argmax=tuple(None if t is None else t[0] for t in ahead.argmax),
+            shifts=tuple(_single(t) for t in ahead.shifts),
+            exponents=tuple(_single(t) for t in ahead.exponents[1:]),
+            error_accumulators=tuple(back.accumulators),
+            errors=tuple(back.errors),
+            error_shifts=tuple(back.shifts),
+            error_exponents=tuple(back.exponents),
+            gradients=tuple(back.gradients),
+            update_shifts=tuple(back.update_shifts),
+            state=State(tuple(back.layers), state.steps + 1),
+        )
+
+    def logits(
+        self, network: Network, frozen: Frozen, state: State, images: Int8, config: Config, batch: int = _EVALUATED
+    ) -> Int8:
+        """int8 [n, classes] of images [n, h, w, c]."""
+        parts = [
+            forward_pass(network, state.weights, images[at : at + batch], config, self.dynamic).activations[-1]
+            for at in range(0, len(images), batch)
+        ]
+        return np.concatenate(parts) if parts else np.zeros((0, network.classes), np.int8)
+
+    def predict(self, network: Network, frozen: Frozen, state: State, images: Int8, config: Config) -> Index:
+        """The class of every image: the first of the largest logits."""
+        return np.asarray(self.logits(network, frozen, state, images, config).argmax(axis=1), np.int64)
+
+    def arrays(self, state: State) -> dict[str, Learned]:
+        """The learned arrays by name, as state.npz holds them: weights0 .. or scores0 .., of the layers that learn."""
+        return {f"{self.learns}{i}": array for i, array in enumerate(state.learned) if array.size}
+
+    def state_of(
+        self, network: Network, frozen: Frozen, arrays: Mapping[str, Learned], config: Config, steps: int = 0
+    ) -> State:
+        """The state that `arrays` made after so many steps, its cuts made anew: exact where `refresh` divides them."""
+        state = self._state(network, frozen, config, lambda stage: arrays[f"{self.learns}{stage.index}"])
+        return replace(state, steps=steps)
+
+    # -- in the words of all methods
+
+    def outline(self, network: Network, trained: int, fraction: float | None, options: DeviceOptions) -> Step:
+        count = len(network.stages)
+        first = count - trained
+        scored = tuple(_scored(stage, fraction, first) for stage in network.stages)
+        keeps = self.device.keeps(Config(()), 0) is not None
+        settings = Settings(
+            form=self.device,
+            forward_shift=(0,) * count,
+            error_shift=(0,) * count,
+            update_shift=(0,) * count,
+            weight_exponents=(0,) * count,
+            keep=(0,) * count if keeps else (),
+            first=first,
+            scored=scored,
+            gap_bytes=tuple(map(_most_gap_bytes, network.stages, scored)),
+            mask_form=options.mask_form,
+            weights_place=options.weights_place,
+        )
+        return build(network, settings)
+
+    def calibrated(
+        self, network: Network, weights: Sequence[Int8], config: Config, examples: Examples, seed: int
+    ) -> Config:
+        return calibrate(network, self, weights, *examples, config, seed)
+
+    def slowed(self, config: Config, shift: int) -> Config:
+        """Update shifts (within 0..24) and tin-tin's rate grow by as much, niti-dynamic's mu falls."""
+        update = tuple(min(max(s + shift, 0), STATIC_SHIFT_MAX) for s in config.update)
+        return replace(config, update=update, mu=config.mu - shift, rate=config.rate + shift)
+
+    def model(
+        self, network: Network, weights: Sequence[Int8], config: Config, examples: Examples, seed: int
+    ) -> IntegerModel:
+        return IntegerModel(self, network, config, self.freeze(network, weights, config, examples), seed)
+
+
+def _scored(stage: Stage, fraction: float | None, first: int) -> int:
+    """Scored edges of a layer: one in every block, the last block may be shorter."""
+    if fraction is None or stage.index < first:
+        return 0
+    return -(-stage.edges // round(1 / fraction))
+
+
+def _most_gap_bytes(stage: Stage, scored: int) -> int:
+    """A gap an edge, and one more for every 255 bytes without one."""
+    return scored + layout.array_bytes(stage.n_out, stage.n_in) // 255
+
+
+@dataclass(frozen=True, eq=False)
+class IntegerModel(Model):
+    """The golden model, and the program that equals it byte for byte."""
+
+    method: IntegerMethod
+    network: Network
+    config: Config
+    frozen: Frozen
+    seed: int
+    """Of the initial scores."""
+
+    def initial(self) -> State:
+        return self.method.initial_state(self.network, self.frozen, self.config, self.seed)
+
+    def step(self, state: State, image: Int8, label: int) -> State:
+        return self.method.step(self.network, self.frozen, state, image, label, self.config).state
+
+    def right(self, state: State, part: Labelled) -> int:
+        predicted = self.method.predict(self.network, self.frozen, state, part.images, self.config)
+        return int(np.count_nonzero(predicted == part.labels))
+
+    def untouched(self, part: Labelled) -> int:
+        backbone = State(tuple(Layer(weights) for weights in self.frozen.weights))
+        return self.right(backbone, part)
+
+    def arrays(self, state: State) -> Arrays:
+        return self.method.arrays(state)
+
+    def state_of(self, arrays: Mapping[str, Learned], steps: int) -> State:
+        return self.method.state_of(self.network, self.frozen, arrays, self.config, steps)
+
+    def pruned(self, state: State) -> tuple[int, ...]:
+        if self.method.learns != "scores":
+            return ()
+        masks = (layer.mask for layer in state.layers)
+        return tuple(0 if mask is None else int(np.count_nonzero(~mask)) for mask in masks)
+
+    @property
+    def scored_edges(self) -> int | None:
+        return sum(map(len, self.frozen.scored)) if self.frozen.scored else None
+
+    def plan(self, options: DeviceOptions, banks: tuple[int, ...] = ()) -> Plan:
+        return onchip.plan(self.network, self.method.device, self.config, self.frozen, options, banks)
+
+    def program(self, plan: Plan, state: State, device: Device) -> DeviceProgram:
+        return onchip.deploy(plan, self.config, self.frozen, state, self.method.device.kernels(), device)
+
+    def state_on(self, program: DeviceProgram) -> State:
+        learned = onchip.learned(program, self.frozen)
+        named = {f"{self.method.learns}{i}": array for i, array in enumerate(learned) if array.size}
+        return self.state_of(named, program.steps)
+
+
+def _single(scale: int | Int32) -> int:
+    """The shift or exponent of the only image."""
+    return scale if isinstance(scale, int) else int(scale[0])
+
+
+class _Backward:
+    """The way back through the layers; lists are filled from the last entry to the first."""
+
+    def __init__(
+        self,
+        method: IntegerMethod,
+        network: Network,
+        frozen: Frozen,
+        state: State,
+        config: Config,
+        ahead: Forward,
+    ) -> None:
+        count = len(network.stages)
+        self.method, self.network, self.frozen, self.config = method, network, frozen, config
+        self.ahead = ahead
+        self.layers = list(state.layers)
+        self.renews = (state.steps + 1) % config.refresh == 0
+        self.errors: list[Int8] = [NOTHING] * count
+        self.accumulators: list[Int32 | None] = [None] * count
+        self.shifts: list[int | None] = [None] * count
+        self.exponents = [LOSS_EXPONENT] * count
+        self.gradients: list[Gradient | None] = [None] * count
+        self.update_shifts = [0] * count
+
+    def run(self, loss_error: Int8) -> None:
+        self.errors[-1] = loss_error
+        for stage in reversed(self.network.stages[self.frozen.first :]):
+            self._layer(stage)
+
+    def _layer(self, stage: Stage) -> None:
+        i, ahead = stage.index, self.ahead
+        inputs = ahead.activations[i][0]
+        error = raw_error(stage, self.errors[i], ahead.argmax[i])
+        if i > self.frozen.first:
+            acc = error_through(stage, self.layers[i].weights, error).reshape(inputs.shape)
+            fixed = None if self.method.dynamic else self.config.backward[i]
+            self.errors[i - 1], shift = gated_error(acc, inputs, fixed)
+            self.accumulators[i - 1], self.shifts[i - 1] = acc, shift
+            self.exponents[i - 1] = self.exponents[i] + self.config.weight_exponents[i] + shift
+        self.gradients[i] = g = gradient(stage, error, ahead.columns[i][0])
+        context = Context(stage, g, self.exponents[i] + _single(ahead.exponents[i]))
+        before = self.layers[i]
+        learned, self.update_shifts[i] = self.method.learn(context, before.learned, self.frozen, self.config)
+        if learned is not before.learned or (self.renews and self.config.refresh > 1):
+            held = None if self.renews else before.selection
+            self.layers[i] = self.method.layer(stage, learned, self.frozen, self.config, held)
