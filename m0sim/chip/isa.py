@@ -97,43 +97,51 @@ FLOW: npt.NDArray[np.int32] = np.array([_FLOW.get(kind, Flow.NONE) for kind in K
 
 
 def _build_first() -> npt.NDArray[np.int32]:
-    hw = np.arange(1 << 16, dtype=np.int32)
     table = np.zeros((1 << 16, COLUMNS), np.int32)
-    _mark_data_processing(table, hw)
-    _mark_high_registers(table, hw)
-    _mark_loads_and_stores(table, hw)
-    _mark_multiples(table, hw)
-    _mark_miscellaneous(table, hw)
-    _mark_branches(table, hw)
-    _mark_wide(table, hw)
+    _mark_data_processing(table)
+    _mark_high_registers(table)
+    _mark_loads_and_stores(table)
+    _mark_multiples(table)
+    _mark_miscellaneous(table)
+    _mark_branches(table)
+    _mark_wide(table)
     return table
 
 
-def _mark_data_processing(table: npt.NDArray[np.int32], hw: npt.NDArray[np.int32]) -> None:
+_Table = npt.NDArray[np.int32]
+
+
+def _space(table: _Table, mask: int, value: int) -> tuple[_Table, _Table]:
+    """The rows of the encodings that are `value` under a mask of leading ones, as a view, and those encodings."""
+    end = value + (1 << 16) - mask
+    return table[value:end], np.arange(value, end, dtype=np.int32)
+
+
+def _mark_data_processing(table: _Table) -> None:
     """DDI 0419, A5.2.1 and A5.2.2, and ADR and ADD Rd, SP, #imm of A5.2."""
-    table[hw < 0x4400, KIND] = Kind.DATA
-    table[(hw & 0xFFC0) == 0x4340, KIND] = Kind.MULTIPLY
-    table[(hw & 0xF000) == 0xA000, KIND] = Kind.DATA
+    table[:0x4400, KIND] = Kind.DATA
+    _space(table, 0xFFC0, 0x4340)[0][:, KIND] = Kind.MULTIPLY
+    _space(table, 0xF000, 0xA000)[0][:, KIND] = Kind.DATA
 
 
-def _mark_high_registers(table: npt.NDArray[np.int32], hw: npt.NDArray[np.int32]) -> None:
+def _mark_high_registers(table: _Table) -> None:
     """Special data instructions and branch and exchange: DDI 0419, A5.2.3."""
-    space = (hw & 0xFC00) == 0x4400
+    rows, hw = _space(table, 0xFC00, 0x4400)
     operation = hw >> 8 & 3
     rd = hw & 7 | hw >> 4 & 8
     rm = hw >> 3 & 15
-    moves = space & ((operation == 0) | (operation == 2))
-    table[moves, KIND] = Kind.DATA
-    table[moves & (rd == 15), KIND] = Kind.WRITE_PC
-    table[moves & (rd == 13), SP_WRITE] = 1
-    table[space & (operation == 0) & (rd == 15) & (rm == 15), KIND] = Kind.INVALID  # ADD PC, PC
-    compares = space & (operation == 1) & ((rd > 7) | (rm > 7)) & (rd != 15) & (rm != 15)
-    table[compares, KIND] = Kind.DATA
-    exchanges = space & (operation == 3) & (rm != 15) & ((hw & 7) == 0)
-    table[exchanges, KIND] = np.where(hw[exchanges] & 0x80, Kind.BRANCH_LINK_EXCHANGE, Kind.BRANCH_EXCHANGE)
+    moves = (operation == 0) | (operation == 2)
+    rows[moves, KIND] = Kind.DATA
+    rows[moves & (rd == 15), KIND] = Kind.WRITE_PC
+    rows[moves & (rd == 13), SP_WRITE] = 1
+    rows[(operation == 0) & (rd == 15) & (rm == 15), KIND] = Kind.INVALID  # ADD PC, PC
+    compares = (operation == 1) & ((rd > 7) | (rm > 7)) & (rd != 15) & (rm != 15)
+    rows[compares, KIND] = Kind.DATA
+    exchanges = (operation == 3) & (rm != 15) & ((hw & 7) == 0)
+    rows[exchanges, KIND] = np.where(hw[exchanges] & 0x80, Kind.BRANCH_LINK_EXCHANGE, Kind.BRANCH_EXCHANGE)
 
 
-def _mark_loads_and_stores(table: npt.NDArray[np.int32], hw: npt.NDArray[np.int32]) -> None:
+def _mark_loads_and_stores(table: _Table) -> None:
     """Load/store single data item, literal loads included: DDI 0419, A5.2.4."""
     register_sizes = (4, 2, 1, 1, 4, 2, 1, 2)  # STR STRH STRB LDRSB LDR LDRH LDRB LDRSH
     groups = [(0xF800, 0x4800, 4, True)]  # LDR literal
@@ -141,63 +149,64 @@ def _mark_loads_and_stores(table: npt.NDArray[np.int32], hw: npt.NDArray[np.int3
     for base, size in ((0x6000, 4), (0x7000, 1), (0x8000, 2), (0x9000, 4)):  # word, byte, half, SP-relative
         groups += [(0xF800, base, size, False), (0xF800, base + 0x800, size, True)]
     for mask, value, size, is_load in groups:
-        rows = (hw & mask) == value
-        table[rows, KIND] = Kind.LOAD if is_load else Kind.STORE
-        table[rows, REGISTERS] = 1
-        table[rows, LOADED if is_load else STORED] = size
+        rows, _ = _space(table, mask, value)
+        rows[:, KIND] = Kind.LOAD if is_load else Kind.STORE
+        rows[:, REGISTERS] = 1
+        rows[:, LOADED if is_load else STORED] = size
 
 
-def _mark_multiples(table: npt.NDArray[np.int32], hw: npt.NDArray[np.int32]) -> None:
+def _mark_multiples(table: _Table) -> None:
     """STM, LDM, PUSH and POP. An empty register list is UNPREDICTABLE."""
-    low = np.bitwise_count((hw & 0xFF).astype(np.uint16)).astype(np.int32)
-    extra = hw >> 8 & 1  # LR of PUSH, PC of POP
-    push, pop = (hw & 0xFE00) == 0xB400, (hw & 0xFE00) == 0xBC00
-    store, load = (hw & 0xF800) == 0xC000, (hw & 0xF800) == 0xC800
-    count = np.where(push | pop, low + extra, low)
-    for rows, kind, moved in (
-        (store | push, Kind.STORE_MULTIPLE, STORED),
-        (load | pop, Kind.LOAD_MULTIPLE, LOADED),
+    for mask, value, kind, moved in (
+        (0xF800, 0xC000, Kind.STORE_MULTIPLE, STORED),
+        (0xF800, 0xC800, Kind.LOAD_MULTIPLE, LOADED),
+        (0xFE00, 0xB400, Kind.STORE_MULTIPLE, STORED),
+        (0xFE00, 0xBC00, Kind.LOAD_MULTIPLE, LOADED),
     ):
-        rows = rows & (count > 0)
-        table[rows, KIND] = kind
-        table[rows, REGISTERS] = count[rows]
-        table[rows, moved] = 4 * count[rows]
-    table[pop & (extra == 1), KIND] = Kind.POP_PC
-    table[push, SP_CHANGE] = -4 * count[push]
-    table[pop, SP_CHANGE] = 4 * count[pop]
+        rows, hw = _space(table, mask, value)
+        on_stack = mask == 0xFE00
+        count = np.bitwise_count((hw & 0xFF).astype(np.uint16)).astype(np.int32)
+        if on_stack:
+            count += hw >> 8 & 1  # LR of PUSH, PC of POP
+        rows[:, KIND] = np.where(count > 0, kind, Kind.INVALID)
+        rows[:, REGISTERS] = count
+        rows[:, moved] = 4 * count
+        if on_stack:
+            rows[:, SP_CHANGE] = 4 * count if kind is Kind.LOAD_MULTIPLE else -4 * count
+    _space(table, 0xFF00, 0xBD00)[0][:, KIND] = Kind.POP_PC
 
 
-def _mark_miscellaneous(table: npt.NDArray[np.int32], hw: npt.NDArray[np.int32]) -> None:
+def _mark_miscellaneous(table: _Table) -> None:
     """The 0xBxxx space of DDI 0419, A5.2.5, less PUSH and POP. CBZ, IT and SETEND are not in ARMv6-M."""
-    table[(hw & 0xFF00) == 0xB000, KIND] = Kind.DATA  # ADD/SUB SP, #imm
-    adjust = (hw & 0xFF00) == 0xB000
+    adjust, hw = _space(table, 0xFF00, 0xB000)  # ADD/SUB SP, #imm
+    adjust[:, KIND] = Kind.DATA
     amount = 4 * (hw & 0x7F)
-    table[adjust, SP_CHANGE] = np.where(hw & 0x80, -amount, amount)[adjust]
-    table[(hw & 0xFF00) == 0xB200, KIND] = Kind.DATA  # SXTH SXTB UXTH UXTB
-    table[(hw == 0xB662) | (hw == 0xB672), KIND] = Kind.DATA  # CPSIE i, CPSID i
-    table[((hw & 0xFF00) == 0xBA00) & ((hw & 0xC0) != 0x80), KIND] = Kind.DATA  # REV REV16 REVSH
-    table[(hw & 0xFF00) == 0xBE00, KIND] = Kind.BREAKPOINT
-    table[(hw & 0xFF0F) == 0xBF00, KIND] = Kind.DATA  # NOP, YIELD, SEV; unallocated hints execute as NOP
-    table[(hw == 0xBF20) | (hw == 0xBF30), KIND] = Kind.SLEEP  # WFE, WFI
+    adjust[:, SP_CHANGE] = np.where(hw & 0x80, -amount, amount)
+    _space(table, 0xFF00, 0xB200)[0][:, KIND] = Kind.DATA  # SXTH SXTB UXTH UXTB
+    table[[0xB662, 0xB672], KIND] = Kind.DATA  # CPSIE i, CPSID i
+    reverse, hw = _space(table, 0xFF00, 0xBA00)
+    reverse[(hw & 0xC0) != 0x80, KIND] = Kind.DATA  # REV REV16 REVSH
+    _space(table, 0xFF00, 0xBE00)[0][:, KIND] = Kind.BREAKPOINT
+    table[0xBF00:0xC000:16, KIND] = Kind.DATA  # NOP, YIELD, SEV; unallocated hints execute as NOP
+    table[[0xBF20, 0xBF30], KIND] = Kind.SLEEP  # WFE, WFI
 
 
-def _mark_branches(table: npt.NDArray[np.int32], hw: npt.NDArray[np.int32]) -> None:
+def _mark_branches(table: _Table) -> None:
     """Conditional branch, SVC and B: DDI 0419, A5.2.6 and A6.7.10. 0xDExx is permanently undefined."""
-    table[((hw & 0xF000) == 0xD000) & ((hw & 0x0F00) < 0x0E00), KIND] = Kind.BRANCH_CONDITIONAL
-    table[(hw & 0xFF00) == 0xDF00, KIND] = Kind.SUPERVISOR_CALL
-    table[(hw & 0xF800) == 0xE000, KIND] = Kind.BRANCH
+    table[0xD000:0xDE00, KIND] = Kind.BRANCH_CONDITIONAL
+    _space(table, 0xFF00, 0xDF00)[0][:, KIND] = Kind.SUPERVISOR_CALL
+    _space(table, 0xF800, 0xE000)[0][:, KIND] = Kind.BRANCH
 
 
-def _mark_wide(table: npt.NDArray[np.int32], hw: npt.NDArray[np.int32]) -> None:
+def _mark_wide(table: _Table) -> None:
     """First halfwords of BL, MSR, MRS and the barriers: DDI 0419, A5.3. Nothing else is 32 bits long in ARMv6-M."""
-    table[hw >= 0xE800, WIDE] = Wide.NOTHING
-    table[hw >= 0xE800, KIND] = Kind.WIDE
-    table[(hw & 0xF800) == 0xF000, WIDE] = Wide.BRANCH_LINK
+    table[0xE800:, KIND] = Kind.WIDE
+    _space(table, 0xF800, 0xF000)[0][:, WIDE] = Wide.BRANCH_LINK
+    writes, hw = _space(table, 0xFFF0, 0xF380)
     source = hw & 15
-    writes = ((hw & 0xFFF0) == 0xF380) & (source != 13) & (source != 15)
-    table[writes, WIDE] |= Wide.WRITE_SPECIAL
-    table[hw == 0xF3EF, WIDE] |= Wide.READ_SPECIAL
-    table[hw == 0xF3BF, WIDE] |= Wide.BARRIER
+    writes[(source != 13) & (source != 15), WIDE] |= Wide.WRITE_SPECIAL
+    table[0xF3EF, WIDE] |= Wide.READ_SPECIAL
+    table[0xF3BF, WIDE] |= Wide.BARRIER
 
 
 def _build_second() -> npt.NDArray[np.int32]:
