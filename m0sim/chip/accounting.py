@@ -284,7 +284,8 @@ class Counters:
 
     def end(self, pc: int, *, block_is_complete: bool) -> None:
         """Count what the newest block did before control came to `pc`."""
-        self.tables.grow()
+        if self.core.is_full or not block_is_complete:  # then it makes a block of the part that ran
+            self.tables.grow()
         settle = CORE.m0_settle if block_is_complete else CORE.m0_settle_part
         settle(self.tables.address, self._uch, pc)
 

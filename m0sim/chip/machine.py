@@ -26,7 +26,6 @@ from unicorn import (
 )
 from unicorn.arm_const import (
     UC_ARM_REG_APSR,
-    UC_ARM_REG_APSR_NZCV,
     UC_ARM_REG_LR,
     UC_ARM_REG_MSP,
     UC_ARM_REG_PC,
@@ -51,6 +50,7 @@ from m0sim.chip.mmio import Windows
 from m0sim.chip.native.layout import Stop
 from m0sim.chip.native.tables import CONTEXT_LIMIT
 from m0sim.chip.peripherals import OnWrite, Peripherals, RegisterAccess
+from m0sim.chip.registers import CallRegisters
 from m0sim.chip.stubs import BX_LR, Stub, StubCall, reject_twins
 from m0sim.errors import UsageError
 from m0sim.image import Image, Symbol
@@ -108,6 +108,7 @@ class Machine:
         """Called with the cycles so far, several times a second while a call runs."""
         self._uc = Uc(UC_ARCH_ARM, UC_MODE_THUMB)
         self._uc.ctl_set_cpu_model(UC_CPU_ARM_CORTEX_M0)
+        self._call_registers = CallRegisters(self._uc)
         self.space.map_into(self._uc)
         self._uc.mem_map(RETURN_ADDRESS, 1024, UC_PROT_EXEC)  # no data is there: a load or store is a fault
         self.counters = Counters(self.device, firmware, self.space)
@@ -407,12 +408,13 @@ class Machine:
 
     def _prepare(self, keep: bool) -> None:
         code_changed = self._host_wrote or self.space.image_code_changed()
-        if not keep:
-            self.space.restore()
+        if keep:
+            self.space.clear_stack()
+        else:
+            self.space.restore()  # the stack's room, too
             self._heap.begin()
             self._uc.context_restore(self._reset_registers)
             self.counters.reset_port()
-        self.space.clear_stack()
         if code_changed or self.counters.has_writable_code():
             self._uc.ctl_flush_tb()  # the emulator does not notice what the host writes
         self._host_wrote = False
@@ -513,13 +515,7 @@ class Machine:
         if stack:
             self.write(sp, stack)
         call.sp, call.stack_argument_bytes = sp, len(stack)
-        for register in _REGISTERS:
-            self._uc.reg_write(register, 0)
-        for number, value in enumerate(registers):
-            self._uc.reg_write(_REGISTERS[number], value)
-        self._uc.reg_write(UC_ARM_REG_SP, sp)
-        self._uc.reg_write(UC_ARM_REG_LR, RETURN_ADDRESS | 1)
-        self._uc.reg_write(UC_ARM_REG_APSR_NZCV, 0)
+        self._call_registers.write(registers, sp, RETURN_ADDRESS | 1)
         self.counters.begin(call.entry.address, RETURN_ADDRESS, sp, self.space.stack_limit)
         self._peripherals.begin_run()
         self._heap.clear()
