@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import FIRMWARE, found_toolchain
+from conftest import FIRMWARE, Build, found_toolchain
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from make_elf import CODE, RODATA, Load, Sec, Sym, elf, reader
@@ -180,6 +180,32 @@ def test_copied_variables_are_no_warning(tmp_path: Path) -> None:
 def test_a_damaged_region_table_says_nothing(tmp_path: Path, entry: tuple[int, ...]) -> None:
     m = machine(tmp_path, compressed(name="other", table=struct.pack("<4I", *entry)))
     assert m.call("get0", result="u32").result == 0x5A5A5A5A
+
+
+# ------------------------------------------------------------------------------------- what IAR's start-up writes
+
+
+@pytest.mark.parametrize(
+    "name", ["__iar_copy_init3", "__iar_packbits_init_single3", "__iar_lz77_init_single3", "__iar_lzw_init2"]
+)
+def test_blank_variables_of_iar_are_a_warning_until_its_startup_ran(build: Build, name: str) -> None:
+    m = Machine.from_elf(build("iar_startup.S", flags=(f"-I{FIRMWARE}", f"-DUNPACK={name}")))
+    cost = m.call("get")
+    assert cost.result == 0
+    assert [w for w in cost.warnings if "--before __iar_data_init3" in w] == list(cost.warnings) != []
+    cost = m.call("get", before="__iar_data_init3")
+    assert (cost.result, cost.warnings) == (42, ())
+    assert m.call("get", keep=True).warnings == ()
+    assert m.call("get").warnings != ()
+    m.call("__iar_data_init3")
+    m.reset()
+    assert m.call("get", keep=True).warnings != ()
+
+
+@pytest.mark.parametrize("name", ["__iar_zero_init3", "copy_init3"])
+def test_variables_that_begin_with_zero_are_none(build: Build, name: str) -> None:
+    m = Machine.from_elf(build("iar_startup.S", flags=(f"-I{FIRMWARE}", f"-DUNPACK={name}")))
+    assert m.call("get").warnings == ()
 
 
 # -------------------------------------------------------------------------------------- lld without a script

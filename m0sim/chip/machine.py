@@ -140,6 +140,7 @@ class Machine:
         self._host_wrote = False
         self._interrupted = False
         self._is_due = False  # the clock has ended a slice
+        self._is_initialised = False  # the image's own start-up function has given variables their first values
 
     @classmethod
     def from_elf(cls, path: str | Path, profile: str | Path | Device = device.DEFAULT) -> Machine:
@@ -202,6 +203,7 @@ class Machine:
         self._reject_while_running()
         self._peripherals.forget()
         self.space.reset()
+        self._is_initialised = False
         self._heap.begin()
         self._uc.context_restore(self._reset_registers)
         self.counters.reset_port()
@@ -412,6 +414,7 @@ class Machine:
             self.space.clear_stack()
         else:
             self.space.restore()  # the stack's room, too
+            self._is_initialised = False
             self._heap.begin()
             self._uc.context_restore(self._reset_registers)
             self.counters.reset_port()
@@ -525,6 +528,7 @@ class Machine:
         self.counters.end(RETURN_ADDRESS, block_is_complete=True)
         self.counters.close_frames()
         self._heap.look(int(self.counters.core.sp_min))
+        self._is_initialised |= call.entry == self.image.initialiser
 
     def _check_after(self, call: _Call) -> None:
         if self._interrupted:  # too late to stop this call, but a loop around it must end
@@ -900,6 +904,11 @@ class Machine:
 
     def _warnings(self, call: _Call) -> tuple[str, ...]:
         found = list(self.image.warnings)
+        if self.image.initialiser is not None and not self._is_initialised:
+            found.append(
+                "variables with a first value are blank: IAR's start-up code puts it there; run that first, with "
+                f"--before {self.image.initialiser.name}"
+            )
         found += [warning for stub in call.stubs for warning in stub.warnings()]
         found += self._peripherals.warnings()
         if call.semihosting_calls:

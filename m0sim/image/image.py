@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from m0sim.errors import UsageError, did_you_mean
 from m0sim.image.cxx_names import shorter_names
+from m0sim.image.iar import initialiser_of
 from m0sim.image.ranges import Range
 from m0sim.image.segments import Section, Segment
 from m0sim.image.source_lines import DebugSection, SourceLine, section_contents, source_lines
@@ -54,6 +55,11 @@ class Image:
             if symbol.kind == "function":
                 best.setdefault(symbol.address, symbol)
         return tuple(best.values())
+
+    @cached_property
+    def initialiser(self) -> Symbol | None:
+        """The start-up function without which variables are blank that have a first value; None where there is none."""
+        return initialiser_of(self.symbols)
 
     def function_at(self, address: int) -> Symbol | None:
         """The function whose bytes include `address`; of several, the one that begins last."""
