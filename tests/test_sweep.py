@@ -23,8 +23,8 @@ import sweep_crash
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-pyarrow = pytest.importorskip("pyarrow", reason="the extra m0sim[sweep] is not installed")
-distributed = pytest.importorskip("distributed", reason="the extra m0sim[sweep] is not installed")
+pyarrow = pytest.importorskip("pyarrow", reason="the extra m0sim[study] is not installed")
+distributed = pytest.importorskip("distributed", reason="the extra m0sim[study] is not installed")
 
 from m0sim import cli  # noqa: E402
 from m0sim.chip import device  # noqa: E402
@@ -353,7 +353,7 @@ def test_without_the_extra_there_is_one_line(tmp_path: Path, monkeypatch: pytest
     for module in ("distributed", "pyarrow"):
         with monkeypatch.context() as patch:
             patch.setitem(sys.modules, module, None)
-            with pytest.raises(UsageError, match=r"pip install 'm0sim\[sweep\]'"):
+            with pytest.raises(UsageError, match=r"pip install 'm0sim\[study\]'"):
                 swept(tmp_path, SMALL, "")
 
 

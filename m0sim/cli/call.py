@@ -62,8 +62,6 @@ def call(
       {A,B}           a struct by value
     """
     from m0sim.report import cost_json as data
-    from m0sim.report import profile_files
-    from m0sim.report.lcov import require_lines
     from m0sim.report.sources import Sources
 
     asked = calling.Asked(**typed)
@@ -72,9 +70,14 @@ def call(
     for path in (*profiles.values(), html, output):
         files.check_folder(path)  # what cannot be written is better refused before the work
     if lcov is not None:
+        from m0sim.report.lcov import require_lines
+
         require_lines(image_of(asked.image_file, asked.base, asked.symbols))
     done = calling.run(asked, level)
-    profile_files.write(done.cost, done.machine.image, profiles, sources)
+    if any(profiles.values()):
+        from m0sim.report import profile_files
+
+        profile_files.write(done.cost, done.machine.image, profiles, sources)
     if html is not None:
         from m0sim.report.page import page
 

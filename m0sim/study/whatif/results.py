@@ -167,7 +167,7 @@ def _check(rows: Sequence[Row]) -> None:
 def need_extra() -> None:
     """UsageError, which says what to do, where Dask or PyArrow are not installed."""
     if find_spec("distributed") is None or find_spec("pyarrow") is None:
-        raise UsageError("sweeps need Dask and PyArrow: pip install 'm0sim[sweep]'")
+        raise UsageError("sweeps need Dask and PyArrow: pip install 'm0sim[study]'")
 
 
 def accuracies(paths: Sequence[Path]) -> dict[tuple[Any, ...], float]:
