@@ -24,6 +24,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 pyarrow = pytest.importorskip("pyarrow", reason="the extra m0sim[study] is not installed")
+pytest.importorskip("pyarrow.parquet")  # a module of its own, which `import pyarrow` leaves out
 distributed = pytest.importorskip("distributed", reason="the extra m0sim[study] is not installed")
 
 from m0sim import cli  # noqa: E402
