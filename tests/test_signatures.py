@@ -350,3 +350,32 @@ def test_a_type_that_contains_itself_is_no_type(build: Build, tmp_path: Path) ->
     signatures = Signatures({".debug_info": info, ".debug_abbrev": abbreviations})
     assert signatures.at(0x10000000, "f") is None
     assert "nested too deep" in signatures.notes[0]
+
+
+@BOTH
+def test_a_stub_answers_with_what_its_function_returns(build: Build, toolchain: str) -> None:
+    machine = Machine.from_elf(build("signatures.c", toolchain=toolchain, flags=("-O1", "-g", "-std=gnu11")))
+    assert machine.call("half", 1.0, stubs={"half": f32(2.5)}).result == 2.5
+    assert machine.call("half", 1.0, stubs={"half": 2.5}).result == 2.5
+    assert machine.call("twice", 1, 1.0, stubs={"twice": lambda call: 0.1}).result == 0.1
+    assert machine.call("narrow", 1, 2, True, 4, stubs={"narrow": [255, 0]}).result == 255
+    assert machine.call("long_sum", 1, 2, 3, stubs={"long_sum": -1}).result == -1
+    assert machine.call("all_ones", stubs={"all_ones": -1}).result == 0xFFFFFFFF
+    assert machine.call("nothing", stubs={"nothing": 7}).result is None
+    for name, given, said in [
+        ("half", 2, "the stub half: 2 is no answer: write f32:2"),
+        ("half", f64(2.5), "the stub half: 2.5 is no answer: write f32:2.5"),
+        ("narrow", 256, "256 is not from 0 to 255"),
+        ("narrow", -1, "-1 is not from 0 to 255"),
+        ("add", i64(5), "it has 32 bits, not 64: write 5"),
+        ("add", 1.5, "it is no floating-point number"),
+        ("is_odd", 2, "2 is not from 0 to 1"),
+    ]:
+        with pytest.raises(UsageError, match=said):
+            machine.call("nothing", stubs={name: given})
+        with pytest.raises(UsageError, match=said):
+            machine.call(
+                name,
+                *{"half": [1.0], "is_odd": [1], "add": [1, 2]}.get(name, [1, 2, 1, 1]),
+                stubs={name: lambda call, given=given: given},
+            )

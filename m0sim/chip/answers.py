@@ -74,7 +74,8 @@ class Answers:
         try:
             words = self._convert(value).words
         except UsageError as error:
-            raise UsageError(f"{self._who}: {value!r} is no answer: {error}") from None
+            known = value.value if isinstance(value, Words) else None
+            raise UsageError(f"{self._who}: {value if known is None else known!r} is no answer: {error}") from None
         if len(words) > self._most:
             raise UsageError(f"{self._who}: a value of 64 bits is no answer: there is room for 32")
         return words

@@ -192,6 +192,16 @@ def declared_result(signature: Signature | None) -> str:
     return f"{'s' if found.kind == 'signed' else 'u'}{64 if found.size == 8 else 32}"
 
 
+def returned(signature: Signature | None, value: int | float | Words) -> Words:
+    """What a function that is declared like this returns for `value`, which has to be of its result's kind and range.
+
+    Raises UsageError.
+    """
+    if signature is None or signature.result.kind in ("void", "struct"):
+        return plain(value)
+    return converted(value, signature.result)
+
+
 def result(kind: str, r0: int, r1: int) -> int | float | None:
     """What a function of the given result type returned in r0 (and r1)."""
     if result_type(kind) == "void":

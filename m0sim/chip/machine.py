@@ -286,7 +286,8 @@ class Machine:
         initialisers = [_initialiser(each) for each in ([before] if isinstance(before, str) else before)]
         stdout = [stdout] if isinstance(stdout, str) else stdout
         printing = [self._output.replacement(text) for text in stdout]
-        replaced = [Stub(self._entry(name), given, self._words) for name, given in [*(stubs or {}).items(), *printing]]
+        replaced = [self._stub(name, given) for name, given in (stubs or {}).items()]
+        replaced += [Stub(self._entry(name), given, self._words) for name, given in printing]
         reject_twins(replaced)
         self._output.listens = not printing and all(stub.symbol.name != output.WRITE for stub in replaced)
         provenance = self._provenance(entry, args, initialisers, stubs or {}, registers or {}, stdout)
@@ -367,6 +368,12 @@ class Machine:
         if room is None or room.is_freed:
             room = self._rooms[entry.address] = self.alloc(size, name=f"result of {entry.name}")
         return room
+
+    def _stub(self, name: str, given: object) -> Stub:
+        """A replaced function, whose answers are of the kind that DWARF declares, where it does."""
+        function = self._entry(name)
+        signature = self.image.signature(function)
+        return Stub(function, given, lambda value: arguments.returned(signature, self._value(value)))
 
     def _words(self, argument: object) -> Words:
         return arguments.plain(self._value(argument))
