@@ -112,15 +112,18 @@ def run(path: Path, folder: Path, symbols: Path | None) -> str:
     from m0sim.image import load_file
 
     names = [] if symbols is None else ["--symbols", str(symbols)]
+    given = ["1", "2"]
     try:
         image = load_file(path, symbols=symbols)
         function = image.functions[0].name if image.functions else f"0x{image.code_ranges[0][0]:x}"
+        signature = image.signature(image.find(function))
+        given = given if signature is None else ["1"] * len(signature.parameters)
     except (UsageError, IndexError):
         function = "main"
     exports = [f"--{name}={folder / name}" for name in EXPORTS]
     outcome = "refused"
     for verb, options in (("call", exports), ("call", exports[:-1]), ("annotate", ["--all"])):
-        arguments = [verb, str(path), function, "1", "2", "--max-cycles", "20000", *names, *options]
+        arguments = [verb, str(path), function, *given, "--max-cycles", "20000", *names, *options]
         done = CliRunner().invoke(app, arguments)
         error = done.exception
         if error is not None and not isinstance(error, SystemExit | M0simError):

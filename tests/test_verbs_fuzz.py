@@ -64,6 +64,10 @@ def check(result: dict[str, object], count: int) -> None:
     assert result["memory_bytes"] < MEMORY_LIMIT
 
 
+def test_the_originals_run(originals: list[Path], tmp_path: Path) -> None:
+    assert [mutate_verbs.run(file, tmp_path, None) for file in originals] == ["ran"] * len(originals)
+
+
 def test_a_few_mutants_end_in_a_result_or_a_line(originals: list[Path]) -> None:
     check(of_mutants(originals, 8, 5, 60), 8)
 
