@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
+import os
 import re
+import shutil
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from conftest import FIRMWARE, Build
+from unicorn import UC_ARCH_ARM, UC_HOOK_CODE, UC_MODE_THUMB, Uc, UcError
+from unicorn.arm_const import UC_ARM_REG_LR, UC_ARM_REG_PC, UC_ARM_REG_R0, UC_ARM_REG_SP, UC_CPU_ARM_CORTEX_M0
 
 from m0sim import Cost, Machine
 from m0sim.build_libraries import TARGETS, host
 from m0sim.build_libraries import build as build_library
 from m0sim.chip import accounting, isa
+from m0sim.chip.machine import RETURN_ADDRESS
 from m0sim.chip.native import layout, library, tables
 from m0sim.errors import UsageError
+from m0sim.image import Symbol, load_raw
 from m0sim.libraries import CORE, Library
 
 FOLDER = CORE.folder
@@ -309,6 +318,106 @@ def test_deep_recursion_from_many_places(hard: Path) -> None:
     assert len(cost.edges) == 128 + 1
     assert [node.function for node in cost.call_tree] == ["recurses_often", "recurses"]
     check_sums(cost)
+
+
+# -- code that changes, against a count of every instruction that runs
+
+CODE = 0x20000000
+VICTIM, PATCHES = CODE + 0x400, CODE + 0x800  # pages of their own
+LENGTH, ROUNDS = 24, 200
+
+# Runs the victim, r0 to r3 its own, with one halfword changed before each time: r4 points to pairs of a place and a
+# value, r5 behind the last of them.
+PATCHER = """
+    push    {r4, r5, r6, r7, lr}
+    movs    r4, r0
+    movs    r5, r1
+1:  ldrh    r6, [r4, #0]
+    ldrh    r7, [r4, #2]
+    strh    r7, [r2, r6]
+    push    {r2}
+    adds    r6, r2, #1
+    blx     r6
+    pop     {r2}
+    adds    r4, #4
+    cmp     r4, r5
+    bne     1b
+    pop     {r4, r5, r6, r7, pc}
+"""
+# Data processing, a branch forward over one or two halfwords (taken or not), and an early return.
+SOME = (0x1840, 0x1A40, 0x3001, 0x3903, 0x4341, 0x0849, 0xD000, 0xD100, 0xD500, 0xD301, 0xE000, 0x4770, 0xBF00, 0xBF20)
+
+
+def executions(memory: bytes, registers: list[int]) -> dict[tuple[int, int], int]:
+    """How often each encoding ran at each address: a hook on every instruction that looks what is there."""
+    counts: Counter[tuple[int, int]] = Counter()
+
+    def note(uc: Uc, address: int, size: int, data: object) -> None:
+        counts[address, int.from_bytes(uc.mem_read(address, size), "little")] += 1
+
+    uc = Uc(UC_ARCH_ARM, UC_MODE_THUMB)
+    uc.ctl_set_cpu_model(UC_CPU_ARM_CORTEX_M0)
+    uc.mem_map(CODE, 0x10000)
+    uc.mem_map(RETURN_ADDRESS, 4096)
+    uc.mem_write(CODE, memory)
+    uc.hook_add(UC_HOOK_CODE, note)
+    for number, value in enumerate(registers):
+        uc.reg_write(UC_ARM_REG_R0 + number, value)
+    uc.reg_write(UC_ARM_REG_SP, CODE + 0x8000)
+    uc.reg_write(UC_ARM_REG_LR, RETURN_ADDRESS | 1)
+    pc = CODE
+    while pc != RETURN_ADDRESS:
+        with contextlib.suppress(UcError):  # WFE
+            uc.emu_start(pc | 1, RETURN_ADDRESS)
+        pc = uc.reg_read(UC_ARM_REG_PC)
+    return dict(counts)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_every_instruction_of_code_that_changes(build: Build, tmp_path: Path, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    elf = written(build, tmp_path, "patcher", function("patcher", PATCHER))
+    patcher = Machine.from_elf(elf).read(0x10000000, 64)
+    memory = np.zeros(0x1000, np.uint8)
+    memory[: len(patcher)] = patcher
+    victim = rng.choice(SOME, LENGTH + 4).astype(np.uint16)
+    victim[LENGTH:] = 0x4770
+    places = rng.integers(0, LENGTH, ROUNDS) * 2
+    patches = np.stack([places, rng.choice(SOME, ROUNDS)], axis=1).astype(np.uint16)
+    for address, content in ((VICTIM, victim), (PATCHES, patches)):
+        memory[address - CODE :][: content.nbytes] = content.reshape(-1).view(np.uint8)
+    registers = [PATCHES, PATCHES + patches.nbytes, VICTIM, 7]
+    expected = executions(memory.tobytes(), registers)
+    symbols = tuple(
+        Symbol(name, name, address, 64, "function", is_thumb=True, is_global=True, source_file="")
+        for name, address in (("patcher", CODE), ("victim", VICTIM))
+    )
+    machine = Machine(replace(load_raw(memory.tobytes(), CODE), symbols=symbols))
+    for _ in range(2):
+        cost = machine.call(CODE, *registers)
+        table = cost.instruction_table
+        places_ran = zip(table.address.tolist(), table.encoding.tolist(), strict=True)
+        assert dict(zip(places_ran, table.executions.tolist(), strict=True)) == expected
+        check_sums(cost)
+    assert len({encoding for address, encoding in expected if address >= VICTIM}) == len(set(SOME))
+    assert cost.functions["victim"].calls == ROUNDS
+
+
+@pytest.mark.long
+def test_epochs_that_come_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their number has 15 bits. With two, they come again all the time."""
+    folder = tmp_path / "core"
+    shutil.copytree(FOLDER, folder)
+    text = HEADER.replace("M0_EPOCH_MASK 0x7FFF", "M0_EPOCH_MASK 0x0003")
+    assert text != HEADER
+    (folder / "core.h").write_text(text)
+    digest = CORE.digest()
+    monkeypatch.setattr(Library, "digest", lambda self: digest)
+    core = build_library(replace(CORE, folder=folder), host(), tmp_path / "core.so")
+    tests = f"{__file__}::{test_every_instruction_of_code_that_changes.__name__}"
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", tests]
+    done = subprocess.run(command, env={**os.environ, CORE.variable: str(core)}, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
 
 
 # -- ten times the work takes ten times as long

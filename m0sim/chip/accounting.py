@@ -132,7 +132,7 @@ class Counters:
 
     def attach(self, uc: Any) -> Callable[[bool], None]:
         """Install the hooks in a Unicorn instance. Returns a switch for those of level ``memory``."""
-        from unicorn import UC_HOOK_INSN_INVALID, UC_HOOK_TLB_FILL, UC_TLB_VIRTUAL
+        from unicorn import UC_HOOK_EDGE_GENERATED, UC_HOOK_INSN_INVALID, UC_HOOK_TLB_FILL, UC_TLB_VIRTUAL
         from unicorn.unicorn_py3.unicorn import uclib
 
         self._uclib, self._uch = uclib, uc._uch
@@ -143,6 +143,7 @@ class Counters:
         uc.ctl_set_tlb_mode(UC_TLB_VIRTUAL)
         for base, end in self._space.sram_ranges():
             self._hook(UC_HOOK_TLB_FILL, "m0_on_tlb_fill", base, end - 1)
+            self._hook(UC_HOOK_EDGE_GENERATED, "m0_on_translation", base, end - 1)
         self._attach_port(uc)
         return self._watch_memory
 

@@ -79,7 +79,7 @@ struct m0_encoding {
  * function. Executions of the block it leads to are counted here; m0_fold() gives them to that block.
  */
 struct m0_arc {
-    uint64_t key;    /* M0_KEY of the block that it leads to */
+    uint64_t key;    /* of the block that it leads to, in the epoch that it was made in */
     int64_t count;   /* times passed */
     uint32_t to;     /* that block */
     uint32_t cycles; /* of the block that it comes from, when left this way */
@@ -87,11 +87,16 @@ struct m0_arc {
 
 /*
  * A key is the address of a block in bits 16..47 and its size in bits 0..15 (Unicorn cuts blocks at the end of each
- * KiB), and tells whether its code may change: then its bytes are compared with the copy before every execution.
+ * KiB). That of a block has bit 63 set where its code may change. That of an arc has the epoch in bits 48..62.
+ *
+ * Code in writable memory is compared with its copy once an epoch. An epoch ends when Unicorn translates code there,
+ * which it does after every change: what runs is what it translated.
  */
 #define M0_KEY_SHIFT 16
 #define M0_KEY_WRITABLE 0x8000000000000000
 #define M0_KEY_NONE 0xFFFFFFFFFFFFFFFF
+#define M0_EPOCH_ONE 0x0001000000000000
+#define M0_EPOCH_MASK 0x7FFF000000000000
 
 /*
  * One decoded block. Code that was overwritten has a block for each version that ran. The first 64 bytes, a cache line,
@@ -118,7 +123,7 @@ struct m0_block {
     uint32_t next_ran;     /* 1 + the next block that ran in this call; 0 in one that did not */
     uint32_t copy;         /* where its bytes are in `copies`, in 8-byte words, if they may change */
     uint32_t port_counts;  /* first of its counters in `port_counts`, one a halfword; 0 if it never accesses memory */
-    uint32_t spare2;
+    uint32_t epoch;        /* in which its code was last compared, the epoch's bits from 32 on */
 };
 
 #define M0_NOTHING 0xFFFFFFFF
@@ -242,6 +247,7 @@ struct m0_core {
     int64_t limit;               /* stop before a block that starts at or after this many cycles */
     int64_t sp;                  /* at the start of the pending block */
     int64_t sp_min;              /* the stack mark */
+    uint64_t epoch;              /* see M0_KEY_SHIFT; in the bits that it has in a key */
     struct m0_frame *frames;
     uint32_t depth;              /* number of open frames */
     uint32_t frame_capacity;

@@ -29,10 +29,17 @@ struct uc_tlb_entry {
     int perms;
 };
 
+struct uc_tb {
+    uint64_t pc;
+    uint16_t icount;
+    uint16_t size;
+};
+
 /* -- called by Unicorn */
 
 M0_EXPORT void m0_on_block(struct uc_struct *uc, uint64_t address, uint32_t size, struct m0_core *core);
 M0_EXPORT void m0_on_block_in_flash(struct uc_struct *uc, uint64_t address, uint32_t size, struct m0_core *core);
+M0_EXPORT void m0_on_translation(struct uc_struct *uc, struct uc_tb *now, struct uc_tb *before, struct m0_core *core);
 M0_EXPORT void m0_on_sp_written(struct uc_struct *uc, uint64_t address, uint32_t size, struct m0_core *core);
 M0_EXPORT bool m0_on_invalid(struct uc_struct *uc, struct m0_core *core);
 M0_EXPORT bool m0_on_tlb_fill(struct uc_struct *uc, uint64_t address, int type, struct uc_tlb_entry *entry,

@@ -191,18 +191,18 @@ static bool begin(struct m0_core *core, struct uc_struct *uc, struct m0_block *b
 static bool is_plain(const struct m0_block *from, const struct m0_block *to)
 {
     bool stays = from->flow < M0_FLOW_CALL ? from->function == to->function : from->flow == M0_FLOW_STOP;
-    return stays && (from->sp_change | to->sp_low | from->sp_writes | to->sp_writes | from->branch_next) == 0 &&
-           (to->key & M0_KEY_WRITABLE) == 0;
+    return stays && (from->sp_change | to->sp_low | from->sp_writes | to->sp_writes | from->branch_next) == 0;
 }
 
 /* Let an arc lead to a block. If it led elsewhere, it gives its count to the blocks first. */
 static void point(struct m0_core *core, struct m0_block *from, const struct m0_block *to)
 {
-    struct m0_arc *arc = &from->arc[from->arc[0].key != M0_KEY_NONE];
+    bool first_is_used = from->arc[0].key != M0_KEY_NONE && (from->arc[0].key & M0_EPOCH_MASK) == core->epoch;
+    struct m0_arc *arc = &from->arc[first_is_used];
     bool is_branch = from->flow == M0_FLOW_CONDITIONAL;
     core->blocks[arc->to].entered += arc->count;
     from->taken += is_branch && (uint32_t)(arc->key >> M0_KEY_SHIFT) != from->end ? arc->count : 0;
-    arc->key = to->key;
+    arc->key = (to->key & ~M0_KEY_WRITABLE) | core->epoch;
     arc->count = 0;
     arc->to = (uint32_t)(to - core->blocks);
     arc->cycles = from->cycles + (is_branch && m0_address_of(to) != from->end ? core->taken_extra : 0);
@@ -224,6 +224,7 @@ M0_RARE static void go_any_way(struct uc_struct *uc, uint64_t address, uint32_t 
             return;
         }
     }
+    to->epoch = (uint32_t)(core->epoch >> 32);
     settle(core, uc, (uint32_t)address, to->function);
     if (begin(core, uc, to)) {
         *m0_ready_slot(core, key) = (uint32_t)(to - core->blocks);
@@ -245,7 +246,8 @@ __attribute__((noinline)) static void go(struct uc_struct *uc, uint64_t address,
     struct m0_block *to = &core->blocks[*m0_ready_slot(core, key)];
     struct m0_frame *frame = m0_top_frame(core);
     int64_t cycles = core->cycles + from->cycles, sp = core->sp + from->sp_change;
-    if (to->key != key || (from->branch_next | from->sp_writes) != 0 || sp + to->sp_low < core->sp_min ||
+    if ((to->key != key && (to->key != (key | M0_KEY_WRITABLE) || to->epoch != core->epoch >> 32)) ||
+        (from->branch_next | from->sp_writes) != 0 || sp + to->sp_low < core->sp_min ||
         cycles + core->taken_extra >= core->limit) {
         goto any;
     }
@@ -281,7 +283,7 @@ any:
 void m0_on_block(struct uc_struct *uc, uint64_t address, uint32_t size, struct m0_core *core)
 {
     struct m0_block *from = core->pending;
-    uint64_t key = address << M0_KEY_SHIFT | size;
+    uint64_t key = address << M0_KEY_SHIFT | size | core->epoch;
     struct m0_arc *arc = &from->arc[0];
     if (arc->key != key) {
         arc++;
@@ -305,6 +307,24 @@ void m0_on_block_in_flash(struct uc_struct *uc, uint64_t address, uint32_t size,
 {
     m0_fetch(core, (uint32_t)address, size);
     m0_on_block(uc, address, size, core);
+}
+
+/*
+ * UC_HOOK_EDGE_GENERATED in SRAM: code was translated, maybe because it changed. When the epochs have all been used, no
+ * block or arc may be of one that comes again.
+ */
+void m0_on_translation(struct uc_struct *uc, struct uc_tb *now, struct uc_tb *before, struct m0_core *core)
+{
+    (void)uc, (void)now, (void)before;
+    core->epoch = (core->epoch + M0_EPOCH_ONE) & M0_EPOCH_MASK;
+    if (core->epoch == 0) {
+        m0_fold(core);
+        core->epoch = M0_EPOCH_ONE;
+        for (uint32_t i = 1; i < core->block_count; i++) {
+            core->blocks[i].arc[0].key = core->blocks[i].arc[1].key = M0_KEY_NONE;
+            core->blocks[i].epoch = 0;
+        }
+    }
 }
 
 /* -- other hooks */

@@ -75,6 +75,8 @@ EXECUTED = np.dtype(_STRUCTURES["m0_executed"])
 
 #: The key of an arc that leads nowhere.
 KEY_NONE = _NUMBERS["M0_KEY_NONE"]
+#: The first epoch; in epoch 0 nothing was compared.
+EPOCH_ONE = _NUMBERS["M0_EPOCH_ONE"]
 #: The bits of a key below the address.
 KEY_SHIFT = _NUMBERS["M0_KEY_SHIFT"]
 #: What a block has for the target of its newest call if it made none.

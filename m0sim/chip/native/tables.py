@@ -58,6 +58,7 @@ class Tables:
             setattr(self.core, table.capacity, table.rows)
         self._make_slots(1 << 10)
         self.core.edge_count = self.core.context_count = 1
+        self.core.epoch = layout.EPOCH_ONE
         self.forget_code()
 
     def __getitem__(self, name: str) -> npt.NDArray[Any]:
