@@ -75,7 +75,7 @@ wheel-%: | $(READY)
 	M0SIM_TARGET=$* $(BIN)/python -m hatchling build -t wheel -d dist
 
 $(BUILD)/kernels/m0k.elf: $(KERNEL_SOURCES) $(sort $(wildcard kernels/*.inc) kernels/m0k.inc) kernels/m0sim.ld kernels/build.py m0sim/toolchain.py | $(READY)
-	$(BIN)/python kernels/build.py --toolchain $(TOOLCHAIN) $@ $(KERNEL_SOURCES)
+	$(BIN)/python kernels/build.py --movable --toolchain $(TOOLCHAIN) $@ $(KERNEL_SOURCES)
 
 kernels/m0k.inc: kernels/m0k.h kernels/make_offsets.py m0sim/study/learn/blocks.py | $(READY)
 	$(BIN)/python kernels/make_offsets.py

@@ -41,7 +41,8 @@ class NativeHook(BuildHookInterface):  # type: ignore[type-arg]
         build_data["tag"] = f"py3-none-{target.tag}"
         build_data["pure_python"] = False
         sources = sorted((root / "kernels").glob("*.S"))
-        toolchain.find("zig").build(sources, made / "m0k.elf", linker_script=root / "kernels/m0sim.ld")
+        script = root / "kernels/m0sim.ld"
+        toolchain.find("zig").build(sources, made / "m0k.elf", linker_script=script, movable=True)
         build_data["force_include"][str(made / "m0k.elf")] = "m0sim/kernels/m0k.elf"
 
     def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:

@@ -34,6 +34,26 @@ _ZIG_FREESTANDING = (*_FREESTANDING, "-fno-sanitize=undefined")
 # No entry symbol: functions are called by name. Small pages keep the file small; nothing pages it in. The debug
 # information is kept by -g (zig strips at link time otherwise) and -O2 chooses an optimised compiler-rt.
 _LINK = ("-nostdlib", "-static", "-O2", "-g", "-Wl,-e,0", "-Wl,-z,max-page-size=256")
+# The same link in the words of zig's other driver: the first one cannot ask its linker for relocations.
+_ZIG_MOVABLE = (
+    *("-fentry=0", "-z", "max-page-size=256", "--gc-sections", "-fno-strip", "-OReleaseFast", "-fcompiler-rt"),
+    "--emit-relocs",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class MovableLink:
+    """How a toolchain links a program that keeps its relocations."""
+
+    command: tuple[str, ...]
+    runtime: tuple[str, ...]
+    """As `Toolchain.runtime`."""
+    output: str
+    """The option that the output's path follows on without a space."""
+
+    def of(self, objects: Sequence[Path], script: str, output: Path) -> list[str]:
+        """The command line."""
+        return [*self.command, "-T", script, *map(str, objects), *self.runtime, f"{self.output}{output}"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +70,7 @@ class Toolchain:
     """Flags of every link, before the caller's."""
     runtime: tuple[str, ...]
     """What brings in the compiler's own helpers (division, floating point), last on the link line."""
+    movable: MovableLink
 
     def version(self) -> str:
         """The compiler's version, for example ``zig 0.17.0`` or ``gnu 12.2.1``."""
@@ -66,12 +87,15 @@ class Toolchain:
         linker_script: Path | None = None,
         libraries: Sequence[str] = (),
         link_flags: Sequence[str] = (),
+        movable: bool = False,
     ) -> Path:
         """Compile `sources` (.S, .s, .c, .cpp), link them without startup code into the ELF `output`; returns `output`.
 
         `libraries` are names as in ``-lNAME``; the compiler's own runtime is always there. Nothing of `sources` is
         dropped as unreachable when `linker_script` keeps ``*.program.o`` as kernels/m0sim.ld does; without a script
         the linker's own default memory layout is used and nothing at all is dropped.
+        What is `movable` keeps its relocations (``--emit-relocs``): they say which words are addresses. It needs a
+        script, and takes no libraries and no flags.
 
         Raises `UsageError` with the compiler's message when a file is missing or does not compile or link.
         """
@@ -83,10 +107,15 @@ class Toolchain:
         for path in sources:
             if path.suffix not in LANGUAGES:
                 raise UsageError(f"{path}: cannot tell the language, use a name in {', '.join(LANGUAGES)}")
+        if movable and (linker_script is None or libraries or link_flags):
+            raise ValueError("what is movable is linked by a script, without libraries or flags of its own")
         layout = [f"-Wl,-T,{linker_script}", "-Wl,--gc-sections"] if linker_script else ["-Wl,--no-gc-sections"]
         named = [f"-l{library}" for library in libraries]
         with tempfile.TemporaryDirectory(prefix="m0sim-") as folder:
             objects = self._compile(sources, flags, Path(folder))
+            if movable:
+                _run(self.movable.of(objects, str(linker_script), output))
+                return output
             given = [*layout, *link_flags, *map(str, objects), *named, *self.runtime]
             _run([*self.command, *self.link_flags, *given, "-o", str(output)])
         return output
@@ -110,12 +139,15 @@ def find(name: str = "zig") -> Toolchain:
             raise UsageError("ziglang is not installed: pip install 'm0sim[toolchain]'")
         target = ("-target", "thumb-freestanding-eabi", "-mcpu=cortex_m0plus")
         command = (sys.executable, "-m", "ziglang", "cc", *target)
-        return Toolchain(name, command, _ZIG_FREESTANDING, _LINK, ("-rtlib=compiler-rt",))
+        movable = MovableLink((sys.executable, "-m", "ziglang", "build-exe", *target, *_ZIG_MOVABLE), (), "-femit-bin=")
+        return Toolchain(name, command, _ZIG_FREESTANDING, _LINK, ("-rtlib=compiler-rt",), movable)
     if name == "gnu":
         driver = shutil.which("arm-none-eabi-gcc")
         if driver is None:
             raise UsageError("arm-none-eabi-gcc is not on PATH: apt install gcc-arm-none-eabi, or use toolchain 'zig'")
-        return Toolchain(name, (driver, "-mcpu=cortex-m0plus", "-mthumb"), _FREESTANDING, _LINK, ("-lgcc",))
+        command = (driver, "-mcpu=cortex-m0plus", "-mthumb")
+        movable = MovableLink((*command, *_LINK, "-Wl,--gc-sections", "-Wl,--emit-relocs"), ("-lgcc",), "-o")
+        return Toolchain(name, command, _FREESTANDING, _LINK, ("-lgcc",), movable)
     raise UsageError(f"no toolchain {name!r}; there are 'zig' and 'gnu'")
 
 

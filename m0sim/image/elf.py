@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from m0sim.image.headers import (
     SHF_COMPRESSED,
     SHF_EXEC,
     SHF_WRITE,
+    SHT_REL,
     SHT_STRTAB,
     SHT_SYMTAB,
     Broken,
@@ -60,6 +61,7 @@ _OTHER_FILES = {
     b"UF2\n": "is a UF2 file, not an ELF file: Machine.from_file reads it",
     b"S0": "is a file of S-records: make it Intel HEX with arm-none-eabi-objcopy -I srec -O ihex",
 }
+_ADDRESS_WORD = {2, 38}  # R_ARM_ABS32, R_ARM_TARGET1 (of .init_array): IHI 0044, table 4-10
 _SHN_UNDEF, _SHN_ABS, _SHN_LORESERVE = 0, 0xFFF1, 0xFF00
 _DEBUG_SECTIONS = (
     *(".debug_line", ".debug_line_str", ".debug_str", ".debug_info", ".debug_abbrev"),
@@ -96,7 +98,8 @@ class Elf:
         named = ((self._section_name(header), header) for header in self.headers)
         debug = self._debug_sections(dict(named))
         warnings = tuple(_not_decompressed(s) for s in sections if s.load_size is not None)
-        return Image(self.path, self.entry & ~1, segments, tuple(sections), symbols, code, pools, debug, warnings)
+        made = Image(self.path, self.entry & ~1, segments, tuple(sections), symbols, code, pools, debug, warnings)
+        return replace(made, address_words=self._address_words())
 
     def _check_identity(self) -> None:
         data = self.data
@@ -228,6 +231,34 @@ class Elf:
                 if name:
                     found.append(RawSymbol(name, value, size, kind, binding != 0, "" if binding else file))
         return found
+
+    def _address_words(self) -> tuple[int, ...] | None:
+        """`Image.address_words`, from the relocations of what is loaded; those of debug information do not count."""
+        tables = [h for h in self.headers if h.type == SHT_REL and self._is_loaded(h.info)]
+        found = [at for table in tables for at in self._relocated(table)]
+        return tuple(sorted(found)) if tables else None
+
+    def _is_loaded(self, section: int) -> bool:
+        return section < len(self.headers) and self.headers[section].takes_memory
+
+    def _relocated(self, table: SectionHeader) -> Iterator[int]:
+        symbols = self._section_of_symbols(table.link)
+        if table.entry_size != 8 or table.size % 8:
+            raise Broken(f"is damaged: relocations of {table.size} bytes with entries of {table.entry_size}")
+        for at, info in struct.iter_unpack("<II", self._take(table.offset, table.size, "a relocation table")):
+            kind, symbol = info & 0xFF, info >> 8
+            if symbol >= len(symbols):
+                raise Broken(f"is damaged: a relocation of symbol {symbol}, there are {len(symbols)}")
+            if kind in _ADDRESS_WORD and _SHN_UNDEF < symbols[symbol] < _SHN_LORESERVE:
+                yield at
+
+    def _section_of_symbols(self, table: int) -> list[int]:
+        """The section of every symbol of a table, by its number."""
+        header = self.headers[table] if table < len(self.headers) else None
+        if header is None or header.type != SHT_SYMTAB or header.size % 16:
+            raise Broken("is damaged: its relocations have no symbol table")
+        entries = self._take(header.offset, header.size, "the symbol table")
+        return [fields[5] for fields in struct.iter_unpack("<IIIBBH", entries)]
 
     def _debug_sections(self, named: Mapping[str, SectionHeader]) -> dict[str, DebugSection]:
         found = {}

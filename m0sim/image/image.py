@@ -46,6 +46,9 @@ class Image:
     """What a call cannot get right with this file, one line each."""
     sha256: str = ""
     """Of the file's content, in hexadecimal."""
+    address_words: tuple[int, ...] | None = None
+    """Where 32-bit words lie that hold the address of something in the program. None where the file does not say: it
+    was linked without ``--emit-relocs``."""
 
     @cached_property
     def functions(self) -> tuple[Symbol, ...]:

@@ -57,7 +57,8 @@ def build_kernels(toolchain_name: str, output: Path) -> Path:
     kernels = _kernels_folder()
     sources = [*sorted((kernels / "fp32").glob("*.c")), kernels / "run.S"]
     chosen = toolchain.find(toolchain_name)
-    return chosen.build(sources, output, flags=_FLAGS[toolchain_name], linker_script=kernels / "m0sim.ld")
+    script, flags = kernels / "m0sim.ld", _FLAGS[toolchain_name]
+    return chosen.build(sources, output, flags=flags, linker_script=script, movable=True)
 
 
 @cache

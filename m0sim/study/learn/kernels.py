@@ -70,24 +70,25 @@ def version() -> str:
 
 
 def moved(kernels: Image, distance: int) -> Image:
-    """The same kernels at other addresses.
+    """The same kernels at other addresses: all but the words that hold an address is relative to the program counter.
 
-    Their code is relative to the program counter. Absolute are only words of literal pools that hold the address of a
-    function or table; no constant of the kernels lies in the range of addresses that they are linked to.
+    Raises UsageError for an image that does not say which words these are.
     """
     if distance == 0:
         return kernels
-    begin, end = min(s.address for s in kernels.segments), max(s.end for s in kernels.segments)
+    if kernels.address_words is None:
+        raise UsageError(
+            f"{kernels.path}: cannot be moved to this device's flash: link it with --emit-relocs, as make kernels does"
+        )
     segments = []
     for segment in kernels.segments:
-        words = bytearray(segment.data)
-        for pool_begin, pool_end in kernels.data_ranges:
-            for at in range(max(pool_begin, segment.address), min(pool_end, segment.end) - 3, 4):
-                (value,) = struct.unpack_from("<I", words, at - segment.address)
-                if begin <= value < end:
-                    struct.pack_into("<I", words, at - segment.address, value + distance)
+        data = bytearray(segment.data)
+        for at in kernels.address_words:
+            if segment.address <= at <= segment.address + len(data) - 4:
+                (value,) = struct.unpack_from("<I", data, at - segment.address)
+                struct.pack_into("<I", data, at - segment.address, value + distance & 0xFFFFFFFF)
         there = segment.address + distance
-        segments.append(replace(segment, address=there, load_address=there, data=bytes(words)))
+        segments.append(replace(segment, address=there, load_address=there, data=bytes(data)))
     return replace(
         kernels,
         segments=tuple(segments),
@@ -96,6 +97,7 @@ def moved(kernels: Image, distance: int) -> Image:
         code_ranges=tuple((a + distance, b + distance) for a, b in kernels.code_ranges),
         data_ranges=tuple((a + distance, b + distance) for a, b in kernels.data_ranges),
         debug={},
+        address_words=tuple(at + distance for at in kernels.address_words),
     )
 
 
