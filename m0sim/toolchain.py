@@ -145,9 +145,9 @@ def find(name: str = "zig") -> Toolchain:
         driver = shutil.which("arm-none-eabi-gcc")
         if driver is None:
             raise UsageError("arm-none-eabi-gcc is not on PATH: apt install gcc-arm-none-eabi, or use toolchain 'zig'")
-        command = (driver, "-mcpu=cortex-m0plus", "-mthumb")
-        movable = MovableLink((*command, *_LINK, "-Wl,--gc-sections", "-Wl,--emit-relocs"), ("-lgcc",), "-o")
-        return Toolchain(name, command, _FREESTANDING, _LINK, ("-lgcc",), movable)
+        gnu = (driver, "-mcpu=cortex-m0plus", "-mthumb")
+        movable = MovableLink((*gnu, *_LINK, "-Wl,--gc-sections", "-Wl,--emit-relocs"), ("-lgcc",), "-o")
+        return Toolchain(name, gnu, _FREESTANDING, _LINK, ("-lgcc",), movable)
     raise UsageError(f"no toolchain {name!r}; there are 'zig' and 'gnu'")
 
 
