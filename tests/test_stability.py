@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import re
+import subprocess
 import sys
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -20,25 +19,14 @@ from m0sim.study.learn import calibrate, methods, networks
 from m0sim.study.learn.experiment import images
 from m0sim.study.learn.methods import Config, Method, StepTrace
 from m0sim.study.learn.pretrain import bundled
+from m0sim.study.stability import figures, page, remedies, runs
 
 DOCS = Path(__file__).parents[1] / "docs"
 NETWORK = networks.get("tiny-cnn-8")
 
 
-def load() -> ModuleType:
-    """The script as a module: it belongs to no package."""
-    spec = importlib.util.spec_from_file_location("stability", DOCS / "study" / "stability.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    return module
-
-
-stability = load()
-LINES = stability.FIGURES.read_text().splitlines()
-PAGE = stability.PAGE.read_text()
+LINES = (DOCS / "study" / figures.FILE).read_text().splitlines()
+PAGE = (DOCS / "study" / page.FILE).read_text()
 SECTION = (DOCS / "study.md").read_text().partition("\n## Stability\n")[2].partition("\n## ")[0]
 
 
@@ -48,23 +36,23 @@ def first_column(text: str) -> set[str]:
 
 class TestPage:
     def test_it_is_what_the_runs_make(self) -> None:
-        assert stability.page(stability.figures(LINES)) == PAGE
+        assert page.page(figures.figures(LINES)) == PAGE
 
     def test_the_runs_are_in_order(self) -> None:
-        assert stability.arranged(LINES) == LINES
+        assert figures.arranged(LINES) == LINES
 
     def test_cells_by_hand(self) -> None:
         """Mean and worst of epochs 6 to 10 of every run of plain PRIOT on seed 0 at 30 degrees."""
         row = next(line for line in PAGE.partition("## Sweep at 30")[2].splitlines() if line.startswith("| priot |"))
-        runs = [json.loads(line) for line in LINES]
-        plain = [r for r in runs if (r["remedy"], r.get("angle"), r.get("seed")) == ("priot", 30, 0)]
+        lines = [json.loads(line) for line in LINES]
+        plain = [r for r in lines if (r["remedy"], r.get("angle"), r.get("seed")) == ("priot", 30, 0)]
         assert len(plain) >= 5
         for found in plain:
             late = np.array(found["accuracy"])[5:] * 100
             assert f"| {late.mean():.1f} ({late.min():.1f}) |" in row
 
     def test_what_was_chosen_is_the_best_of_seed_0(self) -> None:
-        data = stability.figures(LINES)
+        data = figures.figures(LINES)
         for angle in (30, 45):
             for remedy in data.remedies(angle):
                 shift, seeds = data.best(remedy, angle)
@@ -72,12 +60,12 @@ class TestPage:
                 assert data.swept(remedy, angle)[shift] == seeds[0]
 
     def test_the_study_repeats_its_table(self) -> None:
-        assert stability.compact(stability.figures(LINES)) in SECTION
+        assert figures.compact(figures.figures(LINES)) in SECTION
 
     def test_every_remedy_that_the_study_names_is_there(self) -> None:
         named = set(re.findall(r"`((?:priot|niti)[\w-]*(?:,\w+=\d+)*)`", SECTION))
         assert len(named) >= 5
-        assert named <= first_column(stability.compact(stability.figures(LINES)))
+        assert named <= first_column(figures.compact(figures.figures(LINES)))
 
     def test_the_costs_of_the_options_are_those_measured(self) -> None:
         section = (DOCS / "learning.md").read_text().partition("\n## Options that steady it\n")[2].partition("\n## ")[0]
@@ -88,14 +76,14 @@ class TestPage:
 
 class TestFigures:
     def test_a_repeated_run_is_one_and_a_different_one_is_refused(self) -> None:
-        assert stability.figures([*LINES, LINES[0]]) == stability.figures(LINES)
+        assert figures.figures([*LINES, LINES[0]]) == figures.figures(LINES)
         other = json.loads(LINES[0])
         other["accuracy"][9] += 0.001
         with pytest.raises(UsageError, match="not reproduced"):
-            stability.figures([*LINES, json.dumps(other)])
+            figures.figures([*LINES, json.dumps(other)])
 
     def test_a_spec(self) -> None:
-        spec = stability.read_spec("priot-frozen-mask,refresh=16:-2:45:1")
+        spec = runs.read_spec("priot-frozen-mask,refresh=16:-2:45:1")
         assert (spec.shift, spec.angle, spec.seed, spec.options) == (-2, 45, 1, {"refresh": 16})
         assert spec.method.name == "priot-frozen-mask"
 
@@ -111,7 +99,7 @@ class TestFigures:
     )
     def test_a_bad_spec_is_refused(self, text: str, said: str) -> None:
         with pytest.raises(UsageError, match=said):
-            stability.read_spec(text)
+            runs.read_spec(text)
 
 
 def traces(method: Method, steps: int = 12, **options: Any) -> tuple[Config, list[StepTrace]]:
@@ -130,7 +118,7 @@ def traces(method: Method, steps: int = 12, **options: Any) -> tuple[Config, lis
 
 class TestRemedies:
     def test_a_frozen_mask_stays_and_is_then_that_of_the_scores(self) -> None:
-        _, found = traces(stability.FrozenMask(), refresh=4)
+        _, found = traces(remedies.FrozenMask(), refresh=4)
         masks = [np.concatenate([layer.mask.ravel() for layer in t.state.layers]) for t in found]
         scores = [np.concatenate([a.ravel() for a in t.state.learned]) for t in found]
         changed = [bool((a != b).any()) for a, b in pairwise(masks)]
@@ -141,7 +129,7 @@ class TestRemedies:
             assert layer.learned[layer.mask].min() >= layer.learned[~layer.mask].max()
 
     def test_hysteresis_step_by_step(self) -> None:
-        config, found = traces(stability.Hysteresis())
+        config, found = traces(remedies.Hysteresis())
         between = 0
         for before, after in pairwise(found):
             for old, new in zip(before.state.layers, after.state.layers, strict=True):
@@ -151,7 +139,7 @@ class TestRemedies:
         assert between  # somewhere it differs from one threshold
 
     def test_wide_scores_have_eight_bits_behind_the_point(self) -> None:
-        wide, one = stability.Wide(), np.ones((1, 3), np.int32)
+        wide, one = remedies.Wide(), np.ones((1, 3), np.int32)
         before = np.array([[0, 127 * 256, -127 * 256]], np.int16)
         for shift, moved in [(8, 1), (9, 1), (10, 0), (6, 4), (0, 256)]:
             after = wide.moved(before, one.astype(np.int8), one, shift)
@@ -161,5 +149,24 @@ class TestRemedies:
         weights, gradient = np.ones((1, 4), np.int8), np.array([[0b0111, 0b0110, 0b1001, 0b0100]], np.int32)
         scores = np.zeros((1, 4), np.int8)
         # remainder high half against low half, by hand: up where it is more
-        assert stability.Psto().moved(scores, weights, gradient, 4).tolist() == [[0, 0, -1, -1]]
+        assert remedies.Psto().moved(scores, weights, gradient, 4).tolist() == [[0, 0, -1, -1]]
         assert methods.get("priot").moved(scores, weights, gradient, 4).tolist() == [[0, 0, -1, 0]]
+
+
+class TestCommand:
+    @staticmethod
+    def done(*arguments: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "m0sim.study.stability", *map(str, arguments)]
+        return subprocess.run(command, capture_output=True, text=True, cwd=cwd)
+
+    def test_it_writes_the_page(self, tmp_path: Path) -> None:
+        (tmp_path / figures.FILE).write_text("\n".join([*reversed(LINES), LINES[0]]))
+        assert self.done("--folder", tmp_path, "table", cwd=tmp_path).returncode == 0
+        assert (tmp_path / page.FILE).read_text() == PAGE
+        assert (tmp_path / figures.FILE).read_text().splitlines() == LINES
+
+    def test_away_from_a_checkout(self, tmp_path: Path) -> None:
+        done = self.done("table", cwd=tmp_path)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr.startswith("stability: docs/study/stability.jsonl: no such file: run this in a checkout")
+        assert list(tmp_path.iterdir()) == []

@@ -159,7 +159,7 @@ class TestChoice:
 
 class TestJournal:
     def test_a_torn_line_is_dropped_and_the_rest_kept(self, small: Study, tmp_path: Path) -> None:
-        journal = study_run.Journal(tmp_path)
+        journal = study_run.FinishedRuns(tmp_path)
         tasks = small.tuning()[:3]
         for i, task in enumerate(tasks):
             journal.add(task, row(i), 1.0)
@@ -168,15 +168,15 @@ class TestJournal:
         ends = [i + 1 for i, byte in enumerate(whole) if byte == ord("\n")]
         for size in [*range(0, len(whole), 97), *ends]:
             path.write_bytes(whole[:size])
-            again = study_run.Journal(tmp_path)
+            again = study_run.FinishedRuns(tmp_path)
             assert len(again.rows) == sum(end <= size for end in ends)
             again.add(tasks[0], row(7), 1.0)  # what was torn does not spoil what comes after it
-            assert study_run.Journal(tmp_path).rows[key_of(tasks[0])] == row(7)
+            assert study_run.FinishedRuns(tmp_path).rows[key_of(tasks[0])] == row(7)
 
     def test_a_damaged_line_is_named(self, small: Study, tmp_path: Path) -> None:
         (tmp_path / study_run.JOURNAL).write_text('{"key": 1}\n')
         with pytest.raises(UsageError, match=r"runs.jsonl:1: not a line of this journal"):
-            study_run.Journal(tmp_path)
+            study_run.FinishedRuns(tmp_path)
 
     @pytest.mark.parametrize(
         "damage",
@@ -197,7 +197,7 @@ class TestJournal:
         ],
     )
     def test_a_line_that_no_study_wrote_is_named(self, small: Study, tmp_path: Path, damage: dict[str, Any]) -> None:
-        journal = study_run.Journal(tmp_path)
+        journal = study_run.FinishedRuns(tmp_path)
         for i, task in enumerate(small.tuning()[:2]):
             journal.add(task, row(i), 1.0)
         path = tmp_path / study_run.JOURNAL
@@ -207,7 +207,7 @@ class TestJournal:
             (entry if key in entry else entry["result"])[key] = value
         path.write_text(f"{first}\n{json.dumps(entry)}\n")
         with pytest.raises(UsageError, match=r"runs.jsonl:2: not a line of this journal"):
-            study_run.Journal(tmp_path)
+            study_run.FinishedRuns(tmp_path)
 
     def test_keys_tell_all_that_decides(self, small: Study) -> None:
         task = small.tuning()[0]
@@ -232,12 +232,12 @@ class TestRun:
         results = []
         for folder, jobs in zip(folders, (1, 2), strict=True):
             folder.mkdir()
-            journal = study_run.Journal(folder)
+            journal = study_run.FinishedRuns(folder)
             chosen = study_run.run(small, journal, jobs)
             results.append(json.dumps(study_data.result(small, chosen, journal.rows)))
         assert results[0] == results[1]
         monkeypatch.setattr(study, "run", lambda task: pytest.fail("ran again"))
-        again = study_run.Journal(folders[0])
+        again = study_run.FinishedRuns(folders[0])
         assert json.dumps(study_data.result(small, study_run.run(small, again, 1), again.rows)) == results[0]
 
     @pytest.mark.long
@@ -341,7 +341,7 @@ class TestCommitted:
         """fp32 is left out of the small case: its last bits are those of a BLAS build."""
         committed = json.loads((COMMITTED / "digits.json").read_text())
         asked = study_file.read(EXAMPLES / "study-digits.toml")
-        journal = study_run.Journal(tmp_path)
+        journal = study_run.FinishedRuns(tmp_path)
         found = study_data.result(asked, study_run.run(asked, journal, min(2, os.cpu_count() or 1)), journal.rows)
         assert json.loads(json.dumps(found)) == committed
 

@@ -34,7 +34,7 @@ from m0sim.study.learn import datasets as data  # noqa: E402
 from m0sim.study.learn import kernels  # noqa: E402
 from m0sim.study.report import front_plot, sweep_data  # noqa: E402
 from m0sim.study.report.front_plot import Point  # noqa: E402
-from m0sim.study.whatif import grid, journal, planned, points, results, sweep, workers  # noqa: E402
+from m0sim.study.whatif import finished, grid, planned, points, results, sweep, workers  # noqa: E402
 from m0sim.study.whatif.configuration import configure  # noqa: E402
 from m0sim.study.whatif.measure import Bench  # noqa: E402
 
@@ -150,25 +150,22 @@ ENTRIES = [{"key": f"{i:032x}", "measured": measured([i + 1], text="\u00e4\n")} 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(cut=st.integers(0, 400))
 def test_a_line_cut_short_costs_that_line_alone(tmp_path: Path, cut: int) -> None:
-    (tmp_path / journal.NAME).unlink(missing_ok=True)
-    with journal.Journal(tmp_path) as log:
-        for entry in ENTRIES:
-            log.add(entry)
-    path = tmp_path / journal.NAME
+    (tmp_path / finished.NAME).unlink(missing_ok=True)
+    finished.add(tmp_path, *ENTRIES)
+    path = tmp_path / finished.NAME
     whole = path.read_bytes()
     path.write_bytes(whole[:cut])
     ends = [i for i in range(len(whole)) if whole[i : i + 1] == b"\n"]
     kept = sum(end <= cut for end in ends)  # a line needs not its newline
-    assert list(journal.read(tmp_path)) == [e["key"] for e in ENTRIES[:kept]]
-    with journal.Journal(tmp_path) as log:
-        log.add({"key": "later", "measured": measured()})
-    assert list(journal.read(tmp_path)) == [*(e["key"] for e in ENTRIES[:kept]), "later"]
+    assert list(finished.read(tmp_path)) == [e["key"] for e in ENTRIES[:kept]]
+    finished.add(tmp_path, {"key": "later", "measured": measured()})
+    assert list(finished.read(tmp_path)) == [*(e["key"] for e in ENTRIES[:kept]), "later"]
 
 
 def test_what_is_no_entry_is_skipped(tmp_path: Path) -> None:
     lines = (b"\xff", b"[1]", b'{"no": "key"}', b'{"key": 5}', b"", b"[" * 100_000, b'{"key": "a", "reason": "b"}')
-    (tmp_path / journal.NAME).write_bytes(b"\n".join(lines))
-    assert list(journal.read(tmp_path)) == ["a"]
+    (tmp_path / finished.NAME).write_bytes(b"\n".join(lines))
+    assert list(finished.read(tmp_path)) == ["a"]
 
 
 DAMAGES: list[dict[str, Any]] = [
@@ -191,13 +188,13 @@ DAMAGES: list[dict[str, Any]] = [
 def test_a_line_that_lacks_what_a_row_takes_is_skipped(tmp_path: Path, damage: dict[str, Any]) -> None:
     whole = {"key": "whole", "measured": measured()}
     lines = [json.dumps(entry) for entry in ({"key": "k", **damage}, whole, {"key": "whole", **damage})]
-    (tmp_path / journal.NAME).write_text("\n".join(lines))
-    assert journal.read(tmp_path) == {"whole": whole}
+    (tmp_path / finished.NAME).write_text("\n".join(lines))
+    assert finished.read(tmp_path) == {"whole": whole}
 
 
 def test_a_damaged_line_is_run_again(tmp_path: Path, scheduler: str) -> None:
     rows = swept(tmp_path, SMALL, scheduler).rows
-    path = tmp_path / journal.NAME
+    path = tmp_path / finished.NAME
     first, *others = path.read_text().splitlines()
     path.write_text("\n".join([json.dumps({"key": json.loads(first)["key"], "measured": {}}), *others, ""]))
     assert swept(tmp_path, SMALL, scheduler).rows == rows
@@ -234,13 +231,15 @@ def test_finished_points_are_never_run_again(tmp_path: Path, scheduler: str) -> 
         return len(lines()) - before
 
     def lines() -> list[bytes]:
-        path = tmp_path / journal.NAME
-        return path.read_bytes().splitlines(keepends=True) if path.exists() else []
+        """Whole ones."""
+        path = tmp_path / finished.NAME
+        found = path.read_bytes().splitlines(keepends=True) if path.exists() else []
+        return [line for line in found if line.endswith(b"\n")]
 
     assert ran(SMALL) == 6
     first, whole = (tmp_path / results.NAME).read_bytes(), lines()
     assert ran(SMALL) == 0
-    (tmp_path / journal.NAME).write_bytes(b"".join(whole[:3]) + whole[3][:-7])
+    (tmp_path / finished.NAME).write_bytes(b"".join(whole[:3]) + whole[3][:-7])
     assert ran(SMALL) == 3
     assert (tmp_path / results.NAME).read_bytes() == first
     assert ran(SMALL.replace("[0, 1]", "[0, 1, 2]")) == 3
@@ -251,9 +250,9 @@ def test_finished_points_are_never_run_again(tmp_path: Path, scheduler: str) -> 
 def test_the_order_of_running_does_not_matter(tmp_path: Path, scheduler: str) -> None:
     swept(tmp_path / "a", SMALL, scheduler)
     (tmp_path / "b").mkdir()
-    lines = (tmp_path / "a" / journal.NAME).read_bytes().splitlines(keepends=True)
+    lines = (tmp_path / "a" / finished.NAME).read_bytes().splitlines(keepends=True)
     random.Random(0).shuffle(lines)
-    (tmp_path / "b" / journal.NAME).write_bytes(b"".join(lines))
+    (tmp_path / "b" / finished.NAME).write_bytes(b"".join(lines))
     swept(tmp_path / "b", SMALL, scheduler)
     assert (tmp_path / "a" / results.NAME).read_bytes() == (tmp_path / "b" / results.NAME).read_bytes()
 
@@ -327,7 +326,7 @@ def test_a_key_is_of_all_that_decides(tmp_path: Path, monkeypatch: pytest.Monkey
 
 def test_the_kernels_are_part_of_a_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     base = keys(tmp_path, SMALL)
-    monkeypatch.setattr(points, "_kernels", lambda: "other")
+    monkeypatch.setattr(kernels, "version", lambda: "kernels other")
     assert not keys(tmp_path, SMALL) & base
 
 
@@ -347,7 +346,7 @@ def test_ctrl_c_says_how_far_it_came(tmp_path: Path, scheduler: str) -> None:
 
     with pytest.raises(M0simError, match=r"^2 of 6 points finished; run it again to go on$"):
         swept(tmp_path, SMALL, scheduler, progress=press)
-    assert len(results.read(tmp_path)) == len(journal.read(tmp_path)) >= 2
+    assert len(results.read(tmp_path)) == len(finished.read(tmp_path)) >= 2
 
 
 def test_without_the_extra_there_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -498,7 +497,7 @@ def test_another_sweep_in_the_folder_is_said(monkeypatch, capsys, tmp_path: Path
     said = "m0sim: the folder holds 6 points of another sweep, which stay in points.jsonl\n"
     assert said in capsys.readouterr().err
     assert {p.name for p in out.glob("front-*")} == {"front-mlp.png", "front-mlp.svg"}
-    assert len(journal.read(out)) == 7
+    assert len(finished.read(out)) == 7
 
 
 @pytest.mark.parametrize(
@@ -606,7 +605,7 @@ def started(folder: Path, *more: str) -> subprocess.Popen[bytes]:
 
 
 def wait_for_points(folder: Path, count: int) -> None:
-    path, end = folder / journal.NAME, time.monotonic() + 120
+    path, end = folder / finished.NAME, time.monotonic() + 120
     while time.monotonic() < end:
         if path.exists() and path.read_bytes().count(b"\n") >= count:
             return
@@ -638,11 +637,13 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 def assert_goes_on(folder: Path, undisturbed: bytes) -> None:
     """Finishes a sweep; what was finished before is not run again."""
-    before = journal.read(folder)
+    before = finished.read(folder)
     subprocess.run(command(folder, "--jobs", "2"), check=True, capture_output=True)
-    lines = [json.loads(line)["key"] for line in (folder / journal.NAME).read_bytes().splitlines() if line[-1:] == b"}"]
+    lines = [
+        json.loads(line)["key"] for line in (folder / finished.NAME).read_bytes().splitlines() if line[-1:] == b"}"
+    ]
     assert sorted(lines) == sorted(set(lines))
-    assert before.items() <= journal.read(folder).items()
+    assert before.items() <= finished.read(folder).items()
     assert (folder / results.NAME).read_bytes() == undisturbed
 
 
@@ -738,7 +739,7 @@ def test_killing_the_whole_sweep_loses_no_finished_point(tmp_path: Path, undistu
     with started(tmp_path / "out", "--jobs", "2") as process:
         wait_for_points(tmp_path / "out", points)
         os.killpg(process.pid, signal.SIGKILL)
-    assert len(journal.read(tmp_path / "out")) >= points
+    assert len(finished.read(tmp_path / "out")) >= points
     assert_goes_on(tmp_path / "out", undisturbed)
 
 
@@ -765,7 +766,7 @@ def test_ctrl_c_ends_with_what_there_is(tmp_path: Path, undisturbed: bytes) -> N
     assert re.fullmatch(r"m0sim: \d+ of 10 points finished; run it again to go on\n", error), error
     rows = results.read(tmp_path / "out")
     assert {r["status"] for r in rows} == {"measured"}
-    assert len(rows) == len(journal.read(tmp_path / "out")) >= 3
+    assert len(rows) == len(finished.read(tmp_path / "out")) >= 3
     assert_goes_on(tmp_path / "out", undisturbed)
 
 

@@ -33,15 +33,15 @@ def study(study_file: Path, output: Path, data_dir: Path | None, jobs: int, json
         raise UsageError(f"--jobs must be 0 or more, not {jobs}")
     chosen_study = reading.read(study_file, data_dir)
     make_folder(output)
-    journal = study_run.Journal(output)
+    finished = study_run.FinishedRuns(output)
     try:
         with Bar(0) as bar:
-            chosen = study_run.run(chosen_study, journal, jobs or os.cpu_count() or 1, bar.part)
+            chosen = study_run.run(chosen_study, finished, jobs or os.cpu_count() or 1, bar.part)
     except KeyboardInterrupt:
-        click.echo(f"m0sim: {len(journal.rows)} finished runs are in {output}; the same command goes on", err=True)
+        click.echo(f"m0sim: {len(finished.rows)} finished runs are in {output}; the same command goes on", err=True)
         raise
-    result = study_data.result(chosen_study, chosen, journal.rows)
-    _write(result, journal, output)
+    result = study_data.result(chosen_study, chosen, finished.rows)
+    _write(result, finished, output)
     if json_wanted:
         emit(result, True, None)
         return
@@ -52,11 +52,11 @@ def study(study_file: Path, output: Path, data_dir: Path | None, jobs: int, json
     click.echo(f"\nwritten to {output}: study.json, study.md, the curves as PNG and SVG, times.json")
 
 
-def _write(result: dict[str, Any], journal: Any, output: Path) -> None:
+def _write(result: dict[str, Any], finished: Any, output: Path) -> None:
     from m0sim.study.report import study_data, study_plots
 
     emit(result, False, output / "study.json")
-    emit(study_data.times(journal), False, output / "times.json")
+    emit(study_data.times(finished), False, output / "times.json")
     files.write(output / "study.md", study_data.markdown(result))
     for name, content in study_plots.files(result).items():
         files.write(output / name, content)

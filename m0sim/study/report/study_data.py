@@ -10,7 +10,7 @@ from m0sim.report.units import count, si
 from m0sim.study.learn.comparison import RECONSTRUCTION
 from m0sim.study.learn.experiment.setting import Setting
 from m0sim.study.learn.experiment.study import UNTUNED, Entry, Row, Rows, Study, key_of, spread
-from m0sim.study.learn.experiment.study_run import Journal
+from m0sim.study.learn.experiment.study_run import FinishedRuns
 from m0sim.study.learn.experiment.training import accuracy
 from m0sim.study.learn.methods import BASE, is_reconstruction
 from m0sim.study.report.compare_data import Sheet, markdown_table, plain
@@ -135,9 +135,9 @@ def _differences(final: Values, base: Values, epoch: Any) -> list[float]:
     return [100 * (a[epoch(final, i)] - b[epoch(base, i)]) for i, (a, b) in pairs]
 
 
-def times(journal: Journal) -> Values:
+def times(finished: FinishedRuns) -> Values:
     """Wall times of the runs, which differ from machine to machine and from day to day."""
-    return {"schema": SCHEMA, "seconds": round(sum(journal.seconds.values()), 1), "runs": journal.seconds}
+    return {"schema": SCHEMA, "seconds": round(sum(finished.seconds.values()), 1), "runs": finished.seconds}
 
 
 # Tables

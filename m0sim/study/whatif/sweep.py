@@ -9,9 +9,8 @@ from pathlib import Path
 
 from m0sim import files
 from m0sim.errors import M0simError, UsageError
-from m0sim.study.whatif import grid, journal, planned, points, results, workers
+from m0sim.study.whatif import finished, grid, planned, points, results, workers
 from m0sim.study.whatif.grid import Point, Sweep
-from m0sim.study.whatif.journal import Journal
 from m0sim.study.whatif.measure import Measured
 from m0sim.study.whatif.points import Inputs
 from m0sim.study.whatif.results import Row
@@ -51,14 +50,14 @@ def run(
     Raises M0simError that says how far it came, after the results are written, on Ctrl-C.
     """
     results.need_extra()
-    work = _Work(sweep, journal.read(folder), retry)
+    work = _Work(sweep, finished.read(folder), retry)
     try:
         with _measuring(scheduler, jobs, len(work.todo)) as measure:
             _begin(sweep, folder)
             try:
                 _measure(work, measure, folder, progress or (lambda done, points, failed: None))
             finally:
-                found = journal.read(folder)  # Ctrl-C may have come between the line in it and this process
+                found = finished.read(folder)  # Ctrl-C may have come between the line in it and this process
                 work.finish(found)
                 rows = work.rows()
                 files.write(folder / results.NAME, results.to_parquet(rows))
@@ -79,11 +78,12 @@ def _begin(sweep: Sweep, folder: Path) -> None:
 
 
 def _measure(work: _Work, measure: Measure, folder: Path, tell: Progress) -> None:
-    with Journal(folder) as log, closing(measure(work.tasks())) as outcomes:  # closed: its processes end
+    finished.add(folder)  # where that cannot be written, say so before the work
+    with closing(measure(work.tasks())) as outcomes:  # closed: its processes end
         tell(work.done, work.points, work.failed)
         for key, outcome in outcomes:
             entry = work.entry(key, outcome)
-            log.add(entry)
+            finished.add(folder, entry)
             work.finish({key: entry})
             tell(work.done, work.points, work.failed)
 

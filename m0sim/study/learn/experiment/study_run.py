@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from pathlib import Path
 
-from m0sim import files
 from m0sim.errors import UsageError
-from m0sim.study import processes
+from m0sim.study import journal, processes
 from m0sim.study.learn.experiment import study as studies
 from m0sim.study.learn.experiment.study import Row, Study, key_of
 from m0sim.study.learn.experiment.training import Task
@@ -24,60 +22,46 @@ Tell = Callable[[str, int, int], None]
 """Called with what is being done, the runs done and the runs to do."""
 
 
-class Journal:
-    """Finished runs in a file that is only ever appended to; a line that a crash cut off is dropped."""
+class FinishedRuns:
+    """Those of a study's journal."""
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / JOURNAL
         self.rows: dict[str, Row] = {}
         self.seconds: dict[str, float] = {}
         """Wall time by key; no part of the results."""
-        if self._path.exists():
-            self._read()
-
-    def _read(self) -> None:
-        content = files.read(self._path)
-        whole, _, torn = content.rpartition(b"\n")
-        for number, line in enumerate(whole.split(b"\n") if whole else [], 1):
+        for number, line in enumerate(journal.lines(self._path), 1):
             try:
                 entry = json.loads(line)
                 self.seconds[entry["key"]] = float(entry["seconds"])
                 self.rows[entry["key"]] = Row.from_json(entry["result"])
             except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
                 raise UsageError(f"{self._path}:{number}: not a line of this journal; remove it to go on") from error
-        if torn:
-            os.truncate(self._path, len(content) - len(torn))
 
     def add(self, task: Task, row: Row, seconds: float) -> None:
         """Append a run and wait until the disk has it."""
         key = key_of(task)
         entry = {"key": key, "task": task.identity(), "result": row.as_json(), "seconds": round(seconds, 2)}
-        try:
-            with self._path.open("ab") as file:
-                file.write(json.dumps(entry, sort_keys=True).encode() + b"\n")
-                file.flush()
-                os.fsync(file.fileno())
-        except OSError as error:
-            raise UsageError(f"{self._path}: cannot write: {error.strerror}") from error
+        journal.append(self._path, json.dumps(entry, sort_keys=True))
         self.rows[key], self.seconds[key] = row, seconds
 
 
-def run(study: Study, journal: Journal, jobs: int, tell: Tell | None = None) -> dict[tuple[float, str], int]:
+def run(study: Study, finished: FinishedRuns, jobs: int, tell: Tell | None = None) -> dict[tuple[float, str], int]:
     """Tune, choose, and run what is left of both parts on `jobs` processes. Returns the chosen shifts."""
     with _workers(jobs) as workers:
-        _all("tuning", study.tuning(), journal, workers, tell)
-        chosen = studies.choose(study, journal.rows)
-        _all("final", study.finals(chosen), journal, workers, tell)
+        _all("tuning", study.tuning(), finished, workers, tell)
+        chosen = studies.choose(study, finished.rows)
+        _all("final", study.finals(chosen), finished, workers, tell)
     return chosen
 
 
 def _all(
-    what: str, tasks: Sequence[Task], journal: Journal, workers: ProcessPoolExecutor | None, tell: Tell | None
+    what: str, tasks: Sequence[Task], finished: FinishedRuns, workers: ProcessPoolExecutor | None, tell: Tell | None
 ) -> None:
-    left = studies.missing(tasks, journal.rows)
+    left = studies.missing(tasks, finished.rows)
     done = len(tasks) - len(left)
     for task, row, seconds in _results(left, workers):
-        journal.add(task, row, seconds)
+        finished.add(task, row, seconds)
         done += 1
         if tell:
             tell(what, done, len(tasks))
