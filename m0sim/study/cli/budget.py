@@ -62,7 +62,7 @@ def budget(
     """What can be trained in so much SRAM, what it costs, and the best that fits."""
     one_blas_thread()
     from m0sim.chip import device
-    from m0sim.study.learn import networks
+    from m0sim.study.learn import networks, side_by_side
     from m0sim.study.report import budget_data
     from m0sim.study.whatif import budget as asking
     from m0sim.study.whatif import sizes
@@ -86,10 +86,9 @@ def budget(
     bench = None if plan_only else Bench(question.device, images_of(networks.get(network), data_name or "", data_dir))
     with Bar(0) as bar:
         result = asking.answer(question, bench, bar.share)
-    if methods == "all" and "fp32" not in question.methods:
-        some = asking.trains_some(knobs, network)
-        why = "it trains all layers or none" if some else "compiling it needs m0sim[toolchain]"
-        click.echo(f"m0sim: fp32 is left out: {why}", err=True)
+    why = "it trains all layers or none" if asking.trains_some(knobs, network) else ""
+    for line in side_by_side.left_out(methods, question.methods, why):
+        click.echo(f"m0sim: {line}", err=True)
     if output is not None:
         _write(result, output)
     if json_wanted:

@@ -59,8 +59,8 @@ def compare(
     held = DeviceOptions(mask_form=mask, weights_place=weights)
     chip = device.load(profile)
     task = comparing.task_of(chosen, images, chip, methods, steps=steps, base=base or "", options=held)
-    if methods == "all" and "fp32" not in task.methods:
-        click.echo("m0sim: fp32 is left out: it is compiled, which needs the extra m0sim[toolchain]", err=True)
+    for line in comparing.left_out(methods, task.methods):
+        click.echo(f"m0sim: {line}", err=True)
     if output is not None:
         make_folder(output)  # better refused before the work than after it
     with Bar(steps * len(task.methods)) as bar:

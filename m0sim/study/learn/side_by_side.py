@@ -256,6 +256,12 @@ def chosen_methods(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
+def left_out(text: str, chosen: Sequence[str], why: str = "") -> list[str]:
+    """Where `text` is ``all``, a line on each method that is not among the chosen ones; `why` instead of its own."""
+    missing = [name for name in methods.names() if name not in chosen] if text == "all" else []
+    return [f"{name} is left out: {why or methods.get(name).requirement}" for name in missing]
+
+
 def task_of(
     network: str, data: Dataset, device: Device, method_list: str, *, steps: int, base: str, options: DeviceOptions
 ) -> Task:

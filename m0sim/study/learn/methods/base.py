@@ -60,6 +60,8 @@ class Method(ABC):
     """Whether a share of the edges is scored, which `Config.fraction` says."""
     has_options = True
     """Whether a run may set options besides the shift."""
+    requirement = ""
+    """Why it may not be there, and what to install."""
     can_leave_layers = True
     """Whether only the last layers may learn, the others keeping the backbone's weights."""
 

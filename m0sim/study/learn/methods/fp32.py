@@ -39,6 +39,7 @@ class Fp32(Method):
     source = "plain backpropagation and SGD"
     tuned = Tuned(-2)
     has_options = False
+    requirement = "it is compiled, which needs the extra m0sim[toolchain]"
     can_leave_layers = False
     device = FloatForm()
 
