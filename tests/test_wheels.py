@@ -106,5 +106,11 @@ def test_the_one_of_this_machine_works_alone(wheels: dict[str, Path], build: Bui
     cost = json.loads(m0sim("call", str(image), "use_shapes", "--json"))
     assert cost["result"] == 8 + 8 + 4 + 6 + 3
     assert "int geometry::twice<int>(int)" in m0sim("list", str(image))
+    for verb, *options in (["compare"], ["sweep", "x.toml"], ["budget", "--sram", "16K"]):
+        refused = subprocess.run([str(programs / "m0sim"), verb, *options], env=clean, capture_output=True, text=True)
+        said = f"m0sim: {verb} needs the study: pip install 'm0sim[study]'\n"
+        assert (refused.returncode, refused.stdout, refused.stderr) == (2, "", said)
     listed = subprocess.run([*install[:3], "list", "--format", "json"], capture_output=True, text=True, check=True)
-    assert not {"ziglang", "numba", "llvmlite", "itanium-demangler"} & {p["name"] for p in json.loads(listed.stdout)}
+    assert not {"ziglang", "matplotlib", "dask", "pyarrow", "numba", "llvmlite", "itanium-demangler"} & {
+        p["name"] for p in json.loads(listed.stdout)
+    }

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import shlex
 from pathlib import Path
 
 import click
 
+from m0sim import files
 from m0sim.errors import UsageError
 
 VARIABLE = "_M0SIM_COMPLETE"
@@ -34,9 +36,8 @@ def _install(context: click.Context, _: click.Parameter, shell: str | None) -> N
     if shell is None or context.resilient_parsing:
         return
     shell = _detected() if shell == DETECT else shell
-    script = _script(context.command, shell)
     try:
-        path = _installed(script, shell)
+        path = _installed(_script(context.command, shell), shell)
     except OSError as error:
         raise UsageError(f"{error.filename}: cannot write: {error.strerror}") from error
     click.echo(f"{shell} completion is in {path}; it begins with the next terminal")
@@ -71,18 +72,18 @@ def _installed(script: str, shell: str) -> Path:
     if shell == "zsh":  # not found by compinit itself: click's script completes nothing the second time then
         path = _written(home / ".zfunc" / "_m0sim", script)
         begun = "(( $+functions[compdef] )) || { autoload -Uz compinit; compinit; }"
-        _add_line(Path(os.environ.get("ZDOTDIR") or home) / ".zshrc", f"{begun}; source '{path}'")
+        _add_line(Path(os.environ.get("ZDOTDIR") or home) / ".zshrc", f"{begun}; source {shlex.quote(str(path))}")
         return path
     if shell == "bash":
         path = _written(home / ".bash_completions" / "m0sim.sh", script)
-        _add_line(home / ".bashrc", f"source '{path}'")
+        _add_line(home / ".bashrc", f"source {shlex.quote(str(path))}")
         return path
     raise UsageError(f"{shell} completion is not installed for you: put what --show-completion prints in your profile")
 
 
 def _written(path: Path, script: str) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(script)
+    files.write(path, script)
     return path
 
 
@@ -90,7 +91,7 @@ def _add_line(path: Path, line: str) -> None:
     text = path.read_text(errors="surrogateescape") if path.exists() else ""
     if line not in text.splitlines():
         with path.open("a") as file:
-            file.write(f"\n{line}\n")
+            file.write("\n" * (text[-1:] not in ("", "\n")) + line + "\n")
 
 
 show = click.option(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib import import_module
+from typing import Any
 
 import click
 
@@ -50,9 +51,9 @@ VERBS = PROFILER | STUDY
 class Verbs(click.Group):
     """The group of all verbs. Its help, completion and suggestions need the table only."""
 
-    def __init__(self, *args: object, **settings: object) -> None:
+    def __init__(self, **settings: Any) -> None:
         listed = {name: click.Command(name, short_help=verb.help) for name, verb in VERBS.items()}
-        super().__init__(commands=listed, **settings)  # type: ignore[arg-type]
+        super().__init__(commands=listed, **settings)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
