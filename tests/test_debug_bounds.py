@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import struct
 import subprocess
@@ -183,3 +184,15 @@ def test_a_plain_call_reads_no_lines(tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["call", str(path), "get"])
     assert done.exit_code == 0
     assert "zstd" not in done.output
+
+
+@pytest.mark.parametrize("verb", ["call", "annotate"])
+def test_signatures_that_cannot_be_read_are_a_note(tmp_path: Path, verb: str) -> None:
+    """Nothing checks the arguments then, and the result is a signed integer."""
+    path = image(tmp_path, [Sec(".debug_info", 0, packed(bytes(99), kind=2), COMPRESSED)]).path
+    done = CliRunner().invoke(app, [verb, str(path), "get", "--json"])
+    (note,) = [each for each in json.loads(done.stdout)["notes"] if each.startswith("signatures")]
+    assert note.startswith("signatures of functions are left out: .debug_info is left out: it is compressed with zstd")
+    assert f"note: {note}\n" in done.stderr
+    path = image(tmp_path, [Sec(".debug_info", 0, b"", 0)]).path
+    assert json.loads(CliRunner().invoke(app, [verb, str(path), "get", "--json"]).stdout)["notes"] == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,8 @@ def annotate(
         done.cost, done.machine.image, fault=done.fault, names=chosen, everything=everything, sources=sources
     )
     show_notes(done.machine.image)
-    emit(annotate_data.to_json(shown), json_wanted, output)
+    notes = (*done.machine.image.notes_so_far, *shown.notes)
+    emit(annotate_data.to_json(replace(shown, notes=notes)), json_wanted, output)
     if not json_wanted:
         annotate_text.show(shown)
     if done.fault is not None:

@@ -85,13 +85,14 @@ def call(
     show_notes(done.machine.image)
     for note in sources.notes():
         click.echo(f"note: {printable(note)}", err=True)
+    notes = (*done.machine.image.notes_so_far, *sources.notes())
     if done.fault is not None:
-        emit(data.call(done.cost, done.fault), json_wanted, output)
+        emit(data.call(done.cost, done.fault, notes), json_wanted, output)
         if not json_wanted:
             calling.show_fault(done.fault)
             _show_output(done.cost)
         raise click.exceptions.Exit(1)
-    emit(data.call(done.cost) | {"outputs": [_shown(out) for out in done.outputs]}, json_wanted, output)
+    emit(data.call(done.cost, notes=notes) | {"outputs": [_shown(out) for out in done.outputs]}, json_wanted, output)
     if not json_wanted:
         from m0sim.report import text
 

@@ -126,8 +126,9 @@ class Image:
 
     @property
     def notes_so_far(self) -> tuple[str, ...]:
-        """The `notes` where somebody has asked for source lines; none, and nothing is decoded, where nobody has."""
-        return self.notes if "_source" in self.__dict__ else ()
+        """What could not be read of lines and signatures that somebody has asked for; nothing is decoded for this."""
+        of_lines = self.notes if "_source" in self.__dict__ else ()
+        return of_lines + (self.signature_notes if "_signatures" in self.__dict__ else ())
 
     @cached_property
     def _owners(self) -> list[tuple[int, Symbol | None]]:
@@ -163,7 +164,9 @@ class Image:
     def _signatures(self) -> Signatures:
         from m0sim.image.signatures import Signatures
 
-        return Signatures(section_contents(self.debug)[0])
+        contents, notes = section_contents(self.debug)
+        unread = [note for note in notes if note.startswith((".debug_info ", ".debug_abbrev "))]
+        return Signatures(contents, unread[0] if unread else "")
 
     @cached_property
     def _source(self) -> tuple[tuple[SourceLine, ...], tuple[str, ...]]:

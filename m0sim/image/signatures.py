@@ -137,19 +137,22 @@ def _declared(type_name: str, name: str) -> str:
 class Signatures:
     """The signatures of one image, each read when it is asked for."""
 
-    def __init__(self, sections: Mapping[str, bytes]) -> None:
+    def __init__(self, sections: Mapping[str, bytes], unread: str = "") -> None:
+        """`unread` says why a section that they stand in is not among `sections`."""
         self.notes: tuple[str, ...] = ()
         """Why signatures are missing that the file has."""
         self._types: dict[int, Type] = {}
         self._known: dict[int, Signature | None] = {}
         self._entries: Entries | None = None
+        if unread:
+            self._note(unread)
         try:
             if sections.get(".debug_info") and sections.get(".debug_abbrev"):
                 self._entries = Entries(sections)
         except BadDwarf as bad:
             self._note(bad)
 
-    def _note(self, bad: BadDwarf) -> None:
+    def _note(self, bad: BadDwarf | str) -> None:
         note = f"signatures of functions are left out: {bad}"
         if note not in self.notes:
             self.notes += (note,)

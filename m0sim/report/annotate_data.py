@@ -104,7 +104,7 @@ class Listing:
     """Executed functions that were not chosen."""
     left_out_cycles: int
     notes: tuple[str, ...] = ()
-    """What source text is not shown, and why."""
+    """What is not shown of sources and debug information, and why."""
 
 
 def loop_sentence(loop: Loop, total: int) -> str:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
 SCHEMA = 1
 
 
-def call(cost: Cost, fault: Fault | None = None) -> dict[str, Any]:
-    """The object that ``m0sim call --json`` prints."""
+def call(cost: Cost, fault: Fault | None = None, notes: Sequence[str] = ()) -> dict[str, Any]:
+    """The object that ``m0sim call --json`` prints; `notes` say what could not be read of debug information."""
     memory = asdict(cost.memory)
     memory["flash_total"] = cost.memory.flash_total
     memory["sram_total"] = cost.memory.sram_total
@@ -54,6 +55,7 @@ def call(cost: Cost, fault: Fault | None = None) -> dict[str, Any]:
         "output_dropped": cost.output_dropped,
         "registers": [asdict(r) for r in cost.registers],
         "warnings": list(cost.warnings),
+        "notes": list(notes),
         "provenance": None if cost.provenance is None else asdict(cost.provenance),
         "fault": None if fault is None else fault_object(fault),
     }
