@@ -44,23 +44,15 @@ static const uint8_t *code_of(const struct m0_core *core, const struct m0_block 
     return is_writable(block) ? (const uint8_t *)&core->copies[block->copy] : m0_bytes_at(core, m0_address_of(block));
 }
 
-static bool same_bytes(const uint8_t *a, const uint8_t *b, uint32_t size)
-{
-    uint64_t difference = 0;
-    uint32_t at = 0;
-    for (; at + 8 <= size; at += 8) {
-        difference |= m0_load64(a + at) ^ m0_load64(b + at);
-    }
-    for (; at < size; at += 2) {
-        difference |= m0_load16(a + at) ^ m0_load16(b + at);
-    }
-    return difference == 0;
-}
-
 /* True where a block's bytes in writable memory are still those that were decoded. */
 bool m0_is_unchanged(const struct m0_core *core, const struct m0_block *block)
 {
-    return same_bytes(m0_bytes_at(core, m0_address_of(block)), code_of(core, block), size_of(block));
+    const uint8_t *now = m0_bytes_at(core, m0_address_of(block)), *then = code_of(core, block);
+    uint32_t difference = 0;
+    for (uint32_t at = 0; at < size_of(block); at += 2) {
+        difference |= m0_load16(now + at) ^ m0_load16(then + at);
+    }
+    return difference == 0;
 }
 
 /* Versions of rewritten code differ in their bytes alone, so these are in the hash: none is found by searching. */
@@ -121,7 +113,7 @@ static uint32_t sum_up(const struct m0_core *core, struct m0_block *block, bool 
 }
 
 /* Make the block of code that runs for the first time. Returns NULL after a stop. */
-M0_RARE static struct m0_block *new_block(struct m0_core *core, struct uc_struct *uc, uint64_t key)
+M0_RARE static struct m0_block *new_block(struct m0_core *core, uc_engine *uc, uint64_t key)
 {
     uint32_t index = core->block_count, address = (uint32_t)(key >> M0_KEY_SHIFT), size = key & 0xFFFF;
     struct m0_block block = {.key = key, .end = address + size, .call_target = M0_NOTHING};
@@ -156,7 +148,7 @@ M0_RARE static struct m0_block *new_block(struct m0_core *core, struct uc_struct
 }
 
 /* The block of the code that is now at `address`. Returns NULL after a stop. */
-struct m0_block *m0_find_block(struct m0_core *core, struct uc_struct *uc, uint32_t address, uint32_t size)
+struct m0_block *m0_find_block(struct m0_core *core, uc_engine *uc, uint32_t address, uint32_t size)
 {
     uint32_t slot = m0_page_slot(core, address);
     if (slot == 0) {
@@ -232,12 +224,6 @@ void m0_begin(struct m0_core *core, uint32_t root, uint32_t return_address)
     core->depth = 1;
 }
 
-static bool is_taken(const struct m0_block *block, const struct m0_arc *arc)
-{
-    return block->flow == M0_FLOW_CONDITIONAL && arc->key != M0_KEY_NONE &&
-           (uint32_t)(arc->key >> M0_KEY_SHIFT) != block->end;
-}
-
 /* Put the counts of all arcs into their blocks. Returns how many instructions m0_expand can write at most. */
 uint64_t m0_fold(struct m0_core *core)
 {
@@ -246,7 +232,7 @@ uint64_t m0_fold(struct m0_core *core)
         struct m0_block *block = &core->blocks[i];
         for (struct m0_arc *arc = block->arc; arc < block->arc + 2; arc++) {
             core->blocks[arc->to].entered += arc->count;
-            block->taken += is_taken(block, arc) ? arc->count : 0;
+            block->taken += m0_is_taken(block, arc) ? arc->count : 0;
             arc->count = 0;
         }
         rows += size_of(block) / 2;

@@ -5,24 +5,15 @@
  */
 #include "calls.h"
 
-static uint32_t edge_hash(uint32_t call_end, uint32_t callee)
-{
-    return m0_mix((uint64_t)call_end << 32 | callee);
-}
-
-static uint32_t context_hash(uint32_t parent, uint32_t edge, uint32_t below)
-{
-    return m0_mix(((uint64_t)parent << 32 | edge) ^ (uint64_t)below << 20);
-}
-
 static uint32_t *edge_slot(const struct m0_core *core, const struct m0_edge *edge)
 {
-    return &core->edge_slots[edge_hash(edge->call_end, edge->callee) & core->hash_mask];
+    return &core->edge_slots[m0_mix((uint64_t)edge->call_end << 32 | edge->callee) & core->hash_mask];
 }
 
 static uint32_t *context_slot(const struct m0_core *core, const struct m0_context *row)
 {
-    return &core->context_slots[context_hash(row->parent, row->edge, row->below) & core->hash_mask];
+    uint64_t mixed = ((uint64_t)row->parent << 32 | row->edge) ^ (uint64_t)row->below << 20;
+    return &core->context_slots[m0_mix(mixed) & core->hash_mask];
 }
 
 /* The edge from a place to a function, made if it is new. The block hook has seen to it that there is room. */

@@ -35,26 +35,10 @@ enum m0_stop {
 
 /* What an instruction is: m0sim.chip.isa.Kind, where the names are explained. */
 enum m0_kind {
-    M0_KIND_INVALID,
-    M0_KIND_DATA,
-    M0_KIND_MULTIPLY,
-    M0_KIND_LOAD,
-    M0_KIND_STORE,
-    M0_KIND_LOAD_MULTIPLE,
-    M0_KIND_STORE_MULTIPLE,
-    M0_KIND_POP_PC,
-    M0_KIND_BRANCH_CONDITIONAL,
-    M0_KIND_BRANCH,
-    M0_KIND_BRANCH_EXCHANGE,
-    M0_KIND_BRANCH_LINK_EXCHANGE,
-    M0_KIND_WRITE_PC,
-    M0_KIND_BRANCH_LINK,
-    M0_KIND_SYSTEM,
-    M0_KIND_SLEEP,
-    M0_KIND_SUPERVISOR_CALL,
-    M0_KIND_BREAKPOINT,
-    M0_KIND_WIDE,
-    M0_KIND_COUNT
+    M0_KIND_INVALID, M0_KIND_DATA, M0_KIND_MULTIPLY, M0_KIND_LOAD, M0_KIND_STORE, M0_KIND_LOAD_MULTIPLE,
+    M0_KIND_STORE_MULTIPLE, M0_KIND_POP_PC, M0_KIND_BRANCH_CONDITIONAL, M0_KIND_BRANCH, M0_KIND_BRANCH_EXCHANGE,
+    M0_KIND_BRANCH_LINK_EXCHANGE, M0_KIND_WRITE_PC, M0_KIND_BRANCH_LINK, M0_KIND_SYSTEM, M0_KIND_SLEEP,
+    M0_KIND_SUPERVISOR_CALL, M0_KIND_BREAKPOINT, M0_KIND_WIDE
 };
 
 /* How an instruction ends a block: m0sim.chip.isa.Flow. */
@@ -109,7 +93,6 @@ struct m0_block {
     uint8_t flow;          /* enum m0_flow of the last instruction */
     uint8_t branch_next;   /* 1 + condition of a conditional branch to the very next instruction, else 0 */
     uint8_t sp_writes;     /* 0: none; 1: SP is written, and the code hooks for that are not there yet; 2: they are */
-    uint8_t spare;
     uint32_t end;          /* address behind it */
     uint32_t function;     /* that it belongs to */
     int32_t sp_change;     /* bytes added to SP, before any SP write */
@@ -132,7 +115,6 @@ struct m0_function {
     uint32_t entry;      /* address */
     uint32_t newest;     /* 1 + its innermost open frame, 0 if none is open */
     uint32_t nodes;      /* contexts of it that are nodes of the call tree */
-    uint32_t spare;
     int64_t inclusive;   /* cycles; under recursion those of the outermost frame */
 };
 
@@ -155,7 +137,6 @@ struct m0_edge {
     int64_t calls;      /* those that no context counts */
     int64_t inclusive;  /* cycles in them */
     uint32_t next;      /* next edge with the same hash */
-    uint32_t spare;
 };
 
 /*
@@ -218,7 +199,6 @@ struct m0_port {
     uint32_t block;        /* the block of that, */
     uint32_t offset;       /* the instruction's offset in the block, */
     uint32_t cycle;        /* and the cycles of the block before it */
-    uint32_t spare;
     uint32_t fault_offset; /* register that was accessed and is not modelled */
     struct m0_divider divider;
 };
@@ -235,9 +215,9 @@ struct m0_cache {
     int64_t data_misses;
 };
 
-struct uc_struct; /* Unicorn's uc_engine */
-typedef int (*m0_emu_stop)(struct uc_struct *uc);
-typedef int (*m0_reg_access)(struct uc_struct *uc, int reg, void *value); /* uc_reg_read, uc_reg_write */
+typedef struct uc_struct uc_engine;
+typedef int (*m0_emu_stop)(uc_engine *uc);
+typedef int (*m0_reg_access)(uc_engine *uc, int reg, void *value); /* uc_reg_read, uc_reg_write */
 
 struct m0_core {
     /* the block hook's own: what every execution touches */
@@ -257,7 +237,6 @@ struct m0_core {
     int64_t sp_min_before;       /* the mark before it was last moved, */
     int64_t sp_moved_at;         /* by the execution with this number */
     uint32_t sp_mover;           /* of this block */
-    uint32_t spare3;
 
     /* why the run was stopped */
     uint32_t stop;               /* enum m0_stop */
@@ -282,7 +261,6 @@ struct m0_core {
     uint32_t context_limit;      /* capacity that the contexts may grow to */
     uint32_t hash_mask;          /* slots of each hash table, less one; at least as many as any table has rows */
     uint32_t is_full;            /* 1: the next call may find no room for its edge or context */
-    uint32_t spare4;
     int64_t contexts_refused;    /* calls for whose context there was no room */
     uint32_t *ready;             /* by hash of a key: the newest block that ran in this call */
     uint32_t *block_slots;       /* hash tables: the first row in each slot */
@@ -304,7 +282,6 @@ struct m0_core {
     int32_t *flow;               /* by enum m0_kind: enum m0_flow */
     int32_t *kind_cycles;        /* by enum m0_kind; multiple transfers add one for each register */
     uint32_t taken_extra;        /* cycles of a taken conditional branch beyond one that is not taken */
-    uint32_t spare;
 
     /* Unicorn */
     m0_emu_stop emu_stop;
@@ -320,7 +297,6 @@ struct m0_core {
     uint32_t stack_low;          /* accesses from here */
     uint32_t stack_high;         /* up to before here are the stack's */
     uint32_t stack_owner;
-    uint32_t spare2;
     struct m0_cache cache;
 };
 

@@ -24,40 +24,31 @@ enum { UC_ARM_REG_APSR = 1, UC_ARM_REG_PC = 11, UC_ARM_REG_SP = 12, UC_ARM_REG_C
 enum { UC_MEM_READ = 16, UC_MEM_WRITE = 17, UC_MEM_FETCH = 18, UC_MEM_WRITE_PROT = 22, UC_MEM_READ_PROT = 23 };
 enum { UC_PROT_READ = 1, UC_PROT_WRITE = 2, UC_PROT_ALL = 7 };
 
-struct uc_tlb_entry {
+typedef struct uc_tb uc_tb;
+typedef struct {
     uint64_t paddr;
     int perms;
-};
-
-struct uc_tb {
-    uint64_t pc;
-    uint16_t icount;
-    uint16_t size;
-};
+} uc_tlb_entry;
 
 /* -- called by Unicorn */
 
-M0_EXPORT void m0_on_block(struct uc_struct *uc, uint64_t address, uint32_t size, struct m0_core *core);
-M0_EXPORT void m0_on_block_in_flash(struct uc_struct *uc, uint64_t address, uint32_t size, struct m0_core *core);
-M0_EXPORT void m0_on_translation(struct uc_struct *uc, struct uc_tb *now, struct uc_tb *before, struct m0_core *core);
-M0_EXPORT void m0_on_sp_written(struct uc_struct *uc, uint64_t address, uint32_t size, struct m0_core *core);
-M0_EXPORT bool m0_on_invalid(struct uc_struct *uc, struct m0_core *core);
-M0_EXPORT bool m0_on_tlb_fill(struct uc_struct *uc, uint64_t address, int type, struct uc_tlb_entry *entry,
-                              struct m0_core *core);
-M0_EXPORT void m0_on_access(struct uc_struct *uc, int type, uint64_t address, int size, int64_t value,
-                            struct m0_core *core);
-M0_EXPORT bool m0_on_port(struct uc_struct *uc, int type, uint64_t address, int size, int64_t value,
-                          struct m0_core *core);
-M0_EXPORT uint64_t m0_port_read(struct uc_struct *uc, uint64_t offset, unsigned size, struct m0_core *core);
-M0_EXPORT void m0_port_write(struct uc_struct *uc, uint64_t offset, unsigned size, uint64_t value,
-                             struct m0_core *core);
+M0_EXPORT void m0_on_block(uc_engine *uc, uint64_t address, uint32_t size, struct m0_core *core);
+M0_EXPORT void m0_on_block_in_flash(uc_engine *uc, uint64_t address, uint32_t size, struct m0_core *core);
+M0_EXPORT void m0_on_translation(uc_engine *uc, uc_tb *now, uc_tb *before, struct m0_core *core);
+M0_EXPORT void m0_on_sp_written(uc_engine *uc, uint64_t address, uint32_t size, struct m0_core *core);
+M0_EXPORT bool m0_on_invalid(uc_engine *uc, struct m0_core *core);
+M0_EXPORT bool m0_on_tlb_fill(uc_engine *uc, uint64_t address, int type, uc_tlb_entry *entry, struct m0_core *core);
+M0_EXPORT void m0_on_access(uc_engine *uc, int type, uint64_t address, int size, int64_t value, struct m0_core *core);
+M0_EXPORT bool m0_on_port(uc_engine *uc, int type, uint64_t address, int size, int64_t value, struct m0_core *core);
+M0_EXPORT uint64_t m0_port_read(uc_engine *uc, uint64_t offset, unsigned size, struct m0_core *core);
+M0_EXPORT void m0_port_write(uc_engine *uc, uint64_t offset, unsigned size, uint64_t value, struct m0_core *core);
 
 /* -- called by Python */
 
 M0_EXPORT extern const char m0_header_hash[];
 M0_EXPORT void m0_begin(struct m0_core *core, uint32_t root, uint32_t return_address);
-M0_EXPORT void m0_settle(struct m0_core *core, struct uc_struct *uc, uint32_t address);
-M0_EXPORT void m0_settle_part(struct m0_core *core, struct uc_struct *uc, uint32_t pc);
+M0_EXPORT void m0_settle(struct m0_core *core, uc_engine *uc, uint32_t address);
+M0_EXPORT void m0_settle_part(struct m0_core *core, uc_engine *uc, uint32_t pc);
 M0_EXPORT void m0_close_frames(struct m0_core *core);
 M0_EXPORT uint64_t m0_fold(struct m0_core *core);
 M0_EXPORT uint64_t m0_expand(const struct m0_core *core, struct m0_executed *rows);
@@ -65,9 +56,9 @@ M0_EXPORT void m0_rehash(struct m0_core *core);
 
 /* -- the guest's code and registers: hooks.c, blocks.c */
 
-void m0_stop_run(struct m0_core *core, struct uc_struct *uc, enum m0_stop reason, uint32_t address);
-uint32_t m0_read_register(const struct m0_core *core, struct uc_struct *uc, int reg);
-struct m0_block *m0_find_block(struct m0_core *core, struct uc_struct *uc, uint32_t address, uint32_t size);
+void m0_stop_run(struct m0_core *core, uc_engine *uc, enum m0_stop reason, uint32_t address);
+uint32_t m0_read_register(const struct m0_core *core, uc_engine *uc, int reg);
+struct m0_block *m0_find_block(struct m0_core *core, uc_engine *uc, uint32_t address, uint32_t size);
 bool m0_is_unchanged(const struct m0_core *core, const struct m0_block *block);
 
 /* An instruction as the tables know it. */
@@ -108,14 +99,7 @@ M0_INLINE uint32_t m0_function_at(const struct m0_core *core, uint32_t address)
     return (uint32_t)core->function_at[m0_code_index(core, address)];
 }
 
-/* Host memory at any alignment. The compiler makes one instruction of each. */
-M0_INLINE uint64_t m0_load64(const void *from)
-{
-    uint64_t value;
-    __builtin_memcpy(&value, from, sizeof value);
-    return value;
-}
-
+/* Host memory at any alignment. The compiler makes one instruction of it. */
 M0_INLINE uint32_t m0_load16(const void *from)
 {
     uint16_t value;
@@ -132,6 +116,12 @@ M0_INLINE uint32_t m0_mix(uint64_t value)
 M0_INLINE uint32_t m0_address_of(const struct m0_block *block)
 {
     return (uint32_t)(block->key >> M0_KEY_SHIFT);
+}
+
+/* True where passing an arc of a block means that its branch was taken. */
+M0_INLINE bool m0_is_taken(const struct m0_block *block, const struct m0_arc *arc)
+{
+    return block->flow == M0_FLOW_CONDITIONAL && (uint32_t)(arc->key >> M0_KEY_SHIFT) != block->end;
 }
 
 /* Where a key is in the table `ready`. */

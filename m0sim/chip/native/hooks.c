@@ -6,21 +6,21 @@
 
 const char m0_header_hash[] = M0_HEADER_HASH;
 
-void m0_stop_run(struct m0_core *core, struct uc_struct *uc, enum m0_stop reason, uint32_t address)
+void m0_stop_run(struct m0_core *core, uc_engine *uc, enum m0_stop reason, uint32_t address)
 {
     core->stop = (uint32_t)reason;
     core->stop_address = address;
     core->emu_stop(uc);
 }
 
-uint32_t m0_read_register(const struct m0_core *core, struct uc_struct *uc, int reg)
+uint32_t m0_read_register(const struct m0_core *core, uc_engine *uc, int reg)
 {
     uint32_t value = 0;
     core->reg_read(uc, reg, &value);
     return value;
 }
 
-static uint32_t clear_bits(const struct m0_core *core, struct uc_struct *uc, int reg, uint32_t bits)
+static uint32_t clear_bits(const struct m0_core *core, uc_engine *uc, int reg, uint32_t bits)
 {
     uint32_t value = m0_read_register(core, uc, reg);
     if ((value & bits) != 0) {
@@ -41,7 +41,7 @@ static bool condition_holds(uint32_t condition, uint32_t cpsr)
 }
 
 /* SP after instructions that gave it a value. The stack mark follows: behind the last one of a run, no hook did it. */
-static int64_t written_sp(struct m0_core *core, struct uc_struct *uc)
+static int64_t written_sp(struct m0_core *core, uc_engine *uc)
 {
     int64_t sp = m0_read_register(core, uc, UC_ARM_REG_SP) & ~3u;
     if (sp >= core->sp_limit && sp < core->sp_min) {
@@ -51,7 +51,7 @@ static int64_t written_sp(struct m0_core *core, struct uc_struct *uc)
 }
 
 /* What only registers tell: a branch to the next instruction, and a stack pointer that was assigned. */
-M0_RARE static bool settle_registers(struct m0_core *core, struct uc_struct *uc, const struct m0_block *from, bool taken)
+M0_RARE static bool settle_registers(struct m0_core *core, uc_engine *uc, const struct m0_block *from, bool taken)
 {
     if (from->sp_writes != 0) { /* `sp_change` is added to it, but the register has that already */
         core->sp = written_sp(core, uc) - from->sp_change;
@@ -63,7 +63,7 @@ M0_RARE static bool settle_registers(struct m0_core *core, struct uc_struct *uc,
 }
 
 /* Count the pending block, which ran to its end and was followed by the instruction at `address` of `function`. */
-static void settle(struct m0_core *core, struct uc_struct *uc, uint32_t address, uint32_t function)
+static void settle(struct m0_core *core, uc_engine *uc, uint32_t address, uint32_t function)
 {
     struct m0_block *from = core->pending;
     bool taken = from->flow == M0_FLOW_CONDITIONAL && address != from->end;
@@ -90,7 +90,7 @@ static void settle(struct m0_core *core, struct uc_struct *uc, uint32_t address,
     }
 }
 
-void m0_settle(struct m0_core *core, struct uc_struct *uc, uint32_t address)
+void m0_settle(struct m0_core *core, uc_engine *uc, uint32_t address)
 {
     settle(core, uc, address, m0_function_at(core, address));
     core->pending = core->blocks;
@@ -105,7 +105,7 @@ static void note_that_it_ran(struct m0_core *core, struct m0_block *block)
 }
 
 /* Count the pending block up to `pc`, where a fault cut it short. */
-void m0_settle_part(struct m0_core *core, struct uc_struct *uc, uint32_t pc)
+void m0_settle_part(struct m0_core *core, uc_engine *uc, uint32_t pc)
 {
     struct m0_block *whole = core->pending;
     if (whole == core->blocks) {
@@ -153,7 +153,7 @@ static uint32_t first_below_limit(const struct m0_core *core, const struct m0_bl
 }
 
 /* Begin a block, if nothing forbids it. False after a stop. */
-static bool begin(struct m0_core *core, struct uc_struct *uc, struct m0_block *block)
+static bool begin(struct m0_core *core, uc_engine *uc, struct m0_block *block)
 {
     int64_t lowest = core->sp + block->sp_low;
     enum m0_stop why = M0_STOP_NONE;
@@ -199,17 +199,16 @@ static void point(struct m0_core *core, struct m0_block *from, const struct m0_b
 {
     bool first_is_used = from->arc[0].key != M0_KEY_NONE && (from->arc[0].key & M0_EPOCH_MASK) == core->epoch;
     struct m0_arc *arc = &from->arc[first_is_used];
-    bool is_branch = from->flow == M0_FLOW_CONDITIONAL;
     core->blocks[arc->to].entered += arc->count;
-    from->taken += is_branch && (uint32_t)(arc->key >> M0_KEY_SHIFT) != from->end ? arc->count : 0;
+    from->taken += m0_is_taken(from, arc) ? arc->count : 0;
     arc->key = (to->key & ~M0_KEY_WRITABLE) | core->epoch;
     arc->count = 0;
     arc->to = (uint32_t)(to - core->blocks);
-    arc->cycles = from->cycles + (is_branch && m0_address_of(to) != from->end ? core->taken_extra : 0);
+    arc->cycles = from->cycles + (m0_is_taken(from, arc) ? core->taken_extra : 0);
 }
 
 /* Any way from the pending block to the next. */
-M0_RARE static void go_any_way(struct uc_struct *uc, uint64_t address, uint32_t size, struct m0_core *core)
+M0_RARE static void go_any_way(uc_engine *uc, uint64_t address, uint32_t size, struct m0_core *core)
 {
     uint64_t key = address << M0_KEY_SHIFT | size;
     struct m0_block *from = core->pending;
@@ -239,7 +238,7 @@ M0_RARE static void go_any_way(struct uc_struct *uc, uint64_t address, uint32_t 
  * The same for the ways of a call, a return and a prologue, as long as nothing about them is new. It decides before it
  * changes anything and calls nothing, so the compiler saves no registers: this is what code with many calls costs.
  */
-__attribute__((noinline)) static void go(struct uc_struct *uc, uint64_t address, uint32_t size, struct m0_core *core)
+__attribute__((noinline)) static void go(uc_engine *uc, uint64_t address, uint32_t size, struct m0_core *core)
 {
     uint64_t key = address << M0_KEY_SHIFT | size;
     struct m0_block *from = core->pending;
@@ -280,7 +279,7 @@ any:
 }
 
 /* UC_HOOK_BLOCK. */
-void m0_on_block(struct uc_struct *uc, uint64_t address, uint32_t size, struct m0_core *core)
+void m0_on_block(uc_engine *uc, uint64_t address, uint32_t size, struct m0_core *core)
 {
     struct m0_block *from = core->pending;
     uint64_t key = address << M0_KEY_SHIFT | size | core->epoch;
@@ -303,7 +302,7 @@ void m0_on_block(struct uc_struct *uc, uint64_t address, uint32_t size, struct m
 }
 
 /* The same at level `memory`, with a cache in front of the flash. */
-void m0_on_block_in_flash(struct uc_struct *uc, uint64_t address, uint32_t size, struct m0_core *core)
+void m0_on_block_in_flash(uc_engine *uc, uint64_t address, uint32_t size, struct m0_core *core)
 {
     m0_fetch(core, (uint32_t)address, size);
     m0_on_block(uc, address, size, core);
@@ -313,7 +312,7 @@ void m0_on_block_in_flash(struct uc_struct *uc, uint64_t address, uint32_t size,
  * UC_HOOK_EDGE_GENERATED in SRAM: code was translated, maybe because it changed. When the epochs have all been used, no
  * block or arc may be of one that comes again.
  */
-void m0_on_translation(struct uc_struct *uc, struct uc_tb *now, struct uc_tb *before, struct m0_core *core)
+void m0_on_translation(uc_engine *uc, uc_tb *now, uc_tb *before, struct m0_core *core)
 {
     (void)uc, (void)now, (void)before;
     core->epoch = (core->epoch + M0_EPOCH_ONE) & M0_EPOCH_MASK;
@@ -349,7 +348,7 @@ static int32_t lowest_ahead(const struct m0_core *core, uint32_t address)
  * UC_HOOK_CODE behind MOV SP, ADD SP and MSR: the stack mark, and the bits that ARMv6-M has but as zeros. Those are the
  * low two of both stack pointers, and all of APSR but N, Z, C and V (DDI 0419, B1.4.1 and B1.4.2).
  */
-void m0_on_sp_written(struct uc_struct *uc, uint64_t address, uint32_t size, struct m0_core *core)
+void m0_on_sp_written(uc_engine *uc, uint64_t address, uint32_t size, struct m0_core *core)
 {
     (void)size;
     clear_bits(core, uc, UC_ARM_REG_PSP, 3);
@@ -366,7 +365,7 @@ void m0_on_sp_written(struct uc_struct *uc, uint64_t address, uint32_t size, str
  * UC_HOOK_INSN_INVALID: the emulator leaves its code behind YIELD and WFE, which are no faults. True: go on there.
  * An instruction that is invalid has the program counter on it, and the end of the pending block is not yet reached.
  */
-bool m0_on_invalid(struct uc_struct *uc, struct m0_core *core)
+bool m0_on_invalid(uc_engine *uc, struct m0_core *core)
 {
     const struct m0_block *block = core->pending;
     if (block == core->blocks || m0_read_register(core, uc, UC_ARM_REG_PC) != block->end) {
@@ -384,8 +383,7 @@ bool m0_on_invalid(struct uc_struct *uc, struct m0_core *core)
  * So only what was ever fetched from may be executed. A KiB is the emulator's page. Marks stay: code that was translated
  * once may run again without a fetch, so stores to its page must be looked at for good.
  */
-bool m0_on_tlb_fill(struct uc_struct *uc, uint64_t address, int type, struct uc_tlb_entry *entry,
-                    struct m0_core *core)
+bool m0_on_tlb_fill(uc_engine *uc, uint64_t address, int type, uc_tlb_entry *entry, struct m0_core *core)
 {
     (void)uc;
     uint8_t *executed = &core->executed[m0_page_slot(core, (uint32_t)address) * 4 + (address >> 10 & 3)];

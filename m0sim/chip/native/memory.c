@@ -39,10 +39,9 @@ void m0_fetch(struct m0_core *core, uint32_t address, uint32_t size)
 }
 
 /* UC_HOOK_MEM_READ and _WRITE: which bytes were touched, and whose they are. */
-void m0_on_access(struct uc_struct *uc, int type, uint64_t address, int size, int64_t value, struct m0_core *core)
+void m0_on_access(uc_engine *uc, int type, uint64_t address, int size, int64_t value, struct m0_core *core)
 {
-    (void)uc;
-    (void)value;
+    (void)uc, (void)value;
     uint32_t at = (uint32_t)address;
     uint64_t index = (uint64_t)m0_page_slot(core, at) * 4096 + (at & 0xFFF);
     bool is_store = type == UC_MEM_WRITE;

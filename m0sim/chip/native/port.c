@@ -13,19 +13,9 @@
 enum { DIVIDER_CYCLES = 8 };
 
 /* Offsets of SIO registers. */
-enum {
-    CPUID = 0x00,
-    GPIO_HI_IN = 0x08,
-    GPIO_OUT = 0x10,
-    GPIO_HI_OE_XOR = 0x4C,
-    DIV_UDIVIDEND = 0x60,
-    DIV_SDIVISOR = 0x6C,
-    DIV_QUOTIENT = 0x70,
-    DIV_REMAINDER = 0x74,
-    DIV_CSR = 0x78,
-    SPINLOCK0 = 0x100,
-    SPINLOCK31 = 0x17C,
-};
+enum { GPIO_HI_IN = 0x08, GPIO_OUT = 0x10, GPIO_HI_OE_XOR = 0x4C };
+enum { DIV_UDIVIDEND = 0x60, DIV_SDIVISOR = 0x6C, DIV_QUOTIENT = 0x70, DIV_CSR = 0x78 };
+enum { SPINLOCK0 = 0x100, SPINLOCK31 = 0x17C };
 
 static uint32_t *words_of(const struct m0_port *port)
 {
@@ -64,10 +54,9 @@ static void count_access(struct m0_core *core, uint32_t pc, bool is_store)
 }
 
 /* UC_HOOK_MEM_READ_PROT and _WRITE_PROT over the port. True: the access is to be made. */
-bool m0_on_port(struct uc_struct *uc, int type, uint64_t address, int size, int64_t value, struct m0_core *core)
+bool m0_on_port(uc_engine *uc, int type, uint64_t address, int size, int64_t value, struct m0_core *core)
 {
-    (void)size;
-    (void)value;
+    (void)size, (void)value;
     bool is_store = type == UC_MEM_WRITE_PROT;
     uint32_t offset = (uint32_t)address - core->port.base;
     uint32_t pc = m0_read_register(core, uc, UC_ARM_REG_PC);
@@ -186,7 +175,7 @@ static uint32_t read_sio(struct m0_port *port, uint32_t offset)
 }
 
 /* Read callback of uc_mmio_map: any register for most devices, the SIO for an RP2040. */
-uint64_t m0_port_read(struct uc_struct *uc, uint64_t offset, unsigned size, struct m0_core *core)
+uint64_t m0_port_read(uc_engine *uc, uint64_t offset, unsigned size, struct m0_core *core)
 {
     (void)uc;
     if (core->stop == M0_STOP_PORT) {
@@ -198,7 +187,7 @@ uint64_t m0_port_read(struct uc_struct *uc, uint64_t offset, unsigned size, stru
 }
 
 /* Write callback of uc_mmio_map. SIO registers are written whole, with a narrow value repeated in every lane. */
-void m0_port_write(struct uc_struct *uc, uint64_t offset, unsigned size, uint64_t value, struct m0_core *core)
+void m0_port_write(uc_engine *uc, uint64_t offset, unsigned size, uint64_t value, struct m0_core *core)
 {
     (void)uc;
     if (core->stop == M0_STOP_PORT) {
