@@ -13,7 +13,7 @@ import numpy as np
 
 from m0sim import Fault, Machine
 from m0sim.chip import isa
-from m0sim.chip.machine import Level
+from m0sim.chip.cost import Level
 
 CODE, DATA = 0x20000000, 0x20004000
 POINTERS = (CODE, CODE + 64, CODE + 65, CODE + 129, DATA, 0x10000000, 0xD0000000, 0xD0000060, 0x20041FFC, 0)

@@ -24,8 +24,8 @@ from unicorn.arm_const import UC_ARM_REG_LR, UC_ARM_REG_PC, UC_ARM_REG_R0, UC_AR
 from m0sim import Cost, Machine
 from m0sim.build_libraries import TARGETS, host
 from m0sim.build_libraries import build as build_library
-from m0sim.chip import accounting, isa
-from m0sim.chip.machine import RETURN_ADDRESS
+from m0sim.chip import counters, isa
+from m0sim.chip.emulator import RETURN_ADDRESS
 from m0sim.chip.native import layout, library, tables
 from m0sim.errors import UsageError
 from m0sim.image import Symbol, load_raw
@@ -149,8 +149,8 @@ def check_sums(cost: Cost) -> None:
 def test_hints_do_not_leave_the_emulator(hard: Path, name: str, hint: int, monkeypatch: pytest.MonkeyPatch) -> None:
     machine = Machine.from_elf(hard)
     starts = []
-    start = machine._uc.emu_start
-    monkeypatch.setattr(machine._uc, "emu_start", lambda *given: (starts.append(given), start(*given)))
+    start = machine._emulator.uc.emu_start
+    monkeypatch.setattr(machine._emulator.uc, "emu_start", lambda *given: (starts.append(given), start(*given)))
     cost = machine.call(name, 5000)
     assert cost.cycles == 5000 * (hint + 1 + 2) - 1 + 2
     assert cost.instructions == 3 * 5000 + 1
@@ -178,7 +178,7 @@ def test_every_version_of_rewritten_code_is_counted(hard: Path) -> None:
 def test_versions_that_are_forgotten_stay_counted(hard: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Blocks are given up when there are too many, and calls go on across that."""
     expected = Machine.from_elf(hard).call("rewrites", 4000)
-    monkeypatch.setattr(accounting, "_BLOCKS_KEPT", 1000)
+    monkeypatch.setattr(counters, "_BLOCKS_KEPT", 1000)
     machine = Machine.from_elf(hard)
     forgets = []
     forget = machine.counters.tables.forget_code

@@ -55,6 +55,14 @@ class Buffer:
             raise UsageError(f"{self.name} has {self.size} bytes, not {array.nbytes}")
         self._bytes()[:] = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
 
+    def address_in(self, space: AddressSpace) -> int:
+        """Its address, to be passed to code in that memory. Raises `UsageError` for another, and once it is freed."""
+        if self._space is not space:
+            raise UsageError(f"{self.name} belongs to another machine")
+        if self.is_freed:
+            raise UsageError(f"{self.name} was freed: allocate another buffer")
+        return self.address
+
     def free(self) -> None:
         """Give its room back to `Machine.alloc`. From then on, reading, writing or passing it is a UsageError."""
         self._bytes()
@@ -83,6 +91,24 @@ class Buffer:
             f"{self.name} holds {_described(self.dtype)}: {given[place]}{where} is not one; "
             "to wrap or cut on purpose, convert with .astype first"
         )
+
+
+def allocate(space: AddressSpace, content: npt.ArrayLike | int, *, align: int = 8, name: str = "") -> Buffer:
+    """A new buffer, as `Machine.alloc` has it. Raises `UsageError`."""
+    if isinstance(content, int):
+        if not 0 <= content < 1 << 32:
+            raise UsageError(f"cannot allocate {content} bytes")
+        content = np.zeros(content, np.uint8)
+    array = np.ascontiguousarray(content)
+    array = array.astype(array.dtype.newbyteorder("<"), copy=False)
+    if array.dtype.hasobject:
+        raise UsageError(f"cannot put an array of {array.dtype} into the simulated memory")
+    if align < 1 or align & (align - 1):
+        raise UsageError(f"an alignment is a power of two, not {align}")
+    place = space.allocate(array.nbytes, max(4, align), name)
+    buffer = Buffer(place.address, place.size, array.dtype, array.shape, place.name, space, place)
+    buffer.write(array)
+    return buffer
 
 
 def _as_array(values: npt.ArrayLike, dtype: np.dtype[Any]) -> npt.NDArray[Any]:

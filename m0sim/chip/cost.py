@@ -1,13 +1,28 @@
-"""What a run cost: plain data that `accounting` fills in and `report` and `check` read."""
+"""What a run cost: plain data that `results` fills in and `report` and `check` read."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Literal, cast, get_args
 
 import numpy as np
 import numpy.typing as npt
+
+from m0sim.errors import UsageError
+
+Level = Literal["cycles", "memory"]
+"""What is counted: at ``memory``, every access by its address as well."""
+LEVELS: tuple[str, ...] = get_args(Level)
+
+
+def level_of(text: str) -> Level:
+    """The level of that name. Raises `UsageError` where there is none."""
+    if text not in LEVELS:
+        raise UsageError(f"unknown level {text!r}: one of {', '.join(LEVELS)}")
+    return cast(Level, text)
+
 
 Int64Array = npt.NDArray[np.int64]
 

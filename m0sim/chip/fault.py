@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from m0sim.chip.cost import Cost
+from m0sim.chip.stops import FaultKind
 from m0sim.errors import M0simError
 
 
@@ -31,15 +32,13 @@ class CallSite:
 class Fault(M0simError):
     """The simulated code cannot go on, or did what no correct code does.
 
-    `kind` is one of: unaligned, unmapped, read-only, undefined, breakpoint, supervisor-call, asleep, arm-state,
-    not-code, stack-overflow, heap-collision, cycle-limit, call-depth, peripheral, red-zone, exception,
-    interrupted.
+    `kind` is a string too, and compares with one: ``fault.kind == "stack-overflow"``; see `FaultKind` for all.
     `cost` holds what was counted up to the instruction at `address`, which is not counted itself.
     """
 
     def __init__(
         self,
-        kind: str,
+        kind: FaultKind,
         reason: str,
         *,
         address: int,
@@ -81,7 +80,7 @@ class Fault(M0simError):
         return where if self.source is None else f"{where} ({self.source[0]}:{self.source[1]})"
 
 
-def _rebuild(kind_of_fault: type[Fault], kind: str, reason: str, details: dict[str, Any]) -> Fault:
+def _rebuild(kind_of_fault: type[Fault], kind: FaultKind, reason: str, details: dict[str, Any]) -> Fault:
     return kind_of_fault(kind, reason, **details)
 
 

@@ -11,6 +11,7 @@ from unicorn.arm_const import UC_ARM_REG_R0, UC_ARM_REG_SP
 from m0sim.chip import isa
 from m0sim.chip.isa import Kind
 from m0sim.chip.memory import AddressSpace
+from m0sim.chip.stops import Cause, FaultKind
 from m0sim.image.heap_and_stack import sbrk_of
 
 _RETURNS = (Kind.BRANCH_EXCHANGE, Kind.POP_PC, Kind.WRITE_PC)
@@ -38,10 +39,8 @@ class HeapWatch:
     def clear(self) -> None:
         """Forget what went wrong, before another run."""
         self._increment = 0
-        self.collision = ""
-        """What the heap ran into, as a sentence; where `sbrk` did it, the run was stopped."""
-        self.collision_at = 0
-        """The instruction that it was stopped before."""
+        self.collision: Cause | None = None
+        """What the heap ran into; where `sbrk` did it, the run was stopped."""
 
     def attach(self, uc: Uc) -> list[int]:
         """Install the hook. Returns what `uc.hook_del` takes."""
@@ -55,14 +54,10 @@ class HeapWatch:
         symbol, register = self._sbrk
         if address == symbol.address:
             self._increment = _signed(uc.reg_read(UC_ARM_REG_R0 + register))
-        elif size == 2 and isa.FIRST[self._halfword(address), isa.KIND] in _RETURNS:
+        elif size == 2 and isa.FIRST[self._space.halfword(address), isa.KIND] in _RETURNS:
             begin = uc.reg_read(UC_ARM_REG_R0)
             if self._space.is_sram(begin):  # else it is a way to say that there is no more, such as -1
                 self._grow(uc, address, begin, begin + self._increment)
-
-    def _halfword(self, address: int) -> int:
-        view = self._space.view(address, 2)
-        return 0 if view is None else int.from_bytes(view.tobytes(), "little")
 
     def _grow(self, uc: Any, at: int, begin: int, end: int) -> None:
         self._first = min(self._first or begin, begin)
@@ -82,11 +77,14 @@ class HeapWatch:
             self._limit_stack(space.stack_limit)
 
     def _stop(self, uc: Any, at: int, reason: str) -> None:
-        self.collision, self.collision_at = reason, at
+        self.collision = Cause(FaultKind.HEAP_COLLISION, reason, at)
         uc.emu_stop()
 
-    def look(self, sp: int) -> None:
-        """Find out how far the heap was written, after a run whose stack came down to `sp`."""
+    def look(self, sp: int, at: int) -> None:
+        """Find out how far the heap was written, after a run whose stack came down to `sp`.
+
+        `at` is the address to name for a collision: nobody knows which instruction it was.
+        """
         span = self._space.heap_span()
         if span is None:
             return
@@ -99,13 +97,17 @@ class HeapWatch:
             return
         self._space.heap_end = max(self._space.heap_end, written)
         if written == end and not self._first and not self.collision:
-            buffer = next((a.name for a in self._space.allocations if a.begin == end), "")
-            if not buffer:
-                self.collision = f"heap and stack collide: the heap was written up to {end:#010x}, where the stack was"
-            elif self._space.overruns():
-                self.collision = (
-                    f"heap and buffer collide: the heap was written up to {end:#010x}, and on into {buffer}"
-                )
+            self._note_collision(end, at)
+
+    def _note_collision(self, end: int, at: int) -> None:
+        """The heap was written to its end: what is there?"""
+        buffer = next((a.name for a in self._space.allocations if a.begin == end), "")
+        if buffer and not self._space.overruns():
+            return
+        what = "buffer" if buffer else "stack"
+        where = f"and on into {buffer}" if buffer else "where the stack was"
+        reason = f"heap and {what} collide: the heap was written up to {end:#010x}, {where}"
+        self.collision = Cause(FaultKind.HEAP_COLLISION, reason, at)
 
     @property
     def bytes_used(self) -> int | None:

@@ -156,6 +156,11 @@ class AddressSpace:
             return None
         return bank.data[address - bank.base : address - bank.base + size]
 
+    def halfword(self, address: int) -> int:
+        """The 16 bits at an even address; 0 where there is no memory."""
+        view = self.view(address, 2)
+        return 0 if view is None else int(view.view(np.uint16)[0])
+
     # -- buffers and stack
 
     @property
@@ -189,16 +194,6 @@ class AddressSpace:
         """The lowest address that the stack may use without running into data, a buffer or the heap."""
         bottom = self._room.stack_bottom
         return max(bottom, self.heap_end) if self.heap_end <= self.stack_top else bottom
-
-    def below_stack_region(self, depth: int) -> list[str]:
-        """What a stack of `depth` bytes would run over on the chip, below the memory that the image keeps for it."""
-        region = self.stack_region
-        if region is None or depth <= region.size:
-            return []
-        low, high = region.top - depth, region.limit
-        return [
-            s.name for s in self.image.symbols if s.kind == "object" and s.address < high and low < s.address + s.size
-        ]
 
     def name_below_stack(self) -> str:
         """What the stack runs into below `stack_limit`; empty where that is the end of memory or has no name."""

@@ -20,6 +20,7 @@ from unicorn.arm_const import (
 
 from m0sim.chip import trap
 from m0sim.chip.peripherals import Peripherals
+from m0sim.chip.stops import Cause, FaultKind
 
 _PAGE = 1024  # the emulator's
 _REGISTERS = [*(UC_ARM_REG_R0 + i for i in range(13)), UC_ARM_REG_SP, UC_ARM_REG_LR, UC_ARM_REG_APSR_NZCV]
@@ -56,13 +57,13 @@ class Windows:
         """True where an access is to be made, although the page has no right for it."""
         return address & ~(_PAGE - 1) in self._mapped
 
-    def refusal(self) -> tuple[str, int]:
-        """Why the last access was refused, and the instruction that made it; the registers are put back to it."""
+    def refusal(self) -> Cause:
+        """Why the last access was refused; the registers are put back to the instruction that made it."""
         assert self._refusal is not None
         reason, at, values = self._refusal
         for register, value in zip(_REGISTERS, values, strict=True):
             self._uc.reg_write(register, value)
-        return reason, at
+        return Cause(FaultKind.UNMAPPED, reason, at)
 
     def _load(self, uc: Uc, offset: int, size: int, base: int) -> int:
         address = base + offset

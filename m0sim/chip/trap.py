@@ -21,16 +21,15 @@ from unicorn.arm_const import UC_ARM_REG_CPSR, UC_ARM_REG_R0, UC_ARM_REG_SP
 from m0sim.chip import isa
 from m0sim.chip.device import Device
 from m0sim.chip.isa import Kind
+from m0sim.chip.stops import Cause, FaultKind
 
 WFI = 0xBF30
 _SVC, _DATA_ABORT, _BKPT = 2, 4, 7  # QEMU's exception numbers, as Unicorn passes them
 _THUMB_BIT = 1 << 5  # of CPSR, as Unicorn shows it
 
 #: Faults that are raised at the target of a jump: the block that jumped is complete.
-AT_TARGET = ("arm-state", "not-code")
+AT_TARGET = (FaultKind.ARM_STATE, FaultKind.NOT_CODE)
 _ROM = "ROM, contents unknown"
-
-Explanation = tuple[str, str, int]
 
 
 class Traps:
@@ -66,36 +65,37 @@ class Traps:
         self._access = (kind, address, size)
         return False
 
-    def explain(self, uc: Uc, pc: int, error: int, halfword: Callable[[int], int]) -> Explanation:
-        """Kind, reason and instruction address of a fault."""
+    def explain(self, uc: Uc, pc: int, error: int, halfword: Callable[[int], int]) -> Cause:
+        """What the emulator stopped for, at `pc` and with `error`."""
         if self._interrupt == _SVC:
             number = halfword(pc - 2) & 0xFF
-            return "supervisor-call", f"SVC #{number}, and exceptions are not simulated", pc - 2
+            return Cause(FaultKind.SUPERVISOR_CALL, f"SVC #{number}, and exceptions are not simulated", pc - 2)
         if self._interrupt == _BKPT:
-            return "breakpoint", f"BKPT #{halfword(pc) & 0xFF}", pc
+            return Cause(FaultKind.BREAKPOINT, f"BKPT #{halfword(pc) & 0xFF}", pc)
         if self._interrupt == _DATA_ABORT:
-            return "unaligned", _unaligned_reason(uc, pc, halfword(pc)), pc
+            return Cause(FaultKind.UNALIGNED, _unaligned_reason(uc, pc, halfword(pc)), pc)
         if self._interrupt:
-            return "exception", f"processor exception {self._interrupt}", pc
+            return Cause(FaultKind.EXCEPTION, f"processor exception {self._interrupt}", pc)
         if self._access is not None:
             return self._bad_access(uc, pc, error)
         if error == UC_ERR_INSN_INVALID:
             if is_arm_state(uc):
-                return "arm-state", to_arm_state(pc), pc
-            return "undefined", describe_undefined(halfword(pc), halfword(pc + 2)), pc
-        return "exception", f"the emulator stopped with error {error}", pc
+                return Cause(FaultKind.ARM_STATE, to_arm_state(pc), pc)
+            return Cause(FaultKind.UNDEFINED, describe_undefined(halfword(pc), halfword(pc + 2)), pc)
+        return Cause(FaultKind.EXCEPTION, f"the emulator stopped with error {error}", pc)
 
-    def _bad_access(self, uc: Uc, pc: int, error: int) -> Explanation:
+    def _bad_access(self, uc: Uc, pc: int, error: int) -> Cause:
         assert self._access is not None
         kind, address, size = self._access
         if kind == UC_MEM_FETCH_UNMAPPED or error in (UC_ERR_FETCH_UNMAPPED, UC_ERR_FETCH_PROT):
             if is_arm_state(uc):
-                return "arm-state", to_arm_state(pc), pc
+                return Cause(FaultKind.ARM_STATE, to_arm_state(pc), pc)
             where = _ROM if self._is_rom(address) else "where there is no memory"
-            return "not-code", f"jump to {address:#010x}, {where}{_null_hint(address)}", pc
+            return Cause(FaultKind.NOT_CODE, f"jump to {address:#010x}, {where}{_null_hint(address)}", pc)
         if error == UC_ERR_WRITE_PROT:
-            return "read-only", f"store of {size} bytes to read-only memory at {address:#010x}", pc
-        return "unmapped", unmapped(kind == UC_MEM_WRITE_UNMAPPED, size, address, self._is_rom(address)), pc
+            return Cause(FaultKind.READ_ONLY, f"store of {size} bytes to read-only memory at {address:#010x}", pc)
+        reason = unmapped(kind == UC_MEM_WRITE_UNMAPPED, size, address, self._is_rom(address))
+        return Cause(FaultKind.UNMAPPED, reason, pc)
 
     def _is_rom(self, address: int) -> bool:
         region = self._device.region_at(address)

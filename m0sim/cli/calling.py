@@ -145,7 +145,8 @@ class Outcome:
 
 def run(asked: Asked, level: str = "cycles") -> Outcome:
     """Call a function as the user asked; `out:` buffers are written after a call that returned."""
-    from m0sim.chip import accounting, arguments, operands, replies
+    from m0sim.chip import arguments, operands, replies
+    from m0sim.chip.cost import level_of
     from m0sim.chip.fault import Fault
 
     stubs, registers = replies.stubs(asked.stub), replies.registers(asked.register)
@@ -158,7 +159,7 @@ def run(asked: Asked, level: str = "cycles") -> Outcome:
                 asked.function,
                 *values,
                 result=arguments.result_type(asked.result) if asked.result else None,
-                level=accounting.level_of(level),
+                level=level_of(level),
                 before=initialisers,
                 stubs=replies.placed(machine, stubs),
                 registers=replies.placed(machine, registers),

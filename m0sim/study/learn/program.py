@@ -13,8 +13,7 @@ from itertools import groupby
 import numpy as np
 import numpy.typing as npt
 
-from m0sim.chip.accounting import Level
-from m0sim.chip.cost import Cost
+from m0sim.chip.cost import Cost, Level
 from m0sim.chip.device import Device
 from m0sim.chip.machine import Machine
 from m0sim.errors import UsageError

@@ -1,0 +1,213 @@
+"""One chip in Unicorn: its memory mapped, the hooks in place, and what is to be kept right when bytes change."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import numpy.typing as npt
+from unicorn import (
+    UC_ARCH_ARM,
+    UC_HOOK_CODE,
+    UC_HOOK_INTR,
+    UC_HOOK_MEM_INVALID,
+    UC_MODE_THUMB,
+    UC_PROT_EXEC,
+    Uc,
+    UcError,
+)
+from unicorn.arm_const import (
+    UC_ARM_REG_LR,
+    UC_ARM_REG_PC,
+    UC_ARM_REG_R0,
+    UC_ARM_REG_SP,
+    UC_CPU_ARM_CORTEX_M0,
+)
+
+from m0sim.chip import output
+from m0sim.chip.counters import Counters
+from m0sim.chip.device import Device
+from m0sim.chip.heap import HeapWatch
+from m0sim.chip.hooks import Hooks
+from m0sim.chip.memory import AddressSpace
+from m0sim.chip.mmio import Windows
+from m0sim.chip.output import Output
+from m0sim.chip.peripherals import Peripherals
+from m0sim.chip.registers import CallRegisters
+from m0sim.chip.trap import Traps
+from m0sim.errors import UsageError
+from m0sim.image import Image
+
+#: Where a called function returns to: in the vendor's part of the system region, which no profile maps.
+RETURN_ADDRESS = 0xF0000000
+_REGISTERS = [*(UC_ARM_REG_R0 + i for i in range(13)), UC_ARM_REG_SP, UC_ARM_REG_LR]
+
+
+class Emulator:
+    """What the runs of one machine share."""
+
+    def __init__(self, device: Device, image: Image, stack_bytes: int) -> None:
+        """Raises `UsageError` where the image does not fit the device beside `stack_bytes` of stack."""
+        self.device = device
+        self.image = image
+        self.space = AddressSpace(device, image, stack_bytes)
+        self.uc = Uc(UC_ARCH_ARM, UC_MODE_THUMB)
+        self.uc.ctl_set_cpu_model(UC_CPU_ARM_CORTEX_M0)
+        self._call_registers = CallRegisters(self.uc)
+        self.space.map_into(self.uc)
+        self.uc.mem_map(RETURN_ADDRESS, 1024, UC_PROT_EXEC)  # no data is there: a load or store is a fault
+        self.counters = Counters(device, image, self.space, self.uc)
+        self.hooks = Hooks(self.uc, self.counters, device, self.space)
+        self.peripherals = Peripherals(device, weakref.proxy(self))
+        self.windows = Windows(self.uc, self.peripherals)
+        self.traps = Traps(device, self.windows.has)
+        self.heap = HeapWatch(self.space, self.counters.limit_stack)
+        self.output = Output(self.space)
+        weakref.finalize(self, _release, self.uc, self._attach()).atexit = False
+        self.is_running = False
+        self.host_error: BaseException | None = None
+        """What a function of the host raised while the code ran."""
+        self._reset_registers = self.uc.context_save()  # special and banked ones too
+        self._host_wrote = False
+        self.is_initialised = False
+        """Whether the image's own start-up function has given variables their first values."""
+
+    def _attach(self) -> list[int]:
+        """The hooks that Python answers: only where something rare happens."""
+        return [
+            *self.heap.attach(self.uc),
+            self.uc.hook_add(UC_HOOK_INTR, self.traps.on_interrupt),
+            # Not over the SRAM, where every access is valid: a hook there would make all stores slow.
+            *(
+                self.uc.hook_add(UC_HOOK_MEM_INVALID, self.traps.on_invalid_access, None, begin, end - 1)
+                for begin, end in self.space.other_ranges()
+            ),
+            *(
+                self.uc.hook_add(UC_HOOK_CODE, self.output.on_write, None, symbol.address, symbol.address)
+                for symbol in self.image.symbols
+                if symbol.name == output.WRITE and symbol.kind == "function"
+            ),
+        ]
+
+    # -- memory
+
+    def view(self, address: int, size: int) -> npt.NDArray[np.uint8]:
+        """The host's view of memory, ``uint8[size]``. Raises `UsageError` where it is not inside one memory."""
+        view = self.space.view(address, size)
+        if view is None:
+            raise UsageError(f"{size} bytes at {address:#x} are not inside one memory of {self.device.name}")
+        return view
+
+    def read(self, address: int, size: int) -> npt.NDArray[np.uint8]:
+        """A copy of `size` bytes of memory, ``uint8[size]``. Raises `UsageError`."""
+        return self.view(address, size).copy()
+
+    def write(self, address: int, data: npt.ArrayLike | bytes) -> None:
+        """Write an array's bytes to memory; while code runs, only to data in SRAM. Raises `UsageError`."""
+        array = np.frombuffer(data, np.uint8) if isinstance(data, bytes) else np.ascontiguousarray(data)
+        view = self.view(address, array.nbytes)
+        if self.is_running and self._holds_code(address, array.nbytes):
+            raise UsageError(f"{array.nbytes} bytes at {address:#010x} are code or read-only: not while the code runs")
+        view[:] = array.reshape(-1).view(np.uint8)
+        if not self.space.is_sram(address):
+            self._host_wrote = True
+            self.counters.forget()  # in SRAM it looks for changes itself
+
+    def _holds_code(self, address: int, size: int) -> bool:
+        begin = self.device.resolve(address)
+        is_code = any(begin < end and first < begin + size for first, end in self.image.code_ranges)
+        return is_code or not self.space.is_sram(address)
+
+    def forget_code(self) -> None:
+        """Decode and translate everything afresh."""
+        self.counters.forget()
+        self.uc.ctl_flush_tb()
+
+    def reject_while_running(self) -> None:
+        """Raises `UsageError` in functions of the host that the code calls."""
+        if self.is_running:
+            raise UsageError("the machine runs: a function that it calls can read and write its memory, and no more")
+
+    # -- states
+
+    def reset(self) -> None:
+        """Put everything to what it was after loading; buffers are freed, answers of registers forgotten."""
+        self.peripherals.forget()
+        self.space.reset()
+        self._reset_core()
+        self.forget_code()
+
+    def prepare(self, keep: bool) -> None:
+        """Before a call: memory as loaded, unless `keep`, but for the buffers; an empty stack."""
+        code_changed = self._host_wrote or self.space.image_code_changed()
+        if keep:
+            self.space.clear_stack()
+        else:
+            self.space.restore()  # the stack's room, too
+            self._reset_core()
+        if code_changed or self.counters.has_writable_code():
+            self.uc.ctl_flush_tb()  # the emulator does not notice what the host writes
+        self._host_wrote = False
+
+    def _reset_core(self) -> None:
+        self.is_initialised = False
+        self.heap.begin()
+        self.uc.context_restore(self._reset_registers)
+        self.counters.reset_port()
+
+    @contextmanager
+    def watching_memory(self) -> Iterator[None]:
+        """Level ``memory`` costs speed in code translated while its hook is there, so translate afresh both times."""
+        self.counters.begin_traffic()
+        stop = self.hooks.watch_memory()
+        self.uc.ctl_flush_tb()
+        try:
+            yield
+        finally:
+            stop()
+            self.uc.ctl_flush_tb()
+
+    # -- registers
+
+    def enter(self, registers: list[int], sp: int) -> None:
+        """Set all registers for a call: r0 on from `registers`, the others 0, LR to `RETURN_ADDRESS`, flags clear."""
+        self._call_registers.write(registers, sp, RETURN_ADDRESS | 1)
+
+    def registers(self) -> tuple[int, ...]:
+        """r0 to r12, SP and LR as they are."""
+        return tuple(self.uc.reg_read_batch(_REGISTERS))
+
+    def emulate(self, begin: int, until: int) -> int:
+        """Run until something stops it. Returns Unicorn's error, 0 for none; `traps`, `windows`, `heap` know more.
+
+        Raises what a function of the host raised meanwhile. The next call starts afresh.
+        """
+        self.traps.clear()
+        self.windows.clear()
+        self.host_error = None
+        error = 0
+        self.is_running = True
+        try:
+            self.uc.emu_start(begin | 1, until)
+        except UcError as raised:
+            error = raised.errno
+        finally:
+            self.is_running = False
+        raised_by_host = self.host_error or self.windows.error
+        if raised_by_host is not None:
+            self.host_error = None
+            self.windows.clear()
+            raise raised_by_host
+        return error
+
+    @property
+    def pc(self) -> int:
+        return int(self.uc.reg_read(UC_ARM_REG_PC))
+
+
+def _release(uc: Uc, hooks: list[int]) -> None:
+    """Let go of what the Python hooks hold: the binding's closures live until the garbage collector comes."""
+    for hook in hooks:
+        uc.hook_del(hook)

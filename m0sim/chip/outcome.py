@@ -1,0 +1,105 @@
+"""How a run ends: as a `Cost`, or as a `Fault` with the cost until then."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from unicorn.arm_const import UC_ARM_REG_APSR, UC_ARM_REG_MSP, UC_ARM_REG_PSP, UC_ARM_REG_SP
+
+from m0sim.chip.call import Call
+from m0sim.chip.cost import Cost
+from m0sim.chip.emulator import RETURN_ADDRESS, Emulator
+from m0sim.chip.fault import CallSite, Fault, Interrupted
+from m0sim.chip.results.costs import Ended, cost_of
+from m0sim.chip.stops import Cause, FaultKind
+
+# A heap that ran into something explains what happens later, but for these.
+_NOT_OF_THE_HEAP = (FaultKind.HEAP_COLLISION, FaultKind.STACK_OVERFLOW, FaultKind.INTERRUPTED)
+_NAMES = (*(f"r{i}" for i in range(13)), "sp", "lr")
+
+
+class Outcome:
+    """What is to be told of one run."""
+
+    def __init__(self, emulator: Emulator, call: Call, sp: int, stack_argument_bytes: int) -> None:
+        """`sp` at entry, an address."""
+        self._emulator = emulator
+        self._call = call
+        self._sp = sp
+        self._stack_argument_bytes = stack_argument_bytes
+        self.semihosting_calls = 0
+
+    def cost(self) -> Cost:
+        """All that was counted until now."""
+        call, emulator = self._call, self._emulator
+        space, registers = emulator.space, emulator.registers()
+        notes = [warning for stub in call.stubs for warning in stub.warnings()]
+        ended = Ended(
+            function=call.entry.name,
+            level=call.level,
+            result=call.returned(registers[0], registers[1]),
+            result_type=call.result,
+            registers=registers,
+            is_initialised=emulator.is_initialised,
+            has_returned=emulator.pc == RETURN_ADDRESS,
+            sp=self._sp,
+            stack_base=space.stack_top,
+            stack_region=space.stack_region,
+            argument_bytes=space.allocated_bytes + self._stack_argument_bytes,
+            heap_bytes=emulator.heap.bytes_used,
+            heap_bytes_in_free_sram=emulator.heap.bytes_in_free_sram,
+            output=emulator.output.kept,
+            output_dropped=emulator.output.dropped,
+            semihosting_calls=self.semihosting_calls,
+            stubs=tuple(stub.symbol.name for stub in call.stubs),
+            register_uses=emulator.peripherals.uses(),
+            notes=(*notes, *emulator.peripherals.warnings()),
+            provenance=call.provenance,
+        )
+        counts = emulator.counters.counts(with_traffic=call.level == "memory")
+        return cost_of(emulator.image, emulator.device, counts, ended)
+
+    def ended_by(self, cause: Cause, *, block_is_complete: bool = True) -> Fault:
+        """End the run at the cause's address, and give what to raise; the newest block counts whole, or up to there."""
+        counters, heap = self._emulator.counters, self._emulator.heap
+        counters.end(cause.address, block_is_complete=block_is_complete)
+        open_calls = counters.call_stack()
+        counters.close_frames()
+        heap.look(counters.stack_low, cause.address)
+        if heap.collision and cause.kind not in _NOT_OF_THE_HEAP:
+            cause = Cause(FaultKind.HEAP_COLLISION, f"{heap.collision.reason}; then: {cause.reason}", cause.address)
+        return self.fault(cause, open_calls)
+
+    def fault(self, cause: Cause, open_calls: Sequence[tuple[str, int]] = ()) -> Fault:
+        """What to raise of a run that has ended."""
+        image, kind = self._emulator.image, cause.kind
+        cost = self.cost()
+        function, entry = self._emulator.counters.functions.around(cause.address)
+        sites = tuple(
+            CallSite(name, None if back == RETURN_ADDRESS else back, image.source_line(back - 2))
+            for name, back in open_calls
+        )
+        return (Interrupted if kind is FaultKind.INTERRUPTED else Fault)(
+            kind,
+            cause.reason,
+            address=cause.address,
+            function=function,
+            offset=cause.address - entry,
+            source=image.source_line(cause.address),
+            registers=self._registers(cause.address, is_thumb=kind is not FaultKind.ARM_STATE),
+            call_stack=sites,
+            cost=cost,
+        )
+
+    def _registers(self, pc: int, is_thumb: bool) -> dict[str, int]:
+        """All registers as ARMv6-M has them. A call runs in Thread mode: IPSR, the low bits of xPSR, is 0.
+
+        Where the run stopped directly behind an instruction that wrote SP, PSP or APSR, the hook there did not run.
+        """
+        uc = self._emulator.uc
+        for register in (UC_ARM_REG_SP, UC_ARM_REG_MSP, UC_ARM_REG_PSP):
+            uc.reg_write(register, uc.reg_read(register) & ~3)
+        flags = uc.reg_read(UC_ARM_REG_APSR) & 0xF0000000
+        uc.reg_write(UC_ARM_REG_APSR, flags)
+        registers = dict(zip(_NAMES, self._emulator.registers(), strict=True))
+        return registers | {"pc": pc, "xpsr": flags | is_thumb << 24}

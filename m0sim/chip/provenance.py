@@ -1,0 +1,41 @@
+"""What a call is of, in words: a `Provenance`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from m0sim.chip.call import Argument, RegisterValues, StubValues, described
+from m0sim.chip.cost import Provenance
+from m0sim.chip.device import Device
+from m0sim.image import Image
+
+#: What runs the code.
+ENGINE = "unicorn"
+
+
+def provenance_of(
+    image: Image,
+    device: Device,
+    function: str,
+    args: Sequence[Argument],
+    *,
+    before: Sequence[tuple[str, list[Argument]]],
+    stubs: StubValues,
+    registers: RegisterValues,
+    stdout: Sequence[str],
+    version: str,
+) -> Provenance:
+    """Of a call from Python; `version` of m0sim."""
+    return Provenance(
+        image=str(image.path),
+        sha256=image.sha256,
+        function=function,
+        arguments=tuple(described(a) for a in args),
+        before=tuple(f"{name}({', '.join(map(described, given))})" if given else name for name, given in before),
+        stubs=tuple(f"{name}={described(given)}" for name, given in stubs.items()),
+        registers=tuple(f"{address:#010x}={described(given)}" for address, given in registers.items()),
+        stdout=tuple(stdout),
+        profile=device.name,
+        engine=ENGINE,
+        version=version,
+    )

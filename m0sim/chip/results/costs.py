@@ -1,0 +1,105 @@
+"""A whole `Cost`, from the counts of a run and the rest that it left."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import chain
+
+from m0sim.chip.cost import Cost, Provenance, RegisterUse
+from m0sim.chip.device import Device
+from m0sim.chip.results import warnings
+from m0sim.chip.results.calls import call_edges, call_tree, functions
+from m0sim.chip.results.counts import Counts
+from m0sim.chip.results.instructions import instruction_table, totals
+from m0sim.chip.results.memory_use import flash_misses, memory_use, traffic_costs
+from m0sim.image import Image
+from m0sim.image.heap_and_stack import StackRegion
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """What a run was and left, beside its counts."""
+
+    function: str
+    level: str
+    result: int | float | bytes | None
+    result_type: str
+    registers: tuple[int, ...]
+    """r0 to r12, SP, LR."""
+    is_initialised: bool
+    """Whether the image's own start-up function ran since memory was as loaded."""
+    has_returned: bool
+    sp: int
+    """At entry."""
+    stack_base: int
+    """Where the stack begins: SP at entry, and the arguments passed on the stack."""
+    stack_region: StackRegion | None
+    argument_bytes: int
+    """Of buffers, and of arguments on the stack."""
+    heap_bytes: int | None
+    heap_bytes_in_free_sram: int
+    output: bytes
+    output_dropped: int
+    semihosting_calls: int
+    stubs: tuple[str, ...]
+    register_uses: tuple[RegisterUse, ...]
+    notes: tuple[str, ...]
+    """Warnings of stubs and registers."""
+    provenance: Provenance | None
+
+
+def cost_of(image: Image, device: Device, counts: Counts, ended: Ended) -> Cost:
+    """All that was counted in a run."""
+    table = instruction_table(counts)
+    sums = totals(table)
+    return Cost(
+        function=ended.function,
+        profile=device.name,
+        level=ended.level,
+        result=ended.result,
+        result_type=ended.result_type,
+        cycles=counts.cycles,
+        instructions=sums.instructions,
+        loads=sums.loads,
+        stores=sums.stores,
+        bytes_loaded=sums.bytes_loaded,
+        bytes_stored=sums.bytes_stored,
+        branches_taken=sums.branches_taken,
+        branches_not_taken=sums.branches_not_taken,
+        stack_bytes=counts.stack_bytes,
+        stack_top=ended.sp,
+        seconds=device.seconds(counts.cycles),
+        energy_joules=device.energy_joules(counts.cycles),
+        memory=memory_use(
+            image,
+            device,
+            arguments=ended.argument_bytes,
+            stack=counts.stack_bytes,
+            heap=ended.heap_bytes_in_free_sram,
+        ),
+        functions=functions(counts, table),
+        edges=call_edges(counts, table),
+        call_tree=call_tree(counts, table),
+        instruction_table=table,
+        traffic=() if counts.traffic is None else traffic_costs(counts, counts.traffic),
+        flash_misses=None if counts.traffic is None else flash_misses(counts.traffic),
+        stubs=ended.stubs,
+        registers=ended.register_uses,
+        heap_bytes=ended.heap_bytes,
+        output=ended.output,
+        output_dropped=ended.output_dropped,
+        warnings=tuple(_warnings(image, counts, ended)),
+        provenance=ended.provenance,
+    )
+
+
+def _warnings(image: Image, counts: Counts, ended: Ended) -> chain[str]:
+    return chain(
+        image.warnings,
+        () if ended.is_initialised else warnings.blank_variables(image),
+        ended.notes,
+        warnings.semihosting(ended.semihosting_calls),
+        warnings.of_counts(counts),
+        warnings.beyond_stack_region(image, ended.stack_region, ended.stack_base - counts.stack_low),
+        warnings.callee_saved(ended.function, ended.registers, ended.sp) if ended.has_returned else (),
+    )

@@ -1,0 +1,64 @@
+"""What a reader of a cost should know: lines for `Cost.warnings`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from m0sim.chip.native.tables import CONTEXT_LIMIT
+from m0sim.chip.results.counts import Counts
+from m0sim.image import Image
+from m0sim.image.heap_and_stack import StackRegion
+
+
+def blank_variables(image: Image) -> Iterator[str]:
+    """Of an image whose start-up function has not run."""
+    if image.initialiser is not None:
+        yield (
+            "variables with a first value are blank: IAR's start-up code puts it there; run that first, with "
+            f"--before {image.initialiser.name}"
+        )
+
+
+def semihosting(calls: int) -> Iterator[str]:
+    """About `calls` semihosting calls."""
+    if calls:
+        text = "1 semihosting call" if calls == 1 else f"{calls:,} semihosting calls"
+        yield f"{text} took no cycle: a debugger halts the core for as long as it likes"
+
+
+def of_counts(counts: Counts) -> Iterator[str]:
+    """About what was counted, and what had no room."""
+    if counts.divider_early:
+        function, entry = counts.functions.around(counts.divider_early_at)
+        yield (
+            f"the SIO divider was read before its 8 cycles were over, {counts.divider_early} times, "
+            f"first in {function}+{counts.divider_early_at - entry:#x}: the value read is not the quotient"
+        )
+    if counts.contexts_refused:
+        yield (
+            f"more than {CONTEXT_LIMIT:,} calling contexts: in call_tree, the cycles of {counts.contexts_refused:,} "
+            "calls are their callers' own"
+        )
+
+
+def beyond_stack_region(image: Image, region: StackRegion | None, depth: int) -> Iterator[str]:
+    """Where the stack is deeper than what the image keeps for it; the simulated one has more room."""
+    if region is None or depth <= region.size:
+        return
+    low, high = region.top - depth, region.limit
+    over = [s.name for s in image.symbols if s.kind == "object" and s.address < high and low < s.address + s.size]
+    names = ", ".join(over[:4]) + (f" and {len(over) - 4} more" if len(over) > 4 else "")
+    yield (
+        f"the stack is {depth:,} bytes deep, {depth - region.size:,} more than the {region.size:,} that the image "
+        f"keeps for it, down to {region.name} ({region.limit:#010x})"
+        + (f": on the chip it overwrites {names}" if names else "")
+    )
+
+
+def callee_saved(function: str, registers: tuple[int, ...], sp_at_entry: int) -> Iterator[str]:
+    """After a return, where r4 to r11 (0 at entry) or SP were not restored; `registers` from r0 on, SP the 14th."""
+    changed = [f"r{n}" for n in range(4, 12) if registers[n] != 0]
+    if changed:
+        yield f"{function} did not restore {', '.join(changed)}, as the AAPCS asks"
+    if registers[13] != sp_at_entry:
+        yield f"{function} returned with another SP than it was called with"
