@@ -21,9 +21,9 @@ from hypothesis import strategies as st
 
 from m0sim import cli
 from m0sim.errors import UsageError
+from m0sim.interrupts import noticing
 from m0sim.study.learn import kernels, methods
 from m0sim.study.learn.experiment import checkpoint, images
-from m0sim.study.learn.experiment.interrupt import noticing
 from m0sim.study.learn.experiment.setting import Setting, tuned
 from m0sim.study.learn.experiment.training import Progress, Run, Task, Training, complete, same
 from m0sim.study.learn.methods.base import Arrays

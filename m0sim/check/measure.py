@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import gc
-import multiprocessing
-import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from m0sim import interrupts, processes
 from m0sim.check.figures import Figures
 from m0sim.check.manifest import Bench, Manifest
 from m0sim.chip import device, operands, output, replies
@@ -178,28 +176,13 @@ def _measured(benches: Sequence[Bench], folder: Path, images: Images, jobs: int)
         for bench in benches:
             yield run(bench, folder, images)
         return
-    context = multiprocessing.get_context("spawn")  # a fork would share the emulator's threads
-    with ProcessPoolExecutor(min(jobs, len(benches)), context) as pool:
-        try:
-            with _interrupts_held_back():
+    try:
+        with processes.pool(min(jobs, len(benches))) as pool:
+            with interrupts.held_back():  # it starts the processes
                 found = pool.map(_run_in_worker, benches, [folder] * len(benches))
             yield from found
-        except BrokenProcessPool:
-            raise M0simError("a process that measured was killed: is there enough memory for so many --jobs?") from None
-        except BaseException:
-            for worker in multiprocessing.active_children():
-                worker.terminate()
-            raise
-
-
-@contextmanager
-def _interrupts_held_back() -> Iterator[None]:
-    """Ctrl-C goes to all processes of a terminal, but those that start in here never see it: this one ends them."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    except BrokenProcessPool:
+        raise M0simError("a process that measured was killed: is there enough memory for so many --jobs?") from None
 
 
 _worker_images = Images()

@@ -129,8 +129,8 @@ def _progress(task: Task, output: Path | None) -> Any:
 
 
 def _train(run: Run, output: Path | None) -> Training:
+    from m0sim.interrupts import noticing
     from m0sim.study.learn.experiment import checkpoint
-    from m0sim.study.learn.experiment.interrupt import noticing
 
     def keep(progress: Any) -> None:
         if output is not None:

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
+from m0sim import interrupts, processes
 from m0sim.chip.device import Device
 from m0sim.errors import M0simError, UsageError
-from m0sim.study import processes
 from m0sim.study.learn import side_by_side as compare
 from m0sim.study.whatif import points
 from m0sim.study.whatif.configuration import Configuration
@@ -96,7 +96,7 @@ def _side_by_side(
 
 
 def _submit(pool: ProcessPoolExecutor, task: Task) -> Future[Measured]:
-    with processes.deaf_to_ctrl_c():  # it may start a process
+    with interrupts.held_back():  # it may start a process
         return pool.submit(points.run, *task.arguments)
 
 

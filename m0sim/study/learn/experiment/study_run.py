@@ -9,8 +9,9 @@ from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from pathlib import Path
 
+from m0sim import interrupts, processes
 from m0sim.errors import UsageError
-from m0sim.study import journal, processes
+from m0sim.study import journal
 from m0sim.study.learn.experiment import study as studies
 from m0sim.study.learn.experiment.study import Row, Study, key_of
 from m0sim.study.learn.experiment.training import Task
@@ -72,7 +73,7 @@ def _results(tasks: Sequence[Task], workers: ProcessPoolExecutor | None) -> Iter
         for task in tasks:
             yield (task, *_timed(task))
         return
-    with processes.deaf_to_ctrl_c():
+    with interrupts.held_back():
         futures: dict[Future[tuple[Row, float]], Task] = {workers.submit(_timed, task): task for task in tasks}
     for future in as_completed(futures):
         yield (futures[future], *future.result())

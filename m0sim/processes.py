@@ -9,14 +9,14 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from multiprocessing import resource_tracker
 
 
 @contextmanager
 def pool(jobs: int) -> Iterator[ProcessPoolExecutor]:
-    """So many processes; on an exception inside, Ctrl-C for one, they end at once. Submit to it in `deaf_to_ctrl_c`.
+    """So many processes; on an exception inside, Ctrl-C for one, they end at once.
 
-    They are started afresh, not forked: a fork would share the emulator's threads.
+    Submit to it in `interrupts.held_back`: that may start one. They are started afresh, not forked: a fork would share
+    the emulator's threads.
     """
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(jobs, mp_context=context, initializer=_begin) as workers:
@@ -30,23 +30,6 @@ def pool(jobs: int) -> Iterator[ProcessPoolExecutor]:
             for process in ended:
                 process.join()
             raise
-
-
-@contextmanager
-def deaf_to_ctrl_c() -> Iterator[None]:
-    """Processes and threads that are started inside never see Ctrl-C, which is for this process to answer.
-
-    One pressed meanwhile is answered afterwards.
-    """
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    resource_tracker.ensure_running()  # or the first process makes it run, and that unblocks the signal
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _begin() -> None:

@@ -1,4 +1,7 @@
-"""Ctrl-C as a question that a loop asks between two steps."""
+"""Ctrl-C: as a question that a loop asks between two steps, and held back while processes are started.
+
+A run on the simulated chip has its own way (`chip.machine`): it must stop within a call and keep what was counted.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from multiprocessing import resource_tracker
 from types import FrameType
 
 
@@ -41,3 +45,20 @@ def noticing() -> Iterator[Stop]:
         yield stop
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def held_back() -> Iterator[None]:
+    """Processes and threads that are started inside never see Ctrl-C, which is for this process to answer.
+
+    One pressed meanwhile is answered afterwards.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    resource_tracker.ensure_running()  # or the first process makes it run, and that unblocks the signal
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
