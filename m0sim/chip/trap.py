@@ -16,7 +16,7 @@ from unicorn import (
     UC_MEM_WRITE_UNMAPPED,
     Uc,
 )
-from unicorn.arm_const import UC_ARM_REG_CPSR, UC_ARM_REG_R0, UC_ARM_REG_SP
+from unicorn.arm_const import UC_ARM_REG_CPSR, UC_ARM_REG_R0
 
 from m0sim.chip import isa
 from m0sim.chip.device import Device
@@ -154,7 +154,10 @@ def _unaligned_reason(uc: Uc, pc: int, first: int) -> str:
 
 
 def effective_address(uc: Any, first: int) -> int | None:
-    """Where a load or store goes, from the registers as they are: DDI 0419, A6.7."""
+    """Where a load or store that is not aligned goes, from the registers as they are: DDI 0419, A6.7.
+
+    None that is relative to SP, whose two low bits are zero (B1.4.1).
+    """
 
     def low(shift: int) -> int:
         return int(uc.reg_read(UC_ARM_REG_R0 + (first >> shift & 7)))
@@ -165,10 +168,4 @@ def effective_address(uc: Any, first: int) -> int | None:
         return low(3) + low(6) & 0xFFFFFFFF
     if top in (0x6, 0x7, 0x8):
         return low(3) + immediate * {6: 4, 7: 1, 8: 2}[top] & 0xFFFFFFFF
-    if top == 0x9:
-        return int(uc.reg_read(UC_ARM_REG_SP)) + 4 * (first & 0xFF)
-    if top == 0xC:
-        return low(8)
-    if top == 0xB:
-        return int(uc.reg_read(UC_ARM_REG_SP))
-    return None
+    return low(8) if top == 0xC else None
