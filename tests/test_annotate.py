@@ -22,7 +22,7 @@ from m0sim import Fault, Machine
 from m0sim.errors import UsageError
 from m0sim.image import load_elf, load_raw
 from m0sim.report import annotate, annotate_text
-from m0sim.report.annotate_data import FunctionListing, Listing, Row
+from m0sim.report.annotate_data import FunctionListing, Listing, ListingRow
 from m0sim.report.disassembly import Disassembler, branch_target
 
 
@@ -45,7 +45,7 @@ def only(machine: Machine, name: str, *arguments: int) -> FunctionListing:
     return listed(machine, name, *arguments, names=[name]).functions[0]
 
 
-def rows_by_text(function: FunctionListing) -> dict[str, Row]:
+def rows_by_text(function: FunctionListing) -> dict[str, ListingRow]:
     return {row.instruction.text: row for row in function.rows}
 
 

@@ -14,19 +14,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from m0sim.check import baseline
-from m0sim.check.figures import Figures, FunctionFigures, Row
+from m0sim.check.figures import Figures, FunctionFigures, InstructionRow
 from m0sim.errors import UsageError
 
 COUNTS = st.integers(0, 2**63)
 NAMES = st.text(st.characters(exclude_categories=()), min_size=1, max_size=8)  # half surrogate pairs as well
-ROWS = st.builds(Row, st.integers(0, 0xFFFFFFFF), NAMES, st.text(max_size=8), COUNTS, COUNTS)
+ROWS = st.builds(InstructionRow, st.integers(0, 0xFFFFFFFF), NAMES, st.text(max_size=8), COUNTS, COUNTS)
 FUNCTIONS = st.builds(FunctionFigures, COUNTS, st.lists(ROWS, max_size=3).map(tuple))
 FIGURES = st.builds(
     Figures, NAMES, NAMES, COUNTS, COUNTS, COUNTS, COUNTS, COUNTS, st.dictionaries(NAMES, FUNCTIONS, max_size=3)
 )
 ONE = Figures(
     *("dot_s8", "rp2040", 13, 9, 8, 24, 52),
-    {"dot_s8": FunctionFigures(10, (Row(0, "b570", "dot.c:9", 1, 4), Row(4, "bl mul", "dot.c:13", 2, 6)))},
+    {
+        "dot_s8": FunctionFigures(
+            10, (InstructionRow(0, "b570", "dot.c:9", 1, 4), InstructionRow(4, "bl mul", "dot.c:13", 2, 6))
+        )
+    },
 )
 LAYOUT = """\
 {

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from m0sim.check.assembly import assembly
-from m0sim.check.figures import Figures, FunctionFigures, Row
+from m0sim.check.figures import Figures, FunctionFigures, InstructionRow
 from m0sim.check.formats import text
 from m0sim.check.limits import Limits
 from m0sim.check.measure import Failure, Measurement
@@ -95,7 +95,7 @@ def test_the_closing_line(statuses: list[str]) -> None:
 
 def function(*rows: tuple[str, str, int]) -> Figures:
     """A run of one function f: its instructions' code, source and cycles, each executed 10 times."""
-    listed = tuple(Row(2 * i, code, source, 10, cycles) for i, (code, source, cycles) in enumerate(rows))
+    listed = tuple(InstructionRow(2 * i, code, source, 10, cycles) for i, (code, source, cycles) in enumerate(rows))
     total = sum(row.cycles for row in listed)
     return Figures("f", "rp2040", total, 10, 0, 0, 0, {"f": FunctionFigures(total, listed)})
 
@@ -205,7 +205,7 @@ def test_other_executions_of_the_same_cycles_are_a_change() -> None:
     """20 times not taken take as long as 10 times taken."""
     old = function(ADD, BACK)
     rows = old.functions["f"].rows
-    changed = (rows[0], replace(rows[1], executions=20), Row(4, "46c0", "a.c:2", 10, 10))
+    changed = (rows[0], replace(rows[1], executions=20), InstructionRow(4, "46c0", "a.c:2", 10, 10))
     new = replace(old, cycles=39, functions={"f": FunctionFigures(39, changed)})
     assert codes(the_change(old, new)) == [[("1840", "1840"), ("d1fb", "d1fb"), (None, "46c0")]]
 
@@ -267,7 +267,7 @@ def test_what_is_shown_accounts_for_all_that_changed(
     ],
 )
 def test_assembly(code: str, shown: str) -> None:
-    assert assembly(Row(0x20, code, "", 1, 1)) == shown
+    assert assembly(InstructionRow(0x20, code, "", 1, 1)) == shown
 
 
 def test_long_answers_are_cut() -> None:

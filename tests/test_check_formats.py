@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from rich.cells import cell_len
 
-from m0sim.check.figures import Figures, FunctionFigures, Row
+from m0sim.check.figures import Figures, FunctionFigures, InstructionRow
 from m0sim.check.formats import FORMATS, text
 from m0sim.check.limits import Limits
 from m0sim.check.manifest import Place
@@ -37,7 +37,7 @@ NASTY = [
 
 
 def figures(cycles: int, source: str = "a<b>|.c:1") -> Figures:
-    rows = (Row(0, "46c0", source, 1, cycles),)
+    rows = (InstructionRow(0, "46c0", source, 1, cycles),)
     return Figures("f", "rp2040", cycles, 1, 8, 64, 32, {"f<int>": FunctionFigures(cycles, rows)})
 
 
@@ -100,7 +100,7 @@ def test_styled_text_is_the_same_text() -> None:
     assert text.styled(RESULT).spans
 
 
-def moved(name: str, old: list[Row], new: list[Row], function: str = "f") -> Verdict:
+def moved(name: str, old: list[InstructionRow], new: list[InstructionRow], function: str = "f") -> Verdict:
     """A bench of one function whose instructions changed."""
     before, after = (
         Figures(function, "rp2040", cycles, 1, 0, 0, 0, {function: FunctionFigures(cycles, tuple(rows))})
@@ -110,9 +110,9 @@ def moved(name: str, old: list[Row], new: list[Row], function: str = "f") -> Ver
     return judge(Measurement(name, after), before, Limits())
 
 
-def code(*codes: str, executions: int = 1) -> list[Row]:
+def code(*codes: str, executions: int = 1) -> list[InstructionRow]:
     """Instructions of one cycle each."""
-    return [Row(2 * i, each, f"a.c:{i}", executions, executions) for i, each in enumerate(codes)]
+    return [InstructionRow(2 * i, each, f"a.c:{i}", executions, executions) for i, each in enumerate(codes)]
 
 
 LESS = moved("x", code("1840", "46c0", "3801"), code("1840", "3801"))
@@ -155,7 +155,7 @@ def test_other_code_is_remarked() -> None:
 def test_names_do_not_talk_to_the_terminal() -> None:
     evil = "\x1b]0;x\x07\x1b[31m"
     failed = judge(Measurement(evil, None, Failure("fault", evil), (evil,)), None, Limits())
-    code_of_evil = [Row(0, f"bl {evil}", evil, 1, 1)]
+    code_of_evil = [InstructionRow(0, f"bl {evil}", evil, 1, 1)]
     verdicts = (failed, moved(evil, code_of_evil, code("46c0", "46c0"), function=evil))
     for shown in (FORMATS["text"](Result(verdicts, (evil,))), *map(text.explain, verdicts)):
         assert shown.replace("\n", "").isprintable()

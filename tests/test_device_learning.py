@@ -31,7 +31,7 @@ from m0sim.study.learn.rotate import rotate
 from m0sim.study.learn.state import Examples
 
 KERNELS = Path(__file__).parents[1] / "kernels"
-MNIST = os.environ.get("M0SIM_MNIST")
+MNIST = os.environ.get("M0SIM_MNIST_DIR")
 """A folder with MNIST's files, if the long tests are to use them."""
 
 DEVICE = device.load("rp2040")

@@ -34,7 +34,7 @@ try:
 except UsageError as missing:
     pytest.skip(str(missing), allow_module_level=True)
 
-MNIST = os.environ.get("M0SIM_MNIST")
+MNIST = os.environ.get("M0SIM_MNIST_DIR")
 
 #: Settings under which a few images change every layer that learns.
 LEARNING: dict[str, Setting] = {
@@ -187,7 +187,7 @@ class TestEngines:
     @pytest.mark.long
     @pytest.mark.parametrize("name", LEARNING)
     def test_after_1024_images(self, name: str) -> None:
-        """All of MNIST's transfer images where M0SIM_MNIST names the files, else the digits' 256, four times."""
+        """All of MNIST's transfer images where M0SIM_MNIST_DIR names the files, else the digits' 256, four times."""
         if MNIST:
             plain = Task("tiny-cnn", "mnist", LEARNING[name], Path(MNIST), images=1024, epochs=1, test_images=1)
         else:

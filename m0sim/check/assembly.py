@@ -5,10 +5,10 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from m0sim.check.figures import Row
+from m0sim.check.figures import InstructionRow
 
 
-def assembly(row: Row) -> str:
+def assembly(row: InstructionRow) -> str:
     """Such as ``ldrb r3, [r0, r2]``. Branches go to offsets in the function; others are there by name already."""
     if not set(row.code) <= set("0123456789abcdef") or len(row.code) not in (4, 8):
         return row.code

@@ -1,7 +1,7 @@
 """The baseline: figures of every bench in one JSON file, sorted, a line a figure, the same bytes for the same figures.
 
 ``{"schema": 1, "benches": {NAME: BENCH}}``, a BENCH having `Figures`' fields by name, its functions ``{NAME:
-{"self_cycles": N, "rows": [ROW]}}``, and a ROW being an array of `Row`'s fields, the offset in hex.
+{"self_cycles": N, "rows": [ROW]}}``, and a ROW being an array of `InstructionRow`'s fields, the offset in hex.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from m0sim import files
-from m0sim.check.figures import NUMBERS, Figures, FunctionFigures, Row
+from m0sim.check.figures import NUMBERS, Figures, FunctionFigures, InstructionRow
 from m0sim.errors import UsageError
 
 SCHEMA = 1
@@ -103,7 +103,7 @@ def bench_object(figures: Figures) -> dict[str, Any]:
     }
 
 
-def _row(row: Row) -> list[str | int]:
+def _row(row: InstructionRow) -> list[str | int]:
     return [f"{row.offset:04x}", row.code, row.source, row.executions, row.cycles]
 
 
@@ -196,11 +196,11 @@ class _Reader:
             self._fail(f"{place}rows: must be an array")
         return FunctionFigures(self._integer(function, "self_cycles", place), tuple(self._row(r, place) for r in rows))
 
-    def _row(self, row: Any, place: str) -> Row:
+    def _row(self, row: Any, place: str) -> InstructionRow:
         types = [type(item) for item in row] if isinstance(row, list) else []
         if types != [str, str, str, int, int] or not re.fullmatch("[0-9a-f]{1,8}", row[0]) or min(row[3:]) < 0:
             self._fail(f"{place}{row!r} is no row of an offset, code, source, executions and cycles")
-        return Row(int(row[0], 16), *row[1:])
+        return InstructionRow(int(row[0], 16), *row[1:])
 
     def _object(self, value: Any, place: str) -> dict[str, Any]:
         if not isinstance(value, dict):

@@ -20,7 +20,7 @@ _CONDITIONS = "eq ne cs cc mi pl vs vc hi ls ge lt gt le".split()
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class InstructionRow:
     """One instruction that was executed."""
 
     offset: int
@@ -39,7 +39,7 @@ class FunctionFigures:
     """One function's own instructions, by offset; none where the figures come from a summary."""
 
     self_cycles: int
-    rows: tuple[Row, ...] = ()
+    rows: tuple[InstructionRow, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +68,11 @@ class Figures:
 
         Source paths are made relative to `folder`, or else cut to the name, so that they are the same everywhere.
         """
-        rows: defaultdict[str, list[Row]] = defaultdict(list)
+        rows: defaultdict[str, list[InstructionRow]] = defaultdict(list)
         sources = _Sources(image, folder)
         for one in cost.instruction_table.rows:
             offset = one.address - cost.functions[one.function].address
-            row = Row(offset, _code(one, image), sources.at(one.address), one.executions, one.cycles)
+            row = InstructionRow(offset, _code(one, image), sources.at(one.address), one.executions, one.cycles)
             rows[one.function].append(row)
         return cls(
             function=cost.function,

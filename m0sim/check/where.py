@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 from itertools import zip_longest
 
-from m0sim.check.figures import Figures, FunctionFigures, Row
+from m0sim.check.figures import Figures, FunctionFigures, InstructionRow
 
 _CONTEXT = 1
 """Unchanged instructions shown on either side of changed ones."""
 
-Pair = tuple[Row | None, Row | None]
+Pair = tuple[InstructionRow | None, InstructionRow | None]
 """An instruction in the old and in the new code; None where only the other has it."""
 
 
@@ -90,7 +90,7 @@ def _same_ends(old: Sequence[str], new: Sequence[str]) -> tuple[int, int]:
     return head, tail
 
 
-def _essence(row: Row) -> str:
+def _essence(row: InstructionRow) -> str:
     """The code without the distance to a place in the same function, which any instruction between changes.
 
     Those are B, B<cond>, ADR and LDR from a literal pool (ARMv6-M ARM, A5.2).

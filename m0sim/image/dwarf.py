@@ -35,7 +35,7 @@ class SpentDwarf(BadDwarf):
     """A limit is reached: there is no use in going on."""
 
 
-class Row(NamedTuple):
+class LineRow(NamedTuple):
     """The code from `address` on comes from `line` of `file`; line 0 is code that no line stands for."""
 
     address: int
@@ -46,7 +46,7 @@ class Row(NamedTuple):
 class Sequence(NamedTuple):
     """Rows of one contiguous run of code, by rising address, and the address behind it."""
 
-    rows: list[Row]
+    rows: list[LineRow]
     end: int
 
 
@@ -400,14 +400,14 @@ class _Program:
 
     def _finish(self, points: list[tuple[int, int, int]], end: int, done: list[Sequence]) -> None:
         """Adds the sequence of `points` to `done`: of several rows at one address, the last holds."""
-        rows: list[Row] = []
+        rows: list[LineRow] = []
         names = self.files
         for address, file, line in points:
             if rows and rows[-1].address >= address:
                 if rows[-1].address > address:
                     return
                 rows.pop()
-            rows.append(Row(address, names[file] if file < len(names) else "", max(line, 0)))
+            rows.append(LineRow(address, names[file] if file < len(names) else "", max(line, 0)))
         while rows and rows[-1].address >= end:
             rows.pop()
         self.budget.rows -= len(rows)

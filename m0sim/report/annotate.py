@@ -15,7 +15,7 @@ from m0sim.chip.cost import Cost, FunctionCost, InstructionCost
 from m0sim.chip.fault import Fault
 from m0sim.errors import UsageError, did_you_mean
 from m0sim.image import Image, Symbol
-from m0sim.report.annotate_data import FunctionListing, Listing, Loop, Row, Source
+from m0sim.report.annotate_data import FunctionListing, Listing, ListingRow, Loop, Source
 from m0sim.report.annotate_loops import loops
 from m0sim.report.disassembly import Disassembler, Instruction
 from m0sim.report.sources import Sources
@@ -99,7 +99,7 @@ class _Maker:
             loops=tuple(self._with_calls(cost.name, loops(rows))),
         )
 
-    def _rows(self, symbol: Symbol | None, executed: Iterable[InstructionCost]) -> Iterator[Row]:
+    def _rows(self, symbol: Symbol | None, executed: Iterable[InstructionCost]) -> Iterator[ListingRow]:
         ran = {at: tuple(rows) for at, rows in groupby(executed, key=lambda row: row.address)}
         found: list[tuple[Instruction, InstructionCost | None]] = []
         if symbol is not None:
@@ -143,10 +143,10 @@ class _Maker:
     def _counted(self, rows: Sequence[InstructionCost]) -> list[tuple[Instruction, InstructionCost]]:
         return [(self._disassembler.instruction(row.address, row.encoding), row) for row in rows]
 
-    def _row(self, instruction: Instruction, cost: InstructionCost | None) -> Row:
+    def _row(self, instruction: Instruction, cost: InstructionCost | None) -> ListingRow:
         is_conditional = isa.FIRST[instruction.encoding & 0xFFFF, isa.KIND] == isa.Kind.BRANCH_CONDITIONAL
         taken = 0 if cost is None else cost.taken
-        return Row(
+        return ListingRow(
             instruction=instruction,
             executions=0 if cost is None else cost.executions,
             cycles=0 if cost is None else cost.cycles,

@@ -33,7 +33,7 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class ListingRow:
     """One instruction or piece of data, and what it cost in the whole run."""
 
     instruction: Instruction
@@ -83,7 +83,7 @@ class FunctionListing:
     calls: int
     self_cycles: int
     inclusive_cycles: int
-    rows: tuple[Row, ...]
+    rows: tuple[ListingRow, ...]
     loops: tuple[Loop, ...]
     """Those with the most own cycles first."""
 
@@ -116,14 +116,14 @@ def loop_sentence(loop: Loop, total: int) -> str:
     return f"loop 0x{loop.first:08x}-0x{loop.last:08x}: {passes}, {each}, {share(loop.cycles, total)} of all"
 
 
-def mark_of(row: Row, hot: Loop | None) -> str:
+def mark_of(row: ListingRow, hot: Loop | None) -> str:
     """``!`` where the run ended with a fault, ``>`` in the hot loop, else empty."""
     if row.is_fault:
         return FAULT
     return HOT if hot is not None and hot.contains(row.instruction.address) else ""
 
 
-def encoding(row: Row) -> str:
+def encoding(row: ListingRow) -> str:
     """Halfwords in the order of memory; of data nothing, its value is in the text."""
     value = row.instruction.encoding
     if row.instruction.is_data:
@@ -162,7 +162,7 @@ def _function_object(f: FunctionListing) -> dict[str, Any]:
     }
 
 
-def _row_object(row: Row, hot: Loop | None) -> dict[str, Any]:
+def _row_object(row: ListingRow, hot: Loop | None) -> dict[str, Any]:
     instruction, source = row.instruction, row.source
     return {
         "address": instruction.address,

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
-from m0sim.report.annotate_data import Loop, Row
+from m0sim.report.annotate_data import ListingRow, Loop
 
 
-def loops(rows: Sequence[Row]) -> list[Loop]:
+def loops(rows: Sequence[ListingRow]) -> list[Loop]:
     """A loop for each target of a backward branch that was taken, the one with the most own cycles first."""
     executions: defaultdict[int, int] = defaultdict(int)
     for row in rows:
@@ -27,9 +27,9 @@ def loops(rows: Sequence[Row]) -> list[Loop]:
     return sorted(loops, key=lambda loop: (-loop.own_cycles, loop.first))
 
 
-def _back_branches(rows: Iterable[Row]) -> dict[int, list[Row]]:
+def _back_branches(rows: Iterable[ListingRow]) -> dict[int, list[ListingRow]]:
     """The branches that were taken to themselves or to a lower address, by target."""
-    found: defaultdict[int, list[Row]] = defaultdict(list)
+    found: defaultdict[int, list[ListingRow]] = defaultdict(list)
     for row in rows:
         target = row.instruction.target
         if target is not None and target <= row.instruction.address and _times_taken(row):
@@ -37,11 +37,11 @@ def _back_branches(rows: Iterable[Row]) -> dict[int, list[Row]]:
     return found
 
 
-def _times_taken(branch: Row) -> int:
+def _times_taken(branch: ListingRow) -> int:
     return branch.executions if branch.taken is None else branch.taken
 
 
-def _own_cycles(rows: Iterable[Row], spans: Mapping[int, int]) -> dict[int, int]:
+def _own_cycles(rows: Iterable[ListingRow], spans: Mapping[int, int]) -> dict[int, int]:
     """Cycles by first instruction of a loop: each row counts for the smallest loop around it."""
     by_size = sorted(spans.items(), key=lambda span: (span[1] - span[0], span))
     own = dict.fromkeys(spans, 0)

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.text import Text
 
 from m0sim.names import printable
-from m0sim.report.annotate_data import FAULT, FunctionListing, Listing, Row, encoding, loop_sentence, mark_of
+from m0sim.report.annotate_data import FAULT, FunctionListing, Listing, ListingRow, encoding, loop_sentence, mark_of
 from m0sim.report.units import count, share
 
 _HEADINGS = ("address", "executions", "cycles", "%", "taken", "not taken", "encoding", "instruction")
@@ -62,7 +62,7 @@ def _function(function: FunctionListing, total: int) -> Iterator[Text]:
         yield Text(f"{mark or ' '}  {_aligned(cells, widths)}".rstrip(), style=_style(row, mark, total))
 
 
-def _cells(row: Row, total: int) -> tuple[str, ...]:
+def _cells(row: ListingRow, total: int) -> tuple[str, ...]:
     instruction = row.instruction
     remark = f"  ; {instruction.remark}" if instruction.remark else ""
     ran = row.executions > 0
@@ -84,7 +84,7 @@ def _aligned(cells: tuple[str, ...], widths: list[int]) -> str:
     return "  ".join([*figures, cells[6].ljust(widths[6]), cells[7]])
 
 
-def _style(row: Row, mark: str, total: int) -> str:
+def _style(row: ListingRow, mark: str, total: int) -> str:
     if mark == FAULT:
         return "bold red"
     if not row.executions:

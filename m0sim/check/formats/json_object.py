@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from m0sim.check.assembly import assembly
-from m0sim.check.figures import NUMBERS, Figures, Row
+from m0sim.check.figures import NUMBERS, Figures, InstructionRow
 from m0sim.check.result import Result
 from m0sim.check.verdict import Verdict, summary
 from m0sim.check.where import FunctionChange, Where
@@ -66,5 +66,5 @@ def _function(function: FunctionChange) -> dict[str, Any]:
     }
 
 
-def _row(row: Row | None) -> dict[str, Any] | None:
+def _row(row: InstructionRow | None) -> dict[str, Any] | None:
     return None if row is None else {**asdict(row), "assembly": assembly(row)}

@@ -8,7 +8,7 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from m0sim.check.assembly import assembly
-from m0sim.check.figures import Row
+from m0sim.check.figures import InstructionRow
 from m0sim.check.limits import FIGURES
 from m0sim.check.result import Result
 from m0sim.check.verdict import Verdict, closing_line
@@ -190,7 +190,7 @@ def _mark(pair: Pair) -> str:
     return "" if same else "!"
 
 
-def _instruction(row: Row | None) -> tuple[str, ...]:
+def _instruction(row: InstructionRow | None) -> tuple[str, ...]:
     if row is None:
         return ("", "", "", "")
     return (f"{row.offset:04x}", assembly(row), count(row.executions), count(row.cycles))
