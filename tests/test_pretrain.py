@@ -12,7 +12,7 @@ import pytest
 
 from m0sim.errors import UsageError
 from m0sim.study.learn import datasets as data
-from m0sim.study.learn import networks, pretrain
+from m0sim.study.learn import float_model, networks, pretrain
 from m0sim.study.learn.arithmetic import round_shift
 from m0sim.study.learn.datasets import SPLITS
 from m0sim.study.learn.layers import columns_of, forward
@@ -90,9 +90,9 @@ def test_gradients_are_the_slopes(network: Network) -> None:
     rng = np.random.default_rng(5)
     images = rng.random((4, *network.input_shape), np.float32)
     weights = [rng.normal(0, 0.3, stage.weight_shape).astype(np.float32) for stage in network.stages]
-    logits, trace = pretrain._float_forward(network, weights, images)
+    logits, trace = float_model.forward(network, weights, images)
     towards = rng.normal(0, 1, logits.shape).astype(np.float32)
-    gradients = pretrain._float_backward(network, weights, trace, towards)
+    gradients = float_model.backward(network, weights, trace, towards, ties="all")
     for i, gradient in enumerate(gradients):
         assert gradient.shape == weights[i].shape
         direction = rng.normal(0, 1, gradient.shape).astype(np.float32)
@@ -100,7 +100,7 @@ def test_gradients_are_the_slopes(network: Network) -> None:
         for sign in (-1, 1):
             moved = list(weights)
             moved[i] = weights[i] + np.float32(sign * 1e-3) * direction
-            ends.append(float((pretrain._float_forward(network, moved, images)[0] * towards).sum(dtype=np.float64)))
+            ends.append(float((float_model.forward(network, moved, images)[0] * towards).sum(dtype=np.float64)))
         expected = float((gradient * direction).sum(dtype=np.float64))
         assert (ends[1] - ends[0]) / 2e-3 == pytest.approx(expected, rel=0.02, abs=0.02)
 
@@ -111,16 +111,16 @@ def test_float_and_integer_passes_agree_on_layout() -> None:
         stage = network.stages[0]
         x = np.random.default_rng(1).integers(0, 128, (3, *network.input_shape)).astype(np.int8)
         w = np.random.default_rng(2).integers(-127, 128, stage.weight_shape).astype(np.int8)
-        rows = pretrain._patches(stage, x.astype(np.float32))
+        rows = float_model._patches(stage, x.astype(np.float32))
         product = rows @ w.reshape(stage.n_out, -1).T.astype(np.float32)
         assert np.array_equal(product.reshape(3, *stage.raw_shape), forward(stage, w, columns_of(stage, x)))
 
 
 def test_softmax_error_sums_to_nothing() -> None:
     logits = np.array([[100.0, 0.0, -100.0], [1.0, 1.0, 1.0]], np.float32)
-    error = pretrain._softmax_error(logits, np.array([0, 2], np.uint8), 0.0)
+    error = float_model.softmax_error(logits, np.array([0, 2], np.uint8), 0.0)
     np.testing.assert_allclose(error, [[0, 0, 0], [1 / 6, 1 / 6, -1 / 3]], atol=1e-6)
-    smooth = pretrain._softmax_error(logits, np.array([0, 2], np.uint8), 0.3)
+    smooth = float_model.softmax_error(logits, np.array([0, 2], np.uint8), 0.3)
     np.testing.assert_allclose(smooth, [[0.1, -0.05, -0.05], [7 / 60, 7 / 60, -7 / 30]], atol=1e-6)
 
 
@@ -275,3 +275,13 @@ def test_damaged_files_raise_nothing_else(tmp_path: Path) -> None:
 def test_save_where_nothing_can_be_written(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="cannot write"):
         pretrain.save(pretrain.bundled("tiny-cnn-8"), tmp_path / "none" / "backbone.npz")
+
+
+def test_equal_maxima_of_a_pool() -> None:
+    """A window [[3, 1], [3, 3]]: as backbones are trained all three get the error, as the device learns the first."""
+    network = Network("pooled", (2, 2, 1), (Conv(1, (1, 1), pad=0), Pool(), Dense(1)))
+    weights = [np.ones((1, 1, 1, 1), np.float32), np.ones((1, 1), np.float32)]
+    _, trace = float_model.forward(network, weights, np.array([[[[3], [1]], [[3], [3]]]], np.float32))
+    for ties, gradient in (("all", 27), ("first", 9)):
+        found = float_model.backward(network, weights, trace, np.array([[3]], np.float32), ties=ties)
+        assert [float(g.item()) for g in found] == [gradient, 9]

@@ -31,16 +31,16 @@ from numpy.typing import NDArray
 import m0sim
 from m0sim import arrays, files
 from m0sim.errors import UsageError, did_you_mean
-from m0sim.study.learn import networks
+from m0sim.study.learn import float_model, networks
 from m0sim.study.learn.arithmetic import LIMIT, STATIC_SHIFT_MAX, Int8
 from m0sim.study.learn.calibrate import calibrate
 from m0sim.study.learn.config import Config
 from m0sim.study.learn.datasets import SPLITS, Dataset, network_input
+from m0sim.study.learn.float_model import Float
 from m0sim.study.learn.methods import niti_static
-from m0sim.study.learn.networks import Conv, Network, Stage
+from m0sim.study.learn.networks import Network
 from m0sim.study.learn.passes import forward_pass
 
-Float = NDArray[np.float32]
 Progress = Callable[[int, int], None]
 """Told the number of training steps done and to do."""
 
@@ -55,7 +55,6 @@ CALIBRATION_IMAGES = 1024
 
 _BATCH = 64
 _EVALUATED = 500  # images at a time: bounds the memory of a forward pass
-_IMAGE_UNIT = np.float32(2.0**-7)
 _FOLDER = Path(__file__).parent / "backbones"
 
 
@@ -219,7 +218,7 @@ def _share_right(logits: NDArray[Any], labels: NDArray[np.uint8]) -> float:
     return float(np.mean(logits.argmax(axis=1) == labels))
 
 
-# The float network
+# Training in float32
 
 
 def _train(network: Network, data: Dataset, recipe: Recipe, seed: int, progress: Progress) -> list[Float]:
@@ -232,10 +231,10 @@ def _train(network: Network, data: Dataset, recipe: Recipe, seed: int, progress:
     mean, square = ([np.zeros_like(w) for w in weights] for _ in range(2))
     todo = recipe.epochs * (len(data) // _BATCH)
     for step, (images, labels) in enumerate(_batches(data, recipe.epochs, rng), start=1):
-        logits, trace = _float_forward(network, weights, images)
-        error = _softmax_error(logits, labels, recipe.smoothing)
+        logits, trace = float_model.forward(network, weights, images)
+        error = float_model.softmax_error(logits, labels, recipe.smoothing)
         rate = recipe.rate * min(1.0, 2.0 * (1.0 - (step - 1) / todo))
-        for i, gradient in enumerate(_float_backward(network, weights, trace, error)):
+        for i, gradient in enumerate(float_model.backward(network, weights, trace, error, ties="all")):
             mean[i] += np.float32(0.1) * (gradient - mean[i])
             square[i] += np.float32(0.001) * (gradient**2 - square[i])
             direction = (mean[i] / (1 - 0.9**step)) / (np.sqrt(square[i] / (1 - 0.999**step)) + 1e-8)
@@ -249,116 +248,8 @@ def _batches(data: Dataset, epochs: int, rng: np.random.Generator) -> Iterator[t
         order = rng.permutation(len(data))
         for at in range(0, len(data) - _BATCH + 1, _BATCH):
             chosen = order[at : at + _BATCH]
-            yield _real(data.images[chosen]), data.labels[chosen]
-
-
-def _real(images: NDArray[np.uint8]) -> Float:
-    """What the int8 images of the device stand for: 0 .. 127/128."""
-    return network_input(images).astype(np.float32) * _IMAGE_UNIT
-
-
-def _softmax_error(logits: Float, labels: NDArray[np.uint8], smoothing: float) -> Float:
-    """Gradient of the mean cross-entropy by the logits, [n, classes]."""
-    n, classes = logits.shape
-    error: Float = np.exp(logits - logits.max(axis=1, keepdims=True))
-    error /= error.sum(axis=1, keepdims=True)
-    error -= np.float32(smoothing / classes)
-    error[np.arange(n), labels] -= np.float32(1.0 - smoothing)
-    error /= np.float32(n)
-    return error
-
-
-@dataclass(frozen=True, slots=True)
-class _Trace:
-    """One layer's part of a forward pass: its input as rows [n * positions, n_in], its output before and after pool."""
-
-    rows: Float
-    raw: Float
-    output: Float
-
-
-def _float_forward(network: Network, weights: Sequence[Float], images: Float) -> tuple[Float, list[_Trace]]:
-    trace, inputs = [], images
-    for stage in network.stages:
-        rows = _patches(stage, inputs) if isinstance(stage.layer, Conv) else inputs.reshape(len(inputs), -1)
-        raw = (rows @ weights[stage.index].reshape(stage.n_out, -1).T).reshape(len(inputs), *stage.raw_shape)
-        if not stage.last:
-            np.maximum(raw, 0, out=raw)
-        output = raw
-        if stage.pooled:
-            corners = [raw[window] for window in _windows(stage)]
-            output = np.maximum(np.maximum(corners[0], corners[1]), np.maximum(corners[2], corners[3]))
-        trace.append(_Trace(rows, raw, output))
-        inputs = output
-    return inputs, trace
-
-
-def _float_backward(network: Network, weights: Sequence[Float], trace: Sequence[_Trace], error: Float) -> list[Float]:
-    """Gradient of every layer's weights, in their shape. Of equal maxima in a pool's window each gets the error."""
-    gradients = []
-    for stage in reversed(network.stages):
-        matrix, layer = weights[stage.index].reshape(stage.n_out, -1), trace[stage.index]
-        error = error.reshape(layer.output.shape)
-        if not stage.last:
-            error = error * (layer.output > 0)
-        if stage.pooled:
-            pooled, error = error, np.zeros_like(layer.raw)
-            for window in _windows(stage):
-                error[window] = pooled * (layer.raw[window] == layer.output)
-        by_row = error.reshape(-1, stage.n_out)
-        gradients.append((by_row.T @ layer.rows).reshape(stage.weight_shape))
-        if stage.index:
-            error = by_row @ matrix
-            if isinstance(stage.layer, Conv):
-                error = _unpatch(stage, error)
-    return gradients[::-1]
-
-
-def _windows(stage: Stage) -> list[tuple[slice, slice, slice]]:
-    """Index of each of the four corners of all 2x2 windows in an output [n, h, w, c]."""
-    height, width = stage.raw_shape[0] // 2 * 2, stage.raw_shape[1] // 2 * 2
-    return [(slice(None), slice(i, height, 2), slice(j, width, 2)) for i in (0, 1) for j in (0, 1)]
-
-
-def _taps(stage: Stage) -> Iterator[tuple[int, int, tuple[slice, slice, slice]]]:
-    """For every position (i, j) in the kernel the padded inputs [n, h, w, c] that meet it."""
-    assert isinstance(stage.layer, Conv)
-    (kh, kw), step = stage.layer.kernel, stage.layer.stride
-    rows, columns = (step * (size - 1) + 1 for size in stage.raw_shape[:2])
-    for i in range(kh):
-        for j in range(kw):
-            yield i, j, (slice(None), slice(i, i + rows, step), slice(j, j + columns, step))
-
-
-def _padded(stage: Stage, n: int) -> tuple[Float, Float]:
-    """Zeros [n, h + 2 pad, w + 2 pad, c], and the view of them without the padding."""
-    assert isinstance(stage.layer, Conv)
-    height, width, channels = stage.in_shape
-    pad = stage.layer.pad
-    whole = np.zeros((n, height + 2 * pad, width + 2 * pad, channels), np.float32)
-    return whole, whole[:, pad : pad + height, pad : pad + width]
-
-
-def _patches(stage: Stage, images: Float) -> Float:
-    """im2col: [n, h, w, c] -> [n * positions, kh * kw * c]."""
-    whole, inner = _padded(stage, len(images))
-    inner[:] = images
-    columns = np.empty((len(images), *stage.raw_shape[:2], *stage.weight_shape[1:]), np.float32)
-    for i, j, met in _taps(stage):
-        columns[:, :, :, i, j] = whole[met]
-    return columns.reshape(-1, stage.n_in)
-
-
-def _unpatch(stage: Stage, rows: Float) -> Float:
-    """The transpose of `_patches`: sums [n * positions, kh * kw * c] -> [n, h, w, c]."""
-    columns = rows.reshape(-1, *stage.raw_shape[:2], *stage.weight_shape[1:])
-    whole, inner = _padded(stage, len(columns))
-    for i, j, met in _taps(stage):
-        whole[met] += columns[:, :, :, i, j]
-    return inner
+            yield float_model.real(network_input(data.images[chosen])), data.labels[chosen]
 
 
 def _float_accuracy(network: Network, weights: Sequence[Float], data: Dataset) -> float:
-    starts = range(0, len(data), _EVALUATED)
-    logits = [_float_forward(network, weights, _real(data.images[at : at + _EVALUATED]))[0] for at in starts]
-    return _share_right(np.concatenate(logits), data.labels)
+    return _share_right(float_model.logits(network, weights, network_input(data.images)), data.labels)
