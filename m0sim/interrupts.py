@@ -13,7 +13,7 @@ from multiprocessing import resource_tracker
 from types import FrameType
 
 
-class Stop:
+class StopRequest:
     """Call it: True once Ctrl-C was pressed."""
 
     def __init__(self) -> None:
@@ -30,9 +30,9 @@ class Stop:
 
 
 @contextmanager
-def noticing() -> Iterator[Stop]:
-    """While active, Ctrl-C sets the `Stop`; outside the main thread nothing is noticed."""
-    stop = Stop()
+def noticing() -> Iterator[StopRequest]:
+    """While active, Ctrl-C sets the `StopRequest`; outside the main thread nothing is noticed."""
+    stop = StopRequest()
     if threading.current_thread() is not threading.main_thread():
         yield stop
         return

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from m0sim.study.learn import methods
 from m0sim.study.learn.experiment.setting import tuned
-from m0sim.study.learn.experiment.training import Run, Task
+from m0sim.study.learn.experiment.training import Task, TrainingRun
 
 _WARM_UP = 16
 """Steps in which the emulator translates the kernels."""
@@ -40,7 +40,7 @@ def _measure(method: str, data_dir: Path | None, steps: int) -> tuple[float, flo
     """Seconds of CPU, seconds of the device, and cycles, of so many steps."""
     network, data = ("tiny-cnn", "mnist") if data_dir else ("tiny-cnn-8", "digits")
     setting = tuned(method, None, {})
-    run = Run(Task(network, data, setting, data_dir=data_dir, images=steps, validation_images=1, test_images=1))
+    run = TrainingRun(Task(network, data, setting, data_dir=data_dir, images=steps, validation_images=1, test_images=1))
     chip = run.deployment.program(run.model.initial())
     samples = list(zip(run.transfer.images, run.transfer.labels.tolist(), strict=True))
     for image, label in samples[:_WARM_UP]:

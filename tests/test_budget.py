@@ -24,8 +24,8 @@ from m0sim.study.learn.step import MASK_FORMS
 from m0sim.study.report import budget_html, budget_plots, memory_plot
 from m0sim.study.whatif import budget, planned, sizes, solve
 from m0sim.study.whatif.configuration import Configuration, configure
-from m0sim.study.whatif.measure import Bench
-from m0sim.study.whatif.sizes import Room
+from m0sim.study.whatif.measure import StepBench
+from m0sim.study.whatif.sizes import SramRoom
 
 try:
     kernels.load()
@@ -51,8 +51,8 @@ def printed(monkeypatch, capsys, *arguments: str) -> dict:
     return json.loads(capsys.readouterr().out)
 
 
-def room(size: int) -> Room:
-    return Room(str(size), (size,))
+def room(size: int) -> SramRoom:
+    return SramRoom(str(size), (size,))
 
 
 # The command line
@@ -338,7 +338,7 @@ def test_a_batch_costs_four_bytes_an_edge_that_learns(method: str) -> None:
 @pytest.mark.parametrize("method", methods.integer_names())
 @pytest.mark.parametrize("banks", [(8192, 4096, 4096), (4096, 16384), (16384, 1024), (3000, 3000, 30000)])
 def test_no_tensor_crosses_banks(method: str, banks: tuple[int, ...]) -> None:
-    made = planned.plan(configure("tiny-cnn-8", method), Room("", banks))
+    made = planned.plan(configure("tiny-cnn-8", method), SramRoom("", banks))
     walls = [sum(banks[: i + 1]) for i in range(len(banks))]
     for p in made.plan.placed.values():
         if p.tensor.place == "sram":
@@ -351,8 +351,8 @@ def test_no_tensor_crosses_banks(method: str, banks: tuple[int, ...]) -> None:
 
 def test_the_stack_is_in_the_last_bank() -> None:
     small = configure("tiny-cnn-8", "priot-s", trained=1)
-    assert planned.plan(small, Room("", (8192, 224))).fits(Room("", (8192, 224)), CHIP)
-    assert not planned.plan(small, Room("", (8192, 223))).fits(Room("", (8192, 223)), CHIP)
+    assert planned.plan(small, SramRoom("", (8192, 224))).fits(SramRoom("", (8192, 224)), CHIP)
+    assert not planned.plan(small, SramRoom("", (8192, 223))).fits(SramRoom("", (8192, 223)), CHIP)
 
 
 def test_a_larger_stack_reserve_is_needed_bytes() -> None:
@@ -450,7 +450,7 @@ def test_large_networks_are_planned_only() -> None:
 def measured_budget() -> budget.Budget:
     rooms = sizes.rooms("2K,8K,64K")
     question = budget.Question("tiny-cnn-8", ("niti-static", "priot-s"), rooms, CHIP, solve="fraction")
-    return budget.answer(question, Bench(CHIP, data.load("digits"), steps=1))
+    return budget.answer(question, StepBench(CHIP, data.load("digits"), steps=1))
 
 
 def test_pictures_are_the_same_twice_and_well_formed(measured_budget: budget.Budget) -> None:

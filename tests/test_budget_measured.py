@@ -18,8 +18,8 @@ from m0sim.study.learn import datasets as data
 from m0sim.study.learn import kernels, methods, networks, onchip
 from m0sim.study.whatif import measure, planned
 from m0sim.study.whatif.configuration import Configuration, configure, wide_network
-from m0sim.study.whatif.measure import Bench
-from m0sim.study.whatif.sizes import Room
+from m0sim.study.whatif.measure import StepBench
+from m0sim.study.whatif.sizes import SramRoom
 
 try:
     kernels.load()
@@ -48,17 +48,17 @@ def configurations(draw: st.DrawFn) -> Configuration:
 
 
 @lru_cache(maxsize=1)
-def bench() -> Bench:
-    return Bench(CHIP, data.load("digits"), STEPS)
+def bench() -> StepBench:
+    return StepBench(CHIP, data.load("digits"), STEPS)
 
 
 def assert_plan_is_kept(c: Configuration) -> None:
     """Nothing outside the plan is touched, and what of it is not is padding or depends on the images."""
     made = planned.plan(c)
     network = wide_network(c.network, c.width)
-    setting = bench().setting(network)
-    model = measure.model_of(c, setting, 0)
-    images, labels = setting.training
+    start = bench().start(network)
+    model = measure.model_of(c, start, 0)
+    images, labels = start.training
     study = on_device.Study(network, methods.get(c.method), model.config, model.frozen, model.initial(), images, labels)
     program = measure.deployment_of(made, model, CHIP).program(model.initial())
     on_device.assert_plan_is_kept(study, program)
@@ -88,10 +88,10 @@ def test_figures_are_those_of_steps_on_the_machine(method: str) -> None:
     """Cycles equal those of a step at the default level, which is another accountant."""
     made = planned.plan(configure("tiny-cnn-8", method, trained=2))
     found = bench().measure(made)
-    setting = bench().setting(wide_network("tiny-cnn-8", 1.0))
-    model = measure.model_of(made.configuration, setting, 0)
+    start = bench().start(wide_network("tiny-cnn-8", 1.0))
+    model = measure.model_of(made.configuration, start, 0)
     program = measure.deployment_of(made, model, CHIP).program(model.initial())
-    cycles = [program.step(image, int(y)).cycles for image, y in zip(*setting.training, strict=True)]
+    cycles = [program.step(image, int(y)).cycles for image, y in zip(*start.training, strict=True)]
     assert list(found.cycles) == cycles
     assert found.mean_cycles == round(sum(cycles) / len(cycles))
     assert found.stack_bytes <= made.stack_bytes
@@ -104,28 +104,28 @@ def test_a_byte_outside_the_plan_is_an_error(monkeypatch: pytest.MonkeyPatch) ->
     true_size = made.plan.sram_bytes
     monkeypatch.setattr(type(made.plan), "sram_bytes", property(lambda plan: true_size - 4))
     with pytest.raises(M0simError, match="4 bytes outside its plan"):
-        measure.measure(made, CHIP, bench().setting(networks.get("tiny-cnn-8")))
+        measure.measure(made, CHIP, bench().start(networks.get("tiny-cnn-8")))
 
 
 def test_less_stack_than_planned_is_an_error() -> None:
     made = replace(planned.plan(configure("tiny-cnn-8", "niti-static")), stack_bytes=100)
     with pytest.raises(M0simError, match="of stack, planned were 100"):
-        measure.measure(made, CHIP, bench().setting(networks.get("tiny-cnn-8")))
+        measure.measure(made, CHIP, bench().start(networks.get("tiny-cnn-8")))
 
 
 def test_banks_cost_next_to_nothing() -> None:
     """What an earlier tensor left in the padding of an error can decide whether four outputs are skipped together."""
     c = configure("tiny-cnn-8", "priot")
-    split, whole = planned.plan(c, Room("", (5000, 5000, 8000))), planned.plan(c)
+    split, whole = planned.plan(c, SramRoom("", (5000, 5000, 8000))), planned.plan(c)
     assert split.plan.sram_bytes > whole.plan.sram_bytes
     assert bench().measure(split).cycles == pytest.approx(bench().measure(whole).cycles, rel=0.005)
 
 
 def test_networks_of_another_width_have_random_weights() -> None:
-    narrow = bench().setting(wide_network("tiny-cnn-8", 0.5))
+    narrow = bench().start(wide_network("tiny-cnn-8", 0.5))
     assert narrow.note == "random weights"
     assert [w.shape[0] for w in narrow.weights] == [4, 8, 16, 10]
-    assert bench().setting(networks.get("tiny-cnn-8")).note == ""
+    assert bench().start(networks.get("tiny-cnn-8")).note == ""
 
 
 def test_plans_equal_those_that_compare_shows() -> None:
@@ -141,6 +141,6 @@ def test_plans_equal_those_that_compare_shows() -> None:
 
 def test_the_same_twice() -> None:
     made = planned.plan(configure("tiny-cnn-8", "priot-s", width=0.75))
-    one, two = (Bench(CHIP, data.load("digits")).measure(made) for _ in range(2))
+    one, two = (StepBench(CHIP, data.load("digits")).measure(made) for _ in range(2))
     assert json.dumps(one.cycles) == json.dumps(two.cycles)
     assert np.isclose(one.with_flash, two.with_flash, rtol=0)

@@ -87,7 +87,7 @@ def test_bad_usage_is_one_line(monkeypatch, capsys, arguments: tuple[str, ...], 
     assert said in shown.err
 
 
-def task(chip: Device, methods: str, steps: int) -> compare.Task:
+def task(chip: Device, methods: str, steps: int) -> compare.ComparisonTask:
     images = data.load("digits")
     return compare.task_of("tiny-cnn-8", images, chip, methods, steps=steps, base="", options=onchip.DeviceOptions())
 

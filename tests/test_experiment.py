@@ -25,7 +25,7 @@ from m0sim.interrupts import noticing
 from m0sim.study.learn import kernels, methods
 from m0sim.study.learn.experiment import checkpoint, images
 from m0sim.study.learn.experiment.setting import Setting, tuned
-from m0sim.study.learn.experiment.training import Progress, Run, Task, Training, complete, same
+from m0sim.study.learn.experiment.training import RunProgress, Task, Training, TrainingRun, complete, same
 from m0sim.study.learn.methods.base import Arrays
 from m0sim.study.report import train_data, train_plots
 
@@ -69,7 +69,7 @@ def task(setting: Setting, **changes: Any) -> Task:
 
 
 def trained(setting: Setting, **changes: Any) -> Training:
-    return Run(task(setting, **changes)).train()
+    return TrainingRun(task(setting, **changes)).train()
 
 
 class TestOrder:
@@ -111,7 +111,7 @@ class TestSetting:
 
     @pytest.mark.parametrize("name", ["niti-static", "priot", "priot-s", "niti-dynamic", "tin-tin"])
     def test_a_shift_is_that_many_bits(self, name: str) -> None:
-        base, shifted = (Run(task(Setting(name, shift))).model.config for shift in (0, 2))  # type: ignore[attr-defined]
+        base, shifted = (TrainingRun(task(Setting(name, shift))).model.config for shift in (0, 2))  # type: ignore[attr-defined]
         assert shifted.forward == base.forward
         assert shifted.backward == base.backward
         assert [b - a for a, b in zip(base.update, shifted.update, strict=True)] == [2] * len(base.update)
@@ -119,12 +119,12 @@ class TestSetting:
 
     def test_static_shifts_stay_in_range(self) -> None:
         for shift in (-24, 24):
-            config = Run(task(Setting("priot", shift))).model.config  # type: ignore[attr-defined]
+            config = TrainingRun(task(Setting("priot", shift))).model.config  # type: ignore[attr-defined]
             assert set(config.update) <= {0, 24}
 
     def test_sharpness_is_seen_by_the_loss_alone(self) -> None:
         """Sharper logits give other errors; tin-tin's rate takes back what its gradients' exponents gain."""
-        plain, sharp = (Run(task(Setting("tin-tin", 0, o))).model.config for o in ({}, {"sharpness": 2}))  # type: ignore[attr-defined]
+        plain, sharp = (TrainingRun(task(Setting("tin-tin", 0, o))).model.config for o in ({}, {"sharpness": 2}))  # type: ignore[attr-defined]
         assert sharp.image_exponent == plain.image_exponent + 2
         assert sharp.rate == plain.rate + 2
 
@@ -193,7 +193,7 @@ class TestEngines:
         else:
             plain = task(LEARNING[name], images=256, epochs=4)
         device, golden = (
-            Run(replace(plain, engine=engine, measured=0)).train().progress for engine in ("device", "golden")
+            TrainingRun(replace(plain, engine=engine, measured=0)).train().progress for engine in ("device", "golden")
         )
         assert same(device.arrays, golden.arrays)
         assert changed(LEARNING[name], device.arrays, plain.network, plain.data)
@@ -201,7 +201,7 @@ class TestEngines:
 
 def changed(setting: Setting, arrays: Arrays, network: str = "tiny-cnn-8", data: str = "digits") -> bool:
     """Whether every learned array has moved."""
-    start = Run(task(setting, network=network, data=data, data_dir=MNIST and Path(MNIST))).progress.arrays
+    start = TrainingRun(task(setting, network=network, data=data, data_dir=MNIST and Path(MNIST))).progress.arrays
     return all(not np.array_equal(arrays[name], start[name]) for name in start)
 
 
@@ -211,7 +211,7 @@ def whole_task(name: str, engine: str) -> Task:
 
 @lru_cache
 def uninterrupted(name: str, engine: str) -> Training:
-    return Run(whole_task(name, engine)).train()
+    return TrainingRun(whole_task(name, engine)).train()
 
 
 class TestCheckpoints:
@@ -225,19 +225,19 @@ class TestCheckpoints:
         whole = uninterrupted(name, engine)
         progress = None
         for stop in stops:
-            run = Run(asked, progress)
+            run = TrainingRun(asked, progress)
             run.train(keep=lambda now: checkpoint.save(tmp_path, run.task, now), is_stopped=after(run, stop))  # noqa: B023
             progress = checkpoint.load(tmp_path, complete(asked))
             assert 20 * len(progress.epochs) + progress.position == -(-stop // every) * every
-        resumed = Run(asked, progress).train()
+        resumed = TrainingRun(asked, progress).train()
         assert same(resumed.progress.arrays, whole.progress.arrays)
         assert train_data.to_json(resumed) == train_data.to_json(whole)
 
     def test_it_is_there_after_every_epoch(self, tmp_path: Path) -> None:
         seen = []
-        run = Run(task(LEARNING["niti-static"]))
+        run = TrainingRun(task(LEARNING["niti-static"]))
 
-        def keep(progress: Progress) -> None:
+        def keep(progress: RunProgress) -> None:
             checkpoint.save(tmp_path, run.task, progress)
             seen.append(len(checkpoint.load(tmp_path, run.task).epochs))
 
@@ -246,9 +246,9 @@ class TestCheckpoints:
 
     def test_more_epochs_may_be_asked_for_but_nothing_else(self, tmp_path: Path) -> None:
         short, long = task(LEARNING["priot"], epochs=1), task(LEARNING["priot"], epochs=2)
-        Run(short).train(keep=lambda now: checkpoint.save(tmp_path, complete(short), now))
-        resumed = Run(long, checkpoint.load(tmp_path, complete(long))).train()
-        assert same(resumed.progress.arrays, Run(long).train().progress.arrays)
+        TrainingRun(short).train(keep=lambda now: checkpoint.save(tmp_path, complete(short), now))
+        resumed = TrainingRun(long, checkpoint.load(tmp_path, complete(long))).train()
+        assert same(resumed.progress.arrays, TrainingRun(long).train().progress.arrays)
         with pytest.raises(UsageError, match="was made with seed 0, not 1"):
             checkpoint.load(tmp_path, complete(replace(long, seed=1)))
         with pytest.raises(UsageError, match='was made with method "priot", not "priot-s"'):
@@ -258,7 +258,7 @@ class TestCheckpoints:
         asked = complete(task(LEARNING["niti-static"], epochs=1))
         with pytest.raises(UsageError, match="no such checkpoint"):
             checkpoint.load(tmp_path, asked)
-        Run(asked).train(keep=lambda now: checkpoint.save(tmp_path, asked, now))
+        TrainingRun(asked).train(keep=lambda now: checkpoint.save(tmp_path, asked, now))
         path = tmp_path / checkpoint.CHECKPOINT
         good = path.read_bytes()
         rng = np.random.default_rng(0)
@@ -292,7 +292,7 @@ class TestCheckpoints:
         self, tmp_path: Path, key: str | None, value: Any, said: str
     ) -> None:
         asked = complete(task(LEARNING["niti-static"], epochs=1, engine="golden"))
-        checkpoint.save(tmp_path, asked, Run(asked).progress)
+        checkpoint.save(tmp_path, asked, TrainingRun(asked).progress)
         path = tmp_path / checkpoint.CHECKPOINT
         with np.load(path) as stored:
             found: dict[str, Any] = dict(stored)
@@ -306,7 +306,7 @@ class TestCheckpoints:
         found["record"] = np.array(json.dumps(record))
         np.savez(path, **{name: array for name, array in found.items() if array is not None})
         with pytest.raises(UsageError, match=said):
-            Run(asked, checkpoint.load(tmp_path, asked))
+            TrainingRun(asked, checkpoint.load(tmp_path, asked))
 
     def test_equal_states_are_equal_files(self, tmp_path: Path) -> None:
         arrays = trained(LEARNING["priot"]).progress.arrays
@@ -318,7 +318,7 @@ class TestCheckpoints:
         assert contents[0] == contents[1]
 
 
-def after(run: Run, steps: int) -> Any:
+def after(run: TrainingRun, steps: int) -> Any:
     """A question that is answered with yes from that many steps on."""
     return lambda: 20 * len(run.progress.epochs) + run.progress.position >= steps
 
@@ -436,4 +436,4 @@ class TestCommand:
 def test_curves_are_the_same_twice_and_need_no_epoch() -> None:
     finished = trained(LEARNING["niti-static"], measured=2)
     assert train_plots.files(finished) == train_plots.files(finished)
-    assert train_plots.curve(replace(finished, progress=Progress(finished.progress.arrays))).startswith(b"<?xml")
+    assert train_plots.curve(replace(finished, progress=RunProgress(finished.progress.arrays))).startswith(b"<?xml")

@@ -18,7 +18,7 @@ from m0sim.study.learn import datasets as data
 from m0sim.study.learn import deployment, fit, float_step, kernels, methods
 from m0sim.study.learn import side_by_side as compare
 from m0sim.study.learn.deployment import Deployment
-from m0sim.study.learn.experiment.images import Part
+from m0sim.study.learn.experiment.images import ImagePart
 from m0sim.study.learn.experiment.setting import Setting, model_of
 from m0sim.study.learn.fit import Need
 from m0sim.study.learn.methods.fp32 import real_weights
@@ -28,7 +28,7 @@ from m0sim.study.whatif import measure, planned, results, solve
 from m0sim.study.whatif.configuration import configure, wide_network
 from m0sim.study.whatif.grid import Point
 from m0sim.study.whatif.planned import Planned
-from m0sim.study.whatif.sizes import Room
+from m0sim.study.whatif.sizes import SramRoom
 
 try:
     kernels.load()
@@ -51,9 +51,9 @@ def chip(*sizes: int, flash: int = 1 << 20, apart: int = 0x10000) -> Device:
 
 
 @lru_cache
-def setting(width: float) -> compare.Setting:
-    task = compare.Task(wide_network("tiny-cnn-8", width), data.load("digits"), CHIP, (), 1)
-    return compare.setting_of(task)
+def start(width: float) -> compare.Start:
+    task = compare.ComparisonTask(wide_network("tiny-cnn-8", width), data.load("digits"), CHIP, (), 1)
+    return compare.start_of(task)
 
 
 def plan(method: str, width: float = 1.0) -> Planned:
@@ -63,7 +63,7 @@ def plan(method: str, width: float = 1.0) -> Planned:
 def placed(made: Planned, where: Device, monkeypatch: pytest.MonkeyPatch) -> DeviceProgram:
     """The step on that very chip: no enlarged copy is made."""
     monkeypatch.setattr(deployment, "chip_for", lambda need, device: device)
-    model = measure.model_of(made.configuration, setting(made.configuration.width), 0)
+    model = measure.model_of(made.configuration, start(made.configuration.width), 0)
     return measure.deployment_of(made, model, where).program(model.initial())
 
 
@@ -77,7 +77,7 @@ def test_what_just_fits_runs_and_a_byte_less_does_not(method: str, width: float,
     made = plan(method, width)
     size = needed(made)
     assert made.needed_bytes == size
-    image, label = setting(width).training[0][0], int(setting(width).training[1][0])
+    image, label = start(width).training[0][0], int(start(width).training[1][0])
     cost = placed(made, chip(size), monkeypatch).step(image, label)
     assert cost.cycles == placed(made, CHIP, monkeypatch).step(image, label).cycles
     assert cost.stack_bytes <= made.stack_bytes
@@ -91,7 +91,7 @@ def test_what_just_fits_runs_and_a_byte_less_does_not(method: str, width: float,
 def test_every_verb_says_the_same(method: str, width: float, less: int) -> None:
     made = plan(method, width)
     size = needed(made) - less
-    here, room = chip(size), Room(str(size), (size,))
+    here, room = chip(size), SramRoom(str(size), (size,))
     point = Point({"network": "tiny-cnn-8"}, made.configuration, here, 0, "")
     says = {
         "budget": made.fits(room, here),
@@ -101,7 +101,7 @@ def test_every_verb_says_the_same(method: str, width: float, less: int) -> None:
     }
     if width == 1.0:
         backbone = bundled("tiny-cnn-8")
-        examples = Part(*setting(width).calibration)
+        examples = ImagePart(*start(width).calibration)
         train = Deployment.of(model_of(Setting(method), backbone, examples, 0), made.configuration.options, here)
         says |= {"train": train.is_fit, "train, bytes": train.need.sram_bytes <= size}
     assert says == dict.fromkeys(says, less == 0)
@@ -138,10 +138,10 @@ def test_on_the_command_line_with_a_profile_of_that_size(less: int, monkeypatch,
 def test_what_just_fits_of_float32(monkeypatch) -> None:
     made = planned.plan(configure("tiny-cnn-8", "fp32"))
     size = needed(made)
-    weights = real_weights(setting(1.0).weights, setting(1.0).config)
+    weights = real_weights(start(1.0).weights, start(1.0).config)
     assert float_step.FloatProgram(made.plan, chip(size), weights, "zig").fits
     assert not float_step.FloatProgram(made.plan, chip(size - 1), weights, "zig").fits
-    image, label = setting(1.0).training[0][0], int(setting(1.0).training[1][0])
+    image, label = start(1.0).training[0][0], int(start(1.0).training[1][0])
     tight = placed(made, chip(size), monkeypatch).step(image, label)
     assert tight.cycles == placed(made, CHIP, monkeypatch).step(image, label).cycles
     monkeypatch.setattr(float_step, "chip_for", lambda need, device: device)
@@ -177,8 +177,8 @@ class TestStretches:
                 placed(made, where, monkeypatch)
             return
         monkeypatch.undo()
-        measured = measure.measure(made, where, setting(1.0))  # which refuses a step that leaves plan and stack
-        assert measured.cycles == measure.measure(made, CHIP, setting(1.0)).cycles
+        measured = measure.measure(made, where, start(1.0))  # which refuses a step that leaves plan and stack
+        assert measured.cycles == measure.measure(made, CHIP, start(1.0)).cycles
 
 
 @pytest.mark.parametrize(
@@ -192,7 +192,7 @@ class TestFlash:
     def test_at_the_boundary(self) -> None:
         made = plan("priot-s")
         flash = made.plan.flash_bytes + fit.FLASH_FOR_CODE
-        room = Room("64K", (65536,))
+        room = SramRoom("64K", (65536,))
         assert made.fits(room, chip(65536, flash=flash))
         assert not made.fits(room, chip(65536, flash=flash - 1))
         assert made.need.fits(chip(65536, flash=flash))

@@ -139,7 +139,7 @@ class TestRemedies:
         assert between  # somewhere it differs from one threshold
 
     def test_wide_scores_have_eight_bits_behind_the_point(self) -> None:
-        wide, one = remedies.Wide(), np.ones((1, 3), np.int32)
+        wide, one = remedies.WideScores(), np.ones((1, 3), np.int32)
         before = np.array([[0, 127 * 256, -127 * 256]], np.int16)
         for shift, moved in [(8, 1), (9, 1), (10, 0), (6, 4), (0, 256)]:
             after = wide.moved(before, one.astype(np.int8), one, shift)

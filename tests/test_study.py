@@ -19,7 +19,7 @@ from m0sim import cli
 from m0sim.errors import UsageError
 from m0sim.study.learn import kernels
 from m0sim.study.learn.experiment import study, study_file, study_run
-from m0sim.study.learn.experiment.study import Row, Study, key_of
+from m0sim.study.learn.experiment.study import RunResult, Study, key_of
 from m0sim.study.report import study_data, study_plots
 
 try:
@@ -116,9 +116,11 @@ class TestFile:
             study_file.read(path)
 
 
-def row(*right_validation: int, right_test: tuple[int, ...] = (), cycles: tuple[int, ...] = ()) -> Row:
+def row(*right_validation: int, right_test: tuple[int, ...] = (), cycles: tuple[int, ...] = ()) -> RunResult:
     count = len(right_validation)
-    return Row(right_validation, right_test or (1,) * count, (1, 1), (1, 1), cycles or (0,) * count, (), 100, True)
+    return RunResult(
+        right_validation, right_test or (1,) * count, (1, 1), (1, 1), cycles or (0,) * count, (), 100, True
+    )
 
 
 class TestChoice:
@@ -293,7 +295,7 @@ class TestReport:
     @pytest.fixture
     def result(self, small: Study) -> dict[str, Any]:
         """Of made-up rows: PRIOT right 10, 12 of 20 times, niti-static 8, 9; the second seed one more each."""
-        rows: dict[str, Row] = {key_of(task): row(1 + task.setting.shift % 2) for task in small.tuning()}
+        rows: dict[str, RunResult] = {key_of(task): row(1 + task.setting.shift % 2) for task in small.tuning()}
         chosen = study.choose(small, rows)
         for task in small.finals(chosen):
             right = (10, 12) if task.setting.method == "priot" else (9, 8)

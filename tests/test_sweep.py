@@ -33,10 +33,10 @@ from m0sim.errors import M0simError, UsageError  # noqa: E402
 from m0sim.study.learn import datasets as data  # noqa: E402
 from m0sim.study.learn import kernels  # noqa: E402
 from m0sim.study.report import front_plot, sweep_data  # noqa: E402
-from m0sim.study.report.front_plot import Point  # noqa: E402
+from m0sim.study.report.front_plot import PlottedPoint  # noqa: E402
 from m0sim.study.whatif import finished, grid, planned, points, results, sweep, workers  # noqa: E402
 from m0sim.study.whatif.configuration import configure  # noqa: E402
-from m0sim.study.whatif.measure import Bench  # noqa: E402
+from m0sim.study.whatif.measure import StepBench  # noqa: E402
 
 try:
     kernels.load()
@@ -210,7 +210,7 @@ def test_rows_are_those_of_the_machine(tmp_path: Path, scheduler: str) -> None:
     assert sorted(rows, key=lambda r: r["key"]) == rows
     assert sorted(finished.rows, key=lambda r: r["key"]) == rows
     assert len(rows) == finished.points == 6
-    bench = Bench(CHIP, data.load("digits"), steps=1)
+    bench = StepBench(CHIP, data.load("digits"), steps=1)
     for row in rows:
         assert row["status"] == "measured"
         made = planned.plan(
@@ -375,20 +375,20 @@ def test_accuracy_comes_from_training_results(tmp_path: Path, scheduler: str) ->
 
 
 @st.composite
-def some_points(draw: st.DrawFn) -> list[Point]:
+def some_points(draw: st.DrawFn) -> list[PlottedPoint]:
     accuracy = st.sampled_from([None, 0.5, 0.9])
     one = st.builds(
-        Point, st.just("priot"), st.just(""), st.integers(1, 4), st.integers(1, 4), st.integers(1, 2), accuracy
+        PlottedPoint, st.just("priot"), st.just(""), st.integers(1, 4), st.integers(1, 4), st.integers(1, 2), accuracy
     )
     return draw(st.lists(one, max_size=8))
 
 
 @given(some_points())
-def test_nothing_on_the_front_is_beaten_and_all_else_is(found: list[Point]) -> None:
-    def learns(p: Point) -> tuple[float, int]:
+def test_nothing_on_the_front_is_beaten_and_all_else_is(found: list[PlottedPoint]) -> None:
+    def learns(p: PlottedPoint) -> tuple[float, int]:
         return (0.0 if p.accuracy is None else p.accuracy, p.trained)
 
-    def is_as_good(a: Point, b: Point) -> bool:
+    def is_as_good(a: PlottedPoint, b: PlottedPoint) -> bool:
         return a.sram_bytes <= b.sram_bytes and a.cycles <= b.cycles and learns(a) >= learns(b)
 
     front = front_plot.front(found)
@@ -680,7 +680,7 @@ def test_nobody_else_reaches_the_processes_of_this_machine(tmp_path: Path) -> No
 def test_a_point_that_kills_its_process_fails_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(points, "run", sweep_crash.crash)
     whats = ["a", "kills", "b", "raises", "c", "d", "kills", "e"]
-    tasks: Any = (workers.Task(f"{i} {what}", (what,)) for i, what in enumerate(whats))  # type: ignore[arg-type]
+    tasks: Any = (workers.PointTask(f"{i} {what}", (what,)) for i, what in enumerate(whats))  # type: ignore[arg-type]
     found = list(workers.on_this_machine(2)(tasks))
     assert sorted(key for key, _ in found) == [f"{i} {what}" for i, what in enumerate(whats)]
     for key, outcome in found:
@@ -694,7 +694,7 @@ def test_a_point_that_kills_its_process_fails_alone(monkeypatch: pytest.MonkeyPa
 
 def test_leaving_early_ends_the_processes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(points, "run", sweep_crash.crash)
-    tasks: Any = (workers.Task(str(i), (str(i),)) for i in range(100))  # type: ignore[arg-type]
+    tasks: Any = (workers.PointTask(str(i), (str(i),)) for i in range(100))  # type: ignore[arg-type]
     with closing(workers.on_this_machine(1)(tasks)) as outcomes:
         next(outcomes)
         assert multiprocessing.active_children()

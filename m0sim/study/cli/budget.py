@@ -66,7 +66,7 @@ def budget(
     from m0sim.study.report import budget_data
     from m0sim.study.whatif import budget as asking
     from m0sim.study.whatif import sizes
-    from m0sim.study.whatif.measure import Bench, images_of
+    from m0sim.study.whatif.measure import StepBench, images_of
     from m0sim.study.whatif.solve import knob
 
     knobs = asking.Knobs(width, trained, fraction, mask, weights, reuse, batch)
@@ -83,7 +83,9 @@ def budget(
         make_folder(output)
     else:
         files.check_folder(output)
-    bench = None if plan_only else Bench(question.device, images_of(networks.get(network), data_name or "", data_dir))
+    bench = (
+        None if plan_only else StepBench(question.device, images_of(networks.get(network), data_name or "", data_dir))
+    )
     with Bar(0) as bar:
         result = asking.answer(question, bench, bar.share)
     why = "it trains all layers or none" if asking.trains_some(knobs, network) else ""

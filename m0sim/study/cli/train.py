@@ -16,7 +16,7 @@ from m0sim.errors import UsageError
 from m0sim.study.cli.shared import data_name, needs
 
 if TYPE_CHECKING:
-    from m0sim.study.learn.experiment.training import Run, Task, Training
+    from m0sim.study.learn.experiment.training import Task, Training, TrainingRun
 
 
 @click.command
@@ -81,7 +81,7 @@ def train(
     one_blas_thread()
     from m0sim.chip import device
     from m0sim.study.learn.experiment.setting import tuned
-    from m0sim.study.learn.experiment.training import Run, Task
+    from m0sim.study.learn.experiment.training import Task, TrainingRun
     from m0sim.study.learn.onchip import DeviceOptions
 
     given = {name: value for name, value in settings.items() if value is not None}
@@ -105,7 +105,7 @@ def train(
         raise UsageError("--resume needs the folder to resume from: -o DIR")
     if output is not None:
         make_folder(output)
-    run = Run(task, _progress(task, output) if resume else None)
+    run = TrainingRun(task, _progress(task, output) if resume else None)
     training = _train(run, output)
     _show(training, json_wanted, output)
     if not training.is_finished:
@@ -128,7 +128,7 @@ def _progress(task: Task, output: Path | None) -> Any:
     return checkpoint.load(output, training.complete(task))
 
 
-def _train(run: Run, output: Path | None) -> Training:
+def _train(run: TrainingRun, output: Path | None) -> Training:
     from m0sim.interrupts import noticing
     from m0sim.study.learn.experiment import checkpoint
 

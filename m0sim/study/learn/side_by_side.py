@@ -35,7 +35,7 @@ Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
-class Task:
+class ComparisonTask:
     """What is compared."""
 
     network: Network
@@ -54,7 +54,7 @@ class Task:
 
 
 @dataclass(frozen=True, eq=False)
-class Setting:
+class Start:
     """What a method starts from: the backbone's weights, and images [n, h, w, c] with labels [n]."""
 
     weights: tuple[Int8, ...]
@@ -64,14 +64,14 @@ class Setting:
     note: str
 
 
-def compare(task: Task, progress: Progress | None = None) -> Comparison:
+def compare(task: ComparisonTask, progress: Progress | None = None) -> Comparison:
     """Run every method for `task.steps` steps. Raises UsageError where network and images do not fit together."""
     tell = progress or (lambda method, done, todo: None)
     base = task.base or (methods.BASE if methods.BASE in task.methods else task.methods[0])
     if base not in task.methods:
         raise UsageError(f"the base method {base!r} is not among those compared: {', '.join(task.methods)}")
-    setting = setting_of(task)
-    results = [_run(task, setting, name, tell) for name in task.methods]
+    start = start_of(task)
+    results = [_run(task, start, name, tell) for name in task.methods]
     reference = next(r for r in results if r.method == base)
     return Comparison(
         network=task.network.name,
@@ -95,7 +95,7 @@ def _with_ratios(result: MethodResult, base: MethodResult) -> MethodResult:
     return replace(result, ratio=result.cycles_mean / base.cycles_mean, ratio_with_flash=with_flash)
 
 
-def setting_of(task: Task) -> Setting:
+def start_of(task: ComparisonTask) -> Start:
     """The backbone's weights (random ones where there is none) and rotated images of the task's data.
 
     Raises UsageError where network and images do not fit together.
@@ -115,7 +115,7 @@ def setting_of(task: Task) -> Setting:
         weights = tuple(rng.integers(-127, 128, s.weight_shape).astype(np.int8) for s in network.stages)
         config, note = Config(weight_exponents=(-10,) * len(weights)), "random weights"
     count = task.steps
-    return Setting(
+    return Start(
         weights,
         replace(task.config or config, weight_exponents=config.weight_exponents),
         _images(task, "validation", CALIBRATION_IMAGES),
@@ -124,43 +124,43 @@ def setting_of(task: Task) -> Setting:
     )
 
 
-def _images(task: Task, part: str, count: int) -> Examples:
+def _images(task: ComparisonTask, part: str, count: int) -> Examples:
     """The first images of a part of the data set, rotated, as the network reads them; repeated if it has too few."""
     indices = np.resize(np.array(SPLITS[task.data.name][part]), count)
     images = rotate(task.data.images[indices], task.angle)
     return Examples(network_input(images), task.data.labels[indices])
 
 
-def _run(task: Task, setting: Setting, name: str, tell: Progress) -> MethodResult:
+def _run(task: ComparisonTask, start: Start, name: str, tell: Progress) -> MethodResult:
     method = methods.get(name)
-    start = (task.network, setting.weights)
-    config = method.calibrated(*start, setting.config, setting.calibration, task.seed)
-    model = method.model(*start, config, setting.calibration, task.seed)
+    backbone = (task.network, start.weights)
+    config = method.calibrated(*backbone, start.config, start.calibration, task.seed)
+    model = method.model(*backbone, config, start.calibration, task.seed)
     deployment = Deployment.of(model, task.options, task.device)
     initial = model.initial()
-    costs = _steps(deployment.program(initial), setting, task.steps, lambda done: tell(name, done, task.steps))
+    costs = _steps(deployment.program(initial), start, task.steps, lambda done: tell(name, done, task.steps))
     program = deployment.program(initial)
-    spans, estimate = _measure_memory(program, setting)
+    spans, estimate = _measure_memory(program, start)
     result = _result(task, name, deployment, program, costs, spans, estimate)
-    notes = (setting.note, RECONSTRUCTION if method.is_reconstruction else "", method.note)
+    notes = (start.note, RECONSTRUCTION if method.is_reconstruction else "", method.note)
     return replace(result, note="; ".join(filter(None, notes)))
 
 
-def _steps(program: DeviceProgram, setting: Setting, steps: int, tell: Callable[[int], None]) -> list[Cost]:
+def _steps(program: DeviceProgram, start: Start, steps: int, tell: Callable[[int], None]) -> list[Cost]:
     costs = []
-    images, labels = setting.training
+    images, labels = start.training
     for i in range(steps):
         costs.append(program.step(images[i], int(labels[i])))
         tell(i + 1)
     return costs
 
 
-def _measure_memory(program: DeviceProgram, setting: Setting) -> tuple[dict[str, int], float | None]:
+def _measure_memory(program: DeviceProgram, start: Start) -> tuple[dict[str, int], float | None]:
     """Of every tensor the bytes from the first to the last that a step touches; and cycles that flash misses add.
 
     Steps run operation by operation, since tensors that do not live together share their bytes.
     """
-    images, labels = setting.training
+    images, labels = start.training
     estimate = program.step(images[0], int(labels[0]), level="memory").flash_misses
     touched: dict[str, NDArray[np.bool_]] = {}
     for k in range(min(len(images), MEASURED_STEPS)):
@@ -184,7 +184,7 @@ def _span(mask: NDArray[np.bool_]) -> int:
 
 
 def _result(
-    task: Task,
+    task: ComparisonTask,
     name: str,
     deployment: Deployment,
     program: DeviceProgram,
@@ -217,7 +217,7 @@ def _result(
     )
 
 
-def _options(task: Task, name: str, deployment: Deployment) -> dict[str, str]:
+def _options(task: ComparisonTask, name: str, deployment: Deployment) -> dict[str, str]:
     chosen = {}
     if methods.get(name).mask_forms:
         chosen = {"mask": task.options.mask_form, "weights": task.options.weights_place}
@@ -264,9 +264,9 @@ def left_out(text: str, chosen: Sequence[str], why: str = "") -> list[str]:
 
 def task_of(
     network: str, data: Dataset, device: Device, method_list: str, *, steps: int, base: str, options: DeviceOptions
-) -> Task:
+) -> ComparisonTask:
     """A task from what a person types. Raises UsageError for what is unknown or out of range."""
     if not 1 <= steps <= 100_000:
         raise UsageError(f"--steps must be from 1 to 100,000, not {steps}")
     chosen: Iterable[str] = chosen_methods(method_list)
-    return Task(networks.get(network), data, device, tuple(chosen), steps=steps, base=base, options=options)
+    return ComparisonTask(networks.get(network), data, device, tuple(chosen), steps=steps, base=base, options=options)

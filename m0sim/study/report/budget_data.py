@@ -9,7 +9,7 @@ from m0sim.report.units import count, si
 from m0sim.study.learn.comparison import RECONSTRUCTION
 from m0sim.study.learn.methods import is_reconstruction
 from m0sim.study.report.compare_data import Sheet
-from m0sim.study.whatif.budget import Answer, Budget, Row, knob_value
+from m0sim.study.whatif.budget import Answer, Budget, BudgetRow, knob_value
 from m0sim.study.whatif.configuration import Configuration, layers_of, wide_network
 
 
@@ -31,7 +31,7 @@ def to_json(budget: Budget) -> dict[str, Any]:
     }
 
 
-def _row(budget: Budget, row: Row) -> dict[str, Any]:
+def _row(budget: Budget, row: BudgetRow) -> dict[str, Any]:
     solved = {"solution": _solution(budget, row.solution)} if budget.question.solve else {}
     best = None if row.best is None else _answer(budget, row.best)
     return {**_answer(budget, row.asked), "best": best, **solved}
@@ -190,7 +190,7 @@ def _best(budget: Budget) -> Sheet:
 _CHOSEN = ("method", "sram", "layers", "scored", "mask", "weights", "width", "needed", "spare", *_COSTS)
 
 
-def _chosen(budget: Budget, row: Row, a: Answer | None) -> tuple[str, ...]:
+def _chosen(budget: Budget, row: BudgetRow, a: Answer | None) -> tuple[str, ...]:
     name = row.asked.configuration.method
     if a is None:
         return (name, row.asked.room.text, "nothing", *["-"] * (len(_CHOSEN) - 3))

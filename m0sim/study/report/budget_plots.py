@@ -15,7 +15,7 @@ from m0sim.study.learn.methods import is_reconstruction
 from m0sim.study.learn.step import KINDS
 from m0sim.study.report import front_plot, memory_plot
 from m0sim.study.report.drawing import INK, OTHER_COLOURS, PAPER, STYLE, WIDE, Plot, to_bytes
-from m0sim.study.report.front_plot import Point
+from m0sim.study.report.front_plot import PlottedPoint
 from m0sim.study.whatif.budget import Answer, Budget
 from m0sim.study.whatif.configuration import layers_of
 from m0sim.study.whatif.planned import Planned
@@ -46,7 +46,7 @@ def _memory(planned: Planned) -> Plot:
     return lambda kind, width: memory_plot.draw(planned.plan, title, kind, width)
 
 
-def _points(budget: Budget) -> list[Point]:
+def _points(budget: Budget) -> list[PlottedPoint]:
     """All measured answers, each configuration once."""
     found = {answer.configuration: _point(answer) for answer in _answers(budget) if answer.measured is not None}
     return list(found.values())
@@ -57,10 +57,10 @@ def _answers(budget: Budget) -> Iterator[Answer]:
         yield from filter(None, (row.asked, row.best, row.solution))
 
 
-def _point(answer: Answer) -> Point:
+def _point(answer: Answer) -> PlottedPoint:
     c = answer.configuration
     label = f"{c.trained}/{layers_of(c)}" + ("" if c.fraction is None else f", {100 * c.fraction:.3g} %")
-    return Point(c.method, label, answer.planned.needed_bytes, float(answer.cycles or 0), c.trained)
+    return PlottedPoint(c.method, label, answer.planned.needed_bytes, float(answer.cycles or 0), c.trained)
 
 
 def _sram(budget: Budget, asked: dict[str, Planned]) -> Plot:

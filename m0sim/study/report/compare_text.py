@@ -15,7 +15,7 @@ from m0sim.study.report.compare_data import Sheet
 _GAP = 2
 
 
-class Wide:
+class WideTable:
     """A table without lines that goes on below, names repeated, where the terminal has no room for more columns."""
 
     def __init__(self, sheet: Sheet) -> None:
@@ -59,7 +59,7 @@ def compare(comparison: Comparison) -> RenderableType:
     parts: list[RenderableType] = [Text(compare_data.heading(comparison), style="bold")]
     for sheet in compare_data.sheets(comparison):
         title = Text(sheet.title, style="bold")
-        parts += [Text(), title, Wide(sheet), Text(sheet.remark, style="dim")]
+        parts += [Text(), title, WideTable(sheet), Text(sheet.remark, style="dim")]
     notes = compare_data.notes(comparison)
     if notes:
         parts.append(Text())

@@ -33,7 +33,7 @@ _MARKERS = by_method("vs^<oDP")
 
 
 @dataclass(frozen=True, slots=True)
-class Point:
+class PlottedPoint:
     """A measured configuration."""
 
     method: str
@@ -49,29 +49,29 @@ class Point:
     """Of the configuration."""
 
 
-def front(points: Sequence[Point]) -> list[Point]:
+def front(points: Sequence[PlottedPoint]) -> list[PlottedPoint]:
     """The points that no other beats, least SRAM first.
 
     One beats another that needs no less SRAM and no fewer cycles, and does not learn better: first by accuracy, where
     an unknown one counts as none, then by the number of layers that learn. Of equal points the first stays.
     """
-    found: list[Point] = []
+    found: list[PlottedPoint] = []
     for point in sorted(points, key=lambda p: (p.sram_bytes, p.cycles, *(-x for x in _learns(p)))):
         if not any(_is_as_good(other, point) for other in found):
             found.append(point)
     return found
 
 
-def _is_as_good(a: Point, b: Point) -> bool:
+def _is_as_good(a: PlottedPoint, b: PlottedPoint) -> bool:
     return a.sram_bytes <= b.sram_bytes and a.cycles <= b.cycles and _learns(a) >= _learns(b)
 
 
-def _learns(point: Point) -> tuple[float, int]:
+def _learns(point: PlottedPoint) -> tuple[float, int]:
     """More is better."""
     return point.accuracy or 0.0, point.trained
 
 
-def draw(points: Sequence[Point], title: str, kind: str = "svg", width: float = WIDE) -> bytes:
+def draw(points: Sequence[PlottedPoint], title: str, kind: str = "svg", width: float = WIDE) -> bytes:
     """The points by method; those of the front are named, the others pale."""
     with style.context(["default", STYLE]):
         figure = Figure(figsize=(width, 0.62 * WIDE), layout="constrained")
@@ -97,7 +97,7 @@ def draw(points: Sequence[Point], title: str, kind: str = "svg", width: float = 
         return to_bytes(figure, kind)
 
 
-def _scatter(axes: Axes, method: str, points: Sequence[Point], *, pale: bool) -> None:
+def _scatter(axes: Axes, method: str, points: Sequence[PlottedPoint], *, pale: bool) -> None:
     axes.scatter(
         [p.sram_bytes / 1024 for p in points],
         [p.cycles / 1e6 for p in points],
@@ -110,7 +110,7 @@ def _scatter(axes: Axes, method: str, points: Sequence[Point], *, pale: bool) ->
     )
 
 
-def _legend(figure: Figure, points: Sequence[Point], columns: int) -> None:
+def _legend(figure: Figure, points: Sequence[PlottedPoint], columns: int) -> None:
     shown = [method for method in _COLOURS if any(p.method == method for p in points)]
     handles = [
         Line2D([], [], linestyle="", label=m + "*" * is_reconstruction(m), marker=_MARKERS[m], color=_COLOURS[m])

@@ -9,7 +9,7 @@ from m0sim.report.cost_json import SCHEMA
 from m0sim.report.units import count, si
 from m0sim.study.learn.comparison import RECONSTRUCTION
 from m0sim.study.learn.experiment.setting import Setting
-from m0sim.study.learn.experiment.study import UNTUNED, Entry, Row, Rows, Study, key_of, spread
+from m0sim.study.learn.experiment.study import UNTUNED, RunResult, RunResults, Study, StudyEntry, key_of, spread
 from m0sim.study.learn.experiment.study_run import FinishedRuns
 from m0sim.study.learn.experiment.training import accuracy
 from m0sim.study.learn.methods import BASE, is_reconstruction
@@ -19,7 +19,7 @@ Chosen = Mapping[tuple[float, str], int]
 Values = dict[str, Any]
 
 
-def result(study: Study, chosen: Chosen, rows: Rows) -> Values:
+def result(study: Study, chosen: Chosen, rows: RunResults) -> Values:
     """The object that ``m0sim study --json`` prints and study.json holds."""
     finals = [f for angle in study.angles for f in _finals(study, angle, chosen, rows)] if study.seeds else []
     return {
@@ -42,7 +42,7 @@ def result(study: Study, chosen: Chosen, rows: Rows) -> Values:
     }
 
 
-def _tuning(study: Study, entry: Entry, angle: float, chosen: Chosen, rows: Rows) -> Values:
+def _tuning(study: Study, entry: StudyEntry, angle: float, chosen: Chosen, rows: RunResults) -> Values:
     tries = study.tries(entry, angle)
     runs = [
         {
@@ -63,7 +63,7 @@ def _tuning(study: Study, entry: Entry, angle: float, chosen: Chosen, rows: Rows
     }
 
 
-def _finals(study: Study, angle: float, chosen: Chosen, rows: Rows) -> list[Values]:
+def _finals(study: Study, angle: float, chosen: Chosen, rows: RunResults) -> list[Values]:
     found = []
     for entry in study.entries:
         setting = Setting(entry.setting.method, chosen[angle, entry.setting.label], entry.setting.options)
@@ -73,7 +73,7 @@ def _finals(study: Study, angle: float, chosen: Chosen, rows: Rows) -> list[Valu
     return found
 
 
-def _final(study: Study, setting: Setting, is_tuned: bool, label: str, angle: float, rows: Rows) -> Values:
+def _final(study: Study, setting: Setting, is_tuned: bool, label: str, angle: float, rows: RunResults) -> Values:
     done = [rows[key_of(study.final(setting, angle, seed))] for seed in study.seeds]
     total, first = study.test_images, done[0]
     test = [[accuracy(n, total) for n in row.right_test] for row in done]
@@ -104,7 +104,7 @@ def _final(study: Study, setting: Setting, is_tuned: bool, label: str, angle: fl
     }
 
 
-def _swing(row: Row, total: int) -> float:
+def _swing(row: RunResult, total: int) -> float:
     """The largest fall of test accuracy from one epoch to the next: how much a method oscillates."""
     falls = [a - b for a, b in zip(row.right_test, row.right_test[1:], strict=False)]
     return accuracy(max([0, *falls]), total)

@@ -10,10 +10,10 @@ from m0sim.report.units import count
 from m0sim.study.learn.comparison import RECONSTRUCTION
 from m0sim.study.learn.methods import is_reconstruction
 from m0sim.study.report.compare_data import Sheet
-from m0sim.study.report.front_plot import Point, front
+from m0sim.study.report.front_plot import PlottedPoint, front
 from m0sim.study.whatif import results, sizes
 from m0sim.study.whatif.grid import Constraints
-from m0sim.study.whatif.results import Row
+from m0sim.study.whatif.results import SweepRow
 from m0sim.study.whatif.sweep import Finished
 
 
@@ -35,7 +35,7 @@ def to_json(constraints: Constraints, finished: Finished) -> dict[str, Any]:
     }
 
 
-def front_rows(rows: Sequence[Row]) -> list[Row]:
+def front_rows(rows: Sequence[SweepRow]) -> list[SweepRow]:
     """The measured rows that no other beats, network by network, least SRAM first."""
     found = []
     for network in dict.fromkeys(row["network"] for row in rows):
@@ -44,16 +44,16 @@ def front_rows(rows: Sequence[Row]) -> list[Row]:
     return found
 
 
-def point_of(row: Row) -> Point:
+def point_of(row: SweepRow) -> PlottedPoint:
     """A measured row as a point of the plot."""
     fraction = "" if row["fraction"] is None else f", {100 * row['fraction']:.3g} %"
     width = "" if row["width"] == 1 else f", x{row['width']:g}"
     label = f"{row['trained']}/{row['layers']}{fraction}{width}"
     need, cycles = row["needed_bytes"], float(row["cycles"])
-    return Point(row["method"], label, need, cycles, row["trained"], row["accuracy"], row["key"])
+    return PlottedPoint(row["method"], label, need, cycles, row["trained"], row["accuracy"], row["key"])
 
 
-def failures(rows: Sequence[Row]) -> list[Row]:
+def failures(rows: Sequence[SweepRow]) -> list[SweepRow]:
     """The rows with a reason instead of figures."""
     return [row for row in rows if row["status"] == results.FAILED]
 
@@ -97,11 +97,11 @@ _COLUMNS = (
 )
 
 
-def _rows(named: Sequence[tuple[str, Row]]) -> tuple[tuple[str, ...], ...]:
+def _rows(named: Sequence[tuple[str, SweepRow]]) -> tuple[tuple[str, ...], ...]:
     return tuple((name, *_cells(row)) for name, row in named)
 
 
-def _cells(row: Row) -> tuple[str, ...]:
+def _cells(row: SweepRow) -> tuple[str, ...]:
     extra, accuracy = row["flash_estimate_cycles"], row["accuracy"]
     return (
         row["method"],

@@ -9,13 +9,13 @@ from m0sim.study.learn.comparison import RECONSTRUCTION
 from m0sim.study.learn.experiment.training import Training
 from m0sim.study.learn.methods import is_reconstruction
 from m0sim.study.report import train_data
-from m0sim.study.report.compare_text import Wide
+from m0sim.study.report.compare_text import WideTable
 
 
 def train(training: Training) -> RenderableType:
     """The table of a run and its closing line."""
     sheet = train_data.sheet(training)
-    parts: list[RenderableType] = [Text(train_data.heading(training), style="bold"), Text(), Wide(sheet)]
+    parts: list[RenderableType] = [Text(train_data.heading(training), style="bold"), Text(), WideTable(sheet)]
     parts.append(Text(sheet.remark, style="dim"))
     if is_reconstruction(training.task.setting.method):
         parts.append(Text(f"{training.task.setting.method}: {RECONSTRUCTION}", style="dim"))

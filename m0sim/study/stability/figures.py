@@ -16,7 +16,7 @@ FILE = "stability.jsonl"
 
 
 @dataclass(frozen=True)
-class Figures:
+class StabilityFigures:
     """What stability.jsonl holds."""
 
     runs: Mapping[Spec, tuple[float, ...]]
@@ -40,7 +40,7 @@ class Figures:
         return shift, dict(sorted(seeds.items()))
 
 
-def figures(lines: Iterable[str]) -> Figures:
+def figures(lines: Iterable[str]) -> StabilityFigures:
     """Raises UsageError where two lines say different things of the same run."""
     runs: dict[Any, Any] = {}
     costs: dict[Any, Any] = {}
@@ -51,7 +51,7 @@ def figures(lines: Iterable[str]) -> Figures:
         else:
             late = tuple(100 * a for a in found.pop("accuracy")[LATE])
             _put(runs, Spec(**found), late)
-    return Figures(runs, costs)
+    return StabilityFigures(runs, costs)
 
 
 def _put(where: dict[Any, Any], key: Any, value: Any) -> None:
@@ -86,7 +86,7 @@ def table(header: str, rows: Iterable[Sequence[object]]) -> str:
     return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
 
 
-def compact(data: Figures) -> str:
+def compact(data: StabilityFigures) -> str:
     """Every remedy at its best shift, with what it costs: the table that docs/study.md repeats."""
     header = "remedy; 30: shift; mean (worst), %; sd of seeds; 45: shift; mean (worst), %; sd of seeds"
     remedies = sorted({spec.remedy for spec in data.runs})
@@ -94,14 +94,14 @@ def compact(data: Figures) -> str:
     return table(header + "; costs at shift; cycles a step; bytes; costs are", rows)
 
 
-def _short(data: Figures, remedy: str, angle: int) -> tuple[str, str, str]:
+def _short(data: StabilityFigures, remedy: str, angle: int) -> tuple[str, str, str]:
     if remedy not in data.remedies(angle):
         return "", "not run", ""
     shift, seeds = data.best(remedy, angle)
     return f"{shift:+}", f"{_mean(seeds):.1f} ({_worst(seeds):.1f})", _deviation(seeds)
 
 
-def _cost(data: Figures, remedy: str) -> tuple[str, str, str, str]:
+def _cost(data: StabilityFigures, remedy: str) -> tuple[str, str, str, str]:
     name = remedy.split(",")[0]
     if name in ESTIMATES:
         return "", *ESTIMATES[name], "estimated"
@@ -127,7 +127,7 @@ def _deviation(seeds: Mapping[int, Sequence[float]]) -> str:
     return f"{stdev(fmean(a) for a in seeds.values()):.2f}" if len(seeds) > 1 else "one seed"
 
 
-def sweep(data: Figures, angle: int) -> str:
+def sweep(data: StabilityFigures, angle: int) -> str:
     """Seed 0 by shift."""
     shifts = sorted({spec.shift for spec in data.runs if spec.angle == angle and spec.seed == 0})
     rows = []
@@ -138,7 +138,7 @@ def sweep(data: Figures, angle: int) -> str:
     return table("; ".join(["remedy", *(f"{s:+}" for s in shifts)]), rows)
 
 
-def seeds(data: Figures, angle: int) -> str:
+def seeds(data: StabilityFigures, angle: int) -> str:
     """The best shift of seed 0 on all seeds."""
     header = "remedy; shift; settings tried; seeds; mean; sd of seeds; mean without seed 0; sd in a run; worst; last"
     rows = []
@@ -152,7 +152,7 @@ def seeds(data: Figures, angle: int) -> str:
     return table(header, rows)
 
 
-def costs(data: Figures) -> str:
+def costs(data: StabilityFigures) -> str:
     """What was measured on the device."""
     keys = ("cycles", "prune", "sram", "flash")
     rows = [(r, f"{shift:+}", mask, *(f"{c[k]:,}" for k in keys)) for (r, shift, mask), c in data.costs.items()]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from m0sim.study.stability.figures import Figures, compact, costs, seeds, sweep
+from m0sim.study.stability.figures import StabilityFigures, compact, costs, seeds, sweep
 from m0sim.study.stability.runs import STEPS
 
 FILE = "stability.md"
 
 
-def page(data: Figures) -> str:
+def page(data: StabilityFigures) -> str:
     """stability.md."""
     parts = [_INTRODUCTION, compact(data), _READING]
     for angle in (30, 45):

@@ -25,7 +25,7 @@ class Psto(Priot):
         return sat(learned - psto_shift(weights * gradient, shift))
 
 
-class Wide(Priot):
+class WideScores(Priot):
     """Scores have 16 bits, 8 of them fraction; the upper byte makes the mask."""
 
     name = "priot-16-bit"
@@ -93,5 +93,5 @@ REFERENCES = (priot.METHOD.name, niti_static.METHOD.name)
 
 METHODS: Mapping[str, IntegerMethod] = {
     **{method.name: method for method in (priot.METHOD, priot_threshold.METHOD, niti_static.METHOD)},
-    **{method.name: method for method in (Psto(), Wide(), FrozenMask(), Hysteresis())},
+    **{method.name: method for method in (Psto(), WideScores(), FrozenMask(), Hysteresis())},
 }

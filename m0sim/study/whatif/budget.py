@@ -11,9 +11,9 @@ from m0sim.errors import UsageError
 from m0sim.study.learn import methods
 from m0sim.study.learn import side_by_side as compare
 from m0sim.study.whatif.configuration import Configuration, configure, layers_of, wide_network, with_trained
-from m0sim.study.whatif.measure import MACS_MAX, Bench, Measured
+from m0sim.study.whatif.measure import MACS_MAX, Measured, StepBench
 from m0sim.study.whatif.planned import Planned
-from m0sim.study.whatif.sizes import Room
+from m0sim.study.whatif.sizes import SramRoom
 from m0sim.study.whatif.solve import Knob, Space, most
 
 Progress = Callable[[int, int], None]
@@ -39,7 +39,7 @@ class Question:
 
     network: str
     methods: tuple[str, ...]
-    rooms: tuple[Room, ...]
+    rooms: tuple[SramRoom, ...]
     device: Device
     knobs: Knobs = field(default_factory=Knobs)
     stack_reserve: int = 0
@@ -51,7 +51,7 @@ class Answer:
     """A configuration that was planned for a room and, where cycles are given, measured."""
 
     planned: Planned
-    room: Room
+    room: SramRoom
     fits: bool
     measured: Measured | None
 
@@ -77,7 +77,7 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class Row:
+class BudgetRow:
     """One method in one budget: what was asked for, the best that fits, and the most of the knob that was solved."""
 
     asked: Answer
@@ -90,7 +90,7 @@ class Budget:
     """All rows: budget by budget, in the order of the question."""
 
     question: Question
-    rows: tuple[Row, ...]
+    rows: tuple[BudgetRow, ...]
     data: str
     """The images that steps ran on; empty: planned only."""
 
@@ -115,7 +115,7 @@ def knob_value(configuration: Configuration, knob: Knob) -> float:
             return configuration.trained
 
 
-def answer(question: Question, bench: Bench | None = None, progress: Progress | None = None) -> Budget:
+def answer(question: Question, bench: StepBench | None = None, progress: Progress | None = None) -> Budget:
     """All rows. Without a bench nothing is run: every figure is planned, and no cycles are given.
 
     Raises UsageError for budgets that not even the stack fits into, and for knobs out of range.
@@ -150,7 +150,7 @@ def _check_room(space: Space, asked: Sequence[Configuration]) -> None:
         )
 
 
-def _measure_all(bench: Bench, wanted: list[Planned], progress: Progress | None) -> None:
+def _measure_all(bench: StepBench, wanted: list[Planned], progress: Progress | None) -> None:
     distinct = list({(p.configuration, p.banks): p for p in wanted}.values())
     for done, planned in enumerate(distinct):
         if progress is not None:
@@ -185,14 +185,14 @@ class _Draft:
         shown = [self.asked, *self.candidates, *filter(None, [self.solution])]
         return [planned for planned in shown if planned.configuration.batch == 1]
 
-    def row(self, bench: Bench | None) -> Row:
+    def row(self, bench: StepBench | None) -> BudgetRow:
         answers = [self._answer(planned, bench) for planned in self.candidates]
         best = min(answers, key=_slowness, default=None)
-        return Row(
+        return BudgetRow(
             self._answer(self.asked, bench), best, None if self.solution is None else self._answer(self.solution, bench)
         )
 
-    def _answer(self, planned: Planned, bench: Bench | None) -> Answer:
+    def _answer(self, planned: Planned, bench: StepBench | None) -> Answer:
         room, device = self.space.room, self.space.device
         measured = bench.measure(planned) if bench is not None and planned.configuration.batch == 1 else None
         return Answer(planned, room, planned.fits(room, device), measured)

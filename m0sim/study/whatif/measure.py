@@ -66,41 +66,41 @@ class Measured:
         return self.mean_cycles + (self.flash_estimate_cycles or 0.0)
 
 
-class Bench:
+class StepBench:
     """A chip and images to run steps on. A configuration is measured once, however often it is asked for."""
 
     def __init__(self, device: Device, images: Dataset, steps: int = STEPS, seed: int = 0) -> None:
         self.device, self.data, self.steps, self.seed = device, images, steps, seed
         self._measured: dict[tuple[Configuration, tuple[int, ...]], Measured] = {}
-        self._settings: dict[Network, compare.Setting] = {}
+        self._starts: dict[Network, compare.Start] = {}
 
     def measure(self, planned: Planned) -> Measured:
         """What a plan's steps cost. Raises UsageError where the images are not the network's."""
         key = (planned.configuration, planned.banks)
         if key not in self._measured:
-            setting = self.setting(planned.step.network)
-            self._measured[key] = measure(planned, self.device, setting, self.seed)
+            start = self.start(planned.step.network)
+            self._measured[key] = measure(planned, self.device, start, self.seed)
         return self._measured[key]
 
-    def setting(self, network: Network) -> compare.Setting:
+    def start(self, network: Network) -> compare.Start:
         """The backbone's weights and the images."""
-        if network not in self._settings:
-            task = compare.Task(network, self.data, self.device, (), self.steps, self.seed)
-            self._settings[network] = compare.setting_of(task)
-        return self._settings[network]
+        if network not in self._starts:
+            task = compare.ComparisonTask(network, self.data, self.device, (), self.steps, self.seed)
+            self._starts[network] = compare.start_of(task)
+        return self._starts[network]
 
 
-def measure(planned: Planned, device: Device, setting: compare.Setting, seed: int = 0) -> Measured:
-    """Run the steps of a plan, one for each training image of `setting`, on the chip or, if it is too small, in an
+def measure(planned: Planned, device: Device, start: compare.Start, seed: int = 0) -> Measured:
+    """Run the steps of a plan, one for each training image of `start`, on the chip or, if it is too small, in an
     enlarged copy of it.
 
     Raises M0simError where a step does not keep to its plan, which would be a bug in a kernel.
     """
-    model = model_of(planned.configuration, setting, seed)
+    model = model_of(planned.configuration, start, seed)
     program = deployment_of(planned, model, device).program(model.initial())
     watch = _Watch(program, planned)
     costs: list[Cost] = []
-    for image, label in zip(*setting.training, strict=True):
+    for image, label in zip(*start.training, strict=True):
         costs.append(program.step(image, int(label), level="memory"))
         watch.look(costs[-1])
         if sum(cost.cycles for cost in costs) > CYCLES_ENOUGH:
@@ -111,7 +111,7 @@ def measure(planned: Planned, device: Device, setting: compare.Setting, seed: in
         flash_estimate_cycles=sum(misses) / len(misses) if misses else None,
         stack_bytes=max(cost.stack_bytes for cost in costs),
         sram_touched=int(watch.used.sum()),
-        note=setting.note,
+        note=start.note,
     )
 
 
@@ -129,19 +129,17 @@ def _sram(plan: Plan) -> dict[str, tuple[int, int]]:
     return {name: (p.offset, p.end) for name, p in plan.placed.items() if p.tensor.place == "sram"}
 
 
-def model_of(c: Configuration, setting: compare.Setting, seed: int) -> Model:
+def model_of(c: Configuration, start: compare.Start, seed: int) -> Model:
     """The method of `c`, calibrated; its mask, the place of its weights and reuse do not matter."""
-    return _model(replace(c, mask=None, weights=None, reuse=True), setting, seed)
+    return _model(replace(c, mask=None, weights=None, reuse=True), start, seed)
 
 
 @lru_cache(maxsize=16)
-def _model(c: Configuration, setting: compare.Setting, seed: int) -> Model:
-    method, start = methods.get(c.method), (wide_network(c.network, c.width), setting.weights)
-    config = Config(
-        setting.config.weight_exponents, trained=c.trained, fraction=c.fraction or Config.fraction, seed=seed
-    )
-    config = method.calibrated(*start, config, setting.calibration, seed)
-    return method.model(*start, config, setting.calibration, seed)
+def _model(c: Configuration, start: compare.Start, seed: int) -> Model:
+    method, backbone = methods.get(c.method), (wide_network(c.network, c.width), start.weights)
+    config = Config(start.config.weight_exponents, trained=c.trained, fraction=c.fraction or Config.fraction, seed=seed)
+    config = method.calibrated(*backbone, config, start.calibration, seed)
+    return method.model(*backbone, config, start.calibration, seed)
 
 
 class _Watch:

@@ -17,7 +17,7 @@ from m0sim.study.learn.fit import FLASH_FOR_CODE, Need
 from m0sim.study.learn.plan import Plan, lower_bound, pack
 from m0sim.study.learn.step import Step, Tensor
 from m0sim.study.whatif.configuration import Configuration, wide_network
-from m0sim.study.whatif.sizes import Room
+from m0sim.study.whatif.sizes import SramRoom
 
 
 @dataclass(frozen=True)
@@ -68,20 +68,20 @@ class Planned:
             return largest.name, peak.phase
         return largest.name, next((op for op in self.step.ops if largest.name in op.tensors()), peak).phase
 
-    def spare_bytes(self, room: Room) -> int:
+    def spare_bytes(self, room: SramRoom) -> int:
         """Bytes that are left, negative when they are missing."""
         return room.size - self.needed_bytes
 
-    def fits(self, room: Room, device: Device) -> bool:
+    def fits(self, room: SramRoom, device: Device) -> bool:
         """Whether the room holds plan and stack, the stack within its bank, and the device's flash the rest."""
         return self.need.fits_banks(room.banks) and self.need.fits_flash(device)
 
-    def may_fit(self, room: Room, device: Device) -> bool:
+    def may_fit(self, room: SramRoom, device: Device) -> bool:
         """Whether it would with a plan as small as the lower bound."""
         return self.least.fits_banks(room.banks) and self.least.fits_flash(device)
 
 
-def plan(configuration: Configuration, room: Room | None = None, stack_reserve: int = 0) -> Planned:
+def plan(configuration: Configuration, room: SramRoom | None = None, stack_reserve: int = 0) -> Planned:
     """Plan a configuration, for one stretch of SRAM or for the banks of `room`.
 
     `stack_reserve` is the stack in bytes that is set aside; 0 for what the kernels need. UsageError if they need more.

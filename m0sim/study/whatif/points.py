@@ -22,12 +22,12 @@ from m0sim.study.whatif.grid import Point, Sweep
 from m0sim.study.whatif.measure import Measured, images_of, measure
 
 
-def run(configuration: Configuration, device: Device, seed: int, expected: str, setting: compare.Setting) -> Measured:
+def run(configuration: Configuration, device: Device, seed: int, expected: str, start: compare.Start) -> Measured:
     """Measure a point. Raises M0simError where this is not the m0sim that asked; see `identity`."""
     here = identity(configuration.method)
     if here != expected:
         raise M0simError(f"a worker has {here}, the sweep {expected}")
-    return measure(planned.plan(configuration), device, setting, seed)
+    return measure(planned.plan(configuration), device, start, seed)
 
 
 def identity(method: str) -> str:
@@ -41,8 +41,8 @@ class Inputs:
     def __init__(self, sweep: Sweep) -> None:
         self._sweep = sweep
         self._images: dict[str, Dataset] = {}
-        self._settings: dict[tuple[Network, int], compare.Setting] = {}
-        self._digests: dict[compare.Setting, str] = {}
+        self._starts: dict[tuple[Network, int], compare.Start] = {}
+        self._digests: dict[compare.Start, str] = {}
 
     def checked(self, point: Point) -> Point:
         """The point, without its configuration where the images are not its network's.
@@ -53,21 +53,21 @@ class Inputs:
             return point
         self.data_name(point)
         try:
-            self.setting(point)
+            self.start(point)
         except UsageError as error:
             return replace(point, configuration=None, reason=str(error))
         return point
 
-    def setting(self, point: Point) -> compare.Setting:
+    def start(self, point: Point) -> compare.Start:
         """The start of a point. UsageError where the images are not the network's."""
         assert point.configuration is not None
         network = wide_network(point.configuration.network, point.configuration.width)
         key = (network, point.seed)
-        if key not in self._settings:
+        if key not in self._starts:
             images = self._images_of(point.configuration.network)
-            task = compare.Task(network, images, point.device, (), self._sweep.steps, point.seed)
-            self._settings[key] = compare.setting_of(task)
-        return self._settings[key]
+            task = compare.ComparisonTask(network, images, point.device, (), self._sweep.steps, point.seed)
+            self._starts[key] = compare.start_of(task)
+        return self._starts[key]
 
     def data_name(self, point: Point) -> str:
         """The data set of a point's images."""
@@ -85,10 +85,10 @@ class Inputs:
             return _hash({"values": dict(point.values), "version": m0sim.__version__})
         chip = asdict(point.device)
         del chip["path"]
-        setting = self.setting(point)
-        if setting not in self._digests:
-            self._digests[setting] = _digest(setting)
-        parts = (asdict(configuration), chip, point.seed, identity(configuration.method), self._digests[setting])
+        start = self.start(point)
+        if start not in self._digests:
+            self._digests[start] = _digest(start)
+        parts = (asdict(configuration), chip, point.seed, identity(configuration.method), self._digests[start])
         return _hash(parts)
 
 
@@ -96,8 +96,8 @@ def _hash(parts: Any) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
 
 
-def _digest(setting: compare.Setting) -> str:
-    found = hashlib.sha256(repr((setting.config.weight_exponents, setting.note)).encode())
-    for array in (*setting.weights, *setting.calibration, *setting.training):
+def _digest(start: compare.Start) -> str:
+    found = hashlib.sha256(repr((start.config.weight_exponents, start.note)).encode())
+    for array in (*start.weights, *start.calibration, *start.training):
         found.update(repr((array.dtype.str, array.shape)).encode() + np.ascontiguousarray(array).tobytes())
     return found.hexdigest()

@@ -21,8 +21,8 @@ NAME = "results.parquet"
 MEASURED, FAILED, TOO_LARGE = "measured", "failed", "too large"
 """Status of a point; too large: for the largest budget of the sweep, and only planned."""
 
-Row = dict[str, Any]
-Entry = Mapping[str, Any]
+SweepRow = dict[str, Any]
+JournalEntry = Mapping[str, Any]
 """What the journal has of a point."""
 
 COLUMNS = {
@@ -54,20 +54,20 @@ _ROWS = 1 << 20
 """More than any sweep has."""
 
 
-def measured_entry(key: str, point: Point, measured: Measured) -> Row:
+def measured_entry(key: str, point: Point, measured: Measured) -> SweepRow:
     """What the journal keeps of a measured point."""
     kept = {"cycles": list(measured.cycles), "flash_estimate_cycles": measured.flash_estimate_cycles}
     return {"key": key, "point": dict(point.values), "measured": kept}
 
 
-def failed_entry(key: str, point: Point, reason: str) -> Row:
+def failed_entry(key: str, point: Point, reason: str) -> SweepRow:
     """What the journal keeps of a point that has no figures."""
     return {"key": key, "point": dict(point.values), "reason": " ".join(reason.split())}
 
 
-def row(key: str, point: Point, data: str, entry: Entry, accuracy: float | None) -> Row:
+def row(key: str, point: Point, data: str, entry: JournalEntry, accuracy: float | None) -> SweepRow:
     """The row of a finished point, or, with an empty entry, of one that is too large to be run."""
-    made: Row = dict.fromkeys(COLUMNS) | {"key": key, "profile": point.device.name, "seed": point.seed}
+    made: SweepRow = dict.fromkeys(COLUMNS) | {"key": key, "profile": point.device.name, "seed": point.seed}
     made["status"] = MEASURED if "measured" in entry else FAILED if "reason" in entry else TOO_LARGE
     made["reason"] = entry.get("reason")
     if point.configuration is None:
@@ -76,7 +76,7 @@ def row(key: str, point: Point, data: str, entry: Entry, accuracy: float | None)
     return made | _costs(point, entry["measured"]) if "measured" in entry else made
 
 
-def _planned(point: Point) -> Row:
+def _planned(point: Point) -> SweepRow:
     assert point.configuration is not None
     made, c = planned.plan(point.configuration), point.configuration
     tensor, phase = made.limiting
@@ -95,7 +95,7 @@ def _planned(point: Point) -> Row:
     }
 
 
-def _costs(point: Point, found: Entry) -> Row:
+def _costs(point: Point, found: JournalEntry) -> SweepRow:
     cycles = found["cycles"]
     mean = round(sum(cycles) / len(cycles))
     return {
@@ -110,7 +110,7 @@ def _costs(point: Point, found: Entry) -> Row:
     }
 
 
-def to_parquet(rows: Iterable[Row]) -> bytes:
+def to_parquet(rows: Iterable[SweepRow]) -> bytes:
     """The file: rows in the order of their keys."""
     import pyarrow
     from pyarrow import parquet
@@ -131,7 +131,7 @@ def _type(pyarrow: Any, kind: str) -> Any:
     ]
 
 
-def read(folder: Path) -> list[Row]:
+def read(folder: Path) -> list[SweepRow]:
     """The rows in a sweep's folder. UsageError where there are none."""
     need_extra()
     import pyarrow
@@ -152,7 +152,7 @@ def read(folder: Path) -> list[Row]:
     return list(rows)
 
 
-def _check(rows: Sequence[Row]) -> None:
+def _check(rows: Sequence[SweepRow]) -> None:
     """Raises ValueError for a row that no sweep wrote."""
     for number, found in enumerate(rows):
         if found["status"] not in (MEASURED, FAILED, TOO_LARGE):
@@ -206,7 +206,7 @@ def accuracy_of(point: Point, known: Mapping[tuple[Any, ...], float]) -> float |
     return known.get((c.network, c.method, c.width, trained, c.fraction))
 
 
-def best(rows: Sequence[Row], constraints: Constraints) -> list[tuple[int, Row]]:
+def best(rows: Sequence[SweepRow], constraints: Constraints) -> list[tuple[int, SweepRow]]:
     """For each budget and method the best measured row that fits, without a row where nothing does.
 
     Best is the highest accuracy, where it is known; then the most layers that learn, the largest share of scored edges,
@@ -224,7 +224,7 @@ def best(rows: Sequence[Row], constraints: Constraints) -> list[tuple[int, Row]]
     return found
 
 
-def _worth(r: Row) -> tuple[Any, ...]:
+def _worth(r: SweepRow) -> tuple[Any, ...]:
     cycles = r["cycles"] + (r["flash_estimate_cycles"] or 0.0)
     return (
         r["accuracy"] or 0.0,

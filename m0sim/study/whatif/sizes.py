@@ -13,7 +13,7 @@ _LARGEST = 1 << 32
 
 
 @dataclass(frozen=True, slots=True)
-class Room:
+class SramRoom:
     """SRAM that a budget allows: one stretch, or banks that no tensor may cross."""
 
     text: str
@@ -45,12 +45,12 @@ def size(text: str, what: str = "") -> int:
     return int(bytes_)
 
 
-def rooms(text: str) -> tuple[Room, ...]:
+def rooms(text: str) -> tuple[SramRoom, ...]:
     """Budgets from a list such as ``16K,64K,256K+4K+4K``; the same one twice counts once."""
     parts = [part.strip() for part in text.split(",")]
     if not all(parts):
         raise UsageError(f"--sram {text!r}: name one budget or several, such as 16K,64K,264K")
-    found = [Room(part, _banks(part)) for part in parts]
+    found = [SramRoom(part, _banks(part)) for part in parts]
     return tuple({room.banks: room for room in found}.values())
 
 

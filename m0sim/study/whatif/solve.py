@@ -13,7 +13,7 @@ from m0sim.study.learn import methods
 from m0sim.study.whatif import planned
 from m0sim.study.whatif.configuration import WIDTH_MAX, Configuration, layers_of, with_trained
 from m0sim.study.whatif.planned import Planned
-from m0sim.study.whatif.sizes import Room
+from m0sim.study.whatif.sizes import SramRoom
 
 Knob = Literal["fraction", "width", "layers"]
 KNOBS: tuple[Knob, ...] = get_args(Knob)
@@ -29,7 +29,7 @@ WIDTH_STEP = 1 / 64
 class Space:
     """What everything must fit into."""
 
-    room: Room
+    room: SramRoom
     device: Device
     stack_reserve: int = 0
 

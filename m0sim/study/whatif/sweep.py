@@ -13,8 +13,8 @@ from m0sim.study.whatif import finished, grid, planned, points, results, workers
 from m0sim.study.whatif.grid import Point, Sweep
 from m0sim.study.whatif.measure import Measured
 from m0sim.study.whatif.points import Inputs
-from m0sim.study.whatif.results import Row
-from m0sim.study.whatif.workers import Measure, Task
+from m0sim.study.whatif.results import SweepRow
+from m0sim.study.whatif.workers import Measure, PointTask
 
 TOML_NAME = "sweep.toml"
 
@@ -26,7 +26,7 @@ Progress = Callable[[int, int, int], None]
 class Finished:
     """What there is in the folder now."""
 
-    rows: tuple[Row, ...]
+    rows: tuple[SweepRow, ...]
     points: int
     """Of the sweep; more than rows where it was interrupted."""
     others: int = 0
@@ -91,10 +91,10 @@ def _measure(work: _Work, measure: Measure, folder: Path, tell: Progress) -> Non
 class _Work:
     """The points of a sweep by key: those that are finished, and those to be run."""
 
-    def __init__(self, sweep: Sweep, known: dict[str, Row], retry: bool) -> None:
+    def __init__(self, sweep: Sweep, known: dict[str, SweepRow], retry: bool) -> None:
         self.inputs = Inputs(sweep)
         self._accuracies = results.accuracies(sweep.training)
-        self.entries: dict[str, Row] = {}
+        self.entries: dict[str, SweepRow] = {}
         self.todo: dict[str, Point] = {}
         self._by_key: dict[str, Point] = {}
         for point in map(self.inputs.checked, sweep.points):
@@ -124,29 +124,29 @@ class _Work:
         """Points that have a reason instead of figures."""
         return sum("reason" in entry for entry in self.entries.values())
 
-    def others(self, entries: dict[str, Row]) -> int:
+    def others(self, entries: dict[str, SweepRow]) -> int:
         """How many of a journal's points are of another sweep."""
         return len(entries.keys() - self._by_key.keys())
 
-    def tasks(self) -> Iterator[Task]:
+    def tasks(self) -> Iterator[PointTask]:
         """The points to be run."""
         for key, point in list(self.todo.items()):
             assert point.configuration is not None
             code = points.identity(point.configuration.method)
-            yield Task(key, (point.configuration, point.device, point.seed, code, self.inputs.setting(point)))
+            yield PointTask(key, (point.configuration, point.device, point.seed, code, self.inputs.start(point)))
 
-    def entry(self, key: str, outcome: Measured | BaseException) -> Row:
+    def entry(self, key: str, outcome: Measured | BaseException) -> SweepRow:
         """What the journal has of a point that was run."""
         if not isinstance(outcome, BaseException):
             return results.measured_entry(key, self.todo[key], outcome)
         name = "" if isinstance(outcome, M0simError) else f"{type(outcome).__name__}: "
         return results.failed_entry(key, self.todo[key], f"{name}{outcome}")
 
-    def finish(self, entries: dict[str, Row]) -> None:
+    def finish(self, entries: dict[str, SweepRow]) -> None:
         """Take note of points that were run, as the journal has them."""
         self.entries |= {key: entry for key, entry in entries.items() if key in self.todo}
 
-    def rows(self) -> tuple[Row, ...]:
+    def rows(self) -> tuple[SweepRow, ...]:
         """Of the finished points, in the order of the grid."""
         found = []
         for key, point in self._by_key.items():

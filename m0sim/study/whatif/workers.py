@@ -28,16 +28,16 @@ _AHEAD = 3
 
 
 @dataclass(frozen=True)
-class Task:
+class PointTask:
     """A point with all that it takes: a worker needs m0sim, but no data set and no profile."""
 
     key: str
-    arguments: tuple[Configuration, Device, int, str, compare.Setting]
+    arguments: tuple[Configuration, Device, int, str, compare.Start]
     """Of `points.run`."""
 
 
 Outcome = tuple[str, Measured | BaseException]
-Measure = Callable[[Iterator[Task]], Generator[Outcome, None, None]]
+Measure = Callable[[Iterator[PointTask]], Generator[Outcome, None, None]]
 
 
 def cores() -> int:
@@ -52,8 +52,8 @@ def on_this_machine(jobs: int) -> Measure:
     its process once more has failed, and no other one because of it.
     """
 
-    def measure(tasks: Iterator[Task]) -> Generator[Outcome, None, None]:
-        on_their_way: dict[str, Task] = {}
+    def measure(tasks: Iterator[PointTask]) -> Generator[Outcome, None, None]:
+        on_their_way: dict[str, PointTask] = {}
         while True:
             try:
                 with processes.pool(jobs) as pool:
@@ -66,7 +66,7 @@ def on_this_machine(jobs: int) -> Measure:
     return measure
 
 
-def _each_alone(pool: ProcessPoolExecutor, tasks: dict[str, Task]) -> Iterator[Outcome]:
+def _each_alone(pool: ProcessPoolExecutor, tasks: dict[str, PointTask]) -> Iterator[Outcome]:
     for key, task in list(tasks.items()):
         try:
             found = _found(_submit(pool, task))
@@ -79,7 +79,7 @@ def _each_alone(pool: ProcessPoolExecutor, tasks: dict[str, Task]) -> Iterator[O
 
 
 def _side_by_side(
-    pool: ProcessPoolExecutor, tasks: Iterator[Task], on_their_way: dict[str, Task], most: int
+    pool: ProcessPoolExecutor, tasks: Iterator[PointTask], on_their_way: dict[str, PointTask], most: int
 ) -> Iterator[Outcome]:
     running: dict[Future[Measured], str] = {}
     while True:
@@ -95,7 +95,7 @@ def _side_by_side(
             yield key, found
 
 
-def _submit(pool: ProcessPoolExecutor, task: Task) -> Future[Measured]:
+def _submit(pool: ProcessPoolExecutor, task: PointTask) -> Future[Measured]:
     with interrupts.held_back():  # it may start a process
         return pool.submit(points.run, *task.arguments)
 
@@ -124,10 +124,10 @@ def on_cluster(address: str) -> Iterator[Measure]:
         yield lambda tasks: _measured_by(client, tasks)
 
 
-def _measured_by(client: Any, tasks: Iterator[Task]) -> Generator[Outcome, None, None]:
+def _measured_by(client: Any, tasks: Iterator[PointTask]) -> Generator[Outcome, None, None]:
     from distributed import as_completed
 
-    def submit(task: Task) -> Any:
+    def submit(task: PointTask) -> Any:
         return client.submit(points.run, *task.arguments, key=task.key, pure=False)
 
     running = as_completed(map(submit, islice(tasks, _AHEAD * sum(client.nthreads().values()) or _AHEAD)))

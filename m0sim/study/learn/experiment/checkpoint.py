@@ -10,7 +10,7 @@ import numpy as np
 
 from m0sim import arrays, files
 from m0sim.errors import UsageError
-from m0sim.study.learn.experiment.training import Epoch, Progress, Task
+from m0sim.study.learn.experiment.training import Epoch, RunProgress, Task
 from m0sim.study.learn.methods.base import Arrays
 
 STATE, CHECKPOINT = "state.npz", "checkpoint.npz"
@@ -27,7 +27,7 @@ def save_state(folder: Path, learned: Arrays) -> None:
     files.write(folder / STATE, arrays.to_npz(learned))
 
 
-def save(folder: Path, task: Task, progress: Progress) -> None:
+def save(folder: Path, task: Task, progress: RunProgress) -> None:
     """Write checkpoint.npz: the learned arrays and, as JSON text under ``record``, the task and all counters."""
     record = {
         "schema": SCHEMA,
@@ -41,7 +41,7 @@ def save(folder: Path, task: Task, progress: Progress) -> None:
     files.write(folder / CHECKPOINT, arrays.to_npz(stored))
 
 
-def load(folder: Path, task: Task) -> Progress:
+def load(folder: Path, task: Task) -> RunProgress:
     """The progress that `save` wrote. Raises UsageError where there is none, or where it is another task's."""
     path = folder / CHECKPOINT
     if not path.exists():
@@ -52,7 +52,7 @@ def load(folder: Path, task: Task) -> Progress:
         record = json.loads(str(learned.pop(_RECORD)))
         _check_task(path, record["task"], task.identity())
         epochs = [_epoch(*values) for values in record["epochs"]]
-        progress = Progress(learned, epochs, *(_count(record[key]) for key in ("position", "cycles", "step_cycles")))
+        progress = RunProgress(learned, epochs, *(_count(record[key]) for key in ("position", "cycles", "step_cycles")))
         if progress.position >= task.images:
             raise ValueError(f"step {progress.position} of {task.images}")
     if len(progress.epochs) > task.epochs:

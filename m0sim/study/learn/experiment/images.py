@@ -22,7 +22,7 @@ _ORDER_STREAM = 2  # of the seed; draws.py has the others
 
 
 @dataclass(frozen=True)
-class Part:
+class ImagePart:
     """Rotated images int8 [n, h, w, c] as a network reads them, and their labels uint8 [n]."""
 
     images: Int8
@@ -31,9 +31,9 @@ class Part:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def first(self, count: int) -> Part:
+    def first(self, count: int) -> ImagePart:
         """The first `count` of them."""
-        return Part(self.images[:count], self.labels[:count])
+        return ImagePart(self.images[:count], self.labels[:count])
 
 
 @lru_cache(maxsize=2)
@@ -43,10 +43,10 @@ def load(name: str, data_dir: Path | None) -> data.Dataset:
 
 
 @lru_cache(maxsize=8)
-def part(name: str, data_dir: Path | None, which: str, angle: float) -> Part:
+def part(name: str, data_dir: Path | None, which: str, angle: float) -> ImagePart:
     """A part of a data set, turned by `angle` degrees; made once a process."""
     chosen = load(name, data_dir).part(which)
-    return Part(data.network_input(rotate(chosen.images, angle)), chosen.labels)
+    return ImagePart(data.network_input(rotate(chosen.images, angle)), chosen.labels)
 
 
 def order(seed: int, epoch: int, count: int) -> Index:

@@ -9,7 +9,7 @@ from typing import Any
 from m0sim.errors import UsageError, did_you_mean
 from m0sim.study.learn import methods
 from m0sim.study.learn.config import first_trained
-from m0sim.study.learn.experiment.images import Part
+from m0sim.study.learn.experiment.images import ImagePart
 from m0sim.study.learn.methods import Model
 from m0sim.study.learn.pretrain import Backbone
 from m0sim.study.learn.state import Examples
@@ -96,7 +96,7 @@ def _check(name: str, value: Any) -> None:
         raise UsageError(f"{name} must be {whole}from {low:g} to {high:g}, not {value!r}")
 
 
-def model_of(setting: Setting, backbone: Backbone, calibration: Part, seed: int) -> Model:
+def model_of(setting: Setting, backbone: Backbone, calibration: ImagePart, seed: int) -> Model:
     """The setting on a backbone, calibrated on some images and then slowed by the shift.
 
     `seed` decides about initial scores and randomly scored edges.

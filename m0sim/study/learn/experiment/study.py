@@ -17,7 +17,7 @@ from typing import Any
 
 from m0sim.chip.device import Device
 from m0sim.study.learn.experiment.setting import Setting
-from m0sim.study.learn.experiment.training import MEASURED_STEPS, Run, Task, Training
+from m0sim.study.learn.experiment.training import MEASURED_STEPS, Task, Training, TrainingRun
 
 SHAPE = ("trained", "fraction", "selection", "spread", "prune", "cool", "refresh")
 """Options that say which method it is; the others are tuned, and the untuned setting has their defaults."""
@@ -27,7 +27,7 @@ UNTUNED = 0
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class StudyEntry:
     """A method with its options and the learning shifts that are tried."""
 
     setting: Setting
@@ -53,7 +53,7 @@ class Study:
 
     network: str
     data: str
-    entries: tuple[Entry, ...]
+    entries: tuple[StudyEntry, ...]
     angles: tuple[float, ...]
     seeds: tuple[int, ...]
     """Of the final runs; none: tuning only."""
@@ -88,7 +88,7 @@ class Study:
         """All tuning runs."""
         return [task for angle in self.angles for entry in self.entries for task in self.tries(entry, angle)]
 
-    def tries(self, entry: Entry, angle: float) -> list[Task]:
+    def tries(self, entry: StudyEntry, angle: float) -> list[Task]:
         """The tuning runs of one method at one angle, shift by shift."""
         return [
             replace(self.task(replace(entry.setting, shift=shift), angle, seed, self.tuning_epochs), test_images=None)
@@ -115,7 +115,7 @@ class Study:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class RunResult:
     """What a run gave; integers only, so that a result is the same on every machine."""
 
     right_validation: tuple[int, ...]
@@ -133,13 +133,13 @@ class Row:
 
     def as_json(self) -> dict[str, Any]:
         """As one journal line has it."""
-        return {name: getattr(self, name) for name in Row.__slots__}
+        return {name: getattr(self, name) for name in RunResult.__slots__}
 
     @staticmethod
-    def from_json(values: Mapping[str, Any]) -> Row:
+    def from_json(values: Mapping[str, Any]) -> RunResult:
         """The inverse of `as_json`. Raises ValueError or TypeError for what that never makes."""
         read: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
-        made = Row(**read)
+        made = RunResult(**read)
         kinds = {name: {type(item) for item in v} if isinstance(v, tuple) else type(v) for name, v in read.items()}
         if kinds.pop("fits") is not bool or kinds.pop("sram_bytes") is not int:
             raise ValueError("fits or sram_bytes is of another type")
@@ -155,7 +155,7 @@ class Row:
         return self.right_validation.index(max(self.right_validation))
 
 
-Rows = Mapping[str, Row]
+RunResults = Mapping[str, RunResult]
 """Finished runs by `key_of`."""
 
 
@@ -165,15 +165,15 @@ def key_of(task: Task) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def run(task: Task) -> Row:
+def run(task: Task) -> RunResult:
     """Train, and keep what the study needs."""
-    return row_of(Run(task).train())
+    return row_of(TrainingRun(task).train())
 
 
-def row_of(training: Training) -> Row:
+def row_of(training: Training) -> RunResult:
     """The figures of a finished run."""
     epochs = training.progress.epochs
-    return Row(
+    return RunResult(
         right_validation=tuple(e.right_validation for e in epochs),
         right_test=tuple(e.right_test for e in epochs),
         before=training.before,
@@ -185,7 +185,7 @@ def row_of(training: Training) -> Row:
     )
 
 
-def choose(study: Study, rows: Rows) -> dict[tuple[float, str], int]:
+def choose(study: Study, rows: RunResults) -> dict[tuple[float, str], int]:
     """The learning shift of every (angle, label of the setting)."""
     return {
         (angle, entry.setting.label): _best_shift(study, entry, angle, rows)
@@ -194,14 +194,14 @@ def choose(study: Study, rows: Rows) -> dict[tuple[float, str], int]:
     }
 
 
-def _best_shift(study: Study, entry: Entry, angle: float, rows: Rows) -> int:
+def _best_shift(study: Study, entry: StudyEntry, angle: float, rows: RunResults) -> int:
     right = dict.fromkeys(entry.shifts, 0)
     for task in study.tries(entry, angle):
         right[task.setting.shift] += rows[key_of(task)].right_validation[-1]
     return max(right, key=lambda shift: (right[shift], shift))
 
 
-def missing(tasks: Iterable[Task], rows: Rows) -> list[Task]:
+def missing(tasks: Iterable[Task], rows: RunResults) -> list[Task]:
     """The tasks that are not done yet."""
     return [task for task in tasks if key_of(task) not in rows]
 

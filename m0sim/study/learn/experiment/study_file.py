@@ -10,7 +10,7 @@ from m0sim.chip import device
 from m0sim.errors import UsageError
 from m0sim.study.learn import datasets as data
 from m0sim.study.learn.experiment.setting import OPTIONS, Setting
-from m0sim.study.learn.experiment.study import Entry, Study
+from m0sim.study.learn.experiment.study import Study, StudyEntry
 from m0sim.study.learn.pretrain import BUNDLED
 from m0sim.toml import Table
 
@@ -52,9 +52,9 @@ def _count(table: Table, key: str, name: str, part: str) -> int:
     return table.integer(key, 1, there, default=there)
 
 
-def _entries(top: Table, unique: bool) -> tuple[Entry, ...]:
+def _entries(top: Table, unique: bool) -> tuple[StudyEntry, ...]:
     """The [[methods]]; with final runs no two may differ in tuned options alone."""
-    entries: list[Entry] = []
+    entries: list[StudyEntry] = []
     for table in top.tables("methods", _ENTRY, named_by="method"):
         entry = _entry(table)
         if any(entry.setting.label == e.setting.label or (unique and entry.label == e.label) for e in entries):
@@ -67,7 +67,7 @@ def _entries(top: Table, unique: bool) -> tuple[Entry, ...]:
     return tuple(entries)
 
 
-def _entry(table: Table) -> Entry:
+def _entry(table: Table) -> StudyEntry:
     options = {name: table.raw[name] for name in OPTIONS if name in table.raw}
     shifts = _numbers(table, "shifts", [], (int,))
     if not shifts:
@@ -78,7 +78,7 @@ def _entry(table: Table) -> Entry:
         if str(error).startswith(str(table.path)):
             raise
         table.fail("method", str(error))
-    return Entry(Setting(settings[0].method, 0, options), tuple(shifts), table.flag("untuned", True))
+    return StudyEntry(Setting(settings[0].method, 0, options), tuple(shifts), table.flag("untuned", True))
 
 
 def _numbers(table: Table, key: str, default: list[Any], kinds: tuple[type, ...]) -> list[Any]:

@@ -13,7 +13,7 @@ from m0sim import interrupts, processes
 from m0sim.errors import UsageError
 from m0sim.study import journal
 from m0sim.study.learn.experiment import study as studies
-from m0sim.study.learn.experiment.study import Row, Study, key_of
+from m0sim.study.learn.experiment.study import RunResult, Study, key_of
 from m0sim.study.learn.experiment.training import Task
 
 JOURNAL = "runs.jsonl"
@@ -28,18 +28,18 @@ class FinishedRuns:
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / JOURNAL
-        self.rows: dict[str, Row] = {}
+        self.rows: dict[str, RunResult] = {}
         self.seconds: dict[str, float] = {}
         """Wall time by key; no part of the results."""
         for number, line in enumerate(journal.lines(self._path), 1):
             try:
                 entry = json.loads(line)
                 self.seconds[entry["key"]] = float(entry["seconds"])
-                self.rows[entry["key"]] = Row.from_json(entry["result"])
+                self.rows[entry["key"]] = RunResult.from_json(entry["result"])
             except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
                 raise UsageError(f"{self._path}:{number}: not a line of this journal; remove it to go on") from error
 
-    def add(self, task: Task, row: Row, seconds: float) -> None:
+    def add(self, task: Task, row: RunResult, seconds: float) -> None:
         """Append a run and wait until the disk has it."""
         key = key_of(task)
         entry = {"key": key, "task": task.identity(), "result": row.as_json(), "seconds": round(seconds, 2)}
@@ -68,18 +68,18 @@ def _all(
             tell(what, done, len(tasks))
 
 
-def _results(tasks: Sequence[Task], workers: ProcessPoolExecutor | None) -> Iterator[tuple[Task, Row, float]]:
+def _results(tasks: Sequence[Task], workers: ProcessPoolExecutor | None) -> Iterator[tuple[Task, RunResult, float]]:
     if workers is None:
         for task in tasks:
             yield (task, *_timed(task))
         return
     with interrupts.held_back():
-        futures: dict[Future[tuple[Row, float]], Task] = {workers.submit(_timed, task): task for task in tasks}
+        futures: dict[Future[tuple[RunResult, float]], Task] = {workers.submit(_timed, task): task for task in tasks}
     for future in as_completed(futures):
         yield (futures[future], *future.result())
 
 
-def _timed(task: Task) -> tuple[Row, float]:
+def _timed(task: Task) -> tuple[RunResult, float]:
     started = time.perf_counter()
     row = studies.run(task)
     return row, time.perf_counter() - started

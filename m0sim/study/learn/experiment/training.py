@@ -19,7 +19,7 @@ from m0sim.errors import UsageError
 from m0sim.study.learn import networks
 from m0sim.study.learn.deployment import Deployment
 from m0sim.study.learn.experiment import images
-from m0sim.study.learn.experiment.images import Part
+from m0sim.study.learn.experiment.images import ImagePart
 from m0sim.study.learn.experiment.setting import Setting, model_of
 from m0sim.study.learn.methods.base import Arrays
 from m0sim.study.learn.onchip import DeviceOptions
@@ -98,7 +98,7 @@ class Epoch:
 
 
 @dataclass
-class Progress:
+class RunProgress:
     """How far a run is; with the learned arrays all that is needed to go on."""
 
     arrays: Arrays
@@ -126,7 +126,7 @@ class Training:
     """Right answers (validation, test) of the untouched backbone: no transfer."""
     start: tuple[int, int]
     """The same of the state before the first step: a method may have pruned."""
-    progress: Progress
+    progress: RunProgress
 
     @property
     def is_finished(self) -> bool:
@@ -139,10 +139,10 @@ class Training:
         return 1 + right.index(max(right)) if right else None
 
 
-class Run:
+class TrainingRun:
     """A task with its images and its model; `train` goes on from `progress` until the end or until told to stop."""
 
-    def __init__(self, task: Task, progress: Progress | None = None) -> None:
+    def __init__(self, task: Task, progress: RunProgress | None = None) -> None:
         """Raises UsageError for what does not go together."""
         self.task = complete(task)
         self.backbone = _backbone(self.task)
@@ -156,7 +156,7 @@ class Run:
         untrained = self.model.arrays(self._start)
         if progress is not None and _kinds(progress.arrays) != _kinds(untrained):
             raise UsageError("the checkpoint does not have the arrays that this run learns: leave out --resume")
-        self.progress = progress or Progress(untrained)
+        self.progress = progress or RunProgress(untrained)
         self._state = self.model.state_of(self.progress.arrays, self._steps)
         on_device = self.task.engine == "device"
         self._chip: DeviceProgram | None = self.deployment.program(self._state) if on_device else None
@@ -170,13 +170,13 @@ class Run:
         """Between two renewals of its cut a run cannot be stopped: the scores alone do not tell the mask."""
         return int(self.task.setting.options.get("refresh", 1))
 
-    def _part(self, which: str) -> Part:
+    def _part(self, which: str) -> ImagePart:
         return images.part(self.task.data, self.task.data_dir, which, self.task.angle)
 
     def train(
         self,
         tell: Tell | None = None,
-        keep: Callable[[Progress], None] | None = None,
+        keep: Callable[[RunProgress], None] | None = None,
         is_stopped: Callable[[], bool] = lambda: False,
     ) -> Training:
         """Run the steps that are left. `keep` gets the progress after every epoch, and where `is_stopped` says so."""
