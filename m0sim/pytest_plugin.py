@@ -139,13 +139,14 @@ class Fixture:
     def __init__(self, checks: Checks, test: str) -> None:
         self._checks = checks
         self._test = test
+        self._calls = 0
         self._unnamed = 0
         self._keys: set[str] = set()
-        self._costs: dict[int, tuple[Cost, Image]] = {}
-        """By the costs' ids. Whoever keeps an object keeps its id from being another's."""
+        self._images: dict[tuple[object, ...], Image] = {}
+        """Those of this test's machines, by what a cost's provenance says of them."""
 
     def __repr__(self) -> str:
-        return f"<m0sim of {self._test}: {len(self._costs)} calls, {len(self._keys)} checks>"
+        return f"<m0sim of {self._test}: {self._calls} calls, {len(self._keys)} checks>"
 
     def __call__(
         self,
@@ -163,21 +164,23 @@ class Fixture:
         __tracebackhide__ = True
         from m0sim.chip.machine import Machine
 
-        costs = self._costs
+        fixture = self
 
-        class Recorded(Machine):
-            """A machine whose costs are remembered with the image that they are of."""
+        class Counted(Machine):
+            """A machine whose calls the fixture's `repr` counts."""
 
             def call(self, *args: Any, **options: Any) -> Cost:
                 __tracebackhide__ = True
                 cost = super().call(*args, **options)
-                costs[id(cost)] = cost, self.image
+                fixture._calls += 1
                 return cost
 
         images = self._checks.images
         folder = self._checks.folder
         names = None if symbols is None else folder / symbols
-        return Recorded(images.image(folder / image, base, names), images.device(profile))
+        loaded = images.image(folder / image, base, names)
+        self._images[str(loaded.path), loaded.sha256, base, None if names is None else str(names)] = loaded
+        return Counted(loaded, images.device(profile))
 
     def check(
         self,
@@ -220,9 +223,11 @@ class Fixture:
         __tracebackhide__ = True
         from m0sim.errors import UsageError
 
-        if id(cost) not in self._costs:
+        of = cost.provenance
+        found = None if of is None else self._images.get((of.image, of.sha256, of.base, of.symbols))
+        if found is None:
             raise UsageError("m0sim.check() takes what a machine of this test's m0sim(...) returned from call()")
-        return self._costs[id(cost)][1]
+        return found
 
     def _key(self, name: str) -> str:
         """What the baseline calls a check: its test, and its own name or, from the second unnamed one on, number."""

@@ -251,3 +251,20 @@ def test_what_a_type_checker_finds(tmp_path: Path) -> None:
         int(line.split(":")[1]) for line in done.stdout.splitlines() if f"{file.name}:" in line and "error" in line
     }
     assert sorted(found) == wrong, done.stdout + done.stderr
+
+
+def test_the_same_bytes_elsewhere_or_with_names_are_another_image(tmp_path: Path, elf: Path) -> None:
+    """A raw binary's digest does not say where it runs, nor who named its functions."""
+    flash = bytearray(1024)
+    for segment in load_elf(elf).segments:
+        begin = segment.load_address - 0x10000000
+        flash[begin : begin + len(segment.data)] = segment.data
+    file = tmp_path / "code.bin"
+    file.write_bytes(flash)
+    here = Machine.from_file(file, base=0x10000000, symbols=elf).call("copies_code").provenance
+    there = Machine.from_file(file, base=0x10000000).call(load_elf(elf).find("copies_code").address).provenance
+    moved = Machine.from_raw(b"\x2a\x20\x70\x47", 0x10000100).call(0x10000100).provenance
+    assert here is not None and there is not None and moved is not None  # noqa: PT018
+    assert (here.base, here.symbols) == (0x10000000, str(elf))
+    assert (there.base, there.symbols, there.sha256) == (0x10000000, None, here.sha256)
+    assert (moved.image, moved.base) == ("<bytes>", 0x10000100)

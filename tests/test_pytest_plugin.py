@@ -352,6 +352,24 @@ def test_raw_binaries_and_profiles(project: pytest.Pytester) -> None:
     project.runpytest().assert_outcomes(passed=1)
 
 
+def test_the_same_file_elsewhere_is_checked_as_what_it_is(project: pytest.Pytester) -> None:
+    """One file at two addresses in one test: BX LR, and a BL to the function that the names put at its target."""
+    (project.path / "call.bin").write_bytes(bytes([0x00, 0xB5, 0x00, 0xF0, 0x01, 0xF8, 0x00, 0xBD, 0x70, 0x47]))
+    project.makepyfile(
+        test_cost="""
+        def test_twice(m0sim):
+            for base in (0x10000000, 0x20000000):
+                cost = m0sim("call.bin", base=base).call(base)
+                assert cost.provenance.base == base
+                m0sim.check(cost, name=hex(base))
+        """
+    )
+    project.runpytest("--m0sim-update").assert_outcomes(passed=1)
+    baseline = json.loads((project.path / "m0sim-tests-baseline.json").read_text())
+    assert len(baseline["benches"]) == 2
+    project.runpytest("--m0sim-strict").assert_outcomes(passed=1)
+
+
 def test_projects_that_do_not_use_it_pay_little(project: pytest.Pytester) -> None:
     """Unicorn, NumPy and Numba stay out, and the plugin itself takes under 30 ms."""
     project.makepyfile(

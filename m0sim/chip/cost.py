@@ -217,6 +217,10 @@ class Provenance:
     """What ran the code."""
     version: str
     """Of m0sim."""
+    base: int | None = None
+    """Where a raw binary was said to run."""
+    symbols: str | None = None
+    """The path of the ELF that gave the image its names, where it has none itself."""
 
 
 @dataclass(frozen=True, repr=False)

@@ -38,4 +38,6 @@ def provenance_of(
         profile=device.name,
         engine=ENGINE,
         version=version,
+        base=image.base,
+        symbols=None if image.symbol_file is None else str(image.symbol_file),
     )

@@ -46,6 +46,10 @@ class Image:
     """What a call cannot get right with this file, one line each."""
     sha256: str = ""
     """Of the file's content, in hexadecimal."""
+    base: int | None = None
+    """Where a raw binary was said to run; None for files that say it themselves."""
+    symbol_file: Path | None = None
+    """The ELF that gave a file without names its own; None where none did."""
     address_words: tuple[int, ...] | None = None
     """Where 32-bit words lie that hold the address of something in the program. None where the file does not say: it
     was linked without ``--emit-relocs``."""

@@ -33,6 +33,8 @@ def with_symbols(image: Image, symbols: Image) -> Image:
         symbols,
         path=image.path,
         sha256=image.sha256,
+        base=image.base,
+        symbol_file=symbols.path,
         segments=tuple(sorted((*segments, *others), key=lambda s: (s.address, s.size))),
         sections=tuple(sorted((*symbols.sections, *sections), key=lambda s: (s.address, s.size))),
         code_ranges=merged_ranges((*symbols.code_ranges, *((s.address, s.end) for s in unnamed))),
