@@ -6,9 +6,12 @@ import ast
 import json
 import pickle
 import re
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from m0sim.chip import timing
@@ -33,25 +36,32 @@ def pages() -> Pages:
     return Pages(slots, 3, np.zeros(3, np.uint64), np.array([0, 0, 1], np.uint8))
 
 
+def rows(dtype: np.dtype[Any], columns: tuple[str, ...], values: Sequence[tuple[int, ...]]) -> npt.NDArray[Any]:
+    """A table of the core's: row 0 is none, the others have `values` in `columns`."""
+    table = np.zeros(1 + len(values), dtype)
+    for place, row in enumerate(values, start=1):
+        for column, value in zip(columns, row, strict=True):
+            table[column][place] = value
+    return table
+
+
 def counts(
-    executed: list[tuple[int, ...]], edges: list[tuple[int, ...]] = (), contexts: list[tuple[int, ...]] = ()
-) -> Counts:  # type: ignore[assignment]
+    executed: Sequence[tuple[int, ...]],
+    edges: Sequence[tuple[int, ...]] = (),
+    contexts: Sequence[tuple[int, ...]] = (),
+) -> Counts:
     table = pages()
     at = np.zeros(3 * PAGE // 2, np.int32)
     table.fill(at, CODE, CODE + 16, 1)
     table.fill(at, CODE + 16, CODE + 32, 2)
     functions = Functions(table, (NO_SYMBOL, "main", "leaf"), np.array([0xFFFFFFFF, CODE, CODE + 16], np.uint32), at)
-    edge_rows = np.zeros(2 + len(edges), layout.EDGE)
-    edge_rows[1] = (1, 0, 0, 0, 0, 0)
-    for place, (callee, call_end, number, inclusive) in enumerate(edges, start=2):
-        edge_rows[place] = (callee, call_end, number, inclusive, 0, 0)
-    context_rows = np.zeros(1 + len(contexts), layout.CONTEXT)
-    for place, row in enumerate(contexts, start=1):
-        context_rows[place] = (*row, 0, 0)
+    call_from_outside = (1, 0, 0, 0)
+    edge_rows = rows(layout.EDGE, ("callee", "call_end", "calls", "inclusive"), [call_from_outside, *edges])
+    context_rows = rows(layout.CONTEXT, ("parent", "edge", "target", "below", "calls", "inclusive"), contexts)
     return Counts(
         functions=functions,
         timing=timing.timing("cortex-m0plus", 1),
-        executed=np.array(executed, layout.EXECUTED),
+        executed=rows(layout.EXECUTED, ("address", "encoding", "executions", "taken", "port_accesses"), executed)[1:],
         inclusive=np.array([0, 40, 12], np.int64),
         edges=edge_rows,
         contexts=context_rows,
@@ -94,7 +104,7 @@ def test_nothing_ran() -> None:
     assert table.rows == ()
     assert totals(table).instructions == 0
     assert calls.functions(given, table) == {}
-    assert calls.call_edges(given, table) == calls.call_tree(given, table) == ()
+    assert calls.call_edges(given, calls.links(table)) == calls.call_tree(given, calls.links(table)) == ()
 
 
 @pytest.mark.parametrize(("encoding", "caller"), [(BL, CODE + 4), (ADDS, CODE + 6)])
@@ -104,7 +114,7 @@ def test_calls_are_counted_by_edge_and_context(encoding: int, caller: int) -> No
     contexts = [(0, 1, 1, 0, 1, 40), (1, 2, 2, 1, 2, 8)]
     given = counts(ran, edges=[(2, CODE + 8, 1, 4)], contexts=contexts)
     table = instruction_table(given)
-    (edge,) = calls.call_edges(given, table)
+    (edge,) = calls.call_edges(given, calls.links(table))
     assert (edge.caller, edge.call_address, edge.callee, edge.calls, edge.inclusive_cycles) == (
         "main",
         caller,
@@ -112,7 +122,7 @@ def test_calls_are_counted_by_edge_and_context(encoding: int, caller: int) -> No
         3,
         12,
     )
-    tree = calls.call_tree(given, table)
+    tree = calls.call_tree(given, calls.links(table))
     assert [(n.function, n.parent, n.call_address, n.calls, n.self_cycles, n.inclusive_cycles) for n in tree] == [
         ("main", -1, 0, 1, 32, 40),
         ("leaf", 0, caller, 2, 8, 8),
@@ -127,7 +137,7 @@ def test_recursion_is_the_ancestors() -> None:
     """A context whose target is an ancestor makes no node: its calls are that one's, its cycles not those between."""
     contexts = [(0, 1, 1, 0, 1, 40), (1, 2, 2, 1, 1, 30), (2, 3, 1, 2, 4, 10)]
     given = counts([(CODE, ADDS, 1, 0, 0)], edges=[(2, CODE + 8, 0, 0), (1, CODE + 20, 0, 0)], contexts=contexts)
-    tree = calls.call_tree(given, instruction_table(given))
+    tree = calls.call_tree(given, calls.links(instruction_table(given)))
     assert [(n.function, n.calls, n.self_cycles, n.inclusive_cycles) for n in tree] == [
         ("main", 5, 20, 40),
         ("leaf", 1, 20, 20),
@@ -142,8 +152,9 @@ def test_what_the_stack_came_down_to_is_the_stacks() -> None:
     touched[2 * PAGE : 2 * PAGE + 8] = 1
     touched[3 * PAGE - 32 :] = 2  # 8 bytes below the mark, 24 of the stack
     before = touched.copy()
-    rows = np.array([(0, 0, 0, 0), (2, 2, 8, 8), (0, 6, 0, 24)], layout.TRAFFIC)
-    traffic = Traffic(Owners(("(elsewhere)", "table", "(stack)"), at, 2), rows, touched, STACK_TOP, None, 0, 0)
+    columns = ("loads", "stores", "bytes_loaded", "bytes_stored")
+    accesses = rows(layout.TRAFFIC, columns, [(2, 2, 8, 8), (0, 6, 0, 24)])
+    traffic = Traffic(Owners(("(elsewhere)", "table", "(stack)"), at, 2), accesses, touched, STACK_TOP, None, 0, 0)
     found = memory_use.traffic_costs(given, traffic)
     assert [(row.name, row.loads, row.stores, row.bytes_touched) for row in found] == [
         ("(stack)", 0, 6, 24),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 import numpy as np
@@ -27,6 +27,7 @@ from unicorn.arm_const import (
 )
 
 from m0sim.chip import output
+from m0sim.chip.arguments import Words
 from m0sim.chip.counters import Counters
 from m0sim.chip.device import Device
 from m0sim.chip.heap import HeapWatch
@@ -129,6 +130,18 @@ class Emulator:
         """Raises `UsageError` in functions of the host that the code calls."""
         if self.is_running:
             raise UsageError("the machine runs: a function that it calls can read and write its memory, and no more")
+
+    # -- registers of peripherals
+
+    def begin_answers(self, registers: Mapping[int, object], convert: Callable[[object], Words]) -> None:
+        """From now on, the peripherals' registers have their answers. Raises `UsageError`, also while code runs."""
+        self.reject_while_running()
+        self.peripherals.begin(registers, convert)
+        self.windows.map()
+
+    def end_answers(self) -> None:
+        """The call is over."""
+        self.peripherals.end()
 
     # -- states
 

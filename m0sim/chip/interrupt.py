@@ -4,32 +4,30 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from types import FrameType
 
 
 class Interrupt:
-    """Whether Ctrl-C came: a run looks between slices, so that nothing counted is lost."""
+    """Whether Ctrl-C came: a run looks between slices, so that nothing counted is lost.
+
+    A context: while active, Ctrl-C is a flag, if nobody else handles it and this is the main thread.
+    """
 
     def __init__(self) -> None:
         self.came = False
+        self._is_ours = False
 
-    @contextmanager
-    def noticed(self) -> Iterator[None]:
-        """While active, Ctrl-C is a flag, if nobody else handles it and this is the main thread."""
-        if (
-            threading.current_thread() is not threading.main_thread()
-            or signal.getsignal(signal.SIGINT) is not signal.default_int_handler
-        ):
-            yield
-            return
+    def __enter__(self) -> None:
+        self._is_ours = (
+            threading.current_thread() is threading.main_thread()
+            and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        )
+        if self._is_ours:
+            signal.signal(signal.SIGINT, self._note)
 
-        def note(number: int, frame: FrameType | None) -> None:
-            self.came = True
-
-        signal.signal(signal.SIGINT, note)
-        try:
-            yield
-        finally:
+    def __exit__(self, *_: object) -> None:
+        if self._is_ours:
             signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        self.came = True

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, nullcontext
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -174,7 +174,9 @@ class Machine:
             stdout=stdout,
             version=__version__,
         )
-        with self._answering(registers or {}), ExitStack() as arrays:
+        self._emulator.begin_answers(registers or {}, self._callables.words)
+        with ExitStack() as arrays:
+            arrays.callback(self._emulator.end_answers)
             values = arrays.enter_context(self._callables.passing(args))
             call = self._callables.call(entry, values, result, level, max_cycles, stubs=replaced, provenance=provenance)
             first = [
@@ -216,12 +218,16 @@ class Machine:
     def count(self, function: str | int, *args: Argument, keep: bool = False) -> int:
         """The cycles of a `call`, and no other figure: for short calls much faster, and as exact."""
         entry = self._callables.entry(function)
-        with self._answering({}), self._callables.passing(args) as values:
-            call = self._callables.call(entry, values, "void", "cycles", DEFAULT_MAX_CYCLES)
-            self._emulator.prepare(keep)
-            run = Run(self._emulator, call, self.progress)
-            run.execute()
-            run.check()
+        self._emulator.begin_answers({}, self._callables.words)
+        try:
+            with self._callables.passing(args) as values:
+                call = self._callables.call(entry, values, "void", "cycles", DEFAULT_MAX_CYCLES)
+                self._emulator.prepare(keep)
+                run = Run(self._emulator, call, self.progress)
+                run.execute()
+                run.check()
+        finally:
+            self._emulator.end_answers()
         return self.counters.cycles
 
     def on_read(self, address: int, given: Value | Sequence[Value] | Callable[[RegisterAccess], Value]) -> None:
@@ -240,15 +246,3 @@ class Machine:
         as `on_read` does.
         """
         self._emulator.peripherals.on_write(address, function)
-
-    @contextmanager
-    def _answering(self, registers: RegisterValues) -> Iterator[None]:
-        """While active, the peripherals' registers have their answers."""
-        self._emulator.reject_while_running()
-        peripherals = self._emulator.peripherals
-        peripherals.begin(registers, self._callables.words)
-        self._emulator.windows.map()
-        try:
-            yield
-        finally:
-            peripherals.end()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from unicorn.arm_const import UC_ARM_REG_APSR, UC_ARM_REG_MSP, UC_ARM_REG_PSP, UC_ARM_REG_SP
 
@@ -18,16 +19,16 @@ _NOT_OF_THE_HEAP = (FaultKind.HEAP_COLLISION, FaultKind.STACK_OVERFLOW, FaultKin
 _NAMES = (*(f"r{i}" for i in range(13)), "sp", "lr")
 
 
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """What is to be told of one run."""
 
-    def __init__(self, emulator: Emulator, call: Call, sp: int, stack_argument_bytes: int) -> None:
-        """`sp` at entry, an address."""
-        self._emulator = emulator
-        self._call = call
-        self._sp = sp
-        self._stack_argument_bytes = stack_argument_bytes
-        self.semihosting_calls = 0
+    _emulator: Emulator
+    _call: Call
+    _sp: int
+    """At entry, an address."""
+    _stack_argument_bytes: int
+    _semihosting_calls: int
 
     def cost(self) -> Cost:
         """All that was counted until now."""
@@ -50,7 +51,7 @@ class Outcome:
             heap_bytes_in_free_sram=emulator.heap.bytes_in_free_sram,
             output=emulator.output.kept,
             output_dropped=emulator.output.dropped,
-            semihosting_calls=self.semihosting_calls,
+            semihosting_calls=self._semihosting_calls,
             stubs=tuple(stub.symbol.name for stub in call.stubs),
             register_uses=emulator.peripherals.uses(),
             notes=(*notes, *emulator.peripherals.warnings()),

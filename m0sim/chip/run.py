@@ -37,9 +37,10 @@ class Run:
         self._progress = progress
         self._registers, self._stack = arguments.place(call.words)
         self._sp = (emulator.space.stack_top & ~7) - (len(self._stack) + 7 & ~7)
-        if self._sp < emulator.space.stack_limit:
+        self._stack_limit = emulator.space.stack_limit  # at first: a heap that grows moves it
+        if self._sp < self._stack_limit:
             raise UsageError(f"{len(self._stack)} bytes of arguments do not fit on the stack")
-        self._outcome = Outcome(emulator, call, self._sp, len(self._stack))
+        self._semihosting_calls = 0
         self._interrupt = Interrupt()
         self._slice_cycles = _FIRST_SLICE
         self._is_due = False  # the clock has ended a slice
@@ -50,11 +51,11 @@ class Run:
         if self._stack:
             chip.write(self._sp, self._stack)
         chip.enter(self._registers, self._sp)
-        counters.begin(self._call.entry.address, RETURN_ADDRESS, self._sp, chip.space.stack_limit)
+        counters.begin(self._call.entry.address, RETURN_ADDRESS, self._sp, self._stack_limit)
         chip.peripherals.begin_run()
         chip.heap.clear()
         chip.output.clear()
-        with self._interrupt.noticed():
+        with self._interrupt:
             self._emulate()
         counters.end(RETURN_ADDRESS, block_is_complete=True)
         counters.close_frames()
@@ -63,18 +64,21 @@ class Run:
 
     def cost(self) -> Cost:
         """What the run cost."""
-        return self._outcome.cost()
+        return self._outcome().cost()
 
     def check(self) -> None:
         """Raises `Fault` for what no correct code does, although it returned; and for Ctrl-C."""
         entry, heap = self._call.entry.address, self._chip.heap
         if self._interrupt.came:  # too late to stop this call, but a loop around it must end
-            raise self._outcome.fault(Cause(FaultKind.INTERRUPTED, "interrupted", entry))
+            raise self._outcome().fault(Cause(FaultKind.INTERRUPTED, "interrupted", entry))
         if heap.collision:
-            raise self._outcome.fault(heap.collision)
+            raise self._outcome().fault(heap.collision)
         overruns = self._chip.space.overruns()
         if overruns:
-            raise self._outcome.fault(Cause(FaultKind.RED_ZONE, "; ".join(overruns), entry))
+            raise self._outcome().fault(Cause(FaultKind.RED_ZONE, "; ".join(overruns), entry))
+
+    def _outcome(self) -> Outcome:
+        return Outcome(self._chip, self._call, self._sp, len(self._stack), self._semihosting_calls)
 
     # -- slices
 
@@ -97,7 +101,7 @@ class Run:
     def _slice(self, pc: int, until: int) -> int:
         """Emulate from `pc` until something happens, deal with it, and return where to go on."""
         if self._interrupt.came:
-            raise self._outcome.ended_by(Cause(FaultKind.INTERRUPTED, "interrupted", pc))
+            raise self._outcome().ended_by(Cause(FaultKind.INTERRUPTED, "interrupted", pc))
         if self._is_due and self._progress is not None:
             self._progress(self._counters.cycles)
         self._is_due = False
@@ -112,9 +116,9 @@ class Run:
         chip = self._chip
         if chip.windows.is_refused:
             # Of this, the next two and traps: the rest of the block may have run, and is not counted.
-            raise self._outcome.ended_by(chip.windows.refusal(), block_is_complete=False)
+            raise self._outcome().ended_by(chip.windows.refusal(), block_is_complete=False)
         if chip.heap.collision:
-            raise self._outcome.ended_by(chip.heap.collision, block_is_complete=False)
+            raise self._outcome().ended_by(chip.heap.collision, block_is_complete=False)
         if stop is Stop.PORT:
             raise self._port_fault()
         if chip.traps.happened or error:
@@ -123,7 +127,7 @@ class Run:
             return self._after_halt(pc, until)
         if trap.is_arm_state(chip.uc):
             cause = Cause(FaultKind.ARM_STATE, trap.to_arm_state(pc), pc)
-            raise self._outcome.ended_by(cause, block_is_complete=not self._counters.is_pending(pc))
+            raise self._outcome().ended_by(cause, block_is_complete=not self._counters.is_pending(pc))
         return self._after_stop(pc, stop)
 
     # -- stops of the emulator
@@ -135,7 +139,7 @@ class Run:
         if pc == until or self._halfword(pc - 2) != trap.WFI:
             return pc
         cause = Cause(FaultKind.ASLEEP, "WFI, and nothing is there to wake it", pc - 2)
-        raise self._outcome.ended_by(cause, block_is_complete=False)
+        raise self._outcome().ended_by(cause, block_is_complete=False)
 
     def _even_return(self) -> Fault:
         """Bit 0 of the return address was lost: a Cortex-M0+ comes back from the call with a HardFault."""
@@ -145,7 +149,7 @@ class Run:
         self._counters.close_frames()
         reason = f"return to an even address, which asks for Arm state, by {function}+{at - entry:#x}"
         cause = Cause(FaultKind.ARM_STATE, reason, RETURN_ADDRESS)
-        return self._outcome.fault(cause, [(self._call.entry.name, RETURN_ADDRESS)])
+        return self._outcome().fault(cause, [(self._call.entry.name, RETURN_ADDRESS)])
 
     def _after_trap(self, pc: int, error: int) -> int:
         traps = self._chip.traps
@@ -153,7 +157,7 @@ class Run:
             return self._after_semihosting(pc)
         cause = traps.explain(self._chip.uc, pc, error, self._halfword)
         is_complete = cause.kind in trap.AT_TARGET and not self._counters.is_pending(pc)
-        raise self._outcome.ended_by(cause, block_is_complete=is_complete)
+        raise self._outcome().ended_by(cause, block_is_complete=is_complete)
 
     def _after_semihosting(self, pc: int) -> int:
         """A debugger halts the core and answers in no time: the BKPT takes no cycle and counts as no instruction."""
@@ -165,10 +169,10 @@ class Run:
         except UsageError as error:
             answer = f"semihosting operation {operation:#04x}: {error}"
         if isinstance(answer, str):
-            raise self._outcome.ended_by(Cause(FaultKind.BREAKPOINT, answer, pc), block_is_complete=False)
+            raise self._outcome().ended_by(Cause(FaultKind.BREAKPOINT, answer, pc), block_is_complete=False)
         self._counters.end(pc, block_is_complete=False)
         chip.uc.reg_write(UC_ARM_REG_R0, answer)
-        self._outcome.semihosting_calls += 1
+        self._semihosting_calls += 1
         return pc + 2
 
     # -- stops of the core
@@ -176,7 +180,7 @@ class Run:
     def _port_fault(self) -> Fault:
         core = self._counters.core
         reason = f"I/O port register {core.port.fault_offset:#05x} is not modelled"
-        return self._outcome.ended_by(
+        return self._outcome().ended_by(
             Cause(KIND_OF_STOP[Stop.PORT], reason, core.stop_address), block_is_complete=False
         )
 
@@ -196,13 +200,15 @@ class Run:
             raise self._bad_sp(pc)
         if stop in (Stop.INVALID, Stop.DATA) or at != pc:
             self._run_up_to(pc, at)
-        raise self._outcome.ended_by(self._cause(stop, at))
+        raise self._outcome().ended_by(self._cause(stop, at))
 
     def _after_limit(self, pc: int) -> int:
         limit = self._call.max_cycles
         if self._counters.cycles < limit:
             return pc  # a slice is over
-        raise self._outcome.ended_by(Cause(KIND_OF_STOP[Stop.LIMIT], f"the limit of {limit:,} cycles was reached", pc))
+        raise self._outcome().ended_by(
+            Cause(KIND_OF_STOP[Stop.LIMIT], f"the limit of {limit:,} cycles was reached", pc)
+        )
 
     def _cause(self, stop: Stop, at: int) -> Cause:
         """Why the core did not begin the instruction at `at`."""
@@ -242,7 +248,7 @@ class Run:
             at -= 2  # PUSH and SUB SP are 16-bit instructions
             core.sp_min = lowest
         cause = Cause(KIND_OF_STOP[Stop.STACK], self._stack_message(), at)
-        return self._outcome.ended_by(cause, block_is_complete=False)
+        return self._outcome().ended_by(cause, block_is_complete=False)
 
     # -- words
 

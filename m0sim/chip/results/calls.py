@@ -36,23 +36,27 @@ def functions(counts: Counts, table: InstructionTable) -> dict[str, FunctionCost
     return {cost.name: cost for cost in costs}
 
 
-def call_edges(counts: Counts, table: InstructionTable) -> tuple[CallEdge, ...]:
-    """Every call that happened, by calling instruction and callee."""
+def links(table: InstructionTable) -> frozenset[int]:
+    """Addresses of the BL instructions that ran."""
+    return frozenset(table.address[is_branch_link(table.encoding)].tolist())
+
+
+def call_edges(counts: Counts, linked: frozenset[int]) -> tuple[CallEdge, ...]:
+    """Every call that happened, by calling instruction and callee; `linked` are the `links` of the run."""
     edges = np.sort(_all_calls(counts)[2:], order=("call_end", "callee"))
-    places = _callers(edges["call_end"], table).tolist()
-    columns = (edges[column].tolist() for column in ("call_end", "callee", "calls", "inclusive"))
+    columns = zip(*(edges[column].tolist() for column in ("call_end", "callee", "calls", "inclusive")), strict=True)
     around, names = counts.functions.around, counts.functions.names
     return tuple(
-        CallEdge(around(behind - 2)[0], place, names[callee], calls, inclusive)
-        for place, behind, callee, calls, inclusive in zip(places, *columns, strict=True)
+        CallEdge(around(behind - 2)[0], _caller(behind, linked), names[callee], calls, inclusive)
+        for behind, callee, calls, inclusive in columns
     )
 
 
-def call_tree(counts: Counts, table: InstructionTable) -> tuple[CallNode, ...]:
-    """The calls by context, parents before children."""
+def call_tree(counts: Counts, linked: frozenset[int]) -> tuple[CallNode, ...]:
+    """The calls by context, parents before children; `linked` are the `links` of the run."""
     rows = counts.contexts.tolist()
     callee = counts.edges["callee"].tolist()
-    caller = _callers(counts.edges["call_end"], table).tolist()
+    caller = [_caller(behind, linked) for behind in counts.edges["call_end"].tolist()]
     place_of = {0: -1}
     keys: list[tuple[int, int, int]] = []
     for index, (parent, edge, target, *_) in enumerate(rows[1:], start=1):
@@ -89,11 +93,11 @@ def _all_calls(counts: Counts) -> npt.NDArray[Any]:
     return edges
 
 
-def _callers(call_ends: npt.NDArray[np.uint32], table: InstructionTable) -> npt.NDArray[np.int64]:
-    """Addresses of the instructions that end directly before; 0 for 0, the outside.
+def _caller(behind: int, linked: frozenset[int]) -> int:
+    """Address of the instruction that ends directly before `behind`; 0 for 0, the outside.
 
-    A BL has four bytes. It is one where a BL ran: every call is an instruction that was executed.
+    Every call is an instruction that ran. It has four bytes where that was a BL, else two.
     """
-    ends = call_ends.astype(np.int64)
-    links = table.address[is_branch_link(table.encoding)]
-    return np.where(ends == 0, 0, ends - np.where(np.isin(ends - 4, links), 4, 2))
+    if behind == 0:
+        return 0
+    return behind - 4 if behind - 4 in linked else behind - 2

@@ -8,7 +8,7 @@ from itertools import chain
 from m0sim.chip.cost import Cost, Provenance, RegisterUse
 from m0sim.chip.device import Device
 from m0sim.chip.results import warnings
-from m0sim.chip.results.calls import call_edges, call_tree, functions
+from m0sim.chip.results.calls import call_edges, call_tree, functions, links
 from m0sim.chip.results.counts import Counts
 from m0sim.chip.results.instructions import instruction_table, totals
 from m0sim.chip.results.memory_use import flash_misses, memory_use, traffic_costs
@@ -51,7 +51,7 @@ class Ended:
 def cost_of(image: Image, device: Device, counts: Counts, ended: Ended) -> Cost:
     """All that was counted in a run."""
     table = instruction_table(counts)
-    sums = totals(table)
+    sums, linked = totals(table), links(table)
     return Cost(
         function=ended.function,
         profile=device.name,
@@ -78,8 +78,8 @@ def cost_of(image: Image, device: Device, counts: Counts, ended: Ended) -> Cost:
             heap=ended.heap_bytes_in_free_sram,
         ),
         functions=functions(counts, table),
-        edges=call_edges(counts, table),
-        call_tree=call_tree(counts, table),
+        edges=call_edges(counts, linked),
+        call_tree=call_tree(counts, linked),
         instruction_table=table,
         traffic=() if counts.traffic is None else traffic_costs(counts, counts.traffic),
         flash_misses=None if counts.traffic is None else flash_misses(counts.traffic),
