@@ -19,10 +19,7 @@ from unicorn import (
     UcError,
 )
 from unicorn.arm_const import (
-    UC_ARM_REG_LR,
     UC_ARM_REG_PC,
-    UC_ARM_REG_R0,
-    UC_ARM_REG_SP,
     UC_CPU_ARM_CORTEX_M0,
 )
 
@@ -43,7 +40,6 @@ from m0sim.image import Image
 
 #: Where a called function returns to: in the vendor's part of the system region, which no profile maps.
 RETURN_ADDRESS = 0xF0000000
-_REGISTERS = [*(UC_ARM_REG_R0 + i for i in range(13)), UC_ARM_REG_SP, UC_ARM_REG_LR]
 
 
 class Emulator:
@@ -190,7 +186,7 @@ class Emulator:
 
     def registers(self) -> tuple[int, ...]:
         """r0 to r12, SP and LR as they are."""
-        return tuple(self.uc.reg_read_batch(_REGISTERS))
+        return self._call_registers.read()
 
     def emulate(self, begin: int, until: int) -> int:
         """Run until something stops it. Returns Unicorn's error, 0 for none; `traps`, `windows`, `heap` know more.

@@ -1,4 +1,4 @@
-"""The registers that a call begins with, written into the emulator at once: one by one they take longer than a call."""
+"""The registers that a call begins and ends with, all at once: one by one they take longer than a call."""
 
 from __future__ import annotations
 
@@ -27,6 +27,14 @@ class CallRegisters:
         """Put words into r0 and on, SP and LR; the other registers and the flags become 0."""
         given = len(arguments)
         self._values[:] = [*arguments, *[0] * (13 - given), sp, lr, 0]
-        error = uclib.uc_reg_write_batch(self._uch, self._numbers, self._places, len(_NUMBERS))
-        if error:
-            raise UcError(error)
+        _check(uclib.uc_reg_write_batch(self._uch, self._numbers, self._places, len(_NUMBERS)))
+
+    def read(self) -> tuple[int, ...]:
+        """r0 to r12, SP and LR as they are."""
+        _check(uclib.uc_reg_read_batch(self._uch, self._numbers, self._places, len(_NUMBERS)))
+        return tuple(self._values[:-1])
+
+
+def _check(error: int) -> None:
+    if error:
+        raise UcError(error)
