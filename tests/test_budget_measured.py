@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from m0sim.chip import device
 from m0sim.errors import M0simError, UsageError
 from m0sim.study.learn import datasets as data
-from m0sim.study.learn import kernels, methods, networks, onchip
+from m0sim.study.learn import kernels, methods, networks
+from m0sim.study.learn.config import DeviceOptions
 from m0sim.study.whatif import measure, planned
 from m0sim.study.whatif.configuration import Configuration, configure, wide_network
 from m0sim.study.whatif.measure import StepBench
@@ -132,7 +133,7 @@ def test_plans_equal_those_that_compare_shows() -> None:
     """`m0sim compare` plans from the real shifts and gaps: the same SRAM, by kind."""
     from m0sim.study.learn import side_by_side as compare
 
-    options = onchip.DeviceOptions(mask_form="fused")
+    options = DeviceOptions(mask_form="fused")
     names = ",".join(methods.integer_names())
     task = compare.task_of("tiny-cnn-8", data.load("digits"), CHIP, names, steps=1, base="", options=options)
     for result in compare.compare(task).methods:

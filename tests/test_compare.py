@@ -14,8 +14,9 @@ from m0sim.chip import device
 from m0sim.chip.device import Device
 from m0sim.errors import UsageError
 from m0sim.study.learn import datasets as data
-from m0sim.study.learn import kernels, onchip, pretrain
+from m0sim.study.learn import kernels, pretrain
 from m0sim.study.learn import side_by_side as compare
+from m0sim.study.learn.config import DeviceOptions
 
 try:
     kernels.load()
@@ -89,7 +90,7 @@ def test_bad_usage_is_one_line(monkeypatch, capsys, arguments: tuple[str, ...], 
 
 def task(chip: Device, methods: str, steps: int) -> compare.ComparisonTask:
     images = data.load("digits")
-    return compare.task_of("tiny-cnn-8", images, chip, methods, steps=steps, base="", options=onchip.DeviceOptions())
+    return compare.task_of("tiny-cnn-8", images, chip, methods, steps=steps, base="", options=DeviceOptions())
 
 
 def test_what_does_not_fit_runs_in_an_enlarged_copy() -> None:

@@ -23,6 +23,7 @@ from m0sim.image import Image
 from m0sim.study.learn import calibrate, layout, methods, networks, onchip, plan, step
 from m0sim.study.learn import datasets as data
 from m0sim.study.learn import kernels as assembled
+from m0sim.study.learn.config import DeviceOptions
 from m0sim.study.learn.layers import LOSS_EXPONENT, patches
 from m0sim.study.learn.methods import Config, Frozen, Method, State, StepTrace
 from m0sim.study.learn.networks import Conv, Dense, Network, Pool, Stage
@@ -101,7 +102,7 @@ class Study:
     labels: NDArray[np.uint8]
 
     def plan(self, **options: Any) -> plan.Plan:
-        return onchip.plan(self.network, self.method.device, self.config, self.frozen, onchip.DeviceOptions(**options))
+        return onchip.plan(self.network, self.method.device, self.config, self.frozen, DeviceOptions(**options))
 
     def deploy(self, kernels: Image, **options: Any) -> DeviceProgram:
         return onchip.deploy(self.plan(**options), self.config, self.frozen, self.state, kernels, DEVICE)
@@ -649,7 +650,12 @@ def steps(draw: st.DrawFn) -> step.Step:
         step.Op("forward", "kernel", tuple(step.Ref(f"t{i}") for i, used in enumerate(uses) if at in used))
         for at in range(count)
     )
-    return step.Step(networks.get("tiny-cnn-8"), step.Settings(methods.get("niti-static").device), ops, tensors)
+    return step.Step(
+        networks.get("tiny-cnn-8"),
+        step.StepSettings(methods.get("niti-static").device, Config(()), DeviceOptions()),
+        ops,
+        tensors,
+    )
 
 
 @given(steps(), st.booleans())

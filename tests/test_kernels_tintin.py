@@ -18,6 +18,7 @@ from m0sim.chip import device
 from m0sim.chip.cost import Cost
 from m0sim.study.learn import datasets as data
 from m0sim.study.learn import layout, methods, networks, onchip, pretrain
+from m0sim.study.learn.config import DeviceOptions
 from m0sim.study.learn.methods import Config
 from m0sim.study.learn.rotate import rotate
 
@@ -262,7 +263,7 @@ def test_ten_steps_on_the_device_equal_the_golden_model(rate: int, build: Any) -
     config = Config(weight_exponents=backbone.config.weight_exponents, rate=rate)
     frozen = method.freeze(network, backbone.weights, config)
     state = method.initial_state(network, frozen, config, seed=0)
-    plan = onchip.plan(network, method.device, config, frozen, onchip.DeviceOptions())
+    plan = onchip.plan(network, method.device, config, frozen, DeviceOptions())
     program = onchip.deploy(plan, config, frozen, state, kernels, device.load("rp2040"))
     digits = data.load("digits").part("transfer")
     images = data.network_input(rotate(digits.images[:10], 30.0))

@@ -48,7 +48,7 @@ def compare(
     from m0sim.chip import device
     from m0sim.study.learn import datasets, networks
     from m0sim.study.learn import side_by_side as comparing
-    from m0sim.study.learn.onchip import DeviceOptions
+    from m0sim.study.learn.config import DeviceOptions
     from m0sim.study.report import compare_data
 
     chosen = network or {"digits": "tiny-cnn-8", "cifar10": "vgg11"}.get(data_name, "tiny-cnn")

@@ -80,9 +80,9 @@ def train(
     """Let a backbone learn rotated images on the chip: accuracy, cycles and memory by epoch."""
     one_blas_thread()
     from m0sim.chip import device
+    from m0sim.study.learn.config import DeviceOptions
     from m0sim.study.learn.experiment.setting import tuned
     from m0sim.study.learn.experiment.training import Task, TrainingRun
-    from m0sim.study.learn.onchip import DeviceOptions
 
     given = {name: value for name, value in settings.items() if value is not None}
     task = Task(

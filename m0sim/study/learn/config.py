@@ -1,4 +1,11 @@
-"""What a method is told before deployment, and how its learning rate falls."""
+"""What a method is told before deployment, and how its learning rate falls.
+
+Every layer has one type that says what is asked of it: here `Config` (what is computed) and `DeviceOptions` (how it is
+deployed, which changes nothing of that). `step.StepSettings` adds what follows from them for one network, and is never
+typed by a person. `experiment.setting.Setting` is what a person types for a training run, and makes a `Config` of it by
+calibration; `whatif.configuration.Configuration` is a point of a budget or sweep, and makes `Config` and
+`DeviceOptions`.
+"""
 
 from __future__ import annotations
 
@@ -68,18 +75,33 @@ class Config:
         return self.image_exponent + sum(self.weight_exponents) + sum(self.forward)
 
 
+@dataclass(frozen=True, slots=True)
+class DeviceOptions:
+    """How a method is deployed; none of it changes what is computed."""
+
+    mask_form: str = "copy"
+    weights_place: str = "flash"
+    reuse: bool = True
+
+
 @lru_cache(maxsize=64)
-def _grown(config: Config, by: int) -> Config:
+def halved(config: Config, by: int) -> Config:
+    """The configuration whose learning rate was halved so many times: update shifts grown by 1 for each of them.
+
+    Static shifts stay within 0..24; mu of niti-dynamic falls and tin-tin's rate grows.
+    """
     update = tuple(min(shift + by, STATIC_SHIFT_MAX) for shift in config.update)
     return replace(config, update=update, mu=config.mu - by, rate=config.rate + by)
 
 
-def cooled(config: Config, steps: int) -> Config:
-    """The configuration after so many steps: update shifts grown by 1 for each `cool` of them, by COOLEST at most.
+def halvings(config: Config, steps: int) -> int:
+    """How often the learning rate was halved after so many steps: once every `cool` of them, COOLEST times at most."""
+    return min(steps // config.cool, COOLEST) if config.cool else 0
 
-    Static shifts stay within 0..24; mu of niti-dynamic falls and tin-tin's rate grows.
-    """
-    return _grown(config, min(steps // config.cool, COOLEST)) if config.cool else config
+
+def cooled(config: Config, steps: int) -> Config:
+    """The configuration after so many steps."""
+    return halved(config, halvings(config, steps)) if config.cool else config
 
 
 def first_trained(network: Network, trained: int) -> int:

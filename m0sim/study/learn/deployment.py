@@ -7,9 +7,9 @@ from functools import cached_property
 from typing import Any
 
 from m0sim.chip.device import Device
+from m0sim.study.learn.config import DeviceOptions
 from m0sim.study.learn.fit import Need, chip_for
 from m0sim.study.learn.methods import Model
-from m0sim.study.learn.onchip import DeviceOptions
 from m0sim.study.learn.plan import Plan
 from m0sim.study.learn.program import DeviceProgram
 

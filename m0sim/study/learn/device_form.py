@@ -29,8 +29,8 @@ from m0sim.study.learn.step import (
     Op,
     Phase,
     Ref,
-    Settings,
     Step,
+    StepSettings,
     Tensor,
     Word,
 )
@@ -54,7 +54,7 @@ class IntegerForm(DeviceForm):
     mask_forms: tuple[str, ...] = ()
     """The forms in which it can keep its mask, the presumably fastest first; none where there is no mask."""
 
-    def operations(self, network: Network, settings: Settings) -> tuple[tuple[Op, ...], dict[str, Tensor]]:
+    def operations(self, network: Network, settings: StepSettings) -> tuple[tuple[Op, ...], dict[str, Tensor]]:
         builder = Builder(network, settings, self)
         builder.forward()
         builder.loss()
@@ -121,7 +121,7 @@ class Builder:
     """A step that is being built: operations so far, and tensors by name."""
 
     network: Network
-    settings: Settings
+    settings: StepSettings
     form: IntegerForm
     ops: list[Op] = field(default_factory=list)
     tensors: dict[str, Tensor] = field(default_factory=dict)
@@ -157,7 +157,7 @@ class Builder:
 
     def frozen_weights(self, stage: Stage) -> Ref:
         """Weights of 8 bits that never change, where the settings want them."""
-        place: Literal["sram", "flash"] = "flash" if self.settings.weights_place == "flash" else "sram"
+        place: Literal["sram", "flash"] = "flash" if self.settings.options.weights_place == "flash" else "sram"
         return self.tensor(f"weights{stage.index}", "weights", edge_bytes(stage), place, persistent=True)
 
     def exponent(self, index: int) -> Ref:
@@ -238,7 +238,7 @@ class Builder:
         return {
             "in": self.activation(stage.index),
             "out": 0 if dynamic else self._raw(stage),
-            "shift": 0 if dynamic else self.settings.forward_shift[stage.index],
+            "shift": 0 if dynamic else self.settings.config.forward[stage.index],
             "relu": int(not stage.last),
             "signed_in": 0,
             "acc_out": self._sums(stage) if dynamic else 0,
@@ -251,7 +251,7 @@ class Builder:
         exponents: Words = {
             "exponent": self.exponent(stage.index + 1),
             "exponent_in": self.exponent(stage.index),
-            "exponent_w": self.settings.weight_exponents[stage.index] & 0xFFFFFFFF,
+            "exponent_w": self.settings.config.weight_exponents[stage.index] & 0xFFFFFFFF,
         }
         ends: Words = {"acc": self._sums(stage), "out": self._raw(stage), "n": prod(stage.raw_shape)}
         self.emit("forward", "m0k_requant", **ends, **exponents, relu=int(not stage.last), gate=0)
@@ -281,7 +281,7 @@ class Builder:
             "out": self.error(below),
             "gate": self.activation(stage.index),
         }
-        scale: Words = {"shift": 0 if dynamic else self.settings.error_shift[stage.index], "dynamic": int(dynamic)}
+        scale: Words = {"shift": 0 if dynamic else self.settings.config.backward[stage.index], "dynamic": int(dynamic)}
         where: Words = {"error": self.error(stage)}
         if isinstance(stage.layer, Conv):
             where |= {"argmax": self._argmax(stage), "pooled": 0, "weights": self._whole(stage, "backward")}

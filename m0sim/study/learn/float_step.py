@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cache
 from math import prod
 from pathlib import Path
@@ -21,12 +20,12 @@ from m0sim.chip.device import Device
 from m0sim.errors import UsageError
 from m0sim.image import Image, load_elf
 from m0sim.study.learn import step
-from m0sim.study.learn.config import Config
+from m0sim.study.learn.config import Config, DeviceOptions
 from m0sim.study.learn.fit import Need, chip_for
 from m0sim.study.learn.networks import Conv, Network, Stage
 from m0sim.study.learn.plan import Plan, pack
 from m0sim.study.learn.program import DeviceProgram
-from m0sim.study.learn.step import DeviceForm, Kind, Op, Phase, Ref, Settings, Step, Tensor, Word
+from m0sim.study.learn.step import DeviceForm, Kind, Op, Phase, Ref, Step, StepSettings, Tensor, Word
 
 STACK_BYTES = 320
 """Upper bound of what dispatcher, kernels and either library need at -O3; held by a test."""
@@ -76,17 +75,15 @@ def _kernels_folder() -> Path:
 
 def build(network: Network, learning_rate: float) -> Step:
     """The step: forward, loss, then error and update layer by layer from the last to the first; no pruning."""
-    return step.build(network, Settings(FloatForm(learning_rate), weights_place="sram"))
+    config = Config(weight_exponents=(), learning_rate=learning_rate)
+    return step.build(network, StepSettings(FloatForm(), config, DeviceOptions(weights_place="sram")))
 
 
-@dataclass(frozen=True, slots=True)
 class FloatForm(DeviceForm):
-    """The step in soft float, with its learning rate: it is a constant in the parameter blocks."""
+    """The step in soft float; the learning rate is a constant in its parameter blocks."""
 
-    learning_rate: float = Config.learning_rate
-
-    def operations(self, network: Network, settings: Settings) -> tuple[tuple[Op, ...], dict[str, Tensor]]:
-        builder = _Builder(self.learning_rate)
+    def operations(self, network: Network, settings: StepSettings) -> tuple[tuple[Op, ...], dict[str, Tensor]]:
+        builder = _Builder(settings.config.learning_rate)
         builder.forward(network)
         builder.loss(network.stages[-1])
         for stage in reversed(network.stages):

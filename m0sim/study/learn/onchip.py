@@ -2,50 +2,32 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from m0sim.chip.device import Device
 from m0sim.image import Image
 from m0sim.study.learn import layout
-from m0sim.study.learn.config import Config
+from m0sim.study.learn.config import Config, DeviceOptions
 from m0sim.study.learn.device_form import IntegerForm
 from m0sim.study.learn.layers import LOSS_EXPONENT
 from m0sim.study.learn.networks import Network
 from m0sim.study.learn.plan import Plan, pack
 from m0sim.study.learn.program import DeviceProgram
 from m0sim.study.learn.state import NOTHING, Frozen, Learned, State
-from m0sim.study.learn.step import Settings, build
+from m0sim.study.learn.step import StepSettings, build
 
 
-@dataclass(frozen=True, slots=True)
-class DeviceOptions:
-    """How a method is deployed; none of it changes what is computed."""
-
-    mask_form: str = "copy"
-    weights_place: str = "flash"
-    reuse: bool = True
-
-
-def settings(network: Network, form: IntegerForm, config: Config, frozen: Frozen, options: DeviceOptions) -> Settings:
+def settings(
+    network: Network, form: IntegerForm, config: Config, frozen: Frozen, options: DeviceOptions
+) -> StepSettings:
     """What the step builder needs, from a method's configuration."""
     kept = [form.keeps(config, frozen.candidates(stage)) for stage in network.stages]
-    return Settings(
-        form=form,
-        forward_shift=config.forward,
-        error_shift=config.backward,
-        update_shift=config.update,
-        mu=config.mu,
-        weight_exponents=config.weight_exponents,
-        rate=config.rate,
-        keep=tuple(k for k in kept if k is not None),
-        theta=config.theta,
+    return StepSettings(
+        form,
+        config,
+        options,
         first=frozen.first,
-        cool=config.cool,
-        refresh=config.refresh,
+        keep=tuple(k for k in kept if k is not None),
         scored=tuple(len(s) for s in frozen.scored),
         gap_bytes=tuple(len(frozen.gaps(stage)) for stage in network.stages) if frozen.scored else (),
-        mask_form=options.mask_form,
-        weights_place=options.weights_place,
     )
 
 

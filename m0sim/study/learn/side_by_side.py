@@ -14,11 +14,10 @@ from m0sim.errors import UsageError, did_you_mean
 from m0sim.study.learn import methods, networks
 from m0sim.study.learn.arithmetic import Int8
 from m0sim.study.learn.comparison import RECONSTRUCTION, Comparison, MethodResult
-from m0sim.study.learn.config import Config
+from m0sim.study.learn.config import Config, DeviceOptions
 from m0sim.study.learn.datasets import SPLITS, Dataset, network_input
 from m0sim.study.learn.deployment import Deployment
 from m0sim.study.learn.networks import Network
-from m0sim.study.learn.onchip import DeviceOptions
 from m0sim.study.learn.plan import Plan
 from m0sim.study.learn.pretrain import BUNDLED, bundled
 from m0sim.study.learn.program import DeviceProgram, phase_cycles
@@ -50,7 +49,7 @@ class ComparisonTask:
     """The method that ratios refer to; by default `methods.BASE`, or the first where that is not compared."""
     options: DeviceOptions = field(default_factory=DeviceOptions)
     config: Config | None = None
-    """Settings of the methods besides the calibrated shifts."""
+    """StepSettings of the methods besides the calibrated shifts."""
 
 
 @dataclass(frozen=True, eq=False)

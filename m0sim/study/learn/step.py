@@ -14,8 +14,7 @@ from typing import Literal
 
 from m0sim.errors import UsageError, did_you_mean
 from m0sim.image import Image
-from m0sim.study.learn.arithmetic import STATIC_SHIFT_MAX
-from m0sim.study.learn.config import COOLEST
+from m0sim.study.learn.config import COOLEST, Config, DeviceOptions, halved, halvings
 from m0sim.study.learn.networks import Network
 
 Phase = Literal["forward", "loss", "backward", "update", "prune"]
@@ -85,39 +84,21 @@ def _tensors(words: Iterable[Word]) -> Iterable[str]:
 
 
 @dataclass(frozen=True)
-class Settings:
+class StepSettings:
     """What a step needs to know besides the network. Per-stage tuples have one entry a stage with weights."""
 
     form: DeviceForm
     """The method's."""
-    forward_shift: tuple[int, ...] = ()
-    """p: accumulator to activation."""
-    error_shift: tuple[int, ...] = ()
-    """q: accumulator to error of the stage below; entry 0 is not used."""
-    update_shift: tuple[int, ...] = ()
-    """s of NITI, r of PRIOT."""
-    mu: int = 0
-    """Dynamic NITI: log2 of what the largest gradient moves a weight by."""
-    weight_exponents: tuple[int, ...] = ()
-    """Dynamic scales: exponents of the stages' weights, which those of activations and errors add up."""
-    rate: int = 0
-    """Tin-Tin: minus log2 of the learning rate."""
-    keep: tuple[int, ...] = ()
-    """k: edges that stay, of all edges or, with PRIOT-S, of the scored ones."""
-    theta: int = -64
-    """Threshold on scores, -127..127: PRIOT keeps S >= theta where `keep` is empty."""
+    config: Config
+    options: DeviceOptions
     first: int = 0
     """Index of the lowest stage that learns; those below have weights that never change, and no way back."""
-    cool: int = 0
-    """Every so many steps the learning rate is halved, COOLEST times at most; 0: never."""
-    refresh: int = 1
-    """Every so many steps the cut of top-k is renewed."""
+    keep: tuple[int, ...] = ()
+    """k: edges that stay, of all edges or, with PRIOT-S, of the scored ones. Empty: the threshold decides."""
     scored: tuple[int, ...] = ()
     """PRIOT-S: number of scored edges."""
     gap_bytes: tuple[int, ...] = ()
     """PRIOT-S: length of the gap lists."""
-    mask_form: str = "copy"
-    weights_place: str = "flash"
 
 
 @dataclass(frozen=True)
@@ -125,7 +106,7 @@ class Step:
     """The operations of one training step, and the tensors they use."""
 
     network: Network
-    settings: Settings
+    settings: StepSettings
     ops: tuple[Op, ...]
     tensors: dict[str, Tensor]
 
@@ -148,7 +129,7 @@ class DeviceForm(ABC):
     """A method's training step as the device runs it: what planner, program and reports ask of every method."""
 
     @abstractmethod
-    def operations(self, network: Network, settings: Settings) -> tuple[tuple[Op, ...], dict[str, Tensor]]:
+    def operations(self, network: Network, settings: StepSettings) -> tuple[tuple[Op, ...], dict[str, Tensor]]:
         """The kernel calls of one step in their order, and the tensors that they use by name."""
 
     @abstractmethod
@@ -164,7 +145,7 @@ class DeviceForm(ABC):
         """The code that cycles hold for, in words: other code has another version."""
 
 
-def build(network: Network, settings: Settings) -> Step:
+def build(network: Network, settings: StepSettings) -> Step:
     """The step of a method on a network. Raises UsageError for an unknown mask form or place."""
     _check(settings)
     return Step(network, settings, *settings.form.operations(network, settings))
@@ -178,30 +159,27 @@ class Variant:
     renews: bool
 
 
-def variant(settings: Settings, done: int) -> Variant:
+def variant(settings: StepSettings, done: int) -> Variant:
     """Which step comes after `done` of them."""
-    cooled = min(done // settings.cool, COOLEST) if settings.cool else 0
-    return Variant(cooled, (done + 1) % settings.refresh == 0)
+    return Variant(halvings(settings.config, done), (done + 1) % settings.config.refresh == 0)
 
 
 def variants(step: Step) -> dict[Variant, tuple[Op, ...]]:
     """The operations of every kind of step that there is; all use the same tensors."""
     settings = step.settings
     found: dict[Variant, tuple[Op, ...]] = {}
-    for by in range(COOLEST + 1 if settings.cool else 1):
-        shifts = tuple(min(shift + by, STATIC_SHIFT_MAX) for shift in settings.update_shift)
-        then = replace(settings, update_shift=shifts, mu=settings.mu - by, rate=settings.rate + by)
-        ops = build(step.network, then).ops if by else step.ops
+    for by in range(COOLEST + 1 if settings.config.cool else 1):
+        ops = build(step.network, replace(settings, config=halved(settings.config, by))).ops if by else step.ops
         found[Variant(by, True)] = ops
-        if settings.refresh > 1:
+        if settings.config.refresh > 1:
             found[Variant(by, False)] = tuple(op for op in ops if op.kernel != "m0k_select")
     return found
 
 
-def _check(settings: Settings) -> None:
+def _check(settings: StepSettings) -> None:
     for value, known, what in (
-        (settings.mask_form, MASK_FORMS, "mask form"),
-        (settings.weights_place, WEIGHT_PLACES, "place for weights"),
+        (settings.options.mask_form, MASK_FORMS, "mask form"),
+        (settings.options.weights_place, WEIGHT_PLACES, "place for weights"),
     ):
         if value not in known:
             raise UsageError(f"unknown {what} {value!r} (known: {', '.join(known)}){did_you_mean(value, known)}")

@@ -14,7 +14,7 @@ from m0sim.errors import UsageError, did_you_mean
 from m0sim.study.learn import kernels, networks, onchip
 from m0sim.study.learn.arithmetic import STATIC_SHIFT_MAX
 from m0sim.study.learn.calibrate import calibrate
-from m0sim.study.learn.config import Config
+from m0sim.study.learn.config import Config, DeviceOptions
 from m0sim.study.learn.experiment import images
 from m0sim.study.learn.methods import IntegerMethod
 from m0sim.study.learn.pretrain import bundled
@@ -121,7 +121,7 @@ def measure(remedy: str, shift: int, mask: str, data_dir: Path, steps: int = STE
     method, config = spec.method, configure(spec, data_dir)
     frozen = method.freeze(network, bundled(NETWORK).weights, config)
     state = method.initial_state(network, frozen, config, spec.seed)
-    plan = onchip.plan(network, method.device, config, frozen, onchip.DeviceOptions(mask_form=mask))
+    plan = onchip.plan(network, method.device, config, frozen, DeviceOptions(mask_form=mask))
     program = onchip.deploy(plan, config, frozen, state, kernels.load(), chip)
     train = images.part("mnist", data_dir, "transfer", float(spec.angle)).first(steps)
     costs = [program.step(image, int(label)) for image, label in zip(train.images, train.labels, strict=True)]

@@ -7,8 +7,8 @@ from functools import lru_cache
 
 from m0sim.errors import UsageError, did_you_mean
 from m0sim.study.learn import methods, networks
+from m0sim.study.learn.config import DeviceOptions
 from m0sim.study.learn.networks import Network
-from m0sim.study.learn.onchip import DeviceOptions
 from m0sim.study.learn.step import MASK_FORMS, WEIGHT_PLACES
 
 DEFAULT_FRACTION = 0.1

@@ -17,12 +17,12 @@ from m0sim.chip import device
 from m0sim.chip.device import Device
 from m0sim.errors import UsageError
 from m0sim.study.learn import networks
+from m0sim.study.learn.config import DeviceOptions
 from m0sim.study.learn.deployment import Deployment
 from m0sim.study.learn.experiment import images
 from m0sim.study.learn.experiment.images import ImagePart
 from m0sim.study.learn.experiment.setting import Setting, model_of
 from m0sim.study.learn.methods.base import Arrays
-from m0sim.study.learn.onchip import DeviceOptions
 from m0sim.study.learn.pretrain import Backbone, bundled, read
 from m0sim.study.learn.program import DeviceProgram
 

@@ -16,9 +16,8 @@ from numpy.typing import NDArray
 
 from m0sim.chip.device import Device
 from m0sim.study.learn.arithmetic import Int8
-from m0sim.study.learn.config import Config
+from m0sim.study.learn.config import Config, DeviceOptions
 from m0sim.study.learn.networks import Network
-from m0sim.study.learn.onchip import DeviceOptions
 from m0sim.study.learn.plan import Plan
 from m0sim.study.learn.program import DeviceProgram
 from m0sim.study.learn.state import Examples, Learned

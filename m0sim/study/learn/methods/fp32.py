@@ -13,12 +13,11 @@ import numpy as np
 from m0sim.chip.device import Device
 from m0sim.study.learn import float_model, float_step
 from m0sim.study.learn.arithmetic import Int8
-from m0sim.study.learn.config import Config
+from m0sim.study.learn.config import Config, DeviceOptions
 from m0sim.study.learn.float_model import Float
 from m0sim.study.learn.float_step import FloatForm, FloatProgram
 from m0sim.study.learn.methods.base import Arrays, Labelled, Method, Model, Tuned
 from m0sim.study.learn.networks import Network
-from m0sim.study.learn.onchip import DeviceOptions
 from m0sim.study.learn.plan import Plan, pack
 from m0sim.study.learn.program import DeviceProgram
 from m0sim.study.learn.state import Examples, Learned

@@ -19,18 +19,17 @@ from m0sim.errors import UsageError
 from m0sim.study.learn import layout, onchip
 from m0sim.study.learn.arithmetic import STATIC_SHIFT_MAX, Int8, Int32
 from m0sim.study.learn.calibrate import calibrate
-from m0sim.study.learn.config import Config, cooled, first_trained
+from m0sim.study.learn.config import Config, DeviceOptions, cooled, first_trained
 from m0sim.study.learn.device_form import IntegerForm
 from m0sim.study.learn.layers import LOSS_EXPONENT, Argmax, Gradient, error_through, gradient, loss
 from m0sim.study.learn.layout import Index
 from m0sim.study.learn.methods.base import Arrays, Labelled, Method, Model
 from m0sim.study.learn.networks import Network, Stage
-from m0sim.study.learn.onchip import DeviceOptions
 from m0sim.study.learn.passes import Forward, forward_pass, gated_error, raw_error
 from m0sim.study.learn.plan import Plan
 from m0sim.study.learn.program import DeviceProgram
 from m0sim.study.learn.state import NOTHING, Examples, Frozen, Layer, Learned, Selection, State
-from m0sim.study.learn.step import Settings, Step, build
+from m0sim.study.learn.step import Step, StepSettings, build
 
 _EVALUATED = 250
 """Images at a time."""
@@ -216,18 +215,14 @@ class IntegerMethod(Method):
         first = count - trained
         scored = tuple(_scored(stage, fraction, first) for stage in network.stages)
         keeps = self.device.keeps(Config(()), 0) is not None
-        settings = Settings(
-            form=self.device,
-            forward_shift=(0,) * count,
-            error_shift=(0,) * count,
-            update_shift=(0,) * count,
-            weight_exponents=(0,) * count,
-            keep=(0,) * count if keeps else (),
+        settings = StepSettings(
+            self.device,
+            Config((0,) * count, forward=(0,) * count, backward=(0,) * count, update=(0,) * count),
+            options,
             first=first,
+            keep=(0,) * count if keeps else (),
             scored=scored,
             gap_bytes=tuple(map(_most_gap_bytes, network.stages, scored)),
-            mask_form=options.mask_form,
-            weights_place=options.weights_place,
         )
         return build(network, settings)
 

@@ -26,10 +26,10 @@ class NitiForm(IntegerForm):
 
     def update_shift(self, b: Builder, stage: Stage) -> int:
         """The block's field ``shift``."""
-        return b.settings.update_shift[stage.index]
+        return b.settings.config.update[stage.index]
 
     def learned_fields(self, b: Builder, stage: Stage) -> Words:
-        mu = b.settings.mu & 0xFFFFFFFF
+        mu = b.settings.config.mu & 0xFFFFFFFF
         return {"weights": self.weights(b, stage), "shift": self.update_shift(b, stage), "mu": mu}
 
     def contents(self, stage: Stage, learned: Learned, frozen: Frozen, config: Config) -> dict[str, bytes]:

@@ -60,7 +60,7 @@ class ScoreForm(IntegerForm):
     # -- operations
 
     def whole(self, b: Builder, stage: Stage, phase: Phase) -> Ref:
-        if b.settings.mask_form == "copy":
+        if b.settings.options.mask_form == "copy":
             return self._copy(b, stage)
         out = b.tensor(f"masked{stage.index} ({phase})", "scratch", edge_bytes(stage))
         self._copy_masked(b, stage, phase, out)
@@ -79,7 +79,7 @@ class ScoreForm(IntegerForm):
         return fields | self.scored(b, stage)
 
     def rows(self, b: Builder, stage: Stage, phase: Phase) -> Words:
-        if b.settings.mask_form == "copy":
+        if b.settings.options.mask_form == "copy":
             return b.plain_rows(self._copy(b, stage))
         rows = b.row_scratch(stage, phase)
         if self._has_bits(b):
@@ -88,17 +88,17 @@ class ScoreForm(IntegerForm):
         return b.provider(self.provider, **self._masked(b, stage), **rows)
 
     def _has_bits(self, b: Builder) -> bool:
-        return b.settings.mask_form == "bits" and "bits" in self.mask_forms
+        return b.settings.options.mask_form == "bits" and "bits" in self.mask_forms
 
     def learned_fields(self, b: Builder, stage: Stage) -> Words:
         fields: Words = {"weights": self.weights(b, stage), "scores": self.scores(b, stage), **self.scored(b, stage)}
-        return fields | {"shift": b.settings.update_shift[stage.index]}
+        return fields | {"shift": b.settings.config.update[stage.index]}
 
     def prune(self, b: Builder) -> None:
         for stage in b.trained:
             if b.settings.keep:
                 self._select(b, stage)
-            if b.settings.mask_form == "copy":
+            if b.settings.options.mask_form == "copy":
                 self._copy_masked(b, stage, "prune", self._copy(b, stage))
             elif self._has_bits(b) and not isinstance(stage.layer, Conv):
                 inputs: Words = {"scores": self.scores(b, stage), "selection": self._selection(b, stage)}

@@ -60,7 +60,7 @@ class TinTinForm(IntegerForm):
         return {
             "exponent": self._error_exponent(b, below),
             "exponent_in": self._error_exponent(b, stage),
-            "exponent_w": b.settings.weight_exponents[stage.index] & 0xFFFFFFFF,
+            "exponent_w": b.settings.config.weight_exponents[stage.index] & 0xFFFFFFFF,
         }
 
     def _error_exponent(self, b: Builder, stage: Stage) -> Ref:
@@ -72,7 +72,7 @@ class TinTinForm(IntegerForm):
 
     def learned_fields(self, b: Builder, stage: Stage) -> Words:
         """And what the gradient is shifted by to the weights' own exponent."""
-        base = b.settings.weight_exponents[stage.index] - FRACTION_BITS + b.settings.rate
+        base = b.settings.config.weight_exponents[stage.index] - FRACTION_BITS + b.settings.config.rate
         return {
             "weights16": self.weights(b, stage),
             "error_exponent": self._error_exponent(b, stage),
