@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from m0sim.chip.memory import AddressSpace, Bytes
+from m0sim.chip.banks import Bytes
+from m0sim.chip.memory import AddressSpace
 from m0sim.chip.room import Allocation
 from m0sim.errors import UsageError
 

@@ -23,7 +23,7 @@ from unicorn.arm_const import (
     UC_CPU_ARM_CORTEX_M0,
 )
 
-from m0sim.chip import output
+from m0sim.chip import mapping, output
 from m0sim.chip.arguments import Words
 from m0sim.chip.counters import Counters
 from m0sim.chip.device import Device
@@ -53,7 +53,7 @@ class Emulator:
         self.uc = Uc(UC_ARCH_ARM, UC_MODE_THUMB)
         self.uc.ctl_set_cpu_model(UC_CPU_ARM_CORTEX_M0)
         self._call_registers = CallRegisters(self.uc)
-        self.space.map_into(self.uc)
+        mapping.map_into(self.uc, self.space)
         self.uc.mem_map(RETURN_ADDRESS, 1024, UC_PROT_EXEC)  # no data is there: a load or store is a fault
         self.counters = Counters(device, image, self.space, self.uc)
         self.hooks = Hooks(self.uc, self.counters, device, self.space)
@@ -79,7 +79,7 @@ class Emulator:
             # Not over the SRAM, where every access is valid: a hook there would make all stores slow.
             *(
                 self.uc.hook_add(UC_HOOK_MEM_INVALID, self.traps.on_invalid_access, None, begin, end - 1)
-                for begin, end in self.space.other_ranges()
+                for begin, end in mapping.other_ranges(self.space)
             ),
             *(
                 self.uc.hook_add(UC_HOOK_CODE, self.output.on_write, None, symbol.address, symbol.address)

@@ -26,6 +26,7 @@ from unicorn.unicorn_py3.unicorn import uclib
 from m0sim.chip import isa
 from m0sim.chip.counters import Counters
 from m0sim.chip.device import Device, IoPort
+from m0sim.chip.mapping import sram_ranges
 from m0sim.chip.memory import AddressSpace
 from m0sim.chip.native.library import address_of
 
@@ -46,7 +47,7 @@ class Hooks:
         self._block_hook = self._add(UC_HOOK_BLOCK, "m0_on_block")
         self._add(UC_HOOK_INSN_INVALID, "m0_on_invalid")
         uc.ctl_set_tlb_mode(UC_TLB_VIRTUAL)
-        for base, end in space.sram_ranges():
+        for base, end in sram_ranges(space):
             self._add(UC_HOOK_TLB_FILL, "m0_on_tlb_fill", base, end - 1)
             self._add(UC_HOOK_EDGE_GENERATED, "m0_on_translation", base, end - 1)
         if device.io_port is not None:

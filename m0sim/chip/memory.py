@@ -3,42 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from m0sim.chip import red_zones
+from m0sim.chip.banks import FILL, Bank, Bytes, banks_of
 from m0sim.chip.device import Device
-from m0sim.chip.room import RED_ZONE, Allocation, Room
+from m0sim.chip.room import Allocation, Room
 from m0sim.errors import UsageError
 from m0sim.image import Image, Range, Segment, Symbol
 from m0sim.image.heap_and_stack import HeapRegion, claimed, heap_of, stack_of, uses_heap, without
 from m0sim.image.ranges import merged_ranges
 
-Bytes = npt.NDArray[np.uint8]
-
-#: Fills SRAM that nothing initialised: read as code it is 0xDEDE, a permanently undefined instruction.
-FILL = 0xDE
-_PAGE = 4096
-_ERASED = 0xFF
 MIN_STACK = 256
 """Bytes of stack without which no firmware is run, unless the caller knows how deep its own goes."""
-
-
-@dataclass(frozen=True, slots=True)
-class Bank:
-    """Contiguous memory of one kind with its bytes on the host; adjacent SRAM regions are one bank."""
-
-    kind: str
-    base: int
-    size: int
-    data: Bytes
-    """``uint8``, the size rounded up to 4 KiB."""
-
-    @property
-    def end(self) -> int:
-        return self.base + self.size
 
 
 class AddressSpace:
@@ -48,7 +26,7 @@ class AddressSpace:
         """Raises UsageError where the image is outside the memory or leaves no `stack_bytes` of SRAM for a stack."""
         self.device = device
         self.image = image
-        self.banks = tuple(_banks(device, image))
+        self.banks = banks_of(device, image)
         self.heap = self._find_heap()
         self.stack_region = stack_of(image.symbols, image.sections, self.is_sram)
         """What the image keeps for its stack, if it says so."""
@@ -222,7 +200,7 @@ class AddressSpace:
                 f"{name or 'a buffer'}: {size} bytes do not fit into the SRAM of {self.device.name}: the largest free "
                 f"piece is {free} bytes, of which {stack_reserve} are kept for the stack{heap}"
             )
-        self._paint_red_zones(allocation)
+        red_zones.paint(self.view, allocation)
         return allocation
 
     def holds(self, allocation: Allocation) -> bool:
@@ -236,31 +214,9 @@ class AddressSpace:
         if view is not None:
             view[:] = FILL
 
-    def _red_zones(self, allocation: Allocation) -> list[tuple[int, Bytes]]:
-        begin, end = allocation.address - RED_ZONE, allocation.address + allocation.size
-        zones = [(begin, self.view(begin, RED_ZONE)), (end, self.view(end, RED_ZONE))]
-        return [(address, view) for address, view in zones if view is not None]
-
-    def _paint_red_zones(self, allocation: Allocation) -> None:
-        for address, view in self._red_zones(allocation):
-            view[:] = _red_pattern(address)
-
     def overruns(self) -> list[str]:
         """What was written outside the buffers, as sentences; the red zones are painted afresh."""
-        found = []
-        for allocation in self.allocations:
-            for address, view in self._red_zones(allocation):
-                changed = np.flatnonzero(view != _red_pattern(address))
-                if not changed.size:
-                    continue
-                is_before = address < allocation.address
-                distance = RED_ZONE - 1 - int(changed[-1]) if is_before else int(changed[0])
-                side = "before" if is_before else "behind the end of"
-                what = f"{distance} bytes {side}" if distance else f"directly {side}"
-                written = "1 byte" if changed.size == 1 else f"{changed.size} bytes"
-                found.append(f"{written} written {what} {allocation.name} ({allocation.size} bytes)")
-            self._paint_red_zones(allocation)
-        return found
+        return red_zones.overruns(self.view, self.allocations)
 
     # -- state between calls
 
@@ -273,7 +229,7 @@ class AddressSpace:
         for (allocation, view), content in zip(kept, contents, strict=True):
             if view is not None and content is not None:
                 view[:] = content
-            self._paint_red_zones(allocation)
+            red_zones.paint(self.view, allocation)
         self._forget_heap()
 
     def _forget_heap(self) -> None:
@@ -294,7 +250,7 @@ class AddressSpace:
         """Put every memory back to what it was after loading, and free all buffers."""
         self._room.clear()
         for bank in self.banks:
-            bank.data[:] = _blank_byte(bank.kind)
+            bank.erase()
         self._load()
         self._forget_heap()
 
@@ -313,56 +269,6 @@ class AddressSpace:
         if view is not None:
             view[:] = FILL
 
-    def map_into(self, uc: Any) -> None:
-        """Map the banks and their aliases into a Unicorn instance. Guest and host then share the bytes."""
-        from unicorn import UC_PROT_ALL, UC_PROT_EXEC, UC_PROT_READ
-
-        for bank in self.banks:
-            rights = UC_PROT_ALL if bank.kind == "sram" else UC_PROT_READ | UC_PROT_EXEC
-            for base, offset, size in self._windows(bank):
-                uc.mem_map_ptr(base, -(-size // 1024) * 1024, rights, bank.data.ctypes.data + offset)
-
-    def sram_ranges(self) -> list[tuple[int, int]]:
-        """Begin and end of every range that is mapped as SRAM or an alias of it, in whole KiB, ascending."""
-        windows = [w for bank in self.banks if bank.kind == "sram" for w in self._windows(bank)]
-        return sorted((base, base + -(-size // 1024) * 1024) for base, _, size in windows)
-
-    def other_ranges(self) -> list[tuple[int, int]]:
-        """Begin and end of the ranges that `sram_ranges` leaves of the 4 GiB."""
-        begins, ends = zip(*self.sram_ranges(), strict=True)
-        return [(begin, end) for begin, end in zip((0, *ends), (*begins, 1 << 32), strict=True) if begin < end]
-
-    def _windows(self, bank: Bank) -> list[tuple[int, int, int]]:
-        """Where a bank is seen: itself, and the aliases of its regions. Address, offset in the bank, bytes."""
-        windows = [(bank.base, 0, bank.size)]
-        for alias in self.device.aliases:
-            region = self.device.region(alias.of)
-            if bank.base <= region.base < bank.end:
-                windows.append((alias.base, region.base - bank.base, region.size))
-        return windows
-
-    def pages(self) -> npt.NDArray[np.int64]:
-        """Every mapped 4 KiB page, ``int64[pages, 4]``: page number, host address, slot (aliases share one), 1 if
-        writable.
-        """
-        rows = []
-        slot = 1
-        for bank in self.banks:
-            for base, offset, size in self._windows(bank):
-                page = np.arange(-(-size // _PAGE), dtype=np.int64)
-                there = page + offset // _PAGE
-                host = bank.data.ctypes.data + there * _PAGE
-                writable = np.full_like(page, bank.kind == "sram")
-                rows.append(np.stack([base // _PAGE + page, host, slot + there, writable], axis=1))
-            slot += -(-bank.size // _PAGE)
-        return np.concatenate(rows)
-
-
-def _red_pattern(address: int) -> Bytes:
-    """Differs from byte to byte and from place to place, so that a copied red zone does not pass for its own."""
-    offsets = np.arange(address, address + RED_ZONE, dtype=np.int64)
-    return (offsets * 167 + (offsets >> 8) * 31 + 0x5B & 0xFF).astype(np.uint8)
-
 
 def _end_of(symbol: Symbol) -> int:
     """Where an object ends, rounded up as free SRAM is."""
@@ -373,28 +279,3 @@ def _aligned(ranges: Iterable[Range]) -> list[Range]:
     """Ranges shrunk to whole 8 bytes."""
     whole = [(-(-begin // 8) * 8, end & ~7) for begin, end in ranges]
     return [(begin, end) for begin, end in whole if begin < end]
-
-
-def _banks(device: Device, image: Image) -> list[Bank]:
-    merged: list[tuple[str, int, int]] = []
-    for region in device.regions:
-        if region.kind == "rom" and not _is_used(region.base, region.end, device, image):
-            continue  # nobody has its contents: an access is a fault, which also catches null pointers
-        if merged and region.kind == "sram" == merged[-1][0] and merged[-1][2] == region.base:
-            merged[-1] = ("sram", merged[-1][1], region.end)
-        else:
-            merged.append((region.kind, region.base, region.end))
-    return [Bank(kind, base, end - base, _blank(kind, end - base)) for kind, base, end in merged]
-
-
-def _is_used(begin: int, end: int, device: Device, image: Image) -> bool:
-    return any(begin <= device.resolve(s.address) < end for s in image.segments)
-
-
-def _blank(kind: str, size: int) -> Bytes:
-    padded = -(-size // _PAGE) * _PAGE
-    return np.full(padded, _blank_byte(kind), np.uint8)
-
-
-def _blank_byte(kind: str) -> int:
-    return FILL if kind == "sram" else _ERASED

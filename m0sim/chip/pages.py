@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from m0sim.chip.banks import windows
 from m0sim.chip.memory import AddressSpace
 
 PAGE = 4096
@@ -31,13 +32,18 @@ class Pages:
     def of(cls, space: AddressSpace) -> Pages:
         """The pages of a device's memories."""
         slots = np.zeros(_PAGES, np.int32)
-        numbers, addresses, indices, rights = space.pages().T
-        count = 1 + int(indices.max())
-        hosts, writable = np.zeros(count, np.uint64), np.zeros(count, np.uint8)
-        slots[numbers] = indices
-        hosts[indices] = addresses
-        writable[indices] = rights
-        return cls(slots, count, hosts, writable)
+        hosts, writable = [np.zeros(1, np.uint64)], [np.zeros(1, np.uint8)]
+        count = 1
+        for bank in space.banks:
+            pages = -(-bank.size // PAGE)
+            for base, offset, size in windows(bank, space.device):
+                first, there = base // PAGE, count + offset // PAGE
+                number = -(-size // PAGE)
+                slots[first : first + number] = np.arange(there, there + number)
+            hosts.append(bank.data.ctypes.data + np.arange(pages, dtype=np.uint64) * PAGE)
+            writable.append(np.full(pages, bank.kind == "sram", np.uint8))
+            count += pages
+        return cls(slots, count, np.concatenate(hosts), np.concatenate(writable))
 
     def has(self, address: int) -> bool:
         """True where there is memory."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from m0sim.chip.banks import Bank
 from m0sim.chip.cost import Cost
 from m0sim.chip.machine import Machine
-from m0sim.chip.memory import Bank
 
 FREE = "free"
 RESERVED = "reserved"

@@ -1,0 +1,71 @@
+"""The memories of a device, as arrays on the host."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from m0sim.chip.device import Device
+from m0sim.image import Image
+
+Bytes = npt.NDArray[np.uint8]
+
+#: Fills SRAM that nothing initialised: read as code it is 0xDEDE, a permanently undefined instruction.
+FILL = 0xDE
+_ERASED = 0xFF
+_PAGE = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Bank:
+    """Contiguous memory of one kind with its bytes on the host; adjacent SRAM regions are one bank."""
+
+    kind: str
+    base: int
+    size: int
+    data: Bytes
+    """``uint8``, the size rounded up to 4 KiB."""
+
+    @property
+    def end(self) -> int:
+        return self.base + self.size
+
+    def erase(self) -> None:
+        """Make it what it is before anything is loaded."""
+        self.data[:] = FILL if self.kind == "sram" else _ERASED
+
+
+def banks_of(device: Device, image: Image) -> tuple[Bank, ...]:
+    """The erased banks of a device, by address; ROM only where the image has its contents."""
+    merged: list[tuple[str, int, int]] = []
+    for region in device.regions:
+        if region.kind == "rom" and not _is_used(region.base, region.end, device, image):
+            continue  # nobody has its contents: an access is a fault, which also catches null pointers
+        if merged and region.kind == "sram" == merged[-1][0] and merged[-1][2] == region.base:
+            merged[-1] = ("sram", merged[-1][1], region.end)
+        else:
+            merged.append((region.kind, region.base, region.end))
+    banks = tuple(Bank(kind, base, end - base, _room(end - base)) for kind, base, end in merged)
+    for bank in banks:
+        bank.erase()
+    return banks
+
+
+def windows(bank: Bank, device: Device) -> list[tuple[int, int, int]]:
+    """Where a bank is seen: itself, and the aliases of its regions. Address, offset in the bank, bytes."""
+    found = [(bank.base, 0, bank.size)]
+    for alias in device.aliases:
+        region = device.region(alias.of)
+        if bank.base <= region.base < bank.end:
+            found.append((alias.base, region.base - bank.base, region.size))
+    return found
+
+
+def _is_used(begin: int, end: int, device: Device, image: Image) -> bool:
+    return any(begin <= device.resolve(s.address) < end for s in image.segments)
+
+
+def _room(size: int) -> Bytes:
+    return np.empty(-(-size // _PAGE) * _PAGE, np.uint8)
