@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from m0sim.study.learn import methods
+from m0sim.chip import device
+from m0sim.study.learn import datasets, methods, side_by_side
+from m0sim.study.learn.config import DeviceOptions
+from m0sim.study.learn.experiment.setting import tuned
+from m0sim.study.learn.experiment.training import Task, TrainingRun, same
+from m0sim.study.learn.methods import priot
+from m0sim.study.whatif import planned
+from m0sim.study.whatif.configuration import configure
 
 PACKAGE = Path(__file__).parents[1] / "m0sim"
 OWN = ("study/learn/methods/", "study/learn/float_step.py")
@@ -102,3 +110,30 @@ def test_every_method_brings_all_of_it() -> None:
         *("priot", "priot-threshold", "priot-s", "tin-tin")
     }
     assert methods.integer_names() == methods.names()[:-1]
+
+
+class Twin(priot.Priot):
+    """A new method, as one would add it: PRIOT under another name."""
+
+    name = "twin"
+    source = "a test"
+    is_reconstruction = False
+
+
+def test_a_new_method_is_there_for_everyone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One registration: it is planned, measured, compared, trained on both engines, and drawn."""
+    monkeypatch.setattr(methods, "_METHODS", {**methods._METHODS, "twin": Twin()})
+    one, other = (planned.plan(configure("tiny-cnn-8", name)) for name in ("priot", "twin"))
+    assert one.plan.placed == other.plan.placed
+    digits, chip = datasets.load("digits"), device.load("rp2040")
+    task = side_by_side.task_of("tiny-cnn-8", digits, chip, "priot,twin", steps=1, base="", options=DeviceOptions())
+    priot_found, twin_found = side_by_side.compare(task).methods
+    assert replace(twin_found, method="priot", note=priot_found.note) == priot_found
+    assert (priot_found.remark, twin_found.remark) == ("our reconstruction", "")
+    few = {"images": 4, "epochs": 1, "validation_images": 10, "test_images": 10}
+    runs = [
+        TrainingRun(Task("tiny-cnn-8", "digits", tuned(*s, {}), **few)).train() for s in (("priot", 0), ("twin", 0))
+    ]
+    assert same(*(run.progress.arrays for run in runs))
+    front_plot = pytest.importorskip("m0sim.study.report.front_plot")
+    assert front_plot.draw([front_plot.PlottedPoint("twin", "twin", 1024, 1e6, 1)], "twin").startswith(b"<?xml")
