@@ -1,6 +1,7 @@
 """Ctrl-C: as a question that a loop asks between two steps, and held back while processes are started.
 
-A run on the simulated chip has its own way (`chip.interrupt`): it must stop within a call and keep what was counted.
+A run on the simulated chip has its own way (`chip.engine.interrupt`): it must stop within a call, and keep what was
+counted.
 """
 
 from __future__ import annotations

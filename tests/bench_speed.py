@@ -24,7 +24,7 @@ from unicorn.unicorn_py3.unicorn import uclib
 
 from m0sim import Machine, toolchain
 from m0sim.build_libraries import TARGETS, host
-from m0sim.chip.emulator import RETURN_ADDRESS
+from m0sim.chip.engine.emulator import RETURN_ADDRESS
 
 _ROOT = Path(__file__).resolve().parent.parent
 _SOURCES = (_ROOT / "tests/firmware/bench.S", _ROOT / "examples/dot_fast.S")

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-import m0sim.chip.run
+import m0sim.chip.engine.run
 from m0sim import toolchain
-from m0sim.chip.run import Run
+from m0sim.chip.engine.run import Run
 from m0sim.errors import UsageError
 
 FIRMWARE = Path(__file__).parent / "firmware"
@@ -73,8 +73,8 @@ def short_slices(monkeypatch: pytest.MonkeyPatch) -> Slices:
         return goes_on(self, *args)
 
     monkeypatch.setattr(Run, "_after_limit", counted)
-    monkeypatch.setattr(m0sim.chip.run, "_FIRST_SLICE", 1)
-    monkeypatch.setattr(m0sim.chip.run, "_LATER_SLICES", 1)
+    monkeypatch.setattr(m0sim.chip.engine.run, "_FIRST_SLICE", 1)
+    monkeypatch.setattr(m0sim.chip.engine.run, "_LATER_SLICES", 1)
     return slices
 
 

@@ -24,8 +24,9 @@ from unicorn.arm_const import UC_ARM_REG_LR, UC_ARM_REG_PC, UC_ARM_REG_R0, UC_AR
 from m0sim import Cost, Machine
 from m0sim.build_libraries import TARGETS, host
 from m0sim.build_libraries import build as build_library
-from m0sim.chip import counters, isa
-from m0sim.chip.emulator import RETURN_ADDRESS
+from m0sim.chip import isa
+from m0sim.chip.engine import counters
+from m0sim.chip.engine.emulator import RETURN_ADDRESS
 from m0sim.chip.native import layout, library, tables
 from m0sim.errors import UsageError
 from m0sim.image import Symbol, load_raw

@@ -16,14 +16,14 @@ from m0sim.chip.arguments import ResultType
 from m0sim.chip.buffer import Buffer
 from m0sim.chip.call import Argument, Call, Callables, RegisterValues, StubValues, Value, initialiser
 from m0sim.chip.cost import Cost, Level, level_of
-from m0sim.chip.counters import Counters
 from m0sim.chip.device import Device
-from m0sim.chip.emulator import Emulator
+from m0sim.chip.engine.counters import Counters
+from m0sim.chip.engine.emulator import Emulator
+from m0sim.chip.engine.patches import patch, patched
+from m0sim.chip.engine.run import Run
 from m0sim.chip.memory import MIN_STACK, AddressSpace
-from m0sim.chip.patches import patch, patched
 from m0sim.chip.peripherals import OnWrite, RegisterAccess
 from m0sim.chip.provenance import provenance_of
-from m0sim.chip.run import Run
 from m0sim.chip.stubs import Stub, reject_twins
 from m0sim.errors import UsageError
 from m0sim.image import Image, Symbol

@@ -18,7 +18,7 @@ from unicorn.arm_const import (
     UC_ARM_REG_SP,
 )
 
-from m0sim.chip import trap
+from m0sim.chip.engine import trap
 from m0sim.chip.peripherals import Peripherals
 from m0sim.chip.stops import Cause, FaultKind
 

@@ -24,9 +24,9 @@ from unicorn import (
 from unicorn.unicorn_py3.unicorn import uclib
 
 from m0sim.chip import isa
-from m0sim.chip.counters import Counters
 from m0sim.chip.device import Device, IoPort
-from m0sim.chip.mapping import sram_ranges
+from m0sim.chip.engine.counters import Counters
+from m0sim.chip.engine.mapping import sram_ranges
 from m0sim.chip.memory import AddressSpace
 from m0sim.chip.native.library import address_of
 

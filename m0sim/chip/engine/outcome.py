@@ -9,7 +9,7 @@ from unicorn.arm_const import UC_ARM_REG_APSR, UC_ARM_REG_MSP, UC_ARM_REG_PSP, U
 
 from m0sim.chip.call import Call
 from m0sim.chip.cost import Cost
-from m0sim.chip.emulator import RETURN_ADDRESS, Emulator
+from m0sim.chip.engine.emulator import RETURN_ADDRESS, Emulator
 from m0sim.chip.fault import CallSite, Fault, Interrupted
 from m0sim.chip.results.costs import Ended, cost_of
 from m0sim.chip.stops import Cause, FaultKind

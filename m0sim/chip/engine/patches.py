@@ -10,7 +10,7 @@ import numpy as np
 from unicorn import UC_HOOK_CODE, Uc
 from unicorn.arm_const import UC_ARM_REG_LR, UC_ARM_REG_R0, UC_ARM_REG_R1, UC_ARM_REG_R2, UC_ARM_REG_R3, UC_ARM_REG_SP
 
-from m0sim.chip.emulator import Emulator
+from m0sim.chip.engine.emulator import Emulator
 from m0sim.chip.stubs import BX_LR, Stub
 from m0sim.errors import UsageError
 

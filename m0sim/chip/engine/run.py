@@ -6,14 +6,15 @@ from collections.abc import Callable
 
 from unicorn.arm_const import UC_ARM_REG_R0, UC_ARM_REG_SP
 
-from m0sim.chip import arguments, isa, output, semihosting, trap
+from m0sim.chip import arguments, isa, output
 from m0sim.chip.call import Call
 from m0sim.chip.cost import Cost
-from m0sim.chip.emulator import RETURN_ADDRESS, Emulator
+from m0sim.chip.engine import semihosting, trap
+from m0sim.chip.engine.emulator import RETURN_ADDRESS, Emulator
+from m0sim.chip.engine.interrupt import Interrupt
+from m0sim.chip.engine.outcome import Outcome
 from m0sim.chip.fault import Fault
-from m0sim.chip.interrupt import Interrupt
 from m0sim.chip.native.layout import Stop
-from m0sim.chip.outcome import Outcome
 from m0sim.chip.stops import KIND_OF_STOP, Cause, FaultKind
 from m0sim.errors import UsageError
 from m0sim.ticker import ticking

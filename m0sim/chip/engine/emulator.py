@@ -23,18 +23,19 @@ from unicorn.arm_const import (
     UC_CPU_ARM_CORTEX_M0,
 )
 
-from m0sim.chip import mapping, output
+from m0sim.chip import output
 from m0sim.chip.arguments import Words
-from m0sim.chip.counters import Counters
 from m0sim.chip.device import Device
-from m0sim.chip.heap import HeapWatch
-from m0sim.chip.hooks import Hooks
+from m0sim.chip.engine import mapping
+from m0sim.chip.engine.counters import Counters
+from m0sim.chip.engine.heap import HeapWatch
+from m0sim.chip.engine.hooks import Hooks
+from m0sim.chip.engine.mmio import Windows
+from m0sim.chip.engine.registers import CallRegisters
+from m0sim.chip.engine.trap import Traps
 from m0sim.chip.memory import AddressSpace
-from m0sim.chip.mmio import Windows
 from m0sim.chip.output import Output
 from m0sim.chip.peripherals import Peripherals
-from m0sim.chip.registers import CallRegisters
-from m0sim.chip.trap import Traps
 from m0sim.errors import UsageError
 from m0sim.image import Image
 
