@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import random
 import re
 import shutil
+import string
 import subprocess
 import time
 from itertools import pairwise
@@ -131,6 +133,20 @@ def test_after_a_name_that_was_too_much_others_are_right() -> None:
     for _ in range(100):
         assert demangled(references(30)) is None
         assert demangled("_ZN3FooC1Ei") == "Foo::Foo(int)"
+
+
+def test_damaged_names_come_back(build: Build) -> None:
+    """20,000 of them, changed in a few places."""
+    rng = random.Random(5)
+    names = [*(n for others in NAMES.values() for n in others), references(4), *(n[:200] for n in DEEP.values())]
+    names += [symbol.linkage_name for symbol in load_elf(build("shapes.cpp")).symbols]
+    letters = string.digits + string.ascii_letters + "_.$"
+    for _ in range(20_000):
+        name = list("_Z" + rng.choice(names).removeprefix("_Z"))
+        for _ in range(rng.randrange(1, 6)):
+            at = rng.randrange(2, len(name) + 1)
+            name[at : at + rng.randrange(2)] = rng.choices(letters, k=rng.randrange(3))
+        demangled("".join(name))
 
 
 def test_every_name_is_that_of_llvm() -> None:
