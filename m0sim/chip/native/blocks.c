@@ -109,6 +109,7 @@ static uint32_t sum_up(const struct m0_core *core, struct m0_block *block, bool 
         at += instruction.size;
     }
     block->sp_change = sp;
+    block->route = (block->branch_next | block->sp_writes) != 0 ? M0_ROUTE_SLOW : block->flow;
     return 0;
 }
 

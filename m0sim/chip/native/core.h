@@ -93,6 +93,7 @@ struct m0_block {
     uint8_t flow;          /* enum m0_flow of the last instruction */
     uint8_t branch_next;   /* 1 + condition of a conditional branch to the very next instruction, else 0 */
     uint8_t sp_writes;     /* 0: none; 1: SP is written, and the code hooks for that are not there yet; 2: they are */
+    uint8_t route;         /* `flow`, or M0_ROUTE_SLOW where only registers tell what it did */
     uint32_t end;          /* address behind it */
     uint32_t function;     /* that it belongs to */
     int32_t sp_change;     /* bytes added to SP, before any SP write */
@@ -110,6 +111,7 @@ struct m0_block {
 };
 
 #define M0_NOTHING 0xFFFFFFFF
+#define M0_ROUTE_SLOW 0xFF
 
 struct m0_function {
     uint32_t entry;      /* address */

@@ -243,30 +243,34 @@ __attribute__((noinline)) static void go(uc_engine *uc, uint64_t address, uint32
     uint64_t key = address << M0_KEY_SHIFT | size;
     struct m0_block *from = core->pending;
     struct m0_block *to = &core->blocks[*m0_ready_slot(core, key)];
-    struct m0_frame *frame = m0_top_frame(core);
     int64_t cycles = core->cycles + from->cycles, sp = core->sp + from->sp_change;
     if ((to->key != key && (to->key != (key | M0_KEY_WRITABLE) || to->epoch != core->epoch >> 32)) ||
-        (from->branch_next | from->sp_writes) != 0 || sp + to->sp_low < core->sp_min ||
-        cycles + core->taken_extra >= core->limit) {
+        sp + to->sp_low < core->sp_min) {
         goto any;
     }
-    if (from->flow == M0_FLOW_CALL) {
-        if (from->call_target != address || from->from_context != frame->context ||
-            core->depth + 2 >= core->frame_capacity) {
+    if (from->route == M0_FLOW_CALL) {
+        if (from->call_target != address || from->from_context != m0_top_frame(core)->context ||
+            core->depth + 2 >= core->frame_capacity || cycles >= core->limit) {
             goto any;
         }
         core->cycles = cycles;
         m0_open_call(core, from, to->function);
-    } else if (from->flow == M0_FLOW_INDIRECT) {
-        if (frame->return_address != address || frame->base + 1 != core->depth || frame->context == 0) {
+    } else if (from->route == M0_FLOW_INDIRECT) {
+        const struct m0_frame *frame = m0_top_frame(core);
+        if (frame->return_address != address || frame->base + 1 != core->depth || frame->context == 0 ||
+            cycles >= core->limit) {
             goto any;
         }
         core->cycles = cycles;
         m0_pop(core);
-    } else if (from->flow == M0_FLOW_CONDITIONAL && from->function == to->function && from->sp_change != 0) {
+    } else if (from->route == M0_FLOW_CONDITIONAL && from->function == to->function && from->sp_change != 0) {
         bool taken = address != from->end;
+        cycles += taken ? core->taken_extra : 0;
+        if (cycles >= core->limit) {
+            goto any;
+        }
         from->taken += taken;
-        core->cycles = cycles + (taken ? core->taken_extra : 0);
+        core->cycles = cycles;
     } else {
         goto any;
     }

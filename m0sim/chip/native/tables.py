@@ -33,6 +33,7 @@ class _Growing:
     """Free rows that two blocks need at most: the next one, and the part of one that a fault cuts short."""
 
 
+_CACHE_LINE = 64
 _BLOCK_HALFWORDS = 514  # a page of the emulator's, and the rest of an instruction that runs over its end
 _GROWING = (
     _Growing("blocks", "block_count", "block_capacity", layout.BLOCK, 1 << 10, 2),
@@ -41,6 +42,14 @@ _GROWING = (
     _Growing("edges", "edge_count", "edge_capacity", layout.EDGE, 1 << 10, 2),
     _Growing("contexts", "context_count", "context_capacity", layout.CONTEXT, 1 << 10, 2),
 )
+
+
+def _zeros(rows: int, dtype: npt.DTypeLike) -> npt.NDArray[Any]:
+    """Rows that begin with a cache line, as core.h has it of blocks; NumPy's own begin 16 bytes into one."""
+    size = rows * np.dtype(dtype).itemsize
+    room = np.zeros(size + _CACHE_LINE, np.uint8)
+    begin = -room.ctypes.data % _CACHE_LINE
+    return room[begin : begin + size].view(dtype)
 
 
 class Tables:
@@ -52,9 +61,9 @@ class Tables:
         self._arrays: dict[str, npt.NDArray[Any]] = {}
         self.core.context_limit = CONTEXT_LIMIT
         self.core.frame_capacity = FRAME_CAPACITY
-        self.share("frames", np.zeros(FRAME_CAPACITY + 2, layout.FRAME))
+        self.share("frames", _zeros(FRAME_CAPACITY + 2, layout.FRAME))
         for table in _GROWING:
-            self.share(table.name, np.zeros(table.rows, table.dtype))
+            self.share(table.name, _zeros(table.rows, table.dtype))
             setattr(self.core, table.capacity, table.rows)
         self._make_slots(1 << 10)
         self.core.edge_count = self.core.context_count = 1
@@ -93,7 +102,9 @@ class Tables:
             rows = self._arrays[table.name]
             limit = CONTEXT_LIMIT if table.name == "contexts" else len(rows) + 1
             if getattr(core, table.count) + table.reserve > len(rows) < limit:
-                self.share(table.name, np.concatenate([rows, np.zeros_like(rows)]))
+                larger = _zeros(2 * len(rows), table.dtype)
+                larger[: len(rows)] = rows
+                self.share(table.name, larger)
                 setattr(core, table.capacity, 2 * len(rows))
         core.pending = core.blocks + pending
         core.is_full = 0
