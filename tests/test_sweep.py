@@ -677,6 +677,27 @@ def test_nobody_else_reaches_the_processes_of_this_machine(tmp_path: Path) -> No
     assert found == set()
 
 
+@pytest.mark.parametrize("errno", [None, 11])
+def test_a_pool_that_breaks_while_a_process_starts(monkeypatch: pytest.MonkeyPatch, errno: int | None) -> None:
+    """multiprocessing says so by an OSError without a number; one with a number is the system's: no reason to retry."""
+    monkeypatch.setattr(points, "run", sweep_crash.crash)
+    submit, calls = workers.ProcessPoolExecutor.submit, []
+
+    def breaking(*given: Any) -> Any:
+        calls.append(given)
+        if len(calls) == 3:
+            raise OSError("handle is closed") if errno is None else OSError(errno, "no process to be had")
+        return submit(*given)
+
+    monkeypatch.setattr(workers.ProcessPoolExecutor, "submit", breaking)
+    tasks: Any = (workers.PointTask(what, (what,)) for what in "abcde")  # type: ignore[arg-type]
+    if errno is None:
+        assert sorted(key for key, _ in workers.on_this_machine(1)(tasks)) == list("abcde")
+    else:
+        with pytest.raises(OSError, match="no process"):
+            list(workers.on_this_machine(1)(tasks))
+
+
 def test_a_point_that_kills_its_process_fails_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(points, "run", sweep_crash.crash)
     whats = ["a", "kills", "b", "raises", "c", "d", "kills", "e"]

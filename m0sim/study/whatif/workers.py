@@ -97,7 +97,12 @@ def _side_by_side(
 
 def _submit(pool: ProcessPoolExecutor, task: PointTask) -> Future[Measured]:
     with interrupts.held_back():  # it may start a process
-        return pool.submit(points.run, *task.arguments)
+        try:
+            return pool.submit(points.run, *task.arguments)
+        except OSError as error:
+            if error.errno is not None:  # the system's own: too many processes, no memory
+                raise
+            raise BrokenProcessPool("it broke while a process was started") from error  # its pipes are closed already
 
 
 def _found(future: Future[Measured]) -> Measured | BaseException:
