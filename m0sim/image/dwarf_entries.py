@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from m0sim.image.dwarf import FIXED_SIZE, BadDwarf, Reader, form_value
+from m0sim.image.dwarf_forms import FIXED_SIZE, BadDwarf, Reader, form_value
 
 ENTRY_LIMIT = 1_000_000
 """Entries that are read for all questions about one image: some seconds' worth."""

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
-from m0sim.image.dwarf import BadDwarf
 from m0sim.image.dwarf_entries import At, Entries, Entry, Tag
+from m0sim.image.dwarf_forms import BadDwarf
 from m0sim.names import printable
 
 _DEPTH_LIMIT = 32
