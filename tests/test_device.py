@@ -129,7 +129,9 @@ def test_rp2040() -> None:
     assert d.io_port is not None
     assert d.io_port.contains(0xD0000060, 4)
     assert not d.io_port.contains(d.io_port.end - 2, 4)
-    assert d.xip_cache == XipCache(size=16384, ways=2, line_bytes=8, miss_cycles_per_word=40)
+    assert d.xip_cache == XipCache(
+        size=16384, ways=2, line_bytes=8, miss_cycles_per_word=60, estimate_cycles_per_word=40
+    )
     assert d.xip_cache.sets == 1024
     assert d.energy is None
 
@@ -354,6 +356,18 @@ WRONG = {
     "alias beyond": (MINIMAL + '[[alias]]\nof = "flash"\nbase = 0xffff_f000\n', "alias[0].base: must be from"),
     "cache ways": (CACHE.replace("ways = 2", "ways = 3"), "xip_cache.size: must be a multiple of 24"),
     "cache line": (CACHE.replace("line_bytes = 8", "line_bytes = 6"), "xip_cache.line_bytes: must be a power of two"),
+    "cache sets": (CACHE.replace("size = 0x4000", "size = 0x3000"), "xip_cache.size: makes 768 sets of 2 lines"),
+    "cache clock": (CACHE + "clkdiv = 2\n", "xip_cache.clkdiv: clkdiv and miss_clocks_per_word go together"),
+    "cache clocks": (
+        CACHE + "miss_clocks_per_word = 30\n",
+        "xip_cache.miss_clocks_per_word: clkdiv and miss_clocks_per_word go together",
+    ),
+    "cache base": (CACHE.replace("base = 0x0", "base = 0x1000"), "xip_cache: flash at 0x1000: must begin on a"),
+    "cache alias": (
+        CACHE + '[[alias]]\nof = "flash"\nbase = 0x4000_1000\n',
+        "xip_cache: flash at 0x40001000: must begin on a multiple of 0x2000",
+    ),
+    "cache of nothing": (CACHE.replace('kind = "flash"', 'kind = "rom"'), "xip_cache: there is no [[memory]] of"),
     "energy source": (ENERGY.replace('source = "bench"', ""), "energy.source: missing"),
     "energy in mA": (ENERGY.replace("0.01", "10"), "energy.current_amperes: must be above 0 and at most 1 A, not 10"),
     "energy nan": (ENERGY.replace("0.01", "nan"), "energy.current_amperes: must be above 0"),

@@ -50,10 +50,17 @@ class MemoryRegion:
 
 @dataclass(frozen=True, slots=True)
 class Alias:
-    """The region named `of`, whole, seen a second time from `base` on."""
+    """The region named `of`, whole, seen a second time from `base` on.
+
+    The rest matters where the region is behind the flash cache, and has the words of the RP2040's datasheet, 2.6.3.1.
+    """
 
     of: str
     base: int
+    cacheable: bool = True
+    """Whether an access is looked up in the cache; else it goes to the flash always."""
+    allocating: bool = True
+    """Whether a word that was fetched from the flash is then in the cache."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,12 +95,15 @@ class Energy:
 
 @dataclass(frozen=True, slots=True)
 class XipCache:
-    """The cache in front of an external flash. `miss_cycles_per_word` is what a 32-bit read costs on a miss."""
+    """The cache in front of an external flash. Lines are filled word by word, of 4 bytes, as the words are accessed."""
 
     size: int
     ways: int
     line_bytes: int
     miss_cycles_per_word: int
+    """Cycles of the core that fetching a word from the flash adds."""
+    estimate_cycles_per_word: int
+    """The same in the estimate of level ``memory``, which fetches whole lines."""
 
     @property
     def sets(self) -> int:
@@ -201,9 +211,11 @@ _TOP_KEYS = (
     *("memory", "alias", "io_port", "xip_cache", "energy"),
 )
 _MEMORY_KEYS = ("name", "kind", "base", "size", "source")
-_ALIAS_KEYS = ("of", "base", "source")
+_ALIAS_KEYS = ("of", "base", "cacheable", "allocating", "source")
 _IO_PORT_KEYS = ("base", "size", "sio_divider", "source")
-_XIP_CACHE_KEYS = ("size", "ways", "line_bytes", "miss_cycles_per_word", "source")
+_XIP_CACHE_KEYS = (
+    *("size", "ways", "line_bytes", "miss_cycles_per_word", "clkdiv", "miss_clocks_per_word", "source", "miss_source"),
+)
 _ENERGY_KEYS = ("current_amperes", "voltage_volts", "clock_hz", "running_from", "source")
 
 
@@ -233,6 +245,7 @@ def _read(path: Path) -> Device:
         path=path,
     )
     _reject_overlaps(top, device)
+    _reject_unaligned_cache(top, device)
     return device
 
 
@@ -275,7 +288,7 @@ def _aliases(top: Table, regions: tuple[MemoryRegion, ...]) -> tuple[Alias, ...]
         of = table.choice("of", tuple(sizes))
         base = table.integer("base", 0, _ADDRESS_SPACE - sizes[of], multiple_of=_PAGE)
         table.text("source", "")
-        aliases.append(Alias(of, base))
+        aliases.append(Alias(of, base, table.flag("cacheable", True), table.flag("allocating", True)))
     return tuple(aliases)
 
 
@@ -288,17 +301,23 @@ def _xip_cache(top: Table) -> XipCache | None:
     table = top.table("xip_cache", _XIP_CACHE_KEYS)
     if table is None:
         return None
-    table.text("source", "")
+    for key in ("source", "miss_source"):
+        table.text(key, "")
     ways = table.integer("ways", 1, 64)
-    line_bytes = table.integer("line_bytes", 4, 256)
+    line_bytes = table.integer("line_bytes", 4, 64)
     if line_bytes & (line_bytes - 1):
         table.fail("line_bytes", f"must be a power of two, not {line_bytes}")
-    return XipCache(
-        size=table.integer("size", 1, 1 << 24, multiple_of=ways * line_bytes),
-        ways=ways,
-        line_bytes=line_bytes,
-        miss_cycles_per_word=table.integer("miss_cycles_per_word", 1, 100_000),
-    )
+    size = table.integer("size", 1, 1 << 24, multiple_of=ways * line_bytes)
+    sets = size // (ways * line_bytes)
+    if sets & (sets - 1):
+        table.fail("size", f"makes {sets} sets of {ways} lines: their number must be a power of two")
+    estimate = table.integer("miss_cycles_per_word", 1, 100_000)
+    # The clock of the flash is that of the core, divided: what a fetch takes, it takes in clocks of the flash.
+    clkdiv = table.integer("clkdiv", 0, 0xFFFE, default=0)
+    clocks = table.integer("miss_clocks_per_word", 0, 10_000, default=0)
+    if bool(clkdiv) != bool(clocks):
+        table.fail("clkdiv" if clkdiv else "miss_clocks_per_word", "clkdiv and miss_clocks_per_word go together")
+    return XipCache(size, ways, line_bytes, clkdiv * clocks or estimate, estimate)
 
 
 def _energy(top: Table, clock_hz: int) -> Energy | None:
@@ -329,3 +348,16 @@ def _reject_overlaps(top: Table, device: Device) -> None:
         if base < end:
             key = next(name for name in ("memory", "alias", "io_port") if second.startswith(name))
             top.fail(key, f"{second} at {base:#x} overlaps {first}, which ends at {end:#x}")
+
+
+def _reject_unaligned_cache(top: Table, device: Device) -> None:
+    """Bits of an address must give the set of the cache, whichever address the flash is seen at."""
+    cache, flash = device.xip_cache, device.flash
+    if cache is None:
+        return
+    if flash is None:
+        top.fail("xip_cache", "there is no [[memory]] of kind 'flash' that it could be in front of")
+    way_bytes = cache.size // cache.ways
+    for base in (flash.base, *(alias.base for alias in device.aliases if alias.of == flash.name)):
+        if base % way_bytes:
+            top.fail("xip_cache", f"flash at {base:#x}: must begin on a multiple of one way, {way_bytes:#x}")

@@ -217,6 +217,56 @@ struct m0_cache {
     int64_t data_misses;
 };
 
+/* What a window onto flash does with the cache; bits. RP2040 datasheet 2.6.3.1. */
+enum m0_xip_mode {
+    M0_XIP_LOOKED_UP = 1, /* a word that is in the cache costs nothing */
+    M0_XIP_ALLOCATES = 2  /* a word that had to be fetched from flash is then in the cache */
+};
+
+/* One of the addresses that the same flash is seen at. */
+struct m0_xip_window {
+    uint32_t base;
+    uint32_t mode; /* enum m0_xip_mode */
+};
+
+/* Words that had to be fetched again because the fetch of others had pushed them out of the cache. */
+struct m0_eviction {
+    uint32_t word;   /* 1 + number of the word of flash that was fetched again; 0 in a free row */
+    uint32_t by;     /* 1 + number of the word whose fetch had pushed it out */
+    int64_t misses;
+};
+
+/*
+ * A cache in front of flash that the core executes from: lines of at most 64 bytes, filled word by word; of a set, the
+ * least recently used line is replaced. Numbers of lines and words count from where the flash begins, whichever window
+ * they were accessed through. The windows begin on a multiple of what one way holds, so that bits of an address give
+ * the set.
+ */
+struct m0_xip {
+    uint64_t *ways;          /* by set, each set's most recently used way first: the line that it holds in bits 32..63,
+                                which of its words were fetched in bits 0..15 */
+    uint32_t *generation;    /* by group of the sets that 64 bytes of flash lie in: changes of their state, modulo 2^32 */
+    uint32_t *pushed_out_by; /* by word: 1 + number of the word whose fetch pushed it out, 0 if none did */
+    struct m0_eviction *evictions; /* by hash of both words */
+    struct m0_xip_window *windows; /* the one that is used most comes first */
+    uint32_t window_count;
+    uint32_t size;           /* bytes of the flash; 0 where there is no cache */
+    uint32_t way_count;      /* ways of a set */
+    uint32_t set_mask;       /* sets less one, a power of two */
+    uint32_t line_shift;     /* log2 of the bytes of a line */
+    uint32_t group_mask;     /* groups less one; that of an address is address >> 6 & group_mask */
+    uint32_t miss_cycles;    /* that fetching a word from flash adds */
+    uint32_t is_disabled;    /* 1: every access goes to flash, as while the cache's memory is used as SRAM */
+    uint32_t eviction_mask;  /* rows of `evictions` less one, a power of two */
+    uint32_t eviction_count; /* rows in use */
+    int64_t evictions_refused; /* words fetched again that found no free row */
+    int64_t hits;            /* words; those that an interpreter does not ask for, it adds itself */
+    int64_t code_misses;     /* words */
+    int64_t data_misses;
+};
+
+#define M0_XIP_EMPTY 0xFFFFFFFF00000000
+
 typedef struct uc_struct uc_engine;
 typedef int (*m0_emu_stop)(uc_engine *uc);
 typedef int (*m0_reg_access)(uc_engine *uc, int reg, void *value); /* uc_reg_read, uc_reg_write */
@@ -300,6 +350,8 @@ struct m0_core {
     uint32_t stack_high;         /* up to before here are the stack's */
     uint32_t stack_owner;
     struct m0_cache cache;
+
+    struct m0_xip xip;           /* of the timed engine */
 };
 
 #endif

@@ -72,6 +72,8 @@ EDGE = np.dtype(_STRUCTURES["m0_edge"])
 CONTEXT = np.dtype(_STRUCTURES["m0_context"])
 TRAFFIC = np.dtype(_STRUCTURES["m0_traffic"])
 EXECUTED = np.dtype(_STRUCTURES["m0_executed"])
+XIP_WINDOW = np.dtype(_STRUCTURES["m0_xip_window"])
+EVICTION = np.dtype(_STRUCTURES["m0_eviction"])
 
 #: The key of an arc that leads nowhere.
 KEY_NONE = _NUMBERS["M0_KEY_NONE"]
@@ -79,6 +81,9 @@ KEY_NONE = _NUMBERS["M0_KEY_NONE"]
 EPOCH_ONE = _NUMBERS["M0_EPOCH_ONE"]
 #: The bits of a key below the address.
 KEY_SHIFT = _NUMBERS["M0_KEY_SHIFT"]
+#: What a window onto flash does with the cache, bits.
+XIP_LOOKED_UP = _NUMBERS["M0_XIP_LOOKED_UP"]
+XIP_ALLOCATES = _NUMBERS["M0_XIP_ALLOCATES"]
 #: What a block has for the target of its newest call if it made none.
 NOTHING = _NUMBERS["M0_NOTHING"]
 

@@ -32,7 +32,7 @@ def flash_misses(traffic: Traffic) -> FlashMisses | None:
     if cache is None:
         return None
     words = (traffic.code_misses + traffic.data_misses) * cache.line_bytes // 4
-    return FlashMisses(traffic.code_misses, traffic.data_misses, words * cache.miss_cycles_per_word)
+    return FlashMisses(traffic.code_misses, traffic.data_misses, words * cache.estimate_cycles_per_word)
 
 
 def memory_use(image: Image, device: Device, *, arguments: int, stack: int, heap: int) -> MemoryUse:
