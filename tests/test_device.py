@@ -365,7 +365,7 @@ WRONG = {
     "cache base": (CACHE.replace("base = 0x0", "base = 0x1000"), "xip_cache: flash at 0x1000: must begin on a"),
     "cache alias": (
         CACHE + '[[alias]]\nof = "flash"\nbase = 0x4000_1000\n',
-        "xip_cache: flash at 0x40001000: must begin on a multiple of 0x2000",
+        "xip_cache: flash at 0x40001000: must begin on a multiple of one way, 0x2000",
     ),
     "cache of nothing": (CACHE.replace('kind = "flash"', 'kind = "rom"'), "xip_cache: there is no [[memory]] of"),
     "energy source": (ENERGY.replace('source = "bench"', ""), "energy.source: missing"),

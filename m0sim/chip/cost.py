@@ -24,6 +24,19 @@ def level_of(text: str) -> Level:
     return cast(Level, text)
 
 
+FlashModel = Literal["ideal", "cold", "warm"]
+"""What flash does to `Cost.cycles`: nothing; what its cache misses when it begins empty; what it still misses when the
+same call ran before."""
+FLASH_MODELS: tuple[str, ...] = get_args(FlashModel)
+
+
+def flash_model_of(text: str) -> FlashModel:
+    """The model of that name. Raises `UsageError` where there is none."""
+    if text not in FLASH_MODELS:
+        raise UsageError(f"unknown flash model {text!r}: one of {', '.join(FLASH_MODELS)}")
+    return cast(FlashModel, text)
+
+
 Int64Array = npt.NDArray[np.int64]
 
 
@@ -187,6 +200,81 @@ class FlashMisses:
 
 
 @dataclass(frozen=True, slots=True)
+class Eviction:
+    """Words of one function or constant that were in the flash's cache and had to be fetched again."""
+
+    name: str
+    """The function (with its literals), the object, else the section: ``(.rodata)``, else ``(flash)``."""
+    by: str
+    """Whose fetches had pushed them out. The same where it does not fit beside itself."""
+    misses: int
+    """Words."""
+    cycles: int
+    move_by: int | None = None
+    """Bytes that `name` would have to move on by to lie in other sets of the cache than `by`, a multiple of its lines;
+    None where it cannot, being the same or too large, or need not: a third one pushes too."""
+
+
+@dataclass(frozen=True, slots=True)
+class FlashRun:
+    """What the cache in front of the flash missed in one run."""
+
+    cycles: int
+    """Stall cycles that it added."""
+    code_misses: int
+    """Words of 4 bytes."""
+    data_misses: int
+    evictions: tuple[Eviction, ...]
+    """Most misses first. A miss that is in none was the word's first, or first since the cache was emptied."""
+    evictions_left_out: int = 0
+    """Words fetched again that are in no eviction: too many different ones were pushed out by too many."""
+
+
+@dataclass(frozen=True, slots=True)
+class FlashCost:
+    """What the flash adds to the cycles of zero-wait memory: with its cache empty at the start, and with it warm.
+
+    Both runs begin with the same memory and arguments; the warm one with the cache as a run before it left it.
+    """
+
+    model: FlashModel
+    """What `Cost.cycles` has."""
+    cold: FlashRun | None
+    """None where it was not run."""
+    warm: FlashRun | None
+
+    @property
+    def cold_cycles(self) -> int | None:
+        """Cycles that a cold cache adds."""
+        return None if self.cold is None else self.cold.cycles
+
+    @property
+    def warm_cycles(self) -> int | None:
+        """Cycles that a warm cache adds."""
+        return None if self.warm is None else self.warm.cycles
+
+    @property
+    def counted(self) -> FlashRun | None:
+        """The run that misses and evictions are of: the warm one where the model says so, else the cold one."""
+        return self.warm if self.model == "warm" or self.cold is None else self.cold
+
+    @property
+    def code_misses(self) -> int:
+        """Words of code that `counted` missed."""
+        return 0 if self.counted is None else self.counted.code_misses
+
+    @property
+    def data_misses(self) -> int:
+        """Words of data that `counted` missed."""
+        return 0 if self.counted is None else self.counted.data_misses
+
+    @property
+    def evictions(self) -> tuple[Eviction, ...]:
+        """Who was pushed out by whom in `counted`, most misses first."""
+        return () if self.counted is None else self.counted.evictions
+
+
+@dataclass(frozen=True, slots=True)
 class RegisterUse:
     """What a call did with one register of a peripheral that was given an answer."""
 
@@ -261,6 +349,8 @@ class Cost:
     ones included: `warnings` has a line if there were more, and those cycles are their callers' own."""
     instruction_table: InstructionTable
     traffic: tuple[TrafficCost, ...] = ()
+    flash: FlashCost | None = None
+    """None where it was not asked for, and where nothing of the image is behind a flash cache."""
     flash_misses: FlashMisses | None = None
     """None at level ``cycles``, and on devices without such a cache."""
     heap_bytes: int | None = None

@@ -1,0 +1,115 @@
+"""What the cache in front of the flash added: its counts by kind, and who pushed whom out of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from m0sim.chip.cost import Eviction, FlashRun
+from m0sim.chip.device import Device, XipCache
+from m0sim.image import Image
+
+_FLASH = "(flash)"
+_WORD = 4
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class FlashOwners:
+    """Whose the words of the flash are."""
+
+    names: tuple[str, ...]
+    """By number; 0 is what no symbol and no section has."""
+    spans: tuple[tuple[int, int], ...]
+    """By number: where it begins and how many bytes it has, from the begin of the flash."""
+    at: npt.NDArray[np.int32]
+    """By word of the flash: number."""
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class FlashCounts:
+    """What the core counted in one run."""
+
+    code_misses: int
+    """Words."""
+    data_misses: int
+    evictions: npt.NDArray[Any]
+    """Rows of `layout.EVICTION` that are in use."""
+    evictions_refused: int
+    """Words fetched again that are in no row."""
+
+
+def flash_owners(image: Image, device: Device) -> FlashOwners:
+    """Whose each word is; of several, the most particular: object, function, section. For a device with a flash."""
+    flash = device.flash
+    assert flash is not None
+    names, spans = [_FLASH], [(0, flash.size)]
+    at = np.zeros(flash.size // _WORD, np.int32)
+    for address, size, name in _claims(image):
+        begin = device.resolve(address) - flash.base
+        if begin >= 0 and begin + size <= flash.size:
+            at[begin // _WORD : -(-(begin + size) // _WORD)] = len(names)
+            names.append(name)
+            spans.append((begin, size))
+    return FlashOwners(tuple(names), tuple(spans), at)
+
+
+def _claims(image: Image) -> Iterable[tuple[int, int, str]]:
+    """Address, bytes and name; later ones are part of what earlier ones claim."""
+    for section in image.sections:
+        yield section.address, section.size, f"({section.name})"
+        if section.stored_bytes and section.load_address is not None:
+            yield section.load_address, section.stored_bytes, f"({section.name}, as stored)"
+    for kind in ("function", "object"):
+        yield from ((s.address, s.size, s.name) for s in image.symbols if s.kind == kind and s.size)
+
+
+def flash_run(counts: FlashCounts, owners: FlashOwners, cache: XipCache) -> FlashRun:
+    """What one run missed, with names."""
+    return FlashRun(
+        cycles=(counts.code_misses + counts.data_misses) * cache.miss_cycles_per_word,
+        code_misses=counts.code_misses,
+        data_misses=counts.data_misses,
+        evictions=evictions(counts.evictions, owners, cache),
+        evictions_left_out=counts.evictions_refused,
+    )
+
+
+def evictions(rows: npt.NDArray[Any], owners: FlashOwners, cache: XipCache) -> tuple[Eviction, ...]:
+    """Rows of `layout.EVICTION` added up by the owners of both words, most misses first, then by name."""
+    victims, pushers = (owners.at[rows[column].astype(np.int64) - 1] for column in ("word", "by"))
+    pairs, inverse = np.unique(np.stack([victims, pushers], axis=1), axis=0, return_inverse=True)
+    sums = np.zeros(len(pairs), np.int64)
+    np.add.at(sums, inverse.reshape(-1), rows["misses"])
+    found = [
+        Eviction(
+            owners.names[victim],
+            owners.names[pusher],
+            misses,
+            misses * cache.miss_cycles_per_word,
+            _move_by(owners.spans[victim], owners.spans[pusher], cache) if victim and pusher else None,
+        )
+        for (victim, pusher), misses in zip(pairs.tolist(), sums.tolist(), strict=True)
+    ]
+    return tuple(sorted(found, key=lambda eviction: (-eviction.misses, eviction.name, eviction.by)))
+
+
+def _move_by(victim: tuple[int, int], pusher: tuple[int, int], cache: XipCache) -> int | None:
+    """Bytes that take a span on to sets behind those of another; None where there is no room for both, or no need."""
+    line, way = cache.line_bytes, cache.size // cache.ways
+    (begin, end), (first, last) = (_lines(span, line) for span in (victim, pusher))
+    if victim == pusher or end - begin + last - first > way:
+        return None
+    distance = (begin - first) % way
+    if distance >= last - first and distance + end - begin <= way:
+        return None  # they have no set in common
+    return (last - begin) % way
+
+
+def _lines(span: tuple[int, int], line_bytes: int) -> tuple[int, int]:
+    """Where the lines that a span has a part of begin and end."""
+    begin, size = span
+    return begin // line_bytes * line_bytes, -(-(begin + size) // line_bytes) * line_bytes

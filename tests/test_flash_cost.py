@@ -1,0 +1,158 @@
+"""What the flash's cache added, as data: misses by kind, and who pushes whom out, by name."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from xip_oracle import Oracle
+
+from m0sim.chip import device
+from m0sim.chip.cost import Eviction, FlashCost, FlashRun, flash_model_of
+from m0sim.chip.native.flash_cache import FlashCache
+from m0sim.chip.native.tables import Tables
+from m0sim.chip.results.flash import FlashCounts, FlashOwners, flash_owners, flash_run
+from m0sim.errors import UsageError
+from m0sim.image import Image, Symbol, load_raw
+from m0sim.image.segments import Section
+
+RP2040 = device.load("rp2040")
+assert RP2040.xip_cache is not None
+CACHE = RP2040.xip_cache
+FLASH, WAY = 0x10000000, 8192
+
+
+def symbol(name: str, address: int, size: int, kind: str = "function") -> Symbol:
+    return Symbol(name, name, address, size, kind, is_thumb=True, is_global=True, source_file="")  # type: ignore[arg-type]
+
+
+def image(*symbols: Symbol, sections: tuple[Section, ...] = ()) -> Image:
+    return replace(load_raw(bytes(64), FLASH), symbols=symbols, sections=sections)
+
+
+def ran(owners: FlashOwners, *accesses: tuple[int, bool]) -> FlashRun:
+    """What the cache counts of accesses in order, and names."""
+    cache = FlashCache(Tables(), RP2040)
+    addresses, kinds = zip(*accesses, strict=True)
+    cache.access(np.array(addresses, np.uint32), np.array(kinds, np.bool_))
+    counts = FlashCounts(cache.code_misses, cache.data_misses, cache.evictions, cache.evictions_refused)
+    return flash_run(counts, owners, CACHE)
+
+
+THREE = [symbol(name, FLASH + way * WAY + 16 * way, 64) for way, name in enumerate(("fft", "window", "filter"))]
+
+
+def test_three_functions_that_collide() -> None:
+    owners = flash_owners(image(*THREE), RP2040)
+    loop = [(s.address + at, True) for _ in range(5) for s in THREE for at in range(0, 64, 4)]
+    run = ran(owners, *loop)
+    oracle = Oracle()
+    assert run.cycles == sum(oracle.access(*access) for access in loop)
+    assert (run.code_misses, run.data_misses) == (oracle.code, 0)
+    # 32 bytes, eight words, are common to all three: each time all of them are fetched again.
+    assert [(e.name, e.by, e.misses, e.cycles) for e in run.evictions] == [
+        ("fft", "filter", 32, 32 * 60),  # fft is what was not used for longest when filter comes
+        ("filter", "window", 32, 32 * 60),
+        ("window", "fft", 32, 32 * 60),
+    ]
+    assert run.code_misses == 3 * 16 + 3 * 32
+
+
+def test_move_by_takes_them_apart() -> None:
+    """The advice is followed: then two of three share no set, and nothing is pushed out."""
+    owners = flash_owners(image(*THREE), RP2040)
+    loop = [(s.address + at, True) for _ in range(5) for s in THREE for at in range(0, 64, 4)]
+    first = ran(owners, *loop).evictions[0]
+    assert first.move_by == 96  # to behind filter, which begins 32 bytes into the sets of fft
+    assert first.name == "fft"
+    moved = [replace(THREE[0], address=FLASH + first.move_by), *THREE[1:]]
+    loop = [(s.address + at, True) for _ in range(5) for s in moved for at in range(0, 64, 4)]
+    run = ran(flash_owners(image(*moved), RP2040), *loop)
+    assert run.evictions == ()
+    assert run.code_misses == 3 * 16
+
+
+@settings(max_examples=200, deadline=None, derandomize=True)
+@given(
+    st.tuples(st.integers(0, 1 << 15), st.integers(1, 9000)), st.tuples(st.integers(0, 1 << 15), st.integers(1, 9000))
+)
+def test_move_by(victim: tuple[int, int], pusher: tuple[int, int]) -> None:
+    """It is there where two meet and have room beside each other, and then they do not meet any more."""
+    spans = (0, 1 << 21), (victim[0], victim[1]), (pusher[0], pusher[1])
+    at = np.array([1, 2], np.int32)
+    rows = np.array([(1, 2, 1)], np.dtype([("word", "<u4"), ("by", "<u4"), ("misses", "<i8")]))
+    (found,) = flash_run(FlashCounts(1, 0, rows, 0), FlashOwners(("", "v", "p"), spans, at), CACHE).evictions
+
+    def sets(begin: int, size: int) -> set[int]:
+        return {byte // 8 % 1024 for byte in range(begin, begin + size)}
+
+    meet = bool(sets(*victim) & sets(*pusher))
+    if found.move_by is None:
+        assert victim == pusher or not meet or len(sets(*victim)) + len(sets(*pusher)) > 1022
+    else:
+        assert meet
+        assert found.move_by % 8 == 0 or victim[0] % 8
+        assert not sets(victim[0] + found.move_by, victim[1]) & sets(*pusher)
+
+
+def test_owners() -> None:
+    """Objects before functions before sections; what runs elsewhere is stored here; an alias is the same flash."""
+    sections = (
+        Section(".text", FLASH, 0x100, "code", FLASH),
+        Section(".data", 0x20000000, 0x40, "data", FLASH + 0x200),
+        Section(".bss", 0x20000040, 0x40, "bss", None),
+    )
+    whole = image(
+        symbol("main", FLASH + 0x10, 0x20),
+        symbol("short", FLASH + 0x30, 2),
+        symbol("odd", FLASH + 0x36, 2),
+        symbol("table", FLASH + 0x20, 8, "object"),
+        symbol("label", FLASH + 0x80, 0),
+        symbol("seen_elsewhere", 0x13000000 + 0x300, 4),
+        symbol("in_sram", 0x20000000, 16),
+        sections=sections,
+    )
+    owners = flash_owners(whole, RP2040)
+
+    def name(offset: int) -> str:
+        return owners.names[owners.at[offset // 4]]
+
+    assert [name(at) for at in (0, 0x10, 0x1C, 0x20, 0x24, 0x28, 0x30, 0x34, 0x38)] == [
+        *("(.text)", "main", "main", "table", "table", "main", "short", "odd", "(.text)")
+    ]
+    assert [name(at) for at in (0x100, 0x200, 0x23C, 0x240, 0x300)] == [
+        *("(flash)", "(.data, as stored)", "(.data, as stored)", "(flash)", "seen_elsewhere")
+    ]
+
+
+def test_weights_that_push_themselves_out() -> None:
+    weights = symbol("weights", FLASH, 3 * WAY, "object")
+    run = ran(flash_owners(image(weights), RP2040), *[(FLASH + at, False) for at in range(0, 3 * WAY, 4)] * 2)
+    assert run.evictions == (Eviction("weights", "weights", 6144, 6144 * 60, None),)
+    assert (run.code_misses, run.data_misses) == (0, 2 * 6144)
+
+
+def test_no_misses_at_all() -> None:
+    cache = FlashCache(Tables(), RP2040)
+    counts = FlashCounts(0, 0, cache.evictions, 0)
+    assert flash_run(counts, flash_owners(image(), RP2040), CACHE) == FlashRun(0, 0, 0, ())
+
+
+def test_which_run_is_counted() -> None:
+    cold, warm = FlashRun(600, 7, 3, (Eviction("a", "b", 1, 60),)), FlashRun(120, 2, 0, ())
+    both = FlashCost("ideal", cold, warm)
+    assert (both.cold_cycles, both.warm_cycles) == (600, 120)
+    assert (both.code_misses, both.data_misses, both.evictions) == (7, 3, cold.evictions)
+    as_warm = replace(both, model="warm")
+    assert (as_warm.code_misses, as_warm.data_misses, as_warm.evictions) == (2, 0, ())
+    neither = FlashCost("ideal", None, None)
+    assert (neither.cold_cycles, neither.warm_cycles, neither.code_misses, neither.evictions) == (None, None, 0, ())
+
+
+def test_model_names() -> None:
+    assert [flash_model_of(name) for name in ("ideal", "cold", "warm")] == ["ideal", "cold", "warm"]
+    with pytest.raises(UsageError, match="unknown flash model 'hot': one of ideal, cold, warm"):
+        flash_model_of("hot")
