@@ -16,7 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from m0sim.chip import device
-from m0sim.chip.device import Device, Energy, MemoryRegion, XipCache
+from m0sim.chip.device import Bus, Device, MemoryRegion, XipCache
+from m0sim.chip.energy import Energy, EnergyPoint
 from m0sim.errors import UsageError
 
 MINIMAL = """
@@ -39,9 +40,15 @@ size = 0x2000
 # name: core, MUL, clock, flash base and bytes, SRAM base and bytes, I/O port base.
 FACTS = {
     "rp2040": ("cortex-m0plus", 1, 125_000_000, 0x10000000, 2 * 1024 * 1024, 0x20000000, 270_336, 0xD0000000),
+    "rp2040-clkdiv4": ("cortex-m0plus", 1, 125_000_000, 0x10000000, 2 << 20, 0x20000000, 270_336, 0xD0000000),
     "samd21": ("cortex-m0plus", 1, 24_000_000, 0x00000000, 256 * 1024, 0x20000000, 32 * 1024, 0x60000000),
     "stm32l0": ("cortex-m0plus", 1, 16_000_000, 0x08000000, 192 * 1024, 0x20000000, 20 * 1024, 0x50000000),
     "stm32g0": ("cortex-m0plus", 1, 24_000_000, 0x08000000, 128 * 1024, 0x20000000, 36 * 1024, 0x50000000),
+    "stm32g030": ("cortex-m0plus", 1, 16_000_000, 0x08000000, 32 * 1024, 0x20000000, 8 * 1024, 0x50000000),
+    "mspm0g3507": ("cortex-m0plus", 1, 32_000_000, 0x00000000, 128 * 1024, 0x20000000, 32 * 1024, None),
+    "mspm0c1104": ("cortex-m0plus", 1, 24_000_000, 0x00000000, 16 * 1024, 0x20000000, 1024, None),
+    "cc2340": ("cortex-m0plus", 1, 48_000_000, 0x00000000, 256 * 1024, 0x20000000, 28 * 1024, None),
+    "py32f002b": ("cortex-m0plus", 1, 24_000_000, 0x08000000, 24 * 1024, 0x20000000, 3 * 1024, 0x50000000),
     "stm32f0": ("cortex-m0", 1, 24_000_000, 0x08000000, 128 * 1024, 0x20000000, 16 * 1024, None),
     "stm32f031": ("cortex-m0", 1, 24_000_000, 0x08000000, 32 * 1024, 0x20000000, 4 * 1024, None),
     "nrf51": ("cortex-m0", 1, 16_000_000, 0x00000000, 256 * 1024, 0x20000000, 16 * 1024, None),
@@ -133,17 +140,19 @@ def test_rp2040() -> None:
         size=16384, ways=2, line_bytes=8, miss_cycles_per_word=60, estimate_cycles_per_word=40
     )
     assert d.xip_cache.sets == 1024
-    assert d.energy is None
+    assert d.buses == (Bus("apb", 0x40000000, 0x70000, 3, 4),)
+    assert d.buses[0].end == 0x40070000
+    assert d.flash_timing is None
 
 
-@pytest.mark.parametrize("name", [n for n in device.names() if n != "rp2040"])
+@pytest.mark.parametrize("name", [n for n in device.names() if not n.startswith("rp2040")])
 def test_only_the_rp2040_has_a_divider_and_an_xip_cache(name: str) -> None:
     d = device.load(name)
     assert not d.has_sio_divider
     assert d.xip_cache is None
 
 
-@pytest.mark.parametrize("name", ["stm32l0", "stm32g0", "stm32f0", "stm32f031"])
+@pytest.mark.parametrize("name", ["stm32l0", "stm32g0", "stm32g030", "stm32f0", "stm32f031", "py32f002b"])
 def test_stm32_shows_its_flash_at_zero(name: str) -> None:
     d = device.load(name)
     assert d.region_at(0) == d.flash
@@ -175,12 +184,189 @@ def test_only_sram_is_writable() -> None:
 
 
 def test_seconds_and_energy() -> None:
-    d = device.load("rp2040")
-    assert d.seconds(125) == pytest.approx(1e-6)
-    assert d.energy_joules(125) is None
-    known = dataclasses.replace(d, energy=Energy(0.025, 3.3, "measured"))
-    assert known.energy_joules(125_000_000) == pytest.approx(0.0825)
+    d = device.load("samd21")
+    assert d.seconds(24) == pytest.approx(1e-6)
+    assert d.energy_joules(24) is None
+    point = EnergyPoint(24_000_000, 0.025, 3.3, "any", "a loop", None, "", None, "", "measured")
+    known = dataclasses.replace(d, energy=Energy((point,), interpolate=False))
+    assert known.energy_joules(24_000_000) == pytest.approx(0.0825)
     assert known.energy_joules(0) == 0
+    use = known.energy_use(24_000_000, 24_000_000)
+    assert use is not None
+    assert (use.low_joules, use.high_joules) == (None, None)
+    assert use.source == "25 mA at 3.3 V, a loop (measured)"
+
+
+# profile: clock and the memory the code runs from; typical, low and high milliamperes; volts. From the datasheets.
+CURRENTS = {
+    ("rp2040", 12_000_000, "flash"): (4.8, 3.4, 6.7, 3.3),
+    ("rp2040", 50_000_000, "sram"): (13.6, 9.5, 16.6, 3.3),
+    ("rp2040", 100_000_000, "flash"): (23.6, 16.5, 27.6, 3.3),
+    ("rp2040", 125_000_000, "sram"): (28.5, 19.95, 33.0, 3.3),  # half way from 100 to 150 MHz
+    ("rp2040", 150_000_000, "flash"): (33.4, 23.4, 38.4, 3.3),
+    ("rp2040-clkdiv4", 125_000_000, "flash"): (28.5, 19.95, 33.0, 3.3),
+    ("mspm0g3507", 80_000_000, "flash"): (7.6, 4.24, 8.6, 3.3),
+    ("mspm0g3507", 48_000_000, "flash"): (4.9, 4.8, 5.7, 3.3),
+    ("mspm0g3507", 32_000_000, "flash"): (3.4, 3.3, 4.1, 3.3),
+    ("mspm0g3507", 4_000_000, "flash"): (0.7, 0.6, 1.4, 3.3),
+    ("mspm0g3507", 80_000_000, "sram"): (6.0, 5.9, 6.8, 3.3),
+    ("mspm0g3507", 48_000_000, "sram"): (3.8, 3.7, 5.0, 3.3),
+    ("mspm0g3507", 32_000_000, "sram"): (2.6, 2.5, 3.4, 3.3),
+    ("mspm0g3507", 4_000_000, "sram"): (0.6, 0.6, 1.0, 3.3),
+    ("mspm0c1104", 24_000_000, "flash"): (2.08, 2.06, 2.45, 3.3),
+    ("stm32g030", 16_000_000, "flash"): (1.6, None, None, 3.0),
+    ("cc2340", 48_000_000, "flash"): (2.6, None, 4.1, 3.0),
+    ("stm32f031", 24_000_000, "sram"): (6.1, None, None, 3.6),
+    ("nrf51", 16_000_000, "flash"): (4.71, None, None, 2.957),
+}
+
+
+@pytest.mark.parametrize("case", sorted(CURRENTS))
+def test_a_second_of_running_takes_the_published_current(case: tuple[str, int, str]) -> None:
+    name, clock_hz, memory = case
+    typical, low, high, volts = CURRENTS[case]
+    use = device.load(name).at_clock(clock_hz).energy_use(clock_hz, clock_hz if memory == "sram" else 0)
+    assert use is not None
+    assert use.joules == pytest.approx(typical * 1e-3 * volts)
+    for joules, milliamperes in ((use.low_joules, low), (use.high_joules, high)):
+        assert joules == (None if milliamperes is None else pytest.approx(milliamperes * 1e-3 * volts))
+    assert ("interpolated between 100 and 150 MHz" in use.source) == (clock_hz == 125_000_000)
+
+
+@pytest.mark.parametrize("name", device.names())
+def test_every_published_current_is_checked(name: str) -> None:
+    energy = device.load(name).energy
+    of = {(p.clock_hz, p.memory) for p in (energy.points if energy else ())}
+    checked = {(clock, memory) for known, clock, memory in CURRENTS if known == name.removesuffix("-clkdiv4")}
+    for clock_hz, memory in of:
+        assert any(clock == clock_hz and memory in ("any", where) for clock, where in checked), (clock_hz, memory)
+
+
+@pytest.mark.parametrize("name", [n for n in device.names() if device.load(n).energy])
+@given(st.integers(1, 10**12), st.integers(0, 100))
+def test_bounds_lie_around_the_figure(name: str, cycles: int, percent: int) -> None:
+    use = LOADED[name].energy_use(cycles, cycles * percent / 100)
+    assert use is not None
+    assert (use.low_joules or 0) <= use.joules * (1 + 1e-12)
+    assert use.high_joules is None or use.high_joules >= use.joules * (1 - 1e-12)
+
+
+def test_flash_and_sram_code_add_up() -> None:
+    d = device.load("mspm0g3507").at_clock(80_000_000)
+    mixed = d.energy_use(80_000_000, 20_000_000)
+    assert mixed is not None
+    assert mixed.joules == pytest.approx(0.75 * 7.6e-3 * 3.3 + 0.25 * 6.0e-3 * 3.3)
+    assert mixed.source.count(" mA at 3.3 V, CoreMark from ") == 2
+
+
+@pytest.mark.parametrize(("name", "clock_hz"), [("mspm0g3507", 60_000_000), ("rp2040", 151_000_000), ("rp2040", 8)])
+def test_no_current_is_scaled_to_another_clock(name: str, clock_hz: int) -> None:
+    d = device.load(name).at_clock(clock_hz)
+    assert d.energy_use(1000) is None
+    assert d.energy_joules(1000) is None
+
+
+# profile: clock, wait states; the manuals' tables written again.
+WAITS = {
+    "stm32g0": ((24_000_000, 0), (24_000_001, 1), (48_000_000, 1), (48_000_001, 2), (64_000_000, 2)),
+    "stm32g030": ((16_000_000, 0), (48_000_000, 1), (64_000_000, 2)),
+    "stm32l0": ((16_000_000, 0), (16_000_001, 1), (32_000_000, 1)),
+    "stm32f0": ((24_000_000, 0), (24_000_001, 1), (48_000_000, 1)),
+    "stm32f031": ((24_000_000, 0), (24_000_001, 1), (48_000_000, 1)),
+    "samd21": ((1, 0), (24_000_000, 0), (24_000_001, 1), (48_000_000, 1)),
+    "mspm0g3507": ((24_000_000, 0), (32_000_000, 1), (48_000_000, 1), (48_000_001, 2), (80_000_000, 2)),
+    "mspm0c1104": ((24_000_000, 0),),
+    "nrf51": ((16_000_000, 0),),
+    "py32f002b": ((24_000_000, 0),),
+}
+ORGANISATION = {
+    "stm32g0": (8, "next", 2, 2, "code"),
+    "stm32g030": (8, "next", 2, 2, "code"),
+    "stm32l0": (4, "next", 0, 1, "code"),
+    "stm32f0": (4, "next", 0, 1, "code"),
+    "stm32f031": (4, "next", 0, 1, "code"),
+    "samd21": (8, "none", 8, 1, "all"),
+    "mspm0g3507": (8, "next", 4, 4, "code"),
+    "mspm0c1104": (8, "none", 0, 1, "code"),
+    "nrf51": (4, "none", 0, 1, "code"),
+    "py32f002b": (4, "none", 0, 1, "code"),
+}
+
+
+def test_the_profiles_with_flash_timing() -> None:
+    assert {n for n in device.names() if device.load(n).flash_timing} == set(WAITS) == set(ORGANISATION)
+
+
+@pytest.mark.parametrize("name", sorted(WAITS))
+def test_clock_picks_the_row_of_wait_states(name: str) -> None:
+    for clock_hz, cycles in WAITS[name]:
+        timing = device.load(name).at_clock(clock_hz).flash_timing
+        assert timing is not None
+        assert timing.wait_states == cycles
+        assert timing.is_exact == (cycles == 0)
+    organisation = (timing.word_bytes, timing.prefetch, timing.cache_lines, timing.cache_ways, timing.cache_holds)
+    assert organisation == ORGANISATION[name]
+    highest = max(WAITS[name])[0]
+    with pytest.raises(UsageError, match=rf"^{name} runs at 1 Hz to {highest // 1_000_000} MHz, not at "):
+        device.load(name).at_clock(highest + 1)
+
+
+def test_at_clock_changes_nothing_but_the_clock() -> None:
+    d = device.load("stm32g0")
+    fast = d.at_clock(64_000_000)
+    assert fast.seconds(64) == pytest.approx(1e-6)
+    assert dataclasses.replace(fast, clock_hz=d.clock_hz, flash_timing=d.flash_timing) == d
+    assert fast.at_clock(24_000_000) == d
+    with pytest.raises(UsageError, match="rp2040 runs at 1 Hz to 200 MHz, not at 250 MHz"):
+        device.load("rp2040").at_clock(250_000_000)
+
+
+@pytest.mark.parametrize(
+    ("text", "hertz"),
+    [
+        *(("64M", 64_000_000), ("133MHz", 133_000_000), ("12_000_000", 12_000_000), ("32.768k", 32_768)),
+        *(("48mhz", 48_000_000), ("1G", 1_000_000_000), (" 8 MHz ", 8_000_000), ("1", 1), ("62.5 MHz", 62_500_000)),
+    ],
+)
+def test_clocks_as_people_write_them(text: str, hertz: int) -> None:
+    assert device.clock(text) == hertz
+
+
+@pytest.mark.parametrize("text", ["", "0", "-1", "64X", "M", "1e6", "2G", "0.5", "1.2.3M", "12 34", "0x10", "_1"])
+def test_what_is_no_clock(text: str) -> None:
+    with pytest.raises(UsageError, match="not a clock"):
+        device.clock(text)
+
+
+# Profiles that extend others
+
+
+def test_a_board_says_only_what_differs(write: Any) -> None:
+    text = 'extends = "rp2040"\n[xip_cache]\nclkdiv = 3\n[[memory]]\nname = "flash"\nkind = "flash"\n'
+    d = device.load(write(text + "base = 0x1000_0000\nsize = 0x10_0000\n"))
+    base = device.load("rp2040")
+    assert (d.name, d.flash_bytes) == ("board", 1 << 20)
+    assert d.xip_cache == dataclasses.replace(base.xip_cache, miss_cycles_per_word=90)  # 30 clocks of the flash  # type: ignore[type-var]
+    assert d.srams == base.srams
+    assert d.energy == base.energy
+    assert d.region_at(0x1308_0000) == d.flash
+    assert d.region_at(0x1318_0000) is None
+
+
+def test_extends_a_file_beside_it(write: Any) -> None:
+    path = write(MINIMAL)
+    path.rename(path.parent / "base.toml")
+    mine = write('extends = "base.toml"\nclock_hz = 1_000\n')
+    assert device.load(mine).clock_hz == 1000
+    assert device.load(mine).flash == device.load(path.parent / "base.toml").flash
+
+
+def test_the_same_value_in_a_board_of_clkdiv_4() -> None:
+    slow, fast = device.load("rp2040-clkdiv4").xip_cache, device.load("rp2040").xip_cache
+    assert slow is not None
+    assert fast is not None
+    assert (slow.size, slow.ways, slow.line_bytes) == (fast.size, fast.ways, fast.line_bytes)
+    assert slow.miss_cycles_per_word == 2 * fast.miss_cycles_per_word
 
 
 def test_a_device_cannot_be_changed() -> None:
@@ -313,6 +499,42 @@ def test_docs_table_names_every_profile() -> None:
 SRAM = 'kind = "sram"\nbase = 0x2000_0000\nsize = 0x2000'
 ENERGY = MINIMAL + '[energy]\ncurrent_amperes = 0.01\nvoltage_volts = 3.3\nsource = "bench"\n'
 CACHE = MINIMAL + "[xip_cache]\nsize = 0x4000\nways = 2\nline_bytes = 8\nmiss_cycles_per_word = 40\n"
+POINTS = (
+    MINIMAL
+    + """[energy]
+source = "bench"
+[[energy.point]]
+clock_hz = 8
+current_amperes = 0.01
+voltage_volts = 3.3
+low_amperes = 0.005
+low_source = "cold"
+high_amperes = 0.02
+high_source = "hot"
+[[energy.point]]
+clock_hz = 9
+current_amperes = 0.02
+voltage_volts = 3.3
+memory = "sram"
+"""
+)
+WAITING = (
+    MINIMAL
+    + """[flash]
+word_bytes = 8
+prefetch = "next"
+cache_lines = 4
+cache_ways = 2
+source = "manual"
+[[flash.wait_states]]
+up_to_hz = 24_000_000
+cycles = 0
+[[flash.wait_states]]
+up_to_hz = 48_000_000
+cycles = 1
+"""
+)
+BUS = MINIMAL + '[[bus]]\nname = "apb"\nbase = 0x4000_0000\nsize = 0x1000\nread_cycles = 3\nwrite_cycles = 4\n'
 PORT = MINIMAL + "[io_port]\nbase = 0xD000_0000\nsize = 0x1000\n"
 
 WRONG = {
@@ -373,6 +595,53 @@ WRONG = {
     "energy nan": (ENERGY.replace("0.01", "nan"), "energy.current_amperes: must be above 0"),
     "energy text": (ENERGY.replace("3.3", '"3V3"'), "energy.voltage_volts: must be a number, not '3V3'"),
     "energy clock": (ENERGY + "clock_hz = 16_000_000\n", "energy.clock_hz: the current is of 16000000 Hz"),
+    "energy in two forms": (
+        POINTS.replace("[energy]", "[energy]\ncurrent_amperes = 0.1"),
+        "energy.current_amperes: belongs into an [[energy.point]]",
+    ),
+    "low above": (
+        POINTS.replace("0.005", "0.015"),
+        "energy.point[0].low_amperes: 0.015 is above current_amperes, 0.01",
+    ),
+    "high below": (
+        POINTS.replace("high_amperes = 0.02", "high_amperes = 0.009"),
+        "energy.point[0].high_amperes: 0.009 is",
+    ),
+    "low without source": (POINTS.replace('low_source = "cold"', ""), "energy.point[0].low_source: missing"),
+    "point without source": (POINTS.replace('source = "bench"\n', "", 1), "energy.point[0].source: missing"),
+    "point twice": (
+        POINTS.replace("clock_hz = 9", "clock_hz = 8")
+        .replace('"sram"\n', '"any"\n')
+        .replace('kind = "any"', 'kind = "sram"'),
+        "energy.point: two of them are of 8 Hz and memory 'any'",
+    ),
+    "point memory": (POINTS + '[[energy.point]]\nmemory = "rom"\n', "energy.point[2]."),
+    "waits missing": (WAITING.split("[[flash")[0], "flash.wait_states: missing"),
+    "waits falling": (
+        WAITING.replace("24_000_000", "50_000_000"),
+        "flash.wait_states: the rows must have rising clocks",
+    ),
+    "waits below the clock": (
+        WAITING.replace("up_to_hz = 48", "up_to_hz = 40"),
+        "flash.wait_states: no row for clock_hz",
+    ),
+    "flash word": (
+        WAITING.replace("word_bytes = 8", "word_bytes = 12"),
+        "flash.word_bytes: must be 4, 8 or 16, not 12",
+    ),
+    "flash ways": (WAITING.replace("ways = 2", "ways = 3"), "flash.cache_ways: 4 lines are not sets of 3"),
+    "flash lines": (WAITING.replace("lines = 4", "lines = 65"), "flash.cache_lines: must be from 0 to 64"),
+    "flash prefetch": (WAITING.replace('"next"', '"nxt"'), "flash.prefetch: must be one of none, next, not 'nxt'"),
+    "flash source": (WAITING.replace('source = "manual"', ""), "flash.source: missing"),
+    "clock above its limit": ("clock_max_hz = 47_000_000\n" + MINIMAL, "clock_max_hz: 47000000 is below clock_hz"),
+    "bus overlap": (BUS.replace("0x4000_0000", "0x2000_1000"), "bus: bus 'apb' at 0x20001000 overlaps memory"),
+    "bus cycles": (BUS.replace("read_cycles = 3", "read_cycles = 0"), "bus[0].read_cycles: must be from 1 to 255"),
+    "extends nothing": ('extends = "rp2400"\n', "extends: no profile 'rp2400'; did you mean 'rp2040'"),
+    "extends itself": ('extends = "board.toml"\n', "extends: 'board.toml' extends this profile in turn"),
+    "wrong in what it adds": (
+        'extends = "rp2040"\n[xip_cache]\nways = 3\n',
+        "xip_cache.size: must be a multiple of 24",
+    ),
     "syntax": (MINIMAL.replace("clock_hz =", "clock_hz"), "not valid TOML: "),
     "syntax line": (MINIMAL.replace("clock_hz =", "clock_hz"), "(at line 3, column"),
 }
@@ -388,7 +657,11 @@ def test_wrong_profile_names_file_and_key(kind: str, write: Any) -> None:
         assert message.startswith(expected)
 
 
-@pytest.mark.parametrize("good", [MINIMAL, ENERGY, CACHE, PORT], ids=["minimal", "energy", "cache", "port"])
+@pytest.mark.parametrize(
+    "good",
+    [MINIMAL, ENERGY, POINTS, CACHE, PORT, WAITING, BUS],
+    ids=["minimal", "energy", "points", "cache", "port", "waiting", "bus"],
+)
 def test_the_profiles_that_the_wrong_ones_start_from_are_right(good: str, write: Any) -> None:
     device.load(write(good))
 

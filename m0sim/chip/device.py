@@ -6,11 +6,15 @@ Sizes are in bytes, clocks in hertz, currents in amperes, voltages in volts. Wha
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
+from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
+from m0sim.chip.energy import Energy, EnergyUse, read_energy, use_of
+from m0sim.chip.flash_timing import FlashTiming, read_flash_timing
 from m0sim.errors import UsageError, did_you_mean
 from m0sim.toml import Table, read
 
@@ -81,16 +85,19 @@ class IoPort:
 
 
 @dataclass(frozen=True, slots=True)
-class Energy:
-    """A published supply current of the running core. It holds at the profile's clock only."""
+class Bus:
+    """A range of addresses on a slower bus: bus cycles of one access of the core that goes there."""
 
-    current_amperes: float
-    voltage_volts: float
-    source: str
+    name: str
+    base: int
+    size: int
+    read_cycles: int
+    write_cycles: int
 
-    def energy_joules(self, seconds: float) -> float:
-        """Joules drawn in `seconds` of running."""
-        return self.current_amperes * self.voltage_volts * seconds
+    @property
+    def end(self) -> int:
+        """The first address behind the range."""
+        return self.base + self.size
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +133,12 @@ class Device:
     has_sio_divider: bool
     energy: Energy | None
     xip_cache: XipCache | None
+    flash_timing: FlashTiming | None
+    """How flash waits at `clock_hz`; None where the profile does not say."""
+    buses: tuple[Bus, ...]
+    """Peripheral buses whose accesses take more than the core's own two cycles; empty where nothing is known."""
+    clock_max_hz: int | None
+    """The part's own limit; None where the profile is silent."""
     zero_wait: str
     """Under which clock or wait-state setting the hardware runs as m0sim counts; empty when the profile is silent."""
     path: Path
@@ -176,8 +189,41 @@ class Device:
         return cycles / self.clock_hz
 
     def energy_joules(self, cycles: float) -> float | None:
-        """Joules that `cycles` take at the profile's clock, or None when the profile gives no current."""
-        return None if self.energy is None else self.energy.energy_joules(self.seconds(cycles))
+        """Joules that `cycles` of code in flash take, or None when the profile gives no current at this clock."""
+        use = self.energy_use(cycles)
+        return None if use is None else use.joules
+
+    def energy_use(self, cycles: float, sram_cycles: float = 0) -> EnergyUse | None:
+        """Joules, bounds and source of `cycles`, of which `sram_cycles` ran from SRAM; None as above."""
+        if self.energy is None:
+            return None
+        return use_of(self.energy, self.clock_hz, cycles - sram_cycles, sram_cycles)
+
+    def at_clock(self, clock_hz: int) -> Device:
+        """The same part at another clock: its wait states, seconds and energy.
+
+        Raises UsageError for a clock that is beyond the part, or that its flash has no wait states for.
+        """
+        limits = [self.clock_max_hz, None if self.flash_timing is None else self.flash_timing.max_hz]
+        highest = min((limit for limit in limits if limit is not None), default=_MAX_CLOCK)
+        if not 1 <= clock_hz <= highest:
+            raise UsageError(f"{self.name} runs at 1 Hz to {highest / 1e6:g} MHz, not at {clock_hz / 1e6:g} MHz")
+        timing = None if self.flash_timing is None else self.flash_timing.at(clock_hz)
+        return replace(self, clock_hz=clock_hz, flash_timing=timing)
+
+
+_CLOCK = re.compile(r"(\d[\d_]*(?:\.\d+)?)\s*([kKmMgG]?)(?:[hH][zZ])?")
+_MAX_CLOCK = 1_000_000_000
+
+
+def clock(text: str) -> int:
+    """Hertz, as people write them: 64M, 133MHz, 32.768k, 12_000_000. Raises UsageError for anything else."""
+    match = _CLOCK.fullmatch(text.strip())
+    if match is not None:
+        hertz = Fraction(match[1].replace("_", "")) * {"": 1, "k": 10**3, "m": 10**6, "g": 10**9}[match[2].lower()]
+        if hertz.denominator == 1 and 1 <= hertz <= _MAX_CLOCK:
+            return int(hertz)
+    raise UsageError(f"not a clock: {text!r}; give hertz, from 1 to 1G, such as 64M, 133MHz or 12_000_000")
 
 
 def names() -> tuple[str, ...]:
@@ -206,9 +252,9 @@ def _bundled_directory() -> Path:
 
 
 _TOP_KEYS = (
-    *("name", "description", "core", "core_source", "multiplier_cycles", "multiplier_source"),
-    *("clock_hz", "clock_source", "zero_wait", "zero_wait_source"),
-    *("memory", "alias", "io_port", "xip_cache", "energy"),
+    *("extends", "name", "description", "core", "core_source", "multiplier_cycles", "multiplier_source"),
+    *("clock_hz", "clock_source", "clock_max_hz", "clock_max_source", "zero_wait", "zero_wait_source"),
+    *("memory", "alias", "io_port", "xip_cache", "flash", "bus", "energy"),
 )
 _MEMORY_KEYS = ("name", "kind", "base", "size", "source")
 _ALIAS_KEYS = ("of", "base", "cacheable", "allocating", "source")
@@ -216,14 +262,14 @@ _IO_PORT_KEYS = ("base", "size", "sio_divider", "source")
 _XIP_CACHE_KEYS = (
     *("size", "ways", "line_bytes", "miss_cycles_per_word", "clkdiv", "miss_clocks_per_word", "source", "miss_source"),
 )
-_ENERGY_KEYS = ("current_amperes", "voltage_volts", "clock_hz", "running_from", "source")
+_BUS_KEYS = ("name", "base", "size", "read_cycles", "write_cycles", "source")
 
 
 def _read(path: Path) -> Device:
-    top = read(path, "the profile", _TOP_KEYS)
+    top = _extended(path, ())
     core: Core = top.choice("core", get_args(Core))
-    clock_hz = top.integer("clock_hz", 1, 1_000_000_000)
-    for key in ("core_source", "multiplier_source", "clock_source", "zero_wait_source"):
+    clock_hz = top.integer("clock_hz", 1, _MAX_CLOCK)
+    for key in ("core_source", "multiplier_source", "clock_source", "clock_max_source", "zero_wait_source"):
         top.text(key, "")
     regions = _regions(top)
     port = top.table("io_port", _IO_PORT_KEYS)
@@ -239,14 +285,49 @@ def _read(path: Path) -> Device:
         aliases=_aliases(top, regions),
         io_port=None if port is None else _io_port(port),
         has_sio_divider=port is not None and port.flag("sio_divider", False),
-        energy=_energy(top, clock_hz),
+        energy=read_energy(top, clock_hz),
         xip_cache=_xip_cache(top),
+        flash_timing=read_flash_timing(top, clock_hz),
+        buses=_buses(top),
+        clock_max_hz=_clock_max_hz(top, clock_hz),
         zero_wait=top.text("zero_wait", ""),
         path=path,
     )
     _reject_overlaps(top, device)
     _reject_unaligned_cache(top, device)
     return device
+
+
+def _extended(path: Path, below: tuple[Path, ...]) -> Table:
+    """The top table of a file, with what it does not say taken from the profile that it extends."""
+    top = read(path, "the profile", _TOP_KEYS)
+    if "extends" not in top.raw:
+        return top
+    text = top.text("extends")
+    bundled = text in names()
+    base = _bundled_directory() / f"{text}.toml" if bundled else path.parent / text
+    if not bundled and not text.endswith(".toml"):
+        top.fail("extends", f"no profile {text!r}{did_you_mean(text, names())} (or give the path of a .toml file)")
+    if base.resolve() in (seen := (*below, path.resolve())):
+        top.fail("extends", f"{text!r} extends this profile in turn")
+    top.raw = _merged(_extended(base, seen).raw, {"name": path.stem} | top.raw)
+    return top
+
+
+def _merged(base: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
+    """Own keys before the base's, tables key by key; a [[memory]] takes the place of the one that has its name.
+
+    Other arrays of tables replace the base's. Own entries come first, so that an error finds their lines.
+    """
+    merged = base | own
+    for key, value in own.items():
+        below = base.get(key)
+        if isinstance(value, dict) and isinstance(below, dict):
+            merged[key] = _merged(below, value)
+        elif key == "memory" and isinstance(value, list) and isinstance(below, list):
+            named = [m.get("name") for m in value if isinstance(m, dict)]
+            merged[key] = value + [m for m in below if m.get("name") not in named]
+    return merged
 
 
 def _multiplier_cycles(top: Table) -> int:
@@ -320,33 +401,36 @@ def _xip_cache(top: Table) -> XipCache | None:
     return XipCache(size, ways, line_bytes, clkdiv * clocks or estimate, estimate)
 
 
-def _energy(top: Table, clock_hz: int) -> Energy | None:
-    table = top.table("energy", _ENERGY_KEYS)
-    if table is None:
+def _clock_max_hz(top: Table, clock_hz: int) -> int | None:
+    if "clock_max_hz" not in top.raw:
         return None
-    table.text("running_from", "")
-    measured_hz = table.integer("clock_hz", 1, 1_000_000_000, default=clock_hz)
-    if measured_hz != clock_hz:
-        # Current does not scale with the clock alone: a figure from another clock would be a guess.
-        table.fail("clock_hz", f"the current is of {measured_hz} Hz, but the profile runs at {clock_hz} Hz")
-    return Energy(
-        # The bounds catch milliamperes and millivolts given as amperes and volts.
-        current_amperes=table.positive("current_amperes", 1, "A"),
-        voltage_volts=table.positive("voltage_volts", 10, "V"),
-        source=table.text("source"),
-    )
+    highest = top.integer("clock_max_hz", 1, _MAX_CLOCK)
+    if highest < clock_hz:
+        top.fail("clock_max_hz", f"{highest} is below clock_hz, {clock_hz}")
+    return highest
+
+
+def _buses(top: Table) -> tuple[Bus, ...]:
+    buses = []
+    for table in top.tables("bus", _BUS_KEYS):
+        table.text("source", "")
+        name = table.text("name", "")
+        base, size = _base_and_size(table, size_multiple=_PAGE)
+        buses.append(Bus(name, base, size, table.integer("read_cycles", 1, 255), table.integer("write_cycles", 1, 255)))
+    return tuple(sorted(buses, key=lambda bus: bus.base))
 
 
 def _reject_overlaps(top: Table, device: Device) -> None:
     spans = [(r.base, r.end, f"memory {r.name!r}") for r in device.regions]
     for alias in device.aliases:
         spans.append((alias.base, alias.base + device.region(alias.of).size, f"alias of {alias.of!r}"))
+    spans += [(bus.base, bus.end, f"bus {bus.name!r}") for bus in device.buses]
     if device.io_port is not None:
         spans.append((device.io_port.base, device.io_port.end, "io_port"))
     spans.sort()
     for (_, end, first), (base, _, second) in pairwise(spans):
         if base < end:
-            key = next(name for name in ("memory", "alias", "io_port") if second.startswith(name))
+            key = next(name for name in ("memory", "alias", "io_port", "bus") if second.startswith(name))
             top.fail(key, f"{second} at {base:#x} overlaps {first}, which ends at {end:#x}")
 
 

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from m0sim.chip.cost import Cost
 from m0sim.chip.device import Device
+from m0sim.chip.energy import described
 from m0sim.chip.fault import Fault
 from m0sim.image import Image
 from m0sim.names import printable_lines
@@ -179,7 +180,8 @@ def profiles(devices: Sequence[Device]) -> RenderableType:
     """The report of ``m0sim profiles``."""
     table = _grid("profile", "core", "MHz", "multiplier", "flash", "SRAM", "energy")
     for d in devices:
-        energy = "unknown" if d.energy is None else f"{d.energy.current_amperes * 1e3:g} mA"
+        point = None if d.energy is None else d.energy.at(d.clock_hz, "flash")
+        energy = "unknown" if point is None else f"{point.current_amperes * 1e3:.3g} mA"
         multiplier = f"{d.multiplier_cycles} cycle" + "s" * (d.multiplier_cycles > 1)
         mhz = f"{d.clock_hz / 1e6:g}"
         table.add_row(d.name, d.core, mhz, multiplier, count(d.flash_bytes), count(d.sram_bytes), energy)
@@ -188,28 +190,42 @@ def profiles(devices: Sequence[Device]) -> RenderableType:
 
 def profile(device: Device) -> RenderableType:
     """The report of ``m0sim profiles NAME``."""
-    energy = "unknown: no current with a source"
-    if device.energy is not None:
-        energy = f"{device.energy.current_amperes * 1e3:g} mA at {device.energy.voltage_volts:g} V"
     rows = [
         ("core", device.core),
         ("multiplier", f"{device.multiplier_cycles} cycle(s)"),
         ("clock", f"{device.clock_hz / 1e6:g} MHz"),
         ("zero wait states", device.zero_wait or "not said"),
-        ("energy", energy),
+        *(_currents(device) or [("energy", "unknown: no current with a source")]),
+        *_flash_waits(device),
     ]
-    if device.energy is not None:
-        rows.append(("", device.energy.source))
     rows += [(r.name, f"{r.kind} {r.base:#010x}, {count(r.size)} bytes") for r in device.regions]
     rows += [(f"{a.of} again", f"at {a.base:#010x}") for a in device.aliases]
     if device.io_port is not None:
         rows.append(("I/O port", f"{device.io_port.base:#010x}, single-cycle"))
+    for bus in device.buses:
+        rows.append(
+            (f"bus {bus.name}".rstrip(), f"{bus.base:#010x}, reads {bus.read_cycles}, writes {bus.write_cycles} cycles")
+        )
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 3, 0, 0))
     table.add_column(no_wrap=True)
     table.add_column()
     for label, value in rows:
         table.add_row(Text(label), Text(value))
     return Group(Text(f"{device.name}: {device.description}", style="bold"), Padding(table, (0, 0, 0, 2)))
+
+
+def _currents(device: Device) -> list[tuple[str, str]]:
+    points = () if device.energy is None else device.energy.points
+    return [("energy" if i == 0 else "", f"{p.clock_hz / 1e6:g} MHz: {described(p)}") for i, p in enumerate(points)]
+
+
+def _flash_waits(device: Device) -> list[tuple[str, str]]:
+    timing = device.flash_timing
+    if timing is None:
+        return []
+    waits = ", ".join(f"{row.cycles} up to {row.up_to_hz / 1e6:g} MHz" for row in timing.rows)
+    known = "exact" if timing.is_described_exactly else "what overlaps is an estimate"
+    return [("flash wait states", f"{waits}; {known}"), ("", timing.source)]
 
 
 def show(report: RenderableType, *, stderr: bool = False) -> None:
