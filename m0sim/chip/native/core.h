@@ -267,6 +267,23 @@ struct m0_xip {
 
 #define M0_XIP_EMPTY 0xFFFFFFFF00000000
 
+/*
+ * Wait states of flash on the chip, of the timed engine: docs/profiles.md has the model. A word is what one read of the
+ * flash brings; words are numbered from address 0.
+ */
+#define M0_WAIT_LINES 64
+struct m0_waits {
+    uint32_t wait_states;    /* cycles that a word takes that has to be read; 0: nothing waits */
+    uint32_t word_shift;     /* log2 of the bytes of a word */
+    uint32_t prefetches;     /* 1: the word behind the newest word of code is there when code goes on in it */
+    uint32_t sets;           /* of the cache; 0 where there is none */
+    uint32_t ways;
+    uint32_t holds_data;     /* 1: data reads look into the cache and fill it, and code has no buffer beside it */
+    uint32_t newest;         /* word of code in the buffer, M0_NOTHING if none */
+    uint32_t ahead;          /* word that was prefetched, M0_NOTHING if none */
+    uint32_t lines[64];      /* words: each set's most recently used first; M0_NOTHING if empty */
+};
+
 typedef struct uc_struct uc_engine;
 typedef int (*m0_emu_stop)(uc_engine *uc);
 typedef int (*m0_reg_access)(uc_engine *uc, int reg, void *value); /* uc_reg_read, uc_reg_write */
@@ -352,6 +369,7 @@ struct m0_core {
     struct m0_cache cache;
 
     struct m0_xip xip;           /* of the timed engine */
+    struct m0_waits waits;       /* the same */
 };
 
 #endif

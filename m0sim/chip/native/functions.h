@@ -53,6 +53,9 @@ M0_EXPORT void m0_close_frames(struct m0_core *core);
 M0_EXPORT uint64_t m0_fold(struct m0_core *core);
 M0_EXPORT uint64_t m0_expand(const struct m0_core *core, struct m0_executed *rows);
 M0_EXPORT void m0_rehash(struct m0_core *core);
+M0_EXPORT void m0_wait_reset(struct m0_core *core);
+M0_EXPORT void m0_wait_stream(struct m0_core *core, const uint32_t *addresses, const uint8_t *kinds, uint64_t count,
+                              uint32_t *stalls);
 M0_EXPORT void m0_xip_empty(struct m0_core *core);
 M0_EXPORT void m0_xip_stream(struct m0_core *core, const uint32_t *addresses, const uint8_t *is_code, uint64_t count,
                              uint32_t *stalls);
@@ -141,5 +144,9 @@ void m0_fetch(struct m0_core *core, uint32_t address, uint32_t size);
 
 uint32_t m0_xip(struct m0_core *core, uint32_t address, bool is_code);
 M0_EXPORT bool m0_xip_is_settled(const struct m0_core *core, uint32_t begin, uint32_t end);
+
+/* -- wait states of flash on the chip, of the timed engine: waits.c */
+
+uint32_t m0_wait(struct m0_core *core, uint32_t address, bool is_code);
 
 #endif

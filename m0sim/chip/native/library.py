@@ -16,6 +16,8 @@ _FUNCTIONS: dict[str, tuple[Any, ...]] = {
     "m0_fold": (_COUNT, _POINTER),
     "m0_expand": (_COUNT, _POINTER, _POINTER),
     "m0_rehash": (None, _POINTER),
+    "m0_wait_reset": (None, _POINTER),
+    "m0_wait_stream": (None, _POINTER, _POINTER, _POINTER, _COUNT, _POINTER),
     "m0_xip_empty": (None, _POINTER),
     "m0_xip_is_settled": (ctypes.c_bool, _POINTER, _WORD, _WORD),
     "m0_xip_stream": (None, _POINTER, _POINTER, _POINTER, _COUNT, _POINTER),
