@@ -245,8 +245,8 @@ struct m0_eviction {
 struct m0_xip {
     uint64_t *ways;          /* by set, each set's most recently used way first: the line that it holds in bits 32..63,
                                 which of its words were fetched in bits 0..15 */
-    uint32_t *generation;    /* by group of the sets that 64 bytes of flash lie in: changes of their state, modulo 2^32 */
-    uint32_t *pushed_out_by; /* by word: 1 + number of the word whose fetch pushed it out, 0 if none did */
+    uint32_t *generation;    /* by group of the sets that 64 bytes of flash lie in: changes of their state */
+    uint32_t *pushed_out_by; /* by word: 1 + number of the word whose fetch last pushed it out, 0 if none did */
     struct m0_eviction *evictions; /* by hash of both words */
     struct m0_xip_window *windows; /* the one that is used most comes first */
     uint32_t window_count;

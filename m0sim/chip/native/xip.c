@@ -82,7 +82,6 @@ static void fill(struct m0_xip *xip, const struct place *place)
     }
     set[way] |= place->bit;
     use(set, way);
-    xip->pushed_out_by[place->word] = 0;
     changed(xip, place->line);
 }
 
