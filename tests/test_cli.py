@@ -348,6 +348,28 @@ def test_call_as_text(run: Run, elf: Path) -> None:
     assert "\x1b" not in done.out
 
 
+def test_another_clock(run: Run, elf: Path) -> None:
+    found = run("call", elf, "calls_tails", 5, "--json", "--clock", "100MHz").json
+    assert found["cycles"] == 25
+    assert found["seconds"] == 25 / 100e6
+    assert found["energy_joules"] == pytest.approx(25 / 100e6 * 0.0236 * 3.3)
+    assert found["provenance"]["clock_hz"] == 100_000_000
+    assert "(cortex-m0plus, 62.5 MHz)" in run("call", elf, "calls_tails", 5, "--clock", "62.5M").out
+    assert "calls_tails" in run("annotate", elf, "calls_tails", 5, "--clock", "133M").out
+    beyond = run("call", elf, "calls_tails", 5, "--clock", "151M", "--json").json
+    for key in ("energy_joules", "energy_joules_low", "energy_joules_high", "energy_source", "energy_bounds_source"):
+        assert beyond[key] is None
+
+
+@pytest.mark.parametrize(
+    ("clock", "says"), [("201M", "rp2040 runs at 1 Hz to 200 MHz"), ("fast", "not a clock: 'fast'")]
+)
+def test_a_clock_that_it_cannot_run_at(run: Run, elf: Path, clock: str, says: str) -> None:
+    done = run("call", elf, "calls_tails", 5, "--clock", clock)
+    assert (done.code, done.out) == (2, "")
+    assert says in done.err
+
+
 def test_call_as_json(run: Run, elf: Path) -> None:
     done = run("call", elf, "calls_tails", 5, "--json")
     found = done.json
@@ -355,7 +377,13 @@ def test_call_as_json(run: Run, elf: Path) -> None:
     assert set(found) >= CALL_KEYS
     assert (found["cycles"], found["result"], found["stack_bytes"], found["fault"]) == (25, 8, 4, None)
     assert found["seconds"] == 25 / 125e6
-    assert found["energy_joules"] is None
+    low, typical, high = (found[key] for key in ("energy_joules_low", "energy_joules", "energy_joules_high"))
+    assert typical == pytest.approx(25 / 125e6 * 0.0285 * 3.3)  # both cores busy: half way from 23.6 to 33.4 mA
+    assert low < typical < high
+    assert "FFT on both cores" in found["energy_source"]
+    assert "interpolated between 100 and 150 MHz" in found["energy_source"]
+    assert "figure 172, hot, 1.21 V" in found["energy_bounds_source"]
+    assert found["provenance"]["clock_hz"] == 125_000_000
     assert {f["name"]: (f["calls"], f["self_cycles"], f["inclusive_cycles"]) for f in found["functions"]} == {
         "calls_tails": (1, 12, 25),
         "tail_b": (1, 3, 6),

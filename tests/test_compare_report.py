@@ -13,6 +13,7 @@ from html.parser import HTMLParser
 import pytest
 from rich.console import Console
 
+from m0sim.chip.energy import EnergyUse
 from m0sim.study.learn.comparison import KINDS, PHASES, RECONSTRUCTION, Comparison, MethodResult
 from m0sim.study.report import compare_data, compare_html, compare_plots, compare_text, drawing
 
@@ -38,7 +39,7 @@ def result(method: str, mean: float = 2_345_678.4, total: int = 70_000, **change
         flash_estimate_cycles=0.21 * mean,
         fits=True,
         seconds=mean / 125e6,
-        energy_joules=None,
+        energy=None,
         ratio=mean / 2_345_678.4,
         ratio_with_flash=1.04 * mean / 2_345_678.4,
         options={},
@@ -69,7 +70,7 @@ ALL = (
     result("priot", 2_901_234, 130_000, options={"mask": "copy", "weights": "flash"}),
     result("priot-threshold", 2_601_234, 76_000, options={"mask": "fused", "weights": "flash"}),
     result("priot-s", 1_701_234, 41_000, options={"mask": "bits", "weights": "flash"}),
-    result("tin-tin", 3_101_234, 150_000, energy_joules=0.00123),
+    result("tin-tin", 3_101_234, 150_000, energy=EnergyUse(0.00123, 0.0009, 0.0014, "a bench", "its limits")),
     result("fp32", 45_678_901, 412_000, fits=False, note="float in C: zig cc 0.17 -O3, compiler-rt soft-float"),
 )
 
@@ -99,7 +100,16 @@ class TestJson:
         assert got["cycles"] == {"mean": 2_345_678.4, "min": ALL[1].cycles_min, "max": ALL[1].cycles_max}
         assert got["sram"]["total"] == 70_000
         assert got["sram_planned"] == got["sram_planned_by_kind"]["total"] == 70_016
-        assert got["energy_joules"] is None
+        assert {key: got[key] for key in got if key.startswith("energy")} == dict.fromkeys(
+            ("energy_joules", "energy_joules_low", "energy_joules_high", "energy_source", "energy_bounds_source")
+        )
+        known = next(m for m in compare_data.to_json(comparison())["methods"] if m["method"] == "tin-tin")
+        assert (known["energy_joules"], known["energy_joules_low"], known["energy_joules_high"]) == (
+            0.00123,
+            0.0009,
+            0.0014,
+        )
+        assert (known["energy_source"], known["energy_bounds_source"]) == ("a bench", "its limits")
 
     def test_kinds_and_phases_that_a_method_lacks_are_zero_and_other_kinds_stay(self) -> None:
         bare = result(

@@ -309,6 +309,8 @@ class Provenance:
     """Where a raw binary was said to run."""
     symbols: str | None = None
     """The path of the ELF that gave the image its names, where it has none itself."""
+    clock_hz: int | None = None
+    """What the device ran at."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -339,7 +341,7 @@ class Cost:
     """SP at entry, an address."""
     seconds: float
     energy_joules: float | None
-    """None where the profile has no current with a source."""
+    """None where the profile has no current with a source at this clock."""
     memory: MemoryUse
     functions: Mapping[str, FunctionCost]
     """By name, most self cycles first."""
@@ -363,6 +365,13 @@ class Cost:
     """What the call printed: by semihosting, through newlib's `_write`, or by the functions named for it."""
     output_dropped: int = 0
     """Bytes that it printed behind the first 1,048,576, which are not kept."""
+    energy_joules_low: float | None = None
+    energy_joules_high: float | None = None
+    """Bounds of `energy_joules`; None where nobody published one."""
+    energy_source: str | None = None
+    """What ran at which current, and who published it."""
+    energy_bounds_source: str | None = None
+    """Where the bounds are from."""
     warnings: tuple[str, ...] = ()
     provenance: Provenance | None = field(default=None, compare=False)
     """None for a cost that no call of a `Machine` made."""

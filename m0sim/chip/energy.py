@@ -44,7 +44,9 @@ class EnergyUse:
     low_joules: float | None
     high_joules: float | None
     source: str
-    """What ran at which current, the bounds, and who published them, in one line."""
+    """What ran at which current, and who published it, in one line."""
+    bounds_source: str
+    """Where the bounds are from; empty where there are none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,23 +116,23 @@ def use_of(energy: Energy, clock_hz: int, flash_cycles: float, sram_cycles: floa
         joules=joules,
         low_joules=total([p.low_amperes for p in points]),
         high_joules=total([p.high_amperes for p in points]),
-        source="; ".join(dict.fromkeys(described(p) for p in points)),
+        source="; ".join(dict.fromkeys(map(described, points))),
+        bounds_source="; ".join(dict.fromkeys(filter(None, map(bounds, points)))),
     )
 
 
 def described(point: EnergyPoint) -> str:
-    """A point in one line."""
-    text = f"{_milliamperes(point.current_amperes)} at {point.voltage_volts:g} V"
-    if point.ran:
-        text += f", {point.ran}"
-    text += f" ({point.source})"
-    for word, amperes, source in (
-        ("low", point.low_amperes, point.low_source),
-        ("high", point.high_amperes, point.high_source),
-    ):
-        if amperes is not None:
-            text += f"; {word} {_milliamperes(amperes)}: {source}"
-    return text
+    """The current of a point in one line."""
+    ran = f", {point.ran}" if point.ran else ""
+    return f"{_milliamperes(point.current_amperes)} at {point.voltage_volts:g} V{ran} ({point.source})"
+
+
+def bounds(point: EnergyPoint) -> str:
+    """The bounds of a point in one line; empty where nobody published one."""
+    known = (("low", point.low_amperes, point.low_source), ("high", point.high_amperes, point.high_source))
+    return ", ".join(
+        f"{word} {_milliamperes(amperes)}: {source}" for word, amperes, source in known if amperes is not None
+    )
 
 
 def _milliamperes(amperes: float) -> str:

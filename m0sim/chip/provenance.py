@@ -39,5 +39,6 @@ def provenance_of(
         engine=ENGINE,
         version=version,
         base=image.base,
+        clock_hz=device.clock_hz,
         symbols=None if image.symbol_file is None else str(image.symbol_file),
     )

@@ -52,6 +52,7 @@ class Asked:
     function: str
     args: tuple[str, ...]
     profile: str
+    clock: str | None
     base: str | None
     symbols: Path | None
     result: str | None
@@ -82,6 +83,7 @@ _ASKED = (
         "args", nargs=-1, shell_complete=_files, help="What it is called with, such as 5, @file.bin or out:4K."
     ),
     options.profile,
+    options.clock,
     click.option(
         "--result",
         metavar="TYPE",
@@ -150,7 +152,7 @@ def run(asked: Asked, level: str = "cycles") -> Outcome:
     from m0sim.chip.fault import Fault
 
     stubs, registers = replies.stubs(asked.stub), replies.registers(asked.register)
-    machine = machine_of(asked.image_file, asked.base, asked.profile, asked.symbols)
+    machine = machine_of(asked.image_file, asked.base, asked.profile, asked.symbols, asked.clock)
     values, outputs = operands.parse(machine, list(asked.args), asked.function)
     initialisers = [operands.place_call(machine, operands.read_call(text), outputs) for text in asked.before]
     with Progress(machine):

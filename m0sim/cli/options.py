@@ -26,6 +26,9 @@ image_file = click.argument(
 profile = click.option(
     "--profile", "-p", metavar="NAME|FILE", default="rp2040", help="Device: a bundled profile or a .toml file."
 )
+clock = click.option(
+    "--clock", metavar="HZ", help="Run at another clock, such as 64M: its wait states, seconds and energy."
+)
 base = click.option("--base", metavar="ADDRESS", help="IMAGE is a raw binary that runs here.")
 symbols = click.option(
     "--symbols", metavar="ELF", type=PATH, help="The ELF that a HEX, UF2 or raw IMAGE was made from."

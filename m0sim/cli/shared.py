@@ -19,12 +19,21 @@ if TYPE_CHECKING:
     from m0sim.image import Image
 
 
-def machine_of(image_file: Path, base: str | None, profile: str, symbols: Path | None = None) -> Machine:
-    """The image in a device, as the options --base, --profile and --symbols say."""
+def device_of(profile: str, clock: str | None) -> Device:
+    """The device that the options --profile and --clock say."""
     from m0sim.chip import device
+
+    chosen = device.load(profile)
+    return chosen if clock is None else chosen.at_clock(device.clock(clock))
+
+
+def machine_of(
+    image_file: Path, base: str | None, profile: str, symbols: Path | None = None, clock: str | None = None
+) -> Machine:
+    """The image in a device, as the options --base, --profile, --symbols and --clock say."""
     from m0sim.chip.machine import Machine
 
-    chosen: Device = device.load(profile)
+    chosen = device_of(profile, clock)
     return Machine(image_of(image_file, base, symbols), chosen)
 
 

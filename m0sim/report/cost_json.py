@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from m0sim.chip.cost import Cost
 from m0sim.chip.device import Device
+from m0sim.chip.energy import EnergyUse
 from m0sim.chip.fault import Fault
 from m0sim.image import Image
 
@@ -44,6 +45,10 @@ def call(cost: Cost, fault: Fault | None = None, notes: Sequence[str] = ()) -> d
         "heap_bytes": cost.heap_bytes,
         "seconds": cost.seconds,
         "energy_joules": cost.energy_joules,
+        "energy_joules_low": cost.energy_joules_low,
+        "energy_joules_high": cost.energy_joules_high,
+        "energy_source": cost.energy_source,
+        "energy_bounds_source": cost.energy_bounds_source,
         "memory": memory,
         "functions": [asdict(f) for f in cost.functions.values()],
         "calls": [asdict(e) for e in cost.edges],
@@ -105,8 +110,22 @@ def _signature(declared: Signature | None) -> dict[str, Any] | None:
     }
 
 
+def energy(use: EnergyUse | None) -> dict[str, Any]:
+    """Joules, bounds and source, under the names that every verb has for them."""
+    return {
+        "energy_joules": None if use is None else use.joules,
+        "energy_joules_low": None if use is None else use.low_joules,
+        "energy_joules_high": None if use is None else use.high_joules,
+        "energy_source": None if use is None else use.source,
+        "energy_bounds_source": None if use is None else use.bounds_source,
+    }
+
+
 def device(profile: Device) -> dict[str, Any]:
     """The object that ``m0sim profiles NAME --json`` prints."""
     values = asdict(profile)
+    point = None if profile.energy is None else profile.energy.at(profile.clock_hz, "flash")
+    if point is not None:  # the figures at the profile's clock
+        values["energy"] |= {key: getattr(point, key) for key in ("current_amperes", "voltage_volts", "source")}
     values["path"] = profile.path.name
     return {"schema": SCHEMA, **values}

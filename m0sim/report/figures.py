@@ -26,9 +26,9 @@ def figures(cost: Cost) -> list[Figure]:
     """The summary of a call."""
     each = f"{cost.cycles / cost.instructions:.2f} cycles each" if cost.instructions else ""
     if cost.energy_joules is None:
-        energy = Figure("energy", "unknown", "the profile has no current with a source", "unknown")
+        energy = Figure("energy", "unknown", "the profile has no current with a source at this clock", "unknown")
     else:
-        energy = Figure("energy", si(cost.energy_joules, "J"), "estimate: time x current", "estimate")
+        energy = Figure("energy", si(cost.energy_joules, "J"), _energy(cost), "estimate")
     heap = []
     if cost.heap_bytes is not None:
         heap.append(Figure("heap", count(cost.heap_bytes), _OBSERVED, "observed"))
@@ -45,6 +45,13 @@ def figures(cost: Cost) -> list[Figure]:
         Figure("stack", count(cost.stack_bytes), _OBSERVED, "observed"),
         *heap,
     ]
+
+
+def _energy(cost: Cost) -> str:
+    """The bounds that are known, and where the figure is from."""
+    low, high = (None if j is None else si(j, "J") for j in (cost.energy_joules_low, cost.energy_joules_high))
+    bounds = f"{low} to {high}; " if low and high else f"from {low}; " if low else f"up to {high}; " if high else ""
+    return f"{bounds}estimate: time x {cost.energy_source}"
 
 
 def _as_hex(cost: Cost) -> str:

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from m0sim.chip.cost import Cost
 from m0sim.chip.device import Device
-from m0sim.chip.energy import described
+from m0sim.chip.energy import bounds, described
 from m0sim.chip.fault import Fault
 from m0sim.image import Image
 from m0sim.names import printable_lines
@@ -216,7 +216,8 @@ def profile(device: Device) -> RenderableType:
 
 def _currents(device: Device) -> list[tuple[str, str]]:
     points = () if device.energy is None else device.energy.points
-    return [("energy" if i == 0 else "", f"{p.clock_hz / 1e6:g} MHz: {described(p)}") for i, p in enumerate(points)]
+    lines = ["; ".join(filter(None, (f"{p.clock_hz / 1e6:g} MHz: {described(p)}", bounds(p)))) for p in points]
+    return [("" if i else "energy", line) for i, line in enumerate(lines)]
 
 
 def _flash_waits(device: Device) -> list[tuple[str, str]]:

@@ -11,7 +11,7 @@ from m0sim.chip.results import warnings
 from m0sim.chip.results.calls import call_edges, call_tree, functions, links
 from m0sim.chip.results.counts import Counts
 from m0sim.chip.results.instructions import instruction_table, totals
-from m0sim.chip.results.memory_use import flash_misses, memory_use, traffic_costs
+from m0sim.chip.results.memory_use import cycles_by_memory, flash_misses, memory_use, traffic_costs
 from m0sim.image import Image
 from m0sim.image.heap_and_stack import StackRegion
 
@@ -52,6 +52,8 @@ def cost_of(image: Image, device: Device, counts: Counts, ended: Ended) -> Cost:
     """All that was counted in a run."""
     table = instruction_table(counts)
     sums, linked = totals(table), links(table)
+    flash_cycles, sram_cycles = cycles_by_memory(table, device)
+    energy = device.energy_use(counts.cycles, sram_cycles)
     return Cost(
         function=ended.function,
         profile=device.name,
@@ -69,7 +71,11 @@ def cost_of(image: Image, device: Device, counts: Counts, ended: Ended) -> Cost:
         stack_bytes=counts.stack_bytes,
         stack_top=ended.sp,
         seconds=device.seconds(counts.cycles),
-        energy_joules=device.energy_joules(counts.cycles),
+        energy_joules=None if energy is None else energy.joules,
+        energy_joules_low=None if energy is None else energy.low_joules,
+        energy_joules_high=None if energy is None else energy.high_joules,
+        energy_source=None if energy is None else energy.source,
+        energy_bounds_source=None if energy is None else energy.bounds_source,
         memory=memory_use(
             image,
             device,
@@ -88,7 +94,7 @@ def cost_of(image: Image, device: Device, counts: Counts, ended: Ended) -> Cost:
         heap_bytes=ended.heap_bytes,
         output=ended.output,
         output_dropped=ended.output_dropped,
-        warnings=tuple(_warnings(image, counts, ended)),
+        warnings=(*_warnings(image, counts, ended), *(warnings.flash_waits(device) if flash_cycles else ())),
         provenance=ended.provenance,
     )
 

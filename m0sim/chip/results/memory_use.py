@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from m0sim.chip.cost import FlashMisses, MemoryUse, TrafficCost
+from m0sim.chip.cost import FlashMisses, InstructionTable, MemoryUse, TrafficCost
 from m0sim.chip.device import Device
 from m0sim.chip.results.counts import Counts, Traffic
 from m0sim.image import Image
@@ -33,6 +33,17 @@ def flash_misses(traffic: Traffic) -> FlashMisses | None:
         return None
     words = (traffic.code_misses + traffic.data_misses) * cache.line_bytes // 4
     return FlashMisses(traffic.code_misses, traffic.data_misses, words * cache.estimate_cycles_per_word)
+
+
+def cycles_by_memory(table: InstructionTable, device: Device) -> tuple[int, int]:
+    """Cycles of the code in flash, and of that in SRAM."""
+    of = {"flash": 0, "sram": 0}
+    for region in device.regions:
+        bases = (region.base, *(alias.base for alias in device.aliases if alias.of == region.name))
+        if region.kind in of:
+            inside = np.any([(table.address >= base) & (table.address < base + region.size) for base in bases], axis=0)
+            of[region.kind] += int(table.cycles[inside].sum())
+    return of["flash"], of["sram"]
 
 
 def memory_use(image: Image, device: Device, *, arguments: int, stack: int, heap: int) -> MemoryUse:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from m0sim.chip.device import Device
 from m0sim.chip.native.tables import CONTEXT_LIMIT
 from m0sim.chip.results.counts import Counts
 from m0sim.image import Image
@@ -62,3 +63,14 @@ def callee_saved(function: str, registers: tuple[int, ...], sp_at_entry: int) ->
         yield f"{function} did not restore {', '.join(changed)}, as the AAPCS asks"
     if registers[13] != sp_at_entry:
         yield f"{function} returned with another SP than it was called with"
+
+
+def flash_waits(device: Device) -> Iterator[str]:
+    """Of a call that ran code in flash, which waits at the device's clock."""
+    timing = device.flash_timing
+    if timing is not None and timing.wait_states:
+        states = f"{timing.wait_states} wait state" + "s" * (timing.wait_states > 1)
+        yield (
+            f"flash has {states} at {device.clock_hz / 1e6:g} MHz, which are in no figure here: "
+            "code and constants in flash take longer"
+        )

@@ -9,7 +9,7 @@ import click
 
 from m0sim import files
 from m0sim.cli import options
-from m0sim.cli.shared import Bar, emit, make_folder, one_blas_thread
+from m0sim.cli.shared import Bar, device_of, emit, make_folder, one_blas_thread
 from m0sim.study.cli.shared import data_name, needs
 
 
@@ -33,6 +33,7 @@ from m0sim.study.cli.shared import data_name, needs
 @click.option("--reuse/--no-reuse", default=True, help="Let tensors share bytes over time.")
 @click.option("--stack-reserve", metavar="SIZE", help="Stack to set aside; what the kernels need by default.")
 @options.profile
+@options.clock
 @data_name(None, "Images to measure on: digits, mnist, cifar10 or random.")
 @options.data_dir
 @click.option("--plan-only", is_flag=True, help="Run nothing: no cycles, at once.")
@@ -53,6 +54,7 @@ def budget(
     reuse: bool,
     stack_reserve: str | None,
     profile: str,
+    clock: str | None,
     data_name: str | None,
     data_dir: Path | None,
     plan_only: bool,
@@ -61,7 +63,6 @@ def budget(
 ) -> None:
     """What can be trained in so much SRAM, what it costs, and the best that fits."""
     one_blas_thread()
-    from m0sim.chip import device
     from m0sim.study.learn import networks, side_by_side
     from m0sim.study.report import budget_data
     from m0sim.study.whatif import budget as asking
@@ -74,7 +75,7 @@ def budget(
         network,
         asking.chosen_methods(methods, knobs, network),
         sizes.rooms(sram),
-        device.load(profile),
+        device_of(profile, clock),
         knobs,
         sizes.size(stack_reserve, "--stack-reserve") if stack_reserve else 0,
         knob(solve) if solve else None,

@@ -9,7 +9,7 @@ import click
 
 from m0sim import files
 from m0sim.cli import options
-from m0sim.cli.shared import Bar, emit, make_folder, one_blas_thread
+from m0sim.cli.shared import Bar, device_of, emit, make_folder, one_blas_thread
 from m0sim.study.cli.shared import data_name, needs
 
 
@@ -27,6 +27,7 @@ from m0sim.study.cli.shared import data_name, needs
 )
 @click.option("--weights", default="flash", help="Where PRIOT's frozen weights are: flash or sram.")
 @options.profile
+@options.clock
 @options.json_wanted
 @options.output("DIR", "Write JSON, Markdown, plots and HTML there.")
 @needs("matplotlib")
@@ -40,12 +41,12 @@ def compare(
     mask: str,
     weights: str,
     profile: str,
+    clock: str | None,
     json_wanted: bool,
     output: Path | None,
 ) -> None:
     """Run one training step of every method on the chip: cycles, SRAM and flash side by side."""
     one_blas_thread()
-    from m0sim.chip import device
     from m0sim.study.learn import datasets, networks
     from m0sim.study.learn import side_by_side as comparing
     from m0sim.study.learn.config import DeviceOptions
@@ -57,7 +58,7 @@ def compare(
     else:
         images = datasets.load(data_name, data_dir)
     held = DeviceOptions(mask_form=mask, weights_place=weights)
-    chip = device.load(profile)
+    chip = device_of(profile, clock)
     task = comparing.task_of(chosen, images, chip, methods, steps=steps, base=base or "", options=held)
     for line in comparing.left_out(methods, task.methods):
         click.echo(f"m0sim: {line}", err=True)

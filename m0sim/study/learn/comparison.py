@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from m0sim.chip.energy import EnergyUse
 from m0sim.study.learn import methods
 
 PHASES = ("forward", "loss", "backward", "update", "prune")
@@ -37,8 +38,8 @@ class MethodResult:
     """False: it ran in an enlarged copy of the profile."""
     seconds: float
     """Of `cycles_mean` at the profile's clock."""
-    energy_joules: float | None
-    """None: the profile has no current with a source."""
+    energy: EnergyUse | None
+    """Of `cycles_mean`; None: the profile has no current with a source at its clock."""
     ratio: float
     """Cycles over the base method's, with zero-wait-state memory."""
     ratio_with_flash: float | None

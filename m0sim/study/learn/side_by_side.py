@@ -208,7 +208,7 @@ def _result(
         flash_estimate_cycles=estimate,
         fits=deployment.is_fit,
         seconds=task.device.seconds(mean),
-        energy_joules=task.device.energy_joules(mean),
+        energy=task.device.energy_use(mean),
         ratio=1.0,
         ratio_with_flash=None,
         options=_options(task, name, deployment),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from m0sim.report import cost_json
 from m0sim.report.cost_json import SCHEMA
 from m0sim.report.units import count, si
 from m0sim.study.learn.comparison import RECONSTRUCTION
@@ -62,7 +63,7 @@ def _answer(budget: Budget, answer: Answer) -> dict[str, Any]:
         "cycles_of_steps": None if measured is None else list(measured.cycles),
         "flash_estimate_cycles": None if measured is None else measured.flash_estimate_cycles,
         "seconds": None if cycles is None else device.seconds(cycles),
-        "energy_joules": None if cycles is None else device.energy_joules(cycles),
+        **cost_json.energy(None if cycles is None else device.energy_use(cycles)),
     }
 
 

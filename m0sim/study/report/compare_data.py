@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from m0sim.report import cost_json
 from m0sim.report.cost_json import SCHEMA
 from m0sim.report.units import count, si
 from m0sim.study.learn.comparison import KINDS, PHASES, RECONSTRUCTION, Comparison, MethodResult
@@ -52,7 +53,7 @@ def _method(m: MethodResult) -> dict[str, Any]:
         "ratio": m.ratio,
         "ratio_with_flash": m.ratio_with_flash,
         "seconds": m.seconds,
-        "energy_joules": m.energy_joules,
+        **cost_json.energy(m.energy),
         "options": dict(m.options),
         "is_reconstruction": m.is_reconstruction,
         "note": m.remark,
@@ -86,7 +87,7 @@ def _cycles(c: Comparison) -> Sheet:
             m.method,
             *(count(round(cycles)) for cycles in (m.cycles_mean, m.cycles_min, m.cycles_max)),
             f"{1e3 * m.seconds:,.3f}",
-            "unknown" if m.energy_joules is None else si(m.energy_joules, "J"),
+            "unknown" if m.energy is None else si(m.energy.joules, "J"),
             "yes" if m.fits else "no",
             _ratio(m.ratio),
             *(count(round(m.phases.get(phase, 0.0))) for phase in PHASES),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from m0sim.report import cost_json
 from m0sim.report.cost_json import SCHEMA
 from m0sim.report.units import count, si
 from m0sim.study.learn.comparison import RECONSTRUCTION
@@ -96,7 +97,7 @@ def _final(study: Study, setting: Setting, is_tuned: bool, label: str, angle: fl
         "cycles_by_epoch": list(first.cycles),
         "cycles_source": "estimate",
         "seconds": study.profile.seconds(cycles),
-        "energy_joules": study.profile.energy_joules(cycles),
+        **cost_json.energy(study.profile.energy_use(cycles)),
         "sram_bytes": first.sram_bytes,
         "fits": first.fits,
         "pruned": [list(row.pruned) for row in done],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from m0sim.report import cost_json
 from m0sim.report.cost_json import SCHEMA
 from m0sim.report.units import count, si
 from m0sim.study.learn.experiment.checkpoint import STATE
@@ -32,7 +33,7 @@ def to_json(training: Training) -> dict[str, Any]:
         "cycles_source": "measured" if task.engine == "device" else "estimate",
         "cycles_by_epoch": [e.cycles for e in progress.epochs] if is_known else None,
         "seconds": None if cycles is None else chip.seconds(cycles),
-        "energy_joules": None if cycles is None else chip.energy_joules(cycles),
+        **cost_json.energy(None if cycles is None else chip.energy_use(cycles)),
         "sram_bytes": training.deployment.need.sram_bytes,
         "fits": training.deployment.is_fit,
         "pruned": [list(e.pruned) for e in progress.epochs],
