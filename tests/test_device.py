@@ -180,7 +180,7 @@ def test_unknown_region_name() -> None:
 
 def test_only_sram_is_writable() -> None:
     d = device.load("rp2040")
-    assert [r.name for r in d.regions if r.is_writable] == ["sram", "sram4", "sram5"]
+    assert [r.name for r in d.regions if r.is_writable] == ["xip_sram", "sram", "sram4", "sram5"]
 
 
 def test_seconds_and_energy() -> None:
@@ -562,6 +562,14 @@ WRONG = {
     "name twice": (MINIMAL.replace('name = "sram"', 'name = "flash"'), "memory[1].name: 'flash' is already taken"),
     "unknown kind": (MINIMAL.replace('kind = "sram"', 'kind = "ram"'), "memory[1].kind: must be one of rom, flash"),
     "no sram": (MINIMAL.replace('kind = "sram"', 'kind = "rom"'), "memory: missing a [[memory]] of kind 'sram'"),
+    "no sram but a cache": (
+        MINIMAL.replace('kind = "sram"', 'kind = "sram"\nis_cache = true'),
+        "memory: missing a [[memory]] of kind 'sram'",
+    ),
+    "cache in flash": (
+        MINIMAL.replace('kind = "flash"', 'kind = "flash"\nis_cache = true'),
+        "memory[0].is_cache: only memory of kind 'sram' can be a cache's",
+    ),
     "no memory": ('core = "cortex-m0"\nclock_hz = 1\n', "memory: missing"),
     "memory as table": ('core = "cortex-m0"\nclock_hz = 1\n[memory]\n', "memory: must be an array of tables"),
     "memory as numbers": ('core = "cortex-m0"\nclock_hz = 1\nmemory = [1]\n', "memory[0]: must be a table, not 1"),

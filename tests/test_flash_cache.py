@@ -5,12 +5,13 @@ from __future__ import annotations
 import io
 import struct
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
-from m0sim import Machine
+from m0sim import Fault, Machine
 from m0sim.report import text
 
 FLASH = 0x10000000
@@ -82,3 +83,23 @@ def test_no_estimate_without_a_cache_or_the_level(machine: Machine) -> None:
     assert machine.call(FLASH, 0x20000000, 1, 4).flash_misses is None
     other = Machine.from_raw(READS, 0x08000000, "stm32g0")
     assert other.call(0x08000000, 0x20000000, 1, 4, level="memory").flash_misses is None
+
+
+XIP_SRAM = 0x15000000
+
+
+def test_the_cache_as_sram() -> None:
+    """A program in it runs, with buffers and stack in the other SRAM; the cache is off, and nothing is estimated."""
+    machine = Machine.from_raw(READS, XIP_SRAM)
+    buffer = machine.alloc(np.arange(100, dtype=np.uint8), name="buffer")
+    cost = machine.call(XIP_SRAM, buffer, 100, 1, level="memory")
+    assert cost.cycles == 100 * (2 + 1 + 1 + 2) - 1 + 2
+    assert machine.device.region_at(cost.stack_top - 4) in machine.device.srams
+    assert {t.name for t in cost.traffic} == {"buffer"}
+    assert cost.flash_misses is None
+    assert machine.device.sram_bytes == 264 * 1024
+
+
+def test_the_cache_as_sram_only_where_the_image_is_in_it(machine: Machine) -> None:
+    with pytest.raises(Fault, match=r"0x15000000.*flash cache"):
+        machine.call(FLASH, XIP_SRAM, 1, 1)

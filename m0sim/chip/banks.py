@@ -27,6 +27,8 @@ class Bank:
     size: int
     data: Bytes
     """``uint8``, the size rounded up to 4 KiB."""
+    is_cache: bool = False
+    """The memory of the flash cache, which is off then."""
 
     @property
     def end(self) -> int:
@@ -38,16 +40,20 @@ class Bank:
 
 
 def banks_of(device: Device, image: Image) -> tuple[Bank, ...]:
-    """The erased banks of a device, by address; ROM only where the image has its contents."""
-    merged: list[tuple[str, int, int]] = []
+    """The erased banks of a device, by address; ROM and the memory of a cache only where the image has something there.
+
+    Nobody has the contents of ROM: an access is a fault, which also catches null pointers. A cache that is used as
+    memory is off, so nothing but the image puts anything there.
+    """
+    merged: list[tuple[str, int, int, bool]] = []
     for region in device.regions:
-        if region.kind == "rom" and not _is_used(region.base, region.end, device, image):
-            continue  # nobody has its contents: an access is a fault, which also catches null pointers
-        if merged and region.kind == "sram" == merged[-1][0] and merged[-1][2] == region.base:
-            merged[-1] = ("sram", merged[-1][1], region.end)
+        if (region.kind == "rom" or region.is_cache) and not _is_used(region.base, region.end, device, image):
+            continue
+        if merged and region.kind == "sram" == merged[-1][0] and merged[-1][2:] == (region.base, region.is_cache):
+            merged[-1] = ("sram", merged[-1][1], region.end, region.is_cache)
         else:
-            merged.append((region.kind, region.base, region.end))
-    banks = tuple(Bank(kind, base, end - base, _room(end - base)) for kind, base, end in merged)
+            merged.append((region.kind, region.base, region.end, region.is_cache))
+    banks = tuple(Bank(kind, base, end - base, _room(end - base), cache) for kind, base, end, cache in merged)
     for bank in banks:
         bank.erase()
     return banks

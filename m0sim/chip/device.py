@@ -36,6 +36,8 @@ class MemoryRegion:
     kind: MemoryKind
     base: int
     size: int
+    is_cache: bool = False
+    """It is the memory of the flash cache: there only while the cache is off, as SRAM."""
 
     @property
     def end(self) -> int:
@@ -150,8 +152,8 @@ class Device:
 
     @property
     def srams(self) -> tuple[MemoryRegion, ...]:
-        """The SRAM regions by rising address; a profile has at least one."""
-        return tuple(r for r in self.regions if r.kind == "sram")
+        """The SRAM regions by rising address, without a cache's memory; a profile has at least one."""
+        return tuple(r for r in self.regions if r.kind == "sram" and not r.is_cache)
 
     @property
     def flash_bytes(self) -> int:
@@ -256,7 +258,7 @@ _TOP_KEYS = (
     *("clock_hz", "clock_source", "clock_max_hz", "clock_max_source", "zero_wait", "zero_wait_source"),
     *("memory", "alias", "io_port", "xip_cache", "flash", "bus", "energy"),
 )
-_MEMORY_KEYS = ("name", "kind", "base", "size", "source")
+_MEMORY_KEYS = ("name", "kind", "base", "size", "is_cache", "source")
 _ALIAS_KEYS = ("of", "base", "cacheable", "allocating", "source")
 _IO_PORT_KEYS = ("base", "size", "sio_divider", "source")
 _XIP_CACHE_KEYS = (
@@ -356,8 +358,11 @@ def _regions(top: Table) -> tuple[MemoryRegion, ...]:
         kind: MemoryKind = table.choice("kind", get_args(MemoryKind))
         base, size = _base_and_size(table, size_multiple=4)
         table.text("source", "")
-        regions.append(MemoryRegion(name, kind, base, size))
-    if not any(r.kind == "sram" for r in regions):
+        is_cache = table.flag("is_cache", False)
+        if is_cache and kind != "sram":
+            table.fail("is_cache", "only memory of kind 'sram' can be a cache's")
+        regions.append(MemoryRegion(name, kind, base, size, is_cache))
+    if not any(r.kind == "sram" and not r.is_cache for r in regions):
         top.fail("memory", "missing a [[memory]] of kind 'sram'")
     return tuple(sorted(regions, key=lambda r: r.base))
 

@@ -66,6 +66,11 @@ class AddressSpace:
             f"{self.device.name} ({memories}); choose another --profile"
         )
 
+    @property
+    def has_cache_as_sram(self) -> bool:
+        """Whether the image has something in the flash cache's memory: then the cache is off."""
+        return any(bank.is_cache for bank in self.banks)
+
     def is_sram(self, address: int) -> bool:
         """Whether an address, aliases included, is in SRAM."""
         bank = self.bank_at(self.device.resolve(address))
@@ -117,7 +122,7 @@ class AddressSpace:
         """What the segments leave, and `claims`, in whole 8 bytes."""
         segments = [(self.device.resolve(s.address), s.size) for s in self.image.segments]
         taken = without(merged_ranges((begin, begin + size) for begin, size in segments), merged_ranges(claims))
-        banks = [(bank.base, bank.end) for bank in self.banks if bank.kind == "sram"]
+        banks = [(bank.base, bank.end) for bank in self.banks if bank.kind == "sram" and not bank.is_cache]
         return _aligned(without(banks, taken))
 
     # -- bytes

@@ -98,7 +98,7 @@ class Counters:
 
     def _empty_flash_cache(self) -> None:
         cache, flash = self._device.xip_cache, self._device.flash
-        if cache is None or flash is None:
+        if cache is None or flash is None or self._space.has_cache_as_sram:
             return
         shared = self.core.cache
         self.tables.share("lines", np.full(cache.sets * cache.ways, -1, np.int64), shared)
@@ -226,7 +226,7 @@ class Counters:
             counts=self.tables["traffic"],
             touched=self.tables["touched"],
             stack_high=int(self.core.stack_high),
-            cache=self._device.xip_cache,
+            cache=None if self._space.has_cache_as_sram else self._device.xip_cache,
             code_misses=int(cache.code_misses),
             data_misses=int(cache.data_misses),
         )

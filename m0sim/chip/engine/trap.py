@@ -30,6 +30,7 @@ _THUMB_BIT = 1 << 5  # of CPSR, as Unicorn shows it
 #: Faults that are raised at the target of a jump: the block that jumped is complete.
 AT_TARGET = (FaultKind.ARM_STATE, FaultKind.NOT_CODE)
 _ROM = "ROM, contents unknown"
+_CACHE = "the memory of the flash cache, which is on: it is SRAM only where the image has something in it"
 
 
 class Traps:
@@ -90,16 +91,19 @@ class Traps:
         if kind == UC_MEM_FETCH_UNMAPPED or error in (UC_ERR_FETCH_UNMAPPED, UC_ERR_FETCH_PROT):
             if is_arm_state(uc):
                 return Cause(FaultKind.ARM_STATE, to_arm_state(pc), pc)
-            where = _ROM if self._is_rom(address) else "where there is no memory"
+            where = self._absent(address) or "where there is no memory"
             return Cause(FaultKind.NOT_CODE, f"jump to {address:#010x}, {where}{_null_hint(address)}", pc)
         if error == UC_ERR_WRITE_PROT:
             return Cause(FaultKind.READ_ONLY, f"store of {size} bytes to read-only memory at {address:#010x}", pc)
-        reason = unmapped(kind == UC_MEM_WRITE_UNMAPPED, size, address, self._is_rom(address))
+        reason = unmapped(kind == UC_MEM_WRITE_UNMAPPED, size, address, self._absent(address))
         return Cause(FaultKind.UNMAPPED, reason, pc)
 
-    def _is_rom(self, address: int) -> bool:
+    def _absent(self, address: int) -> str:
+        """What the device has at an address where this machine has nothing; empty where it has nothing either."""
         region = self._device.region_at(address)
-        return region is not None and region.kind == "rom"
+        if region is None:
+            return ""
+        return _CACHE if region.is_cache else _ROM if region.kind == "rom" else ""
 
 
 def is_arm_state(uc: Any) -> bool:
@@ -112,13 +116,11 @@ def to_arm_state(target: int) -> str:
     return f"jump to an even address, {target:#010x}, which asks for Arm state{_null_hint(target)}"
 
 
-def unmapped(is_store: bool, size: int, address: int, is_rom: bool = False) -> str:
-    """A sentence about an access where nothing answers; `is_rom` where the chip has a ROM that the image does not."""
+def unmapped(is_store: bool, size: int, address: int, absent: str = "") -> str:
+    """A sentence about an access where nothing answers; `absent` says what the chip has there that we have not."""
     what = "store" if is_store else "load"
     plural = "byte" if size == 1 else "bytes"
-    return (
-        f"{what} of {size} {plural} at {address:#010x}, {_ROM if is_rom else _nothing_at(address)}{_null_hint(address)}"
-    )
+    return f"{what} of {size} {plural} at {address:#010x}, {absent or _nothing_at(address)}{_null_hint(address)}"
 
 
 def _null_hint(address: int) -> str:
