@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rich.console import Console
 from xip_oracle import Oracle
 
+from m0sim import Machine
 from m0sim.chip import device
 from m0sim.chip.cost import Eviction, FlashCost, FlashRun, flash_model_of
 from m0sim.chip.native.flash_cache import FlashCache
@@ -18,6 +21,7 @@ from m0sim.chip.results.flash import FlashCounts, FlashOwners, flash_owners, fla
 from m0sim.errors import UsageError
 from m0sim.image import Image, Symbol, load_raw
 from m0sim.image.segments import Section
+from m0sim.report import cost_json, flash, page, text
 
 RP2040 = device.load("rp2040")
 assert RP2040.xip_cache is not None
@@ -156,3 +160,52 @@ def test_model_names() -> None:
     assert [flash_model_of(name) for name in ("ideal", "cold", "warm")] == ["ideal", "cold", "warm"]
     with pytest.raises(UsageError, match="unknown flash model 'hot': one of ideal, cold, warm"):
         flash_model_of("hot")
+
+
+PAIRS = tuple(Eviction(f"f{n}", "g", 9 - n, 60 * (9 - n), 8) for n in range(7))
+FULL = FlashCost("ideal", FlashRun(600, 7, 3, (Eviction("w", "w", 12, 720), *PAIRS), 4), FlashRun(120, 2, 0, ()))
+
+
+def test_in_words() -> None:
+    assert flash.lines(FULL) == [
+        "flash cache, a model with one fitted parameter; in none of the figures above",
+        "  cold: 600 cycles more, 7 words of code and 3 of data missed",
+        "  warm: 120 cycles more, 2 words of code and 0 of data missed",
+        "  w pushes itself out: 12 words, 720 cycles; it is larger than one way of the cache: put a part into SRAM",
+        *(
+            f"  f{n} is pushed out by g, of the same sets: {9 - n} words, {60 * (9 - n)} cycles; "
+            f"move f{n} on by 8 bytes, or put one of them into SRAM"
+            for n in range(4)
+        ),
+        "  ... and 3 more pairs, 720 cycles (--json has them all)",
+        "  ... and 4 words pushed out by too many to tell apart",
+    ]
+    assert flash.lines(replace(FULL, model="warm", cold=None)) == [
+        "flash cache, a model with one fitted parameter; warm is in the cycles",
+        "  warm: 120 cycles more, 2 words of code and 0 of data missed",
+    ]
+    said = flash.eviction(Eviction("a", "b", 1, 60, None))
+    assert said == "a is pushed out by b, of the same sets: 1 word, 60 cycles; put one of them into SRAM"
+
+
+def test_as_json() -> None:
+    found = flash.as_object(FULL)
+    assert (found["model"], found["cold_cycles"], found["warm_cycles"]) == ("ideal", 600, 120)
+    assert found["misses"] == found["cold_misses"] == {"code": 7, "data": 3}
+    assert found["warm_misses"] == {"code": 2, "data": 0}
+    assert found["evictions"][0] == {"name": "w", "by": "w", "misses": 12, "cycles": 720, "move_by": None}
+    assert (len(found["evictions"]), found["evictions_left_out"]) == (8, 4)
+    assert flash.as_object(FlashCost("ideal", None, None))["cold_misses"] is None
+
+
+def test_the_reports_have_it() -> None:
+    machine = Machine.from_raw(bytes.fromhex("7047"), FLASH)  # BX lr
+    cost = machine.call(FLASH)
+    assert cost_json.call(cost)["flash"] is None
+    cost = replace(cost, flash=FULL)
+    assert cost_json.call(cost)["flash"] == flash.as_object(FULL)
+    shown = io.StringIO()
+    Console(file=shown, width=300).print(text.call(cost, machine.device))
+    for line in flash.lines(FULL):
+        assert line in shown.getvalue()
+        assert line in page.page(cost, machine)

@@ -14,6 +14,7 @@ from m0sim.chip.device import Device
 from m0sim.chip.energy import EnergyUse
 from m0sim.chip.fault import Fault
 from m0sim.image import Image
+from m0sim.report import flash
 
 if TYPE_CHECKING:
     from m0sim.image.signatures import Signature
@@ -54,6 +55,7 @@ def call(cost: Cost, fault: Fault | None = None, notes: Sequence[str] = ()) -> d
         "calls": [asdict(e) for e in cost.edges],
         "call_tree": [asdict(node) for node in cost.call_tree],
         "traffic": [asdict(t) for t in cost.traffic],
+        "flash": None if cost.flash is None else flash.as_object(cost.flash),
         "flash_misses": None if cost.flash_misses is None else asdict(cost.flash_misses),
         "stubs": list(cost.stubs),
         "output": cost.output.decode("utf-8", "replace"),

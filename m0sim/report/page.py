@@ -8,7 +8,7 @@ from m0sim.chip.cost import Cost
 from m0sim.chip.fault import Fault
 from m0sim.chip.machine import Machine
 from m0sim.names import printable_lines
-from m0sim.report import annotate_data
+from m0sim.report import annotate_data, flash
 from m0sim.report.annotate import listing
 from m0sim.report.figures import figures
 from m0sim.report.page_flame import flame_graph
@@ -57,6 +57,7 @@ def page(
         annotate=annotate_data,
         memories=[(memory, _bars(memory)) for memory in maps],
         stack_room=stack_room(machine),
+        flash_lines=[] if cost.flash is None else flash.lines(cost.flash),
     )
 
 

@@ -18,6 +18,7 @@ from m0sim.chip.fault import Fault
 from m0sim.image import Image
 from m0sim.names import printable_lines
 from m0sim.report.figures import figures
+from m0sim.report.flash import lines as flash_lines
 from m0sim.report.units import count, share
 
 _MAX_FUNCTIONS = 20
@@ -57,6 +58,8 @@ def call(cost: Cost, profile: Device) -> RenderableType:
     ]
     if cost.traffic:
         parts += [Text(), _traffic(cost)]
+    if cost.flash is not None:
+        parts += [Text(), *map(Text, flash_lines(cost.flash))]
     if cost.flash_misses is not None:
         misses = cost.flash_misses
         lines = f"{count(misses.code_lines)} lines of code and {count(misses.data_lines)} of data"
