@@ -59,8 +59,11 @@ ORGANISATIONS = st.tuples(
     ),
     st.sampled_from(["code", "all"]),
 )
-# Few addresses, so that words come back; now and then one from all over the space of addresses.
-ADDRESSES = st.one_of(st.integers(0, 63).map(lambda n: 4 * n), st.integers(0, 2**32 - 1))
+# A few words that lie apart, so that they come back while a small cache still has some of them: the order in which
+# they are replaced shows. Then words that follow each other, and now and then one from all over the space of addresses.
+ADDRESSES = st.one_of(
+    *[st.integers(0, 6).map(lambda n: 48 * n)] * 3, st.integers(0, 15).map(lambda n: 4 * n), st.integers(0, 2**32 - 1)
+)
 STREAMS = st.lists(st.tuples(ADDRESSES, st.booleans()), max_size=120)
 
 
@@ -79,7 +82,7 @@ def test_programs(shape: tuple[int, int, str, int, int, str]) -> None:
     random = np.random.default_rng(7)
     stream: list[Access] = []
     for _ in range(400):
-        at = int(random.integers(0, 64)) * 4
+        at = int(random.choice([0, 40, 96, 160, 200])) + 4 * int(random.integers(0, 3))
         loop = [(at + 4 * i, CODE) for i in range(int(random.integers(1, 12)))]
         loop.insert(int(random.integers(0, len(loop))), (int(random.integers(0, 96)) * 4, DATA))
         stream += loop * int(random.integers(1, 5))
@@ -101,6 +104,16 @@ def test_stm32g0_by_hand() -> None:
     assert stalls(g0, loop * 3) == [2, 2, 0, 0, 0, 0]
     three = [*loop, (0x08000200, CODE)]  # a third one: two lines, least recently used
     assert stalls(g0, three * 3) == [2] * 9
+    first, second, third = loop[0], loop[1], three[2]
+    used = [
+        first,
+        second,
+        first,
+        third,
+        first,
+        second,
+    ]  # not the oldest goes, but the one that was not used for longest
+    assert stalls(g0, used) == [2, 2, 0, 2, 0, 2]
     assert stalls(g0, [(0x08000000, CODE), (0x08000000, DATA), (0x08000000, DATA)]) == [2, 2, 2]  # no data cache
     # What was prefetched is not put into the cache: jumping back to it misses.
     assert stalls(g0, [(0, CODE), (8, CODE), (0x100, CODE), (0x200, CODE), (8, CODE)]) == [2, 0, 2, 2, 2]
