@@ -129,7 +129,7 @@ BY_HAND = {
         ("catcher/thrower_caller", 1, 5, 5 + 3),
         ("catcher/thrower_caller/thrower", 1, 3, 3),
     ],
-    "runs_on": [("runs_on", 1, 4, 4)],
+    "runs_on": [("runs_on", 1, 1, 4), ("runs_on/behind", 1, 3, 3)],
 }
 
 
@@ -153,11 +153,11 @@ def test_call_addresses_are_those_of_the_calling_instructions(machine: Machine) 
     assert sorted(found) == sorted([*above, *above[:2]])
 
 
-def test_code_that_is_run_on_into_stays_with_the_function_that_was_entered(machine: Machine) -> None:
-    """The one difference between the sums by function: FunctionCost goes by address."""
+def test_running_on_into_the_next_function_is_a_jump_there(machine: Machine) -> None:
     cost = machine.call("runs_on")
-    assert self_by_function(cost) == {"runs_on": 4}
+    assert self_by_function(cost) == {"runs_on": 1, "behind": 3}
     assert {name: f.self_cycles for name, f in cost.functions.items()} == {"runs_on": 1, "behind": 3}
+    assert cost.functions["behind"].inclusive_cycles == 3
 
 
 def test_a_fault_closes_the_open_contexts(machine: Machine) -> None:

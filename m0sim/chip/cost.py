@@ -76,8 +76,9 @@ class CallNode:
     those of the children, and the root has all cycles.
 
     Nodes follow calls, `FunctionCost.self_cycles` follows addresses. By function the two have the same sums except for
-    code that is run without entering its function by a call or jump: a basic block that runs on across the end of its
-    function, or a return to an address behind it. There the cycles stay with the node of the function that was entered.
+    code that is run without entering its function: after a return to an address behind the end of the calling one.
+    There the cycles stay with the node of the function that called. Code that runs on across the end of its function
+    enters the next one, as by a jump.
     """
 
     function: str

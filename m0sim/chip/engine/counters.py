@@ -184,7 +184,7 @@ class Counters:
 
     def range_of(self, block: int) -> tuple[int, int]:
         """Begin and end of a block, addresses."""
-        key, end = self.tables["blocks"]["key"][block], self.tables["blocks"]["end"][block]
+        key, end = self.tables["blocks"]["key"][block], self.tables["blocks"]["site"]["end"][block]
         return int(key) >> layout.KEY_SHIFT & 0xFFFFFFFF, int(end)
 
     def has_writable_code(self) -> bool:

@@ -88,12 +88,14 @@ static void copy_code(struct m0_core *core, struct m0_block *block, const uint8_
 static uint32_t sum_up(const struct m0_core *core, struct m0_block *block, bool *has_access, enum m0_stop *why)
 {
     int32_t sp = 0;
-    for (uint32_t at = m0_address_of(block); at < block->end;) {
+    bool crosses = false;
+    for (uint32_t at = m0_address_of(block); at < block->site.end;) {
         struct m0_instruction instruction = m0_decode(core, at);
         if (core->data_at[m0_code_index(core, at)] != 0 || instruction.kind == M0_KIND_INVALID) {
             *why = core->data_at[m0_code_index(core, at)] != 0 ? M0_STOP_DATA : M0_STOP_INVALID;
             return at;
         }
+        crosses |= m0_function_at(core, at) != block->function;
         block->cycles += instruction.cycles;
         block->flow = (uint8_t)core->flow[instruction.kind];
         sp += instruction.sp_change;
@@ -110,6 +112,7 @@ static uint32_t sum_up(const struct m0_core *core, struct m0_block *block, bool 
     }
     block->sp_change = sp;
     block->route = (block->branch_next | block->sp_writes) != 0 ? M0_ROUTE_SLOW : block->flow;
+    block->route = crosses ? M0_ROUTE_CROSSES : block->route;
     return 0;
 }
 
@@ -117,7 +120,7 @@ static uint32_t sum_up(const struct m0_core *core, struct m0_block *block, bool 
 M0_RARE static struct m0_block *new_block(struct m0_core *core, uc_engine *uc, uint64_t key)
 {
     uint32_t index = core->block_count, address = (uint32_t)(key >> M0_KEY_SHIFT), size = key & 0xFFFF;
-    struct m0_block block = {.key = key, .end = address + size, .call_target = M0_NOTHING};
+    struct m0_block block = {.key = key, .function = m0_function_at(core, address), .site = {.end = address + size, .call_target = M0_NOTHING}};
     block.arc[0].key = block.arc[1].key = M0_KEY_NONE;
     if (index >= core->block_capacity || core->copy_count + size / 8 + 1 > core->copy_capacity ||
         core->port_count_count + size / 2 + 1 > core->port_count_capacity) {
@@ -131,7 +134,6 @@ M0_RARE static struct m0_block *new_block(struct m0_core *core, uc_engine *uc, u
         m0_stop_run(core, uc, why, bad);
         return NULL;
     }
-    block.function = m0_function_at(core, address);
     if (is_writable(&block)) {
         copy_code(core, &block, m0_bytes_at(core, address));
     }
@@ -203,7 +205,7 @@ void m0_begin(struct m0_core *core, uint32_t root, uint32_t return_address)
         block->arc[0].count = block->arc[1].count = 0;
         block->entered = block->taken = 0;
         block->next_ran = 0;
-        block->call_target = M0_NOTHING;
+        block->site.call_target = M0_NOTHING;
         *m0_ready_slot(core, block->key) = 0;
     }
     begin_port(core);

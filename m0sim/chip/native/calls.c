@@ -98,25 +98,28 @@ void m0_close_frames(struct m0_core *core)
 }
 
 /* Note the context that a call leads to from the newest frame's. */
-void m0_enter_context(struct m0_core *core, struct m0_block *site)
+void m0_enter_context(struct m0_core *core, struct m0_site *site)
 {
     uint32_t caller = m0_top_frame(core)->context;
     site->to_context = context_of(core, site->edge, caller, caller);
     site->from_context = site->to_context != 0 ? caller : M0_NOTHING;
 }
 
-/* Find the edge of a call that goes elsewhere than the newest one from this block. */
-void m0_learn_call(struct m0_core *core, struct m0_block *site, uint32_t address, uint32_t function)
+/* Find the edge of a call from function `from` that goes elsewhere than the newest one from this site. */
+void m0_learn_call(struct m0_core *core, struct m0_site *site, uint32_t from, uint32_t address, uint32_t function)
 {
     /* BL inside one function is a far jump, or calls a subroutine that has no symbol: no edge. */
-    bool is_call = function != site->function || address == core->functions[function].entry;
+    bool is_call = function != from || address == core->functions[function].entry;
     site->call_target = address;
     site->edge = is_call ? edge_of(core, site->end, function) : 0;
     site->from_context = M0_NOTHING;
 }
 
-/* Control came to another function without a link: a tail call, or back into a function that is open. */
-void m0_jump(struct m0_core *core, const struct m0_block *from, uint32_t address, uint32_t function)
+/*
+ * Control came to another function without a link, behind the instruction that ends at `from_end`: a tail call, or back
+ * into a function that is open.
+ */
+void m0_jump(struct m0_core *core, uint32_t from_end, uint32_t address, uint32_t function)
 {
     struct m0_frame top = *m0_top_frame(core); /* the new frame returns where this one does */
     uint32_t open = core->functions[function].newest;
@@ -128,13 +131,37 @@ void m0_jump(struct m0_core *core, const struct m0_block *from, uint32_t address
     } else if (open > top.base + 1) { /* round a cycle of tail calls: keep the stack flat */
         pop_to(core, open - 1);
     }
-    uint32_t edge = edge_of(core, from->end, function);
+    uint32_t edge = edge_of(core, from_end, function);
     uint32_t context = context_of(core, edge, top.context, m0_top_frame(core)->context);
     struct m0_frame *frame = m0_push(core, function);
     frame->return_address = top.return_address;
     frame->base = top.base;
     frame->edge = edge;
     frame->context = context;
+}
+
+/*
+ * What an instruction did to the frames that ends at `site->end` in function `from` and has this `flow`, when control
+ * came to `address` of `function`.
+ */
+void m0_go_on(struct m0_core *core, struct m0_site *site, uint32_t flow, uint32_t from, uint32_t address,
+              uint32_t function)
+{
+    if (flow == M0_FLOW_CALL) {
+        if (site->call_target != address) {
+            m0_learn_call(core, site, from, address, function);
+        }
+        if (site->edge != 0) {
+            if (site->from_context != m0_top_frame(core)->context) {
+                m0_enter_context(core, site);
+            }
+            m0_open_call(core, site, function);
+        }
+    } else if (flow == M0_FLOW_INDIRECT && m0_top_frame(core)->return_address == address) {
+        m0_return(core);
+    } else if (from != function && flow != M0_FLOW_STOP) {
+        m0_jump(core, site->end, address, function);
+    }
 }
 
 /* -- the tables */

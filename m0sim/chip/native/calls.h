@@ -6,15 +6,23 @@
 
 #include "functions.h"
 
-void m0_enter_context(struct m0_core *core, struct m0_block *site);
-void m0_learn_call(struct m0_core *core, struct m0_block *site, uint32_t address, uint32_t function);
-void m0_jump(struct m0_core *core, const struct m0_block *from, uint32_t address, uint32_t function);
+void m0_enter_context(struct m0_core *core, struct m0_site *site);
+void m0_learn_call(struct m0_core *core, struct m0_site *site, uint32_t from, uint32_t address, uint32_t function);
+void m0_jump(struct m0_core *core, uint32_t from_end, uint32_t address, uint32_t function);
+void m0_go_on(struct m0_core *core, struct m0_site *site, uint32_t flow, uint32_t from, uint32_t address,
+              uint32_t function);
 void m0_forget_calls(struct m0_core *core);
 void m0_rehash_calls(struct m0_core *core);
 
 M0_INLINE struct m0_frame *m0_top_frame(const struct m0_core *core)
 {
     return &core->frames[core->depth - 1];
+}
+
+/* True where a jump that no block begins with finds room for its frame, its edge and its context. */
+M0_INLINE bool m0_has_room_to_jump(const struct m0_core *core)
+{
+    return core->depth + 1 < core->frame_capacity && core->edge_count + 1 < core->edge_capacity;
 }
 
 /* Open the frame of a function, and tell where it is to be described. */
@@ -29,7 +37,7 @@ M0_INLINE struct m0_frame *m0_push(struct m0_core *core, uint32_t function)
 }
 
 /* Open the frame of a call along the edge, and into the context, that the calling block knows. */
-M0_INLINE void m0_open_call(struct m0_core *core, const struct m0_block *site, uint32_t function)
+M0_INLINE void m0_open_call(struct m0_core *core, const struct m0_site *site, uint32_t function)
 {
     struct m0_frame *frame = m0_push(core, function);
     frame->return_address = site->end;

@@ -82,6 +82,15 @@ struct m0_arc {
 #define M0_EPOCH_ONE 0x0001000000000000
 #define M0_EPOCH_MASK 0x7FFF000000000000
 
+/* A place that calls: what its newest call was. */
+struct m0_site {
+    uint32_t end;          /* address behind the calling instruction */
+    uint32_t call_target;  /* where its newest call went, an address; M0_NOTHING if it made none, */
+    uint32_t edge;         /* the edge of that, 0 if the call is none, */
+    uint32_t from_context; /* the context that it came from, M0_NOTHING if that is not known, */
+    uint32_t to_context;   /* and the one that it led to */
+};
+
 /*
  * One decoded block. Code that was overwritten has a block for each version that ran. The first 64 bytes, a cache line,
  * are all that passing an arc reads.
@@ -93,17 +102,13 @@ struct m0_block {
     uint8_t flow;          /* enum m0_flow of the last instruction */
     uint8_t branch_next;   /* 1 + condition of a conditional branch to the very next instruction, else 0 */
     uint8_t sp_writes;     /* 0: none; 1: SP is written, and the code hooks for that are not there yet; 2: they are */
-    uint8_t route;         /* `flow`, or M0_ROUTE_SLOW where only registers tell what it did */
-    uint32_t end;          /* address behind it */
-    uint32_t function;     /* that it belongs to */
+    uint8_t route;         /* `flow`, or one of M0_ROUTE_ */
+    struct m0_site site;   /* its end, and its calls */
+    uint32_t function;     /* that its first instruction belongs to */
     int32_t sp_change;     /* bytes added to SP, before any SP write */
     int32_t sp_low;        /* lowest SP inside it before any SP write, relative to the start */
     int64_t entered;       /* executions that no arc counts */
     int64_t taken;         /* times its conditional branch was taken that no arc counts */
-    uint32_t call_target;  /* where its newest call went, an address; M0_NOTHING if it made none, */
-    uint32_t edge;         /* the edge of that, 0 if the call is none, */
-    uint32_t from_context; /* the context that it came from, M0_NOTHING if that is not known, */
-    uint32_t to_context;   /* and the one that it led to */
     uint32_t next_ran;     /* 1 + the next block that ran in this call; 0 in one that did not */
     uint32_t copy;         /* where its bytes are in `copies`, in 8-byte words, if they may change */
     uint32_t port_counts;  /* first of its counters in `port_counts`, one a halfword; 0 if it never accesses memory */
@@ -111,7 +116,8 @@ struct m0_block {
 };
 
 #define M0_NOTHING 0xFFFFFFFF
-#define M0_ROUTE_SLOW 0xFF
+#define M0_ROUTE_SLOW 0xFF    /* only registers tell what it did */
+#define M0_ROUTE_CROSSES 0xFE /* it runs on from one function into another; maybe the former as well */
 
 struct m0_function {
     uint32_t entry;      /* address */

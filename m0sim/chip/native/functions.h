@@ -127,7 +127,7 @@ M0_INLINE uint32_t m0_address_of(const struct m0_block *block)
 /* True where passing an arc of a block means that its branch was taken. */
 M0_INLINE bool m0_is_taken(const struct m0_block *block, const struct m0_arc *arc)
 {
-    return block->flow == M0_FLOW_CONDITIONAL && (uint32_t)(arc->key >> M0_KEY_SHIFT) != block->end;
+    return block->flow == M0_FLOW_CONDITIONAL && (uint32_t)(arc->key >> M0_KEY_SHIFT) != block->site.end;
 }
 
 /* Where a key is in the table `ready`. */

@@ -62,31 +62,39 @@ M0_RARE static bool settle_registers(struct m0_core *core, uc_engine *uc, const 
     return taken;
 }
 
+/* Open the frames of the functions that a block ran on into, each where it began. Returns the last one. */
+M0_RARE static uint32_t cross(struct m0_core *core, const struct m0_block *block)
+{
+    int64_t begin = core->cycles;
+    uint32_t from = block->function;
+    for (uint32_t at = m0_address_of(block); at < block->site.end;) {
+        struct m0_instruction instruction = m0_decode(core, at);
+        uint32_t function = m0_function_at(core, at);
+        if (function != from && m0_has_room_to_jump(core)) {
+            m0_jump(core, at, at, function);
+        }
+        from = function;
+        core->cycles += instruction.cycles;
+        at += instruction.size;
+    }
+    core->cycles = begin;
+    return from;
+}
+
 /* Count the pending block, which ran to its end and was followed by the instruction at `address` of `function`. */
 static void settle(struct m0_core *core, uc_engine *uc, uint32_t address, uint32_t function)
 {
     struct m0_block *from = core->pending;
-    bool taken = from->flow == M0_FLOW_CONDITIONAL && address != from->end;
+    bool taken = from->flow == M0_FLOW_CONDITIONAL && address != from->site.end;
     if ((from->branch_next | from->sp_writes) != 0) {
         taken = settle_registers(core, uc, from, taken);
     }
+    uint32_t last = from->route == M0_ROUTE_CROSSES ? cross(core, from) : from->function;
     from->taken += taken;
     core->cycles += from->cycles + (taken ? core->taken_extra : 0);
     core->sp += from->sp_change;
-    if (from->flow == M0_FLOW_CALL) {
-        if (from->call_target != address) {
-            m0_learn_call(core, from, address, function);
-        }
-        if (from->edge != 0) {
-            if (from->from_context != m0_top_frame(core)->context) {
-                m0_enter_context(core, from);
-            }
-            m0_open_call(core, from, function);
-        }
-    } else if (from->flow == M0_FLOW_INDIRECT && m0_top_frame(core)->return_address == address) {
-        m0_return(core);
-    } else if (from->function != function && from->flow != M0_FLOW_STOP && from != core->blocks) {
-        m0_jump(core, from, address, function);
+    if (from != core->blocks) {
+        m0_go_on(core, &from->site, from->flow, last, address, function);
     }
 }
 
@@ -124,6 +132,9 @@ void m0_settle_part(struct m0_core *core, uc_engine *uc, uint32_t pc)
     if (part != NULL) {
         note_that_it_ran(core, part);
         part->entered++;
+        if (part->route == M0_ROUTE_CROSSES) {
+            cross(core, part);
+        }
         core->cycles += part->cycles;
         if (core->sp + part->sp_low < core->sp_min) {
             core->sp_min = core->sp + part->sp_low;
@@ -141,7 +152,7 @@ void m0_settle_part(struct m0_core *core, uc_engine *uc, uint32_t pc)
 static uint32_t first_below_limit(const struct m0_core *core, const struct m0_block *block)
 {
     int64_t sp = core->sp;
-    for (uint32_t at = m0_address_of(block); at < block->end;) {
+    for (uint32_t at = m0_address_of(block); at < block->site.end;) {
         struct m0_instruction instruction = m0_decode(core, at);
         sp += instruction.sp_change;
         if (sp < core->sp_limit) {
@@ -191,7 +202,7 @@ static bool begin(struct m0_core *core, uc_engine *uc, struct m0_block *block)
 static bool is_plain(const struct m0_block *from, const struct m0_block *to)
 {
     bool stays = from->flow < M0_FLOW_CALL ? from->function == to->function : from->flow == M0_FLOW_STOP;
-    return stays && (from->sp_change | to->sp_low | from->sp_writes | to->sp_writes | from->branch_next) == 0;
+    return stays && from->route != M0_ROUTE_CROSSES && (from->sp_change | to->sp_low | from->sp_writes | to->sp_writes | from->branch_next) == 0;
 }
 
 /* Let an arc lead to a block. If it led elsewhere, it gives its count to the blocks first. */
@@ -249,12 +260,12 @@ __attribute__((noinline)) static void go(uc_engine *uc, uint64_t address, uint32
         goto any;
     }
     if (from->route == M0_FLOW_CALL) {
-        if (from->call_target != address || from->from_context != m0_top_frame(core)->context ||
+        if (from->site.call_target != address || from->site.from_context != m0_top_frame(core)->context ||
             core->depth + 2 >= core->frame_capacity || cycles >= core->limit) {
             goto any;
         }
         core->cycles = cycles;
-        m0_open_call(core, from, to->function);
+        m0_open_call(core, &from->site, to->function);
     } else if (from->route == M0_FLOW_INDIRECT) {
         const struct m0_frame *frame = m0_top_frame(core);
         if (frame->return_address != address || frame->base + 1 != core->depth || frame->context == 0 ||
@@ -264,7 +275,7 @@ __attribute__((noinline)) static void go(uc_engine *uc, uint64_t address, uint32
         core->cycles = cycles;
         m0_pop(core);
     } else if (from->route == M0_FLOW_CONDITIONAL && from->function == to->function && from->sp_change != 0) {
-        bool taken = address != from->end;
+        bool taken = address != from->site.end;
         cycles += taken ? core->taken_extra : 0;
         if (cycles >= core->limit) {
             goto any;
@@ -372,10 +383,10 @@ void m0_on_sp_written(uc_engine *uc, uint64_t address, uint32_t size, struct m0_
 bool m0_on_invalid(uc_engine *uc, struct m0_core *core)
 {
     const struct m0_block *block = core->pending;
-    if (block == core->blocks || m0_read_register(core, uc, UC_ARM_REG_PC) != block->end) {
+    if (block == core->blocks || m0_read_register(core, uc, UC_ARM_REG_PC) != block->site.end) {
         return false;
     }
-    uint32_t last = m0_decode(core, block->end - 2).first;
+    uint32_t last = m0_decode(core, block->site.end - 2).first;
     return last == 0xBF10 || last == 0xBF20;
 }
 

@@ -88,7 +88,7 @@ class Tables:
         core = self.core
         nothing = self._arrays["blocks"][0]  # what is pending when no block is; no way leads from it
         nothing["arc"]["key"] = nothing["key"] = layout.KEY_NONE
-        nothing["call_target"] = layout.NOTHING
+        nothing["site"]["call_target"] = layout.NOTHING
         self._arrays["block_slots"][:] = self._arrays["ready"][:] = 0
         core.block_count = core.copy_count = core.port_count_count = 1
         core.last_ran = core.sp_mover = core.port.block = 0
