@@ -12,10 +12,11 @@ struct m0_instruction m0_decode(const struct m0_core *core, uint32_t address)
 {
     uint32_t first = halfword(core, address);
     const struct m0_encoding *row = &core->first[first];
-    struct m0_instruction decoded = {(uint32_t)row->kind, 2, first, 0, row->sp_change, row->sp_write != 0};
+    struct m0_instruction decoded = {(uint32_t)row->kind, 2, first, 0, 0, row->sp_change, row->sp_write != 0};
     if (decoded.kind == M0_KIND_WIDE) {
-        int32_t wide = row->wide & core->second[halfword(core, address + 2)];
+        decoded.second = halfword(core, address + 2);
         decoded.size = 4;
+        int32_t wide = row->wide & core->second[decoded.second];
         decoded.writes_sp = (wide & M0_WIDE_WRITE_SPECIAL) != 0; /* MSR: both stack pointers can be its target */
         decoded.kind = wide == M0_WIDE_BRANCH_LINK ? M0_KIND_BRANCH_LINK : wide != 0 ? M0_KIND_SYSTEM : M0_KIND_INVALID;
     }

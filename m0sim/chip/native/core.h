@@ -30,7 +30,19 @@ enum m0_stop {
     M0_STOP_STACK,    /* SP would go below `sp_limit` in the instruction at `stop_address` */
     M0_STOP_DEPTH,    /* the table of frames is full */
     M0_STOP_SP_WRITE, /* the block at `stop_address` gives SP a new value: its code hooks are not there yet */
-    M0_STOP_PORT      /* an access to a register of the I/O port that is not modelled, at `stop_address` */
+    M0_STOP_PORT,     /* an access to a register of the I/O port that is not modelled, at `stop_address` */
+
+    /* the interpreter's own; the instruction at `stop_address` has not run, but for the last three */
+    M0_STOP_ACCESS,     /* a load or store where no memory is: `timed.access`; with an answer, the run can go on */
+    M0_STOP_UNALIGNED,  /* a load or store at an address that is no multiple of its size: `timed.access` */
+    M0_STOP_READ_ONLY,  /* a store to flash or ROM: `timed.access` */
+    M0_STOP_SLEEP,      /* WFI */
+    M0_STOP_SUPERVISOR, /* SVC */
+    M0_STOP_BREAKPOINT, /* BKPT */
+    M0_STOP_WATCHED,    /* an instruction that Python wants to see first: see `watched` */
+    M0_STOP_JUMP,       /* control came to `stop_address`, where no memory is, */
+    M0_STOP_ARM_STATE,  /* or to that even address by BX, BLX or POP, */
+    M0_STOP_RETURNED    /* or to `timed.return_address` */
 };
 
 /* What an instruction is: m0sim.chip.isa.Kind, where the names are explained. */
@@ -135,7 +147,8 @@ struct m0_frame {
     uint32_t function;
     uint32_t outer;          /* 1 + the next open frame of the same function, 0 if there is none */
     uint32_t base;           /* the frame below that a call opened: itself, unless a tail call opened this one */
-    uint32_t spare[8];
+    uint64_t return_op;      /* host address of the interpreter's operation at the return address, 0 if not known */
+    uint32_t spare[6];
 };
 
 /* All calls from one place to one function. Edge 1 is the call from outside. */
@@ -179,6 +192,7 @@ struct m0_executed {
     int64_t executions;
     int64_t taken;         /* of a conditional branch */
     int64_t port_accesses; /* that the single-cycle port made one cycle faster each */
+    int64_t stalls;        /* cycles that its fetches and accesses waited for memory */
 };
 
 /* The RP2040's integer divider: datasheet 2.3.1.5. */
@@ -198,6 +212,7 @@ struct m0_divider {
 /* The single-cycle I/O port. */
 struct m0_port {
     uint32_t base;         /* address */
+    uint32_t size;         /* bytes; 0 where there is no port */
     uint32_t is_sio;       /* 1: the RP2040's SIO is behind it; 0: plain registers */
     uint32_t saved_load;   /* cycles that a load from the port is faster than one from memory */
     uint32_t saved_store;
@@ -290,6 +305,130 @@ struct m0_waits {
     uint32_t lines[64];      /* words: each set's most recently used first; M0_NOTHING if empty */
 };
 
+/*
+ * The interpreter's predecoded instruction, one for each halfword of a page that code ran in. 32 bytes, so that 1/32
+ * cycle is a byte: see threaded.c.
+ */
+struct m0_op {
+    uint64_t handler; /* host address of the function that executes it and goes on */
+    int32_t imm;      /* immediate, register list, or distance to a branch's target in bytes of this table */
+    uint8_t a;        /* registers, each at its place in the encoding; of BL and BLX, the number of its call site */
+    uint8_t b;
+    uint8_t c;
+    uint8_t extra;    /* cycles beyond one for each halfword; of a branch, all that it takes when it is taken */
+    int64_t in;       /* times that a branch, call or return led here */
+    int64_t out;      /* times that it was taken, of a conditional branch */
+};
+
+/* What is rarely needed of an operation; same index. */
+struct m0_detail {
+    int64_t stalls;       /* cycles that its fetches and accesses waited for memory */
+    int32_t port;         /* accesses to the single-cycle port */
+    uint32_t stamp;       /* generation of the flash cache in which the code from here on was in it */
+    uint8_t operation;    /* enum m0_operation; 0 as long as it is not decoded */
+    uint8_t flags;        /* M0_DETAIL_ */
+    uint8_t reach;        /* halfwords from here to the end of the line or of the next branch, whichever is first */
+    uint8_t size;         /* in bytes */
+    uint32_t target;      /* of a direct branch, an address */
+};
+#define M0_DETAIL_CROSSES 1 /* behind it, another function begins */
+#define M0_DETAIL_WATCHED 2 /* Python wants to see it first */
+
+/* 64 bytes of code: 32 operations. What a decoder looks ahead for stays inside. */
+struct m0_line {
+    uint64_t head;       /* handler of its first operation, whose own is the head's: that looks for events, counts, */
+    int64_t count;       /* how often the first operation ran, however it was come to, */
+    uint64_t generation; /* and looks at this counter's address: see threaded.c */
+    uint32_t next;       /* 1 + the next line that was decoded, 0 for none */
+    uint32_t is_decoded;
+    uint16_t copy[36];   /* its halfwords as they were decoded */
+};
+
+#define M0_LINE_OPS 32
+#define M0_CHUNK_OPS 2080 /* of a page, and a line that leads to the next page */
+#define M0_CHUNK_LINES 65
+#define M0_CHUNK_BYTES 66560
+
+/* A page of code. */
+struct m0_chunk {
+    uint32_t address;
+    uint32_t slot; /* of the page */
+};
+
+/* A call instruction of the interpreter's. */
+struct m0_call {
+    struct m0_site site;
+    uint32_t function;  /* that its target, which it was decoded with, is the entry of; M0_NOTHING for BLX */
+    uint64_t return_op; /* the operation behind it */
+};
+
+/* A load or store that the interpreter does not make itself, and the answers to those that one instruction makes. */
+struct m0_access {
+    uint32_t address;
+    uint32_t size;
+    uint32_t is_store;
+    uint32_t value;    /* that is stored */
+    uint32_t answered; /* how many of the instruction's accesses have been answered, */
+    uint32_t used;     /* and how many of those it has made again */
+    uint32_t stalls;   /* cycles that the answers took, beyond those of memory */
+    uint32_t answers[16];
+};
+
+/* How long the flash lets the core wait. */
+enum m0_flash_model { M0_FLASH_IDEAL, M0_FLASH_CACHE, M0_FLASH_WAITS };
+
+/* The interpreter. */
+struct m0_timed {
+    uint32_t r[16];        /* r13 is the stack pointer in use */
+    uint32_t n;            /* flags: bit 31, */
+    uint32_t z;            /* zero where Z is set, */
+    uint32_t c;            /* 0 or 1, */
+    uint32_t v;            /* bit 31 */
+    uint32_t primask;
+    uint32_t control;
+    uint32_t other_sp;     /* the stack pointer not in use */
+    uint32_t pc;           /* where a run begins, and where it stopped */
+
+    uint64_t op;           /* while it runs and is not in registers: the operation, counted as begun, */
+    uint64_t budget;       /* and that address plus 32 for each cycle left until `horizon` */
+    int64_t horizon;       /* cycle count at which the run stops */
+
+    uint32_t sram_base;    /* the memory that handlers access themselves */
+    uint32_t flash_base;   /* and the one they read themselves, if it does not let wait */
+    uint32_t sram_limit[3]; /* its size, in bytes, halfwords and words */
+    uint32_t flash_limit[3];
+    uint8_t *sram;
+    uint8_t *flash;
+    uint8_t *sram_code;    /* by 64 bytes of that memory: 1 where code was decoded */
+    uint8_t *code_lines;   /* the same by page slot */
+    uint8_t *waits_at;     /* by page slot: 1 where accesses may have to wait */
+    uint8_t *watched;      /* by code index: 1 where Python wants to see an instruction before it runs */
+    struct m0_op *ops;     /* by chunk and halfword */
+    struct m0_detail *details;
+    struct m0_line *lines;
+    struct m0_chunk *chunks;
+    uint16_t *chunk_at;    /* by address >> 12: 1 + chunk, 0 for none */
+    struct m0_call *calls; /* the first is not used */
+    struct m0_executed *retired; /* counts of code that was overwritten */
+    uint32_t chunk_count;
+    uint32_t chunk_capacity;
+    uint32_t call_count;
+    uint32_t call_capacity;
+    uint32_t retired_count;
+    uint32_t retired_capacity;
+    uint32_t last_line;    /* 1 + the newest decoded line, linked by `next` */
+    uint32_t return_address;
+    uint32_t flash_model;  /* enum m0_flash_model */
+    uint32_t is_simple;    /* 1: the simple form alone executes, one instruction after the other */
+    uint32_t tracks;       /* 1: level `memory` */
+    uint32_t fetched;      /* address of the word that was fetched last, M0_NOTHING if none */
+    uint32_t passes_watch; /* 1: the first instruction is not to be shown to Python again */
+    uint32_t is_due;       /* 1: stop soon: the clock says so */
+    uint32_t never;        /* a generation that no stamp has */
+    uint32_t always;       /* and the one of memory without wait states */
+    struct m0_access access;
+};
+
 typedef struct uc_struct uc_engine;
 typedef int (*m0_emu_stop)(uc_engine *uc);
 typedef int (*m0_reg_access)(uc_engine *uc, int reg, void *value); /* uc_reg_read, uc_reg_write */
@@ -364,6 +503,7 @@ struct m0_core {
     m0_reg_access reg_write;
 
     struct m0_port port;
+    struct m0_timed timed;
 
     /* level `memory` */
     uint16_t *owner_at;          /* by page slot and byte: owner */

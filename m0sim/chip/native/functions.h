@@ -59,6 +59,11 @@ M0_EXPORT void m0_wait_stream(struct m0_core *core, const uint32_t *addresses, c
 M0_EXPORT void m0_xip_empty(struct m0_core *core);
 M0_EXPORT void m0_xip_stream(struct m0_core *core, const uint32_t *addresses, const uint8_t *is_code, uint64_t count,
                              uint32_t *stalls);
+M0_EXPORT void m0_begin_timed(struct m0_core *core);
+M0_EXPORT void m0_run_timed(struct m0_core *core);
+M0_EXPORT void m0_forget_timed(struct m0_core *core);
+M0_EXPORT uint64_t m0_count_timed(const struct m0_core *core);
+M0_EXPORT uint64_t m0_expand_timed(const struct m0_core *core, struct m0_executed *rows);
 
 /* -- the guest's code and registers: hooks.c, blocks.c */
 
@@ -71,7 +76,8 @@ bool m0_is_unchanged(const struct m0_core *core, const struct m0_block *block);
 struct m0_instruction {
     uint32_t kind;  /* enum m0_kind; not WIDE */
     uint32_t size;  /* bytes */
-    uint32_t first; /* first halfword */
+    uint32_t first;  /* first halfword */
+    uint32_t second; /* and the second of a 32-bit one */
     uint32_t cycles;
     int32_t sp_change;
     bool writes_sp;
@@ -135,6 +141,11 @@ M0_INLINE uint32_t *m0_ready_slot(const struct m0_core *core, uint64_t key)
 {
     return &core->ready[m0_mix(key) & core->hash_mask];
 }
+
+/* -- the single-cycle port for the interpreter: port.c */
+
+bool m0_access_port(struct m0_core *core, uint32_t pc, int64_t now, uint32_t address, uint32_t size, bool is_store,
+                    uint32_t *value);
 
 /* -- the cache in front of flash: memory.c */
 

@@ -1,7 +1,7 @@
 /*
  * Level `memory`: traffic by owner, bytes touched, and the cache in front of the flash.
  */
-#include "functions.h"
+#include "timed.h"
 
 /* True if the cache has to fetch the line at `address`, which then is its set's most recently used one. */
 static bool misses(const struct m0_cache *cache, uint32_t address)
@@ -63,4 +63,11 @@ void m0_on_access(uc_engine *uc, int type, uint64_t address, int size, int64_t v
         traffic->loads++;
         traffic->bytes_loaded += size;
     }
+}
+
+/* The same for an access of the interpreter's. */
+void m0_track(struct m0_core *core, uint32_t pc, uint32_t address, uint32_t size, bool is_store)
+{
+    (void)pc;
+    m0_on_access(NULL, is_store ? UC_MEM_WRITE : UC_MEM_READ, address, (int)size, 0, core);
 }

@@ -73,6 +73,25 @@ bool m0_on_port(uc_engine *uc, int type, uint64_t address, int size, int64_t val
     return true;
 }
 
+/* A load or store of the interpreter's, at cycle `now`. False where the register is not modelled. */
+bool m0_access_port(struct m0_core *core, uint32_t pc, int64_t now, uint32_t address, uint32_t size, bool is_store,
+                    uint32_t *value)
+{
+    uint32_t offset = address - core->port.base;
+    if (!is_modelled(&core->port, offset & ~3u, is_store)) {
+        core->port.fault_offset = offset & ~3u;
+        return false;
+    }
+    core->port.pc = pc;
+    core->port.now = now;
+    if (is_store) {
+        m0_port_write(NULL, offset, size, *value, core);
+    } else {
+        *value = (uint32_t)m0_port_read(NULL, offset, size, core);
+    }
+    return true;
+}
+
 /* -- the divider */
 
 static void divide(struct m0_divider *divider, bool is_signed)

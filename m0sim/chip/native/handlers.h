@@ -1,0 +1,319 @@
+/*
+ * The handlers of threaded.c, once for memory that never waits and once for flash that may: WAITS, and THREAD(name) for
+ * their names.
+ */
+#if WAITS
+#define LOAD_FLASH(type, at, put) SLOW
+#define SETTLE(op) if (M0_LIKELY(!is_still_settled(core, op))) { __attribute__((musttail)) return unsettled(STATE); }
+#else
+#define LOAD_FLASH(type, at, put) { \
+    const uint32_t within = (at) - core->timed.flash_base; \
+    if (M0_LIKELY(TURNED(within, sizeof(type)) < core->timed.flash_limit[SHIFT(sizeof(type))])) { \
+        type value; \
+        __builtin_memcpy(&value, core->timed.flash + within, sizeof value); \
+        put; \
+    } else { SLOW } }
+#define SETTLE(op)
+#endif
+
+#define LOAD(type, address, put) { \
+    const uint32_t at = (address), offset = at - core->timed.sram_base; \
+    if (M0_LIKELY(TURNED(offset, sizeof(type)) < core->timed.sram_limit[SHIFT(sizeof(type))])) { \
+        type value; \
+        __builtin_memcpy(&value, sram + offset, sizeof value); \
+        put; \
+    } else LOAD_FLASH(type, at, put) }
+
+#define STORE(type, address, from) { \
+    const uint32_t offset = (address) - core->timed.sram_base; \
+    const type value = (type)(from); \
+    if (M0_LIKELY(TURNED(offset, sizeof(type)) < core->timed.sram_limit[SHIFT(sizeof(type))] && \
+                  core->timed.sram_code[offset >> 6] == 0)) { \
+        __builtin_memcpy(sram + offset, &value, sizeof value); \
+    } else { SLOW } }
+
+#define NEXT op++; JUMP(op->handler)
+
+#define OP(name, spent, ...) \
+    M0_THREAD THREAD(name)(PARAMETERS) \
+    { \
+        { __VA_ARGS__ } \
+        SPEND((spent) == M0_VARIES ? op->extra : (spent)); \
+        NEXT; \
+    }
+#include "operations.h"
+#undef OP
+
+/* Control came to an operation by a branch. */
+#define ENTER \
+    op->in++; \
+    if (M0_LIKELY(LEFT > 0)) { \
+        SETTLE_ENTRY \
+        JUMP(op->handler); \
+    } \
+    __attribute__((musttail)) return over_before(STATE)
+#if WAITS
+#define SETTLE_ENTRY if (M0_LIKELY(!m0_is_head(op))) { SETTLE(op) }
+#else
+#define SETTLE_ENTRY
+#endif
+
+M0_THREAD THREAD(head)(PARAMETERS)
+{
+    struct m0_line *line = m0_line_of(core, op);
+    line->count++;
+    if (M0_LIKELY(LEFT > 0)) {
+        SETTLE(op)
+        JUMP(line->head);
+    }
+    __attribute__((musttail)) return over(STATE);
+}
+
+/* -- branches. A branch's `extra` is all that it takes when it is taken; not taken, it takes a cycle. */
+
+#define TAKE(branch) \
+    budget += (uint64_t)(int64_t)(branch)->imm - (uint64_t)(branch)->extra * M0_CYCLE; \
+    op = m0_branch_target(branch); \
+    ENTER
+
+M0_THREAD THREAD(BRANCH)(PARAMETERS)
+{
+    TAKE(op);
+}
+
+#define IF(condition, holds) \
+    M0_THREAD THREAD(BRANCH_##condition)(PARAMETERS) \
+    { \
+        if (holds) { \
+            op->out++; \
+            TAKE(op); \
+        } \
+        op++; \
+        SETTLE_ENTRY \
+        JUMP(op->handler); \
+    }
+#define COMPARE_IF(name, condition, holds, ...) \
+    M0_THREAD THREAD(name##_##condition)(PARAMETERS) \
+    { \
+        __VA_ARGS__ \
+        n = z = x - y, c = x >= y, v = (x ^ y) & (x ^ n); \
+        op++; \
+        if (holds) { \
+            op->out++; \
+            TAKE(op); \
+        } \
+        op++; \
+        SETTLE_ENTRY \
+        JUMP(op->handler); \
+    }
+#define FUSED(condition, holds) \
+    COMPARE_IF(COMPARE, condition, holds, uint32_t x = R(a), y = R(b);) \
+    COMPARE_IF(COMPARE_I, condition, holds, uint32_t x = R(a), y = IMM;) \
+    COMPARE_IF(SUB_I, condition, holds, uint32_t x = R(b), y = IMM; R(a) = x - y;)
+/* DDI 0419, A6.3, in the order of the encoding: from flags, and from what was compared. */
+#define CONDITIONS(X, EQ, NE, CS, CC, MI, PL, VS, VC, HI, LS, GE, LT, GT, LE) \
+    X(EQ, EQ) X(NE, NE) X(CS, CS) X(CC, CC) X(MI, MI) X(PL, PL) X(VS, VS) X(VC, VC) X(HI, HI) X(LS, LS) X(GE, GE) \
+    X(LT, LT) X(GT, GT) X(LE, LE)
+IF(EQ, z == 0) IF(NE, z != 0) IF(CS, c != 0) IF(CC, c == 0) IF(MI, (int32_t)n < 0) IF(PL, (int32_t)n >= 0)
+IF(VS, (int32_t)v < 0) IF(VC, (int32_t)v >= 0) IF(HI, c != 0 && z != 0) IF(LS, c == 0 || z == 0)
+IF(GE, (int32_t)(n ^ v) >= 0) IF(LT, (int32_t)(n ^ v) < 0) IF(GT, z != 0 && (int32_t)(n ^ v) >= 0)
+IF(LE, z == 0 || (int32_t)(n ^ v) < 0)
+FUSED(EQ, x == y) FUSED(NE, x != y) FUSED(CS, x >= y) FUSED(CC, x < y) FUSED(MI, (int32_t)n < 0)
+FUSED(PL, (int32_t)n >= 0) FUSED(VS, (int32_t)v < 0) FUSED(VC, (int32_t)v >= 0) FUSED(HI, x > y) FUSED(LS, x <= y)
+FUSED(GE, (int32_t)x >= (int32_t)y) FUSED(LT, (int32_t)x < (int32_t)y) FUSED(GT, (int32_t)x > (int32_t)y)
+FUSED(LE, (int32_t)x <= (int32_t)y)
+
+/* A call that went to the same function from the same context before; anything new is left to the simple form. */
+M0_THREAD THREAD(BRANCH_LINK)(PARAMETERS)
+{
+    struct m0_call *call = m0_call_of(core, op);
+    const struct m0_frame *top = m0_top_frame(core);
+    if (call->site.from_context != top->context || call->site.edge == 0 || core->depth + 2 >= core->frame_capacity) {
+        SLOW
+    }
+    uint32_t cycles = op->extra;
+    core->cycles = m0_cycles_at(core, op, budget) + cycles;
+    core->timed.r[14] = call->site.end | 1;
+    m0_open_call(core, &call->site, call->function);
+    m0_top_frame(core)->return_op = call->return_op;
+    TAKE(op);
+}
+
+/* A return to where the newest frame waits, with no tail call in between. */
+#define RETURN(target, interworks) { \
+    const struct m0_frame *top = m0_top_frame(core); \
+    if (((target) & ~1u) != top->return_address || ((interworks) && ((target) & 1) == 0) || top->return_op == 0 || \
+        top->base + 1 != core->depth || top->context == 0) { \
+        SLOW \
+    } \
+    uint64_t to = top->return_op, spent = (uint64_t)op->extra * M0_CYCLE; \
+    core->cycles = m0_cycles_at(core, op, budget) + op->extra; \
+    m0_pop(core); \
+    budget += to - (uint64_t)(uintptr_t)op - spent; \
+    op = m0_pointer(to); }
+
+M0_THREAD THREAD(BRANCH_EXCHANGE)(PARAMETERS)
+{
+    RETURN(R(b), true)
+    ENTER;
+}
+
+M0_THREAD THREAD(MOVE_PC)(PARAMETERS)
+{
+    if (op->b == 15) {
+        SLOW
+    }
+    RETURN(R(b), false)
+    ENTER;
+}
+
+/* -- multiples */
+
+/* `count` words of the first SRAM from `address` on, none of them code if they are written; else NULL. */
+M0_INLINE uint8_t *THREAD(words)(struct m0_core *core, uint8_t *sram, uint32_t address, uint32_t count, bool writes)
+{
+    uint32_t offset = address - core->timed.sram_base;
+    if ((offset & 3) != 0 || offset >= core->timed.sram_limit[0] || core->timed.sram_limit[0] - offset < 4 * count) {
+        return NULL;
+    }
+    if (writes && (core->timed.sram_code[offset >> 6] | core->timed.sram_code[(offset + 4 * count - 1) >> 6]) != 0) {
+        return NULL;
+    }
+    return sram + offset;
+}
+
+M0_INLINE void THREAD(get)(struct m0_core *core, uint32_t list, const uint8_t *memory)
+{
+    for (; list != 0; list &= list - 1, memory += 4) {
+        __builtin_memcpy(&core->timed.r[__builtin_ctz(list)], memory, 4);
+    }
+}
+
+M0_INLINE void THREAD(put)(struct m0_core *core, uint32_t list, uint8_t *memory)
+{
+    for (; list != 0; list &= list - 1, memory += 4) {
+        __builtin_memcpy(memory, &core->timed.r[__builtin_ctz(list)], 4);
+    }
+}
+
+M0_THREAD THREAD(PUSH)(PARAMETERS)
+{
+    uint32_t count = op->extra, sp = core->timed.r[13] - 4 * count; /* a cycle for each register, and one */
+    uint8_t *memory = THREAD(words)(core, sram, sp, count, true);
+    if (memory == NULL || (int64_t)sp < core->sp_min) {
+        SLOW
+    }
+    THREAD(put)(core, IMM, memory);
+    core->timed.r[13] = sp;
+    SPEND(count);
+    NEXT;
+}
+
+M0_THREAD THREAD(POP)(PARAMETERS)
+{
+    uint32_t count = op->extra, sp = core->timed.r[13];
+    const uint8_t *memory = THREAD(words)(core, sram, sp, count, false);
+    if (memory == NULL) {
+        SLOW
+    }
+    core->timed.r[13] = sp + 4 * count;
+    THREAD(get)(core, IMM, memory);
+    SPEND(count);
+    NEXT;
+}
+
+M0_THREAD THREAD(STM)(PARAMETERS)
+{
+    uint32_t count = op->extra, base = R(a);
+    uint8_t *memory = THREAD(words)(core, sram, base, count, true);
+    if (memory == NULL) {
+        SLOW
+    }
+    THREAD(put)(core, IMM, memory);
+    R(a) = base + 4 * count;
+    SPEND(count);
+    NEXT;
+}
+
+M0_THREAD THREAD(LDM)(PARAMETERS)
+{
+    uint32_t count = op->extra, base = R(a);
+    const uint8_t *memory = THREAD(words)(core, sram, base, count, false);
+    if (memory == NULL) {
+        SLOW
+    }
+    R(a) = base + 4 * count; /* where the base is in the list, it is loaded */
+    THREAD(get)(core, IMM, memory);
+    SPEND(count);
+    NEXT;
+}
+
+M0_THREAD THREAD(POP_PC)(PARAMETERS)
+{
+    uint32_t list = IMM, count = (uint32_t)__builtin_popcount(list), sp = core->timed.r[13], target;
+    const uint8_t *memory = THREAD(words)(core, sram, sp, count + 1, false);
+    if (memory == NULL) {
+        SLOW
+    }
+    __builtin_memcpy(&target, memory + 4 * count, 4);
+    struct m0_op *from = op;
+    RETURN(target, true)
+    core->timed.r[13] = sp + 4 * count + 4;
+    THREAD(get)(core, (uint32_t)from->imm, memory);
+    ENTER;
+}
+
+M0_THREAD THREAD(SP_ADD)(PARAMETERS)
+{
+    uint32_t sp = core->timed.r[13] + IMM;
+    if ((int64_t)sp < core->sp_min) {
+        SLOW
+    }
+    core->timed.r[13] = sp;
+    NEXT;
+}
+
+#define OP(name, spent, ...) [M0_OP_##name] = THREAD(name),
+#define OF(first, name) \
+    [first + 0] = THREAD(name##_EQ), [first + 1] = THREAD(name##_NE), [first + 2] = THREAD(name##_CS), \
+    [first + 3] = THREAD(name##_CC), [first + 4] = THREAD(name##_MI), [first + 5] = THREAD(name##_PL), \
+    [first + 6] = THREAD(name##_VS), [first + 7] = THREAD(name##_VC), [first + 8] = THREAD(name##_HI), \
+    [first + 9] = THREAD(name##_LS), [first + 10] = THREAD(name##_GE), [first + 11] = THREAD(name##_LT), \
+    [first + 12] = THREAD(name##_GT), [first + 13] = THREAD(name##_LE)
+static const m0_thread THREAD(handlers)[M0_HANDLER_COUNT] = {
+#include "operations.h"
+    [M0_OP_PUSH] = THREAD(PUSH),
+    [M0_OP_POP] = THREAD(POP),
+    [M0_OP_LDM] = THREAD(LDM),
+    [M0_OP_STM] = THREAD(STM),
+    [M0_OP_SP_ADD] = THREAD(SP_ADD),
+    [M0_OP_BRANCH] = THREAD(BRANCH),
+    OF(M0_OP_BRANCH_IF, BRANCH),
+    [M0_OP_BRANCH_LINK] = THREAD(BRANCH_LINK),
+    [M0_OP_BRANCH_EXCHANGE] = THREAD(BRANCH_EXCHANGE),
+    [M0_OP_BRANCH_LINK_EXCHANGE] = slow,
+    [M0_OP_POP_PC] = THREAD(POP_PC),
+    [M0_OP_MOVE_PC] = THREAD(MOVE_PC),
+    [M0_HANDLER_STEP] = slow,
+    [M0_HANDLER_DECODE] = decode,
+    [M0_HANDLER_HEAD] = THREAD(head),
+    OF(M0_HANDLER_COMPARE_IF, COMPARE),
+    OF(M0_HANDLER_COMPARE_I_IF, COMPARE_I),
+    OF(M0_HANDLER_SUB_I_IF, SUB_I),
+};
+
+#undef OP
+#undef OF
+#undef NEXT
+#undef LOAD
+#undef LOAD_FLASH
+#undef STORE
+#undef SETTLE
+#undef SETTLE_ENTRY
+#undef ENTER
+#undef TAKE
+#undef IF
+#undef COMPARE_IF
+#undef FUSED
+#undef CONDITIONS
+#undef RETURN

@@ -1,0 +1,653 @@
+/*
+ * The simple form of the interpreter: one instruction after the other, every figure by the tables, each access of code
+ * and data in its order. The fast form leaves to it what is rare: accesses to anything but plain memory, code whose
+ * fetches may wait, branches into other functions, special registers.
+ */
+#include "timed.h"
+
+void m0_stop_timed(struct m0_core *core, enum m0_stop reason, uint32_t address)
+{
+    core->stop = (uint32_t)reason;
+    core->stop_address = address;
+}
+
+/* -- waiting for flash */
+
+/* The counter that tells whether code at an address may have left the flash cache. */
+const uint32_t *m0_generation(const struct m0_core *core, uint32_t address, uint32_t slot)
+{
+    if (core->timed.waits_at[slot] == 0 || core->timed.flash_model == M0_FLASH_IDEAL) {
+        return &core->timed.always;
+    }
+    const struct m0_xip *xip = &core->xip;
+    for (uint32_t i = 0; core->timed.flash_model == M0_FLASH_CACHE && i < xip->window_count; i++) {
+        bool is_looked_up = (xip->windows[i].mode & M0_XIP_LOOKED_UP) != 0 && !xip->is_disabled;
+        if (address - xip->windows[i].base < xip->size && is_looked_up) {
+            return &xip->generation[address >> 6 & xip->group_mask];
+        }
+    }
+    return &core->timed.never;
+}
+
+/* True where everything that is fetched from an operation to the end of its stretch comes without waiting. */
+bool m0_is_settled(struct m0_core *core, struct m0_op *op)
+{
+    struct m0_detail *detail = m0_detail_of(core, op);
+    const uint32_t *generation = m0_pointer(m0_line_of(core, op)->generation);
+    if (detail->operation == M0_OP_NONE || generation == &core->timed.never) {
+        return false;
+    }
+    if (detail->stamp == *generation) {
+        return true;
+    }
+    uint32_t begin = m0_address_of_op(core, op), end = begin + 2 * (uint32_t)detail->reach;
+    if (((begin ^ (end - 1)) & ~63u) != 0 || !m0_xip_is_settled(core, begin, end)) {
+        return false; /* an instruction that runs over the end of its line has words of two groups */
+    }
+    detail->stamp = *generation;
+    return true;
+}
+
+static uint32_t flash_stall(struct m0_core *core, uint32_t address, bool is_code)
+{
+    return core->timed.flash_model == M0_FLASH_CACHE ? m0_xip(core, address, is_code) : m0_wait(core, address, is_code);
+}
+
+/* -- accesses */
+
+/* What one instruction needs while it runs. */
+struct now {
+    struct m0_op *op;
+    struct m0_detail *detail;
+    uint32_t pc;
+    int64_t cycle;    /* in which it begins */
+    int64_t stalls;   /* that its accesses had so far */
+    bool is_unsettled; /* an access changed the flash cache */
+    bool is_single;   /* a load or store, which the port makes faster; multiples take as long as ever */
+};
+
+static bool stop_access(struct m0_core *core, const struct now *now, enum m0_stop reason, uint32_t address,
+                        uint32_t size, bool is_store)
+{
+    core->timed.access.address = address;
+    core->timed.access.size = size;
+    core->timed.access.is_store = is_store;
+    m0_stop_timed(core, reason, now->pc);
+    return false;
+}
+
+/* A load or store where no memory is. Python is asked, and the instruction begins again with all its answers. */
+static bool access_device(struct m0_core *core, struct now *now, uint32_t address, uint32_t size, bool is_store,
+                          uint32_t *value)
+{
+    struct m0_access *access = &core->timed.access;
+    if (core->port.size != 0 && address - core->port.base < core->port.size) {
+        if (!m0_access_port(core, now->pc, now->cycle, address, size, is_store, value)) {
+            m0_stop_timed(core, M0_STOP_PORT, now->pc);
+            return false;
+        }
+        if (now->is_single) {
+            now->stalls -= is_store ? core->port.saved_store : core->port.saved_load;
+            now->detail->port++;
+        }
+        return true;
+    }
+    if (access->used < access->answered) {
+        *value = is_store ? *value : access->answers[access->used];
+        access->used++;
+        return true;
+    }
+    access->value = *value;
+    return stop_access(core, now, M0_STOP_ACCESS, address, size, is_store);
+}
+
+/* The memory behind an address, for an access; the stalls of flash are added. NULL after a stop, or for a device. */
+static uint8_t *memory_at(struct m0_core *core, struct now *now, uint32_t address, uint32_t slot)
+{
+    if (core->timed.flash_model != M0_FLASH_IDEAL && core->timed.waits_at[slot]) {
+        uint32_t stall = flash_stall(core, address, false);
+        now->stalls += stall;
+        now->detail->stalls += stall;
+        now->is_unsettled = true;
+    }
+    return (uint8_t *)m0_pointer(core->hosts[slot]) + (address & 0xFFF);
+}
+
+static bool load(struct m0_core *core, struct now *now, uint32_t address, uint32_t size, uint32_t *value)
+{
+    uint32_t slot = m0_page_slot(core, address);
+    *value = 0;
+    if ((address & (size - 1)) != 0) {
+        return stop_access(core, now, M0_STOP_UNALIGNED, address, size, false);
+    }
+    if (slot == 0) {
+        return access_device(core, now, address, size, false, value);
+    }
+    const uint8_t *memory = memory_at(core, now, address, slot);
+    for (uint32_t i = 0; i < size; i++) {
+        *value |= (uint32_t)memory[i] << 8 * i;
+    }
+    if (core->timed.tracks != 0) {
+        m0_track(core, now->pc, address, size, false);
+    }
+    return true;
+}
+
+/* A store over code ends what is known of it: counts of the line are settled as if the instruction were its last. */
+static void overwrite_code(struct m0_core *core, const struct now *now, uint32_t address, uint32_t size)
+{
+    struct m0_op *next = now->op + 1;
+    bool runs_on = !m0_is_head(next);
+    next->in -= runs_on;
+    m0_code_changed(core, address, size);
+    next->in += runs_on;
+}
+
+static bool store(struct m0_core *core, struct now *now, uint32_t address, uint32_t size, uint32_t value)
+{
+    uint32_t slot = m0_page_slot(core, address);
+    if ((address & (size - 1)) != 0) {
+        return stop_access(core, now, M0_STOP_UNALIGNED, address, size, true);
+    }
+    if (slot == 0) {
+        return access_device(core, now, address, size, true, &value);
+    }
+    if (!core->writable[slot]) {
+        return stop_access(core, now, M0_STOP_READ_ONLY, address, size, true);
+    }
+    bool hits_code = m0_code_is_hit(core, address, size);
+    if (hits_code && !m0_has_room_to_retire(core)) {
+        m0_stop_timed(core, M0_STOP_GROW, now->pc);
+        return false;
+    }
+    uint8_t *memory = memory_at(core, now, address, slot);
+    for (uint32_t i = 0; i < size; i++) {
+        memory[i] = (uint8_t)(value >> 8 * i);
+    }
+    if (core->timed.tracks != 0) {
+        m0_track(core, now->pc, address, size, true);
+    }
+    if (hits_code) {
+        overwrite_code(core, now, address, size);
+    }
+    return true;
+}
+
+/* -- the stack pointer */
+
+/* Give SP a value. False after a stop: it is too low. */
+static bool move_sp(struct m0_core *core, const struct now *now, uint32_t sp)
+{
+    if ((int64_t)sp < core->sp_limit) {
+        m0_stop_timed(core, M0_STOP_STACK, now->pc);
+        return false;
+    }
+    core->timed.r[13] = sp;
+    core->sp_min = (int64_t)sp < core->sp_min ? (int64_t)sp : core->sp_min;
+    return true;
+}
+
+/* -- multiples: DDI 0419, A6.7.25 (LDM), .49 (POP), .50 (PUSH), .58 (STM) */
+
+static bool load_words(struct m0_core *core, struct now *now, uint32_t address, uint32_t count, uint32_t *words)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        if (!load(core, now, address + 4 * i, 4, &words[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* The registers of a list, in a row. `count` of them. */
+static void put_words(struct m0_core *core, uint32_t list, const uint32_t *words)
+{
+    for (; list != 0; list &= list - 1) {
+        core->timed.r[__builtin_ctz(list)] = *words++;
+    }
+}
+
+static bool store_list(struct m0_core *core, struct now *now, uint32_t address, uint32_t list)
+{
+    for (; list != 0; list &= list - 1, address += 4) {
+        if (!store(core, now, address, 4, core->timed.r[__builtin_ctz(list)])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool do_multiple(struct m0_core *core, struct now *now, uint32_t operation, uint32_t *target)
+{
+    uint32_t *r = core->timed.r, list = (uint32_t)now->op->imm, base = now->op->a, words[9];
+    uint32_t count = (uint32_t)__builtin_popcount(list), sp = r[13];
+    switch (operation) {
+    case M0_OP_PUSH: {
+        if ((int64_t)(sp - 4 * count) < core->sp_limit) {
+            m0_stop_timed(core, M0_STOP_STACK, now->pc);
+            return false;
+        }
+        return store_list(core, now, sp - 4 * count, list) && move_sp(core, now, sp - 4 * count);
+    }
+    case M0_OP_STM: {
+        uint32_t address = r[base];
+        if (!store_list(core, now, address, list)) {
+            return false;
+        }
+        r[base] = address + 4 * count;
+        return true;
+    }
+    case M0_OP_LDM: {
+        uint32_t address = r[base];
+        if (!load_words(core, now, address, count, words)) {
+            return false;
+        }
+        r[base] = address + 4 * count; /* where the base is in the list, it is loaded */
+        put_words(core, list, words);
+        return true;
+    }
+    default: {
+        bool has_pc = operation == M0_OP_POP_PC;
+        if (!load_words(core, now, sp, count + has_pc, words)) {
+            return false;
+        }
+        *target = has_pc ? words[count] : 0;
+        r[13] = sp + 4 * (count + has_pc);
+        put_words(core, list, words);
+        return true;
+    }
+    }
+}
+
+/* -- special registers: DDI 0419, B5.2.2 and B5.2.3 */
+
+enum { SYSM_MSP = 8, SYSM_PSP = 9, SYSM_PRIMASK = 16, SYSM_CONTROL = 20 };
+
+static uint32_t flags_of(const struct m0_timed *timed)
+{
+    return (timed->n & 0x80000000) | (timed->z == 0 ? 0x40000000u : 0) | timed->c << 29 | (timed->v >> 31) << 28;
+}
+
+static uint32_t read_special(const struct m0_timed *timed, uint32_t sysm)
+{
+    bool uses_psp = (timed->control & 2) != 0, is_privileged = (timed->control & 1) == 0;
+    switch (sysm) {
+    case SYSM_MSP: return !is_privileged ? 0 : uses_psp ? timed->other_sp : timed->r[13];
+    case SYSM_PSP: return !is_privileged ? 0 : uses_psp ? timed->r[13] : timed->other_sp;
+    case SYSM_PRIMASK: return is_privileged ? timed->primask : 0;
+    case SYSM_CONTROL: return timed->control;
+    default: return (sysm & 4) == 0 ? flags_of(timed) : 0; /* IPSR and EPSR read as 0 in Thread mode */
+    }
+}
+
+static bool write_special(struct m0_core *core, const struct now *now, uint32_t sysm, uint32_t value)
+{
+    struct m0_timed *timed = &core->timed;
+    bool uses_psp = (timed->control & 2) != 0, is_privileged = (timed->control & 1) == 0;
+    if (sysm < 8) {
+        if ((sysm & 4) == 0) {
+            timed->n = value;
+            timed->z = ~value >> 30 & 1;
+            timed->c = value >> 29 & 1;
+            timed->v = value << 3;
+        }
+        return true;
+    }
+    if (!is_privileged) {
+        return true;
+    }
+    if (sysm == SYSM_PRIMASK) {
+        timed->primask = value & 1;
+        return true;
+    }
+    if (sysm == SYSM_CONTROL) {
+        if (((value ^ timed->control) & 2) != 0) {
+            uint32_t other = timed->other_sp, mine = timed->r[13];
+            if (!move_sp(core, now, other)) {
+                return false;
+            }
+            timed->other_sp = mine;
+        }
+        timed->control = value & 3;
+        return true;
+    }
+    if ((sysm == SYSM_PSP) == uses_psp) {
+        return move_sp(core, now, value & ~3u);
+    }
+    timed->other_sp = value & ~3u;
+    return true;
+}
+
+/* -- branches */
+
+static bool condition_holds(const struct m0_timed *timed, uint32_t condition)
+{
+    uint32_t n = timed->n >> 31, z = timed->z == 0, c = timed->c, v = timed->v >> 31;
+    uint32_t holds[] = {z, c, n, v, c & ~z, ~(n ^ v), ~z & ~(n ^ v)};
+    return ((holds[condition >> 1] ^ condition) & 1) != 0;
+}
+
+/*
+ * Control leaves an instruction for `target`, at cycle `cycles`: frames are opened and closed. Returns the operation
+ * there, NULL after a stop. Bit 0 of a target is the T bit where `flow` is one of BX, BLX and POP (`interworks`).
+ */
+static struct m0_op *leave(struct m0_core *core, const struct now *now, int64_t cycles, uint32_t target,
+                           bool interworks)
+{
+    uint32_t operation = now->detail->operation, address = target & ~1u, behind = now->pc + now->detail->size;
+    bool calls = operation == M0_OP_BRANCH_LINK || operation == M0_OP_BRANCH_LINK_EXCHANGE;
+    uint32_t flow = calls ? M0_FLOW_CALL : operation < M0_OP_BRANCH_LINK ? M0_FLOW_JUMP : M0_FLOW_INDIRECT;
+    struct m0_site jump = {.end = behind};
+    core->cycles = cycles;
+    if (calls) {
+        core->timed.r[14] = behind | 1;
+    }
+    if (interworks && (target & 1) == 0) {
+        address = target;
+    }
+    m0_go_on(core, calls ? &m0_call_of(core, now->op)->site : &jump, flow, m0_function_at(core, now->pc), address,
+             m0_function_at(core, address));
+    if (calls && m0_top_frame(core)->return_address == behind) {
+        m0_top_frame(core)->return_op = m0_call_of(core, now->op)->return_op;
+    }
+    if (interworks && (target & 1) == 0) {
+        m0_stop_timed(core, M0_STOP_ARM_STATE, target);
+        return NULL;
+    }
+    return m0_op_at(core, address);
+}
+
+/* -- one instruction after the other */
+
+/* Count that an operation is about to run. False after a stop: there is no cycle left, or no room for a call. */
+static bool arrive(struct m0_core *core, struct m0_op *op, bool by_transfer)
+{
+    struct m0_timed *timed = &core->timed;
+    if (m0_is_head(op)) {
+        m0_line_of(core, op)->count++;
+    } else if (by_transfer) {
+        op->in++;
+    } else {
+        return true;
+    }
+    if ((int64_t)(timed->budget - timed->op) > 0 && !timed->is_due && core->is_full == 0 &&
+        core->depth + 2 < core->frame_capacity && timed->call_count + M0_LINE_OPS < timed->call_capacity) {
+        return true;
+    }
+    bool is_over = (int64_t)(timed->budget - timed->op) <= 0 || timed->is_due;
+    m0_stop_timed(core, core->depth + 2 >= core->frame_capacity ? M0_STOP_DEPTH : is_over ? M0_STOP_LIMIT : M0_STOP_GROW,
+                  m0_address_of_op(core, op));
+    return false;
+}
+
+/* A run stopped before an operation that was counted as begun. */
+static void take_back(struct m0_core *core, struct m0_op *op)
+{
+    if (m0_is_head(op)) {
+        m0_line_of(core, op)->count--;
+    } else {
+        op->in--;
+    }
+}
+
+/* The words of an instruction that have not been fetched. */
+static void fetch(struct m0_core *core, struct now *now)
+{
+    uint32_t last = (now->pc + now->detail->size - 1) & ~3u;
+    for (uint32_t word = now->pc & ~3u; word <= last; word += 4) {
+        if (word != core->timed.fetched && core->timed.waits_at[m0_page_slot(core, word)]) {
+            uint32_t stall = flash_stall(core, word, true);
+            core->timed.budget -= (uint64_t)stall * M0_CYCLE;
+            now->detail->stalls += stall;
+        }
+        core->timed.fetched = word;
+    }
+}
+
+enum done { WENT_ON, WENT_AWAY, STOPPED };
+
+#define IMM ((uint32_t)op->imm)
+#define R(x) timed->r[op->x]
+#define SLOW return STOPPED;
+#define LOAD(type, address, put) { \
+    uint32_t loaded; \
+    if (!load(core, now, (address), sizeof(type), &loaded)) { return STOPPED; } \
+    type value = (type)loaded; \
+    put; }
+#define STORE(type, address, value) if (!store(core, now, (address), sizeof(type), (value))) { return STOPPED; }
+#define OP(name, spent, ...) case M0_OP_##name: { __VA_ARGS__ } break;
+#define FLAGGED(name, ...) case M0_OP_##name: { enum { F = 1 }; __VA_ARGS__ } break;
+
+/* Execute an instruction that does not branch. */
+static enum done execute(struct m0_core *core, struct now *now, uint32_t operation)
+{
+    struct m0_timed *timed = &core->timed;
+    const struct m0_op *op = now->op;
+    uint32_t n = timed->n, z = timed->z, c = timed->c, v = timed->v, unused;
+    switch (operation) {
+#include "operations.h"
+    case M0_OP_PUSH: case M0_OP_POP: case M0_OP_LDM: case M0_OP_STM:
+        return do_multiple(core, now, operation, &unused) ? WENT_ON : STOPPED;
+    case M0_OP_SP_ADD: return move_sp(core, now, timed->r[13] + IMM) ? WENT_ON : STOPPED;
+    case M0_OP_MOVE_SP: {
+        uint32_t value = op->b == 15 ? IMM : R(b);
+        return move_sp(core, now, value & ~3u) ? WENT_ON : STOPPED;
+    }
+    case M0_OP_ADD_SP: {
+        uint32_t value = timed->r[13] + (op->b == 15 ? IMM : R(b));
+        return move_sp(core, now, value & ~3u) ? WENT_ON : STOPPED;
+    }
+    case M0_OP_CPS:
+        if ((timed->control & 1) == 0) {
+            timed->primask = IMM;
+        }
+        return WENT_ON;
+    case M0_OP_MRS: R(a) = read_special(timed, IMM); return WENT_ON;
+    case M0_OP_MSR: return write_special(core, now, IMM, R(b)) ? WENT_ON : STOPPED;
+    default: return WENT_ON; /* barriers and WFE */
+    }
+    timed->n = n, timed->z = z, timed->c = c, timed->v = v;
+    return WENT_ON;
+}
+
+/* Why an operation cannot be executed at all, M0_STOP_NONE if it can. */
+static enum m0_stop why_not(uint32_t operation)
+{
+    switch (operation) {
+    case M0_OP_WAIT_INTERRUPT: return M0_STOP_SLEEP;
+    case M0_OP_SUPERVISOR: return M0_STOP_SUPERVISOR;
+    case M0_OP_BREAKPOINT: return M0_STOP_BREAKPOINT;
+    case M0_OP_DATA: return M0_STOP_DATA;
+    case M0_OP_INVALID: return M0_STOP_INVALID;
+    default: return M0_STOP_NONE;
+    }
+}
+
+/* Where a branch leads, and whether bit 0 of that is the T bit. False after a stop. */
+static bool target_of(struct m0_core *core, struct now *now, uint32_t operation, uint32_t *target, bool *interworks)
+{
+    const uint32_t *r = core->timed.r;
+    const struct m0_op *op = now->op;
+    *interworks = false;
+    switch (operation) {
+    case M0_OP_POP_PC: *interworks = true; return do_multiple(core, now, operation, target);
+    case M0_OP_BRANCH_EXCHANGE: case M0_OP_BRANCH_LINK_EXCHANGE: {
+        uint32_t first = m0_load16(m0_bytes_at(core, now->pc)); /* the call's number is where its register was */
+        *interworks = true;
+        *target = r[first >> 3 & 15];
+        return true;
+    }
+    case M0_OP_MOVE_PC: *target = (op->b == 15 ? now->pc + 4 : r[op->b]) & ~1u; return true;
+    case M0_OP_ADD_PC: *target = (now->pc + 4 + r[op->b]) & ~1u; return true;
+    default: *target = now->detail->target; return true;
+    }
+}
+
+static bool is_branch(uint32_t operation)
+{
+    return operation >= M0_OP_BRANCH && operation <= M0_OP_ADD_PC;
+}
+
+/* Branch, if the condition holds. */
+static enum done branch(struct m0_core *core, struct now *now, uint32_t operation)
+{
+    struct m0_timed *timed = &core->timed;
+    uint32_t target = 0, extra = now->op->extra;
+    bool interworks, is_conditional = operation >= M0_OP_BRANCH_IF && operation < M0_OP_BRANCH_IF + 14;
+    if (is_conditional && !condition_holds(timed, operation - M0_OP_BRANCH_IF)) {
+        return WENT_ON;
+    }
+    if (!target_of(core, now, operation, &target, &interworks)) {
+        return STOPPED;
+    }
+    now->op->out += is_conditional;
+    int64_t cycles = now->cycle + extra + now->stalls;
+    struct m0_op *to = leave(core, now, cycles, target, interworks);
+    timed->pc = target & ~1u;
+    if (to == NULL) {
+        core->cycles = cycles;
+        return WENT_AWAY;
+    }
+    timed->budget = (uint64_t)(uintptr_t)to + (uint64_t)(timed->horizon - cycles) * M0_CYCLE;
+    timed->op = (uint64_t)(uintptr_t)to;
+    return WENT_AWAY;
+}
+
+/* Go on behind an instruction that did not branch. */
+static struct m0_op *run_on(struct m0_core *core, const struct now *now, uint32_t extra, uint32_t size, uint32_t flags)
+{
+    struct m0_timed *timed = &core->timed;
+    struct m0_op *next = now->op + size / 2;
+    timed->budget -= (uint64_t)(extra + now->stalls) * M0_CYCLE;
+    if (flags & M0_DETAIL_CROSSES) {
+        uint32_t behind = now->pc + size;
+        struct m0_site site = {.end = behind};
+        core->cycles = m0_cycles_at(core, next, timed->budget);
+        m0_go_on(core, &site, M0_FLOW_JUMP, m0_function_at(core, now->pc), behind, m0_function_at(core, behind));
+    }
+    timed->op = (uint64_t)(uintptr_t)next;
+    return next;
+}
+
+/* The operation of the next page, from the one behind the last of a page. NULL after a stop. */
+static struct m0_op *turn_page(struct m0_core *core, struct m0_op *op)
+{
+    struct m0_timed *timed = &core->timed;
+    uint32_t address = m0_address_of_op(core, op);
+    int64_t cycles = m0_cycles_at(core, op, timed->budget);
+    struct m0_op *next = m0_op_at(core, address);
+    timed->pc = address;
+    core->cycles = cycles;
+    if (next != NULL) {
+        timed->op = (uint64_t)(uintptr_t)next;
+        timed->budget = timed->op + (uint64_t)(timed->horizon - cycles) * M0_CYCLE;
+    }
+    return next;
+}
+
+/*
+ * Execute from `timed.op`, which is counted as begun: one instruction, or on to the end of a stretch whose next has all
+ * it fetches. False after a stop, with `timed.pc` and `core.cycles` where that was.
+ */
+bool m0_step(struct m0_core *core, enum m0_stepping stepping)
+{
+    struct m0_timed *timed = &core->timed;
+    bool stays = stepping == M0_STEP_STRETCH || timed->is_simple != 0;
+    for (;;) {
+        struct m0_op *op = m0_pointer(timed->op);
+        struct now now = {.op = op, .detail = m0_detail_of(core, op)};
+        uint32_t operation = now.detail->operation;
+        if (operation == M0_OP_NEXT_PAGE) { /* nobody counts it */
+            struct m0_op *next = turn_page(core, op);
+            if (next == NULL) {
+                return false;
+            }
+            if (!arrive(core, next, true)) {
+                take_back(core, next);
+                return false;
+            }
+            continue;
+        }
+        if (operation == M0_OP_NONE) {
+            m0_predecode(core, op);
+            operation = now.detail->operation;
+        }
+        now.pc = timed->pc = m0_address_of_op(core, op);
+        now.cycle = m0_cycles_at(core, op, timed->budget);
+        enum m0_stop why = why_not(operation);
+        if ((now.detail->flags & M0_DETAIL_WATCHED) != 0 && timed->passes_watch == 0) {
+            why = M0_STOP_WATCHED;
+        }
+        timed->passes_watch = 0;
+        if (why != M0_STOP_NONE) {
+            m0_stop_timed(core, why, now.pc);
+            core->cycles = now.cycle;
+            take_back(core, op);
+            return false;
+        }
+        if (timed->flash_model != M0_FLASH_IDEAL) {
+            fetch(core, &now);
+            now.cycle = m0_cycles_at(core, op, timed->budget);
+        }
+        uint32_t extra = op->extra, size = now.detail->size, flags = now.detail->flags;
+        now.is_single = operation >= M0_OP_LDR_LITERAL && operation <= M0_OP_STRB;
+        bool branches = is_branch(operation);
+        timed->access.used = 0;
+        enum done done = branches ? branch(core, &now, operation) : execute(core, &now, operation);
+        if (done == STOPPED) {
+            core->cycles = now.cycle;
+            take_back(core, op);
+            return false;
+        }
+        now.stalls += timed->access.stalls;
+        now.detail->stalls += timed->access.stalls;
+        timed->access.answered = timed->access.stalls = 0;
+        if (core->stop != M0_STOP_NONE) { /* a branch to where no code is */
+            return false;
+        }
+        bool is_conditional = operation >= M0_OP_BRANCH_IF && operation < M0_OP_BRANCH_IF + 14;
+        struct m0_op *next;
+        if (done == WENT_AWAY) {
+            next = m0_pointer(timed->op);
+        } else {
+            next = run_on(core, &now, is_conditional ? size / 2 - 1 : extra, size, flags);
+        }
+        bool by_transfer = done == WENT_AWAY || operation >= M0_OP_CPS;
+        if (m0_detail_of(core, next)->operation == M0_OP_NEXT_PAGE) {
+            continue;
+        }
+        if (!arrive(core, next, by_transfer)) {
+            timed->pc = m0_address_of_op(core, next);
+            core->cycles = m0_cycles_at(core, next, timed->budget);
+            take_back(core, next);
+            return false;
+        }
+        bool ends_stretch = by_transfer || is_conditional || m0_is_head(next);
+        stays = timed->is_simple != 0 || (ends_stretch ? stays && !m0_is_settled(core, next) : stays || now.is_unsettled);
+        if (!stays) {
+            return true;
+        }
+    }
+}
+
+/* Run from `timed.pc` until something stops it. */
+void m0_run_timed(struct m0_core *core)
+{
+    struct m0_timed *timed = &core->timed;
+    timed->horizon = core->limit > core->cycles ? core->limit : core->cycles;
+    struct m0_op *op = m0_op_at(core, timed->pc);
+    if (op == NULL) {
+        return;
+    }
+    timed->op = (uint64_t)(uintptr_t)op;
+    timed->budget = timed->op + (uint64_t)(timed->horizon - core->cycles) * M0_CYCLE;
+    if (!arrive(core, op, true)) {
+        take_back(core, op);
+        return;
+    }
+    if (timed->is_simple != 0) {
+        m0_step(core, M0_STEP_STRETCH);
+    } else {
+        m0_run_threaded(core);
+    }
+}

@@ -1,0 +1,161 @@
+/*
+ * The fast form of the interpreter: a function for each operation, which ends by jumping to the next one's. What makes
+ * it fast, and right:
+ *
+ * State is in registers (`preserve_none`, `musttail`: Clang's). Cycles are counted by the budget: (budget - op) / 32 of
+ * them are left, so an instruction of one cycle counts itself by moving op on. Whoever is come to by a branch counts
+ * that; how often each instruction ran follows from these counts, since what runs on runs equally often. Flags that
+ * nobody reads are not made. A compare and its branch are one handler. All that a decoder looked ahead for lies in one
+ * line of 64 bytes, and a store over a line forgets it.
+ *
+ * Whether cycles are left is asked where control comes to by a branch, and at the head of a line. There, where flash
+ * lets wait, it is also asked whether everything up to the next branch is in the cache: if it is, and no access changes
+ * the cache meanwhile, the order of fetches and accesses does not matter. Otherwise the simple form executes it.
+ */
+#include "timed.h"
+
+#define IMM ((uint32_t)op->imm)
+#define R(x) core->timed.r[op->x]
+#define PARAMETERS struct m0_core *core, struct m0_op *op, uint64_t budget, uint8_t *sram, uint32_t n, uint32_t z, \
+                   uint32_t c, uint32_t v
+#define STATE core, op, budget, sram, n, z, c, v
+#define M0_THREAD __attribute__((preserve_none)) static void
+typedef __attribute__((preserve_none)) void (*m0_thread)(PARAMETERS);
+
+#define JUMP(to) __attribute__((musttail)) return ((m0_thread)(uintptr_t)(to))(STATE)
+#define SLOW __attribute__((musttail)) return slow(STATE);
+#define SPEND(cycles) budget -= (uint64_t)(cycles) * M0_CYCLE
+#define LEFT ((int64_t)(budget - (uint64_t)(uintptr_t)op))
+
+M0_INLINE void save(PARAMETERS)
+{
+    struct m0_timed *timed = &core->timed;
+    (void)sram;
+    timed->op = (uint64_t)(uintptr_t)op;
+    timed->budget = budget;
+    timed->n = n, timed->z = z, timed->c = c, timed->v = v;
+}
+
+#define RESTORE \
+    op = m0_pointer(core->timed.op), budget = core->timed.budget, n = core->timed.n, z = core->timed.z, \
+    c = core->timed.c, v = core->timed.v
+
+/* The handler of an operation that was counted as begun. */
+M0_INLINE uint64_t begun(const struct m0_core *core, const struct m0_op *op)
+{
+    return M0_LIKELY(!m0_is_head(op)) ? op->handler : m0_line_of(core, op)->head;
+}
+
+M0_THREAD slow(PARAMETERS)
+{
+    save(STATE);
+    if (m0_step(core, M0_STEP_ONE)) {
+        RESTORE;
+        JUMP(begun(core, op));
+    }
+}
+
+/* What a stretch fetches is not all in the cache. */
+M0_THREAD unsettled(PARAMETERS)
+{
+    if (m0_is_settled(core, op)) {
+        JUMP(begun(core, op));
+    }
+    save(STATE);
+    if (m0_step(core, M0_STEP_STRETCH)) {
+        RESTORE;
+        JUMP(begun(core, op));
+    }
+}
+
+/* No cycle is left before an operation, which was counted as begun. */
+M0_THREAD over(PARAMETERS)
+{
+    save(STATE);
+    core->timed.pc = m0_address_of_op(core, op);
+    core->cycles = m0_cycles_at(core, op, budget);
+    if (m0_is_head(op)) {
+        m0_line_of(core, op)->count--;
+    } else {
+        op->in--;
+    }
+    m0_stop_timed(core, core->depth + 2 >= core->frame_capacity ? M0_STOP_DEPTH : M0_STOP_LIMIT, core->timed.pc);
+}
+
+/* Over, before the head of a line counted. */
+M0_THREAD over_before(PARAMETERS)
+{
+    if (m0_is_head(op)) {
+        m0_line_of(core, op)->count++;
+    }
+    __attribute__((musttail)) return over(STATE);
+}
+
+M0_THREAD decode(PARAMETERS)
+{
+    m0_predecode(core, op);
+    JUMP(op->handler);
+}
+
+/* True where the flash cache did not change since the stretch from an operation was found in it. */
+M0_INLINE bool is_still_settled(const struct m0_core *core, const struct m0_op *op)
+{
+    return m0_detail_of(core, op)->stamp == *(const uint32_t *)m0_pointer(m0_line_of(core, op)->generation);
+}
+
+/* The memory of a load or store in the first SRAM: its offset turned so that its low bits are the highest. */
+#define TURNED(offset, size) ((size) == 1 ? (offset) : (size) == 2 ? (offset) >> 1 | (offset) << 31 \
+                                                                   : (offset) >> 2 | (offset) << 30)
+#define SHIFT(size) ((size) == 1 ? 0 : (size) == 2 ? 1 : 2)
+
+#define FLAGGED(name, ...) \
+    OP(name, 0, enum { F = 1 }; __VA_ARGS__) \
+    OP(name##_QUIET, 0, enum { F = 0 }; __VA_ARGS__)
+
+#define WAITS 0
+#define THREAD(name) ideal_##name
+#include "handlers.h"
+#undef WAITS
+#undef THREAD
+#define WAITS 1
+#define THREAD(name) waits_##name
+#include "handlers.h"
+
+/* -- the tables */
+
+#undef OP
+#define OP(name, spent, ...) [M0_OP_##name] = (spent),
+static const int8_t spent_by[M0_HANDLER_COUNT] = {
+#include "operations.h"
+    [M0_OP_PUSH] = M0_VARIES,
+    [M0_OP_POP] = M0_VARIES,
+    [M0_OP_LDM] = M0_VARIES,
+    [M0_OP_STM] = M0_VARIES,
+    [M0_OP_BRANCH ... M0_OP_MOVE_PC] = M0_VARIES,
+};
+
+/* Cycles beyond one for each halfword that a handler takes, M0_VARIES where it takes what the operation says. */
+int m0_spent_by(uint32_t handler)
+{
+    return spent_by[handler];
+}
+
+uint64_t m0_handler_of(const struct m0_core *core, uint32_t number)
+{
+    return (uint64_t)(uintptr_t)(core->timed.flash_model == M0_FLASH_IDEAL ? ideal_handlers : waits_handlers)[number];
+}
+
+/* Run on from `timed.op`, which was counted as begun. */
+void m0_run_threaded(struct m0_core *core)
+{
+    uint8_t *sram = core->timed.sram;
+    struct m0_op *op;
+    uint64_t budget;
+    uint32_t n, z, c, v;
+    RESTORE;
+    if (core->timed.passes_watch != 0 || core->timed.flash_model != M0_FLASH_IDEAL) {
+        unsettled(STATE);
+    } else {
+        ((m0_thread)(uintptr_t)begun(core, op))(STATE);
+    }
+}
