@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-import m0sim.chip.engine.run
+import m0sim.chip.engine.unicorn_run
 from m0sim import toolchain
-from m0sim.chip.engine.run import Run
+from m0sim.chip.engine.unicorn_run import UnicornRun
 from m0sim.errors import UsageError
 
 FIRMWARE = Path(__file__).parent / "firmware"
@@ -66,15 +66,15 @@ class Slices:
 def short_slices(monkeypatch: pytest.MonkeyPatch) -> Slices:
     """Every run is cut before each block, and what is cut is counted."""
     slices = Slices()
-    goes_on = Run._after_limit
+    goes_on = UnicornRun._after_limit
 
-    def counted(self: Run, *args: Any) -> int:
+    def counted(self: UnicornRun, *args: Any) -> int:
         slices.count += 1
         return goes_on(self, *args)
 
-    monkeypatch.setattr(Run, "_after_limit", counted)
-    monkeypatch.setattr(m0sim.chip.engine.run, "_FIRST_SLICE", 1)
-    monkeypatch.setattr(m0sim.chip.engine.run, "_LATER_SLICES", 1)
+    monkeypatch.setattr(UnicornRun, "_after_limit", counted)
+    monkeypatch.setattr(m0sim.chip.engine.unicorn_run, "_FIRST_SLICE", 1)
+    monkeypatch.setattr(m0sim.chip.engine.unicorn_run, "_LATER_SLICES", 1)
     return slices
 
 

@@ -826,7 +826,7 @@ def test_progress_on_a_terminal(
     elf: Path, run: Run, monkeypatch: pytest.MonkeyPatch, after: float, on_terminal: bool, is_told: bool
 ) -> None:
     """Cycles so far, each over the last, and in the end an empty line; nothing too early, and nothing in a file."""
-    monkeypatch.setattr("m0sim.chip.engine.run._SLICE_SECONDS", 0.002)
+    monkeypatch.setattr("m0sim.chip.engine.unicorn_run._SLICE_SECONDS", 0.002)
     monkeypatch.setattr(shared.Progress, "_AFTER_SECONDS", after)
     main, other = os.openpty()
     with open(other, "w") as terminal:

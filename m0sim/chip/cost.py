@@ -37,6 +37,25 @@ def flash_model_of(text: str) -> FlashModel:
     return cast(FlashModel, text)
 
 
+Engine = Literal["unicorn", "timed"]
+"""What executes the code: Unicorn, or m0sim's own interpreter, which gives every cycle its place."""
+ENGINES: tuple[str, ...] = get_args(Engine)
+
+
+def chosen_engine(text: str | None, level: Level, flash: FlashModel) -> Engine:
+    """The engine of that name; without one, the timed engine where only it can count what is asked for.
+
+    Raises `UsageError` for an unknown name, and for what Unicorn cannot count.
+    """
+    if text is None:
+        return "unicorn" if flash == "ideal" else "timed"
+    if text not in ENGINES:
+        raise UsageError(f"unknown engine {text!r}: one of {', '.join(ENGINES)}")
+    if text == "unicorn" and flash != "ideal":
+        raise UsageError(f"flash {flash!r} needs the timed engine: Unicorn counts without wait states")
+    return cast(Engine, text)
+
+
 Int64Array = npt.NDArray[np.int64]
 
 
@@ -53,6 +72,8 @@ class FunctionCost:
     inclusive_cycles: int
     """`self_cycles` plus those of everything it called; under recursion counted once, at the outermost call."""
     instructions: int
+    stall_cycles: int = 0
+    """Those of its own cycles in which it waited for flash or a slow bus."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +123,9 @@ class InstructionCost:
     taken: int
     """Executions in which a conditional branch was taken."""
     cycles: int
+    """`stalls` among them."""
+    stalls: int
+    """Cycles that its fetches and accesses waited for flash or a slow bus; 0 where memory is ideal."""
     function: str
 
 
@@ -114,6 +138,7 @@ class InstructionTable:
     executions: Int64Array
     taken: Int64Array
     cycles: Int64Array
+    stalls: Int64Array
     function: Int64Array
     """Index into `function_names`."""
     function_names: tuple[str, ...]
@@ -130,12 +155,12 @@ class InstructionTable:
 
     @property
     def _columns(self) -> tuple[Int64Array, ...]:
-        return self.address, self.encoding, self.executions, self.taken, self.cycles, self.function
+        return self.address, self.encoding, self.executions, self.taken, self.cycles, self.stalls, self.function
 
     @property
     def rows(self) -> tuple[InstructionCost, ...]:
         """The same, as objects."""
-        columns = (self.address, self.encoding, self.executions, self.taken, self.cycles)
+        columns = (self.address, self.encoding, self.executions, self.taken, self.cycles, self.stalls)
         names = [self.function_names[i] for i in self.function.tolist()]
         numbers = zip(*(c.tolist() for c in columns), names, strict=True)
         return tuple(InstructionCost(*row) for row in numbers)

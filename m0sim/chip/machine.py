@@ -15,12 +15,15 @@ from m0sim.chip import arguments, buffer, device, output
 from m0sim.chip.arguments import ResultType
 from m0sim.chip.buffer import Buffer
 from m0sim.chip.call import Argument, Call, Callables, RegisterValues, StubValues, Value, initialiser
-from m0sim.chip.cost import Cost, Level, level_of
+from m0sim.chip.cost import Cost, Engine, FlashModel, Level, chosen_engine, level_of
 from m0sim.chip.device import Device
 from m0sim.chip.engine.counters import Counters
 from m0sim.chip.engine.emulator import Emulator
+from m0sim.chip.engine.interpreter import Interpreter
 from m0sim.chip.engine.patches import patch, patched
 from m0sim.chip.engine.run import Run
+from m0sim.chip.engine.timed_run import TimedRun
+from m0sim.chip.engine.unicorn_run import UnicornRun
 from m0sim.chip.memory import MIN_STACK, AddressSpace
 from m0sim.chip.peripherals import OnWrite, RegisterAccess
 from m0sim.chip.provenance import provenance_of
@@ -45,6 +48,7 @@ class Machine:
         self.device = profile if isinstance(profile, Device) else device.load(profile)
         self._emulator = Emulator(self.device, firmware, stack_bytes)
         self._callables = Callables(firmware, self.space)
+        self._interpreter: Interpreter | None = None
         self.progress: Callable[[int], None] | None = None
         """Called with the cycles so far, several times a second while a call runs."""
 
@@ -136,6 +140,8 @@ class Machine:
         stubs: StubValues | None = None,
         registers: RegisterValues | None = None,
         stdout: str | Sequence[str] = (),
+        engine: Engine | None = None,
+        flash: FlashModel = "ideal",
     ) -> Cost:
         """Call a function by name or address and count what it costs, from its first instruction to its return.
 
@@ -158,6 +164,7 @@ class Machine:
         if result is not None:
             arguments.result_type(result)
         level_of(level)
+        chosen = chosen_engine(engine, level, flash)
         if max_cycles < 1:
             raise UsageError(f"max_cycles must be at least 1, not {max_cycles}")
         initialisers = [initialiser(each) for each in ([before] if isinstance(before, str) else before)]
@@ -195,6 +202,8 @@ class Machine:
                     self._run(each)
                     self.space.clear_stack()
                 patch(self._emulator, replaced)  # what ran may have copied code to SRAM
+                if chosen == "timed":
+                    return self._run_timed(call, flash)
                 with self._emulator.watching_memory() if level == "memory" else nullcontext():
                     return self._run(call)
 
@@ -209,7 +218,22 @@ class Machine:
         return replaced
 
     def _run(self, call: Call) -> Cost:
-        run = Run(self._emulator, call, self.progress)
+        return self._finish(UnicornRun(self._emulator, call, self.progress))
+
+    def _run_timed(self, call: Call, flash: FlashModel) -> Cost:
+        if call.level == "memory":
+            self.counters.begin_traffic()
+        return self._finish(TimedRun(self._emulator, self.interpreter, call, self.progress, flash=flash))
+
+    @property
+    def interpreter(self) -> Interpreter:
+        """The timed engine, made when it is first needed."""
+        if self._interpreter is None:
+            self._interpreter = Interpreter(self._emulator)
+        return self._interpreter
+
+    @staticmethod
+    def _finish(run: Run) -> Cost:
         run.execute()
         cost = run.cost()
         run.check()
@@ -223,7 +247,7 @@ class Machine:
             with self._callables.passing(args) as values:
                 call = self._callables.call(entry, values, "void", "cycles", DEFAULT_MAX_CYCLES)
                 self._emulator.prepare(keep)
-                run = Run(self._emulator, call, self.progress)
+                run = UnicornRun(self._emulator, call, self.progress)
                 run.execute()
                 run.check()
         finally:

@@ -48,7 +48,10 @@ class Output:
 
     def on_write(self, uc: Uc, address: int, size: int, data: object) -> None:
         """UC_HOOK_CODE at the first instruction of `_write`."""
-        descriptor, begin, length = uc.reg_read_batch((UC_ARM_REG_R0, UC_ARM_REG_R1, UC_ARM_REG_R2))
+        self.see(*uc.reg_read_batch((UC_ARM_REG_R0, UC_ARM_REG_R1, UC_ARM_REG_R2)))
+
+    def see(self, descriptor: int, begin: int, length: int) -> None:
+        """Note what `_write` was called with."""
         if self.listens and descriptor in (_STDOUT, _STDERR):
             view = self._space.view(begin, length)
             self.add(b"" if view is None else view.tobytes())  # the function itself will meet what is wrong with it

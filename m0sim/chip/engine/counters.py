@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 from unicorn import Uc
@@ -18,6 +21,7 @@ from m0sim.chip.results.counts import NO_SYMBOL, Counts, Functions, Traffic
 from m0sim.chip.results.instructions import by_instruction
 from m0sim.image import Image
 
+_Rows = npt.NDArray[Any]
 _NO_ENTRY = 0xFFFFFFFF  # of the function "(no symbol)": no instruction is there
 # Decoded blocks that are kept, 32 MiB of them. Code that rewrites itself makes new ones for as long as it runs; what
 # old ones counted is then put together by instruction, and they are forgotten.
@@ -34,7 +38,7 @@ class Counters:
         self._image = image
         self._space = space
         self._timing = timing.timing(device.core, device.multiplier_cycles)
-        self._pages = Pages.of(space)
+        self.pages = Pages.of(space)
         self.tables = Tables()
         self.core = self.tables.core
         self._share_decoding()
@@ -54,7 +58,7 @@ class Counters:
         self.core.taken_extra = self._timing.taken_extra
 
     def _share_pages(self) -> None:
-        pages = self._pages
+        pages = self.pages
         self.tables.share("pages", pages.slots)
         self.tables.share("hosts", pages.hosts)
         self.tables.share("writable", pages.writable)
@@ -67,19 +71,19 @@ class Counters:
         symbols = self._image.functions
         rows = np.zeros(1 + len(symbols), layout.FUNCTION)
         rows["entry"] = [_NO_ENTRY, *(s.address for s in symbols)]
-        at = np.zeros(self._pages.count * (PAGE // 2), np.int32)
+        at = np.zeros(self.pages.count * (PAGE // 2), np.int32)
         for number, symbol in enumerate(symbols, start=1):
-            self._pages.fill(at, symbol.address, symbol.address + symbol.size, number)
+            self.pages.fill(at, symbol.address, symbol.address + symbol.size, number)
         self.tables.share("function_at", at)
         self.tables.share("functions", rows)
-        return Functions(self._pages, (NO_SYMBOL, *(s.name for s in symbols)), rows["entry"], at)
+        return Functions(self.pages, (NO_SYMBOL, *(s.name for s in symbols)), rows["entry"], at)
 
     def _share_port(self) -> None:
         device_port, port = self._device.io_port, self.core.port
         if device_port is None:
             return
         self.tables.share("words", np.zeros(device_port.size // 4, np.uint32), port)
-        port.base = device_port.base
+        port.base, port.size = device_port.base, device_port.size
         port.is_sio = int(self._device.has_sio_divider)
         port.saved_load = self._timing.load - self._timing.load_on_io_port
         port.saved_store = self._timing.store - self._timing.store_on_io_port
@@ -88,11 +92,11 @@ class Counters:
 
     def begin_traffic(self) -> None:
         """Forget what was counted at level ``memory``, before a run at it."""
-        self._owners = owners_of(self._space, self._image, self._pages)
+        self._owners = owners_of(self._space, self._image, self.pages)
         self.core.stack_owner = self._owners.stack
         self.core.stack_low, self.core.stack_high = self._space.stack_limit, self._space.stack_top
         self.tables.share("owner_at", self._owners.at)
-        self.tables.share("touched", np.zeros(self._pages.count * PAGE, np.uint8))
+        self.tables.share("touched", np.zeros(self.pages.count * PAGE, np.uint8))
         self.tables.share("traffic", np.zeros(len(self._owners.names), layout.TRAFFIC))
         self._empty_flash_cache()
 
@@ -108,14 +112,25 @@ class Counters:
 
     def touched(self, address: int, size: int) -> npt.NDArray[np.uint8]:
         """For each byte: bit 0 set where it was read, bit 1 where it was written. Level ``memory`` only."""
-        first = self._pages.byte(address)
+        first = self.pages.byte(address)
         return self.tables["touched"][first : first + size].copy()
 
     # -- one run
 
-    def begin(self, entry: int, return_address: int, sp: int, sp_limit: int) -> None:
-        """Zero all counts and open the frame of the function at `entry`."""
-        root = int(self.functions.at[self._pages.halfword(entry)])
+    def begin(
+        self,
+        entry: int,
+        return_address: int,
+        sp: int,
+        sp_limit: int,
+        rows: Callable[[], npt.NDArray[Any]] | None = None,
+    ) -> None:
+        """Zero all counts and open the frame of the function at `entry`.
+
+        `rows` gives what the run executed, rows of `layout.EXECUTED`; without it, the hooks' blocks do.
+        """
+        self._rows = self._executed if rows is None else rows
+        root = int(self.functions.at[self.pages.halfword(entry)])
         CORE.m0_begin(self.tables.address, root, return_address)
         core = self.core
         core.sp = core.sp_min = self._sp_top = sp
@@ -205,7 +220,7 @@ class Counters:
         return Counts(
             functions=self.functions,
             timing=self._timing,
-            executed=self._executed(),
+            executed=self._rows(),
             inclusive=self.tables["functions"]["inclusive"],
             edges=self.tables.used("edges"),
             contexts=self.tables.used("contexts"),

@@ -19,7 +19,11 @@ from unicorn import (
     UcError,
 )
 from unicorn.arm_const import (
+    UC_ARM_REG_APSR,
+    UC_ARM_REG_MSP,
     UC_ARM_REG_PC,
+    UC_ARM_REG_PSP,
+    UC_ARM_REG_SP,
     UC_CPU_ARM_CORTEX_M0,
 )
 
@@ -36,6 +40,7 @@ from m0sim.chip.engine.trap import Traps
 from m0sim.chip.memory import AddressSpace
 from m0sim.chip.output import Output
 from m0sim.chip.peripherals import Peripherals
+from m0sim.chip.stubs import Stub
 from m0sim.errors import UsageError
 from m0sim.image import Image
 
@@ -69,6 +74,10 @@ class Emulator:
         """What a function of the host raised while the code ran."""
         self._reset_registers = self.uc.context_save()  # special and banked ones too
         self._host_wrote = False
+        self.code_version = 0
+        """Goes up when bytes of flash changed."""
+        self.stubs: tuple[Stub, ...] = ()
+        """The functions that are replaced now."""
         self.is_initialised = False
         """Whether the image's own start-up function has given variables their first values."""
 
@@ -111,6 +120,7 @@ class Emulator:
         view[:] = array.reshape(-1).view(np.uint8)
         if not self.space.is_sram(address):
             self._host_wrote = True
+            self.code_version += 1
             self.counters.forget()  # in SRAM it looks for changes itself
 
     def _holds_code(self, address: int, size: int) -> bool:
@@ -120,6 +130,7 @@ class Emulator:
 
     def forget_code(self) -> None:
         """Decode and translate everything afresh."""
+        self.code_version += 1
         self.counters.forget()
         self.uc.ctl_flush_tb()
 
@@ -188,6 +199,21 @@ class Emulator:
     def registers(self) -> tuple[int, ...]:
         """r0 to r12, SP and LR as they are."""
         return self._call_registers.read()
+
+    def flags(self) -> int:
+        """N, Z, C and V in bits 31 to 28.
+
+        Where the run stopped directly behind an instruction that wrote SP, PSP or APSR, the hook there did not run.
+        """
+        for register in (UC_ARM_REG_SP, UC_ARM_REG_MSP, UC_ARM_REG_PSP):
+            self.uc.reg_write(register, self.uc.reg_read(register) & ~3)
+        flags = int(self.uc.reg_read(UC_ARM_REG_APSR)) & 0xF0000000
+        self.uc.reg_write(UC_ARM_REG_APSR, flags)
+        return flags
+
+    def end_at(self, address: int, *, block_is_complete: bool) -> None:
+        """Count the newest block, whole or up to an address."""
+        self.counters.end(address, block_is_complete=block_is_complete)
 
     def emulate(self, begin: int, until: int) -> int:
         """Run until something stops it. Returns Unicorn's error, 0 for none; `traps`, `windows`, `heap` know more.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from unicorn import UC_HOOK_CODE, Uc
 from unicorn.arm_const import UC_ARM_REG_R0, UC_ARM_REG_SP
@@ -14,6 +13,7 @@ from m0sim.chip.memory import AddressSpace
 from m0sim.chip.stops import Cause, FaultKind
 from m0sim.image.heap_and_stack import sbrk_of
 
+_SP = 13
 _RETURNS = (Kind.BRANCH_EXCHANGE, Kind.POP_PC, Kind.WRITE_PC)
 
 
@@ -29,6 +29,7 @@ class HeapWatch:
         self._space = space
         self._limit_stack = limit_stack
         self._sbrk = sbrk_of(space.image.symbols)
+        self._size = 0 if self._sbrk is None else max(2, self._sbrk[0].size)
         self.begin()
 
     def begin(self) -> None:
@@ -46,39 +47,48 @@ class HeapWatch:
         """Install the hook. Returns what `uc.hook_del` takes."""
         if self._sbrk is None:
             return []
-        entry = self._sbrk[0].address
-        return [uc.hook_add(UC_HOOK_CODE, self._on_instruction, None, entry, entry + max(2, self._sbrk[0].size) - 1)]
+        return [uc.hook_add(UC_HOOK_CODE, self._on_instruction, None, self.watched[0], self.watched[-1])]
+
+    @property
+    def watched(self) -> range:
+        """The addresses before whose instructions `see` is to be called."""
+        return range(0) if self._sbrk is None else range(self._sbrk[0].address, self._sbrk[0].address + self._size)
 
     def _on_instruction(self, uc: Uc, address: int, size: int, data: object) -> None:
-        assert self._sbrk is not None
-        symbol, register = self._sbrk
-        if address == symbol.address:
-            self._increment = _signed(uc.reg_read(UC_ARM_REG_R0 + register))
-        elif size == 2 and isa.FIRST[self._space.halfword(address), isa.KIND] in _RETURNS:
-            begin = uc.reg_read(UC_ARM_REG_R0)
-            if self._space.is_sram(begin):  # else it is a way to say that there is no more, such as -1
-                self._grow(uc, address, begin, begin + self._increment)
+        self.see(address, lambda number: uc.reg_read(UC_ARM_REG_SP if number == _SP else UC_ARM_REG_R0 + number))
+        if self.collision:
+            uc.emu_stop()
 
-    def _grow(self, uc: Any, at: int, begin: int, end: int) -> None:
+    def see(self, address: int, register: Callable[[int], int]) -> None:
+        """Look at an instruction of `sbrk` before it runs; `register` reads one by its number. Sets `collision`."""
+        assert self._sbrk is not None
+        symbol, argument = self._sbrk
+        first = self._space.halfword(address)
+        if address == symbol.address:
+            self._increment = _signed(register(argument))
+        elif not isa.is_wide(first) and isa.FIRST[first, isa.KIND] in _RETURNS:
+            begin = register(0)
+            if self._space.is_sram(begin):  # else it is a way to say that there is no more, such as -1
+                self._grow(register(_SP), address, begin, begin + self._increment)
+
+    def _grow(self, sp: int, at: int, begin: int, end: int) -> None:
         self._first = min(self._first or begin, begin)
         self._highest = max(self._highest, begin, end)
         if end <= begin:
             return
         space = self._space
-        sp = uc.reg_read(UC_ARM_REG_SP)
         hit = next((a for a in space.allocations if begin < a.end and a.begin < end), None)
         if hit is not None:
             place = f"{hit.name} ({hit.size} bytes at {hit.address:#010x})"
-            self._stop(uc, at, f"heap and buffer collide: the heap grew up to {end:#010x}, into {place}")
+            self._stop(at, f"heap and buffer collide: the heap grew up to {end:#010x}, into {place}")
         elif begin <= space.stack_top and space.stack_limit <= sp < end:
-            self._stop(uc, at, f"heap and stack collide: the heap grew up to {end:#010x}, and SP is {sp:#010x}")
+            self._stop(at, f"heap and stack collide: the heap grew up to {end:#010x}, and SP is {sp:#010x}")
         elif space.heap_base is not None and space.heap_base <= begin and space.heap_end < end <= space.stack_top:
             space.heap_end = end
             self._limit_stack(space.stack_limit)
 
-    def _stop(self, uc: Any, at: int, reason: str) -> None:
+    def _stop(self, at: int, reason: str) -> None:
         self.collision = Cause(FaultKind.HEAP_COLLISION, reason, at)
-        uc.emu_stop()
 
     def look(self, sp: int, at: int) -> None:
         """Find out how far the heap was written, after a run whose stack came down to `sp`.

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-
-from unicorn.arm_const import UC_ARM_REG_APSR, UC_ARM_REG_MSP, UC_ARM_REG_PSP, UC_ARM_REG_SP
+from typing import Protocol
 
 from m0sim.chip.call import Call
 from m0sim.chip.cost import Cost
@@ -19,11 +18,29 @@ _NOT_OF_THE_HEAP = (FaultKind.HEAP_COLLISION, FaultKind.STACK_OVERFLOW, FaultKin
 _NAMES = (*(f"r{i}" for i in range(13)), "sp", "lr")
 
 
+class Cpu(Protocol):
+    """What executed the run, and has its registers."""
+
+    @property
+    def pc(self) -> int:
+        """Where it stopped."""
+
+    def registers(self) -> tuple[int, ...]:
+        """r0 to r12, SP and LR as they are."""
+
+    def flags(self) -> int:
+        """N, Z, C and V in bits 31 to 28."""
+
+    def end_at(self, address: int, *, block_is_complete: bool) -> None:
+        """Count what was begun and is not yet counted, before control came to an address."""
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What is to be told of one run."""
 
     _emulator: Emulator
+    _cpu: Cpu
     _call: Call
     _sp: int
     """At entry, an address."""
@@ -33,7 +50,7 @@ class Outcome:
     def cost(self) -> Cost:
         """All that was counted until now."""
         call, emulator = self._call, self._emulator
-        space, registers = emulator.space, emulator.registers()
+        space, registers = emulator.space, self._cpu.registers()
         notes = [warning for stub in call.stubs for warning in stub.warnings()]
         ended = Ended(
             function=call.entry.name,
@@ -42,7 +59,7 @@ class Outcome:
             result_type=call.result,
             registers=registers,
             is_initialised=emulator.is_initialised,
-            has_returned=emulator.pc == RETURN_ADDRESS,
+            has_returned=self._cpu.pc == RETURN_ADDRESS,
             sp=self._sp,
             stack_base=space.stack_top,
             stack_region=space.stack_region,
@@ -63,7 +80,7 @@ class Outcome:
     def ended_by(self, cause: Cause, *, block_is_complete: bool = True) -> Fault:
         """End the run at the cause's address, and give what to raise; the newest block counts whole, or up to there."""
         counters, heap = self._emulator.counters, self._emulator.heap
-        counters.end(cause.address, block_is_complete=block_is_complete)
+        self._cpu.end_at(cause.address, block_is_complete=block_is_complete)
         open_calls = counters.call_stack()
         counters.close_frames()
         heap.look(counters.stack_low, cause.address)
@@ -93,14 +110,7 @@ class Outcome:
         )
 
     def _registers(self, pc: int, is_thumb: bool) -> dict[str, int]:
-        """All registers as ARMv6-M has them. A call runs in Thread mode: IPSR, the low bits of xPSR, is 0.
-
-        Where the run stopped directly behind an instruction that wrote SP, PSP or APSR, the hook there did not run.
-        """
-        uc = self._emulator.uc
-        for register in (UC_ARM_REG_SP, UC_ARM_REG_MSP, UC_ARM_REG_PSP):
-            uc.reg_write(register, uc.reg_read(register) & ~3)
-        flags = uc.reg_read(UC_ARM_REG_APSR) & 0xF0000000
-        uc.reg_write(UC_ARM_REG_APSR, flags)
-        registers = dict(zip(_NAMES, self._emulator.registers(), strict=True))
+        """All registers as ARMv6-M has them. A call runs in Thread mode: IPSR, the low bits of xPSR, is 0."""
+        flags = self._cpu.flags()
+        registers = dict(zip(_NAMES, self._cpu.registers(), strict=True))
         return registers | {"pc": pc, "xpsr": flags | is_thumb << 24}

@@ -36,8 +36,10 @@ def patched(emulator: Emulator, stubs: Sequence[Stub]) -> Iterator[None]:
             at = stub.symbol.address
             hooks.append(emulator.uc.hook_add(UC_HOOK_CODE, on_entry, stub, at, at))
         patch(emulator, stubs)
+        emulator.stubs = tuple(stubs)
         yield
     finally:
+        emulator.stubs = ()
         for hook in hooks:
             emulator.uc.hook_del(hook)
         for address, halfword in saved:
@@ -53,18 +55,23 @@ def patch(emulator: Emulator, stubs: Sequence[Stub]) -> None:
         emulator.forget_code()
 
 
+def answer(emulator: Emulator, stub: Stub, registers: tuple[int, int, int, int], sp: int, lr: int) -> Sequence[int]:
+    """What a stub returns in r0 and r1, where it was entered. Raises what its function raises, and `UsageError`."""
+    if emulator.space.halfword(stub.symbol.address) != BX_LR:
+        raise UsageError(
+            f"the stub {stub.symbol.name} was written over while the code ran: run the function that copies "
+            "code to SRAM with --before"
+        )
+    return stub.enter(registers, sp, lr, emulator)
+
+
 def _answer(emulator: Emulator, stub: Stub) -> None:
     """Set r0 and r1. What goes wrong is raised when the emulator has stopped."""
     if emulator.host_error is not None:
         return
     try:
-        if emulator.space.halfword(stub.symbol.address) != BX_LR:
-            raise UsageError(
-                f"the stub {stub.symbol.name} was written over while the code ran: run the function that copies "
-                "code to SRAM with --before"
-            )
         r0, r1, r2, r3, sp, lr = emulator.uc.reg_read_batch(_AT_ENTRY)
-        words = stub.enter((r0, r1, r2, r3), sp, lr, emulator)
+        words = answer(emulator, stub, (r0, r1, r2, r3), sp, lr)
     except BaseException as error:  # whatever it is, it goes to whoever called
         emulator.host_error = error
         emulator.uc.emu_stop()

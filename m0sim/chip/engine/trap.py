@@ -91,14 +91,13 @@ class Traps:
         if kind == UC_MEM_FETCH_UNMAPPED or error in (UC_ERR_FETCH_UNMAPPED, UC_ERR_FETCH_PROT):
             if is_arm_state(uc):
                 return Cause(FaultKind.ARM_STATE, to_arm_state(pc), pc)
-            where = self._absent(address) or "where there is no memory"
-            return Cause(FaultKind.NOT_CODE, f"jump to {address:#010x}, {where}{_null_hint(address)}", pc)
+            return Cause(FaultKind.NOT_CODE, jump_to(address, self.absent(address)), pc)
         if error == UC_ERR_WRITE_PROT:
             return Cause(FaultKind.READ_ONLY, f"store of {size} bytes to read-only memory at {address:#010x}", pc)
-        reason = unmapped(kind == UC_MEM_WRITE_UNMAPPED, size, address, self._absent(address))
+        reason = unmapped(kind == UC_MEM_WRITE_UNMAPPED, size, address, self.absent(address))
         return Cause(FaultKind.UNMAPPED, reason, pc)
 
-    def _absent(self, address: int) -> str:
+    def absent(self, address: int) -> str:
         """What the device has at an address where this machine has nothing; empty where it has nothing either."""
         region = self._device.region_at(address)
         if region is None:
@@ -121,6 +120,11 @@ def unmapped(is_store: bool, size: int, address: int, absent: str = "") -> str:
     what = "store" if is_store else "load"
     plural = "byte" if size == 1 else "bytes"
     return f"{what} of {size} {plural} at {address:#010x}, {absent or _nothing_at(address)}{_null_hint(address)}"
+
+
+def jump_to(address: int, absent: str = "") -> str:
+    """A sentence about a jump to where no memory is; `absent` as of `unmapped`."""
+    return f"jump to {address:#010x}, {absent or 'where there is no memory'}{_null_hint(address)}"
 
 
 def _null_hint(address: int) -> str:

@@ -253,7 +253,7 @@ uint64_t m0_expand(const struct m0_core *core, struct m0_executed *rows)
         const uint8_t *code = code_of(core, block);
         uint32_t size = size_of(block);
         for (uint32_t at = 0; at < size;) {
-            struct m0_executed row = {m0_address_of(block) + at, m0_load16(code + at), block->entered, 0, 0};
+            struct m0_executed row = {m0_address_of(block) + at, m0_load16(code + at), block->entered, 0, 0, 0};
             if (block->port_counts != 0) {
                 row.port_accesses = core->port_counts[block->port_counts + at / 2];
             }

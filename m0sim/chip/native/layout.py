@@ -16,7 +16,7 @@ _SCALARS: dict[str, Any] = {
     f"{sign}int{bits}_t": getattr(ctypes, f"c_{sign}int{bits}") for sign in ("", "u") for bits in (8, 16, 32, 64)
 }
 _COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
-_DEFINE = re.compile(r"^#define (M0_\w+) (\w+)$", re.MULTILINE)
+_DEFINE = re.compile(r"^#define (M0_\w+) (\w+) *$", re.MULTILINE)
 _ENUM = re.compile(r"^enum \w+ \{(.*?)\};", re.MULTILINE | re.DOTALL)
 _FUNCTION = re.compile(r"^typedef \w+ \(\*(\w+)\)\(.*\);\s*$", re.MULTILINE)
 _STRUCT = re.compile(r"^struct (\w+) \{(.*?)^\};", re.MULTILINE | re.DOTALL)
@@ -72,6 +72,11 @@ EDGE = np.dtype(_STRUCTURES["m0_edge"])
 CONTEXT = np.dtype(_STRUCTURES["m0_context"])
 TRAFFIC = np.dtype(_STRUCTURES["m0_traffic"])
 EXECUTED = np.dtype(_STRUCTURES["m0_executed"])
+OP = np.dtype(_STRUCTURES["m0_op"])
+DETAIL = np.dtype(_STRUCTURES["m0_detail"])
+LINE = np.dtype(_STRUCTURES["m0_line"])
+CHUNK = np.dtype(_STRUCTURES["m0_chunk"])
+CALL = np.dtype(_STRUCTURES["m0_call"])
 XIP_WINDOW = np.dtype(_STRUCTURES["m0_xip_window"])
 EVICTION = np.dtype(_STRUCTURES["m0_eviction"])
 
@@ -88,6 +93,18 @@ XIP_ALLOCATES = _NUMBERS["M0_XIP_ALLOCATES"]
 NOTHING = _NUMBERS["M0_NOTHING"]
 
 
+#: Operations and lines of a page of code.
+CHUNK_OPS, CHUNK_LINES = _NUMBERS["M0_CHUNK_OPS"], _NUMBERS["M0_CHUNK_LINES"]
+
+
+class FlashModel(IntEnum):
+    """How long the flash lets the core wait."""
+
+    IDEAL = _NUMBERS["M0_FLASH_IDEAL"]
+    CACHE = _NUMBERS["M0_FLASH_CACHE"]
+    WAITS = _NUMBERS["M0_FLASH_WAITS"]
+
+
 class Stop(IntEnum):
     """Why the core ended a run; core.h explains each."""
 
@@ -100,3 +117,13 @@ class Stop(IntEnum):
     DEPTH = _NUMBERS["M0_STOP_DEPTH"]
     SP_WRITE = _NUMBERS["M0_STOP_SP_WRITE"]
     PORT = _NUMBERS["M0_STOP_PORT"]
+    ACCESS = _NUMBERS["M0_STOP_ACCESS"]
+    UNALIGNED = _NUMBERS["M0_STOP_UNALIGNED"]
+    READ_ONLY = _NUMBERS["M0_STOP_READ_ONLY"]
+    SLEEP = _NUMBERS["M0_STOP_SLEEP"]
+    SUPERVISOR = _NUMBERS["M0_STOP_SUPERVISOR"]
+    BREAKPOINT = _NUMBERS["M0_STOP_BREAKPOINT"]
+    WATCHED = _NUMBERS["M0_STOP_WATCHED"]
+    JUMP = _NUMBERS["M0_STOP_JUMP"]
+    ARM_STATE = _NUMBERS["M0_STOP_ARM_STATE"]
+    RETURNED = _NUMBERS["M0_STOP_RETURNED"]

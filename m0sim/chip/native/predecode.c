@@ -496,7 +496,7 @@ static uint32_t write_line(const struct m0_core *core, const struct m0_line *lin
         if (details[i].size == 4) {
             row.encoding |= (uint32_t)line->copy[i + 1] << 16;
         }
-        if (!is_last(operation)) {
+        if (!is_last(operation) && (details[i].flags & M0_DETAIL_CROSSES) == 0) { /* else, what is behind counts it */
             runs_on[i + details[i].size / 2] += row.executions - row.taken;
         }
         if ((row.executions | row.stalls | row.port_accesses) != 0) {

@@ -351,6 +351,7 @@ static struct m0_op *leave(struct m0_core *core, const struct now *now, int64_t 
         m0_top_frame(core)->return_op = m0_call_of(core, now->op)->return_op;
     }
     if (interworks && (target & 1) == 0) {
+        core->timed.access.address = now->pc; /* who jumped */
         m0_stop_timed(core, M0_STOP_ARM_STATE, target);
         return NULL;
     }
@@ -612,7 +613,7 @@ bool m0_step(struct m0_core *core, enum m0_stepping stepping)
         } else {
             next = run_on(core, &now, is_conditional ? size / 2 - 1 : extra, size, flags);
         }
-        bool by_transfer = done == WENT_AWAY || operation >= M0_OP_CPS;
+        bool by_transfer = done == WENT_AWAY || operation >= M0_OP_CPS || (flags & M0_DETAIL_CROSSES) != 0;
         if (m0_detail_of(core, next)->operation == M0_OP_NEXT_PAGE) {
             continue;
         }

@@ -17,6 +17,7 @@ def functions(counts: Counts, table: InstructionTable) -> dict[str, FunctionCost
     names, entries = counts.functions.names, counts.functions.entries
     self_cycles = np.bincount(table.function, table.cycles, len(names))
     instructions = np.bincount(table.function, table.executions, len(names))
+    stalls = np.bincount(table.function, table.stalls, len(names))
     edges = _all_calls(counts)
     calls = np.zeros(len(names), np.int64)
     np.add.at(calls, edges["callee"], edges["calls"])
@@ -29,6 +30,7 @@ def functions(counts: Counts, table: InstructionTable) -> dict[str, FunctionCost
             self_cycles=int(self_cycles[i]),
             inclusive_cycles=int(counts.inclusive[i]),
             instructions=int(instructions[i]),
+            stall_cycles=int(stalls[i]),
         )
         for i in active.tolist()
     ]

@@ -32,7 +32,7 @@ def by_instruction(rows: npt.NDArray[Any]) -> npt.NDArray[Any]:
     keys, place = np.unique(rows["address"].astype(np.uint64) << 32 | rows["encoding"], return_inverse=True)
     sums = np.zeros(len(keys), rows.dtype)
     sums["address"], sums["encoding"] = keys >> np.uint64(32), keys & np.uint64(0xFFFFFFFF)
-    for column in ("executions", "taken", "port_accesses"):
+    for column in ("executions", "taken", "port_accesses", "stalls"):
         np.add.at(sums[column], place, rows[column])
     return sums
 
@@ -46,7 +46,8 @@ def instruction_table(counts: Counts) -> InstructionTable:
     executions, taken = rows["executions"].copy(), rows["taken"].copy()
     cycles = executions * _cycles(counts.timing, encoding) + taken * counts.timing.taken_extra
     cycles -= rows["port_accesses"] * _saved_on_port(counts.timing, encoding)
-    return InstructionTable(address, encoding, executions, taken, cycles, function, functions.names)
+    stalls = rows["stalls"].copy()
+    return InstructionTable(address, encoding, executions, taken, cycles + stalls, stalls, function, functions.names)
 
 
 def is_branch_link(encoding: Int64Array) -> npt.NDArray[np.bool_]:

@@ -1,0 +1,177 @@
+"""A run on the timed engine: slices, and where to go on after each stop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from m0sim.chip import output
+from m0sim.chip.call import Call
+from m0sim.chip.cost import FlashModel
+from m0sim.chip.engine import patches, semihosting, trap
+from m0sim.chip.engine.emulator import RETURN_ADDRESS, Emulator
+from m0sim.chip.engine.interpreter import Interpreter
+from m0sim.chip.engine.run import Run
+from m0sim.chip.fault import Fault
+from m0sim.chip.native.layout import Stop
+from m0sim.chip.stops import KIND_OF_STOP, Cause, FaultKind
+from m0sim.ticker import ticking
+
+# Between two slices Ctrl-C is looked at and progress is told. Code that runs slowly is stopped by the clock.
+_SLICE_CYCLES = 20_000_000
+_SLICE_SECONDS = 0.1
+
+
+class TimedRun(Run):
+    """A call that the interpreter executes."""
+
+    def __init__(
+        self,
+        emulator: Emulator,
+        interpreter: Interpreter,
+        call: Call,
+        progress: Callable[[int], None] | None = None,
+        *,
+        flash: FlashModel = "ideal",
+        is_simple: bool = False,
+    ) -> None:
+        super().__init__(emulator, interpreter, call, progress)
+        self._engine = interpreter
+        self._flash = flash
+        self._is_simple = is_simple
+        self._core = emulator.counters.core
+
+    def _begin(self) -> None:
+        self._engine.begin(
+            self._registers,
+            self._call.entry.address,
+            self._sp,
+            self._stack_limit,
+            flash=self._flash,
+            tracks=self._call.level == "memory",
+            is_simple=self._is_simple,
+        )
+
+    def _emulate(self) -> None:
+        chip = self._chip
+        chip.is_running = True
+        try:
+            stop = self._slice()
+            if stop is Stop.LIMIT:
+                with ticking(self._end_slice, _SLICE_SECONDS):
+                    while stop is not Stop.RETURNED:
+                        stop = self._slice()
+            while stop is not Stop.RETURNED:
+                stop = self._slice()
+        finally:
+            chip.is_running = False
+            self._engine.give_special()
+
+    def _end_slice(self) -> None:
+        self._core.timed.is_due = 1
+
+    def _slice(self) -> Stop:
+        """Run until something happens, and deal with it."""
+        if self._interrupt.came:
+            raise self._interrupted(self._engine.pc)
+        self._core.timed.is_due = 0
+        stop = self._engine.run(min(self._call.max_cycles, self._counters.cycles + _SLICE_CYCLES))
+        if stop is Stop.LIMIT:
+            self._after_slice()
+        elif stop is Stop.GROW:
+            self._engine.grow()
+        elif stop is Stop.ACCESS:
+            self._answer_access()
+        elif stop is Stop.WATCHED:
+            self._see()
+        elif stop is Stop.BREAKPOINT and self._halfword(self._engine.pc) == semihosting.BKPT:
+            self._answer_semihosting()
+        elif stop is not Stop.RETURNED:
+            raise self._fault(stop)
+        return stop
+
+    def _after_slice(self) -> None:
+        if self._counters.cycles >= self._call.max_cycles:
+            raise self._limit(self._engine.pc)
+        if self._progress is not None and self._counters.cycles >= _SLICE_CYCLES:
+            self._progress(self._counters.cycles)
+
+    # -- what Python answers
+
+    def _answer_access(self) -> None:
+        """A load or store where no memory is: a peripheral's register, or a fault."""
+        access = self._core.timed.access
+        address, size, peripherals = access.address, access.size, self._chip.peripherals
+        if access.is_store:
+            answer = 0 if peripherals.store(address, size, access.value & (1 << 8 * size) - 1) else None
+        else:
+            answer = peripherals.load(address, size)
+        if answer is None:
+            reason = trap.unmapped(bool(access.is_store), size, address, self._chip.traps.absent(address))
+            raise self._ended(FaultKind.UNMAPPED, reason)
+        access.answers[access.answered] = answer
+        access.answered += 1
+        if self._flash != "ideal":
+            access.stalls += self._bus_stalls(address, bool(access.is_store))
+        self._core.timed.passes_watch = 1
+
+    def _bus_stalls(self, address: int, is_store: bool) -> int:
+        """Cycles beyond the two that an access of memory without wait states takes."""
+        for bus in self._chip.device.buses:
+            if bus.base <= address < bus.end:
+                return (bus.write_cycles if is_store else bus.read_cycles) - 2
+        return 0
+
+    def _see(self) -> None:
+        """An instruction that something here waits for: a stub, `sbrk` or `_write`."""
+        chip, pc, timed = self._chip, self._engine.pc, self._core.timed
+        registers = self._engine.registers()
+        for stub in chip.stubs:
+            if stub.symbol.address == pc:
+                r0, r1, r2, r3, *_, sp, lr = registers
+                words = patches.answer(chip, stub, (r0, r1, r2, r3), sp, lr)
+                timed.r[: len(words)] = words
+        if pc in chip.heap.watched:
+            chip.heap.see(pc, registers.__getitem__)
+            if chip.heap.collision:
+                raise self._outcome().ended_by(chip.heap.collision)
+        if any(s.address == pc for s in chip.image.symbols if s.name == output.WRITE and s.kind == "function"):
+            chip.output.see(*registers[:3])
+        timed.passes_watch = 1
+
+    def _answer_semihosting(self) -> None:
+        pc = self._engine.pc
+        operation, parameter, *_ = self._engine.registers()
+        self._core.timed.r[0] = self._semihosting(operation, parameter, pc)
+        self._core.timed.pc = pc + 2
+
+    # -- faults
+
+    def _fault(self, stop: Stop) -> Fault:
+        at, access, halfword = int(self._core.stop_address), self._core.timed.access, self._halfword
+        what = f"{'store' if access.is_store else 'load'} of {access.size} bytes"
+        match stop:
+            case Stop.UNALIGNED:
+                return self._ended(FaultKind.UNALIGNED, f"unaligned {what} at {access.address:#010x}")
+            case Stop.READ_ONLY:
+                return self._ended(FaultKind.READ_ONLY, f"{what} to read-only memory at {access.address:#010x}")
+            case Stop.SLEEP:
+                return self._ended(FaultKind.ASLEEP, "WFI, and nothing is there to wake it")
+            case Stop.SUPERVISOR:
+                reason = f"SVC #{halfword(at) & 0xFF}, and exceptions are not simulated"
+                return self._ended(FaultKind.SUPERVISOR_CALL, reason)
+            case Stop.BREAKPOINT:
+                return self._ended(FaultKind.BREAKPOINT, f"BKPT #{halfword(at) & 0xFF}")
+            case Stop.JUMP:
+                return self._ended(FaultKind.NOT_CODE, trap.jump_to(at, self._chip.traps.absent(at)))
+            case Stop.ARM_STATE if at == RETURN_ADDRESS:
+                return self._even_return(int(access.address))
+            case Stop.ARM_STATE:
+                return self._ended(FaultKind.ARM_STATE, trap.to_arm_state(at))
+            case Stop.PORT:
+                reason = f"I/O port register {self._core.port.fault_offset:#05x} is not modelled"
+                return self._ended(KIND_OF_STOP[stop], reason)
+            case _:
+                return self._outcome().ended_by(self._cause(stop, at))
+
+    def _ended(self, kind: FaultKind, reason: str) -> Fault:
+        return self._outcome().ended_by(Cause(kind, reason, int(self._core.stop_address)))
