@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -21,7 +20,6 @@ from m0sim.chip.results.counts import NO_SYMBOL, Counts, Functions, Traffic
 from m0sim.chip.results.instructions import by_instruction
 from m0sim.image import Image
 
-_Rows = npt.NDArray[Any]
 _NO_ENTRY = 0xFFFFFFFF  # of the function "(no symbol)": no instruction is there
 # Decoded blocks that are kept, 32 MiB of them. Code that rewrites itself makes new ones for as long as it runs; what
 # old ones counted is then put together by instruction, and they are forgotten.
@@ -117,19 +115,8 @@ class Counters:
 
     # -- one run
 
-    def begin(
-        self,
-        entry: int,
-        return_address: int,
-        sp: int,
-        sp_limit: int,
-        rows: Callable[[], npt.NDArray[Any]] | None = None,
-    ) -> None:
-        """Zero all counts and open the frame of the function at `entry`.
-
-        `rows` gives what the run executed, rows of `layout.EXECUTED`; without it, the hooks' blocks do.
-        """
-        self._rows = self._executed if rows is None else rows
+    def begin(self, entry: int, return_address: int, sp: int, sp_limit: int) -> None:
+        """Zero all counts and open the frame of the function at `entry`."""
         root = int(self.functions.at[self.pages.halfword(entry)])
         CORE.m0_begin(self.tables.address, root, return_address)
         core = self.core
@@ -214,13 +201,16 @@ class Counters:
 
     # -- afterwards
 
-    def counts(self, *, with_traffic: bool) -> Counts:
-        """All that the run counted; `with_traffic` after one at level ``memory``."""
+    def counts(self, *, with_traffic: bool, executed: npt.NDArray[Any] | None = None) -> Counts:
+        """All that the run counted; `with_traffic` after one at level ``memory``.
+
+        `executed` are rows of `layout.EXECUTED`, where others than the hooks counted them.
+        """
         core, divider = self.core, self.core.port.divider
         return Counts(
             functions=self.functions,
             timing=self._timing,
-            executed=self._rows(),
+            executed=self._executed() if executed is None else executed,
             inclusive=self.tables["functions"]["inclusive"],
             edges=self.tables.used("edges"),
             contexts=self.tables.used("contexts"),

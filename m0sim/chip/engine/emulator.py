@@ -211,6 +211,9 @@ class Emulator:
         self.uc.reg_write(UC_ARM_REG_APSR, flags)
         return flags
 
+    def executed(self) -> None:
+        """The counters know what ran."""
+
     def end_at(self, address: int, *, block_is_complete: bool) -> None:
         """Count the newest block, whole or up to an address."""
         self.counters.end(address, block_is_complete=block_is_complete)

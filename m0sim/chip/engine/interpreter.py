@@ -133,7 +133,7 @@ class Interpreter:
         if self._code_version != self._chip.code_version or timed.tracks != tracks:
             self._forget()
         self._code_version, timed.tracks, timed.is_simple = self._chip.code_version, tracks, is_simple
-        self._counters.begin(entry, RETURN_ADDRESS, sp, sp_limit, self._rows)
+        self._counters.begin(entry, RETURN_ADDRESS, sp, sp_limit)
         CORE.m0_begin_timed(self._tables.address)
         self._earlier = []
         if self._cache is not None:
@@ -195,7 +195,7 @@ class Interpreter:
         CORE.m0_forget_timed(self._tables.address)
         self._timed.retired_count = 0
 
-    def _rows(self) -> npt.NDArray[Any]:
+    def executed(self) -> npt.NDArray[Any]:
         """What the run executed: rows of `layout.EXECUTED`."""
         return np.concatenate([*self._earlier, self._own_rows()])
 

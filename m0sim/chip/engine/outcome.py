@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
+
+import numpy.typing as npt
 
 from m0sim.chip.call import Call
 from m0sim.chip.cost import Cost
@@ -30,6 +32,9 @@ class Cpu(Protocol):
 
     def flags(self) -> int:
         """N, Z, C and V in bits 31 to 28."""
+
+    def executed(self) -> npt.NDArray[Any] | None:
+        """What it executed, rows of `layout.EXECUTED`; None where the counters know."""
 
     def end_at(self, address: int, *, block_is_complete: bool) -> None:
         """Count what was begun and is not yet counted, before control came to an address."""
@@ -74,7 +79,7 @@ class Outcome:
             notes=(*notes, *emulator.peripherals.warnings()),
             provenance=call.provenance,
         )
-        counts = emulator.counters.counts(with_traffic=call.level == "memory")
+        counts = emulator.counters.counts(with_traffic=call.level == "memory", executed=self._cpu.executed())
         return cost_of(emulator.image, emulator.device, counts, ended)
 
     def ended_by(self, cause: Cause, *, block_is_complete: bool = True) -> Fault:
