@@ -53,12 +53,12 @@ def _zeros(rows: int, dtype: npt.DTypeLike) -> npt.NDArray[Any]:
 
 
 class Tables:
-    """One machine's `core`, with the arrays that it points to by their field's name."""
+    """One machine's `core`, with the arrays that it and its structs point to by their field's name."""
 
     def __init__(self) -> None:
         self.core: Any = layout.Core()
         self.address = ctypes.addressof(self.core)
-        self._arrays: dict[str, npt.NDArray[Any]] = {}
+        self._arrays: dict[str, dict[type, npt.NDArray[Any]]] = {}  # by the field's name, and its struct
         self.core.context_limit = CONTEXT_LIMIT
         self.core.frame_capacity = FRAME_CAPACITY
         self.share("frames", _zeros(FRAME_CAPACITY + 2, layout.FRAME))
@@ -71,25 +71,27 @@ class Tables:
         self.forget_code()
 
     def __getitem__(self, name: str) -> npt.NDArray[Any]:
-        return self._arrays[name]
+        (array,) = self._arrays[name].values()
+        return array
 
     def share(self, name: str, array: npt.NDArray[Any], owner: Any = None) -> None:
         """Tell the core where an array is, and keep it alive."""
-        self._arrays[name] = array
-        setattr(self.core if owner is None else owner, name, array.ctypes.data)
+        owner = self.core if owner is None else owner
+        self._arrays.setdefault(name, {})[type(owner)] = array
+        setattr(owner, name, array.ctypes.data)
 
     def used(self, name: str) -> npt.NDArray[Any]:
         """The rows of a table that are in use, row 0 ("none") included."""
         count = next(table.count for table in _GROWING if table.name == name)
-        return self._arrays[name][: getattr(self.core, count)]
+        return self[name][: getattr(self.core, count)]
 
     def forget_code(self) -> None:
         """Drop every decoded block."""
         core = self.core
-        nothing = self._arrays["blocks"][0]  # what is pending when no block is; no way leads from it
+        nothing = self["blocks"][0]  # what is pending when no block is; no way leads from it
         nothing["arc"]["key"] = nothing["key"] = layout.KEY_NONE
         nothing["site"]["call_target"] = layout.NOTHING
-        self._arrays["block_slots"][:] = self._arrays["ready"][:] = 0
+        self["block_slots"][:] = self["ready"][:] = 0
         core.block_count = core.copy_count = core.port_count_count = 1
         core.last_ran = core.sp_mover = core.port.block = 0
         core.pending = core.blocks
@@ -99,7 +101,7 @@ class Tables:
         core = self.core
         pending = core.pending - core.blocks
         for table in _GROWING:
-            rows = self._arrays[table.name]
+            rows = self[table.name]
             limit = CONTEXT_LIMIT if table.name == "contexts" else len(rows) + 1
             if getattr(core, table.count) + table.reserve > len(rows) < limit:
                 larger = _zeros(2 * len(rows), table.dtype)
