@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from unicorn import UC_ARCH_ARM, UC_HOOK_BLOCK, UC_HOOK_CODE, UC_MODE_THUMB, UC_PROT_ALL, Uc
@@ -112,11 +113,11 @@ def _run_counted(machine: Machine, program: Program) -> Callable[[int], None]:
     return run_and_check
 
 
-def _run_machine(machine: Machine, program: Program, level: str) -> Callable[[int], None]:
+def _run_machine(machine: Machine, program: Program, **options: Any) -> Callable[[int], None]:
     arguments = program.arguments(machine, 0)
 
     def run(scale: int) -> None:
-        machine.call(program.function, *arguments[:-1], scale, level=level)
+        machine.call(program.function, *arguments[:-1], scale, **options)
 
     return run
 
@@ -135,8 +136,10 @@ def _accountings(elf: Path, program: Program) -> dict[str, Callable[[int], None]
     return {
         "no hook": _run_bare(bare, program, _bare(bare)),
         "native hook, one counter": _run_counted(fresh(), program),
-        "m0sim level cycles": _run_machine(fresh(), program, "cycles"),
-        "m0sim level memory": _run_machine(fresh(), program, "memory"),
+        "Unicorn, level cycles": _run_machine(fresh(), program, engine="unicorn"),
+        "timed engine": _run_machine(fresh(), program, engine="timed"),
+        "timed, flash cache": _run_machine(fresh(), program, flash="cold"),
+        "timed, level memory": _run_machine(fresh(), program, engine="timed", level="memory"),
         "Python block hook": hooked(UC_HOOK_BLOCK),
         "Python instruction hook": hooked(UC_HOOK_CODE),
     }

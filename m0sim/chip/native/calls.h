@@ -32,6 +32,7 @@ M0_INLINE struct m0_frame *m0_push(struct m0_core *core, uint32_t function)
     frame->entered = core->cycles;
     frame->function = function;
     frame->outer = core->functions[function].newest;
+    frame->return_op = 0;
     core->functions[function].newest = core->depth;
     return frame;
 }

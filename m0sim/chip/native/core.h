@@ -417,6 +417,7 @@ struct m0_timed {
     uint32_t retired_count;
     uint32_t retired_capacity;
     uint32_t last_line;    /* 1 + the newest decoded line, linked by `next` */
+    uint64_t last_frame;   /* host address of the last frame that a call may be made from */
     uint32_t return_address;
     uint32_t flash_model;  /* enum m0_flash_model */
     uint32_t is_simple;    /* 1: the simple form alone executes, one instruction after the other */

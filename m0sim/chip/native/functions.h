@@ -13,6 +13,7 @@
 #define M0_EXPORT __attribute__((visibility("default")))
 #endif
 #define M0_LIKELY(condition) __builtin_expect(!!(condition), 1)
+#define M0_RARELY(condition) __builtin_expect(!!(condition), 0)
 #define M0_RARE __attribute__((noinline, cold))
 #define M0_INLINE static inline __attribute__((always_inline))
 

@@ -127,34 +127,28 @@ FUSED(LE, (int32_t)x <= (int32_t)y)
 M0_THREAD THREAD(BRANCH_LINK)(PARAMETERS)
 {
     struct m0_call *call = m0_call_of(core, op);
-    const struct m0_frame *top = m0_top_frame(core);
-    if (call->site.from_context != top->context || call->site.edge == 0 || core->depth + 2 >= core->frame_capacity) {
+    if (M0_RARELY(call->site.from_context != top->context || (uint64_t)(uintptr_t)top >= core->timed.last_frame)) {
         SLOW
     }
-    uint32_t cycles = op->extra;
-    core->cycles = m0_cycles_at(core, op, budget) + cycles;
     core->timed.r[14] = call->site.end | 1;
-    m0_open_call(core, &call->site, call->function);
-    m0_top_frame(core)->return_op = call->return_op;
+    top = open_call(core, call, top, m0_cycles_at(core, op, budget) + op->extra);
     TAKE(op);
 }
 
-/* A return to where the newest frame waits, with no tail call in between. */
-#define RETURN(target, interworks) { \
-    const struct m0_frame *top = m0_top_frame(core); \
-    if (((target) & ~1u) != top->return_address || ((interworks) && ((target) & 1) == 0) || top->return_op == 0 || \
-        top->base + 1 != core->depth || top->context == 0) { \
+/* A return to where the newest frame waits; `thumb` is the target with bit 0 set. */
+#define RETURN(thumb) { \
+    if (M0_RARELY(((thumb) ^ 1) != top->return_address || top->return_op == 0)) { \
         SLOW \
     } \
     uint64_t to = top->return_op, spent = (uint64_t)op->extra * M0_CYCLE; \
-    core->cycles = m0_cycles_at(core, op, budget) + op->extra; \
-    m0_pop(core); \
+    close_call(core, top, m0_cycles_at(core, op, budget) + op->extra); \
+    top--; \
     budget += to - (uint64_t)(uintptr_t)op - spent; \
     op = m0_pointer(to); }
 
 M0_THREAD THREAD(BRANCH_EXCHANGE)(PARAMETERS)
 {
-    RETURN(R(b), true)
+    RETURN(R(b))
     ENTER;
 }
 
@@ -163,7 +157,7 @@ M0_THREAD THREAD(MOVE_PC)(PARAMETERS)
     if (op->b == 15) {
         SLOW
     }
-    RETURN(R(b), false)
+    RETURN(R(b) | 1)
     ENTER;
 }
 
@@ -257,7 +251,7 @@ M0_THREAD THREAD(POP_PC)(PARAMETERS)
     }
     __builtin_memcpy(&target, memory + 4 * count, 4);
     struct m0_op *from = op;
-    RETURN(target, true)
+    RETURN(target)
     core->timed.r[13] = sp + 4 * count + 4;
     THREAD(get)(core, (uint32_t)from->imm, memory);
     ENTER;

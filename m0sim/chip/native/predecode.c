@@ -595,6 +595,7 @@ void m0_begin_timed(struct m0_core *core)
     for (uint32_t i = 1; i < timed->call_count; i++) {
         timed->calls[i].site.call_target = timed->calls[i].site.from_context = M0_NOTHING;
     }
+    timed->last_frame = (uint64_t)(uintptr_t)&core->frames[core->frame_capacity - 3];
     timed->retired_count = 0;
     timed->access.answered = timed->access.used = timed->access.stalls = 0;
     timed->passes_watch = 0;

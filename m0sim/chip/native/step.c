@@ -347,8 +347,8 @@ static struct m0_op *leave(struct m0_core *core, const struct now *now, int64_t 
     }
     m0_go_on(core, calls ? &m0_call_of(core, now->op)->site : &jump, flow, m0_function_at(core, now->pc), address,
              m0_function_at(core, address));
-    if (calls && m0_top_frame(core)->return_address == behind) {
-        m0_top_frame(core)->return_op = m0_call_of(core, now->op)->return_op;
+    if (calls && m0_call_of(core, now->op)->site.edge != 0 && m0_top_frame(core)->context != 0) {
+        m0_top_frame(core)->return_op = m0_call_of(core, now->op)->return_op; /* the fast form may return there */
     }
     if (interworks && (target & 1) == 0) {
         core->timed.access.address = now->pc; /* who jumped */

@@ -16,10 +16,10 @@
 
 #define IMM ((uint32_t)op->imm)
 #define R(x) core->timed.r[op->x]
-#define PARAMETERS struct m0_core *core, struct m0_op *op, uint64_t budget, uint8_t *sram, uint32_t n, uint32_t z, \
-                   uint32_t c, uint32_t v
-#define STATE core, op, budget, sram, n, z, c, v
-#define M0_THREAD __attribute__((preserve_none)) static void
+#define PARAMETERS struct m0_core *core, struct m0_op *op, uint64_t budget, struct m0_frame *top, uint8_t *sram, \
+                   uint32_t n, uint32_t z, uint32_t c, uint32_t v
+#define STATE core, op, budget, top, sram, n, z, c, v
+#define M0_THREAD __attribute__((preserve_none, noinline)) static void
 typedef __attribute__((preserve_none)) void (*m0_thread)(PARAMETERS);
 
 #define JUMP(to) __attribute__((musttail)) return ((m0_thread)(uintptr_t)(to))(STATE)
@@ -31,13 +31,14 @@ M0_INLINE void save(PARAMETERS)
 {
     struct m0_timed *timed = &core->timed;
     (void)sram;
+    core->depth = (uint32_t)(top - core->frames) + 1;
     timed->op = (uint64_t)(uintptr_t)op;
     timed->budget = budget;
     timed->n = n, timed->z = z, timed->c = c, timed->v = v;
 }
 
 #define RESTORE \
-    op = m0_pointer(core->timed.op), budget = core->timed.budget, n = core->timed.n, z = core->timed.z, \
+    top = m0_top_frame(core), op = m0_pointer(core->timed.op), budget = core->timed.budget, n = core->timed.n, z = core->timed.z, \
     c = core->timed.c, v = core->timed.v
 
 /* The handler of an operation that was counted as begun. */
@@ -89,6 +90,38 @@ M0_THREAD over_before(PARAMETERS)
         m0_line_of(core, op)->count++;
     }
     __attribute__((musttail)) return over(STATE);
+}
+
+/* Open the frame of a call: what m0_open_call does, with the newest frame in a register. */
+M0_INLINE struct m0_frame *open_call(struct m0_core *core, const struct m0_call *call, struct m0_frame *top, int64_t now)
+{
+    struct m0_frame *frame = top + 1;
+    uint32_t number = (uint32_t)(frame - core->frames);
+    struct m0_function *function = &core->functions[call->function];
+    frame->entered = now;
+    frame->return_address = call->site.end;
+    frame->context = call->site.to_context;
+    frame->edge = call->site.edge;
+    frame->function = call->function;
+    frame->outer = function->newest;
+    frame->base = number;
+    frame->return_op = call->return_op;
+    function->newest = number + 1;
+    return frame;
+}
+
+/* Close the newest frame, which has a context: what m0_pop does. */
+M0_INLINE void close_call(struct m0_core *core, const struct m0_frame *top, int64_t now)
+{
+    int64_t spent = now - top->entered;
+    struct m0_context *context = &core->contexts[top->context];
+    struct m0_function *function = &core->functions[top->function];
+    context->calls++;
+    context->inclusive += spent;
+    function->newest = top->outer;
+    if (top->outer == 0) {
+        function->inclusive += spent;
+    }
 }
 
 M0_THREAD decode(PARAMETERS)
@@ -149,6 +182,7 @@ uint64_t m0_handler_of(const struct m0_core *core, uint32_t number)
 void m0_run_threaded(struct m0_core *core)
 {
     uint8_t *sram = core->timed.sram;
+    struct m0_frame *top;
     struct m0_op *op;
     uint64_t budget;
     uint32_t n, z, c, v;
