@@ -20,6 +20,7 @@ from m0sim.libraries import CORE, DEMANGLER, Library
 # is linked: memory is Python's, or fixed, so one file serves every distribution of its platform.
 _WARNINGS = "-Wall -Wextra -Werror -Wconversion -Wshadow -Wstrict-prototypes".split()
 _FLAGS = "-O2 -fPIC -fno-stack-protector -fomit-frame-pointer -fvisibility=hidden -fno-strict-aliasing".split()
+_FLAGS += ["-fno-slp-vectorize"]  # two counters side by side are two additions, not a vector that is put together first
 _C_FLAGS = "-std=c11 -ffreestanding".split()
 _CXX_FLAGS = "-std=c++20 -fno-exceptions -fno-rtti -fno-threadsafe-statics -fno-builtin -DNDEBUG".split()
 _CXX_FLAGS += ["-D__NO_CTYPE", "-D_DONT_USE_CTYPE_INLINE_"]  # tables of glibc's and Apple's

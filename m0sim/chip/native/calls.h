@@ -32,8 +32,8 @@ M0_INLINE struct m0_frame *m0_push(struct m0_core *core, uint32_t function)
     frame->entered = core->cycles;
     frame->function = function;
     frame->outer = core->functions[function].newest;
-    frame->return_op = 0;
     core->functions[function].newest = core->depth;
+    core->functions[function].open++;
     return frame;
 }
 
@@ -62,6 +62,7 @@ M0_INLINE void m0_pop(struct m0_core *core)
     }
     struct m0_function *function = &core->functions[frame->function];
     function->newest = frame->outer;
+    function->open--;
     if (frame->outer == 0) {
         function->inclusive += spent;
     }

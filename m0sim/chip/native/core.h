@@ -135,6 +135,7 @@ struct m0_function {
     uint32_t entry;      /* address */
     uint32_t newest;     /* 1 + its innermost open frame, 0 if none is open */
     uint32_t nodes;      /* contexts of it that are nodes of the call tree */
+    uint32_t open;       /* frames of it that are open */
     int64_t inclusive;   /* cycles; under recursion those of the outermost frame */
 };
 
@@ -147,8 +148,12 @@ struct m0_frame {
     uint32_t function;
     uint32_t outer;          /* 1 + the next open frame of the same function, 0 if there is none */
     uint32_t base;           /* the frame below that a call opened: itself, unless a tail call opened this one */
-    uint64_t return_op;      /* host address of the interpreter's operation at the return address, 0 if not known */
-    uint32_t spare[6];
+
+    /* of the interpreter's fast form, which fills in the others only when somebody asks: m0_fill_frames */
+    uint64_t call;           /* host address of its call; of a frame that is filled in, of the first, which is none */
+    uint64_t context_at;     /* host address of its context */
+    int64_t left;            /* 32 for each cycle that was left at entry */
+    uint64_t return_op;      /* of the operation at the return address; 0 in a frame that is filled in */
 };
 
 /* All calls from one place to one function. Edge 1 is the call from outside. */
@@ -316,13 +321,15 @@ struct m0_op {
     uint8_t b;
     uint8_t c;
     uint8_t extra;    /* cycles beyond one for each halfword; of a branch, all that it takes when it is taken */
-    int64_t in;       /* times that a branch, call or return led here */
-    int64_t out;      /* times that it was taken, of a conditional branch */
+    int64_t in;       /* times that control came here other than from the instruction before */
+    int64_t out;      /* times that the fast form left by it, of a direct branch; its target has not all of them in `in` */
 };
 
 /* What is rarely needed of an operation; same index. */
 struct m0_detail {
     int64_t stalls;       /* cycles that its fetches and accesses waited for memory */
+    int64_t taken;        /* times that the simple form took it, of a conditional branch */
+    int64_t credited;     /* times `out` that its target has in its `in` */
     int32_t port;         /* accesses to the single-cycle port */
     uint32_t stamp;       /* generation of the flash cache in which the code from here on was in it */
     uint8_t operation;    /* enum m0_operation; 0 as long as it is not decoded */
@@ -355,11 +362,16 @@ struct m0_chunk {
     uint32_t slot; /* of the page */
 };
 
-/* A call instruction of the interpreter's. */
+/* A call instruction of the interpreter's, and what the fast form knows of its newest call: host addresses. */
 struct m0_call {
     struct m0_site site;
-    uint32_t function;  /* that its target, which it was decoded with, is the entry of; M0_NOTHING for BLX */
-    uint64_t return_op; /* the operation behind it */
+    uint32_t link;        /* what LR is after it */
+    uint32_t target;      /* that a BLX led to, with its bit 0 */
+    uint32_t spare;
+    uint64_t target_op;   /* the one that it led to */
+    uint64_t from_at;     /* the context that it came from, 1 if that is not known */
+    uint64_t context_at;  /* and the one that it led to */
+    uint64_t function_at; /* the function that it led to */
 };
 
 /* A load or store that the interpreter does not make itself, and the answers to those that one instruction makes. */
@@ -417,6 +429,7 @@ struct m0_timed {
     uint32_t retired_count;
     uint32_t retired_capacity;
     uint32_t last_line;    /* 1 + the newest decoded line, linked by `next` */
+    uint64_t contexts_seen; /* where the contexts were when host addresses of them were noted */
     uint64_t last_frame;   /* host address of the last frame that a call may be made from */
     uint32_t return_address;
     uint32_t flash_model;  /* enum m0_flash_model */

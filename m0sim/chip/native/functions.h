@@ -64,7 +64,7 @@ M0_EXPORT void m0_begin_timed(struct m0_core *core);
 M0_EXPORT void m0_run_timed(struct m0_core *core);
 M0_EXPORT void m0_forget_timed(struct m0_core *core);
 M0_EXPORT uint64_t m0_count_timed(const struct m0_core *core);
-M0_EXPORT uint64_t m0_expand_timed(const struct m0_core *core, struct m0_executed *rows);
+M0_EXPORT uint64_t m0_expand_timed(struct m0_core *core, struct m0_executed *rows);
 
 /* -- the guest's code and registers: hooks.c, blocks.c */
 

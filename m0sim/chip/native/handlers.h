@@ -44,14 +44,6 @@
 #include "operations.h"
 #undef OP
 
-/* Control came to an operation by a branch. */
-#define ENTER \
-    op->in++; \
-    if (M0_LIKELY(LEFT > 0)) { \
-        SETTLE_ENTRY \
-        JUMP(op->handler); \
-    } \
-    __attribute__((musttail)) return over_before(STATE)
 #if WAITS
 #define SETTLE_ENTRY if (M0_LIKELY(!m0_is_head(op))) { SETTLE(op) }
 #else
@@ -62,31 +54,52 @@ M0_THREAD THREAD(head)(PARAMETERS)
 {
     struct m0_line *line = m0_line_of(core, op);
     line->count++;
-    if (M0_LIKELY(LEFT > 0)) {
+    if (M0_LIKELY(!IS_OVER)) {
         SETTLE(op)
         JUMP(line->head);
     }
     __attribute__((musttail)) return over(STATE);
 }
 
+#define HALF(name) { DO_##name } SPEND(SPENT_##name);
+#define PAIR(first, second) \
+    M0_THREAD THREAD(first##_##second)(PARAMETERS) \
+    { \
+        HALF(first) \
+        op++; \
+        HALF(second) \
+        NEXT; \
+    }
+#include "pairs.h"
+#undef PAIR
+#undef HALF
+
 /* -- branches. A branch's `extra` is all that it takes when it is taken; not taken, it takes a cycle. */
 
-#define TAKE(branch) \
-    budget += (uint64_t)(int64_t)(branch)->imm - (uint64_t)(branch)->extra * M0_CYCLE; \
-    op = m0_branch_target(branch); \
-    ENTER
+/* Go to an operation, behind whose branch `left` is what was left. */
+#define GO(to, left) \
+    op = (to); \
+    budget = (uint64_t)(uintptr_t)op + (uint64_t)(left); \
+    if (M0_LIKELY((left) > 0)) { \
+        SETTLE_ENTRY \
+        JUMP(op->handler); \
+    } \
+    __attribute__((musttail)) return over_before(STATE)
+#define TAKE { \
+    const int64_t left = LEFT_BEHIND; \
+    op->out++; \
+    GO(m0_branch_target(op), left); }
 
 M0_THREAD THREAD(BRANCH)(PARAMETERS)
 {
-    TAKE(op);
+    TAKE
 }
 
 #define IF(condition, holds) \
     M0_THREAD THREAD(BRANCH_##condition)(PARAMETERS) \
     { \
         if (holds) { \
-            op->out++; \
-            TAKE(op); \
+            TAKE \
         } \
         op++; \
         SETTLE_ENTRY \
@@ -99,8 +112,7 @@ M0_THREAD THREAD(BRANCH)(PARAMETERS)
         n = z = x - y, c = x >= y, v = (x ^ y) & (x ^ n); \
         op++; \
         if (holds) { \
-            op->out++; \
-            TAKE(op); \
+            TAKE \
         } \
         op++; \
         SETTLE_ENTRY \
@@ -126,30 +138,52 @@ FUSED(LE, (int32_t)x <= (int32_t)y)
 /* A call that went to the same function from the same context before; anything new is left to the simple form. */
 M0_THREAD THREAD(BRANCH_LINK)(PARAMETERS)
 {
-    struct m0_call *call = m0_call_of(core, op);
-    if (M0_RARELY(call->site.from_context != top->context || (uint64_t)(uintptr_t)top >= core->timed.last_frame)) {
+    const struct m0_call *call = m0_call_of(core, op);
+    if (M0_RARELY(call->from_at != top->context_at || (uint64_t)(uintptr_t)top >= core->timed.last_frame)) {
         SLOW
     }
-    core->timed.r[14] = call->site.end | 1;
-    top = open_call(core, call, top, m0_cycles_at(core, op, budget) + op->extra);
-    TAKE(op);
+    const int64_t left = LEFT_BEHIND;
+    core->timed.r[14] = call->link;
+    top = open_call(call, top, op + 2, left);
+    op->out++;
+    GO(m0_branch_target(op), left);
 }
 
-/* A return to where the newest frame waits; `thumb` is the target with bit 0 set. */
-#define RETURN(thumb) { \
-    if (M0_RARELY(((thumb) ^ 1) != top->return_address || top->return_op == 0)) { \
+M0_THREAD THREAD(BRANCH_LINK_EXCHANGE)(PARAMETERS)
+{
+    const struct m0_call *call = m0_call_of(core, op);
+    uint32_t target = core->timed.r[m0_load16(m0_bytes_at(core, call->site.end - 2)) >> 3 & 15];
+    if (M0_RARELY(call->from_at != top->context_at || call->target != target ||
+                  (uint64_t)(uintptr_t)top >= core->timed.last_frame)) {
+        SLOW
+    }
+    const int64_t left = LEFT_BEHIND;
+    core->timed.r[14] = call->link;
+    top = open_call(call, top, op + 1, left);
+    struct m0_op *to = m0_pointer(call->target_op);
+    to->in++;
+    GO(to, left);
+}
+
+/* A return to where the newest frame waits, if the fast form opened it; `thumb` is the target with bit 0 set. */
+#define RETURN(thumb) \
+    const struct m0_call *call = m0_pointer(top->call); \
+    struct m0_op *to = m0_pointer(top->return_op); \
+    if (M0_RARELY((thumb) != call->link)) { \
         SLOW \
     } \
-    uint64_t to = top->return_op, spent = (uint64_t)op->extra * M0_CYCLE; \
-    close_call(core, top, m0_cycles_at(core, op, budget) + op->extra); \
+    if (M0_RARELY(to == NULL)) { \
+        SLOW \
+    } \
+    const int64_t left = LEFT_BEHIND; \
+    close_call(call, top, left); \
     top--; \
-    budget += to - (uint64_t)(uintptr_t)op - spent; \
-    op = m0_pointer(to); }
+    to->in++;
 
 M0_THREAD THREAD(BRANCH_EXCHANGE)(PARAMETERS)
 {
     RETURN(R(b))
-    ENTER;
+    GO(to, left);
 }
 
 M0_THREAD THREAD(MOVE_PC)(PARAMETERS)
@@ -158,7 +192,7 @@ M0_THREAD THREAD(MOVE_PC)(PARAMETERS)
         SLOW
     }
     RETURN(R(b) | 1)
-    ENTER;
+    GO(to, left);
 }
 
 /* -- multiples */
@@ -250,11 +284,10 @@ M0_THREAD THREAD(POP_PC)(PARAMETERS)
         SLOW
     }
     __builtin_memcpy(&target, memory + 4 * count, 4);
-    struct m0_op *from = op;
     RETURN(target)
     core->timed.r[13] = sp + 4 * count + 4;
-    THREAD(get)(core, (uint32_t)from->imm, memory);
-    ENTER;
+    THREAD(get)(core, list, memory);
+    GO(to, left);
 }
 
 M0_THREAD THREAD(SP_ADD)(PARAMETERS)
@@ -285,15 +318,19 @@ static const m0_thread THREAD(handlers)[M0_HANDLER_COUNT] = {
     OF(M0_OP_BRANCH_IF, BRANCH),
     [M0_OP_BRANCH_LINK] = THREAD(BRANCH_LINK),
     [M0_OP_BRANCH_EXCHANGE] = THREAD(BRANCH_EXCHANGE),
-    [M0_OP_BRANCH_LINK_EXCHANGE] = slow,
+    [M0_OP_BRANCH_LINK_EXCHANGE] = THREAD(BRANCH_LINK_EXCHANGE),
     [M0_OP_POP_PC] = THREAD(POP_PC),
     [M0_OP_MOVE_PC] = THREAD(MOVE_PC),
     [M0_HANDLER_STEP] = slow,
     [M0_HANDLER_DECODE] = decode,
+    [M0_HANDLER_DECODE_HEAD] = decode_head,
     [M0_HANDLER_HEAD] = THREAD(head),
     OF(M0_HANDLER_COMPARE_IF, COMPARE),
     OF(M0_HANDLER_COMPARE_I_IF, COMPARE_I),
     OF(M0_HANDLER_SUB_I_IF, SUB_I),
+#define PAIR(first, second) [M0_HANDLER_##first##_##second] = THREAD(first##_##second),
+#include "pairs.h"
+#undef PAIR
 };
 
 #undef OP
@@ -304,8 +341,8 @@ static const m0_thread THREAD(handlers)[M0_HANDLER_COUNT] = {
 #undef STORE
 #undef SETTLE
 #undef SETTLE_ENTRY
-#undef ENTER
 #undef TAKE
+#undef GO
 #undef IF
 #undef COMPARE_IF
 #undef FUSED

@@ -11,30 +11,26 @@
  * R(x) is the register in field x of `op`. Flags: N is bit 31 of n, Z is set where z is 0, C is c, V is bit 31 of v.
  * Source: Armv6-M Architecture Reference Manual (Arm DDI 0419), A2.2.1 (AddWithCarry, shifts) and A6.7.
  */
-#define NZ(x) if (F) { n = z = (x); }
-#define ADD_FLAGS(x, y, sum) if (F) { n = z = (sum); c = (sum) < (x); v = ((x) ^ (sum)) & ((y) ^ (sum)); }
-#define SUB_FLAGS(x, y, rest) if (F) { n = z = (rest); c = (x) >= (y); v = ((x) ^ (y)) & ((x) ^ (rest)); }
-
 FLAGGED(MOVE, uint32_t x = R(b); R(a) = x; NZ(x))
-FLAGGED(MOVE_I, uint32_t x = IMM; R(a) = x; NZ(x))
-FLAGGED(LSL_I, uint32_t x = R(b); if (F) { c = x >> (32 - IMM) & 1; } x <<= IMM; R(a) = x; NZ(x))
+FLAGGED(MOVE_I, DO_MOVE_I)
+FLAGGED(LSL_I, DO_LSL_I)
 FLAGGED(LSR_I, uint32_t x = R(b); if (F) { c = x >> (IMM - 1) & 1; } x = (uint32_t)((uint64_t)x >> IMM); R(a) = x; NZ(x))
 FLAGGED(ASR_I, uint32_t x = R(b); if (F) { c = x >> (IMM - 1) & 1; } x = (uint32_t)((int64_t)(int32_t)x >> IMM); R(a) = x; NZ(x))
-FLAGGED(ADD, uint32_t x = R(b), y = R(c), sum = x + y; ADD_FLAGS(x, y, sum) R(a) = sum;)
+FLAGGED(ADD, DO_ADD)
 FLAGGED(SUB, uint32_t x = R(b), y = R(c), rest = x - y; SUB_FLAGS(x, y, rest) R(a) = rest;)
-FLAGGED(ADD_I, uint32_t x = R(b), y = IMM, sum = x + y; ADD_FLAGS(x, y, sum) R(a) = sum;)
+FLAGGED(ADD_I, DO_ADD_I)
 FLAGGED(SUB_I, uint32_t x = R(b), y = IMM, rest = x - y; SUB_FLAGS(x, y, rest) R(a) = rest;)
 FLAGGED(NEGATE, uint32_t x = 0, y = R(b), rest = x - y; SUB_FLAGS(x, y, rest) R(a) = rest;)
 FLAGGED(COMPARE_I, uint32_t x = R(a), y = IMM, rest = x - y; SUB_FLAGS(x, y, rest) (void)rest;)
 FLAGGED(COMPARE, uint32_t x = R(a), y = R(b), rest = x - y; SUB_FLAGS(x, y, rest) (void)rest;)
 FLAGGED(COMPARE_NEGATIVE, uint32_t x = R(a), y = R(b), sum = x + y; ADD_FLAGS(x, y, sum) (void)sum;)
 FLAGGED(TEST, uint32_t x = R(a) & R(b); NZ(x) (void)x;)
-FLAGGED(AND, uint32_t x = R(a) & R(b); R(a) = x; NZ(x))
+FLAGGED(AND, DO_AND)
 FLAGGED(EXCLUSIVE_OR, uint32_t x = R(a) ^ R(b); R(a) = x; NZ(x))
 FLAGGED(OR, uint32_t x = R(a) | R(b); R(a) = x; NZ(x))
 FLAGGED(BIT_CLEAR, uint32_t x = R(a) & ~R(b); R(a) = x; NZ(x))
 FLAGGED(MOVE_NOT, uint32_t x = ~R(b); R(a) = x; NZ(x))
-FLAGGED(MULTIPLY, uint32_t x = R(a) * R(b); R(a) = x; NZ(x))
+FLAGGED(MULTIPLY, DO_MULTIPLY)
 
 OP(MULTIPLY_SLOWLY, M0_VARIES, n = z = R(a) *= R(b);)
 OP(ADD_CARRY, 0, uint32_t x = R(a), y = R(b); uint64_t sum = (uint64_t)x + y + c;
@@ -66,21 +62,17 @@ OP(NOTHING, 0, ;)
 
 OP(LITERAL, 1, R(a) = IMM;) /* a literal in memory that neither changes nor waits */
 OP(LDR_LITERAL, 1, LOAD(uint32_t, IMM, R(a) = value;))
-OP(LDR_I, 1, LOAD(uint32_t, R(b) + IMM, R(a) = value;))
+OP(LDR_I, 1, DO_LDR_I)
 OP(LDRH_I, 1, LOAD(uint16_t, R(b) + IMM, R(a) = value;))
-OP(LDRB_I, 1, LOAD(uint8_t, R(b) + IMM, R(a) = value;))
+OP(LDRB_I, 1, DO_LDRB_I)
 OP(LDR, 1, LOAD(uint32_t, R(b) + R(c), R(a) = value;))
 OP(LDRH, 1, LOAD(uint16_t, R(b) + R(c), R(a) = value;))
 OP(LDRB, 1, LOAD(uint8_t, R(b) + R(c), R(a) = value;))
 OP(LDRSH, 1, LOAD(int16_t, R(b) + R(c), R(a) = (uint32_t)value;))
-OP(LDRSB, 1, LOAD(int8_t, R(b) + R(c), R(a) = (uint32_t)value;))
-OP(STR_I, 1, STORE(uint32_t, R(b) + IMM, R(a)))
+OP(LDRSB, 1, DO_LDRSB)
+OP(STR_I, 1, DO_STR_I)
 OP(STRH_I, 1, STORE(uint16_t, R(b) + IMM, R(a)))
 OP(STRB_I, 1, STORE(uint8_t, R(b) + IMM, R(a)))
 OP(STR, 1, STORE(uint32_t, R(b) + R(c), R(a)))
 OP(STRH, 1, STORE(uint16_t, R(b) + R(c), R(a)))
 OP(STRB, 1, STORE(uint8_t, R(b) + R(c), R(a)))
-
-#undef NZ
-#undef ADD_FLAGS
-#undef SUB_FLAGS

@@ -31,7 +31,7 @@ static void blank(struct m0_core *core, struct m0_line *line)
     for (uint32_t i = 0; i < M0_LINE_OPS; i++) {
         put(core, &op[i], M0_OP_NONE, M0_HANDLER_DECODE);
     }
-    line->head = m0_handler_of(core, M0_HANDLER_DECODE);
+    line->head = m0_handler_of(core, M0_HANDLER_DECODE_HEAD);
     line->is_decoded = 0;
 }
 
@@ -308,6 +308,9 @@ static uint32_t choose(const struct m0_core *core, const struct m0_op *op, const
                   : operation == M0_OP_COMPARE_I ? M0_HANDLER_COMPARE_I_IF + condition
                   : operation == M0_OP_SUB_I ? M0_HANDLER_SUB_I_IF + condition : handler;
     }
+    if (d + 1 < end && op[1].handler != m0_handler_of(core, M0_HANDLER_STEP)) {
+        handler = m0_pair_of(core, handler, &op[1]);
+    }
     int spent = m0_spent_by(handler);
     return spent == M0_VARIES || spent == op->extra ? handler : (uint32_t)M0_HANDLER_STEP;
 }
@@ -324,16 +327,13 @@ static bool is_near(struct m0_core *core, struct m0_op *op, uint32_t from, uint3
     return m0_function_at(core, target) == m0_function_at(core, from);
 }
 
-static void number_call(struct m0_core *core, struct m0_op *op, uint32_t end, uint32_t target)
+static void number_call(struct m0_core *core, struct m0_op *op, uint32_t end)
 {
     uint32_t number = core->timed.call_count++;
     struct m0_call *call = &core->timed.calls[number];
     *call = (struct m0_call){.site = {.end = end, .call_target = M0_NOTHING, .from_context = M0_NOTHING}};
-    call->function = M0_NOTHING;
-    if (target != M0_NOTHING) {
-        call->function = m0_function_at(core, target);
-    }
-    call->return_op = (uint64_t)(uintptr_t)(op + (target != M0_NOTHING ? 2 : 1));
+    call->from_at = 1;
+    call->link = end | 1;
     op->a = (uint8_t)number;
     op->b = (uint8_t)(number >> 8);
     op->c = (uint8_t)(number >> 16);
@@ -371,7 +371,7 @@ static bool fill(struct m0_core *core, struct m0_op *op, const struct decoded *d
         detail->flags |= M0_DETAIL_WATCHED;
     }
     if (d->operation == M0_OP_BRANCH_LINK || d->operation == M0_OP_BRANCH_LINK_EXCHANGE) {
-        number_call(core, op, behind, flow == M0_FLOW_CALL && instruction->size == 4 ? detail->target : M0_NOTHING);
+        number_call(core, op, behind);
     }
     if (flow == M0_FLOW_CONDITIONAL) {
         bool is_plain = instruction->cycles == 1; /* what the fast form takes where it is not taken */
@@ -490,7 +490,7 @@ static uint32_t write_line(const struct m0_core *core, const struct m0_line *lin
         bool is_branch_if = operation >= M0_OP_BRANCH_IF && operation < M0_OP_BRANCH_IF + 14;
         struct m0_executed row = {.address = address + 2 * i, .encoding = line->copy[i]};
         row.executions = runs_on[i] + (i == 0 ? 0 : ops[i].in);
-        row.taken = is_branch_if ? ops[i].out : 0;
+        row.taken = is_branch_if ? ops[i].out + details[i].taken : 0;
         row.port_accesses = details[i].port;
         row.stalls = details[i].stalls;
         if (details[i].size == 4) {
@@ -506,12 +506,28 @@ static uint32_t write_line(const struct m0_core *core, const struct m0_line *lin
     return written;
 }
 
+/* Let the targets of direct branches have what the fast form did not count there. */
+static void credit(struct m0_core *core)
+{
+    struct m0_timed *timed = &core->timed;
+    for (uint32_t i = timed->last_line; i != 0; i = timed->lines[i - 1].next - 1) {
+        uint64_t first = (uint64_t)(i - 1) * M0_LINE_OPS;
+        for (uint64_t at = first; at < first + M0_LINE_OPS; at++) {
+            int64_t left = timed->ops[at].out - timed->details[at].credited;
+            if (left != 0) {
+                m0_branch_target(&timed->ops[at])->in += left; /* at the head of a line, nobody looks at it */
+                timed->details[at].credited += left;
+            }
+        }
+    }
+}
+
 static void clear_counts(struct m0_core *core, struct m0_line *line)
 {
     uint64_t first = (uint64_t)(line - core->timed.lines) * M0_LINE_OPS;
     for (uint64_t i = first; i < first + M0_LINE_OPS; i++) {
         core->timed.ops[i].in = core->timed.ops[i].out = 0;
-        core->timed.details[i].stalls = 0;
+        core->timed.details[i].stalls = core->timed.details[i].taken = core->timed.details[i].credited = 0;
         core->timed.details[i].stamp = 0;
         core->timed.details[i].port = 0;
     }
@@ -544,6 +560,7 @@ void m0_code_changed(struct m0_core *core, uint32_t address, uint32_t size)
 {
     struct m0_timed *timed = &core->timed;
     uint32_t slot = m0_page_slot(core, address);
+    credit(core);
     for (uint32_t chunk = 0; chunk < timed->chunk_count; chunk++) {
         if (timed->chunks[chunk].slot != slot) {
             continue;
@@ -594,7 +611,11 @@ void m0_begin_timed(struct m0_core *core)
     }
     for (uint32_t i = 1; i < timed->call_count; i++) {
         timed->calls[i].site.call_target = timed->calls[i].site.from_context = M0_NOTHING;
+        timed->calls[i].from_at = 1;
     }
+    timed->calls[0] = (struct m0_call){.from_at = 1};
+    m0_note_frame(core, &core->frames[0]);
+    timed->contexts_seen = (uint64_t)(uintptr_t)core->contexts;
     timed->last_frame = (uint64_t)(uintptr_t)&core->frames[core->frame_capacity - 3];
     timed->retired_count = 0;
     timed->access.answered = timed->access.used = timed->access.stalls = 0;
@@ -602,7 +623,7 @@ void m0_begin_timed(struct m0_core *core)
     timed->fetched = M0_NOTHING;
 }
 
-/* Forget all code. What it counted must have been read; frames find their way back by address. */
+/* Forget all code. What it counted must have been read, and no frame of the fast form be open. */
 void m0_forget_timed(struct m0_core *core)
 {
     struct m0_timed *timed = &core->timed;
@@ -614,9 +635,6 @@ void m0_forget_timed(struct m0_core *core)
     }
     for (uint32_t i = 0; i < timed->chunk_count; i++) {
         timed->chunk_at[timed->chunks[i].address >> 12] = 0;
-    }
-    for (uint32_t i = 0; i < core->depth; i++) {
-        core->frames[i].return_op = 0;
     }
     timed->chunk_count = timed->last_line = 0;
     timed->call_count = 1;
@@ -633,10 +651,11 @@ uint64_t m0_count_timed(const struct m0_core *core)
 }
 
 /* Write a row for every instruction that ran, or waited. Returns the number of rows. */
-uint64_t m0_expand_timed(const struct m0_core *core, struct m0_executed *rows)
+uint64_t m0_expand_timed(struct m0_core *core, struct m0_executed *rows)
 {
     const struct m0_timed *timed = &core->timed;
     uint64_t written = 0;
+    credit(core);
     for (; written < timed->retired_count; written++) {
         rows[written] = timed->retired[written];
     }

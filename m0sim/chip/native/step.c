@@ -318,6 +318,70 @@ static bool write_special(struct m0_core *core, const struct now *now, uint32_t 
     return true;
 }
 
+/* -- frames of the fast form */
+
+/* A frame that is filled in, newest or not: what the fast form compares with. */
+void m0_note_frame(struct m0_core *core, struct m0_frame *frame)
+{
+    frame->call = (uint64_t)(uintptr_t)core->timed.calls;
+    frame->return_op = 0;
+    frame->context_at = frame->context == 0 ? 0 : (uint64_t)(uintptr_t)&core->contexts[frame->context];
+}
+
+/* Fill in the frames that the fast form opened since. They are the newest ones. */
+void m0_fill_frames(struct m0_core *core)
+{
+    const struct m0_call *none = core->timed.calls;
+    uint32_t first = core->depth;
+    while (first > 0 && m0_pointer(core->frames[first - 1].call) != none) {
+        first--;
+    }
+    for (uint32_t i = first; i < core->depth; i++) {
+        struct m0_frame *frame = &core->frames[i];
+        const struct m0_call *call = m0_pointer(frame->call);
+        uint32_t context = (uint32_t)((const struct m0_context *)m0_pointer(frame->context_at) - core->contexts);
+        struct m0_function *function = &core->functions[core->contexts[context].callee];
+        frame->entered = core->timed.horizon - (frame->left >> 5);
+        frame->return_address = call->site.end;
+        frame->context = context;
+        frame->edge = core->contexts[context].edge;
+        frame->function = core->contexts[context].callee;
+        frame->outer = function->newest;
+        frame->base = i;
+        frame->call = (uint64_t)(uintptr_t)none;
+        frame->return_op = 0;
+        function->newest = i + 1;
+    }
+}
+
+/* The contexts were moved: forget where they were. */
+static void note_contexts(struct m0_core *core)
+{
+    struct m0_timed *timed = &core->timed;
+    uint64_t here = (uint64_t)(uintptr_t)core->contexts;
+    if (timed->contexts_seen == here) {
+        return;
+    }
+    timed->contexts_seen = here;
+    for (uint32_t i = 1; i < timed->call_count; i++) {
+        timed->calls[i].from_at = 1;
+    }
+    for (uint32_t i = 0; i < core->depth; i++) {
+        m0_note_frame(core, &core->frames[i]);
+    }
+}
+
+/* Let the fast form know what a call led to. */
+static void note_call(struct m0_core *core, struct m0_call *call, uint32_t target, struct m0_op *to)
+{
+    bool is_known = call->site.edge != 0 && call->site.to_context != 0 && to != NULL;
+    call->from_at = is_known ? (uint64_t)(uintptr_t)&core->contexts[call->site.from_context] : 1;
+    call->context_at = (uint64_t)(uintptr_t)&core->contexts[call->site.to_context];
+    call->function_at = (uint64_t)(uintptr_t)&core->functions[core->contexts[call->site.to_context].callee];
+    call->target = target;
+    call->target_op = (uint64_t)(uintptr_t)to;
+}
+
 /* -- branches */
 
 static bool condition_holds(const struct m0_timed *timed, uint32_t condition)
@@ -339,6 +403,7 @@ static struct m0_op *leave(struct m0_core *core, const struct now *now, int64_t 
     uint32_t flow = calls ? M0_FLOW_CALL : operation < M0_OP_BRANCH_LINK ? M0_FLOW_JUMP : M0_FLOW_INDIRECT;
     struct m0_site jump = {.end = behind};
     core->cycles = cycles;
+    m0_fill_frames(core);
     if (calls) {
         core->timed.r[14] = behind | 1;
     }
@@ -347,15 +412,19 @@ static struct m0_op *leave(struct m0_core *core, const struct now *now, int64_t 
     }
     m0_go_on(core, calls ? &m0_call_of(core, now->op)->site : &jump, flow, m0_function_at(core, now->pc), address,
              m0_function_at(core, address));
-    if (calls && m0_call_of(core, now->op)->site.edge != 0 && m0_top_frame(core)->context != 0) {
-        m0_top_frame(core)->return_op = m0_call_of(core, now->op)->return_op; /* the fast form may return there */
+    if (core->depth != 0) {
+        m0_note_frame(core, m0_top_frame(core));
     }
     if (interworks && (target & 1) == 0) {
         core->timed.access.address = now->pc; /* who jumped */
         m0_stop_timed(core, M0_STOP_ARM_STATE, target);
         return NULL;
     }
-    return m0_op_at(core, address);
+    struct m0_op *to = m0_op_at(core, address);
+    if (calls) {
+        note_call(core, m0_call_of(core, now->op), target, to);
+    }
+    return to;
 }
 
 /* -- one instruction after the other */
@@ -501,7 +570,7 @@ static enum done branch(struct m0_core *core, struct now *now, uint32_t operatio
     if (!target_of(core, now, operation, &target, &interworks)) {
         return STOPPED;
     }
-    now->op->out += is_conditional;
+    now->detail->taken += is_conditional;
     int64_t cycles = now->cycle + extra + now->stalls;
     struct m0_op *to = leave(core, now, cycles, target, interworks);
     timed->pc = target & ~1u;
@@ -524,7 +593,9 @@ static struct m0_op *run_on(struct m0_core *core, const struct now *now, uint32_
         uint32_t behind = now->pc + size;
         struct m0_site site = {.end = behind};
         core->cycles = m0_cycles_at(core, next, timed->budget);
+        m0_fill_frames(core);
         m0_go_on(core, &site, M0_FLOW_JUMP, m0_function_at(core, now->pc), behind, m0_function_at(core, behind));
+        m0_note_frame(core, m0_top_frame(core));
     }
     timed->op = (uint64_t)(uintptr_t)next;
     return next;
@@ -640,6 +711,7 @@ void m0_run_timed(struct m0_core *core)
     if (op == NULL) {
         return;
     }
+    note_contexts(core);
     timed->op = (uint64_t)(uintptr_t)op;
     timed->budget = timed->op + (uint64_t)(timed->horizon - core->cycles) * M0_CYCLE;
     if (!arrive(core, op, true)) {
@@ -651,4 +723,5 @@ void m0_run_timed(struct m0_core *core)
     } else {
         m0_run_threaded(core);
     }
+    m0_fill_frames(core);
 }

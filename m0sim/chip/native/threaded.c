@@ -25,7 +25,9 @@ typedef __attribute__((preserve_none)) void (*m0_thread)(PARAMETERS);
 #define JUMP(to) __attribute__((musttail)) return ((m0_thread)(uintptr_t)(to))(STATE)
 #define SLOW __attribute__((musttail)) return slow(STATE);
 #define SPEND(cycles) budget -= (uint64_t)(cycles) * M0_CYCLE
-#define LEFT ((int64_t)(budget - (uint64_t)(uintptr_t)op))
+/* 32 for each cycle left behind a branch. */
+#define LEFT_BEHIND ((int64_t)(budget - (uint64_t)(uintptr_t)op) - (int64_t)op->extra * M0_CYCLE)
+#define IS_OVER ((int64_t)budget <= (int64_t)(uintptr_t)op)
 
 M0_INLINE void save(PARAMETERS)
 {
@@ -92,34 +94,27 @@ M0_THREAD over_before(PARAMETERS)
     __attribute__((musttail)) return over(STATE);
 }
 
-/* Open the frame of a call: what m0_open_call does, with the newest frame in a register. */
-M0_INLINE struct m0_frame *open_call(struct m0_core *core, const struct m0_call *call, struct m0_frame *top, int64_t now)
+/* Open the frame of a call with what a return needs: the rest of it is filled in when somebody asks. */
+M0_INLINE struct m0_frame *open_call(const struct m0_call *call, struct m0_frame *top, struct m0_op *behind, int64_t left)
 {
     struct m0_frame *frame = top + 1;
-    uint32_t number = (uint32_t)(frame - core->frames);
-    struct m0_function *function = &core->functions[call->function];
-    frame->entered = now;
-    frame->return_address = call->site.end;
-    frame->context = call->site.to_context;
-    frame->edge = call->site.edge;
-    frame->function = call->function;
-    frame->outer = function->newest;
-    frame->base = number;
-    frame->return_op = call->return_op;
-    function->newest = number + 1;
+    frame->call = (uint64_t)(uintptr_t)call;
+    frame->context_at = call->context_at;
+    frame->return_op = (uint64_t)(uintptr_t)behind;
+    frame->left = left;
+    ((struct m0_function *)m0_pointer(call->function_at))->open++;
     return frame;
 }
 
-/* Close the newest frame, which has a context: what m0_pop does. */
-M0_INLINE void close_call(struct m0_core *core, const struct m0_frame *top, int64_t now)
+/* Close that of the newest call. */
+M0_INLINE void close_call(const struct m0_call *call, const struct m0_frame *top, int64_t left)
 {
-    int64_t spent = now - top->entered;
-    struct m0_context *context = &core->contexts[top->context];
-    struct m0_function *function = &core->functions[top->function];
+    int64_t spent = (top->left - left) >> 5;
+    struct m0_context *context = m0_pointer(top->context_at);
+    struct m0_function *function = m0_pointer(call->function_at);
     context->calls++;
     context->inclusive += spent;
-    function->newest = top->outer;
-    if (top->outer == 0) {
+    if (--function->open == 0) {
         function->inclusive += spent;
     }
 }
@@ -128,6 +123,12 @@ M0_THREAD decode(PARAMETERS)
 {
     m0_predecode(core, op);
     JUMP(op->handler);
+}
+
+M0_THREAD decode_head(PARAMETERS)
+{
+    m0_predecode(core, op);
+    JUMP(m0_line_of(core, op)->head);
 }
 
 /* True where the flash cache did not change since the stretch from an operation was found in it. */
@@ -165,12 +166,27 @@ static const int8_t spent_by[M0_HANDLER_COUNT] = {
     [M0_OP_LDM] = M0_VARIES,
     [M0_OP_STM] = M0_VARIES,
     [M0_OP_BRANCH ... M0_OP_MOVE_PC] = M0_VARIES,
+#define PAIR(first, second) [M0_HANDLER_##first##_##second] = SPENT_##first,
+#include "pairs.h"
+#undef PAIR
 };
 
 /* Cycles beyond one for each halfword that a handler takes, M0_VARIES where it takes what the operation says. */
 int m0_spent_by(uint32_t handler)
 {
     return spent_by[handler];
+}
+
+/* The handler of a pair, if there is one of this handler and that of the next operation; else the first. */
+uint32_t m0_pair_of(const struct m0_core *core, uint32_t first, const struct m0_op *second)
+{
+#define PAIR(one, other) \
+    if (first == M0_OP_##one && second->handler == m0_handler_of(core, M0_OP_##other)) { \
+        return M0_HANDLER_##one##_##other; \
+    }
+#include "pairs.h"
+#undef PAIR
+    return first;
 }
 
 uint64_t m0_handler_of(const struct m0_core *core, uint32_t number)

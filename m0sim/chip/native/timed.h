@@ -5,6 +5,7 @@
 #ifndef M0_TIMED_H
 #define M0_TIMED_H
 
+#include "bodies.h"
 #include "calls.h"
 
 #define M0_VARIES (-1)
@@ -50,11 +51,17 @@ enum m0_operation {
 enum m0_handler {
     M0_HANDLER_STEP = M0_OP_COUNT, /* the simple form */
     M0_HANDLER_DECODE,
+    M0_HANDLER_DECODE_HEAD, /* the same for the head of a line, which is counted as begun */
     M0_HANDLER_HEAD,
     M0_HANDLER_COMPARE_IF, /* CMP Rn, Rm and a branch, by condition */
     M0_HANDLER_COMPARE_I_IF = M0_HANDLER_COMPARE_IF + 14,
     M0_HANDLER_SUB_I_IF = M0_HANDLER_COMPARE_I_IF + 14, /* SUBS Rd, #imm and a branch */
-    M0_HANDLER_COUNT = M0_HANDLER_SUB_I_IF + 14
+    M0_HANDLER_PAIRS = M0_HANDLER_SUB_I_IF + 14, /* two of one kind, or often seen together, none of whose flags is read */
+#define PAIR(first, second) M0_HANDLER_##first##_##second,
+    M0_HANDLER_BEFORE_PAIRS = M0_HANDLER_PAIRS - 1,
+#include "pairs.h"
+#undef PAIR
+    M0_HANDLER_COUNT
 };
 
 #define M0_CYCLE 32 /* of `budget`: bytes of an operation */
@@ -73,6 +80,8 @@ void m0_code_changed(struct m0_core *core, uint32_t address, uint32_t size);
 
 /* -- step.c */
 
+void m0_fill_frames(struct m0_core *core);
+void m0_note_frame(struct m0_core *core, struct m0_frame *frame);
 const uint32_t *m0_generation(const struct m0_core *core, uint32_t address, uint32_t slot);
 enum m0_stepping { M0_STEP_ONE, M0_STEP_STRETCH };
 bool m0_step(struct m0_core *core, enum m0_stepping stepping);
@@ -87,6 +96,7 @@ void m0_track(struct m0_core *core, uint32_t pc, uint32_t address, uint32_t size
 
 uint64_t m0_handler_of(const struct m0_core *core, uint32_t number);
 int m0_spent_by(uint32_t handler);
+uint32_t m0_pair_of(const struct m0_core *core, uint32_t first, const struct m0_op *second);
 void m0_run_threaded(struct m0_core *core);
 
 M0_INLINE uint64_t m0_op_offset(const struct m0_core *core, const struct m0_op *op)
@@ -117,7 +127,9 @@ M0_INLINE struct m0_op *m0_branch_target(const struct m0_op *op)
 
 M0_INLINE struct m0_call *m0_call_of(const struct m0_core *core, const struct m0_op *op)
 {
-    return &core->timed.calls[op->a | (uint32_t)op->b << 8 | (uint32_t)op->c << 16];
+    uint32_t number;
+    __builtin_memcpy(&number, &op->a, sizeof number); /* little-endian, as all hosts are that it is built for */
+    return &core->timed.calls[number & 0xFFFFFF];
 }
 
 M0_INLINE int64_t m0_cycles_at(const struct m0_core *core, const struct m0_op *op, uint64_t budget)
