@@ -132,7 +132,8 @@ class Interpreter:
         self._watch()
         if self._code_version != self._chip.code_version or timed.tracks != tracks:
             self._forget()
-        self._code_version, timed.tracks, timed.is_simple = self._chip.code_version, tracks, is_simple
+        self._code_version, timed.tracks = self._chip.code_version, tracks
+        timed.is_simple = is_simple or tracks  # the fast form knows of no owners
         self._counters.begin(entry, RETURN_ADDRESS, sp, sp_limit)
         CORE.m0_begin_timed(self._tables.address)
         self._earlier = []

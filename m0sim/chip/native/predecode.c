@@ -378,7 +378,7 @@ static bool fill(struct m0_core *core, struct m0_op *op, const struct decoded *d
         op->extra = (uint8_t)(instruction->cycles + core->taken_extra);
         return is_near(core, op, address, detail->target) && is_plain;
     }
-    if (flow != M0_FLOW_NONE) {
+    if (d->operation >= M0_OP_BRANCH && d->operation <= M0_OP_ADD_PC) {
         op->extra = (uint8_t)instruction->cycles;
     }
     if (d->operation == M0_OP_BRANCH) {

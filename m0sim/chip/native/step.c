@@ -223,11 +223,16 @@ static bool do_multiple(struct m0_core *core, struct now *now, uint32_t operatio
     uint32_t count = (uint32_t)__builtin_popcount(list), sp = r[13];
     switch (operation) {
     case M0_OP_PUSH: {
-        if ((int64_t)(sp - 4 * count) < core->sp_limit) {
-            m0_stop_timed(core, M0_STOP_STACK, now->pc);
+        int64_t mark = core->sp_min;
+        if (!move_sp(core, now, sp - 4 * count)) { /* first, so that what it stores is the stack's */
             return false;
         }
-        return store_list(core, now, sp - 4 * count, list) && move_sp(core, now, sp - 4 * count);
+        if (!store_list(core, now, r[13], list)) {
+            r[13] = sp;
+            core->sp_min = mark;
+            return false;
+        }
+        return true;
     }
     case M0_OP_STM: {
         uint32_t address = r[base];
