@@ -132,10 +132,11 @@ void m0_settle_part(struct m0_core *core, uc_engine *uc, uint32_t pc)
     if (part != NULL) {
         note_that_it_ran(core, part);
         part->entered++;
-        if (part->route == M0_ROUTE_CROSSES) {
-            cross(core, part);
-        }
+        uint32_t last = part->route == M0_ROUTE_CROSSES ? cross(core, part) : part->function;
         core->cycles += part->cycles;
+        if (m0_function_at(core, pc) != last && m0_has_room_to_jump(core)) {
+            m0_jump(core, pc, pc, m0_function_at(core, pc)); /* it ran on to the entry of another function */
+        }
         if (core->sp + part->sp_low < core->sp_min) {
             core->sp_min = core->sp + part->sp_low;
         }
