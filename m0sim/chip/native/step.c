@@ -189,22 +189,19 @@ static bool move_sp(struct m0_core *core, const struct now *now, uint32_t sp)
 
 /* -- multiples: DDI 0419, A6.7.25 (LDM), .49 (POP), .50 (PUSH), .58 (STM) */
 
-static bool load_words(struct m0_core *core, struct now *now, uint32_t address, uint32_t count, uint32_t *words)
+/* Load the registers of a list in a row. Into the base it comes last: an instruction that begins again needs it. */
+static bool load_list(struct m0_core *core, struct now *now, uint32_t address, uint32_t list, uint32_t base)
 {
-    for (uint32_t i = 0; i < count; i++) {
-        if (!load(core, now, address + 4 * i, 4, &words[i])) {
+    uint32_t *r = core->timed.r, into_base = r[base];
+    for (; list != 0; list &= list - 1, address += 4) {
+        uint32_t number = (uint32_t)__builtin_ctz(list), value;
+        if (!load(core, now, address, 4, &value)) {
             return false;
         }
+        *(number == base ? &into_base : &r[number]) = value;
     }
+    r[base] = into_base;
     return true;
-}
-
-/* The registers of a list, in a row. `count` of them. */
-static void put_words(struct m0_core *core, uint32_t list, const uint32_t *words)
-{
-    for (; list != 0; list &= list - 1) {
-        core->timed.r[__builtin_ctz(list)] = *words++;
-    }
 }
 
 static bool store_list(struct m0_core *core, struct now *now, uint32_t address, uint32_t list)
@@ -219,7 +216,7 @@ static bool store_list(struct m0_core *core, struct now *now, uint32_t address, 
 
 static bool do_multiple(struct m0_core *core, struct now *now, uint32_t operation, uint32_t *target)
 {
-    uint32_t *r = core->timed.r, list = (uint32_t)now->op->imm, base = now->op->a, words[9];
+    uint32_t *r = core->timed.r, list = (uint32_t)now->op->imm, base = now->op->a;
     uint32_t count = (uint32_t)__builtin_popcount(list), sp = r[13];
     switch (operation) {
     case M0_OP_PUSH: {
@@ -244,21 +241,18 @@ static bool do_multiple(struct m0_core *core, struct now *now, uint32_t operatio
     }
     case M0_OP_LDM: {
         uint32_t address = r[base];
-        if (!load_words(core, now, address, count, words)) {
+        if (!load_list(core, now, address, list, base)) {
             return false;
         }
-        r[base] = address + 4 * count; /* where the base is in the list, it is loaded */
-        put_words(core, list, words);
+        r[base] = (list >> base & 1) != 0 ? r[base] : address + 4 * count;
         return true;
     }
     default: {
-        bool has_pc = operation == M0_OP_POP_PC;
-        if (!load_words(core, now, sp, count + has_pc, words)) {
+        uint32_t has_pc = operation == M0_OP_POP_PC;
+        if (!load_list(core, now, sp, list, 13) || (has_pc && !load(core, now, sp + 4 * count, 4, target))) {
             return false;
         }
-        *target = has_pc ? words[count] : 0;
         r[13] = sp + 4 * (count + has_pc);
-        put_words(core, list, words);
         return true;
     }
     }
