@@ -204,6 +204,7 @@ def test_arguments_are_where_c_expects_them(build: Build, toolchain: str) -> Non
         (lambda m: m.call("leaf", "text"), "str"),
         (lambda m: m.call("leaf", 1, result="int"), "s32, u32"),
         (lambda m: m.call("leaf", 1, level="all"), "cycles, memory"),
+        (lambda m: m.call("leaf", 1, level="memory", engine="unicorn"), "level 'memory' needs the timed engine"),
         (lambda m: m.call("leaf", 1, max_cycles=0), "max_cycles"),
         (lambda m: m.call("leaff", 1), "leaf"),
         (lambda m: m.call("in_data"), "data"),

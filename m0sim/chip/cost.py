@@ -48,11 +48,13 @@ def chosen_engine(text: str | None, level: Level, flash: FlashModel) -> Engine:
     Raises `UsageError` for an unknown name, and for what Unicorn cannot count.
     """
     if text is None:
-        return "unicorn" if flash == "ideal" else "timed"
+        return "unicorn" if flash == "ideal" and level == "cycles" else "timed"
     if text not in ENGINES:
         raise UsageError(f"unknown engine {text!r}: one of {', '.join(ENGINES)}")
     if text == "unicorn" and flash != "ideal":
         raise UsageError(f"flash {flash!r} needs the timed engine: Unicorn counts without wait states")
+    if text == "unicorn" and level == "memory":
+        raise UsageError("level 'memory' needs the timed engine: Unicorn counts no addresses")
     return cast(Engine, text)
 
 

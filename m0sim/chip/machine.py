@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack, nullcontext
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -204,8 +204,7 @@ class Machine:
                 patch(self._emulator, replaced)  # what ran may have copied code to SRAM
                 if chosen == "timed":
                     return self._run_timed(call, flash)
-                with self._emulator.watching_memory() if level == "memory" else nullcontext():
-                    return self._run(call)
+                return self._run(call)
 
     def _replaced(self, stubs: StubValues, stdout: Sequence[str]) -> list[Stub]:
         """The stubs that the caller named, and those of functions that print, which `output` answers."""

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import numpy.typing as npt
@@ -177,18 +176,6 @@ class Emulator:
         self.heap.begin()
         self.uc.context_restore(self._reset_registers)
         self.counters.reset_port()
-
-    @contextmanager
-    def watching_memory(self) -> Iterator[None]:
-        """Level ``memory`` costs speed in code translated while its hook is there, so translate afresh both times."""
-        self.counters.begin_traffic()
-        stop = self.hooks.watch_memory()
-        self.uc.ctl_flush_tb()
-        try:
-            yield
-        finally:
-            stop()
-            self.uc.ctl_flush_tb()
 
     # -- registers
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable
 from typing import Any
 
 from unicorn import (
@@ -11,9 +10,7 @@ from unicorn import (
     UC_HOOK_CODE,
     UC_HOOK_EDGE_GENERATED,
     UC_HOOK_INSN_INVALID,
-    UC_HOOK_MEM_READ,
     UC_HOOK_MEM_READ_PROT,
-    UC_HOOK_MEM_WRITE,
     UC_HOOK_MEM_WRITE_PROT,
     UC_HOOK_TLB_FILL,
     UC_PROT_NONE,
@@ -35,16 +32,15 @@ class Hooks:
     """The core's hooks in one emulator, which must outlive them."""
 
     def __init__(self, uc: Uc, counters: Counters, device: Device, space: AddressSpace) -> None:
-        """Attach those of level ``cycles``."""
+        """Attach them."""
         self._engine = uc._uch
         self._counters = counters
-        self._has_flash_cache = device.xip_cache is not None
         self._space = space
         self._watched: set[int] = set()
         core = counters.core
         core.emu_stop = _address(uclib.uc_emu_stop)
         core.reg_read, core.reg_write = _address(uclib.uc_reg_read), _address(uclib.uc_reg_write)
-        self._block_hook = self._add(UC_HOOK_BLOCK, "m0_on_block")
+        self._add(UC_HOOK_BLOCK, "m0_on_block")
         self._add(UC_HOOK_INSN_INVALID, "m0_on_invalid")
         uc.ctl_set_tlb_mode(UC_TLB_VIRTUAL)
         for base, end in sram_ranges(space):
@@ -61,22 +57,6 @@ class Hooks:
         uc.mem_protect(port.base, port.size, UC_PROT_NONE)
         self._add(UC_HOOK_MEM_READ_PROT | UC_HOOK_MEM_WRITE_PROT, "m0_on_port", port.base, port.end - 1)
         self._add(UC_HOOK_TLB_FILL, "m0_on_tlb_fill", port.base, port.end - 1)
-
-    def watch_memory(self) -> Callable[[], None]:
-        """Attach the hooks of level ``memory``. Returns what detaches them."""
-        access = self._add(UC_HOOK_MEM_READ | UC_HOOK_MEM_WRITE, "m0_on_access")
-        self._set_block_hook("m0_on_block_in_flash")
-
-        def stop() -> None:
-            self._remove(access)
-            self._set_block_hook("m0_on_block")
-
-        return stop
-
-    def _set_block_hook(self, name: str) -> None:
-        if self._has_flash_cache:  # one block hook alone is called directly, two are not
-            self._remove(self._block_hook)
-            self._block_hook = self._add(UC_HOOK_BLOCK, name)
 
     def watch_sp_writes(self) -> tuple[int, int]:
         """Hook the instructions behind the SP writes of the block that a run stopped at. Returns the block's range."""
@@ -98,7 +78,7 @@ class Hooks:
                 found.append(address)
         return found
 
-    def _add(self, kind: int, callback: str, begin: int = 1, end: int = 0) -> ctypes.c_size_t:
+    def _add(self, kind: int, callback: str, begin: int = 1, end: int = 0) -> None:
         handle = ctypes.c_size_t()
         place = ctypes.cast(ctypes.byref(handle), uclib.uc_hook_add.argtypes[1])
         _check(
@@ -112,10 +92,6 @@ class Hooks:
                 ctypes.c_uint64(end),
             )
         )
-        return handle
-
-    def _remove(self, handle: ctypes.c_size_t) -> None:
-        _check(uclib.uc_hook_del(self._engine, handle))
 
 
 def _address(function: Any) -> int:

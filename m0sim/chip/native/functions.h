@@ -34,12 +34,10 @@ typedef struct {
 /* -- called by Unicorn */
 
 M0_EXPORT void m0_on_block(uc_engine *uc, uint64_t address, uint32_t size, struct m0_core *core);
-M0_EXPORT void m0_on_block_in_flash(uc_engine *uc, uint64_t address, uint32_t size, struct m0_core *core);
 M0_EXPORT void m0_on_translation(uc_engine *uc, uc_tb *now, uc_tb *before, struct m0_core *core);
 M0_EXPORT void m0_on_sp_written(uc_engine *uc, uint64_t address, uint32_t size, struct m0_core *core);
 M0_EXPORT bool m0_on_invalid(uc_engine *uc, struct m0_core *core);
 M0_EXPORT bool m0_on_tlb_fill(uc_engine *uc, uint64_t address, int type, uc_tlb_entry *entry, struct m0_core *core);
-M0_EXPORT void m0_on_access(uc_engine *uc, int type, uint64_t address, int size, int64_t value, struct m0_core *core);
 M0_EXPORT bool m0_on_port(uc_engine *uc, int type, uint64_t address, int size, int64_t value, struct m0_core *core);
 M0_EXPORT uint64_t m0_port_read(uc_engine *uc, uint64_t offset, unsigned size, struct m0_core *core);
 M0_EXPORT void m0_port_write(uc_engine *uc, uint64_t offset, unsigned size, uint64_t value, struct m0_core *core);

@@ -317,13 +317,6 @@ void m0_on_block(uc_engine *uc, uint64_t address, uint32_t size, struct m0_core 
     core->pending = core->blocks + arc->to;
 }
 
-/* The same at level `memory`, with a cache in front of the flash. */
-void m0_on_block_in_flash(uc_engine *uc, uint64_t address, uint32_t size, struct m0_core *core)
-{
-    m0_fetch(core, (uint32_t)address, size);
-    m0_on_block(uc, address, size, core);
-}
-
 /*
  * UC_HOOK_EDGE_GENERATED in SRAM: code was translated, maybe because it changed. When the epochs have all been used, no
  * block or arc may be of one that comes again.

@@ -25,7 +25,7 @@ static bool is_cached(const struct m0_cache *cache, uint64_t address)
     return address >= cache->base && address < cache->end;
 }
 
-/* The lines of flash that a block's instructions lie in. */
+/* The lines of flash that an instruction lies in. */
 void m0_fetch(struct m0_core *core, uint32_t address, uint32_t size)
 {
     struct m0_cache *cache = &core->cache;
@@ -38,21 +38,19 @@ void m0_fetch(struct m0_core *core, uint32_t address, uint32_t size)
     }
 }
 
-/* UC_HOOK_MEM_READ and _WRITE: which bytes were touched, and whose they are. */
-void m0_on_access(uc_engine *uc, int type, uint64_t address, int size, int64_t value, struct m0_core *core)
+/* A load or store of the instruction at `pc`: which bytes it touched, and whose they are. */
+void m0_track(struct m0_core *core, uint32_t pc, uint32_t address, uint32_t size, bool is_store)
 {
-    (void)uc, (void)value;
-    uint32_t at = (uint32_t)address;
-    uint64_t index = (uint64_t)m0_page_slot(core, at) * 4096 + (at & 0xFFF);
-    bool is_store = type == UC_MEM_WRITE;
-    if (is_cached(&core->cache, at)) {
-        core->cache.data_misses += misses(&core->cache, at);
+    (void)pc;
+    uint64_t index = (uint64_t)m0_page_slot(core, address) * 4096 + (address & 0xFFF);
+    if (is_cached(&core->cache, address)) {
+        core->cache.data_misses += misses(&core->cache, address);
     }
-    for (int i = 0; i < size; i++) {
-        core->touched[index + (uint64_t)i] |= is_store ? 2 : 1;
+    for (uint32_t i = 0; i < size; i++) {
+        core->touched[index + i] |= is_store ? 2 : 1;
     }
     uint32_t owner = core->owner_at[index];
-    if (at >= core->stack_low && at >= core->sp_min && at < core->stack_high) {
+    if (address >= core->stack_low && address >= core->sp_min && address < core->stack_high) {
         owner = core->stack_owner; /* a heap may have what the stack has not come down to */
     }
     struct m0_traffic *traffic = &core->traffic[owner];
@@ -63,11 +61,4 @@ void m0_on_access(uc_engine *uc, int type, uint64_t address, int size, int64_t v
         traffic->loads++;
         traffic->bytes_loaded += size;
     }
-}
-
-/* The same for an access of the interpreter's. */
-void m0_track(struct m0_core *core, uint32_t pc, uint32_t address, uint32_t size, bool is_store)
-{
-    (void)pc;
-    m0_on_access(NULL, is_store ? UC_MEM_WRITE : UC_MEM_READ, address, (int)size, 0, core);
 }
