@@ -401,12 +401,16 @@ static void copy_instruction(struct m0_line *line, uint32_t address, const struc
     }
 }
 
-static void list_line(struct m0_core *core, struct m0_line *line, uint32_t address)
+static void mark_code(const struct m0_core *core, uint32_t address, uint8_t is_code)
+{
+    core->timed.code_lines[m0_page_slot(core, address) * 64 + (address >> 6 & 63)] = is_code;
+}
+
+static void list_line(struct m0_core *core, struct m0_line *line)
 {
     struct m0_timed *timed = &core->timed;
-    uint32_t number = (uint32_t)(line - timed->lines), slot = m0_page_slot(core, address);
+    uint32_t number = (uint32_t)(line - timed->lines);
     line->is_decoded = 1;
-    timed->code_lines[slot * 64 + (address >> 6 & 63)] = 1;
     if (line->next == 0) {
         line->next = timed->last_line + 1;
         timed->last_line = number + 1;
@@ -423,7 +427,7 @@ void m0_predecode(struct m0_core *core, struct m0_op *op)
     uint32_t address = m0_address_of_op(core, op), at = address, count = 0, end;
     struct m0_line *whole = m0_line_of(core, op);
     if (!whole->is_decoded) {
-        list_line(core, whole, address);
+        list_line(core, whole);
     }
     do { /* to the end of the line, or to what nothing runs on behind */
         instructions[count] = m0_decode(core, at);
@@ -434,6 +438,7 @@ void m0_predecode(struct m0_core *core, struct m0_op *op)
             fold_literal(core, &line[count], at);
         }
         ops[count] = op + (at - address) / 2;
+        mark_code(core, at + instructions[count].size - 2, 1); /* one of 4 bytes may end in the next line */
         at += instructions[count].size;
     } while (!is_last(line[count++].operation) && ((at ^ address) & ~63u) == 0);
     end = at;
@@ -562,6 +567,11 @@ void m0_code_changed(struct m0_core *core, uint32_t address, uint32_t size)
     uint32_t slot = m0_page_slot(core, address);
     credit(core);
     for (uint32_t chunk = 0; chunk < timed->chunk_count; chunk++) {
+        uint64_t behind = (uint64_t)(chunk + 1) * M0_CHUNK_OPS - M0_LINE_OPS;
+        if ((address & 0xFFF) == 0 && m0_page_slot(core, timed->chunks[chunk].address + 0x1000) == slot &&
+            timed->details[behind - 1].operation != M0_OP_NONE && timed->details[behind - 1].size == 4) {
+            retire(core, &timed->lines[behind / M0_LINE_OPS - 1]); /* the page before ends in this one */
+        }
         if (timed->chunks[chunk].slot != slot) {
             continue;
         }
@@ -631,7 +641,8 @@ void m0_forget_timed(struct m0_core *core)
         struct m0_line *line = &timed->lines[i - 1];
         uint32_t address = m0_address_of_op(core, &timed->ops[(uint64_t)(i - 1) * M0_LINE_OPS]);
         clear_counts(core, line);
-        timed->code_lines[m0_page_slot(core, address) * 64 + (address >> 6 & 63)] = 0;
+        mark_code(core, address, 0);
+        mark_code(core, address + 64, 0);
     }
     for (uint32_t i = 0; i < timed->chunk_count; i++) {
         timed->chunk_at[timed->chunks[i].address >> 12] = 0;
