@@ -137,7 +137,7 @@ static bool load(struct m0_core *core, struct now *now, uint32_t address, uint32
 static void overwrite_code(struct m0_core *core, const struct now *now, uint32_t address, uint32_t size)
 {
     struct m0_op *next = now->op + 1;
-    bool runs_on = !m0_is_head(next);
+    bool runs_on = !m0_is_head(next) && (now->detail->flags & M0_DETAIL_CROSSES) == 0; /* else it is counted itself */
     next->in -= runs_on;
     m0_code_changed(core, address, size);
     next->in += runs_on;
@@ -459,6 +459,14 @@ static void take_back(struct m0_core *core, struct m0_op *op)
     }
 }
 
+/* The same of an instruction that stores several words, the first of them over its own line: it has been retired. */
+static void take_back_retired(struct m0_core *core, const struct now *now)
+{
+    uint32_t encoding = m0_line_of(core, now->op)->copy[now->pc >> 1 & 31];
+    core->timed.retired[core->timed.retired_count++] =
+        (struct m0_executed){.address = now->pc, .encoding = encoding, .executions = -1};
+}
+
 /* The words of an instruction that have not been fetched. */
 static void fetch(struct m0_core *core, struct now *now)
 {
@@ -670,7 +678,11 @@ bool m0_step(struct m0_core *core, enum m0_stepping stepping)
         enum done done = branches ? branch(core, &now, operation) : execute(core, &now, operation);
         if (done == STOPPED) {
             core->cycles = now.cycle;
-            take_back(core, op);
+            if (now.detail->operation == M0_OP_NONE) {
+                take_back_retired(core, &now);
+            } else {
+                take_back(core, op);
+            }
             return false;
         }
         now.stalls += timed->access.stalls;

@@ -34,7 +34,8 @@ def by_instruction(rows: npt.NDArray[Any]) -> npt.NDArray[Any]:
     sums["address"], sums["encoding"] = keys >> np.uint64(32), keys & np.uint64(0xFFFFFFFF)
     for column in ("executions", "taken", "port_accesses", "stalls"):
         np.add.at(sums[column], place, rows[column])
-    return sums
+    ran: npt.NDArray[Any] = sums[(sums["executions"] != 0) | (sums["stalls"] != 0)]
+    return ran
 
 
 def instruction_table(counts: Counts) -> InstructionTable:

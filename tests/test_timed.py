@@ -1,0 +1,272 @@
+"""The timed engine against Unicorn: every figure, flag, register and byte of memory is the same, faults included.
+
+Its two forms are compared both. Where Unicorn cannot know what is right (code that rewrites the block it runs in), an
+emulator that begins anew at each instruction does.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import numpy as np
+import pytest
+from engine_programs import FLASH, SRAM, Guest, guests, programs_that_return, with_functions
+from engine_programs import function as symbol
+from engines import FORMS, TIMED, different, seen
+from unicorn import UC_ARCH_ARM, UC_MODE_THUMB, Uc, UcError
+from unicorn.arm_const import (
+    UC_ARM_REG_APSR_NZCV,
+    UC_ARM_REG_LR,
+    UC_ARM_REG_PC,
+    UC_ARM_REG_R0,
+    UC_ARM_REG_SP,
+    UC_CPU_ARM_CORTEX_M0,
+)
+
+from m0sim.chip import isa
+from m0sim.chip.engine.emulator import RETURN_ADDRESS
+
+PROFILES = ("rp2040", "m0plus-slowmul", "stm32f0", "mspm0g3507")
+# What each engine has of its own at level `memory`.
+TRAFFIC = ("flash_misses", "traffic", "memory")
+
+
+# ------------------------------------------------------------------------------------------- programs that return
+
+
+def compare_programs(seed: int, count: int, profile: str) -> None:
+    for number, (machine, entry, arguments) in enumerate(programs_that_return(seed, count, profile)):
+        level = "memory" if number % 16 == 0 else "cycles"
+        data = arguments[0].read()  # type: ignore[attr-defined]
+        expected = seen(machine, "unicorn", entry, *arguments, level=level)
+        for form in TIMED if number % 4 == 0 else ("fast",):
+            arguments[0].write(data)  # type: ignore[attr-defined]
+            found = seen(machine, form, entry, *arguments, level=level)
+            assert different(expected, found, but=TRAFFIC[:1]) == {}, (seed, profile, hex(entry), form)
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_programs(profile: str) -> None:
+    """2,000 of them in all."""
+    for seed in range(5):
+        compare_programs(seed, 100, profile)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize("shard", range(5))
+def test_100_000_programs(profile: str, shard: int) -> None:
+    for seed in range(50):
+        compare_programs(1000 + 50 * shard + seed, 100, profile)
+
+
+# ------------------------------------------------------------------------------------------------- random guests
+
+
+def excepted(guest: Guest, kind: object) -> tuple[str, ...]:
+    """In what the engines rightly differ.
+
+    MOV SP with a value that is too low: Unicorn has executed it, the timed engine has not. Behind it, Unicorn looks at
+    the stack mark up to the next branch, so a fault before that shows a mark that nothing reached.
+    """
+    names = ("flash_misses",)
+    if guest.writes_sp and kind is not None:
+        names += ("stack_bytes", "memory")
+    if guest.writes_sp and kind == "stack-overflow":
+        names += ("core registers", "msp", "psp")
+    return names
+
+
+def compare_guests(seed: int, count: int, base: int) -> Counter[object]:
+    """In flash all forms are compared, in SRAM those of the timed engine. Returns how the guests ended."""
+    ends: Counter[object] = Counter()
+    forms = FORMS if base == FLASH else TIMED
+    for guest in guests(seed, count, base):
+        first, *others = (seen(guest.machine, f, guest.entry, *guest.arguments, max_cycles=2000) for f in forms)
+        kind = first.get("kind")
+        ends[kind] += 1
+        for form, other in zip(forms[1:], others, strict=True):
+            if kind == "cycle-limit" and base == FLASH:
+                assert other["kind"] == kind  # where it stops is compared below
+            else:
+                assert different(first, other, but=excepted(guest, kind)) == {}, (seed, hex(guest.entry), form)
+        if kind == "cycle-limit" and base == FLASH:
+            assert different(*others) == {}, (seed, hex(guest.entry))
+    return ends
+
+
+@pytest.mark.parametrize("base", [FLASH, SRAM])
+def test_guests(base: int) -> None:
+    ends: Counter[object] = Counter()
+    for seed in range(4):
+        ends += compare_guests(seed, 60, base)
+    assert len(ends) > 7
+    assert ends[None] > 10
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("base", [FLASH, SRAM])
+@pytest.mark.parametrize("shard", range(4))
+def test_many_guests(base: int, shard: int) -> None:
+    for seed in range(150):
+        compare_guests(1000 + 150 * shard + seed, 50, base)
+
+
+# ----------------------------------------------------- code that rewrites itself, against one instruction at a time
+
+
+def one_at_a_time(memory: bytes, guest: Guest, expected: dict[str, Any]) -> dict[str, Any]:
+    """The same guest in an emulator that begins anew at every instruction, so that it executes what is there now."""
+    uc = Uc(UC_ARCH_ARM, UC_MODE_THUMB)
+    uc.ctl_set_cpu_model(UC_CPU_ARM_CORTEX_M0)
+    uc.mem_map(SRAM, 264 * 1024)
+    uc.mem_map(RETURN_ADDRESS, 4096)
+    uc.mem_write(SRAM, memory)
+    uc.mem_map(FLASH, 2 << 20)
+    uc.mem_write(FLASH, b"\xff" * (2 << 20))
+    ran: Counter[tuple[int, int]] = Counter()
+    numbers = [UC_ARM_REG_R0 + i for i in range(13)]
+    for number, value in zip(numbers, guest.arguments[:4], strict=False):
+        uc.reg_write(number, value)
+    uc.mem_write(expected["stack_top"], np.array(guest.arguments[4:], np.uint32).tobytes())
+    uc.reg_write(UC_ARM_REG_SP, expected["stack_top"])
+    uc.reg_write(UC_ARM_REG_LR, RETURN_ADDRESS | 1)
+    uc.reg_write(UC_ARM_REG_APSR_NZCV, 0)
+    pc = guest.entry
+    for _ in range(expected["instructions"]):
+        first, second = np.frombuffer(uc.mem_read(pc, 4), np.uint16).tolist()
+        try:
+            uc.emu_start(pc | 1, 0, count=1)
+        except UcError:
+            assert first in (0xBF10, 0xBF20)  # YIELD and WFE
+        ran[pc, first | second << 16 if isa.is_wide(first) else first] += 1
+        pc = uc.reg_read(UC_ARM_REG_PC)
+    registers = tuple(uc.reg_read(n) for n in (*numbers, UC_ARM_REG_SP, UC_ARM_REG_LR))
+    return {
+        "executed": dict(ran),
+        "registers": registers,
+        "flags": uc.reg_read(UC_ARM_REG_APSR_NZCV) & 0xF0000000,
+        "memory": bytes(uc.mem_read(SRAM, 264 * 1024)),
+    }
+
+
+def compare_with_steps(seed: int, count: int) -> int:
+    """Guests in SRAM that end anyhow but by a fault that steps change. Returns how many saw code change."""
+    changed = 0
+    for guest in guests(4 * seed, count, SRAM):  # neither the port nor values for SP
+        space = guest.machine.space
+        found = seen(guest.machine, "fast", guest.entry, *guest.arguments, max_cycles=1000)
+        if "kind" in found and found["kind"] not in ("undefined", "breakpoint", "unaligned", "cycle-limit"):
+            continue
+        guest.machine._emulator.prepare(False)
+        table = found["instruction_table"]
+        ran = {(row.address, row.encoding): row.executions for row in table.rows}
+        memory = b"".join(bytes(bank.data) for bank in space.banks if bank.kind == "sram")
+        expected = one_at_a_time(memory, guest, found)
+        assert ran == expected["executed"], (seed, hex(guest.entry))
+        registers = found["core registers"]
+        if isinstance(registers, dict):
+            flags, registers = registers["xpsr"] & 0xF0000000, tuple(registers.values())[:15]
+        else:
+            flags = found["flags"]
+        if found.get("kind") != "unaligned":
+            assert (registers, flags) == (expected["registers"], expected["flags"]), (seed, hex(guest.entry))
+        image = np.frombuffer(memory, np.uint16)
+        changed += any(encoding & 0xFFFF != image[(address - SRAM) // 2] for address, encoding in ran)
+    return changed
+
+
+def test_guests_that_change_their_code() -> None:
+    assert sum(compare_with_steps(seed, 80) for seed in (0, 1)) >= 2
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("shard", range(4))
+def test_many_guests_that_change_their_code(shard: int) -> None:
+    assert sum(compare_with_steps(1000 + 60 * shard + seed, 50) for seed in range(60)) > 20
+
+
+# R4 and on: pairs of a place in the victim at r2 and a halfword for it. Each is stored, then the victim runs.
+PATCHER = (0xB5F0, 4, 0xD, 0x8826, 0x8867, 0x5397, 0xB404, 0x1C56, 0x47B0, 0xBC04, 0x3404, 0x42AC, 0xD1F5, 0xBDF0)
+PLAIN = (0x1840, 0x1A40, 0x3001, 0x3903, 0x4341, 0x0849, 0xBF00, 0xBF20, 0x4348, 0x41C8)
+BRANCHES = (0xD000, 0xD100, 0xD500, 0xD301, 0xE000)  # over one halfword or two
+PATCHES, LENGTH = 0x1800, 24
+PLACES = (0x400, 0x420, 0x436, 0x43A, 0x43C, 0xFF0, 0xFF6, 0xFFA, 0xFFC)
+"""Of the victim: its instructions of four bytes lie over the ends of lines and pages."""
+
+
+def wide(rng: np.random.Generator, place: int, leaves: tuple[int, int]) -> tuple[int, list[int]]:
+    """An instruction of four bytes: its first halfword, and second ones that it may have."""
+    ahead = [(leaf - place - 4 >> 1) & 0x7FF for leaf in leaves]
+    kinds = [
+        (0xF3EF, [0x8000, 0x8100, 0x8300]),  # MRS
+        (0xF3BF, [0x8F4F, 0x8F5F, 0x8F6F]),  # barriers
+        (0xF380, [0x8800]),  # MSR
+        (0xF000, [0xF800 | imm for imm in ahead]),  # BL
+    ]
+    return kinds[rng.integers(len(kinds))]
+
+
+def patched_code(seed: int) -> tuple[np.ndarray, int, int]:
+    """Patcher, victim and patches, to run at any place; where the victim is, and where the patches end."""
+    rng = np.random.default_rng(seed)
+    victim = int(rng.choice(PLACES))
+    leaves = (victim + 0x70, victim + 0x78)
+    choices: list[list[int]] = [[0xB500]]
+    while len(choices) < LENGTH:
+        place = victim + 2 * len(choices)
+        if rng.random() < (0.8 if place & 63 == 62 else 0.15):
+            first, seconds = wide(rng, place, leaves)
+            choices += [[first], seconds]
+        else:
+            choices.append([*PLAIN, *BRANCHES])
+    choices += [[0xBF00], [0xBF00], [0xBD00]]
+    for i, some in enumerate(choices):  # no branch to the second half of an instruction
+        if some[0] == PLAIN[0] and any(isa.is_wide(following[0]) for following in choices[i : i + 3]):
+            choices[i] = [*PLAIN]
+    code = np.zeros(0x1000, np.uint16)
+    code[: len(PATCHER)] = PATCHER
+    code[victim // 2 : victim // 2 + len(choices)] = [rng.choice(some) for some in choices]
+    for leaf, adds in zip(leaves, (0x3007, 0x3109), strict=True):
+        code[leaf // 2 : leaf // 2 + 2] = adds, 0x4770
+    which = rng.integers(1, len(choices), 150)
+    patches = [half for place in which for half in (2 * place, rng.choice(choices[place]))]
+    code[PATCHES // 2 : PATCHES // 2 + len(patches)] = patches
+    return code, victim, PATCHES + 2 * len(patches)
+
+
+def compare_patched(seed: int, profile: str, stored_at: int, runs_at: int) -> None:
+    """The code is changed at one address and runs at another, of the same memory."""
+    code, victim, end = patched_code(seed)
+    places = [("patcher", 0, 28), ("victim", victim, 0x60), ("leaf1", victim + 0x70, 4), ("leaf2", victim + 0x78, 4)]
+    functions = [symbol(name, SRAM + at, size) for name, at, size in places[: 4 * (seed % 2)]]
+    machine = with_functions(code.tobytes(), SRAM, functions, profile)
+    for _ in range(2):
+        arguments = (stored_at + PATCHES, stored_at + end, runs_at + victim, 7)
+        expected, *others = (seen(machine, form, SRAM, *arguments) for form in FORMS)
+        assert "kind" not in expected
+        for other, form in zip(others, TIMED, strict=True):
+            assert different(expected, other) == {}, (seed, form)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_code_that_is_changed_from_elsewhere(seed: int) -> None:
+    compare_patched(seed, "rp2040", SRAM, SRAM)
+
+
+@pytest.mark.long
+def test_much_code_that_is_changed_from_elsewhere() -> None:
+    for seed in range(12, 600):
+        compare_patched(seed, "rp2040", SRAM, SRAM)
+
+
+@pytest.mark.parametrize("words", [0xC170, 0xC1F0])  # STM r1!, {r4-r6} and {r4-r7}
+def test_a_store_over_its_own_line_that_a_fault_cuts_short(words: int) -> None:
+    """The last line of the SRAM: of what is stored, two words are there. The instruction has not run."""
+    code = np.array([0xBF00] * 16 + [words] + [0x3001] * 15, np.uint16)
+    machine = with_functions(code.tobytes(), SRAM + 0x41FC0, [])
+    found = [seen(machine, form, SRAM + 0x41FC4, 0, SRAM + 0x41FF8) for form in FORMS]
+    assert found[0]["kind"] == "unmapped"
+    assert found[0]["instructions"] == 14
+    assert [different(found[0], other) for other in found[1:]] == [{}, {}]
