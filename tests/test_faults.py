@@ -101,6 +101,11 @@ def test_fault_at_an_instruction(
     assert (own.calls, own.self_cycles, own.inclusive_cycles, own.instructions) == (1, cycles, cycles, instructions)
 
 
+def test_no_data_is_where_calls_return_to(machine: Machine) -> None:
+    """Every time: an emulator may look at what is mapped the first time alone."""
+    assert {fault_of(machine, "beside_the_return").kind for _ in range(4)} == {"unmapped"}
+
+
 @pytest.mark.parametrize("name", ["push_behind_fault", "arm_state_sp", "unaligned_store"])
 def test_the_stack_mark_holds_only_what_ran(machine: Machine, name: str) -> None:
     assert fault_of(machine, name).cost.stack_bytes == 0

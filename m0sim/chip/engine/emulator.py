@@ -13,7 +13,6 @@ from unicorn import (
     UC_HOOK_INTR,
     UC_HOOK_MEM_INVALID,
     UC_MODE_THUMB,
-    UC_PROT_EXEC,
     Uc,
     UcError,
 )
@@ -59,7 +58,6 @@ class Emulator:
         self.uc.ctl_set_cpu_model(UC_CPU_ARM_CORTEX_M0)
         self._call_registers = CallRegisters(self.uc)
         mapping.map_into(self.uc, self.space)
-        self.uc.mem_map(RETURN_ADDRESS, 1024, UC_PROT_EXEC)  # no data is there: a load or store is a fault
         self.counters = Counters(device, image, self.space, self.uc)
         self.hooks = Hooks(self.uc, self.counters, device, self.space)
         self.peripherals = Peripherals(device, weakref.proxy(self))

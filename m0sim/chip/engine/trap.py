@@ -92,7 +92,7 @@ class Traps:
             if is_arm_state(uc):
                 return Cause(FaultKind.ARM_STATE, to_arm_state(pc), pc)
             return Cause(FaultKind.NOT_CODE, jump_to(address, self.absent(address)), pc)
-        if error == UC_ERR_WRITE_PROT and self._device.region_at(address) is not None:  # else where calls return to
+        if error == UC_ERR_WRITE_PROT:
             return Cause(FaultKind.READ_ONLY, f"store of {size} bytes to read-only memory at {address:#010x}", pc)
         reason = unmapped(kind == UC_MEM_WRITE_UNMAPPED, size, address, self.absent(address))
         return Cause(FaultKind.UNMAPPED, reason, pc)
