@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from engines import default_engine
 from hypothesis import settings
 
 import m0sim.chip.engine.unicorn_run
@@ -54,6 +55,21 @@ def build(tmp_path_factory: pytest.TempPathFactory) -> Build:
         return output
 
     return built
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Tests marked `engines` run on each of those: calls that name no engine run there. The nearest mark counts."""
+    mark = metafunc.definition.get_closest_marker("engines")
+    if mark is not None and len(mark.args) > 1:
+        metafunc.fixturenames.append("_engine")
+        long = [pytest.param("simple", marks=pytest.mark.long)] if "fast" in mark.args else []
+        metafunc.parametrize("_engine", [*mark.args, *long], indirect=True)
+
+
+@pytest.fixture
+def _engine(request: pytest.FixtureRequest) -> Iterator[None]:
+    with default_engine(request.param):
+        yield
 
 
 class Slices:

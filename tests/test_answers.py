@@ -18,6 +18,8 @@ from m0sim.chip.cost import RegisterUse
 from m0sim.chip.peripherals import RegisterAccess
 from m0sim.chip.stubs import StubCall
 
+pytestmark = pytest.mark.engines("unicorn", "fast")
+
 ADC = 0x4004C004
 
 

@@ -20,6 +20,8 @@ from m0sim import Cost, Fault, Machine
 from m0sim.chip import device
 from m0sim.chip.native.tables import CONTEXT_LIMIT
 
+pytestmark = pytest.mark.engines("unicorn", "fast")
+
 Nodes = dict[Path, tuple[int, int, int]]
 FLASH = device.load("rp2040").flash.base
 

@@ -17,6 +17,8 @@ from rich.console import Console
 from m0sim import Fault, Interrupted, Machine
 from m0sim.report import text
 
+pytestmark = pytest.mark.engines("unicorn", "fast")
+
 STACK_TOP = 0x20042000  # the end of the RP2040's SRAM; faults.S has no data, so all of it is stack
 ROOM = 264 * 1024
 PROFILES = Path(__file__).parents[1] / "profiles"
@@ -354,6 +356,7 @@ def test_fault_in_a_function_that_runs_before(machine: Machine) -> None:
     assert fault.cost.cycles == 13
 
 
+@pytest.mark.engines("unicorn")
 def test_the_same_fault_wherever_a_run_is_sliced(machine: Machine, short_slices: Slices) -> None:
     ended = {}
     for name, kind, offset, cycles, instructions, _ in HERE:

@@ -16,6 +16,8 @@ from m0sim.report import cost_json as data
 from m0sim.report.figures import figures
 from m0sim.report.page_memory import memory_maps
 
+pytestmark = pytest.mark.engines("unicorn", "fast")
+
 HEAP, CLAIMS = FIRMWARE / "heap.ld", FIRMWARE / "claims.ld"
 NEWLIBS = {"nano": ("c_nano", "nosys", "c_nano"), "full": ("c", "nosys", "c")}
 KINDS = ("bump", "claims", "bare", "inlined", "nano", "full", "nano-claims", "full-claims", "nano-pool", "full-pool")

@@ -16,6 +16,8 @@ from conftest import FIRMWARE, LINKER_SCRIPT, Build, Slices
 import m0sim.chip.engine.unicorn_run
 from m0sim import Cost, Fault, Machine, UsageError, f32, i64, u64
 
+pytestmark = pytest.mark.engines("unicorn", "fast")
+
 ASSEMBLY = ("-g", f"-I{FIRMWARE}")
 BOTH = pytest.mark.parametrize("toolchain", ["zig", "gnu"])
 Functions = dict[str, tuple[int, int, int]]
@@ -290,6 +292,7 @@ def test_the_same_counts_every_time(calls: Path) -> None:
         assert costs[1:] == costs[:-1], name
 
 
+@pytest.mark.engines("unicorn")
 def test_the_same_counts_wherever_a_run_is_interrupted(
     calls: Path, short_slices: Slices, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -321,6 +324,7 @@ def outcome(machine: Machine, name: str, argument: int) -> tuple[int, object]:
     return cost.branches_taken + sum(edge.calls for edge in cost.edges), everything(cost)
 
 
+@pytest.mark.engines("unicorn")
 def test_progress_is_told(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(m0sim.chip.engine.unicorn_run, "_SLICE_SECONDS", 0.002)
     seen: list[int] = []

@@ -32,6 +32,8 @@ from m0sim.errors import UsageError
 from m0sim.image import Symbol, load_raw
 from m0sim.libraries import CORE, Library
 
+pytestmark = pytest.mark.engines("unicorn", "fast")
+
 FOLDER = CORE.folder
 HEADER = (FOLDER / "core.h").read_text()
 
@@ -146,6 +148,7 @@ def check_sums(cost: Cost) -> None:
     assert cost.call_tree[0].inclusive_cycles == cost.cycles
 
 
+@pytest.mark.engines("unicorn")
 @pytest.mark.parametrize(("name", "hint"), [("yields", 1), ("waits", 2)])
 def test_hints_do_not_leave_the_emulator(hard: Path, name: str, hint: int, monkeypatch: pytest.MonkeyPatch) -> None:
     machine = Machine.from_elf(hard)
@@ -176,6 +179,7 @@ def test_every_version_of_rewritten_code_is_counted(hard: Path) -> None:
     assert [(row.encoding & 0xFF, row.executions) for row in rows] == [(0, 256), (1, 256), (2, 188)]
 
 
+@pytest.mark.engines("unicorn")
 def test_versions_that_are_forgotten_stay_counted(hard: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Blocks are given up when there are too many, and calls go on across that."""
     expected = Machine.from_elf(hard).call("rewrites", 4000)
@@ -434,6 +438,7 @@ def processor_seconds(run: Callable[[], object]) -> float:
     return best
 
 
+@pytest.mark.engines("unicorn")
 @pytest.mark.parametrize(
     ("name", "work"), [("yields", 20_000), ("waits", 20_000), ("rewrites", 1500), ("recurses_often", 100)]
 )

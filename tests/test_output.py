@@ -13,6 +13,8 @@ from test_cli import Run, run  # noqa: F401
 from m0sim import Fault, Machine, UsageError
 from m0sim.chip.output import LIMIT
 
+pytestmark = pytest.mark.engines("unicorn", "fast")
+
 BKPT = 0xBEAB
 
 

@@ -9,6 +9,8 @@ from conftest import FIRMWARE, Build
 
 from m0sim import Cost, Fault, Machine
 
+pytestmark = pytest.mark.engines("unicorn", "fast")
+
 INT_MIN = -(1 << 31)
 
 

@@ -21,6 +21,8 @@ from m0sim import Cost, Fault, Machine, UsageError
 from m0sim.chip import device
 from m0sim.image import Image, load_elf
 
+pytestmark = pytest.mark.engines("unicorn", "fast")
+
 ROOM, SOURCE, TARGET = "room", "source", "target"
 SOURCES = ("calls.S", "rewrites.S", "state.S", "faults.S", "port.S")
 CONTENTS = {ROOM: bytes(64), SOURCE: bytes([0, 1, 2, 3, 4, 5, 6, 7] * 8), TARGET: bytes(64)}

@@ -9,6 +9,8 @@ from conftest import FIRMWARE, Build
 
 from m0sim import Fault, Machine
 
+pytestmark = pytest.mark.engines("unicorn", "fast")
+
 STACK_TOP = 0x20042000
 DIVIDER = {
     "UDIVIDEND": 0x60,
