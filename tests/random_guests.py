@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 
 import numpy as np
+from engines import FORMS, default_engine
 
 from m0sim import Fault, Machine
 from m0sim.chip import isa
@@ -65,10 +66,12 @@ def main() -> None:
         machine.write(CODE, rng.integers(0, 256, 1024, np.uint8))
         machine.write(CODE, program(rng))
         level: Level = "memory" if rng.random() < 0.1 else "cycles"
+        form = FORMS[rng.integers(len(FORMS))]
         arguments = [int(value) for value in rng.choice(POINTERS, 4)]
         try:
             # Kept, or else the call would begin with the memory as it was loaded.
-            cost = machine.call(CODE, *arguments, keep=True, max_cycles=2000, level=level)
+            with default_engine(form):
+                cost = machine.call(CODE, *arguments, keep=True, max_cycles=2000, level=level)
             assert sum(f.self_cycles for f in cost.functions.values()) == cost.cycles
             kind = "returned"
         except Fault as fault:

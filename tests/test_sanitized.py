@@ -109,6 +109,10 @@ SUITES = {
     "faults": ["test_faults.py", "test_port.py"],
     "core": ["test_native.py", "test_call_tree.py"],
     "state": ["test_state.py", "test_flash_cache.py"],
+    "timed": [
+        f"test_timed.py::{name}"
+        for name in ("test_guests", "test_code_that_is_changed_from_elsewhere", "test_tables_that_are_small")
+    ],
     "sequences": ["test_sequences.py::test_sequences_of_calls_are_as_on_fresh_machines"],
 }
 

@@ -11,9 +11,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from conftest import FIRMWARE, Build
 from engine_programs import FLASH, SRAM, Guest, guests, programs_that_return, with_functions
 from engine_programs import function as symbol
-from engines import FORMS, TIMED, different, seen
+from engines import FORMS, TIMED, default_engine, different, seen
+from test_sequences import CONTENTS, ROOMS, SOURCES, fresh, put
+from test_sequences import FUNCTIONS as CALLS
+from test_sequences import places as allocated
 from unicorn import UC_ARCH_ARM, UC_MODE_THUMB, Uc, UcError
 from unicorn.arm_const import (
     UC_ARM_REG_APSR_NZCV,
@@ -24,8 +28,12 @@ from unicorn.arm_const import (
     UC_CPU_ARM_CORTEX_M0,
 )
 
+import m0sim.chip.engine.interpreter
+import m0sim.chip.engine.timed_run
+from m0sim import Fault, Machine
 from m0sim.chip import isa
 from m0sim.chip.engine.emulator import RETURN_ADDRESS
+from m0sim.image import Image, load_elf
 
 PROFILES = ("rp2040", "m0plus-slowmul", "stm32f0", "mspm0g3507")
 # What each engine has of its own at level `memory`.
@@ -270,3 +278,149 @@ def test_a_store_over_its_own_line_that_a_fault_cuts_short(words: int) -> None:
     assert found[0]["kind"] == "unmapped"
     assert found[0]["instructions"] == 14
     assert [different(found[0], other) for other in found[1:]] == [{}, {}]
+
+
+# --------------------------------------------------------------------------------- every function of the firmware
+
+
+@pytest.fixture(scope="module")
+def image(build: Build) -> Image:
+    return load_elf(build(*SOURCES, "contexts.S", "hard.S", flags=("-g", f"-I{FIRMWARE}")))
+
+
+def differences_of(machine: Machine, name: str, *request: int) -> dict[str, Any]:
+    expected, *others = (seen(machine, form, name, *request, max_cycles=4000) for form in FORMS)
+    names: tuple[str, ...] = ("flash_misses",)
+    if name in ("add_sp", "mov_sp", "push_behind_mov_sp"):  # see `excepted`
+        names += ("core registers", "msp")
+    if expected.get("kind") == "cycle-limit":
+        assert {other["kind"] for other in others} == {"cycle-limit"}
+        return different(*others, but=names)
+    return {key: pair for other in others for key, pair in different(expected, other, but=names).items()}
+
+
+def test_every_function_of_the_firmware(image: Image) -> None:
+    machine = Machine(image)
+    room, target = machine.alloc(64), machine.alloc(64)
+    found = {}
+    for number, function in enumerate(image.functions):
+        request = ((3,), (room.address, 5), (target.address, room.address, 7))[number % 3]
+        found[function.name] = differences_of(machine, function.name, *request)
+    assert {key: value for key, value in found.items() if value} == {}
+    assert len(found) > 150
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("arguments", [(), (3,), (0x20000403, 7), (0, 0, 7), (1000,), (0xF0000008, 1)])
+def test_every_function_of_the_firmware_with_all_arguments(image: Image, arguments: tuple[int, ...]) -> None:
+    machine = Machine(image)
+    found = {function.name: differences_of(machine, function.name, *arguments) for function in image.functions}
+    assert {key: value for key, value in found.items() if value} == {}
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_kept_calls_on_one_engine_and_the_other(image: Image, seed: int) -> None:
+    """PRIMASK, CONTROL, both stack pointers, the port and memory go on from one engine to the other."""
+    rng = np.random.default_rng(seed)
+    plain, mixed = fresh(image), fresh(image)
+    for number in range(80):
+        name, arguments = CALLS[rng.integers(len(CALLS))]
+        if name in ("add_sp", "mov_sp", "push_behind_mov_sp", "spins", "idles"):
+            continue
+        for machine in (plain, mixed):
+            put(
+                machine,
+                tuple({**CONTENTS, "room": bytes.fromhex(ROOMS[number % len(ROOMS)]).ljust(64, b"\0")}.values()),
+            )
+        request = [allocated(plain)[a] if isinstance(a, str) else a for a in arguments]
+        keep = bool(rng.random() < 0.7)
+        expected = seen(plain, "unicorn", name, *request, keep=keep, max_cycles=5000)
+        form = FORMS[rng.integers(len(FORMS))]
+        found = seen(mixed, form, name, *request, keep=keep, max_cycles=5000)
+        if expected.get("kind") == "cycle-limit":
+            plain, mixed = fresh(image), fresh(image)  # they stop in different places
+        elif "kind" in expected and name == "trampoline":
+            plain, mixed = fresh(image), fresh(image)
+        else:
+            assert different(expected, found) == {}, (number, name, form)
+
+
+# ------------------------------------------------------------------------------------------------- slices
+
+
+@pytest.mark.parametrize("cycles", [1, 7, 1000])
+@pytest.mark.parametrize("form", TIMED)
+def test_slices_of_any_size(image: Image, form: str, cycles: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    machine = Machine(image)
+    names = (
+        "recursive",
+        "is_even",
+        "several_callers",
+        "calls_ring",
+        "catcher",
+        "runs_on",
+        "rewrites",
+        "waits",
+        "yields",
+    )
+    whole = {name: seen(machine, form, name, 50) for name in names}
+    monkeypatch.setattr(m0sim.chip.engine.timed_run, "_SLICE_CYCLES", cycles)
+    slices = []
+    monkeypatch.setattr(
+        m0sim.chip.engine.timed_run.TimedRun, "_after_slice", lambda run: slices.append(run._counters.cycles)
+    )
+    for name in names:
+        slices.clear()
+        assert different(whole[name], seen(machine, form, name, 50)) == {}, name
+        assert slices == sorted(slices)
+        assert len(slices) >= whole[name]["branches_taken"] // cycles
+
+
+@pytest.mark.parametrize("form", TIMED)
+def test_slices_that_the_clock_ends(image: Image, form: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However often it says so, all is counted once, and progress is told."""
+    machine = Machine(image)
+    expected = seen(machine, "unicorn", "yields", 300_000)
+    monkeypatch.setattr(m0sim.chip.engine.timed_run, "_SLICE_CYCLES", 100_000)
+    monkeypatch.setattr(m0sim.chip.engine.timed_run, "_SLICE_SECONDS", 0.0005)
+    told: list[int] = []
+    machine.progress = told.append
+    assert different(expected, seen(machine, form, "yields", 300_000)) == {}
+    assert len(told) > 5
+    assert told == sorted(told)
+    assert told[-1] < expected["cycles"]
+
+
+@pytest.mark.parametrize("form", TIMED)
+@pytest.mark.parametrize("limit", [1, 2, 3, 10, 11, 99, 100])
+def test_the_limit_of_cycles(image: Image, form: str, limit: int) -> None:
+    """It stops where control comes to by a branch, or at the head of 64 bytes: at or behind the limit, soon."""
+    machine = Machine(image)
+    with pytest.raises(Fault) as caught, default_engine(form):
+        machine.call("is_even", 500, max_cycles=limit)
+    cost = caught.value.cost
+    assert caught.value.kind == "cycle-limit"
+    assert limit <= cost.cycles < limit + 13  # from one branch to the next of is_even
+    assert cost.cycles == int(cost.instruction_table.cycles.sum()) == sum(node.self_cycles for node in cost.call_tree)
+    assert cost.cycles == sum(function.self_cycles for function in cost.functions.values())
+
+
+# ------------------------------------------------------------------------------------------------- tables that are full
+
+
+@pytest.mark.parametrize("form", TIMED)
+def test_tables_that_are_small(image: Image, form: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = ("several_callers", "rewrites", "recurses_often", "patch", "calls_patched", "level_9", "copy_and_call")
+    room = allocated(fresh(image))["room"]
+    requests = [(name, room if name == "copy_and_call" else 40, 7) for name in names]
+    expected = [seen(fresh(image), "unicorn", *request) for request in requests]
+    monkeypatch.setattr(m0sim.chip.engine.interpreter, "_CHUNKS", 3)
+    monkeypatch.setattr(m0sim.chip.engine.interpreter, "_CALLS", 100)
+    monkeypatch.setattr(m0sim.chip.engine.interpreter, "_RETIRED", 300)
+    machine = fresh(image)
+    grown: list[int] = []
+    grow = machine.interpreter.grow
+    monkeypatch.setattr(machine.interpreter, "grow", lambda: (grown.append(1), grow()))
+    for request, wanted in zip(requests, expected, strict=True):
+        assert different(wanted, seen(machine, form, *request)) == {}, request[0]
+    assert len(grown) > 10

@@ -5,11 +5,20 @@
 #include <stdint.h>
 
 void *memcpy(void *to, const void *from, size_t size);
+void *memset(void *to, int value, size_t size);
 
 void *memcpy(void *to, const void *from, size_t size)
 {
     for (size_t i = 0; i < size; i++) {
         ((uint8_t *)to)[i] = ((const uint8_t *)from)[i];
+    }
+    return to;
+}
+
+void *memset(void *to, int value, size_t size)
+{
+    for (size_t i = 0; i < size; i++) {
+        ((uint8_t *)to)[i] = (uint8_t)value;
     }
     return to;
 }
