@@ -107,7 +107,8 @@ ACCOUNTING = "test_accounting_random.py::test_no_count_differs_from_the_referenc
 SUITES = {
     **{f"accounting {i}": [f"{ACCOUNTING}[{shard}]" for shard in range(i, SHARDS, 4)] for i in range(4)},
     "faults": ["test_faults.py", "test_port.py"],
-    "core": ["test_native.py", "test_call_tree.py"],
+    "core": ["test_native.py"],
+    "calls": ["test_call_tree.py"],
     "state": ["test_state.py", "test_flash_cache.py"],
     "timed": [
         f"test_timed.py::{name}"

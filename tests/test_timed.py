@@ -6,7 +6,9 @@ emulator that begins anew at each instruction does.
 
 from __future__ import annotations
 
+import json
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +17,8 @@ from conftest import FIRMWARE, Build
 from engine_programs import FLASH, SRAM, Guest, guests, programs_that_return, with_functions
 from engine_programs import function as symbol
 from engines import FORMS, TIMED, default_engine, different, seen
+from test_cli import Run as Command
+from test_cli import run
 from test_sequences import CONTENTS, ROOMS, SOURCES, fresh, put
 from test_sequences import FUNCTIONS as CALLS
 from test_sequences import places as allocated
@@ -33,7 +37,10 @@ import m0sim.chip.engine.timed_run
 from m0sim import Fault, Machine
 from m0sim.chip import isa
 from m0sim.chip.engine.emulator import RETURN_ADDRESS
+from m0sim.chip.engine.run import Run
 from m0sim.image import Image, load_elf
+
+__all__ = ["run"]
 
 PROFILES = ("rp2040", "m0plus-slowmul", "stm32f0", "mspm0g3507")
 # What each engine has of its own at level `memory`.
@@ -263,6 +270,55 @@ def test_code_that_is_changed_from_elsewhere(seed: int) -> None:
     compare_patched(seed, "rp2040", SRAM, SRAM)
 
 
+ADDRESSES = ("instruction_table", "functions", "call_tree", "edges", "core registers", "bank 1")
+"""What has addresses of code in it, the return addresses in SRAM too."""
+
+
+@pytest.mark.parametrize("runs_at", [0x20100000, 0x20200000])
+@pytest.mark.parametrize("seed", [0, 2])
+def test_code_that_is_changed_in_an_alias(seed: int, runs_at: int) -> None:
+    """Of the SRAM: Unicorn does not notice such stores, so it runs the same where the SRAM itself is."""
+    code, victim, end = patched_code(seed)
+    machine = with_functions(code.tobytes(), SRAM, [], "mspm0g3507")
+    given = (SRAM + PATCHES, SRAM + end)
+    expected = seen(machine, "unicorn", SRAM, *given, SRAM + victim, 7)
+    for form in TIMED:
+        found = seen(machine, form, SRAM, *given, runs_at + victim, 7)
+        assert set(different(expected, found)) <= {*ADDRESSES}
+        tables = [each["instruction_table"] for each in (expected, found)]
+        assert Counter(tables[0].executions.tolist()) == Counter(tables[1].executions.tolist())
+
+
+@pytest.mark.parametrize("runs_at", [SRAM, 0x20100000, 0x20200000])
+@pytest.mark.parametrize("stored_at", [SRAM, 0x20100000, 0x20200000])
+def test_code_that_is_changed_through_an_alias(stored_at: int, runs_at: int) -> None:
+    """ADDS r0, #1 that becomes ADDS r0, #16 between two calls."""
+    code = np.zeros(0x202, np.uint16)
+    code[:6] = 0xB510, 0x0004, 0x47A0, 0x8011, 0x47A0, 0xBD10  # PUSH, MOVS r4, BLX r4, STRH r1, BLX r4, POP
+    code[0x200:] = 0x3001, 0x4770
+    machine = with_functions(code.tobytes(), SRAM, [], "mspm0g3507")
+    for form in TIMED:
+        found = seen(machine, form, SRAM, runs_at + 0x401, 0x3010, stored_at + 0x400)
+        assert found["result"] - (runs_at + 0x401) == 1 + 16
+        assert sorted(row.encoding for row in found["instruction_table"].rows if row.encoding >> 12 == 3) == [
+            0x3001,
+            0x3010,
+        ]
+
+
+@pytest.mark.parametrize("alias", [FLASH + 0x1000000, FLASH + 0x2000000, FLASH + 0x3000000])
+def test_code_in_an_alias_of_the_flash(alias: int) -> None:
+    """BX r0, to where a BL lies over the end of a page, and its function loops."""
+    code = np.full(0x900, 0xBF00, np.uint16)
+    code[0] = 0x4700
+    code[0xFFA // 2 : 0xFFA // 2 + 5] = 0xB500, 0x2105, 0xF000, 0xF802, 0xBD00  # PUSH, MOVS, BL, POP
+    code[0x1006 // 2 : 0x1006 // 2 + 4] = 0x3901, 0xD1FD, 0x4770, 0xBF00
+    machine = with_functions(code.tobytes(), FLASH, [symbol("main", FLASH, 2), symbol("loop", FLASH + 0x1006, 6)])
+    expected, *others = (seen(machine, form, FLASH, alias + 0xFFB) for form in FORMS)
+    assert expected["cycles"] == 2 + 2 + 1 + 3 + 5 * 3 - 1 + 2 + 4
+    assert [different(expected, other) for other in others] == [{}, {}]
+
+
 @pytest.mark.long
 def test_much_code_that_is_changed_from_elsewhere() -> None:
     for seed in range(12, 600):
@@ -424,3 +480,21 @@ def test_tables_that_are_small(image: Image, form: str, monkeypatch: pytest.Monk
     for request, wanted in zip(requests, expected, strict=True):
         assert different(wanted, seen(machine, form, *request)) == {}, request[0]
     assert len(grown) > 10
+
+
+# ------------------------------------------------------------------------------------------------- the kernels
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_the_kernels_cost_what_their_baselines_say(run: Command, form: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    engines: list[str] = []
+    execute = Run.execute
+    monkeypatch.setattr(Run, "execute", lambda run: (engines.append(type(run).__name__), execute(run)))
+    manifest = Path(__file__).parents[1] / "kernels" / "m0sim.toml"
+    with default_engine(form):
+        done = run("check", manifest, "--no-build", "--strict", "--json")
+    assert done.code == 0
+    verdicts = Counter(bench["status"] for bench in json.loads(done.out)["benches"])
+    assert verdicts == {"unchanged": len(engines)}
+    assert len(engines) > 30
+    assert set(engines) == {"UnicornRun" if form == "unicorn" else "TimedRun"}
