@@ -19,6 +19,7 @@ from engine_programs import function as symbol
 from engines import FORMS, TIMED, default_engine, different, seen
 from test_cli import Run as Command
 from test_cli import run
+from test_native import processor_seconds
 from test_sequences import CONTENTS, ROOMS, SOURCES, fresh, put
 from test_sequences import FUNCTIONS as CALLS
 from test_sequences import places as allocated
@@ -498,3 +499,18 @@ def test_the_kernels_cost_what_their_baselines_say(run: Command, form: str, monk
     assert verdicts == {"unchanged": len(engines)}
     assert len(engines) > 30
     assert set(engines) == {"UnicornRun" if form == "unicorn" else "TimedRun"}
+
+
+# ------------------------------------------------------------------------------------------------- long calls
+
+
+@pytest.mark.parametrize(
+    ("name", "work"),
+    [("yields", 100_000), ("waits", 100_000), ("rewrites", 2000), ("recurses_often", 200), ("calls_ring", 100_000)],
+)
+def test_ten_times_the_cycles_take_ten_times_as_long(image: Image, name: str, work: int) -> None:
+    """What grew with the square took a hundred times as long."""
+    machine = Machine(image)
+    machine.call(name, work, engine="timed")
+    once = processor_seconds(lambda: machine.call(name, work, engine="timed"))
+    assert processor_seconds(lambda: machine.call(name, 10 * work, engine="timed")) < 30 * max(once, 0.001)
