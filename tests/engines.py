@@ -50,7 +50,9 @@ def seen(machine: Machine, form: str, *request: Any, **options: Any) -> dict[str
     """Everything that a call in that form shows: its cost or fault, registers, flags and memory behind it."""
     with default_engine(form):
         try:
-            cost, found = machine.call(*request, **options), {}
+            # Named: where no engine is, some requests choose one, and it would be compared with itself.
+            engine = "unicorn" if form == "unicorn" else "timed"
+            cost = machine.call(*request, engine=engine, **options)
             cpu = machine._emulator if form == "unicorn" else machine.interpreter
             found = {"core registers": cpu.registers(), "flags": cpu.flags()}
         except Fault as fault:
