@@ -525,3 +525,48 @@ def test_ten_times_the_cycles_take_ten_times_as_long(image: Image, name: str, wo
     machine.call(name, work, engine="timed")
     once = processor_seconds(lambda: machine.call(name, work, engine="timed"))
     assert processor_seconds(lambda: machine.call(name, 10 * work, engine="timed")) < 30 * max(once, 0.001)
+
+
+# ------------------------------------------------------------------------------------------------- single cases
+
+
+@pytest.mark.parametrize("line", [0x3E, 0xFFE])
+@pytest.mark.parametrize("form", TIMED)
+def test_a_call_that_its_callee_changes(line: int, form: str) -> None:
+    """BL over the end of a line or page: what is behind it was never executed when its second half is stored to."""
+    begin = line - 8
+    code = np.zeros(0x900, np.uint16)
+    code[begin // 2 : begin // 2 + 9] = 0xB510, 0x2404, 0x3C01, 0xD003, 0xF000, 0xF81F, 0xE7FA, 0xBF00, 0xBD10
+    code[(line + 0x42) // 2 : (line + 0x42) // 2 + 3] = 0x8001, 0x3201, 0x4770  # STRH r1, [r0]; ADDS r2, #1; BX LR
+    code[(line + 0x52) // 2 : (line + 0x52) // 2 + 2] = 0x3301, 0x4770  # ADDS r3, #1; BX LR
+    machine = with_functions(code.tobytes(), SRAM, [])  # each form a fresh one: nothing of it was decoded
+    found = seen(machine, form, SRAM + begin, SRAM + line + 2, 0xF827)
+    assert found["core registers"][2:4] == (1, 2)
+    ran = {row.encoding: row.executions for row in found["instruction_table"].rows if row.encoding > 0xFFFF}
+    assert ran == {0xF81FF000: 1, 0xF827F000: 2}
+    assert different(seen(machine, "unicorn", SRAM + begin, SRAM + line + 2, 0xF827), found) == {}
+
+
+@pytest.mark.parametrize("form", TIMED)
+def test_a_store_over_the_function_behind_it(form: str) -> None:
+    """STRH r1, [r0] as the last of a function: the next one begins with what was stored, once."""
+    code = np.array([0xBF00, 0x8001, 0x3201, 0x3201, 0x4770, 0, 0, 0], np.uint16)
+    machine = with_functions(code.tobytes(), SRAM, [symbol("f", SRAM, 4), symbol("g", SRAM + 4, 6)])
+    for _ in range(2):
+        found = seen(machine, form, SRAM, SRAM + 4, 0x3210)
+        assert found["core registers"][2] == 0x10 + 1
+        rows = [(row.address - SRAM, row.encoding, row.executions) for row in found["instruction_table"].rows]
+        assert rows == [(0, 0xBF00, 1), (2, 0x8001, 1), (4, 0x3210, 1), (6, 0x3201, 1), (8, 0x4770, 1)]
+        assert [(node.function, node.self_cycles) for node in found["call_tree"]] == [("f", 3), ("g", 4)]
+
+
+def test_shifts_by_registers() -> None:
+    """LSLS, LSRS, ASRS and RORS r0, r1 behind CMP r2, r3, which gives C: all that is special of the amounts."""
+    code = np.array([half for shift in (0x4088, 0x40C8, 0x4108, 0x41C8) for half in (0x429A, shift, 0x4770)], np.uint16)
+    machine = with_functions(code.tobytes(), FLASH, [])
+    for entry in range(FLASH, FLASH + code.nbytes, 6):
+        for value in (1, 0x80000001, 0x7FFFFFFE):
+            for amount in (0, 1, 31, 32, 33, 64, 256):
+                for first in (0, 1):
+                    expected, *others = (seen(machine, form, entry, value, amount, first, 1) for form in FORMS)
+                    assert [different(expected, other) for other in others] == [{}, {}], (entry, value, amount, first)
