@@ -191,15 +191,15 @@ class Machine:
                     self._callables.entry(name),
                     arrays.enter_context(self._callables.passing(given)),
                     "void",
-                    "cycles",
+                    level,
                     max_cycles,
                 )
                 for name, given in initialisers
             ]
             self._emulator.prepare(keep)
             with patched(self._emulator, replaced):
-                for each in first:
-                    self._run(each)
+                for each in first:  # what they write, the call may read
+                    self._run(each) if level == "cycles" else self._run_timed(each, "ideal")
                     self.space.clear_stack()
                 patch(self._emulator, replaced)  # what ran may have copied code to SRAM
                 if chosen == "timed":
@@ -220,8 +220,6 @@ class Machine:
         return self._finish(UnicornRun(self._emulator, call, self.progress))
 
     def _run_timed(self, call: Call, flash: FlashModel) -> Cost:
-        if call.level == "memory":
-            self.counters.begin_traffic()
         return self._finish(TimedRun(self._emulator, self.interpreter, call, self.progress, flash=flash))
 
     @property

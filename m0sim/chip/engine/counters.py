@@ -9,6 +9,7 @@ import numpy.typing as npt
 from unicorn import Uc
 
 from m0sim.chip import isa, timing
+from m0sim.chip.byte_states import ByteStates
 from m0sim.chip.device import Device
 from m0sim.chip.memory import AddressSpace
 from m0sim.chip.native import layout
@@ -18,12 +19,13 @@ from m0sim.chip.owners import Owners, owners_of
 from m0sim.chip.pages import PAGE, Pages
 from m0sim.chip.results.counts import NO_SYMBOL, Counts, Functions, Traffic
 from m0sim.chip.results.instructions import by_instruction
-from m0sim.image import Image
+from m0sim.image import Image, Range
 
 _NO_ENTRY = 0xFFFFFFFF  # of the function "(no symbol)": no instruction is there
 # Decoded blocks that are kept, 32 MiB of them. Code that rewrites itself makes new ones for as long as it runs; what
 # old ones counted is then put together by instruction, and they are forgotten.
 _BLOCKS_KEPT = 1 << 18
+_FINDING_ROWS = 1 << 13  # of which half are used
 
 
 class Counters:
@@ -44,6 +46,7 @@ class Counters:
         self.functions = self._share_functions()
         self._share_port()
         self._owners: Owners | None = None
+        self.byte_states = ByteStates(space, image, self.pages)
         self._earlier = np.zeros(0, layout.EXECUTED)  # counted in this run by blocks that were forgotten
 
     # -- what does not change
@@ -88,14 +91,17 @@ class Counters:
 
     # -- level memory
 
-    def begin_traffic(self) -> None:
-        """Forget what was counted at level ``memory``, before a run at it."""
+    def begin_traffic(self, handed_out: Range = (0, 0)) -> None:
+        """Forget what was counted at level ``memory``, before a run at it; `handed_out` is the heap so far."""
         self._owners = owners_of(self._space, self._image, self.pages)
         self.core.stack_owner = self._owners.stack
         self.core.stack_low, self.core.stack_high = self._space.stack_limit, self._space.stack_top
         self.tables.share("owner_at", self._owners.at)
-        self.tables.share("touched", np.zeros(self.pages.count * PAGE, np.uint8))
+        self.tables.share("touched", self.byte_states.begin(handed_out))
         self.tables.share("traffic", np.zeros(len(self._owners.names), layout.TRAFFIC))
+        self.tables.share("findings", np.zeros(_FINDING_ROWS, layout.FINDING))
+        self.core.finding_mask = _FINDING_ROWS - 1
+        self.core.finding_count = self.core.findings_refused = 0
         self._empty_flash_cache()
 
     def _empty_flash_cache(self) -> None:
@@ -111,12 +117,22 @@ class Counters:
     def touched(self, address: int, size: int) -> npt.NDArray[np.uint8]:
         """For each byte: bit 0 set where it was read, bit 1 where it was written. Level ``memory`` only."""
         first = self.pages.byte(address)
-        return self.tables["touched"][first : first + size].copy()
+        return self.tables["touched"][first : first + size] & (layout.BYTE_READ | layout.BYTE_WRITTEN)
+
+    def _begin_stack(self, sp: int) -> None:
+        assert self._owners is not None
+        self.byte_states.begin_stack(sp)
+        first, end = self.pages.byte(sp), self.pages.byte(sp) + self._space.stack_top - sp
+        self._owners.at[first:end] = self._owners.stack
 
     # -- one run
 
-    def begin(self, entry: int, return_address: int, sp: int, sp_limit: int) -> None:
-        """Zero all counts and open the frame of the function at `entry`."""
+    def begin(self, entry: int, return_address: int, sp: int, sp_limit: int, *, tracks: bool = False) -> None:
+        """Zero all counts and open the frame of the function at `entry`; `tracks` at level ``memory``."""
+        if tracks:
+            self._begin_stack(sp)
+        else:
+            self.byte_states.lost()
         root = int(self.functions.at[self.pages.halfword(entry)])
         CORE.m0_begin(self.tables.address, root, return_address)
         core = self.core
@@ -229,7 +245,9 @@ class Counters:
         return Traffic(
             owners=self._owners,
             counts=self.tables["traffic"],
-            touched=self.tables["touched"],
+            touched=self.tables["touched"] & (layout.BYTE_READ | layout.BYTE_WRITTEN),
+            findings=self.tables["findings"][self.tables["findings"]["kind"] != 0],
+            findings_refused=int(self.core.findings_refused),
             stack_high=int(self.core.stack_high),
             cache=None if self._space.has_cache_as_sram else self._device.xip_cache,
             code_misses=int(cache.code_misses),

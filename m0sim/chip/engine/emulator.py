@@ -115,6 +115,7 @@ class Emulator:
         if self.is_running and self._holds_code(address, array.nbytes):
             raise UsageError(f"{array.nbytes} bytes at {address:#010x} are code or read-only: not while the code runs")
         view[:] = array.reshape(-1).view(np.uint8)
+        self.counters.byte_states.host_wrote(address, array.nbytes)
         if not self.space.is_sram(address):
             self._host_wrote = True
             self.code_version += 1
@@ -154,6 +155,7 @@ class Emulator:
         """Put everything to what it was after loading; buffers are freed, answers of registers forgotten."""
         self.peripherals.forget()
         self.space.reset()
+        self.counters.byte_states.reset()
         self._reset_core()
         self.forget_code()
 
@@ -164,6 +166,7 @@ class Emulator:
             self.space.clear_stack()
         else:
             self.space.restore()  # the stack's room, too
+            self.counters.byte_states.restored()
             self._reset_core()
         if code_changed or self.counters.has_writable_code():
             self.uc.ctl_flush_tb()  # the emulator does not notice what the host writes

@@ -11,6 +11,7 @@ from m0sim.chip import isa
 from m0sim.chip.isa import Kind
 from m0sim.chip.memory import AddressSpace
 from m0sim.chip.stops import Cause, FaultKind
+from m0sim.image import Range
 from m0sim.image.heap_and_stack import sbrk_of
 
 _SP = 13
@@ -53,6 +54,11 @@ class HeapWatch:
     def watched(self) -> range:
         """The addresses before whose instructions `see` is to be called."""
         return range(0) if self._sbrk is None else range(self._sbrk[0].address, self._sbrk[0].address + self._size)
+
+    @property
+    def handed_out(self) -> Range:
+        """The memory that `sbrk` gave out; an empty range where it gave none, or nobody saw it."""
+        return self._first, self._highest
 
     def _on_instruction(self, uc: Uc, address: int, size: int, data: object) -> None:
         self.see(address, lambda number: uc.reg_read(UC_ARM_REG_SP if number == _SP else UC_ARM_REG_R0 + number))

@@ -83,6 +83,15 @@ class Interpreter:
                 first = pages.slots[bank.base // PAGE]
                 self._tables["waits_at"][first : first + -(-bank.size // PAGE)] = 1
 
+    def _share_states(self) -> None:
+        """Where the states and owners of the bytes are that handlers access themselves."""
+        timed, states, owners = self._timed, self._tables["touched"], self._tables["owner_at"]
+        slots = self._counters.pages.slots
+        for name, base in (("sram", timed.sram_base), ("flash", timed.flash_base)):
+            first = int(slots[base // PAGE]) * PAGE
+            setattr(timed, f"{name}_states", states.ctypes.data + first)
+            setattr(timed, f"{name}_owners", owners.ctypes.data + first * owners.itemsize)
+
     def _flash_bank(self) -> Bank | None:
         return next((bank for bank in self._chip.space.banks if bank.kind == "flash"), None)
 
@@ -133,8 +142,11 @@ class Interpreter:
         if self._code_version != self._chip.code_version or timed.tracks != tracks:
             self._forget()
         self._code_version, timed.tracks = self._chip.code_version, tracks
-        timed.is_simple = is_simple or tracks  # the fast form knows of no owners
-        self._counters.begin(entry, RETURN_ADDRESS, sp, sp_limit)
+        has_estimate = tracks and self._tables.core.cache.sets != 0  # the old one, of `Cost.flash_misses`
+        timed.is_simple = is_simple or has_estimate
+        self._counters.begin(entry, RETURN_ADDRESS, sp, sp_limit, tracks=tracks)
+        if tracks:
+            self._share_states()
         CORE.m0_begin_timed(self._tables.address)
         self._earlier = []
         if self._cache is not None:

@@ -41,6 +41,8 @@ class TimedRun(Run):
         self._core = emulator.counters.core
 
     def _begin(self) -> None:
+        if self._call.level == "memory":
+            self._counters.begin_traffic(self._chip.heap.handed_out)
         self._engine.begin(
             self._registers,
             self._call.entry.address,
@@ -132,6 +134,7 @@ class TimedRun(Run):
                 timed.r[: len(words)] = words
         if pc in chip.heap.watched:
             chip.heap.see(pc, registers.__getitem__)
+            self._counters.byte_states.hand_out(*chip.heap.handed_out)
             if chip.heap.collision:
                 raise self._outcome().ended_by(chip.heap.collision)
         if any(s.address == pc for s in chip.image.symbols if s.name == output.WRITE and s.kind == "function"):

@@ -182,12 +182,31 @@ struct m0_context {
     uint32_t next;     /* next context with the same hash */
 };
 
-/* Accesses to what one owner (a symbol, buffer or memory) has; level `memory`. */
+/* Accesses to what belongs to one owner, by the size: 1, 2 and 4 bytes. 64 bytes, so that a row is found by a shift. */
 struct m0_traffic {
-    int64_t loads;
-    int64_t stores;
-    int64_t bytes_loaded;
-    int64_t bytes_stored;
+    int64_t loads[3];
+    int64_t stores[3];
+    int64_t spare[2];
+};
+
+/* What is known of a byte at level `memory`; bits. */
+#define M0_BYTE_READ 1
+#define M0_BYTE_WRITTEN 2
+#define M0_BYTE_DEFINED 4 /* it holds what somebody put there: see byte_states.py */
+#define M0_BYTE_INSIDE 8  /* it belongs to something that code may read */
+#define M0_BYTE_READABLE 12
+
+enum m0_finding_kind { M0_FINDING_NONE, M0_FINDING_OUTSIDE, M0_FINDING_UNINITIALISED };
+
+/* Reads of one instruction that no correct code makes. */
+struct m0_finding {
+    uint32_t kind;    /* enum m0_finding_kind; none in a free row */
+    uint32_t pc;
+    uint32_t address; /* of the first such read, */
+    uint32_t size;    /* in bytes, */
+    uint32_t sp;      /* and SP then */
+    uint32_t spare;
+    int64_t count;
 };
 
 /* What m0_expand writes: one instruction of a block that ran. */
@@ -413,6 +432,10 @@ struct m0_timed {
     uint8_t *flash;
     uint8_t *sram_code;    /* by 64 bytes of that memory: 1 where code was decoded */
     uint8_t *code_lines;   /* the same by page slot */
+    uint8_t *sram_states;  /* `touched` and `owner_at` of both memories, at level `memory` */
+    uint8_t *flash_states;
+    uint16_t *sram_owners;
+    uint16_t *flash_owners;
     uint8_t *waits_at;     /* by page slot: 1 where accesses may have to wait */
     uint8_t *watched;      /* by code index: 1 where Python wants to see an instruction before it runs */
     struct m0_op *ops;     /* by chunk and halfword */
@@ -521,11 +544,16 @@ struct m0_core {
 
     /* level `memory` */
     uint16_t *owner_at;          /* by page slot and byte: owner */
-    uint8_t *touched;            /* by page slot and byte: 1 read, 2 written */
+    uint8_t *touched;            /* by page slot and byte: M0_BYTE_ bits */
     struct m0_traffic *traffic;  /* by owner */
-    uint32_t stack_low;          /* accesses from here */
-    uint32_t stack_high;         /* up to before here are the stack's */
-    uint32_t stack_owner;
+    uint32_t stack_low;          /* the memory that the stack may take, from here */
+    uint32_t stack_high;         /* up to before here */
+    uint32_t stack_owner;        /* of what the stack came down to; above, owner_at has it */
+    uint32_t finding_mask;       /* rows of `findings` less one, a power of two */
+    struct m0_finding *findings; /* by hash of instruction and kind */
+    uint32_t finding_count;      /* rows in use */
+    uint32_t spare;
+    int64_t findings_refused;    /* reads that found no free row */
     struct m0_cache cache;
 
     struct m0_xip xip;           /* of the timed engine */

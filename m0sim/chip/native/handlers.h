@@ -1,7 +1,32 @@
 /*
- * The handlers of threaded.c, once for memory that never waits and once for flash that may: WAITS, and THREAD(name) for
- * their names.
+ * The handlers of threaded.c, for memory that never waits and for flash that may (WAITS), without and with what level
+ * `memory` counts (TRACKS); THREAD(name) for their names. A read that is a finding is left to the simple form.
  */
+#if TRACKS
+#define READ_OF(type, memory, offset) { \
+    uint8_t *const place = core->timed.memory##_states + (offset); \
+    uint32_t states = 0; \
+    __builtin_memcpy(&states, place, sizeof(type)); \
+    if (M0_RARELY((~states & STATES(sizeof(type), M0_BYTE_READABLE | M0_BYTE_READ)) != 0)) { \
+        if ((~states & STATES(sizeof(type), M0_BYTE_READABLE)) != 0) { SLOW } \
+        states |= STATES(sizeof(type), M0_BYTE_READ); \
+        __builtin_memcpy(place, &states, sizeof(type)); \
+    } \
+    core->traffic[core->timed.memory##_owners[offset]].loads[SHIFT(sizeof(type))]++; }
+#define WRITTEN_OF(type, offset) { \
+    uint8_t *const place = core->timed.sram_states + (offset); \
+    uint32_t states = 0; \
+    __builtin_memcpy(&states, place, sizeof(type)); \
+    if (M0_RARELY((~states & STATES(sizeof(type), M0_BYTE_WRITTEN | M0_BYTE_DEFINED)) != 0)) { \
+        states |= STATES(sizeof(type), M0_BYTE_WRITTEN | M0_BYTE_DEFINED); \
+        __builtin_memcpy(place, &states, sizeof(type)); \
+    } \
+    core->traffic[core->timed.sram_owners[offset]].stores[SHIFT(sizeof(type))]++; }
+#else
+#define READ_OF(type, memory, offset)
+#define WRITTEN_OF(type, offset)
+#endif
+
 #if WAITS
 #define LOAD_FLASH(type, at, put) SLOW
 #define SETTLE(op) if (M0_LIKELY(!is_still_settled(core, op))) { __attribute__((musttail)) return unsettled(STATE); }
@@ -10,6 +35,7 @@
     const uint32_t within = (at) - core->timed.flash_base; \
     if (M0_LIKELY(TURNED(within, sizeof(type)) < core->timed.flash_limit[SHIFT(sizeof(type))])) { \
         type value; \
+        READ_OF(type, flash, within) \
         __builtin_memcpy(&value, core->timed.flash + within, sizeof value); \
         put; \
     } else { SLOW } }
@@ -20,6 +46,7 @@
     const uint32_t at = (address), offset = at - core->timed.sram_base; \
     if (M0_LIKELY(TURNED(offset, sizeof(type)) < core->timed.sram_limit[SHIFT(sizeof(type))])) { \
         type value; \
+        READ_OF(type, sram, offset) \
         __builtin_memcpy(&value, sram + offset, sizeof value); \
         put; \
     } else LOAD_FLASH(type, at, put) }
@@ -30,6 +57,7 @@
     if (M0_LIKELY(TURNED(offset, sizeof(type)) < core->timed.sram_limit[SHIFT(sizeof(type))] && \
                   core->timed.sram_code[offset >> 6] == 0)) { \
         __builtin_memcpy(sram + offset, &value, sizeof value); \
+        WRITTEN_OF(type, offset) \
     } else { SLOW } }
 
 #define NEXT op++; JUMP(op->handler)
@@ -224,14 +252,53 @@ M0_INLINE void THREAD(put)(struct m0_core *core, uint32_t list, uint8_t *memory)
     }
 }
 
+/* At level `memory`: true where all words may be read. */
+M0_INLINE bool THREAD(may_read)(const struct m0_core *core, const uint8_t *sram, const uint8_t *words, uint32_t count)
+{
+    return !TRACKS || words_in_common(core->timed.sram_states + (words - sram), count) == STATES(4, M0_BYTE_READABLE);
+}
+
+M0_INLINE void THREAD(track)(struct m0_core *core, const uint8_t *sram, const uint8_t *words, uint32_t count, bool writes)
+{
+    if (!TRACKS) {
+        return;
+    }
+    const uint16_t *owners = core->timed.sram_owners + (words - sram);
+    mark_words(core->timed.sram_states + (words - sram), count,
+               writes ? M0_BYTE_WRITTEN | M0_BYTE_DEFINED : M0_BYTE_READ, 0);
+    for (uint32_t i = 0; i < count; i++) {
+        struct m0_traffic *traffic = &core->traffic[owners[4 * i]];
+        (writes ? traffic->stores : traffic->loads)[2]++;
+    }
+}
+
+/* The stack moves by words that are pushed or popped. */
+M0_INLINE void THREAD(track_stack)(struct m0_core *core, const uint8_t *sram, const uint8_t *words, uint32_t count,
+                                   bool writes)
+{
+    if (!TRACKS) {
+        return;
+    }
+    mark_words(core->timed.sram_states + (words - sram), count,
+               writes ? M0_BYTE_WRITTEN | M0_BYTE_READABLE : M0_BYTE_READ, writes ? 0 : M0_BYTE_READABLE);
+    (writes ? core->traffic[core->stack_owner].stores : core->traffic[core->stack_owner].loads)[2] += count;
+}
+
+/* True where words are of the stack, as far as it came down yet. */
+M0_INLINE bool THREAD(is_stack)(const struct m0_core *core, uint32_t sp, uint32_t count)
+{
+    return !TRACKS || ((int64_t)sp >= core->sp_min && sp + 4 * count <= core->stack_high);
+}
+
 M0_THREAD THREAD(PUSH)(PARAMETERS)
 {
     uint32_t count = op->extra, sp = core->timed.r[13] - 4 * count; /* a cycle for each register, and one */
     uint8_t *memory = THREAD(words)(core, sram, sp, count, true);
-    if (memory == NULL || (int64_t)sp < core->sp_min) {
+    if (memory == NULL || (int64_t)sp < core->sp_min || !THREAD(is_stack)(core, sp, count)) {
         SLOW
     }
     THREAD(put)(core, IMM, memory);
+    THREAD(track_stack)(core, sram, memory, count, true);
     core->timed.r[13] = sp;
     SPEND(count);
     NEXT;
@@ -241,9 +308,10 @@ M0_THREAD THREAD(POP)(PARAMETERS)
 {
     uint32_t count = op->extra, sp = core->timed.r[13];
     const uint8_t *memory = THREAD(words)(core, sram, sp, count, false);
-    if (memory == NULL) {
+    if (memory == NULL || !THREAD(is_stack)(core, sp, count) || !THREAD(may_read)(core, sram, memory, count)) {
         SLOW
     }
+    THREAD(track_stack)(core, sram, memory, count, false);
     core->timed.r[13] = sp + 4 * count;
     THREAD(get)(core, IMM, memory);
     SPEND(count);
@@ -258,6 +326,7 @@ M0_THREAD THREAD(STM)(PARAMETERS)
         SLOW
     }
     THREAD(put)(core, IMM, memory);
+    THREAD(track)(core, sram, memory, count, true);
     R(a) = base + 4 * count;
     SPEND(count);
     NEXT;
@@ -267,9 +336,10 @@ M0_THREAD THREAD(LDM)(PARAMETERS)
 {
     uint32_t count = op->extra, base = R(a);
     const uint8_t *memory = THREAD(words)(core, sram, base, count, false);
-    if (memory == NULL) {
+    if (memory == NULL || !THREAD(may_read)(core, sram, memory, count)) {
         SLOW
     }
+    THREAD(track)(core, sram, memory, count, false);
     R(a) = base + 4 * count; /* where the base is in the list, it is loaded */
     THREAD(get)(core, IMM, memory);
     SPEND(count);
@@ -280,11 +350,12 @@ M0_THREAD THREAD(POP_PC)(PARAMETERS)
 {
     uint32_t list = IMM, count = (uint32_t)__builtin_popcount(list), sp = core->timed.r[13], target;
     const uint8_t *memory = THREAD(words)(core, sram, sp, count + 1, false);
-    if (memory == NULL) {
+    if (memory == NULL || !THREAD(is_stack)(core, sp, count + 1) || !THREAD(may_read)(core, sram, memory, count + 1)) {
         SLOW
     }
     __builtin_memcpy(&target, memory + 4 * count, 4);
     RETURN(target)
+    THREAD(track_stack)(core, sram, memory, count + 1, false);
     core->timed.r[13] = sp + 4 * count + 4;
     THREAD(get)(core, list, memory);
     GO(to, left);
@@ -295,6 +366,9 @@ M0_THREAD THREAD(SP_ADD)(PARAMETERS)
     uint32_t sp = core->timed.r[13] + IMM;
     if ((int64_t)sp < core->sp_min) {
         SLOW
+    }
+    if (TRACKS) {
+        m0_stack_moved(core, core->timed.r[13], sp);
     }
     core->timed.r[13] = sp;
     NEXT;
@@ -333,6 +407,8 @@ static const m0_thread THREAD(handlers)[M0_HANDLER_COUNT] = {
 #undef PAIR
 };
 
+#undef READ_OF
+#undef WRITTEN_OF
 #undef OP
 #undef OF
 #undef NEXT

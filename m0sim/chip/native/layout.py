@@ -79,6 +79,7 @@ CHUNK = np.dtype(_STRUCTURES["m0_chunk"])
 CALL = np.dtype(_STRUCTURES["m0_call"])
 XIP_WINDOW = np.dtype(_STRUCTURES["m0_xip_window"])
 EVICTION = np.dtype(_STRUCTURES["m0_eviction"])
+FINDING = np.dtype(_STRUCTURES["m0_finding"])
 
 #: The key of an arc that leads nowhere.
 KEY_NONE = _NUMBERS["M0_KEY_NONE"]
@@ -91,6 +92,13 @@ XIP_LOOKED_UP = _NUMBERS["M0_XIP_LOOKED_UP"]
 XIP_ALLOCATES = _NUMBERS["M0_XIP_ALLOCATES"]
 #: What a block has for the target of its newest call if it made none.
 NOTHING = _NUMBERS["M0_NOTHING"]
+
+
+#: What is known of a byte at level `memory`, bits.
+BYTE_READ, BYTE_WRITTEN = _NUMBERS["M0_BYTE_READ"], _NUMBERS["M0_BYTE_WRITTEN"]
+BYTE_DEFINED, BYTE_INSIDE = _NUMBERS["M0_BYTE_DEFINED"], _NUMBERS["M0_BYTE_INSIDE"]
+#: The kind of a finding that is a read outside; else it is one of what nobody wrote.
+FINDING_OUTSIDE = _NUMBERS["M0_FINDING_OUTSIDE"]
 
 
 #: Operations and lines of a page of code.

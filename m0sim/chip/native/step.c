@@ -127,7 +127,7 @@ static bool load(struct m0_core *core, struct now *now, uint32_t address, uint32
     for (uint32_t i = 0; i < size; i++) {
         *value |= (uint32_t)memory[i] << 8 * i;
     }
-    if (core->timed.tracks != 0) {
+    if (core->timed.tracks != 0 && now->is_single) {
         m0_track(core, now->pc, address, size, false);
     }
     return true;
@@ -164,7 +164,7 @@ static bool store(struct m0_core *core, struct now *now, uint32_t address, uint3
     for (uint32_t i = 0; i < size; i++) {
         memory[i] = (uint8_t)(value >> 8 * i);
     }
-    if (core->timed.tracks != 0) {
+    if (core->timed.tracks != 0 && now->is_single) {
         m0_track(core, now->pc, address, size, true);
     }
     if (hits_code) {
@@ -175,16 +175,36 @@ static bool store(struct m0_core *core, struct now *now, uint32_t address, uint3
 
 /* -- the stack pointer */
 
-/* Give SP a value. False after a stop: it is too low. */
-static bool move_sp(struct m0_core *core, const struct now *now, uint32_t sp)
+/* Give SP a value; to `switches` to another stack leaves the one before as it is. False after a stop: it is too low. */
+static bool give_sp(struct m0_core *core, const struct now *now, uint32_t sp, bool switches)
 {
     if ((int64_t)sp < core->sp_limit) {
         m0_stop_timed(core, M0_STOP_STACK, now->pc);
         return false;
     }
+    uint32_t before = core->timed.r[13];
     core->timed.r[13] = sp;
+    if (core->timed.tracks != 0) {
+        if (!switches || sp < before) {
+            m0_stack_moved(core, before, sp);
+        }
+        m0_own_stack(core, sp, core->sp_min);
+    }
     core->sp_min = (int64_t)sp < core->sp_min ? (int64_t)sp : core->sp_min;
     return true;
+}
+
+static bool move_sp(struct m0_core *core, const struct now *now, uint32_t sp)
+{
+    return give_sp(core, now, sp, false);
+}
+
+/* A multiple transfer was made: all of it counts, or, where it begins again, nothing. */
+static void track_words(struct m0_core *core, const struct now *now, uint32_t address, uint32_t count, bool is_store)
+{
+    if (core->timed.tracks != 0) {
+        m0_track_words(core, now->pc, address, count, is_store);
+    }
 }
 
 /* -- multiples: DDI 0419, A6.7.25 (LDM), .49 (POP), .50 (PUSH), .58 (STM) */
@@ -225,10 +245,11 @@ static bool do_multiple(struct m0_core *core, struct now *now, uint32_t operatio
             return false;
         }
         if (!store_list(core, now, r[13], list)) {
-            r[13] = sp;
+            move_sp(core, now, sp);
             core->sp_min = mark;
             return false;
         }
+        track_words(core, now, r[13], count, true);
         return true;
     }
     case M0_OP_STM: {
@@ -236,6 +257,7 @@ static bool do_multiple(struct m0_core *core, struct now *now, uint32_t operatio
         if (!store_list(core, now, address, list)) {
             return false;
         }
+        track_words(core, now, address, count, true);
         r[base] = address + 4 * count;
         return true;
     }
@@ -244,6 +266,7 @@ static bool do_multiple(struct m0_core *core, struct now *now, uint32_t operatio
         if (!load_list(core, now, address, list, base)) {
             return false;
         }
+        track_words(core, now, address, count, false);
         r[base] = (list >> base & 1) != 0 ? r[base] : address + 4 * count;
         return true;
     }
@@ -251,6 +274,10 @@ static bool do_multiple(struct m0_core *core, struct now *now, uint32_t operatio
         uint32_t has_pc = operation == M0_OP_POP_PC;
         if (!load_list(core, now, sp, list, 13) || (has_pc && !load(core, now, sp + 4 * count, 4, target))) {
             return false;
+        }
+        track_words(core, now, sp, count + has_pc, false);
+        if (core->timed.tracks != 0) {
+            m0_stack_moved(core, sp, sp + 4 * (count + has_pc));
         }
         r[13] = sp + 4 * (count + has_pc);
         return true;
@@ -302,7 +329,7 @@ static bool write_special(struct m0_core *core, const struct now *now, uint32_t 
     if (sysm == SYSM_CONTROL) {
         if (((value ^ timed->control) & 2) != 0) {
             uint32_t other = timed->other_sp, mine = timed->r[13];
-            if (!move_sp(core, now, other)) {
+            if (!give_sp(core, now, other, true)) {
                 return false;
             }
             timed->other_sp = mine;
@@ -311,7 +338,7 @@ static bool write_special(struct m0_core *core, const struct now *now, uint32_t 
         return true;
     }
     if ((sysm == SYSM_PSP) == uses_psp) {
-        return move_sp(core, now, value & ~3u);
+        return give_sp(core, now, value & ~3u, true);
     }
     timed->other_sp = value & ~3u;
     return true;

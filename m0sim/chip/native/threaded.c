@@ -142,17 +142,52 @@ M0_INLINE bool is_still_settled(const struct m0_core *core, const struct m0_op *
                                                                    : (offset) >> 2 | (offset) << 30)
 #define SHIFT(size) ((size) == 1 ? 0 : (size) == 2 ? 1 : 2)
 
+/* Level `memory`: states of the bytes of an access, the same bits of each. */
+#define STATES(size, bits) ((bits) * ((size) == 1 ? 1u : (size) == 2 ? 0x0101u : 0x01010101u))
+
+M0_INLINE uint32_t words_in_common(const uint8_t *states, uint32_t count)
+{
+    uint32_t common = STATES(4, M0_BYTE_READABLE);
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t word;
+        __builtin_memcpy(&word, states + 4 * i, 4);
+        common &= word;
+    }
+    return common;
+}
+
+M0_INLINE void mark_words(uint8_t *states, uint32_t count, uint32_t sets, uint32_t clears)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t word;
+        __builtin_memcpy(&word, states + 4 * i, 4);
+        word = (word | STATES(4, sets)) & ~STATES(4, clears);
+        __builtin_memcpy(states + 4 * i, &word, 4);
+    }
+}
+
 #define FLAGGED(name, ...) \
     OP(name, 0, enum { F = 1 }; __VA_ARGS__) \
     OP(name##_QUIET, 0, enum { F = 0 }; __VA_ARGS__)
 
 #define WAITS 0
+#define TRACKS 0
 #define THREAD(name) ideal_##name
 #include "handlers.h"
 #undef WAITS
 #undef THREAD
 #define WAITS 1
 #define THREAD(name) waits_##name
+#include "handlers.h"
+#undef TRACKS
+#undef THREAD
+#define TRACKS 1
+#define THREAD(name) waits_tracks_##name
+#include "handlers.h"
+#undef WAITS
+#undef THREAD
+#define WAITS 0
+#define THREAD(name) tracks_##name
 #include "handlers.h"
 
 /* -- the tables */
@@ -191,7 +226,9 @@ uint32_t m0_pair_of(const struct m0_core *core, uint32_t first, const struct m0_
 
 uint64_t m0_handler_of(const struct m0_core *core, uint32_t number)
 {
-    return (uint64_t)(uintptr_t)(core->timed.flash_model == M0_FLASH_IDEAL ? ideal_handlers : waits_handlers)[number];
+    static const m0_thread *const handlers[2][2] = {{ideal_handlers, waits_handlers},
+                                                    {tracks_handlers, waits_tracks_handlers}};
+    return (uint64_t)(uintptr_t)handlers[core->timed.tracks != 0][core->timed.flash_model != M0_FLASH_IDEAL][number];
 }
 
 /* Run on from `timed.op`, which was counted as begun. */

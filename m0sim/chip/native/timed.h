@@ -91,6 +91,9 @@ void m0_stop_timed(struct m0_core *core, enum m0_stop reason, uint32_t address);
 /* -- memory.c */
 
 void m0_track(struct m0_core *core, uint32_t pc, uint32_t address, uint32_t size, bool is_store);
+void m0_track_words(struct m0_core *core, uint32_t pc, uint32_t address, uint32_t count, bool is_store);
+void m0_stack_moved(struct m0_core *core, uint32_t from, uint32_t to);
+void m0_own_stack(struct m0_core *core, int64_t low, int64_t high);
 
 /* -- threaded.c */
 

@@ -43,6 +43,10 @@ class Traffic:
     """Rows of `layout.TRAFFIC` by owner."""
     touched: npt.NDArray[np.uint8]
     """By row of `Pages.byte`: bit 0 where the byte was read, bit 1 where it was written."""
+    findings: npt.NDArray[Any]
+    """Rows of `layout.FINDING`, one for each instruction and kind."""
+    findings_refused: int
+    """Reads that have no row, because there were too many instructions that made such reads."""
     stack_high: int
     """Where the memory that counts as the stack's ends."""
     cache: XipCache | None

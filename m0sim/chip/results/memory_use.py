@@ -9,6 +9,8 @@ from m0sim.chip.device import Device
 from m0sim.chip.results.counts import Counts, Traffic
 from m0sim.image import Image
 
+_SIZES = np.array([1, 2, 4])
+
 
 def traffic_costs(counts: Counts, traffic: Traffic) -> tuple[TrafficCost, ...]:
     """Accesses by owner, most bytes first."""
@@ -19,10 +21,13 @@ def traffic_costs(counts: Counts, traffic: Traffic) -> tuple[TrafficCost, ...]:
     touched[first : first + traffic.stack_high - counts.stack_low] = False
     bytes_touched = np.bincount(traffic.owners.at[touched], minlength=len(names))
     rows = []
-    for number in np.flatnonzero(traffic.counts["loads"] + traffic.counts["stores"]).tolist():
+    loads, stores = traffic.counts["loads"], traffic.counts["stores"]  # by owner and log2 of the size
+    bytes_loaded, bytes_stored = loads @ _SIZES, stores @ _SIZES
+    for number in np.flatnonzero(bytes_loaded + bytes_stored).tolist():
         size = counts.stack_bytes if number == traffic.owners.stack else int(bytes_touched[number])
-        loads, stores, loaded, stored = traffic.counts[number].tolist()
-        rows.append(TrafficCost(names[number], loads, stores, loaded, stored, size))
+        accesses = int(loads[number].sum()), int(stores[number].sum())
+        moved = int(bytes_loaded[number]), int(bytes_stored[number])
+        rows.append(TrafficCost(names[number], *accesses, *moved, size))
     return tuple(sorted(rows, key=lambda row: -(row.bytes_loaded + row.bytes_stored)))
 
 
