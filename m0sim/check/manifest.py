@@ -14,6 +14,7 @@ from m0sim.check import limits
 from m0sim.check.limits import FIGURES, Limits
 from m0sim.chip import arguments, operands, output, replies
 from m0sim.chip.arguments import ResultType
+from m0sim.chip.cost import FindingKind, finding_kinds_of
 from m0sim.chip.device import DEFAULT
 from m0sim.chip.machine import DEFAULT_MAX_CYCLES
 from m0sim.chip.operands import Operand
@@ -27,7 +28,7 @@ FILE_NAME = "m0sim.toml"
 _EVERYWHERE = ("image", "symbols", "base", "profile", "tolerance", "stop_after")
 _TOP_KEYS = ("build", *_EVERYWHERE, "bench")
 _BENCH_KEYS = (
-    *("name", "function", "args", "result", "expect", "before", "stubs", "registers", "stdout"),
+    *("name", "function", "args", "result", "expect", "before", "stubs", "registers", "stdout", "fail_on"),
     *(f"max_{figure}" for figure in FIGURES),
     *_EVERYWHERE,
 )
@@ -53,6 +54,8 @@ class Bench:
     """By address, what loads from registers of peripherals give."""
     stdout: tuple[str, ...]
     """Functions that print, which are replaced: ``FUNC``, ``FUNC:char`` or ``FUNC:str``."""
+    fail_on: tuple[FindingKind, ...]
+    """Kinds of findings of level ``memory`` that are faults."""
     limits: Limits
     stop_after: int
     """Cycles after which it is a fault."""
@@ -153,6 +156,7 @@ def _bench(top: Table, table: Table) -> Bench:
         stubs=_replies(table, "stubs", str),
         registers=_replies(table, "registers", replies.address),
         stdout=_stdout(table),
+        fail_on=_fail_on(table),
         limits=_limits(top, table),
         stop_after=_stop_after(top, table),
         image=table.path.parent / _inherited(top, table, "image", None),
@@ -193,6 +197,13 @@ def _symbols(top: Table, table: Table) -> Path | None:
 def _stop_after(top: Table, table: Table) -> int:
     owner = table if "stop_after" in table.raw else top
     return owner.integer("stop_after", 1, (1 << 63) - 1, default=DEFAULT_MAX_CYCLES)
+
+
+def _fail_on(table: Table) -> tuple[FindingKind, ...]:
+    try:
+        return finding_kinds_of(table.array("fail_on"))
+    except UsageError as error:
+        table.fail("fail_on", str(error))
 
 
 def _profile(top: Table, table: Table) -> str:

@@ -221,6 +221,7 @@ def _call(bench: Bench, machine: Machine) -> Cost:
         registers=replies.placed(machine, bench.registers),
         stdout=bench.stdout,
         max_cycles=bench.stop_after,
+        fail_on=bench.fail_on,
     )
 
 

@@ -39,6 +39,7 @@ class ByteStates:
         self._written: set[tuple[int, int]] = set()
         self._now: States | None = None
         self._is_unknown = False
+        self.handed_out: Range = (0, 0)
         self._has_sbrk = sbrk_of(image.symbols) is not None
 
     def restored(self) -> None:
@@ -79,7 +80,8 @@ class ByteStates:
         return states
 
     def hand_out(self, begin: int, end: int) -> None:
-        """The heap took memory."""
+        """The heap took memory: all that it has until now."""
+        self.handed_out = begin, end
         if self._now is not None:
             self._mark(self._now, begin, end - begin, layout.BYTE_INSIDE)
 

@@ -46,6 +46,8 @@ class Call:
     provenance: Provenance | None = None
     struct_bytes: int = 0
     """Of a struct that it returns; 0 for other results."""
+    fail_on: tuple[str, ...] = ()
+    """Kinds of findings that are faults."""
     room: Buffer | None = None
     """Where it is to put that struct; None for one that fits in r0."""
 
@@ -85,6 +87,7 @@ class Callables:
         *,
         stubs: Sequence[Stub] = (),
         provenance: Provenance | None = None,
+        fail_on: tuple[str, ...] = (),
     ) -> Call:
         """A call of a function with arguments, as its signature has them where DWARF tells it."""
         signature = self._image.signature(entry)
@@ -96,7 +99,7 @@ class Callables:
                 room = self._room_for_result(entry, struct_bytes)
                 words.insert(0, arguments.word(room.address))
         result = result or arguments.declared_result(signature)
-        return Call(entry, words, result, level, max_cycles, stubs, provenance, struct_bytes, room)
+        return Call(entry, words, result, level, max_cycles, stubs, provenance, struct_bytes, fail_on, room)
 
     def _room_for_result(self, entry: Symbol, size: int) -> Buffer:
         """Where a function puts the struct that it returns: each has one place, made at its first call."""

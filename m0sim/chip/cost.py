@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal, cast, get_args
@@ -213,6 +213,65 @@ class TrafficCost:
     """Different bytes that were read or written at least once. For the stack: down to its mark."""
 
 
+FindingKind = Literal["outside", "uninitialised"]
+"""A read of memory that belongs to nothing; a read of SRAM that nothing was written to."""
+FINDING_KINDS: tuple[str, ...] = get_args(FindingKind)
+
+
+def finding_kinds_of(texts: Sequence[str]) -> tuple[FindingKind, ...]:
+    """The kinds of these names. Raises `UsageError` where there is none."""
+    for text in texts:
+        if text not in FINDING_KINDS:
+            raise UsageError(f"unknown finding {text!r}: one of {', '.join(FINDING_KINDS)}")
+    return tuple(cast(FindingKind, text) for text in texts)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """All reads of one instruction that no correct code makes, of one kind; docs/call.md has the rules."""
+
+    kind: FindingKind
+    function: str
+    offset: int
+    """Of the instruction in the function."""
+    address: int
+    """Of the instruction."""
+    source: tuple[str, int] | None
+    """File and line, where debug information tells."""
+    accessed: int
+    """Address of the first such read."""
+    size: int
+    """Bytes that it read."""
+    nearest: str
+    """The buffer, object or section that is nearest, ``(heap)`` or ``(stack)``; empty where there is nothing."""
+    distance: int
+    """From it: 1 is the first byte behind its end, -1 the last one before it, 0 inside."""
+    count: int
+    """Reads."""
+
+    @property
+    def text(self) -> str:
+        """One line without the kind."""
+        source = "" if self.source is None else f" ({self.source[0]}:{self.source[1]})"
+        read = f"{self.function}+{self.offset:#x}{source} read {self.size} bytes at {self.accessed:#010x}"
+        read = read.replace(" 1 bytes", " 1 byte")
+        times = "" if self.count == 1 else f", {self.count:,} times"
+        return f"{read}, {self._where}{times}"
+
+    @property
+    def _where(self) -> str:
+        away = abs(self.distance) - 1
+        if self.kind == "uninitialised":
+            place = f"in {self.nearest}, " if self.distance == 0 else ""
+            return f"{place}where nothing was written"
+        if not self.nearest:
+            return "where nothing is"
+        if self.nearest == "(stack)" and self.distance < 0:
+            return "below the stack pointer" if not away else f"{away:,} bytes below the stack pointer"
+        side = "behind the end of" if self.distance > 0 else "before"
+        return f"{f'{away:,} bytes' if away else 'directly'} {side} {self.nearest}"
+
+
 @dataclass(frozen=True, slots=True)
 class FlashMisses:
     """What a cache in front of external flash would have had to fetch; level ``memory`` only. An estimate.
@@ -379,6 +438,8 @@ class Cost:
     ones included: `warnings` has a line if there were more, and those cycles are their callers' own."""
     instruction_table: InstructionTable
     traffic: tuple[TrafficCost, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    """Level ``memory``: reads outside of anything, and of what nothing was written to; most counts first."""
     flash: FlashCost | None = None
     """None where it was not asked for, and where nothing of the image is behind a flash cache."""
     flash_misses: FlashMisses | None = None

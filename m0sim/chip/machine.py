@@ -15,7 +15,7 @@ from m0sim.chip import arguments, buffer, device, output
 from m0sim.chip.arguments import ResultType
 from m0sim.chip.buffer import Buffer
 from m0sim.chip.call import Argument, Call, Callables, RegisterValues, StubValues, Value, initialiser
-from m0sim.chip.cost import Cost, Engine, FlashModel, Level, chosen_engine, level_of
+from m0sim.chip.cost import Cost, Engine, FlashModel, Level, chosen_engine, finding_kinds_of, level_of
 from m0sim.chip.device import Device
 from m0sim.chip.engine.counters import Counters
 from m0sim.chip.engine.emulator import Emulator
@@ -135,6 +135,7 @@ class Machine:
         keep: bool = False,
         result: ResultType | None = None,
         level: Level = "cycles",
+        fail_on: Sequence[str] = (),
         max_cycles: int = DEFAULT_MAX_CYCLES,
         before: str | Sequence[str | Sequence[Argument | str]] = (),
         stubs: StubValues | None = None,
@@ -158,12 +159,17 @@ class Machine:
         that print, which are replaced as stubs are: "put" for one like ``_write(fd, data, size)``, "put:char" and
         "put:str" for those with one argument. Without any, what goes through `_write` is noted, which runs as it is.
 
+        At level ``memory`` accesses are counted by what they went to, and `Cost.findings` has reads of memory that
+        belongs to nothing, or that nothing was written to. `fail_on` makes kinds of them faults ("outside",
+        "uninitialised") and counts at that level.
+
         Raises `Fault` when the simulated code goes wrong, and `UsageError` when the request makes no sense.
         """
         entry = self._callables.entry(function)
         if result is not None:
             arguments.result_type(result)
-        level_of(level)
+        kinds = finding_kinds_of([fail_on] if isinstance(fail_on, str) else fail_on)
+        level = "memory" if kinds else level_of(level)
         chosen = chosen_engine(engine, level, flash)
         if max_cycles < 1:
             raise UsageError(f"max_cycles must be at least 1, not {max_cycles}")
@@ -185,7 +191,9 @@ class Machine:
         with ExitStack() as arrays:
             arrays.callback(self._emulator.end_answers)
             values = arrays.enter_context(self._callables.passing(args))
-            call = self._callables.call(entry, values, result, level, max_cycles, stubs=replaced, provenance=provenance)
+            call = self._callables.call(
+                entry, values, result, level, max_cycles, stubs=replaced, provenance=provenance, fail_on=kinds
+            )
             first = [
                 self._callables.call(
                     self._callables.entry(name),

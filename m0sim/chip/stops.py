@@ -36,6 +36,8 @@ class FaultKind(StrEnum):
     CALL_DEPTH = "call-depth", "more than 65,536 calls are open"
     PERIPHERAL = "peripheral", "an access to a register of the single-cycle I/O port that is not modelled"
     RED_ZONE = "red-zone", "the call returned, and had written directly before or behind a buffer"
+    OUTSIDE = "outside", "the call returned, and had read memory that belongs to nothing; only where that was asked for"
+    UNINITIALISED = "uninitialised", "the call returned, and had read SRAM that nothing was written to; the same"
     EXCEPTION = "exception", "the emulator stopped for another reason"
     INTERRUPTED = "interrupted", "Ctrl-C"
 

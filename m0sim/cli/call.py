@@ -23,7 +23,12 @@ def _written(option: str, what: str) -> options.Decorator:
 
 @click.command(cls=CallCommand)
 @calling.asked
-@click.option("--level", default="cycles", help="cycles, or memory: adds traffic per symbol and buffer.")
+@click.option("--level", help="cycles (default), or memory: adds traffic per symbol and buffer, and findings.")
+@click.option(
+    "--fail-on",
+    metavar="KIND[,KIND]",
+    help="Exit 1 where code reads what is outside of anything, or uninitialised. Counts at level memory.",
+)
 @calling.source_root
 @_written("--callgrind", "a profile for KCachegrind and callgrind_annotate")
 @_written("--speedscope", "the call tree for speedscope")
@@ -33,7 +38,8 @@ def _written(option: str, what: str) -> options.Decorator:
 @options.json_wanted
 @options.output()
 def call(
-    level: str,
+    level: str | None,
+    fail_on: str | None,
     source_root: tuple[Path, ...],
     callgrind: Path | None,
     speedscope: Path | None,
@@ -73,7 +79,9 @@ def call(
         from m0sim.report.lcov import require_lines
 
         require_lines(image_of(asked.image_file, asked.base, asked.symbols))
-    done = calling.run(asked, level)
+    if fail_on is not None and level is None:
+        click.echo("note: --fail-on counts at level memory", err=True)
+    done = calling.run(asked, level or "cycles", () if fail_on is None else fail_on.split(","))
     if any(profiles.values()):
         from m0sim.report import profile_files
 

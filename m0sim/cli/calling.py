@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -145,7 +145,7 @@ class Outcome:
     outputs: list[Output]
 
 
-def run(asked: Asked, level: str = "cycles") -> Outcome:
+def run(asked: Asked, level: str = "cycles", fail_on: Sequence[str] = ()) -> Outcome:
     """Call a function as the user asked; `out:` buffers are written after a call that returned."""
     from m0sim.chip import arguments, operands, replies
     from m0sim.chip.cost import level_of
@@ -162,6 +162,7 @@ def run(asked: Asked, level: str = "cycles") -> Outcome:
                 *values,
                 result=arguments.result_type(asked.result) if asked.result else None,
                 level=level_of(level),
+                fail_on=fail_on,
                 before=initialisers,
                 stubs=replies.placed(machine, stubs),
                 registers=replies.placed(machine, registers),

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from m0sim.chip.cost import Cost
+from m0sim.chip.cost import Cost, Finding
 from m0sim.chip.device import Device
 from m0sim.chip.energy import EnergyUse
 from m0sim.chip.fault import Fault
@@ -55,6 +55,7 @@ def call(cost: Cost, fault: Fault | None = None, notes: Sequence[str] = ()) -> d
         "calls": [asdict(e) for e in cost.edges],
         "call_tree": [asdict(node) for node in cost.call_tree],
         "traffic": [asdict(t) for t in cost.traffic],
+        "findings": [_finding(finding) for finding in cost.findings],
         "flash": None if cost.flash is None else flash.as_object(cost.flash),
         "flash_misses": None if cost.flash_misses is None else asdict(cost.flash_misses),
         "stubs": list(cost.stubs),
@@ -68,6 +69,15 @@ def call(cost: Cost, fault: Fault | None = None, notes: Sequence[str] = ()) -> d
     }
 
 
+def _finding(finding: Finding) -> dict[str, Any]:
+    return asdict(finding) | {"source": source_object(finding.source)}
+
+
+def source_object(source: tuple[str, int] | None) -> dict[str, Any] | None:
+    """File and line of an instruction; None where nothing tells."""
+    return None if source is None else {"file": source[0], "line": source[1]}
+
+
 def fault_object(fault: Fault) -> dict[str, Any]:
     """A fault without its cost."""
     return {
@@ -76,7 +86,7 @@ def fault_object(fault: Fault) -> dict[str, Any]:
         "address": fault.address,
         "function": fault.function,
         "offset": fault.offset,
-        "source": None if fault.source is None else {"file": fault.source[0], "line": fault.source[1]},
+        "source": source_object(fault.source),
         "registers": fault.registers,
         "call_stack": [site.function for site in fault.call_stack],
     }

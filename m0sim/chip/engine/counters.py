@@ -25,6 +25,7 @@ _NO_ENTRY = 0xFFFFFFFF  # of the function "(no symbol)": no instruction is there
 # Decoded blocks that are kept, 32 MiB of them. Code that rewrites itself makes new ones for as long as it runs; what
 # old ones counted is then put together by instruction, and they are forgotten.
 _BLOCKS_KEPT = 1 << 18
+_TOUCHED = np.uint8(layout.BYTE_READ | layout.BYTE_WRITTEN)
 _FINDING_ROWS = 1 << 13  # of which half are used
 
 
@@ -117,7 +118,7 @@ class Counters:
     def touched(self, address: int, size: int) -> npt.NDArray[np.uint8]:
         """For each byte: bit 0 set where it was read, bit 1 where it was written. Level ``memory`` only."""
         first = self.pages.byte(address)
-        return self.tables["touched"][first : first + size] & (layout.BYTE_READ | layout.BYTE_WRITTEN)
+        return self.tables["touched"][first : first + size] & _TOUCHED
 
     def _begin_stack(self, sp: int) -> None:
         assert self._owners is not None
@@ -245,9 +246,11 @@ class Counters:
         return Traffic(
             owners=self._owners,
             counts=self.tables["traffic"],
-            touched=self.tables["touched"] & (layout.BYTE_READ | layout.BYTE_WRITTEN),
+            touched=self.tables["touched"] & _TOUCHED,
             findings=self.tables["findings"][self.tables["findings"]["kind"] != 0],
             findings_refused=int(self.core.findings_refused),
+            buffers=tuple((a.address, a.size, a.name) for a in self._space.allocations),
+            handed_out=self.byte_states.handed_out,
             stack_high=int(self.core.stack_high),
             cache=None if self._space.has_cache_as_sram else self._device.xip_cache,
             code_misses=int(cache.code_misses),

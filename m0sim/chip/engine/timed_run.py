@@ -19,6 +19,7 @@ from m0sim.ticker import ticking
 # Between two slices Ctrl-C is looked at and progress is told. Code that runs slowly is stopped by the clock.
 _SLICE_CYCLES = 20_000_000
 _SLICE_SECONDS = 0.1
+_KINDS = {"outside": FaultKind.OUTSIDE, "uninitialised": FaultKind.UNINITIALISED}
 
 
 class TimedRun(Run):
@@ -52,6 +53,16 @@ class TimedRun(Run):
             tracks=self._call.level == "memory",
             is_simple=self._is_simple,
         )
+
+    def check(self) -> None:
+        """The same; and for findings that the caller asked to fail on."""
+        super().check()
+        if self._call.fail_on and self._call.level == "memory":
+            found = [f for f in self.cost().findings if f.kind in self._call.fail_on]
+            if found:
+                more = f"; and {len(found) - 1} more such instructions" if len(found) > 1 else ""
+                cause = Cause(_KINDS[found[0].kind], f"{found[0].kind}: {found[0].text}{more}", found[0].address)
+                raise self._outcome().fault(cause)
 
     def _emulate(self) -> None:
         chip = self._chip

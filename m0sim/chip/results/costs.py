@@ -10,6 +10,7 @@ from m0sim.chip.device import Device
 from m0sim.chip.results import warnings
 from m0sim.chip.results.calls import call_edges, call_tree, functions, links
 from m0sim.chip.results.counts import Counts
+from m0sim.chip.results.findings import findings
 from m0sim.chip.results.instructions import instruction_table, totals
 from m0sim.chip.results.memory_use import cycles_by_memory, flash_misses, memory_use, traffic_costs
 from m0sim.image import Image
@@ -53,6 +54,7 @@ def cost_of(image: Image, device: Device, counts: Counts, ended: Ended) -> Cost:
     table = instruction_table(counts)
     sums, linked = totals(table), links(table)
     flash_cycles, sram_cycles = cycles_by_memory(table, device)
+    found = findings(counts, image, device)
     energy = device.energy_use(counts.cycles, sram_cycles)
     return Cost(
         function=ended.function,
@@ -88,13 +90,18 @@ def cost_of(image: Image, device: Device, counts: Counts, ended: Ended) -> Cost:
         call_tree=call_tree(counts, linked),
         instruction_table=table,
         traffic=() if counts.traffic is None else traffic_costs(counts, counts.traffic),
+        findings=found,
         flash_misses=None if counts.traffic is None else flash_misses(counts.traffic),
         stubs=ended.stubs,
         registers=ended.register_uses,
         heap_bytes=ended.heap_bytes,
         output=ended.output,
         output_dropped=ended.output_dropped,
-        warnings=(*_warnings(image, counts, ended), *(warnings.flash_waits(device) if flash_cycles else ())),
+        warnings=(
+            *_warnings(image, counts, ended),
+            *warnings.of_findings(found, counts.traffic),
+            *(warnings.flash_waits(device) if flash_cycles else ()),
+        ),
         provenance=ended.provenance,
     )
 

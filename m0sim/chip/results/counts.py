@@ -12,6 +12,7 @@ from m0sim.chip.device import XipCache
 from m0sim.chip.owners import Owners
 from m0sim.chip.pages import Pages
 from m0sim.chip.timing import Timing
+from m0sim.image import Range
 
 #: Function number 0.
 NO_SYMBOL = "(no symbol)"
@@ -47,6 +48,10 @@ class Traffic:
     """Rows of `layout.FINDING`, one for each instruction and kind."""
     findings_refused: int
     """Reads that have no row, because there were too many instructions that made such reads."""
+    buffers: tuple[tuple[int, int, str], ...]
+    """Address, bytes and name."""
+    handed_out: Range
+    """The heap, as far as `sbrk` gave it out."""
     stack_high: int
     """Where the memory that counts as the stack's ends."""
     cache: XipCache | None

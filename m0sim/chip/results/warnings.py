@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
+from m0sim.chip.cost import Finding
 from m0sim.chip.device import Device
 from m0sim.chip.native.tables import CONTEXT_LIMIT
-from m0sim.chip.results.counts import Counts
+from m0sim.chip.results.counts import Counts, Traffic
 from m0sim.image import Image
 from m0sim.image.heap_and_stack import StackRegion
+
+_MOST_FINDINGS = 5
 
 
 def blank_variables(image: Image) -> Iterator[str]:
@@ -40,6 +43,16 @@ def of_counts(counts: Counts) -> Iterator[str]:
             f"more than {CONTEXT_LIMIT:,} calling contexts: in call_tree, the cycles of {counts.contexts_refused:,} "
             "calls are their callers' own"
         )
+
+
+def of_findings(findings: Sequence[Finding], traffic: Traffic | None) -> Iterator[str]:
+    """The first ones, and how many there are more."""
+    for finding in findings[:_MOST_FINDINGS]:
+        yield f"{finding.kind}: {finding.text}"
+    if len(findings) > _MOST_FINDINGS:
+        yield f"{len(findings) - _MOST_FINDINGS:,} more instructions read what they should not (--json has them all)"
+    if traffic is not None and traffic.findings_refused:
+        yield f"{traffic.findings_refused:,} more such reads are in no finding: too many instructions made some"
 
 
 def beyond_stack_region(image: Image, region: StackRegion | None, depth: int) -> Iterator[str]:
