@@ -15,6 +15,7 @@ import numpy.typing as npt
 import pytest
 
 from m0sim.chip import timing
+from m0sim.chip.cost import TrafficCost
 from m0sim.chip.native import layout
 from m0sim.chip.native.layout import Stop
 from m0sim.chip.owners import Owners
@@ -152,14 +153,26 @@ def test_what_the_stack_came_down_to_is_the_stacks() -> None:
     touched[2 * PAGE : 2 * PAGE + 8] = 1
     touched[3 * PAGE - 32 :] = 2  # 8 bytes below the mark, 24 of the stack
     before = touched.copy()
-    columns = ("loads", "stores", "bytes_loaded", "bytes_stored")
-    accesses = rows(layout.TRAFFIC, columns, [(2, 2, 8, 8), (0, 6, 0, 24)])
-    traffic = Traffic(Owners(("(elsewhere)", "table", "(stack)"), at, 2), accesses, touched, STACK_TOP, None, 0, 0)
+    accesses = np.zeros(3, layout.TRAFFIC)
+    accesses["loads"][1], accesses["stores"][1:] = (1, 1, 1), [(2, 0, 1), (0, 0, 6)]  # by size: 1, 2 and 4 bytes
+    traffic = Traffic(
+        Owners(("(elsewhere)", "table", "(stack)"), at, 2),
+        counts=accesses,
+        touched=touched,
+        findings=np.zeros(0, layout.FINDING),
+        findings_refused=0,
+        buffers=(),
+        handed_out=(0, 0),
+        stack_high=STACK_TOP,
+        cache=None,
+        code_misses=0,
+        data_misses=0,
+    )
     found = memory_use.traffic_costs(given, traffic)
-    assert [(row.name, row.loads, row.stores, row.bytes_touched) for row in found] == [
-        ("(stack)", 0, 6, 24),
-        ("table", 2, 2, 16),
-    ]
+    assert found == (
+        TrafficCost("(stack)", 0, 6, 0, 24, 24),
+        TrafficCost("table", 3, 3, 7, 6, 16),
+    )
     np.testing.assert_array_equal(touched, before)  # what the core goes on with is as it was
     assert memory_use.flash_misses(traffic) is None
 

@@ -18,13 +18,14 @@ from m0sim.chip.memory import AddressSpace
 from m0sim.chip.native import layout
 from m0sim.chip.pages import PAGE, Pages
 from m0sim.image import Image, Range
-from m0sim.image.heap_and_stack import claimed, sbrk_of
+from m0sim.image.heap_and_stack import claimed
 
 States = npt.NDArray[np.uint8]
 """``uint8`` by row of `Pages.byte`: bits ``layout.BYTE_*``."""
 
 #: Sections that nobody clears at a start: GNU and pico-sdk, armlink's UNINIT, IAR's __no_init.
 _NOT_CLEARED = re.compile(r"no_?init|un_?init|no_?clear|no_?zero|no_?load|persist", re.IGNORECASE)
+_INSIDE = np.uint8(layout.BYTE_INSIDE)
 _BOTH = layout.BYTE_INSIDE | layout.BYTE_DEFINED
 
 
@@ -40,7 +41,6 @@ class ByteStates:
         self._now: States | None = None
         self._is_unknown = False
         self.handed_out: Range = (0, 0)
-        self._has_sbrk = sbrk_of(image.symbols) is not None
 
     def restored(self) -> None:
         """The memory is as it was loaded, but for buffers and flash."""
@@ -69,8 +69,9 @@ class ByteStates:
         if self._loaded is None:
             self._loaded = self._as_loaded()
         states, earlier = self._loaded.copy(), self._now
-        self._now = states
-        self.hand_out(*handed_out)
+        self._now, self.handed_out = states, handed_out
+        begin, end = handed_out if self._is_seen else self._space.heap_span() or (0, 0)
+        self._mark(states, begin, end - begin, layout.BYTE_INSIDE)
         if earlier is not None:
             states |= earlier & layout.BYTE_DEFINED
         elif self._is_unknown:
@@ -79,17 +80,30 @@ class ByteStates:
             self._mark(states, address, size, _BOTH)
         return states
 
-    def hand_out(self, begin: int, end: int) -> None:
-        """The heap took memory: all that it has until now."""
+    @property
+    def _is_seen(self) -> bool:
+        """Whether anybody saw how much of the heap was handed out; else it may be all."""
+        return self.handed_out[0] < self.handed_out[1]
+
+    def hand_out(self, begin: int, end: int, sp: int) -> None:
+        """The heap took memory: all that it has until now. The stack comes down to `sp`."""
+        span = self._space.heap_span()
+        if self._now is None or begin >= end:
+            return
+        if span is not None and not self._is_seen:
+            first, last = self._pages.byte(span[0]), self._pages.byte(span[0]) + span[1] - span[0]
+            if span[0] < sp <= span[1]:
+                last = first + sp - span[0]
+            assert self._loaded is not None
+            self._now[first:last] &= self._loaded[first:last] | ~_INSIDE
         self.handed_out = begin, end
-        if self._now is not None:
-            self._mark(self._now, begin, end - begin, layout.BYTE_INSIDE)
+        self._mark(self._now, begin, end - begin, layout.BYTE_INSIDE)
 
     def begin_stack(self, sp: int) -> None:
         """What lies from SP on, up to where the stack begins, are the call's arguments; below it is nothing yet."""
         assert self._now is not None
         low, top = self._space.stack_limit, self._space.stack_top
-        is_heap = self._space.heap is not None and not self._has_sbrk
+        is_heap = self._space.heap is not None and not self._is_seen
         self._clear(self._now, [(low, sp - low)], layout.BYTE_DEFINED if is_heap else _BOTH)
         self._mark(self._now, sp, top - sp, _BOTH)
 
@@ -109,9 +123,6 @@ class ByteStates:
         for symbol in image.symbols:
             if symbol.kind == "object":
                 self._mark(states, symbol.address, symbol.size, layout.BYTE_INSIDE)
-        span = space.heap_span()
-        if span is not None and not self._has_sbrk:  # nobody says how much of it was handed out
-            self._mark(states, span[0], span[1] - span[0], layout.BYTE_INSIDE)
         return states
 
     def _mark(self, states: States, address: int, size: int, bits: int) -> None:

@@ -145,7 +145,7 @@ class TimedRun(Run):
                 timed.r[: len(words)] = words
         if pc in chip.heap.watched:
             chip.heap.see(pc, registers.__getitem__)
-            self._counters.byte_states.hand_out(*chip.heap.handed_out)
+            self._counters.byte_states.hand_out(*chip.heap.handed_out, registers[13])
             if chip.heap.collision:
                 raise self._outcome().ended_by(chip.heap.collision)
         if any(s.address == pc for s in chip.image.symbols if s.name == output.WRITE and s.kind == "function"):

@@ -25,7 +25,7 @@ def findings(counts: Counts, image: Image, device: Device) -> tuple[Finding, ...
     for kind, pc, accessed, size, sp, _, count in traffic.findings.tolist():
         is_outside = kind == layout.FINDING_OUTSIDE
         function, entry = counts.functions.around(pc)
-        places = [*known, (sp, traffic.stack_high, _STACK)]
+        places = [*known, (sp, max(traffic.stack_high, sp + 1), _STACK)]  # it may be empty
         nearest, distance = _nearest(places, device.resolve(accessed), size, is_outside=is_outside)
         found.append(
             Finding(
@@ -71,5 +71,6 @@ def _nearest(places: list[_Place], accessed: int, size: int, *, is_outside: bool
         last = accessed + size - 1
         distance = last - begin if last < begin else max(0, accessed - end + 1)
         if begin < end and not (is_outside and distance == 0):
-            ranked.append((abs(distance), end - begin, name, distance))
-    return min(ranked)[2:] if ranked else ("", 0)
+            is_section = name.startswith("(")  # an object or buffer that is all of it says more
+            ranked.append((abs(distance), end - begin, is_section, name, distance))
+    return min(ranked)[3:] if ranked else ("", 0)
