@@ -491,6 +491,7 @@ def touched_by_tensor(program: DeviceProgram, s: Study, steps: int) -> dict[str,
         for index, op in enumerate(program.plan.step.ops):
             cost = program.run_op(index, level="memory")
             assert cost.stack_bytes <= stack_of(op), f"{op.kernel} takes more stack than documented"
+            assert cost.findings == (), op.kernel
             found = touched_sram(program, cost.stack_bytes)
             own = [name for name in op.tensors() if name in places]
             for name in own:
@@ -519,6 +520,7 @@ def assert_plan_is_kept(s: Study, program: DeviceProgram) -> None:
         assert not idle.any(), f"{name}: {idle.sum()} of {used.size} bytes are not used"
     picture, label = next(s.samples(1))
     cost = program.step(picture, label, level="memory")
+    assert cost.findings == ()
     assert not touched_sram(program, cost.stack_bytes)[program.plan.sram_bytes :].any()
     assert cost.stack_bytes <= assembled.stack_bytes(program.plan.step)
 

@@ -6,6 +6,7 @@ import gc
 import json
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from m0sim import Machine, UsageError, cli
 from m0sim.check import manifest, measure
 
 pytest_plugins = ["pytester"]
+ROOT = Path(__file__).resolve().parent.parent
 Run = Callable[..., tuple[int, str, str]]
 
 SOURCE = """
@@ -93,6 +95,15 @@ def test_the_manifest(elf: Path, tmp_path: Path) -> None:
     assert measured('fail_on = ["uninitialised"]').failure is None
     with pytest.raises(UsageError, match=r"m0sim.toml:6: .*fail_on.*one of outside, uninitialised"):
         measured('fail_on = ["all"]')
+
+
+def test_the_bundled_kernels_have_none() -> None:
+    benches = manifest.load(ROOT / "kernels/m0sim.toml").benches
+    images = measure.Images()
+    for bench in benches:
+        looked = measure.run(replace(bench, fail_on=("outside", "uninitialised")), ROOT, images)
+        assert looked.failure is None, bench.name
+    assert len(benches) > 30
 
 
 def test_a_test_of_pytest_fails(elf: Path, pytester: pytest.Pytester) -> None:

@@ -45,6 +45,8 @@ class Trace:
     taken: Counter[int] = field(default_factory=Counter)
     path: list[tuple[int, bool]] = field(default_factory=list)
     """The addresses in the order they ran, each with whether a conditional branch was taken."""
+    accesses: Counter[tuple[int, int, bool]] = field(default_factory=Counter)
+    """How often each address was accessed, by size and whether it was written."""
     loads: int = 0
     stores: int = 0
     bytes_loaded: int = 0
@@ -205,8 +207,9 @@ class Watch:
         trace.taken[address] += taken
         trace.path.append((address, taken))
 
-    def access(self, _uc: uni.Uc, kind: int, _address: int, size: int, _value: int, _data: object) -> None:
+    def access(self, _uc: uni.Uc, kind: int, address: int, size: int, _value: int, _data: object) -> None:
         trace = self.trace
+        trace.accesses[address, size, kind == uni.UC_MEM_WRITE] += 1
         if kind == uni.UC_MEM_WRITE:
             trace.stores += 1
             trace.bytes_stored += size
