@@ -230,6 +230,23 @@ def test_sections_that_nobody_clears(name: str) -> None:
 FLASH_NAME = hex(FLASH)
 
 
+def test_one_instruction_may_make_both() -> None:
+    loop = [e.immediate_offset("ldrb", 2, 0, 0), e.imm8("adds", 0, 1), e.imm8("subs", 1, 1), e.branch_if("ne", -10)]
+    machine = with_sections(Section(".noinit", SRAM, 6, "bss", None), function=loop)
+    expected = [("uninitialised", 1, "noinit", 0, 6), ("outside", 1, "noinit", 3, 2)]
+    assert call(machine, SRAM, 10) == expected
+
+
+def test_memory_that_is_only_set_aside_is_not_near_to_itself() -> None:
+    machine = with_sections(
+        Section(".bss", SRAM, 16, "bss", None),
+        Section(".stack", SRAM + 16, 64, "bss", None),
+        function=[e.immediate_offset("ldr", 0, 0, 0)],
+    )
+    image = replace(machine.image, symbols=())
+    assert call(Machine(image, PROFILE), SRAM + 24) == [("outside", 4, "(.bss)", 9, 1)]
+
+
 def test_after_a_call_that_nobody_watched_all_that_was_kept_may_be_written() -> None:
     machine = with_sections(Section(".noinit", SRAM, 8, "bss", None), function=[e.immediate_offset("ldr", 0, 0, 0)])
     machine.call(FLASH, SRAM)
