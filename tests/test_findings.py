@@ -167,7 +167,7 @@ def test_pushed_registers_and_arguments_on_the_stack_hold_something() -> None:
 
 
 def test_another_stack_leaves_this_one_as_it_is() -> None:
-    """PSP lies in the same memory: what MSP had pushed is there after the way back."""
+    """PSP lies in the same memory: what was pushed on either is there after a way to the other and back."""
     code = [
         e.push([4, e.LR]),
         e.high("mov", 1, e.SP),
@@ -176,9 +176,11 @@ def test_another_stack_leaves_this_one_as_it_is() -> None:
         e.imm8("movs", 2, 2),
         e.msr("control", 2),
         e.push([2, 3]),
-        e.pop([2, 3]),
-        e.imm8("movs", 2, 0),
+        e.imm8("movs", 4, 0),
+        e.msr("control", 4),
         e.msr("control", 2),
+        e.pop([2, 3]),
+        e.msr("control", 4),
         e.pop([4, e.PC]),
     ]
     assert call(machine_of(*code)) == []

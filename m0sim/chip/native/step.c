@@ -245,7 +245,7 @@ static bool do_multiple(struct m0_core *core, struct now *now, uint32_t operatio
             return false;
         }
         if (!store_list(core, now, r[13], list)) {
-            move_sp(core, now, sp);
+            r[13] = sp; /* it begins again: nothing else stops it in the stack's memory */
             core->sp_min = mark;
             return false;
         }
