@@ -75,6 +75,10 @@ def test_the_verb_exits_0_without_findings_or_where_they_only_warn(elf: Path, ru
     code, out, err = run("call", elf, "sum", "out:8", "--level", "memory")
     assert code == 0
     assert "warning: outside: past+0x" in out
+    code, out, err = run("call", elf, "sum", "out:8", "--fail-on", "outside")
+    assert code == 1
+    assert "inclusive cycles" in out
+    assert "fault: outside: read 4 bytes at 0x20" in err
     code, out, err = run("call", elf, "sum", "out:8", "--fail-on", "inside")
     assert code == 2
     assert "unknown finding 'inside'" in err
@@ -114,4 +118,4 @@ def test_a_test_of_pytest_fails(elf: Path, pytester: pytest.Pytester) -> None:
             machine.call("sum", machine.alloc(8), fail_on=["outside"])
         """
     )
-    pytester.runpytest_inprocess().stdout.fnmatch_lines(["*outside: past+0x*"])
+    pytester.runpytest_inprocess().stdout.fnmatch_lines(["*outside: read 4 bytes at 0x*in past+0x*"])

@@ -251,12 +251,16 @@ class Finding:
 
     @property
     def text(self) -> str:
-        """One line without the kind."""
+        """One line without the kind: who did what."""
         source = "" if self.source is None else f" ({self.source[0]}:{self.source[1]})"
-        read = f"{self.function}+{self.offset:#x}{source} read {self.size} bytes at {self.accessed:#010x}"
-        read = read.replace(" 1 bytes", " 1 byte")
+        return f"{self.function}+{self.offset:#x}{source} {self.what}"
+
+    @property
+    def what(self) -> str:
+        """The reads alone, such as ``read 4 bytes at 0x20000018, directly behind the end of buf, 2 times``."""
+        size = "1 byte" if self.size == 1 else f"{self.size} bytes"
         times = "" if self.count == 1 else f", {self.count:,} times"
-        return f"{read}, {self._where}{times}"
+        return f"read {size} at {self.accessed:#010x}, {self._where}{times}"
 
     @property
     def _where(self) -> str:

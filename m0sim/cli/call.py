@@ -67,6 +67,7 @@ def call(
       struct:{A,B}    the address of a struct with these members, such as struct:{@file.bin,5,{1,2}}
       {A,B}           a struct by value
     """
+    from m0sim.chip.cost import FINDING_KINDS
     from m0sim.report import cost_json as data
     from m0sim.report.sources import Sources
 
@@ -97,15 +98,23 @@ def call(
     if done.fault is not None:
         emit(data.call(done.cost, done.fault, notes), json_wanted, output)
         if not json_wanted:
+            has_returned = done.fault.kind in FINDING_KINDS  # all of it is counted
+            if has_returned:
+                _show_cost(done)
             calling.show_fault(done.fault)
-            _show_output(done.cost)
+            if not has_returned:
+                _show_output(done.cost)
         raise click.exceptions.Exit(1)
     emit(data.call(done.cost, notes=notes) | {"outputs": [_shown(out) for out in done.outputs]}, json_wanted, output)
     if not json_wanted:
-        from m0sim.report import text
-
-        text.show(text.call(done.cost, done.machine.device))
+        _show_cost(done)
         _show_outputs(done.outputs)
+
+
+def _show_cost(done: calling.Outcome) -> None:
+    from m0sim.report import text
+
+    text.show(text.call(done.cost, done.machine.device))
 
 
 def _show_output(cost: Cost) -> None:

@@ -61,7 +61,7 @@ class TimedRun(Run):
             found = [f for f in self.cost().findings if f.kind in self._call.fail_on]
             if found:
                 more = f"; and {len(found) - 1} more such instructions" if len(found) > 1 else ""
-                cause = Cause(_KINDS[found[0].kind], f"{found[0].kind}: {found[0].text}{more}", found[0].address)
+                cause = Cause(_KINDS[found[0].kind], f"{found[0].kind}: {found[0].what}{more}", found[0].address)
                 raise self._outcome().fault(cause)
 
     def _emulate(self) -> None:
