@@ -210,4 +210,5 @@ def test_a_kind_is_a_string_everywhere() -> None:
 
 
 def test_every_stop_of_the_core_is_a_kind_or_goes_on() -> None:
-    assert set(Stop) - KIND_OF_STOP.keys() == {Stop.NONE, Stop.GROW, Stop.SP_WRITE}
+    of_interpreter = {stop for stop in Stop if stop >= Stop.ACCESS}  # `timed_run` makes its faults itself
+    assert set(Stop) - KIND_OF_STOP.keys() - of_interpreter == {Stop.NONE, Stop.GROW, Stop.SP_WRITE}
