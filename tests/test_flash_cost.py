@@ -42,7 +42,7 @@ def ran(owners: FlashOwners, *accesses: tuple[int, bool]) -> FlashRun:
     cache = FlashCache(Tables(), RP2040)
     addresses, kinds = zip(*accesses, strict=True)
     cache.access(np.array(addresses, np.uint32), np.array(kinds, np.bool_))
-    counts = FlashCounts(cache.code_misses, cache.data_misses, cache.evictions, cache.evictions_refused)
+    counts = FlashCounts("cold", cache.code_misses, cache.data_misses, cache.evictions, cache.evictions_refused)
     return flash_run(counts, owners, CACHE)
 
 
@@ -88,7 +88,7 @@ def test_move_by(victim: tuple[int, int], pusher: tuple[int, int]) -> None:
     spans = (0, 1 << 21), (victim[0], victim[1]), (pusher[0], pusher[1])
     at = np.array([1, 2], np.int32)
     rows = np.array([(1, 2, 1)], np.dtype([("word", "<u4"), ("by", "<u4"), ("misses", "<i8")]))
-    (found,) = flash_run(FlashCounts(1, 0, rows, 0), FlashOwners(("", "v", "p"), spans, at), CACHE).evictions
+    (found,) = flash_run(FlashCounts("cold", 1, 0, rows, 0), FlashOwners(("", "v", "p"), spans, at), CACHE).evictions
 
     def sets(begin: int, size: int) -> set[int]:
         return {byte // 8 % 1024 for byte in range(begin, begin + size)}
@@ -141,7 +141,7 @@ def test_weights_that_push_themselves_out() -> None:
 
 def test_no_misses_at_all() -> None:
     cache = FlashCache(Tables(), RP2040)
-    counts = FlashCounts(0, 0, cache.evictions, 0)
+    counts = FlashCounts("cold", 0, 0, cache.evictions, 0)
     assert flash_run(counts, flash_owners(image(), RP2040), CACHE) == FlashRun(0, 0, 0, ())
 
 

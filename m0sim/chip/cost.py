@@ -42,6 +42,13 @@ Engine = Literal["unicorn", "timed"]
 ENGINES: tuple[str, ...] = get_args(Engine)
 
 
+def engine_of(text: str) -> Engine:
+    """The engine of that name. Raises `UsageError` where there is none."""
+    if text not in ENGINES:
+        raise UsageError(f"unknown engine {text!r}: one of {', '.join(ENGINES)}")
+    return cast(Engine, text)
+
+
 def chosen_engine(text: str | None, level: Level, flash: FlashModel) -> Engine:
     """The engine of that name; without one, the timed engine where only it can count what is asked for.
 
@@ -49,13 +56,11 @@ def chosen_engine(text: str | None, level: Level, flash: FlashModel) -> Engine:
     """
     if text is None:
         return "unicorn" if flash == "ideal" and level == "cycles" else "timed"
-    if text not in ENGINES:
-        raise UsageError(f"unknown engine {text!r}: one of {', '.join(ENGINES)}")
     if text == "unicorn" and flash != "ideal":
         raise UsageError(f"flash {flash!r} needs the timed engine: Unicorn counts without wait states")
     if text == "unicorn" and level == "memory":
         raise UsageError("level 'memory' needs the timed engine: Unicorn counts no addresses")
-    return cast(Engine, text)
+    return engine_of(text)
 
 
 Int64Array = npt.NDArray[np.int64]
@@ -308,17 +313,35 @@ class Eviction:
 
 @dataclass(frozen=True, slots=True)
 class FlashRun:
-    """What the cache in front of the flash missed in one run."""
+    """What one run waited for: words that the cache in front of the flash missed, or reads with wait states."""
 
     cycles: int
-    """Stall cycles that it added."""
+    """Stall cycles that the flash added."""
     code_misses: int
-    """Words of 4 bytes."""
+    """Words: of 4 bytes behind a cache, of what one read brings where flash has wait states."""
     data_misses: int
     evictions: tuple[Eviction, ...]
     """Most misses first. A miss that is in none was the word's first, or first since the cache was emptied."""
     evictions_left_out: int = 0
     """Words fetched again that are in no eviction: too many different ones were pushed out by too many."""
+    bus_cycles: int = 0
+    """Stall cycles that registers on a slow bus added, beside `cycles`."""
+
+    @property
+    def waits(self) -> bool:
+        """Whether the run waited at all."""
+        return self.cycles + self.bus_cycles > 0
+
+
+@dataclass(frozen=True, slots=True)
+class FlashWaits:
+    """How flash on the chip waits, which has no cache that a call before could have warmed."""
+
+    states: int
+    """Wait states at the clock: cycles that a word adds which has to be read."""
+    is_exact: bool
+    """Whether the manual fixes the waiting to the cycle; else the figures are an estimate."""
+    source: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -333,6 +356,9 @@ class FlashCost:
     cold: FlashRun | None
     """None where it was not run."""
     warm: FlashRun | None
+    """On a chip whose flash has wait states instead of a cache, the same as `cold`."""
+    waits: FlashWaits | None = None
+    """None where flash is behind a cache."""
 
     @property
     def cold_cycles(self) -> int | None:
@@ -445,7 +471,7 @@ class Cost:
     findings: tuple[Finding, ...] = ()
     """Level ``memory``: reads outside of anything, and of what nothing was written to; most counts first."""
     flash: FlashCost | None = None
-    """None where it was not asked for, and where nothing of the image is behind a flash cache."""
+    """None where it was not asked for, and where a report of it found that the call never waits."""
     flash_misses: FlashMisses | None = None
     """None at level ``cycles``, and on devices without such a cache."""
     heap_bytes: int | None = None

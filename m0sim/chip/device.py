@@ -165,6 +165,14 @@ class Device:
         """Bytes of SRAM in all, aliases not counted again."""
         return sum(r.size for r in self.srams)
 
+    def require_flash_model(self) -> None:
+        """Raises UsageError where nothing is known of how the flash waits."""
+        if self.flash is not None and self.xip_cache is None and self.flash_timing is None:
+            raise UsageError(
+                f"how the flash of {self.name} waits is not known: its profile has no [flash] or [xip_cache]; "
+                "count with flash ideal, or give a profile that has one"
+            )
+
     def region(self, name: str) -> MemoryRegion:
         """The region of that name. Raises UsageError for an unknown one."""
         for region in self.regions:

@@ -14,15 +14,14 @@ from m0sim import __version__, image
 from m0sim.chip import arguments, buffer, device, output
 from m0sim.chip.arguments import ResultType
 from m0sim.chip.buffer import Buffer
-from m0sim.chip.call import Argument, Call, Callables, RegisterValues, StubValues, Value, initialiser
-from m0sim.chip.cost import Cost, Engine, FlashModel, Level, chosen_engine, finding_kinds_of, level_of
+from m0sim.chip.call import Argument, Callables, RegisterValues, StubValues, Value, initialiser
+from m0sim.chip.cost import Cost, Engine, FlashModel, Level, chosen_engine, finding_kinds_of, flash_model_of, level_of
 from m0sim.chip.device import Device
 from m0sim.chip.engine.counters import Counters
 from m0sim.chip.engine.emulator import Emulator
+from m0sim.chip.engine.flash_runs import FlashRuns
 from m0sim.chip.engine.interpreter import Interpreter
 from m0sim.chip.engine.patches import patch, patched
-from m0sim.chip.engine.run import Run
-from m0sim.chip.engine.timed_run import TimedRun
 from m0sim.chip.engine.unicorn_run import UnicornRun
 from m0sim.chip.memory import MIN_STACK, AddressSpace
 from m0sim.chip.peripherals import OnWrite, RegisterAccess
@@ -143,6 +142,7 @@ class Machine:
         stdout: str | Sequence[str] = (),
         engine: Engine | None = None,
         flash: FlashModel = "ideal",
+        flash_report: bool = False,
     ) -> Cost:
         """Call a function by name or address and count what it costs, from its first instruction to its return.
 
@@ -163,6 +163,13 @@ class Machine:
         belongs to nothing, or that nothing was written to. `fail_on` makes kinds of them faults ("outside",
         "uninitialised") and counts at that level.
 
+        `flash` says what code and constants in flash cost: nothing beyond memory without wait states (``ideal``), or
+        what they wait for, with the cache in front of it empty (``cold``) or as the same call left it (``warm``). Then
+        `engine` is ``timed``, m0sim's own interpreter. For a warm cache the call runs twice, from the same memory and
+        with answers from their first on; `Cost.flash` has both. `flash_report` fills `Cost.flash` whatever `flash` is,
+        where the call is at most 50 million instructions long: two more runs. Functions of yours that answer stubs or
+        registers are called in each run.
+
         Raises `Fault` when the simulated code goes wrong, and `UsageError` when the request makes no sense.
         """
         entry = self._callables.entry(function)
@@ -170,7 +177,9 @@ class Machine:
             arguments.result_type(result)
         kinds = finding_kinds_of([fail_on] if isinstance(fail_on, str) else fail_on)
         level = "memory" if kinds else level_of(level)
-        chosen = chosen_engine(engine, level, flash)
+        chosen = chosen_engine(engine, level, flash_model_of(flash))
+        if flash != "ideal":
+            self.device.require_flash_model()
         if max_cycles < 1:
             raise UsageError(f"max_cycles must be at least 1, not {max_cycles}")
         initialisers = [initialiser(each) for each in ([before] if isinstance(before, str) else before)]
@@ -206,13 +215,12 @@ class Machine:
             ]
             self._emulator.prepare(keep)
             with patched(self._emulator, replaced):
+                runs = FlashRuns(self._emulator, lambda: self.interpreter, self.progress)
                 for each in first:  # what they write, the call may read
-                    self._run(each) if level == "cycles" else self._run_timed(each, "ideal")
+                    runs.counted(each, "unicorn" if level == "cycles" else "timed", "ideal")
                     self.space.clear_stack()
                 patch(self._emulator, replaced)  # what ran may have copied code to SRAM
-                if chosen == "timed":
-                    return self._run_timed(call, flash)
-                return self._run(call)
+                return (runs.reported if flash_report else runs.counted)(call, chosen, flash)
 
     def _replaced(self, stubs: StubValues, stdout: Sequence[str]) -> list[Stub]:
         """The stubs that the caller named, and those of functions that print, which `output` answers."""
@@ -224,25 +232,12 @@ class Machine:
         chip_output.listens = not printing and all(stub.symbol.name != output.WRITE for stub in replaced)
         return replaced
 
-    def _run(self, call: Call) -> Cost:
-        return self._finish(UnicornRun(self._emulator, call, self.progress))
-
-    def _run_timed(self, call: Call, flash: FlashModel) -> Cost:
-        return self._finish(TimedRun(self._emulator, self.interpreter, call, self.progress, flash=flash))
-
     @property
     def interpreter(self) -> Interpreter:
         """The timed engine, made when it is first needed."""
         if self._interpreter is None:
             self._interpreter = Interpreter(self._emulator)
         return self._interpreter
-
-    @staticmethod
-    def _finish(run: Run) -> Cost:
-        run.execute()
-        cost = run.cost()
-        run.check()
-        return cost
 
     def count(self, function: str | int, *args: Argument, keep: bool = False) -> int:
         """The cycles of a `call`, and no other figure: for short calls much faster, and as exact."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 
@@ -236,6 +236,18 @@ class AddressSpace:
                 view[:] = content
             red_zones.paint(self.view, allocation)
         self._forget_heap()
+
+    def mark(self) -> Callable[[], None]:
+        """What puts every byte of SRAM, and the end of the heap, back to what they are now."""
+        now = [(bank, bank.data.copy()) for bank in self.banks if bank.kind == "sram"]
+        heap_end = self.heap_end
+
+        def put_back() -> None:
+            for bank, content in now:
+                bank.data[:] = content
+            self.heap_end = heap_end
+
+        return put_back
 
     def _forget_heap(self) -> None:
         self.heap_end = self.heap_base or 0

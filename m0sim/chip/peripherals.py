@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 import numpy as np
@@ -12,7 +12,7 @@ import numpy.typing as npt
 from m0sim.chip.answers import Answers, Memory
 from m0sim.chip.arguments import Words
 from m0sim.chip.cost import RegisterUse
-from m0sim.chip.device import Device
+from m0sim.chip.device import Bus, Device
 from m0sim.errors import UsageError
 
 
@@ -135,10 +135,29 @@ class Peripherals:
             for address, register in self._registers.items()
         )
 
-    def warnings(self) -> tuple[str, ...]:
-        """What a reader of the cost should know."""
+    def mark(self) -> Callable[[], None]:
+        """What puts back how far the answers are now."""
+        now = {address: replace(register) for address, register in self._registers.items()}
+        counts = {address: r.answers.count for address, r in now.items() if r.answers is not None}
+
+        def put_back() -> None:
+            for address, register in now.items():
+                self._registers[address] = replace(register)
+                if register.answers is not None:
+                    register.answers.count = counts[address]
+
+        return put_back
+
+    @property
+    def has_registers(self) -> bool:
+        """Whether anything answers in this call."""
+        return bool(self._registers)
+
+    def warnings(self, counted: Sequence[Bus] = ()) -> tuple[str, ...]:
+        """What a reader of the cost should know, in which the cycles of some buses are counted."""
         found = [w for register in self._registers.values() if register.answers for w in register.answers.warnings()]
-        accesses = sum(use.loads + use.stores for use in self.uses())
+        uses = [use for use in self.uses() if not any(bus.base <= use.address < bus.end for bus in counted)]
+        accesses = sum(use.loads + use.stores for use in uses)
         if accesses:
             what = "1 access" if accesses == 1 else f"{accesses:,} accesses"
             found.append(f"{what} to registers counted as of memory without wait states: a peripheral bus may add some")

@@ -53,6 +53,11 @@ class Stub:
         count = self._answers.count + 1
         return self._answers.next(StubCall(self.symbol.name, args, sp, return_address & ~1, count, memory))
 
+    def mark(self) -> Callable[[], None]:
+        """What puts back how many calls were answered until now."""
+        answers, count = self._answers, self._answers.count
+        return lambda: setattr(answers, "count", count)
+
     def warnings(self) -> tuple[str, ...]:
         """What a reader of the cost should know."""
         if not self._answers.count:

@@ -82,7 +82,8 @@ def call(
         require_lines(image_of(asked.image_file, asked.base, asked.symbols))
     if fail_on is not None and level is None:
         click.echo("note: --fail-on counts at level memory", err=True)
-    done = calling.run(asked, level or "cycles", () if fail_on is None else fail_on.split(","))
+    kinds = () if fail_on is None else fail_on.split(",")
+    done = calling.run(asked, level or "cycles", kinds, flash_report=True)
     if any(profiles.values()):
         from m0sim.report import profile_files
 

@@ -61,6 +61,8 @@ class Asked:
     register: tuple[str, ...]
     stdout: tuple[str, ...]
     max_cycles: str
+    flash: str
+    engine: str | None
 
     def noted(self, cost: Cost) -> Cost:
         """The cost with these words in its provenance: a machine has only the values of them."""
@@ -114,6 +116,8 @@ _ASKED = (
         help="Replace a function that prints, and show what. Repeatable.",
     ),
     click.option("--max-cycles", metavar="N", default="10000000000", help="Fault after this many."),
+    options.flash,
+    options.engine,
     options.base,
     options.symbols,
 )
@@ -145,10 +149,13 @@ class Outcome:
     outputs: list[Output]
 
 
-def run(asked: Asked, level: str = "cycles", fail_on: Sequence[str] = ()) -> Outcome:
-    """Call a function as the user asked; `out:` buffers are written after a call that returned."""
+def run(asked: Asked, level: str = "cycles", fail_on: Sequence[str] = (), *, flash_report: bool = False) -> Outcome:
+    """Call a function as the user asked; `out:` buffers are written after a call that returned.
+
+    `flash_report` is as for `Machine.call`.
+    """
     from m0sim.chip import arguments, operands, replies
-    from m0sim.chip.cost import level_of
+    from m0sim.chip.cost import engine_of, flash_model_of, level_of
     from m0sim.chip.fault import Fault
 
     stubs, registers = replies.stubs(asked.stub), replies.registers(asked.register)
@@ -168,6 +175,9 @@ def run(asked: Asked, level: str = "cycles", fail_on: Sequence[str] = ()) -> Out
                 registers=replies.placed(machine, registers),
                 stdout=asked.stdout,
                 max_cycles=operands.integer(asked.max_cycles),
+                engine=None if asked.engine is None else engine_of(asked.engine),
+                flash=flash_model_of(asked.flash),
+                flash_report=flash_report,
             )
         except Fault as fault:
             fault.cost = asked.noted(fault.cost)

@@ -29,6 +29,12 @@ profile = click.option(
 clock = click.option(
     "--clock", metavar="HZ", help="Run at another clock, such as 64M: its wait states, seconds and energy."
 )
+flash = click.option(
+    "--flash", metavar="MODEL", default="ideal", help="What cycles mean: ideal (no wait states), or cold or warm flash."
+)
+engine = click.option(
+    "--engine", metavar="NAME", help="unicorn or timed. Default: unicorn, and timed where flash waits."
+)
 base = click.option("--base", metavar="ADDRESS", help="IMAGE is a raw binary that runs here.")
 symbols = click.option(
     "--symbols", metavar="ELF", type=PATH, help="The ELF that a HEX, UF2 or raw IMAGE was made from."

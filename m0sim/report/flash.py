@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from m0sim.chip.cost import Eviction, FlashCost, FlashRun
+from m0sim.chip.cost import Eviction, FlashCost, FlashRun, FlashWaits
 from m0sim.report.units import count
 
 _MAX_EVICTIONS = 5
@@ -14,6 +14,32 @@ _IN_CYCLES = {"ideal": "in none of the figures above", "cold": "cold is in the c
 
 def lines(flash: FlashCost) -> list[str]:
     """The report in sentences, one a line."""
+    if flash.cold is None and flash.warm is None and flash.model == "ideal":
+        return ["flash waits, which is in none of the figures above: --flash cold or --flash warm counts it"]
+    return [*(_cache_lines(flash) if flash.waits is None else _wait_lines(flash, flash.waits)), *_bus_lines(flash)]
+
+
+def _bus_lines(flash: FlashCost) -> list[str]:
+    cycles = 0 if flash.counted is None else flash.counted.bus_cycles
+    return [f"peripheral bus: {count(cycles)} cycles more; {_is_in(flash)}"] if cycles else []
+
+
+def _is_in(flash: FlashCost) -> str:
+    return "in none of the figures above" if flash.model == "ideal" else "they are in the cycles"
+
+
+def _wait_lines(flash: FlashCost, waits: FlashWaits) -> list[str]:
+    run = flash.counted
+    if run is None:
+        return []
+    how = "exact" if waits.is_exact else "an estimate"
+    states = f"{waits.states} wait state" + "s" * (waits.states != 1)
+    words = f"{count(run.code_misses)} reads of code and {count(run.data_misses)} of data waited"
+    first = f"flash with {states}, {how}: {count(run.cycles)} cycles more, {words}; {_is_in(flash)}"
+    return [first, f"  ({waits.source})"]
+
+
+def _cache_lines(flash: FlashCost) -> list[str]:
     found = [f"flash cache, a model with one fitted parameter; {_IN_CYCLES[flash.model]}"]
     found += [f"  {name}: {_run(run)}" for name, run in (("cold", flash.cold), ("warm", flash.warm)) if run is not None]
     found += [f"  {eviction(e)}" for e in flash.evictions[:_MAX_EVICTIONS]]
@@ -49,6 +75,8 @@ def as_object(flash: FlashCost) -> dict[str, Any]:
         "misses": {"code": flash.code_misses, "data": flash.data_misses},
         "cold_misses": _misses(flash.cold),
         "warm_misses": _misses(flash.warm),
+        "waits": None if flash.waits is None else {"cycles": flash.cold_cycles, **asdict(flash.waits)},
+        "bus_cycles": 0 if flash.counted is None else flash.counted.bus_cycles,
         "evictions": [asdict(pair) for pair in flash.evictions],
         "evictions_left_out": 0 if flash.counted is None else flash.counted.evictions_left_out,
     }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -146,6 +148,18 @@ class Counters:
         if self._device.io_port is not None:
             self.tables["words"][:] = 0
             self.core.port.divider = type(self.core.port.divider)()
+
+    def mark_port(self) -> Callable[[], None]:
+        """What puts the port, and what is behind it, back to what they are now."""
+        if self._device.io_port is None:
+            return lambda: None
+        words, divider = self.tables["words"].copy(), copy(self.core.port.divider)
+
+        def put_back() -> None:
+            self.tables["words"][:] = words
+            self.core.port.divider = divider
+
+        return put_back
 
     def limit_stack(self, sp_limit: int) -> None:
         """From now on a lower SP than that is an overflow."""

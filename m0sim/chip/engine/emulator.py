@@ -126,6 +126,20 @@ class Emulator:
         is_code = any(begin < end and first < begin + size for first, end in self.image.code_ranges)
         return is_code or not self.space.is_sram(address)
 
+    @property
+    def may_wait(self) -> bool:
+        """Whether a call may find something in flash that waits, or a register on a slow bus."""
+        device, timing = self.device, self.device.flash_timing
+        waits = device.xip_cache is not None or (timing is not None and timing.wait_states > 0)
+        in_flash = (device.region_at(at) for s in self.image.segments for at in (s.address, s.load_address))
+        has_flash = any(region is not None and region.kind == "flash" for region in in_flash)
+        return (waits and has_flash) or bool(device.buses and self.peripherals.has_registers)
+
+    def forget_code_in_sram(self) -> None:
+        """The bytes of SRAM are others now: Unicorn does not notice. The core looks itself."""
+        if self.counters.has_writable_code():
+            self.uc.ctl_flush_tb()
+
     def forget_code(self) -> None:
         """Decode and translate everything afresh."""
         self.code_version += 1
@@ -201,6 +215,9 @@ class Emulator:
 
     def executed(self) -> None:
         """The counters know what ran."""
+
+    def flash(self) -> None:
+        """Nothing waits for flash."""
 
     def end_at(self, address: int, *, block_is_complete: bool) -> None:
         """Count the newest block, whole or up to an address."""

@@ -44,6 +44,15 @@ class HeapWatch:
         self.collision: Cause | None = None
         """What the heap ran into; where `sbrk` did it, the run was stopped."""
 
+    def mark(self) -> Callable[[], None]:
+        """What puts back what was seen until now."""
+        seen = self._first, self._highest, self._written, self._increment, self.collision
+
+        def put_back() -> None:
+            self._first, self._highest, self._written, self._increment, self.collision = seen
+
+        return put_back
+
     def attach(self, uc: Uc) -> list[int]:
         """Install the hook. Returns what `uc.hook_del` takes."""
         if self._sbrk is None:

@@ -19,6 +19,7 @@ from m0sim.chip.native.flash_cache import FlashCache
 from m0sim.chip.native.layout import Stop
 from m0sim.chip.native.library import CORE
 from m0sim.chip.pages import PAGE
+from m0sim.chip.results.flash import FlashCounts
 from m0sim.chip.results.instructions import by_instruction
 
 # Pages of code that are kept decoded, and calls in them; beyond, all is forgotten and decoded again.
@@ -38,6 +39,7 @@ class Interpreter:
         self._code_version = emulator.code_version
         self._watched: frozenset[int] = frozenset()
         self._cache = self._make_cache()
+        self._flash: FlashModel = "ideal"
         self._share_tables()
         self._share_memory()
         self._use_flash("ideal")
@@ -112,9 +114,12 @@ class Interpreter:
 
     def _use_flash(self, model: FlashModel) -> None:
         """Choose how flash lets wait, for the runs to come."""
-        kind = layout.FlashModel.IDEAL
-        if model != "ideal":
-            kind = layout.FlashModel.WAITS if self._cache is None else layout.FlashModel.CACHE
+        self._flash = model
+        kind, timing = layout.FlashModel.IDEAL, self._chip.device.flash_timing
+        if model != "ideal" and self._cache is not None:
+            kind = layout.FlashModel.CACHE
+        elif model != "ideal" and timing is not None and timing.wait_states:
+            kind = layout.FlashModel.WAITS
         if kind != self._timed.flash_model:
             self._timed.flash_model = int(kind)
             self._forget()
@@ -163,8 +168,11 @@ class Interpreter:
         self._take_special()
 
     def _begin_waits(self) -> None:
+        waits, flash = self._tables.core.waits, self._flash_bank()
         for name, value in waits_of(self._chip.device).items():
-            setattr(self._tables.core.waits, name, value)
+            setattr(waits, name, value)
+        if flash is not None:
+            waits.base, waits.first_slot = flash.base, int(self._counters.pages.slots[flash.base // PAGE])
         CORE.m0_wait_reset(self._tables.address)
 
     def _watch(self) -> None:
@@ -230,6 +238,15 @@ class Interpreter:
         """N, Z, C and V in bits 31 to 28."""
         timed = self._timed
         return int(timed.n & 1 << 31 | (timed.z == 0) << 30 | timed.c << 29 | (timed.v >> 31) << 28)
+
+    def flash(self) -> FlashCounts | None:
+        """What waited for flash in the run; None with ideal flash."""
+        cache, waits, nothing = self._cache, self._tables.core.waits, np.zeros(0, layout.EVICTION)
+        if self._flash == "ideal":
+            return None
+        if cache is None:
+            return FlashCounts(self._flash, int(waits.code_waits), int(waits.data_waits), nothing, 0)
+        return FlashCounts(self._flash, cache.code_misses, cache.data_misses, cache.evictions, cache.evictions_refused)
 
     def end_at(self, address: int, *, block_is_complete: bool) -> None:
         """Everything that ran is counted."""

@@ -13,6 +13,7 @@ from m0sim.chip.cost import Cost
 from m0sim.chip.engine.emulator import RETURN_ADDRESS, Emulator
 from m0sim.chip.fault import CallSite, Fault, Interrupted
 from m0sim.chip.results.costs import Ended, cost_of
+from m0sim.chip.results.flash import FlashCounts
 from m0sim.chip.stops import Cause, FaultKind
 
 # A heap that ran into something explains what happens later, but for these.
@@ -36,6 +37,9 @@ class Cpu(Protocol):
     def executed(self) -> npt.NDArray[Any] | None:
         """What it executed, rows of `layout.EXECUTED`; None where the counters know."""
 
+    def flash(self) -> FlashCounts | None:
+        """What waited for flash; None where nothing does on this engine, or was to."""
+
     def end_at(self, address: int, *, block_is_complete: bool) -> None:
         """Count what was begun and is not yet counted, before control came to an address."""
 
@@ -56,6 +60,7 @@ class Outcome:
         """All that was counted until now."""
         call, emulator = self._call, self._emulator
         space, registers = emulator.space, self._cpu.registers()
+        flash = self._cpu.flash()
         notes = [warning for stub in call.stubs for warning in stub.warnings()]
         ended = Ended(
             function=call.entry.name,
@@ -76,8 +81,9 @@ class Outcome:
             semihosting_calls=self._semihosting_calls,
             stubs=tuple(stub.symbol.name for stub in call.stubs),
             register_uses=emulator.peripherals.uses(),
-            notes=(*notes, *emulator.peripherals.warnings()),
+            notes=(*notes, *emulator.peripherals.warnings(() if flash is None else emulator.device.buses)),
             provenance=call.provenance,
+            flash=flash,
         )
         counts = emulator.counters.counts(with_traffic=call.level == "memory", executed=self._cpu.executed())
         return cost_of(emulator.image, emulator.device, counts, ended)

@@ -324,9 +324,13 @@ struct m0_waits {
     uint32_t sets;           /* of the cache; 0 where there is none */
     uint32_t ways;
     uint32_t holds_data;     /* 1: data reads look into the cache and fill it, and code has no buffer beside it */
+    uint32_t first_slot;     /* of the flash's pages; aliases share them */
+    uint32_t base;           /* of the flash */
     uint32_t newest;         /* word of code in the buffer, M0_NOTHING if none */
     uint32_t ahead;          /* word that was prefetched, M0_NOTHING if none */
     uint32_t lines[64];      /* words: each set's most recently used first; M0_NOTHING if empty */
+    int64_t code_waits;      /* words of code that were waited for, */
+    int64_t data_waits;      /* and reads of data */
 };
 
 /*

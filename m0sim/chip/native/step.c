@@ -50,7 +50,11 @@ bool m0_is_settled(struct m0_core *core, struct m0_op *op)
 
 static uint32_t flash_stall(struct m0_core *core, uint32_t address, bool is_code)
 {
-    return core->timed.flash_model == M0_FLASH_CACHE ? m0_xip(core, address, is_code) : m0_wait(core, address, is_code);
+    if (core->timed.flash_model == M0_FLASH_CACHE) {
+        return m0_xip(core, address, is_code);
+    }
+    uint32_t page = m0_page_slot(core, address) - core->waits.first_slot; /* the flash's, whichever alias it is */
+    return m0_wait(core, core->waits.base + (page << 12 | (address & 0xFFF)), is_code);
 }
 
 /* -- accesses */

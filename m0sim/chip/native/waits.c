@@ -8,11 +8,12 @@
 
 _Static_assert(sizeof(((struct m0_waits *)0)->lines) == M0_WAIT_LINES * sizeof(uint32_t), "a line is one word");
 
-/* Nothing was read yet. */
+/* Nothing was read yet, nothing counted. */
 void m0_wait_reset(struct m0_core *core)
 {
     struct m0_waits *waits = &core->waits;
     waits->newest = waits->ahead = M0_NOTHING;
+    waits->code_waits = waits->data_waits = 0;
     for (uint32_t i = 0; i < M0_WAIT_LINES; i++) {
         waits->lines[i] = M0_NOTHING;
     }
@@ -57,7 +58,11 @@ uint32_t m0_wait(struct m0_core *core, uint32_t address, bool is_code)
     if (!is_there && (is_code || waits->holds_data)) {
         is_there = is_cached(waits, word);
     }
-    return is_there ? 0 : waits->wait_states;
+    if (is_there) {
+        return 0;
+    }
+    *(is_code ? &waits->code_waits : &waits->data_waits) += 1;
+    return waits->wait_states;
 }
 
 /* For tests: one access after another; a kind that is not 0 is code. */

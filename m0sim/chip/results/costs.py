@@ -11,6 +11,7 @@ from m0sim.chip.results import warnings
 from m0sim.chip.results.calls import call_edges, call_tree, functions, links
 from m0sim.chip.results.counts import Counts
 from m0sim.chip.results.findings import findings
+from m0sim.chip.results.flash import FlashCounts, flash_cost
 from m0sim.chip.results.instructions import instruction_table, totals
 from m0sim.chip.results.memory_use import cycles_by_memory, flash_misses, memory_use, traffic_costs
 from m0sim.image import Image
@@ -47,6 +48,8 @@ class Ended:
     notes: tuple[str, ...]
     """Warnings of stubs and registers."""
     provenance: Provenance | None
+    flash: FlashCounts | None = None
+    """None where nothing waited for flash, by intent."""
 
 
 def cost_of(image: Image, device: Device, counts: Counts, ended: Ended) -> Cost:
@@ -91,6 +94,7 @@ def cost_of(image: Image, device: Device, counts: Counts, ended: Ended) -> Cost:
         instruction_table=table,
         traffic=() if counts.traffic is None else traffic_costs(counts, counts.traffic),
         findings=found,
+        flash=None if ended.flash is None else flash_cost(ended.flash, int(table.stalls.sum()), image, device),
         flash_misses=None if counts.traffic is None else flash_misses(counts.traffic),
         stubs=ended.stubs,
         registers=ended.register_uses,
@@ -100,7 +104,7 @@ def cost_of(image: Image, device: Device, counts: Counts, ended: Ended) -> Cost:
         warnings=(
             *_warnings(image, counts, ended),
             *warnings.of_findings(found, counts.traffic),
-            *(warnings.flash_waits(device) if flash_cycles else ()),
+            *(warnings.flash_waits(device) if flash_cycles and ended.flash is None else ()),
         ),
         provenance=ended.provenance,
     )

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from m0sim.chip.cost import Eviction, FlashRun
+from m0sim.chip.cost import Eviction, FlashCost, FlashModel, FlashRun, FlashWaits
 from m0sim.chip.device import Device, XipCache
 from m0sim.image import Image
 
@@ -29,10 +29,15 @@ class FlashOwners:
     """By word of the flash: number."""
 
 
+_NOBODY = FlashOwners((_FLASH,), ((0, 0),), np.zeros(0, np.int32))
+
+
 @dataclass(frozen=True, eq=False, slots=True)
 class FlashCounts:
     """What the core counted in one run."""
 
+    model: FlashModel
+    """With which it was counted: ``cold`` or ``warm``."""
     code_misses: int
     """Words."""
     data_misses: int
@@ -65,6 +70,24 @@ def _claims(image: Image) -> Iterable[tuple[int, int, str]]:
             yield section.load_address, section.stored_bytes, f"({section.name}, as stored)"
     for kind in ("function", "object"):
         yield from ((s.address, s.size, s.name) for s in image.symbols if s.kind == kind and s.size)
+
+
+def flash_cost(counts: FlashCounts, stalls: int, image: Image, device: Device) -> FlashCost:
+    """What flash added to a run that had so many stall cycles in all."""
+    timing, cache = device.flash_timing, device.xip_cache
+    if cache is not None:
+        has_evictions = len(counts.evictions) > 0
+        run = flash_run(counts, flash_owners(image, device) if has_evictions else _NOBODY, cache)
+    else:
+        states = 0 if timing is None else timing.wait_states
+        misses = counts.code_misses, counts.data_misses
+        run = FlashRun(sum(misses) * states, *misses, evictions=())
+    run = replace(run, bus_cycles=stalls - run.cycles)
+    if cache is not None or timing is None:
+        cold = counts.model == "cold"
+        return FlashCost(counts.model, run if cold else None, None if cold else run)
+    waits = FlashWaits(timing.wait_states, timing.is_exact, timing.source)
+    return FlashCost(counts.model, run, run, waits)
 
 
 def flash_run(counts: FlashCounts, owners: FlashOwners, cache: XipCache) -> FlashRun:
