@@ -278,6 +278,7 @@ WAITS = {
     "mspm0c1104": ((24_000_000, 0),),
     "nrf51": ((16_000_000, 0),),
     "py32f002b": ((24_000_000, 0),),
+    "m0plus-slowmul": ((48_000_000, 0), (1_000_000_000, 0)),
 }
 ORGANISATION = {
     "stm32g0": (8, "next", 2, 2, "code"),
@@ -290,6 +291,7 @@ ORGANISATION = {
     "mspm0c1104": (8, "none", 0, 1, "code"),
     "nrf51": (4, "none", 0, 1, "code"),
     "py32f002b": (4, "none", 0, 1, "code"),
+    "m0plus-slowmul": (4, "none", 0, 1, "code"),
 }
 
 
