@@ -11,6 +11,7 @@ from unittest import mock
 
 from unicorn.arm_const import UC_ARM_REG_CONTROL, UC_ARM_REG_MSP, UC_ARM_REG_PRIMASK, UC_ARM_REG_PSP
 
+import m0sim.chip.engine.flash_runs
 import m0sim.chip.machine
 from m0sim import Cost, Fault, Machine
 from m0sim.chip.engine.timed_run import TimedRun
@@ -29,7 +30,7 @@ _COUNTED = tuple(field.name for field in fields(Cost) if field.compare)
 
 def simple_form() -> Any:
     """While this is active, the timed engine executes one instruction after the other."""
-    return mock.patch.object(m0sim.chip.machine, "TimedRun", partial(TimedRun, is_simple=True))
+    return mock.patch.object(m0sim.chip.engine.flash_runs, "TimedRun", partial(TimedRun, is_simple=True))
 
 
 @contextmanager
