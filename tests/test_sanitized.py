@@ -66,8 +66,9 @@ core, address = machine.counters.core, ctypes.c_void_p(machine.counters.tables.a
 """
 WRONG = {
     "undefined": """
-core.cache.line_shift, core.cache.end = 40, 1 << 32
-library.CORE.m0_on_block_in_flash(None, ctypes.c_uint64(0), 2, address)
+at, is_code, stalls = np.zeros(1, np.uint32), np.ones(1, np.uint8), np.zeros(1, np.uint32)
+core.waits.word_shift, core.waits.wait_states = 40, 1
+library.CORE.m0_wait_stream(address, at.ctypes.data, is_code.ctypes.data, 1, stalls.ctypes.data)
 """,
     "address": """
 room = np.zeros(1, layout.EXECUTED)

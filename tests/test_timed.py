@@ -105,6 +105,15 @@ def excepted(guest: Guest, kind: object) -> tuple[str, ...]:
     return names
 
 
+def faults_behind_mov_sp(guest: Guest, unicorn: dict[str, Any], timed: dict[str, Any]) -> bool:
+    """True where MOV SP makes SP too low and the very next instruction faults: Unicorn sees that one alone."""
+    if timed.get("kind") != "stack-overflow" or unicorn.get("kind") in (None, "stack-overflow"):
+        return False
+    at = timed["address"]
+    first, second = guest.machine.read(at, 4).view(np.uint16).tolist()
+    return bool(isa.writes_sp(first, second)) and unicorn["address"] == at + (4 if isa.is_wide(first) else 2)
+
+
 def compare_guests(seed: int, count: int, base: int) -> Counter[object]:
     """In flash all forms are compared, in SRAM those of the timed engine. Returns how the guests ended."""
     ends: Counter[object] = Counter()
@@ -116,9 +125,11 @@ def compare_guests(seed: int, count: int, base: int) -> Counter[object]:
         for form, other in zip(forms[1:], others, strict=True):
             if kind == "cycle-limit" and base == FLASH:
                 assert other["kind"] == kind  # where it stops is compared below
+            elif base == FLASH and faults_behind_mov_sp(guest, first, other):
+                continue  # compared below
             else:
                 assert different(first, other, but=excepted(guest, kind)) == {}, (seed, hex(guest.entry), form)
-        if kind == "cycle-limit" and base == FLASH:
+        if base == FLASH:
             assert different(*others) == {}, (seed, hex(guest.entry))
     return ends
 
@@ -570,3 +581,16 @@ def test_shifts_by_registers() -> None:
                 for first in (0, 1):
                     expected, *others = (seen(machine, form, entry, value, amount, first, 1) for form in FORMS)
                     assert [different(expected, other) for other in others] == [{}, {}], (entry, value, amount, first)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_literal_in_sram_that_changes(form: str) -> None:
+    """Code in SRAM adds its literal, stores another one there, and comes by again."""
+    code = [0x4A04, 0x1880, 0x4B04, 0xA203, 0x6013, 0x3901, 0xD1F8, 0x4770, 0, 0]  # LDR r2 to BNE, BX
+    image = np.array([*code, 7, 0, 100, 0], np.uint16)
+    machine = with_functions(image.tobytes(), SRAM, [])
+    expected = seen(machine, "unicorn", SRAM, 0, 3)
+    found = seen(machine, form, SRAM, 0, 3)
+    assert different(expected, found) == {}
+    assert "kind" not in found
+    assert found["result"] == 7 + 100 + 100

@@ -23,6 +23,17 @@ void *memset(void *to, int value, size_t size)
     return to;
 }
 
+#if defined(__APPLE__)
+void __bzero(void *to, size_t size);
+
+void __bzero(void *to, size_t size)
+{
+    for (size_t i = 0; i < size; i++) {
+        ((uint8_t *)to)[i] = 0;
+    }
+}
+#endif
+
 #if defined(_WIN32)
 int __stdcall DllMainCRTStartup(void *instance, uint32_t reason, void *reserved)
 {
