@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import fields
-from functools import partial
 from typing import Any
 from unittest import mock
 
@@ -14,7 +13,7 @@ from unicorn.arm_const import UC_ARM_REG_CONTROL, UC_ARM_REG_MSP, UC_ARM_REG_PRI
 import m0sim.chip.engine.flash_runs
 import m0sim.chip.machine
 from m0sim import Cost, Fault, Machine
-from m0sim.chip.engine.timed_run import TimedRun
+from m0sim.chip.engine.interpreter import Interpreter
 
 FORMS = ("unicorn", "fast", "simple")
 """Unicorn, and the two forms of the timed engine."""
@@ -29,8 +28,13 @@ _COUNTED = tuple(field.name for field in fields(Cost) if field.compare)
 
 
 def simple_form() -> Any:
-    """While this is active, the timed engine executes one instruction after the other."""
-    return mock.patch.object(m0sim.chip.engine.flash_runs, "TimedRun", partial(TimedRun, is_simple=True))
+    """While this is active, the timed engine executes one instruction after the other, whoever makes its runs."""
+    begin = Interpreter.begin
+
+    def begin_simple(interpreter: Interpreter, *given: Any, **options: Any) -> None:
+        begin(interpreter, *given, **options | {"is_simple": True})
+
+    return mock.patch.object(Interpreter, "begin", begin_simple)
 
 
 @contextmanager

@@ -70,7 +70,9 @@ def compare_programs(seed: int, count: int, profile: str) -> None:
         for form in TIMED if number % 4 == 0 else ("fast",):
             assert different(expected, found(form)) == {}, (seed, profile, hex(entry), form)
         if number % 16 == 0:  # Unicorn does not have this level: what both count is the same
-            assert different(expected, found("fast", "memory"), but=OF_MEMORY) == {}, (seed, profile, hex(entry))
+            tracked = found("fast", "memory")
+            assert different(expected, tracked, but=OF_MEMORY) == {}, (seed, profile, hex(entry))
+            assert different(found("simple", "memory"), tracked) == {}, (seed, profile, hex(entry))
 
 
 @pytest.mark.parametrize("profile", PROFILES)
@@ -594,3 +596,16 @@ def test_a_literal_in_sram_that_changes(form: str) -> None:
     assert different(expected, found) == {}
     assert "kind" not in found
     assert found["result"] == 7 + 100 + 100
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_each_form_is_what_it_is_called(form: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or else one would be compared with itself."""
+    ran: list[str] = []
+    execute = Run.execute
+    monkeypatch.setattr(Run, "execute", lambda run: (ran.append(type(run).__name__), execute(run)))
+    machine = with_functions(np.array([0x3001, 0x4770] * 8, np.uint16).tobytes(), FLASH, [])
+    assert seen(machine, form, FLASH, 1)["result"] == 2
+    assert ran == ["UnicornRun" if form == "unicorn" else "TimedRun"]
+    if form != "unicorn":
+        assert machine.interpreter._timed.is_simple == (form == "simple")
