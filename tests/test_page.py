@@ -303,7 +303,7 @@ def test_the_option(run: Run, machine: Machine, build: Build, tmp_path: Path) ->
     elf, file = machine.image.path, tmp_path / "report.html"
     done = run("call", elf, "calls_tails", 5, "--html", file, "--json")
     assert (done.code, done.err, done.json["cycles"]) == (0, "", 25)
-    assert file.read_text() == page(machine.call("calls_tails", 5), machine)
+    assert file.read_text() == page(machine.call("calls_tails", 5, flash_report=True), machine)
     assert run("call", build("faults.S", flags=FLAGS), "outer", 1, "--html", file).code == 1
     assert "Fault: UDF #0" in file.read_text()
     refused = run("call", elf, "calls_tails", 5, "--html", tmp_path)

@@ -47,6 +47,8 @@ class Trace:
     """The addresses in the order they ran, each with whether a conditional branch was taken."""
     accesses: Counter[tuple[int, int, bool]] = field(default_factory=Counter)
     """How often each address was accessed, by size and whether it was written."""
+    reads: list[tuple[int, int]] = field(default_factory=list)
+    """Each load: the index in `path` of the instruction that made it, and its address; in the order they were made."""
     loads: int = 0
     stores: int = 0
     bytes_loaded: int = 0
@@ -214,6 +216,7 @@ class Watch:
             trace.stores += 1
             trace.bytes_stored += size
         else:
+            trace.reads.append((len(trace.path) - 1, address))
             trace.loads += 1
             trace.bytes_loaded += size
 

@@ -44,11 +44,12 @@ static struct m0_op *new_chunk(struct m0_core *core, uint32_t address, uint32_t 
     }
     uint32_t chunk = timed->chunk_count++;
     struct m0_op *op = &timed->ops[chunk * M0_CHUNK_OPS];
-    timed->chunks[chunk] = (struct m0_chunk){address & ~0xFFFu, slot};
+    uint32_t page = address & ~0xFFFu;
+    timed->chunks[chunk] = (struct m0_chunk){page, slot};
     timed->chunk_at[address >> 12] = (uint16_t)(chunk + 1);
     for (uint32_t i = 0; i < M0_CHUNK_LINES; i++) {
         struct m0_line *line = &timed->lines[chunk * M0_CHUNK_LINES + i];
-        *line = (struct m0_line){.generation = (uint64_t)(uintptr_t)m0_generation(core, address + 64 * i, slot)};
+        *line = (struct m0_line){.generation = (uint64_t)(uintptr_t)m0_generation(core, page + 64 * i, slot)};
         blank(core, line);
     }
     for (uint32_t i = M0_CHUNK_OPS - M0_LINE_OPS; i < M0_CHUNK_OPS - M0_LINE_OPS + 2; i++) {

@@ -66,7 +66,7 @@ struct now {
     uint32_t pc;
     int64_t cycle;    /* in which it begins */
     int64_t stalls;   /* that its accesses had so far */
-    bool is_unsettled; /* an access changed the flash cache */
+    bool is_unsettled; /* an access changed the flash cache where the code is */
     bool is_single;   /* a load or store, which the port makes faster; multiples take as long as ever */
 };
 
@@ -109,10 +109,11 @@ static bool access_device(struct m0_core *core, struct now *now, uint32_t addres
 static uint8_t *memory_at(struct m0_core *core, struct now *now, uint32_t address, uint32_t slot)
 {
     if (core->timed.flash_model != M0_FLASH_IDEAL && core->timed.waits_at[slot]) {
-        uint32_t stall = flash_stall(core, address, false);
+        const uint32_t *generation = m0_pointer(m0_line_of(core, now->op)->generation);
+        uint32_t before = *generation, stall = flash_stall(core, address, false);
         now->stalls += stall;
         now->detail->stalls += stall;
-        now->is_unsettled = true;
+        now->is_unsettled |= *generation != before;
     }
     return (uint8_t *)m0_pointer(core->hosts[slot]) + (address & 0xFFF);
 }
@@ -740,7 +741,10 @@ bool m0_step(struct m0_core *core, enum m0_stepping stepping)
             return false;
         }
         bool ends_stretch = by_transfer || is_conditional || m0_is_head(next);
-        stays = timed->is_simple != 0 || (ends_stretch ? stays && !m0_is_settled(core, next) : stays || now.is_unsettled);
+        if (timed->is_simple == 0) {
+            bool may_wait = timed->flash_model != M0_FLASH_IDEAL;
+            stays = ends_stretch ? may_wait && !m0_is_settled(core, next) : stays || now.is_unsettled;
+        }
         if (!stays) {
             return true;
         }

@@ -49,17 +49,22 @@ M0_INLINE uint64_t begun(const struct m0_core *core, const struct m0_op *op)
     return M0_LIKELY(!m0_is_head(op)) ? op->handler : m0_line_of(core, op)->head;
 }
 
+/*
+ * The fast form does not tell which word it fetched last. That word is in the cache and its set's newest, so that to
+ * fetch it again changes nothing: m0_step may as well know of none.
+ */
 M0_THREAD slow(PARAMETERS)
 {
     save(STATE);
+    core->timed.fetched = M0_NOTHING;
     if (m0_step(core, M0_STEP_ONE)) {
         RESTORE;
         JUMP(begun(core, op));
     }
 }
 
-/* What a stretch fetches is not all in the cache. */
-M0_THREAD unsettled(PARAMETERS)
+/* Go on with a stretch; what it fetches may not all be in the cache. */
+M0_THREAD resume(PARAMETERS)
 {
     if (m0_is_settled(core, op)) {
         JUMP(begun(core, op));
@@ -69,6 +74,12 @@ M0_THREAD unsettled(PARAMETERS)
         RESTORE;
         JUMP(begun(core, op));
     }
+}
+
+M0_THREAD unsettled(PARAMETERS)
+{
+    core->timed.fetched = M0_NOTHING;
+    __attribute__((musttail)) return resume(STATE);
 }
 
 /* No cycle is left before an operation, which was counted as begun. */
@@ -241,7 +252,7 @@ void m0_run_threaded(struct m0_core *core)
     uint32_t n, z, c, v;
     RESTORE;
     if (core->timed.passes_watch != 0 || core->timed.flash_model != M0_FLASH_IDEAL) {
-        unsettled(STATE);
+        resume(STATE);
     } else {
         ((m0_thread)(uintptr_t)begun(core, op))(STATE);
     }
