@@ -1,4 +1,4 @@
-"""Random programs that make much of where they lie: functions in flash, at its aliases and in SRAM, that call each other.
+"""Random programs that make much of where they lie: functions in flash, at aliases and in SRAM, that call each other.
 
 Unlike those of `reference.programs` they have tables in flash (their own code, too), loops of one word, calls through
 registers from one memory to another, and room between their functions that a cache folds together.

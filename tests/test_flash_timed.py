@@ -12,7 +12,6 @@ from contextlib import nullcontext
 from dataclasses import replace
 from functools import cache
 
-import numpy as np
 import pytest
 import wait_oracle
 import xip_oracle
