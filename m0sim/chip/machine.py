@@ -194,6 +194,7 @@ class Machine:
             stubs=stubs or {},
             registers=registers or {},
             stdout=stdout,
+            engine=chosen,
             version=__version__,
         )
         self._emulator.begin_answers(registers or {}, self._callables.words)

@@ -5,12 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from m0sim.chip.call import Argument, RegisterValues, StubValues, described
-from m0sim.chip.cost import Provenance
+from m0sim.chip.cost import Engine, Provenance
 from m0sim.chip.device import Device
 from m0sim.image import Image
-
-#: What runs the code.
-ENGINE = "unicorn"
 
 
 def provenance_of(
@@ -23,9 +20,10 @@ def provenance_of(
     stubs: StubValues,
     registers: RegisterValues,
     stdout: Sequence[str],
+    engine: Engine,
     version: str,
 ) -> Provenance:
-    """Of a call from Python; `version` of m0sim."""
+    """Of a call from Python; `engine` is what executes the code, `version` that of m0sim."""
     return Provenance(
         image=str(image.path),
         sha256=image.sha256,
@@ -36,7 +34,7 @@ def provenance_of(
         registers=tuple(f"{address:#010x}={described(given)}" for address, given in registers.items()),
         stdout=tuple(stdout),
         profile=device.name,
-        engine=ENGINE,
+        engine=engine,
         version=version,
         base=image.base,
         clock_hz=device.clock_hz,

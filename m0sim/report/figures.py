@@ -34,7 +34,7 @@ def figures(cost: Cost) -> list[Figure]:
         heap.append(Figure("heap", count(cost.heap_bytes), _OBSERVED, "observed"))
     return [
         Figure("result", cost.result_text or "-", _as_hex(cost), "exact"),
-        Figure("cycles", count(cost.cycles), "exact for zero-wait-state memory", "exact"),
+        _cycles(cost),
         Figure("time", si(cost.seconds, "s"), "", "exact"),
         energy,
         Figure("instructions", count(cost.instructions), each, "exact"),
@@ -52,6 +52,14 @@ def _energy(cost: Cost) -> str:
     low, high = (None if j is None else si(j, "J") for j in (cost.energy_joules_low, cost.energy_joules_high))
     bounds = f"{low} to {high}; " if low and high else f"from {low}; " if low else f"up to {high}; " if high else ""
     return f"{bounds}estimate: time x {cost.energy_source}"
+
+
+def _cycles(cost: Cost) -> Figure:
+    """They are of zero-wait-state memory, unless a model of the flash was asked for."""
+    model = "ideal" if cost.flash is None else cost.flash.model
+    if model == "ideal":
+        return Figure("cycles", count(cost.cycles), "exact for zero-wait-state memory", "exact")
+    return Figure("cycles", count(cost.cycles), f"with {model} flash, by m0sim's model of it", "estimate")
 
 
 def _as_hex(cost: Cost) -> str:
