@@ -85,8 +85,8 @@ def test_programs(profile: str) -> None:
 @pytest.mark.long
 @pytest.mark.parametrize("profile", PROFILES)
 @pytest.mark.parametrize("shard", range(5))
-def test_100_000_programs(profile: str, shard: int) -> None:
-    for seed in range(50):
+def test_20_000_programs(profile: str, shard: int) -> None:
+    for seed in range(10):
         compare_programs(1000 + 50 * shard + seed, 100, profile)
 
 
@@ -149,7 +149,7 @@ def test_guests(base: int) -> None:
 @pytest.mark.parametrize("base", [FLASH, SRAM])
 @pytest.mark.parametrize("shard", range(4))
 def test_many_guests(base: int, shard: int) -> None:
-    for seed in range(150):
+    for seed in range(25):
         compare_guests(1000 + 150 * shard + seed, 50, base)
 
 
@@ -224,7 +224,7 @@ def test_guests_that_change_their_code() -> None:
 @pytest.mark.long
 @pytest.mark.parametrize("shard", range(4))
 def test_many_guests_that_change_their_code(shard: int) -> None:
-    assert sum(compare_with_steps(1000 + 60 * shard + seed, 50) for seed in range(60)) > 20
+    assert sum(compare_with_steps(1000 + 60 * shard + seed, 50) for seed in range(12)) > 2
 
 
 # R4 and on: pairs of a place in the victim at r2 and a halfword for it. Each is stored, then the victim runs.
@@ -346,7 +346,7 @@ def test_code_in_an_alias_of_the_flash(alias: int) -> None:
 
 @pytest.mark.long
 def test_much_code_that_is_changed_from_elsewhere() -> None:
-    for seed in range(12, 600):
+    for seed in range(12, 120):
         compare_patched(seed, "rp2040", SRAM, SRAM)
 
 
