@@ -14,7 +14,7 @@ from engines import FORMS, default_engine
 
 from m0sim import Fault, Machine
 from m0sim.chip import isa
-from m0sim.chip.cost import Level
+from m0sim.chip.options import Level
 
 CODE, DATA = 0x20000000, 0x20004000
 POINTERS = (CODE, CODE + 64, CODE + 65, CODE + 129, DATA, 0x10000000, 0xD0000000, 0xD0000060, 0x20041FFC, 0)

@@ -14,9 +14,10 @@ from xip_oracle import Oracle
 
 from m0sim import Machine
 from m0sim.chip import device
-from m0sim.chip.cost import Eviction, FlashCost, FlashRun, flash_model_of
+from m0sim.chip.flash_cost import Eviction, FlashCost, FlashRun
 from m0sim.chip.native.flash_cache import FlashCache
 from m0sim.chip.native.tables import Tables
+from m0sim.chip.options import flash_model_of
 from m0sim.chip.results.flash import FlashCounts, FlashOwners, flash_owners, flash_run
 from m0sim.errors import UsageError
 from m0sim.image import Image, Symbol, load_raw

@@ -507,6 +507,22 @@ def test_tables_that_are_small(image: Image, form: str, monkeypatch: pytest.Monk
     assert len(grown) > 10
 
 
+def test_calls_that_are_decoded_and_never_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each has a row in a table that is full before any of them runs: nothing slow looks at it in between."""
+    group = [0x4280, 0xD001, 0xF000, 0xF800]  # CMP r0, r0; BEQ behind the BL; BL
+    code = np.array([*(group * 300), 0x4770], np.uint16).tobytes()
+    expected = Machine.from_raw(code, SRAM).call(SRAM, engine="unicorn")
+    monkeypatch.setattr(m0sim.chip.engine.interpreter, "_CALLS", 100)
+    machine = Machine.from_raw(code, SRAM)
+    counts: list[int] = []
+    grow = machine.interpreter.grow
+    calls = machine.counters.core.timed
+    monkeypatch.setattr(machine.interpreter, "grow", lambda: (counts.append(calls.call_count), grow()))
+    assert machine.call(SRAM, engine="timed") == expected
+    assert counts
+    assert max(counts) <= 100
+
+
 # ------------------------------------------------------------------------------------------------- the kernels
 
 

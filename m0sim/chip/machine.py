@@ -15,7 +15,7 @@ from m0sim.chip import arguments, buffer, device, output
 from m0sim.chip.arguments import ResultType
 from m0sim.chip.buffer import Buffer
 from m0sim.chip.call import Argument, Callables, RegisterValues, StubValues, Value, initialiser
-from m0sim.chip.cost import Cost, Engine, FlashModel, Level, chosen_engine, finding_kinds_of, flash_model_of, level_of
+from m0sim.chip.cost import Cost, finding_kinds_of
 from m0sim.chip.device import Device
 from m0sim.chip.engine.counters import Counters
 from m0sim.chip.engine.emulator import Emulator
@@ -24,6 +24,7 @@ from m0sim.chip.engine.interpreter import Interpreter
 from m0sim.chip.engine.patches import patch, patched
 from m0sim.chip.engine.unicorn_run import UnicornRun
 from m0sim.chip.memory import MIN_STACK, AddressSpace
+from m0sim.chip.options import Engine, FlashModel, Level, chosen_engine, flash_model_of, level_of
 from m0sim.chip.peripherals import OnWrite, RegisterAccess
 from m0sim.chip.provenance import provenance_of
 from m0sim.chip.stubs import Stub, reject_twins

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from m0sim.chip.call import Argument, RegisterValues, StubValues, described
-from m0sim.chip.cost import Engine, Provenance
+from m0sim.chip.cost import Provenance
 from m0sim.chip.device import Device
+from m0sim.chip.options import Engine
 from m0sim.image import Image
 
 

@@ -155,8 +155,8 @@ def run(asked: Asked, level: str = "cycles", fail_on: Sequence[str] = (), *, fla
     `flash_report` is as for `Machine.call`.
     """
     from m0sim.chip import arguments, operands, replies
-    from m0sim.chip.cost import engine_of, flash_model_of, level_of
     from m0sim.chip.fault import Fault
+    from m0sim.chip.options import engine_of, flash_model_of, level_of
 
     stubs, registers = replies.stubs(asked.stub), replies.registers(asked.register)
     machine = machine_of(asked.image_file, asked.base, asked.profile, asked.symbols, asked.clock)

@@ -55,7 +55,8 @@ class _Writer:
         totals = f"{cost.cycles} {cost.instructions} {cost.branches_taken}"
         yield from ("# callgrind format", "version: 1", "creator: m0sim")
         yield f"cmd: {cost.function}"
-        yield f"desc: m0sim: {printable(self._image.path.name)} on {cost.profile}, cycles with zero-wait-state memory"
+        memory = "zero-wait-state memory" if cost.flash_model == "ideal" else f"{cost.flash_model} flash"
+        yield f"desc: m0sim: {printable(self._image.path.name)} on {cost.profile}, cycles with {memory}"
         yield "positions: instr line"
         yield from ("event: Taken : Conditional branches taken", "events: Cycles Instructions Taken")
         yield f"summary: {totals}"

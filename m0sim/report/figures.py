@@ -56,10 +56,9 @@ def _energy(cost: Cost) -> str:
 
 def _cycles(cost: Cost) -> Figure:
     """They are of zero-wait-state memory, unless a model of the flash was asked for."""
-    model = "ideal" if cost.flash is None else cost.flash.model
-    if model == "ideal":
+    if cost.flash_model == "ideal":
         return Figure("cycles", count(cost.cycles), "exact for zero-wait-state memory", "exact")
-    return Figure("cycles", count(cost.cycles), f"with {model} flash, by m0sim's model of it", "estimate")
+    return Figure("cycles", count(cost.cycles), f"with {cost.flash_model} flash, by m0sim's model of it", "estimate")
 
 
 def _as_hex(cost: Cost) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from m0sim.chip.cost import Eviction, FlashCost, FlashRun, FlashWaits
+from m0sim.chip.flash_cost import Eviction, FlashCost, FlashRun, FlashWaits
 from m0sim.report.units import count
 
 _MAX_EVICTIONS = 5

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from m0sim.chip.call import Call
-from m0sim.chip.cost import Cost, Engine, FlashCost, FlashModel
+from m0sim.chip.cost import Cost
 from m0sim.chip.engine.emulator import Emulator
 from m0sim.chip.engine.interpreter import Interpreter
 from m0sim.chip.engine.run import Run
@@ -14,6 +14,8 @@ from m0sim.chip.engine.snapshot import Snapshot
 from m0sim.chip.engine.timed_run import TimedRun
 from m0sim.chip.engine.unicorn_run import UnicornRun
 from m0sim.chip.fault import Fault, Interrupted
+from m0sim.chip.flash_cost import FlashCost
+from m0sim.chip.options import Engine, FlashModel
 
 #: Instructions of a call up to which two more runs of it are no burden.
 REPORT_LIMIT = 50_000_000

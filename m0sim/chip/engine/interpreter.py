@@ -11,13 +11,13 @@ from unicorn.arm_const import UC_ARM_REG_CONTROL, UC_ARM_REG_MSP, UC_ARM_REG_PRI
 
 from m0sim.chip import output
 from m0sim.chip.banks import Bank, windows
-from m0sim.chip.cost import FlashModel
 from m0sim.chip.engine.emulator import RETURN_ADDRESS, Emulator
 from m0sim.chip.engine.flash_timing import waits_of
 from m0sim.chip.native import layout
 from m0sim.chip.native.flash_cache import FlashCache
 from m0sim.chip.native.layout import Stop
 from m0sim.chip.native.library import CORE
+from m0sim.chip.options import FlashModel
 from m0sim.chip.pages import PAGE
 from m0sim.chip.results.flash import FlashCounts
 from m0sim.chip.results.instructions import by_instruction

@@ -6,13 +6,13 @@ from collections.abc import Callable
 
 from m0sim.chip import output
 from m0sim.chip.call import Call
-from m0sim.chip.cost import FlashModel
 from m0sim.chip.engine import patches, semihosting, trap
 from m0sim.chip.engine.emulator import RETURN_ADDRESS, Emulator
 from m0sim.chip.engine.interpreter import Interpreter
 from m0sim.chip.engine.run import Run
 from m0sim.chip.fault import Fault
 from m0sim.chip.native.layout import Stop
+from m0sim.chip.options import FlashModel
 from m0sim.chip.stops import KIND_OF_STOP, Cause, FaultKind
 from m0sim.ticker import ticking
 

@@ -418,7 +418,7 @@ static void list_line(struct m0_core *core, struct m0_line *line)
     }
 }
 
-/* Decode from an operation that is not yet decoded to the end of its stretch. There is always room for its calls. */
+/* Decode from an operation that is not yet decoded to the end of its stretch: after m0_has_room_to_decode. */
 void m0_predecode(struct m0_core *core, struct m0_op *op)
 {
     struct m0_instruction instructions[M0_LINE_OPS];

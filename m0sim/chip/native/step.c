@@ -472,7 +472,7 @@ static bool arrive(struct m0_core *core, struct m0_op *op, bool by_transfer)
         return true;
     }
     if ((int64_t)(timed->budget - timed->op) > 0 && !timed->is_due && core->is_full == 0 &&
-        core->depth + 2 < core->frame_capacity && timed->call_count + M0_LINE_OPS < timed->call_capacity) {
+        core->depth + 2 < core->frame_capacity) {
         return true;
     }
     bool is_over = (int64_t)(timed->budget - timed->op) <= 0 || timed->is_due;
@@ -678,6 +678,13 @@ bool m0_step(struct m0_core *core, enum m0_stepping stepping)
                 return false;
             }
             continue;
+        }
+        if (operation == M0_OP_NONE && !m0_has_room_to_decode(core)) {
+            timed->pc = m0_address_of_op(core, op);
+            core->cycles = m0_cycles_at(core, op, timed->budget);
+            m0_stop_timed(core, M0_STOP_GROW, timed->pc);
+            take_back(core, op);
+            return false;
         }
         if (operation == M0_OP_NONE) {
             m0_predecode(core, op);

@@ -132,12 +132,21 @@ M0_INLINE void close_call(const struct m0_call *call, const struct m0_frame *top
 
 M0_THREAD decode(PARAMETERS)
 {
+    if (M0_RARELY(!m0_has_room_to_decode(core))) { /* the simple form stops the run */
+        if (m0_is_head(op)) {
+            m0_line_of(core, op)->count++;
+        }
+        SLOW
+    }
     m0_predecode(core, op);
     JUMP(op->handler);
 }
 
 M0_THREAD decode_head(PARAMETERS)
 {
+    if (M0_RARELY(!m0_has_room_to_decode(core))) {
+        SLOW
+    }
     m0_predecode(core, op);
     JUMP(m0_line_of(core, op)->head);
 }

@@ -135,6 +135,12 @@ M0_INLINE struct m0_call *m0_call_of(const struct m0_core *core, const struct m0
     return &core->timed.calls[number & 0xFFFFFF];
 }
 
+/* True where there is a number for every call that a line may have. */
+M0_INLINE bool m0_has_room_to_decode(const struct m0_core *core)
+{
+    return core->timed.call_count + M0_LINE_OPS < core->timed.call_capacity;
+}
+
 M0_INLINE int64_t m0_cycles_at(const struct m0_core *core, const struct m0_op *op, uint64_t budget)
 {
     return core->timed.horizon - ((int64_t)(budget - (uint64_t)(uintptr_t)op) >> 5);

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from m0sim.chip.cost import Eviction, FlashCost, FlashModel, FlashRun, FlashWaits
 from m0sim.chip.device import Device, XipCache
+from m0sim.chip.flash_cost import Eviction, FlashCost, FlashRun, FlashWaits
+from m0sim.chip.options import FlashModel
 from m0sim.image import Image
 
 _FLASH = "(flash)"

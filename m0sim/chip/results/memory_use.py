@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from m0sim.chip.cost import FlashMisses, InstructionTable, MemoryUse, TrafficCost
+from m0sim.chip.cost import InstructionTable, MemoryUse, TrafficCost
 from m0sim.chip.device import Device
+from m0sim.chip.flash_cost import FlashMisses
 from m0sim.chip.results.counts import Counts, Traffic
 from m0sim.image import Image
 

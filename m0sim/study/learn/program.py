@@ -13,9 +13,10 @@ from itertools import groupby
 import numpy as np
 import numpy.typing as npt
 
-from m0sim.chip.cost import Cost, Level
+from m0sim.chip.cost import Cost
 from m0sim.chip.device import Device
 from m0sim.chip.machine import Machine
+from m0sim.chip.options import Level
 from m0sim.errors import UsageError
 from m0sim.image import Image, Section, Segment, Symbol
 from m0sim.study.learn.kernels import LINKED_AT, moved
