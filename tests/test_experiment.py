@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -376,8 +377,9 @@ class TestCommand:
     def test_text_and_files(self, monkeypatch: Any, capsys: Any, tmp_path: Path) -> None:
         assert run(monkeypatch, *SHORT, "--method", "priot", "-o", str(tmp_path)) == 0
         text = capsys.readouterr().out
-        for said in ("our reconstruction", "before", "pruned 3", "measured", "unknown"):
+        for said in ("our reconstruction", "before", "pruned 3", "measured"):
             assert said in text
+        assert re.search(r"\d [mu]J\b", text), "the profile has a current with a source"
         names = {"train.json", "state.npz", "checkpoint.npz", "curve.png", "curve.svg"}
         assert {p.name for p in tmp_path.iterdir()} == names
 
