@@ -29,7 +29,7 @@
 
 #if WAITS
 #define LOAD_FLASH(type, at, put) SLOW
-#define SETTLE(op) if (M0_LIKELY(!is_still_settled(core, op))) { __attribute__((musttail)) return unsettled(STATE); }
+#define SETTLE(op) if (M0_RARELY(!is_still_settled(core, op))) { __attribute__((musttail)) return unsettled(STATE); }
 #else
 #define LOAD_FLASH(type, at, put) { \
     const uint32_t within = (at) - core->timed.flash_base; \
@@ -151,9 +151,6 @@ M0_THREAD THREAD(BRANCH)(PARAMETERS)
     COMPARE_IF(COMPARE_I, condition, holds, uint32_t x = R(a), y = IMM;) \
     COMPARE_IF(SUB_I, condition, holds, uint32_t x = R(b), y = IMM; R(a) = x - y;)
 /* DDI 0419, A6.3, in the order of the encoding: from flags, and from what was compared. */
-#define CONDITIONS(X, EQ, NE, CS, CC, MI, PL, VS, VC, HI, LS, GE, LT, GT, LE) \
-    X(EQ, EQ) X(NE, NE) X(CS, CS) X(CC, CC) X(MI, MI) X(PL, PL) X(VS, VS) X(VC, VC) X(HI, HI) X(LS, LS) X(GE, GE) \
-    X(LT, LT) X(GT, GT) X(LE, LE)
 IF(EQ, z == 0) IF(NE, z != 0) IF(CS, c != 0) IF(CC, c == 0) IF(MI, (int32_t)n < 0) IF(PL, (int32_t)n >= 0)
 IF(VS, (int32_t)v < 0) IF(VC, (int32_t)v >= 0) IF(HI, c != 0 && z != 0) IF(LS, c == 0 || z == 0)
 IF(GE, (int32_t)(n ^ v) >= 0) IF(LT, (int32_t)(n ^ v) < 0) IF(GT, z != 0 && (int32_t)(n ^ v) >= 0)
@@ -422,5 +419,4 @@ static const m0_thread THREAD(handlers)[M0_HANDLER_COUNT] = {
 #undef IF
 #undef COMPARE_IF
 #undef FUSED
-#undef CONDITIONS
 #undef RETURN
