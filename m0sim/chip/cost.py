@@ -355,6 +355,11 @@ class Cost:
             return self.result.hex(" ")
         return "" if self.result is None else str(self.result)
 
+    @property
+    def stall_cycles(self) -> int:
+        """Those of `cycles` in which the core waited for flash or a slow bus."""
+        return int(self.instruction_table.stalls.sum())
+
     @cached_property
     def executed(self) -> dict[int, int]:
         """Executions by instruction address."""

@@ -150,6 +150,7 @@ class _Maker:
             instruction=instruction,
             executions=0 if cost is None else cost.executions,
             cycles=0 if cost is None else cost.cycles,
+            stalls=0 if cost is None else cost.stalls,
             taken=taken if is_conditional and not instruction.is_data else None,
             source=None if instruction.is_data else self._source(instruction.address),
             is_fault=instruction.address == self._fault_address,

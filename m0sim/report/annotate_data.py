@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from m0sim.chip.cost import Cost
@@ -40,6 +40,8 @@ class ListingRow:
     executions: int
     """0 where it did not run, and for data."""
     cycles: int
+    stalls: int
+    """Those of `cycles` in which it waited for flash or a slow bus; of data 0."""
     taken: int | None
     """Times a conditional branch was taken; None for every other instruction."""
     source: Source | None
@@ -47,8 +49,22 @@ class ListingRow:
     """The instruction that the run ended at; it is not counted."""
 
     @property
+    def has_cost(self) -> bool:
+        """Whether it ran, or waited to be fetched when the run ended."""
+        return self.executions > 0 or self.stalls > 0
+
+    @property
     def not_taken(self) -> int | None:
         return None if self.taken is None else self.executions - self.taken
+
+
+@dataclass(frozen=True, slots=True)
+class LineCost:
+    """All instructions of a function that are of one source line, wherever in it they stand."""
+
+    source: Source
+    cycles: int
+    stalls: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +80,8 @@ class Loop:
     """Of the instructions in the loop, loops inside it included, callees not."""
     own_cycles: int
     """The same without the loops inside it."""
+    stalls: int
+    """Those of `cycles` in which it waited for flash or a slow bus."""
     call_cycles: int
     """Of what its calls called."""
 
@@ -88,6 +106,16 @@ class FunctionListing:
     """Those with the most own cycles first."""
 
     @property
+    def lines(self) -> dict[Source, LineCost]:
+        """What ran of each source line, in the order of their first instructions."""
+        costs: dict[Source, LineCost] = {}
+        for row in self.rows:
+            if row.source is not None and row.has_cost:
+                so_far = costs.get(row.source, LineCost(row.source, 0, 0))
+                costs[row.source] = LineCost(row.source, so_far.cycles + row.cycles, so_far.stalls + row.stalls)
+        return costs
+
+    @property
     def hot_loop(self) -> Loop | None:
         """The loop whose own instructions took most cycles."""
         return self.loops[0] if self.loops else None
@@ -106,11 +134,23 @@ class Listing:
     notes: tuple[str, ...] = ()
     """What is not shown of sources and debug information, and why."""
 
+    @property
+    def has_stalls(self) -> bool:
+        """Whether the run waited for anything: only then there is a column for it."""
+        return self.cost.stall_cycles > 0
+
+
+def stalls_of(line: LineCost) -> str:
+    """Such as ``1,240 cycles, 240 of them stalls``."""
+    return f"{count(line.cycles)} cycles, {count(line.stalls)} of them stalls"
+
 
 def loop_sentence(loop: Loop, total: int) -> str:
     """Such as ``loop 0x10000014-0x10000022: 1,000 iterations, 9.00 cycles each, 49.9 % of all``."""
     passes = "1 iteration" if loop.iterations == 1 else f"{count(loop.iterations)} iterations"
     each = f"{loop.cycles / loop.iterations:,.2f} cycles each" if loop.iterations else f"{count(loop.cycles)} cycles"
+    if loop.stalls and loop.iterations:
+        each += f" ({loop.stalls / loop.iterations:,.2f} of them stalls)"
     if loop.call_cycles and loop.iterations:
         each += f" and {loop.call_cycles / loop.iterations:,.2f} in calls"
     return f"loop 0x{loop.first:08x}-0x{loop.last:08x}: {passes}, {each}, {share(loop.cycles, total)} of all"
@@ -140,6 +180,7 @@ def to_json(shown: Listing) -> dict[str, Any]:
         "profile": cost.profile,
         "result": cost.result.hex() if isinstance(cost.result, bytes) else cost.result,
         "cycles": cost.cycles,
+        "stall_cycles": cost.stall_cycles,
         "instructions": cost.instructions,
         "functions": [_function_object(f) for f in shown.functions],
         "left_out": {"functions": shown.left_out, "self_cycles": shown.left_out_cycles},
@@ -157,9 +198,15 @@ def _function_object(f: FunctionListing) -> dict[str, Any]:
         "calls": f.calls,
         "self_cycles": f.self_cycles,
         "inclusive_cycles": f.inclusive_cycles,
+        "stall_cycles": sum(row.stalls for row in f.rows),
+        "lines": [_line_object(line) for line in f.lines.values()],
         "rows": [_row_object(row, f.hot_loop) for row in f.rows],
         "loops": [_loop_object(loop, loop is f.hot_loop) for loop in f.loops],
     }
+
+
+def _line_object(line: LineCost) -> dict[str, Any]:
+    return {**asdict(line.source), "cycles": line.cycles, "stall_cycles": line.stalls}
 
 
 def _row_object(row: ListingRow, hot: Loop | None) -> dict[str, Any]:
@@ -173,11 +220,12 @@ def _row_object(row: ListingRow, hot: Loop | None) -> dict[str, Any]:
         "remark": instruction.remark,
         "executions": row.executions,
         "cycles": row.cycles,
+        "stall_cycles": row.stalls,
         "taken": row.taken,
         "not_taken": row.not_taken,
         "in_hot_loop": hot is not None and hot.contains(instruction.address),
         "is_fault": row.is_fault,
-        "source": None if source is None else {"file": source.file, "line": source.line, "text": source.text},
+        "source": None if source is None else asdict(source),
     }
 
 
@@ -188,6 +236,7 @@ def _loop_object(loop: Loop, is_hot: bool) -> dict[str, Any]:
         "iterations": loop.iterations,
         "cycles": loop.cycles,
         "own_cycles": loop.own_cycles,
+        "stall_cycles": loop.stalls,
         "call_cycles": loop.call_cycles,
         "is_hot": is_hot,
     }

@@ -22,8 +22,9 @@ def loops(rows: Sequence[ListingRow]) -> list[Loop]:
         # somewhere inside: only the passes that came back were whole.
         is_conditional = any(row.taken is not None for row in back[first] if row.instruction.address == last)
         iterations = executions[first] if is_conditional else sum(map(_times_taken, back[first]))
-        cycles = sum(row.cycles for row in rows if first <= row.instruction.address <= last)
-        loops.append(Loop(first, last, iterations, cycles, own[first], 0))
+        inside = [row for row in rows if first <= row.instruction.address <= last]
+        cycles, stalls = sum(row.cycles for row in inside), sum(row.stalls for row in inside)
+        loops.append(Loop(first, last, iterations, cycles, own[first], stalls, 0))
     return sorted(loops, key=lambda loop: (-loop.own_cycles, loop.first))
 
 

@@ -20,7 +20,8 @@ _UNKNOWN = "???"
 def profile(cost: Cost, image: Image) -> str:
     """All executed instructions and all calls, as text.
 
-    Self costs are cycles, instructions and taken conditional branches by instruction address and source line. Inclusive
+    Self costs are cycles, instructions and taken conditional branches by instruction address and source line, and, of a
+    run that waited for anything, the stalls among the cycles. Inclusive
     costs are cycles only, from `cost.call_tree`: a recursive call has its count, and no cycles of its own, because the
     outermost call has them all. So no inclusive figure is more than the total.
     """
@@ -44,6 +45,7 @@ class _Writer:
     def __init__(self, cost: Cost, image: Image) -> None:
         self._cost = cost
         self._image = image
+        self._has_stalls = cost.stall_cycles > 0
         self._files, self._functions = _Names(), _Names()
         self._home = self._file = _UNKNOWN
         self._inclusive: Counter[tuple[int, str]] = Counter()
@@ -52,13 +54,17 @@ class _Writer:
 
     def lines(self) -> Iterator[str]:
         cost = self._cost
-        totals = f"{cost.cycles} {cost.instructions} {cost.branches_taken}"
+        stalls, stall = (f" {cost.stall_cycles}", " Stall") if self._has_stalls else ("", "")
+        totals = f"{cost.cycles} {cost.instructions} {cost.branches_taken}{stalls}"
         yield from ("# callgrind format", "version: 1", "creator: m0sim")
         yield f"cmd: {cost.function}"
         memory = "zero-wait-state memory" if cost.flash_model == "ideal" else f"{cost.flash_model} flash"
         yield f"desc: m0sim: {printable(self._image.path.name)} on {cost.profile}, cycles with {memory}"
         yield "positions: instr line"
-        yield from ("event: Taken : Conditional branches taken", "events: Cycles Instructions Taken")
+        yield "event: Taken : Conditional branches taken"
+        if self._has_stalls:
+            yield "event: Stall : Cycles that waited for flash or a slow bus"
+        yield f"events: Cycles Instructions Taken{stall}"
         yield f"summary: {totals}"
         yield from ("", f"ob={printable(str(self._image.path))}")
         yield from self._outside()
@@ -85,7 +91,8 @@ class _Writer:
         for row in rows:
             file, line = self._image.source_line(row.address) or (self._home, 0)
             yield from self._switch(file)
-            yield f"0x{row.address:x} {line} {row.cycles} {row.executions} {row.taken}"
+            stalls = f" {row.stalls}" if self._has_stalls else ""
+            yield f"0x{row.address:x} {line} {row.cycles} {row.executions} {row.taken}{stalls}"
         for edge in edges:
             file, line = self._image.source_line(edge.call_address) or (self._home, 0)
             yield from self._switch(file)

@@ -35,6 +35,7 @@ def call(cost: Cost, fault: Fault | None = None, notes: Sequence[str] = ()) -> d
         "result": cost.result.hex() if isinstance(cost.result, bytes) else cost.result,
         "result_type": cost.result_type,
         "cycles": cost.cycles,
+        "stall_cycles": cost.stall_cycles,
         "instructions": cost.instructions,
         "loads": cost.loads,
         "stores": cost.stores,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from m0sim.chip.cost import Cost
-from m0sim.report.units import count, si
+from m0sim.report.units import count, share, si
 
 _OBSERVED = "bytes, observed in this run (not a worst case)"
 
@@ -29,13 +29,18 @@ def figures(cost: Cost) -> list[Figure]:
         energy = Figure("energy", "unknown", "the profile has no current with a source at this clock", "unknown")
     else:
         energy = Figure("energy", si(cost.energy_joules, "J"), _energy(cost), "estimate")
+    cycles, stalls = _cycles(cost), []
+    if cost.stall_cycles:
+        waits = f"{share(cost.stall_cycles, cost.cycles)} of the cycles, waiting for flash or a slow bus"
+        stalls.append(Figure("stalls", count(cost.stall_cycles), waits, cycles.certainty))
     heap = []
     if cost.heap_bytes is not None:
         heap.append(Figure("heap", count(cost.heap_bytes), _OBSERVED, "observed"))
     return [
         Figure("result", cost.result_text or "-", _as_hex(cost), "exact"),
-        _cycles(cost),
-        Figure("time", si(cost.seconds, "s"), "", "exact"),
+        cycles,
+        *stalls,
+        Figure("time", si(cost.seconds, "s"), "", cycles.certainty),
         energy,
         Figure("instructions", count(cost.instructions), each, "exact"),
         Figure("loads", count(cost.loads), f"{count(cost.bytes_loaded)} bytes", "exact"),

@@ -92,7 +92,9 @@ def _memory(cost: Cost, profile: Device) -> Table:
 
 
 def _functions(cost: Cost) -> RenderableType:
-    table = _grid("function", "calls", "self cycles", "", "inclusive cycles", "")
+    has_stalls = cost.stall_cycles > 0
+    stalls = ("stalls",) if has_stalls else ()
+    table = _grid("function", "calls", "self cycles", "", *stalls, "inclusive cycles", "")
     rows = list(cost.functions.values())
     for f in rows[:_MAX_FUNCTIONS]:
         table.add_row(
@@ -100,6 +102,7 @@ def _functions(cost: Cost) -> RenderableType:
             count(f.calls),
             count(f.self_cycles),
             share(f.self_cycles, cost.cycles),
+            *([count(f.stall_cycles)] if has_stalls else []),
             count(f.inclusive_cycles),
             share(f.inclusive_cycles, cost.cycles),
         )
