@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from m0sim.check.measure import Images
     from m0sim.chip.cost import Cost
     from m0sim.chip.machine import Machine
+    from m0sim.chip.options import Engine, FlashModel
     from m0sim.image import Image
 
 _BASELINE = "m0sim-tests-baseline.json"
@@ -155,14 +156,20 @@ class Fixture:
         *,
         base: int | None = None,
         symbols: str | Path | None = None,
+        flash: FlashModel = "ideal",
+        engine: Engine | None = None,
+        clock: int | str | None = None,
     ) -> Machine:
         """A fresh machine with an ELF, HEX or UF2 file in it, or, with `base`, a raw binary that runs at that address.
 
         `symbols` is the ELF that a file without names was made from. Relative paths start at pytest's root folder.
-        Raises `UsageError` for what cannot be loaded.
+        `flash` and `engine` are what `Machine.call` has for calls that say nothing else; `clock` is hertz, or a text
+        such as "64M". Raises `UsageError` for what cannot be loaded, and for what the part does not have.
         """
         __tracebackhide__ = True
+        from m0sim.chip import device
         from m0sim.chip.machine import Machine
+        from m0sim.chip.options import chosen_engine, flash_model_of
 
         fixture = self
 
@@ -171,7 +178,7 @@ class Fixture:
 
             def call(self, *args: Any, **options: Any) -> Cost:
                 __tracebackhide__ = True
-                cost = super().call(*args, **options)
+                cost = super().call(*args, **{"flash": flash, "engine": engine, **options})
                 fixture._calls += 1
                 return cost
 
@@ -180,7 +187,11 @@ class Fixture:
         names = None if symbols is None else folder / symbols
         loaded = images.image(folder / image, base, names)
         self._images[str(loaded.path), loaded.sha256, base, None if names is None else str(names)] = loaded
-        return Counted(loaded, images.device(profile))
+        chip = images.device(profile, None if clock is None else device.clock(str(clock)))
+        chosen_engine(engine, "cycles", flash_model_of(flash))
+        if flash != "ideal":
+            chip.require_flash_model()
+        return Counted(loaded, chip)
 
     def check(
         self,

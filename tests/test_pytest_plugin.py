@@ -400,3 +400,59 @@ def test_what_the_plugin_adds_to_a_whole_run(project: pytest.Pytester) -> None:
             seconds[which].append(time.perf_counter() - start)
     added = min(seconds["with"]) - min(seconds["without"])
     assert added < 0.030, f"{added * 1000:.0f} ms"
+
+
+# ------------------------------------------------------------------------------------------ flash, clocks and engines
+
+
+FLASH_TEST = """
+    def test_add_up(m0sim):
+        cost = m0sim("add.elf"{more}).call("add_up", 10)
+        m0sim.check(cost)
+"""
+
+
+def test_a_baseline_of_another_flash_is_none(project: pytest.Pytester) -> None:
+    project.makepyfile(test_cost=FLASH_TEST.format(more=""))
+    project.runpytest("--m0sim-update").assert_outcomes(passed=1)
+    project.makepyfile(test_cost=FLASH_TEST.format(more=", flash='cold'"))
+    project.runpytest().stdout.fnmatch_lines(["test_cost.py::test_add_up (cold flash) *new *"])
+    result = project.runpytest("--m0sim-strict")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*the baseline is with ideal flash, this is with cold flash: not compared*"])
+    project.runpytest("--m0sim-update").assert_outcomes(passed=1)
+    assert stored(project)["test_cost.py::test_add_up"] > cycles(10)
+    project.runpytest("--m0sim-strict").stdout.fnmatch_lines(["test_cost.py::test_add_up (cold flash) *unchanged *"])
+
+
+def test_what_a_call_says_goes_before_what_its_machine_says(project: pytest.Pytester) -> None:
+    project.makepyfile(
+        test_cost="""
+        def test_add_up(m0sim):
+            machine = m0sim("add.elf", flash="cold", engine="timed", clock="12M")
+            assert machine.device.clock_hz == 12_000_000
+            cold, ideal = machine.call("add_up", 10), machine.call("add_up", 10, flash="ideal", engine="unicorn")
+            assert (cold.flash_model, cold.provenance.engine) == ("cold", "timed")
+            assert (ideal.flash_model, ideal.provenance.engine) == ("ideal", "unicorn")
+            assert cold.cycles > ideal.cycles
+        """
+    )
+    project.runpytest().assert_outcomes(passed=1)
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ("flash='wram'", "unknown flash model 'wram': one of ideal, cold, warm; did you mean 'warm'?"),
+        ("engine='timd'", "unknown engine 'timd': one of unicorn, timed; did you mean 'timed'?"),
+        ("flash='warm', engine='unicorn'", "flash 'warm' needs the timed engine"),
+        ("flash='warm', profile='cc2340'", "how the flash of cc2340 waits is not known"),
+        ("clock='fast'", "not a clock: 'fast'"),
+        ("profile='samd21', clock=96_000_000", "samd21 runs at 1 Hz to 48 MHz, not at 96 MHz"),
+    ],
+)
+def test_machines_that_there_are_not(project: pytest.Pytester, more: str, said: str) -> None:
+    project.makepyfile(test_cost=FLASH_TEST.format(more=f", {more}"))
+    result = project.runpytest()
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines([f"E *UsageError: {said}*"])

@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 
 from m0sim import files
 from m0sim.check.figures import NUMBERS, Figures, FunctionFigures, InstructionRow
+from m0sim.chip.options import FlashModel, flash_model_of
 from m0sim.errors import UsageError
 
 SCHEMA = 1
@@ -95,12 +96,18 @@ def bench_object(figures: Figures) -> dict[str, Any]:
     return {
         "function": figures.function,
         "profile": figures.profile,
+        **_waiting(figures),
         **{name: getattr(figures, name) for name in NUMBERS},
         "functions": {
             name: {"self_cycles": function.self_cycles, "rows": [_row(row) for row in function.rows]}
             for name, function in sorted(figures.functions.items())
         },
     }
+
+
+def _waiting(figures: Figures) -> dict[str, str | int]:
+    """Of cycles that wait for flash, for what; nothing of others, which files of an older m0sim have only."""
+    return {} if figures.flash == "ideal" else {"flash": figures.flash, "wait_states": figures.wait_states}
 
 
 def _row(row: InstructionRow) -> list[str | int]:
@@ -169,6 +176,7 @@ class _Reader:
         listed = found.get("functions")
         rows = [self._object(row, "functions") for row in (listed if isinstance(listed, list) else [])]
         cycles = {self._text(row, "name", ""): self._integer(row, "self_cycles", "") for row in rows}
+        model, states = self._waiting_of_call(found.get("flash"))
         return Figures(
             function=self._text(found, "function", ""),
             profile=self._text(found, "profile", ""),
@@ -176,7 +184,25 @@ class _Reader:
             sram_bytes=sizes["sram_total"],
             code_bytes=sizes["flash_code"] + sizes["sram_code"],
             functions={function: FunctionFigures(count) for function, count in cycles.items()},
+            flash=model,
+            wait_states=states,
         )
+
+    def _waiting_of_call(self, flash: Any) -> tuple[FlashModel, int]:
+        """Model and wait states from the object `flash` of a call, which is null where nothing waits."""
+        if flash is None:
+            return "ideal", 0
+        model = self._flash(self._object(flash, "flash"), "model", "flash: ")
+        waits = None if model == "ideal" else flash.get("waits")
+        place = "flash: waits"
+        return model, 0 if waits is None else self._integer(self._object(waits, place), "states", f"{place}: ")
+
+    def _flash(self, table: dict[str, Any], key: str, place: str) -> FlashModel:
+        text = self._text(table, key, place)
+        try:
+            return flash_model_of(text)
+        except UsageError as error:
+            self._fail(f"{place}{key}: {error}")
 
     def figures(self, value: Any, place: str) -> Figures:
         """Those of one bench; `place` goes before what is wrong."""
@@ -187,6 +213,8 @@ class _Reader:
             profile=self._text(bench, "profile", place),
             **{name: self._integer(bench, name, place) for name in NUMBERS},
             functions={name: self._function(item, f"{place}{name}: ") for name, item in functions.items()},
+            flash=self._flash({"flash": "ideal"} | bench, "flash", place),
+            wait_states=self._integer({"wait_states": 0} | bench, "wait_states", place),
         )
 
     def _function(self, value: Any, place: str) -> FunctionFigures:

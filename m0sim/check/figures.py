@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from m0sim.chip import isa
 from m0sim.chip.cost import Cost, InstructionCost
 from m0sim.chip.isa import Kind
+from m0sim.chip.options import FlashModel
 from m0sim.image import Image
 from m0sim.report.disassembly import branch_target
 
@@ -56,6 +57,18 @@ class Figures:
     code_bytes: int
     """Code of the whole image, in flash and SRAM."""
     functions: Mapping[str, FunctionFigures]
+    flash: FlashModel = "ideal"
+    """What flash did to `cycles`."""
+    wait_states: int = 0
+    """Of the flash, at the clock of the run, where they are in `cycles`; 0 behind a cache."""
+
+    @property
+    def waits(self) -> str:
+        """What the cycles wait for, such as ``warm flash``; empty for memory without wait states."""
+        if self.flash == "ideal":
+            return ""
+        states = f", {self.wait_states} wait state{'s' * (self.wait_states != 1)}" if self.wait_states else ""
+        return f"{self.flash} flash{states}"
 
     def value(self, name: str) -> int:
         """The figure that limits are for: `name` is cycles, stack, sram or code. All but cycles are bytes."""
@@ -86,7 +99,15 @@ class Figures:
                 name: FunctionFigures(cost.functions[name].self_cycles, tuple(rows[name]))
                 for name in sorted(cost.functions)
             },
+            flash=cost.flash_model,
+            wait_states=wait_states_in(cost),
         )
+
+
+def wait_states_in(cost: Cost) -> int:
+    """Wait states of the flash that are in the cycles of a cost."""
+    waits = None if cost.flash is None or cost.flash_model == "ideal" else cost.flash.waits
+    return 0 if waits is None else waits.states
 
 
 class _Sources:

@@ -6,18 +6,19 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar, get_args
+from typing import TypeVar, cast, get_args
 
 import numpy as np
 
 from m0sim.check import limits
 from m0sim.check.limits import FIGURES, Limits
-from m0sim.chip import arguments, operands, output, replies
+from m0sim.chip import arguments, device, operands, output, replies
 from m0sim.chip.arguments import ResultType
 from m0sim.chip.cost import FindingKind, finding_kinds_of
 from m0sim.chip.device import DEFAULT
 from m0sim.chip.machine import DEFAULT_MAX_CYCLES
 from m0sim.chip.operands import Operand
+from m0sim.chip.options import ENGINES, FLASH_MODELS, Engine, FlashModel, Level
 from m0sim.chip.replies import Replies
 from m0sim.errors import UsageError, did_you_mean
 from m0sim.toml import KeyPath, Lines, Table, read
@@ -25,7 +26,7 @@ from m0sim.toml import KeyPath, Lines, Table, read
 K = TypeVar("K")
 FILE_NAME = "m0sim.toml"
 
-_EVERYWHERE = ("image", "symbols", "base", "profile", "tolerance", "stop_after")
+_EVERYWHERE = ("image", "symbols", "base", "profile", "tolerance", "stop_after", "flash", "engine", "clock")
 _TOP_KEYS = ("build", *_EVERYWHERE, "bench")
 _BENCH_KEYS = (
     *("name", "function", "args", "result", "expect", "before", "stubs", "registers", "stdout", "fail_on"),
@@ -66,8 +67,19 @@ class Bench:
     """The ELF that a HEX, UF2 or raw image was made from; None for an ELF, and where there are no names."""
     profile: str
     """A bundled profile's name, or a .toml file's path."""
+    clock_hz: int | None
+    """None for the profile's own."""
+    flash: FlashModel
+    """What flash does to the cycles."""
+    engine: Engine | None
+    """None for the one that can count what is asked for."""
     place: Place
     """Where in the manifest it is."""
+
+    @property
+    def level(self) -> Level:
+        """What is counted."""
+        return "memory" if self.fail_on else "cycles"
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +175,9 @@ def _bench(top: Table, table: Table) -> Bench:
         base=_base(top, table),
         symbols=_symbols(top, table),
         profile=_profile(top, table),
+        clock_hz=_clock(top, table),
+        flash=_owner(top, table, "flash").choice("flash", FLASH_MODELS, "ideal"),
+        engine=_engine(top, table),
         place=_place(top, table, name),
     )
 
@@ -179,12 +194,17 @@ def _name(table: Table, key: str) -> str:
     return name
 
 
+def _owner(top: Table, table: Table, key: str) -> Table:
+    """Which of the two says it: the bench where it does, else the top of the file, which may not either."""
+    return table if key in table.raw else top
+
+
 def _inherited(top: Table, table: Table, key: str, default: str | None) -> str:
-    return table.text(key) if key in table.raw else top.text(key, default)
+    return _owner(top, table, key).text(key, default)
 
 
 def _base(top: Table, table: Table) -> int | None:
-    owner = table if "base" in table.raw else top
+    owner = _owner(top, table, "base")
     return owner.integer("base", 0, (1 << 32) - 1) if "base" in owner.raw else None
 
 
@@ -195,8 +215,7 @@ def _symbols(top: Table, table: Table) -> Path | None:
 
 
 def _stop_after(top: Table, table: Table) -> int:
-    owner = table if "stop_after" in table.raw else top
-    return owner.integer("stop_after", 1, (1 << 63) - 1, default=DEFAULT_MAX_CYCLES)
+    return _owner(top, table, "stop_after").integer("stop_after", 1, (1 << 63) - 1, default=DEFAULT_MAX_CYCLES)
 
 
 def _fail_on(table: Table) -> tuple[FindingKind, ...]:
@@ -211,6 +230,25 @@ def _profile(top: Table, table: Table) -> str:
     profile = _inherited(top, table, "profile", DEFAULT)
     is_path = profile.endswith(".toml") or "/" in profile or "\\" in profile
     return str(table.path.parent / profile) if is_path else profile
+
+
+def _clock(top: Table, table: Table) -> int | None:
+    """Hertz, as an integer or as a text such as "64M"."""
+    owner = _owner(top, table, "clock")
+    value = owner.raw.get("clock")
+    if value is None:
+        return None
+    if type(value) not in (int, str):
+        owner.fail("clock", f'must be hertz, or a text such as "64M", not {value!r}')
+    try:
+        return device.clock(str(value))
+    except UsageError as error:
+        owner.fail("clock", str(error))
+
+
+def _engine(top: Table, table: Table) -> Engine | None:
+    owner = _owner(top, table, "engine")
+    return cast(Engine, owner.choice("engine", ENGINES)) if "engine" in owner.raw else None
 
 
 def _args(table: Table) -> tuple[Operand, ...]:

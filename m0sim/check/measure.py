@@ -21,6 +21,7 @@ from m0sim.chip.device import Device
 from m0sim.chip.fault import Fault, Interrupted
 from m0sim.chip.machine import Machine
 from m0sim.chip.operands import Operand
+from m0sim.chip.options import chosen_engine
 from m0sim.chip.peripherals import check_address
 from m0sim.errors import M0simError, UsageError
 from m0sim.image import Image, load_file
@@ -68,7 +69,7 @@ class Images:
 
     def __init__(self) -> None:
         self._images: dict[tuple[Path, int | None, Path | None], Image] = {}
-        self._devices: dict[str, Device] = {}
+        self._devices: dict[tuple[str, int | None], Device] = {}
 
     def image(self, path: Path, base: int | None, symbols: Path | None = None) -> Image:
         """An ELF, HEX or UF2 file, or a raw binary that runs at `base`; with the names of `symbols`.
@@ -80,11 +81,12 @@ class Images:
             self._images[key] = load_file(path, base=base, symbols=symbols)
         return self._images[key]
 
-    def device(self, profile: str) -> Device:
-        """The device of a profile's name or path. Raises `UsageError`."""
-        if profile not in self._devices:
-            self._devices[profile] = device.load(profile)
-        return self._devices[profile]
+    def device(self, profile: str, clock_hz: int | None = None) -> Device:
+        """The device of a profile's name or path, at its own clock or another one. Raises `UsageError`."""
+        key = profile, clock_hz
+        if key not in self._devices:
+            self._devices[key] = device.load(profile) if clock_hz is None else self.device(profile).at_clock(clock_hz)
+        return self._devices[key]
 
 
 def verify(benches: Sequence[Bench], images: Images) -> None:
@@ -95,6 +97,13 @@ def verify(benches: Sequence[Bench], images: Images) -> None:
     for bench in benches:
         with _naming(bench, "profile"):
             images.device(bench.profile)
+        with _naming(bench, "clock"):
+            chip = images.device(bench.profile, bench.clock_hz)
+        with _naming(bench, "flash"):
+            if bench.flash != "ideal":
+                chip.require_flash_model()
+        with _naming(bench, "engine"):
+            chosen_engine(bench.engine, bench.level, bench.flash)
         with _naming(bench, "image"):
             image = images.image(bench.image, bench.base, bench.symbols)
         for key, names in (("function", (bench.function,)), ("stubs", bench.stubs)):
@@ -108,7 +117,7 @@ def verify(benches: Sequence[Bench], images: Images) -> None:
                 image.find(output.named(text)[0])
         with _naming(bench, "registers"):
             for address, several in bench.registers.items():
-                check_address(images.device(bench.profile), address)
+                check_address(chip, address)
                 _verify_operands(several, image)
         with _naming(bench, "args"):
             _verify_operands(bench.args, image)
@@ -197,7 +206,7 @@ def run(bench: Bench, folder: Path, images: Images) -> Measurement:
     gc.collect(1)  # the emulator of the bench before is in a cycle, and has memory to give back
     try:
         image = images.image(bench.image, bench.base, bench.symbols)
-        cost = _call(bench, Machine(image, images.device(bench.profile)))
+        cost = _call(bench, Machine(image, images.device(bench.profile, bench.clock_hz)))
     except Interrupted:
         raise
     except Fault as fault:
@@ -222,6 +231,8 @@ def _call(bench: Bench, machine: Machine) -> Cost:
         stdout=bench.stdout,
         max_cycles=bench.stop_after,
         fail_on=bench.fail_on,
+        flash=bench.flash,
+        engine=bench.engine,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from m0sim.check import baseline, measure
@@ -12,6 +12,7 @@ from m0sim.check.manifest import Bench, Manifest
 from m0sim.check.measure import Images, Measurement, Progress
 from m0sim.check.result import Result
 from m0sim.check.verdict import Verdict, judge
+from m0sim.chip.options import Engine
 from m0sim.errors import M0simError, UsageError
 
 
@@ -30,6 +31,8 @@ class Options:
     """Whether a bench without a baseline fails."""
     updates: bool = False
     """Whether the figures become the baseline: then nothing but the budgets is a limit."""
+    engine: Engine | None = None
+    """What executes all benches; None for what each of them says."""
 
     def path(self, manifest: Manifest) -> Path:
         """The baseline's file."""
@@ -42,6 +45,8 @@ def check(manifest: Manifest, options: Options, progress: Progress | None = None
     Raises `UsageError` for what the manifest has wrong, and for a damaged baseline, before anything is measured.
     """
     benches = manifest.only(options.only)
+    if options.engine is not None:
+        benches = tuple(replace(bench, engine=options.engine) for bench in benches)
     images = Images()
     measure.verify(benches, images)
     if options.against is None:
@@ -112,7 +117,9 @@ def diff(old: Path, new: Path) -> Result:
         before = {after.function: before}
     olds, news = _by_name(before), _by_name(after)
     notes += [f"{name!r} is in {old} only" for name in sorted(olds.keys() - news.keys())]
-    verdicts = [judge(Measurement(name, news[name]), olds.get(name), Limits()) for name in sorted(news)]
+    verdicts = [
+        judge(Measurement(name, news[name]), olds.get(name), Limits(), across_waits=True) for name in sorted(news)
+    ]
     return Result(tuple(verdicts), tuple(notes))
 
 

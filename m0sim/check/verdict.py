@@ -78,9 +78,23 @@ class Verdict:
         return bool(self.reasons)
 
 
-def judge(measured: Measurement, baseline: Figures | None, limits: Limits, *, strict: bool = False) -> Verdict:
-    """The verdict on one bench; `baseline` is None where it has none, which fails if `strict`."""
-    new = measured.figures
+def judge(
+    measured: Measurement,
+    baseline: Figures | None,
+    limits: Limits,
+    *,
+    strict: bool = False,
+    across_waits: bool = False,
+) -> Verdict:
+    """The verdict on one bench; `baseline` is None where it has none, which fails if `strict`.
+
+    A baseline whose cycles wait for something else, such as a flash cache, is none, with a warning, unless
+    `across_waits`.
+    """
+    new, warnings = measured.figures, measured.warnings
+    if new is not None and baseline is not None and new.waits != baseline.waits and not across_waits:
+        warnings = (*warnings, f"{other_waits(baseline, new)}: not compared; updating the baseline stores this")
+        baseline = None
     checks = () if new is None else tuple(_checks(new, baseline, limits))
     return Verdict(
         name=measured.name,
@@ -89,10 +103,16 @@ def judge(measured: Measurement, baseline: Figures | None, limits: Limits, *, st
         baseline=baseline,
         checks=checks,
         failure=measured.failure,
-        warnings=measured.warnings,
+        warnings=warnings,
         where=None if new is None or baseline is None else where(baseline, new),
         strict=strict,
     )
+
+
+def other_waits(old: Figures, new: Figures) -> str:
+    """That the cycles of two runs wait for different things."""
+    was, now = (figures.waits or "ideal flash" for figures in (old, new))
+    return f"the baseline is with {was}, this is with {now}"
 
 
 def _checks(new: Figures, old: Figures | None, limits: Limits) -> Iterable[Check]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, cast, get_args
 
-from m0sim.errors import UsageError
+from m0sim.errors import UsageError, did_you_mean
 
 Level = Literal["cycles", "memory"]
 """What is counted: at ``memory``, every access by its address as well."""
@@ -14,7 +14,7 @@ LEVELS: tuple[str, ...] = get_args(Level)
 def level_of(text: str) -> Level:
     """The level of that name. Raises `UsageError` where there is none."""
     if text not in LEVELS:
-        raise UsageError(f"unknown level {text!r}: one of {', '.join(LEVELS)}")
+        raise UsageError(_unknown("level", text, LEVELS))
     return cast(Level, text)
 
 
@@ -27,7 +27,7 @@ FLASH_MODELS: tuple[str, ...] = get_args(FlashModel)
 def flash_model_of(text: str) -> FlashModel:
     """The model of that name. Raises `UsageError` where there is none."""
     if text not in FLASH_MODELS:
-        raise UsageError(f"unknown flash model {text!r}: one of {', '.join(FLASH_MODELS)}")
+        raise UsageError(_unknown("flash model", text, FLASH_MODELS))
     return cast(FlashModel, text)
 
 
@@ -39,7 +39,7 @@ ENGINES: tuple[str, ...] = get_args(Engine)
 def engine_of(text: str) -> Engine:
     """The engine of that name. Raises `UsageError` where there is none."""
     if text not in ENGINES:
-        raise UsageError(f"unknown engine {text!r}: one of {', '.join(ENGINES)}")
+        raise UsageError(_unknown("engine", text, ENGINES))
     return cast(Engine, text)
 
 
@@ -55,3 +55,7 @@ def chosen_engine(text: str | None, level: Level, flash: FlashModel) -> Engine:
     if text == "unicorn" and level == "memory":
         raise UsageError("level 'memory' needs the timed engine: Unicorn counts no addresses")
     return engine_of(text)
+
+
+def _unknown(what: str, text: str, known: tuple[str, ...]) -> str:
+    return f"unknown {what} {text!r}: one of {', '.join(known)}{did_you_mean(text, known)}"

@@ -51,6 +51,7 @@ write = click.option("--write", multiple=True, metavar="NAME=FILE", help="Also w
     type=PATH,
     help="NAME-baseline.json beside NAME.toml by default.",
 )
+@click.option("--engine", metavar="NAME", help="unicorn or timed, for all benches; the figures are the same.")
 @format_name
 @options.json_wanted
 @write
@@ -64,6 +65,7 @@ def check(
     no_build: bool,
     against: Path | None,
     baseline_file: Path | None,
+    engine: str | None,
     **shown: Any,
 ) -> None:
     """Measure the benches of a manifest and compare them with the baseline.
@@ -76,14 +78,16 @@ def check(
     """
     from m0sim.check import manifest as manifests
     from m0sim.check import measure, run
+    from m0sim.chip.options import engine_of
 
     targets = _targets(**shown)
     if against is not None and (update or baseline_file is not None):
         raise UsageError("--against compares with an image, not with a baseline: leave out --update and --baseline")
+    engine_name = None if engine is None else engine_of(engine)
+    chosen = run.Options(only, jobs, against, baseline_file, strict, update, engine_name)
     manifest = manifests.load(manifest_file)
     if not no_build:
         measure.build(manifest)
-    chosen = run.Options(only, jobs, against, baseline_file, strict, update)
     result = _checked(manifest, chosen)
     _show(result, targets)
     if update:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from m0sim.check.formats import text
 from m0sim.check.limits import FIGURES
 from m0sim.check.result import Result
 
@@ -12,7 +13,7 @@ def github(result: Result) -> str:
     """An array of ``{"name", "unit", "value", "extra"}``, four a bench; a bench that faulted has none."""
     entries = [
         {
-            "name": f"{verdict.name}: {figure}",
+            "name": f"{text.label(verdict) if figure == 'cycles' else verdict.name}: {figure}",
             "unit": "cycles" if figure == "cycles" else "bytes",
             "value": verdict.figures.value(figure),
             "extra": f"{verdict.figures.function} on {verdict.figures.profile}",

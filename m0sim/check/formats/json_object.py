@@ -13,6 +13,8 @@ from m0sim.check.verdict import Verdict, summary
 from m0sim.check.where import FunctionChange, Where
 from m0sim.report.cost_json import SCHEMA
 
+_FIGURES = ("function", "profile", "flash", "wait_states", *NUMBERS)
+
 
 def json_text(result: Result) -> str:
     """The object as text."""
@@ -49,7 +51,7 @@ def _bench(verdict: Verdict) -> dict[str, Any]:
 
 
 def _figures(figures: Figures | None) -> dict[str, Any]:
-    return {name: None if figures is None else getattr(figures, name) for name in ("function", "profile", *NUMBERS)}
+    return {name: None if figures is None else getattr(figures, name) for name in _FIGURES}
 
 
 def _where(where: Where) -> dict[str, Any]:

@@ -40,6 +40,7 @@ def _add_properties(case: ElementTree.Element, verdict: Verdict) -> None:
     properties = ElementTree.SubElement(case, "properties")
     pairs: list[tuple[str, str]] = [("status", verdict.status)]
     if verdict.figures is not None:
+        pairs += [("flash", verdict.figures.waits)] if verdict.figures.waits else []
         pairs += [(figure, str(verdict.figures.value(figure))) for figure in FIGURES]
     if verdict.baseline is not None:
         pairs += [(f"baseline_{figure}", str(verdict.baseline.value(figure))) for figure in FIGURES]

@@ -32,7 +32,7 @@ def markdown(result: Result) -> str:
 
 def _cells(verdict: Verdict) -> list[str]:
     status = f"**{verdict.status}**" if verdict.is_bad else verdict.status
-    return [_escaped(verdict.name), status, *(text.cell(verdict, figure, _CHANGED) for figure in FIGURES)]
+    return [_escaped(text.label(verdict)), status, *(text.cell(verdict, figure, _CHANGED) for figure in FIGURES)]
 
 
 def _row(cells: Sequence[str]) -> str:

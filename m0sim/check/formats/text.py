@@ -11,7 +11,7 @@ from m0sim.check.assembly import assembly
 from m0sim.check.figures import InstructionRow
 from m0sim.check.limits import FIGURES
 from m0sim.check.result import Result
-from m0sim.check.verdict import Verdict, closing_line
+from m0sim.check.verdict import Verdict, closing_line, other_waits
 from m0sim.check.where import FunctionChange, Pair, Where
 from m0sim.names import printable
 from m0sim.report.units import count
@@ -64,7 +64,13 @@ def table(rows: Iterable[Sequence[str]], first: str = "bench") -> list[str]:
 
 def row(verdict: Verdict) -> tuple[str, ...]:
     """The cells of a bench in the table."""
-    return (verdict.name, verdict.status, *(cell(verdict, figure) for figure in FIGURES))
+    return (label(verdict), verdict.status, *(cell(verdict, figure) for figure in FIGURES))
+
+
+def label(verdict: Verdict) -> str:
+    """The bench's name, and what its cycles wait for where they do: such as ``dot 1k (warm flash)``."""
+    waits = "" if verdict.figures is None else verdict.figures.waits
+    return f"{verdict.name} ({waits})" if waits else verdict.name
 
 
 def cell(verdict: Verdict, figure: str, changed: str = "{new}|{old} ({change})") -> str:
@@ -87,10 +93,10 @@ def change(old: int, new: int) -> str:
 def title(verdict: Verdict) -> str:
     """One line on a bench."""
     if verdict.figures is None or verdict.baseline is None:
-        return printable(f"{verdict.name}: {verdict.status}")
+        return printable(f"{label(verdict)}: {verdict.status}")
     old, new = verdict.baseline.cycles, verdict.figures.cycles
     moved = f"{count(old)} -> {count(new)} cycles ({change(old, new)})" if old != new else f"{count(new)} cycles"
-    return printable(f"{verdict.name}: {verdict.status}, {moved}")
+    return printable(f"{label(verdict)}: {verdict.status}, {moved}")
 
 
 def explain(verdict: Verdict) -> str:
@@ -121,7 +127,8 @@ def _other_code(verdict: Verdict) -> list[str]:
     if old is None or new is None:
         return []
     pairs = (("function", old.function, new.function), ("profile", old.profile, new.profile))
-    return [f"the baseline is of the {what} {was}, this is {now}" for what, was, now in pairs if was != now]
+    found = [f"the baseline is of the {what} {was}, this is {now}" for what, was, now in pairs if was != now]
+    return found if old.waits == new.waits else [*found, other_waits(old, new)]
 
 
 def where(found: Where, bench: str, seen: Seen) -> list[str]:
