@@ -142,7 +142,8 @@ class Listing:
 
 def stalls_of(line: LineCost) -> str:
     """Such as ``1,240 cycles, 240 of them stalls``."""
-    return f"{count(line.cycles)} cycles, {count(line.stalls)} of them stalls"
+    cycles = "1 cycle" if line.cycles == 1 else f"{count(line.cycles)} cycles"
+    return f"{cycles}, {f'{count(line.stalls)} of them stalls' if line.stalls else 'no stalls'}"
 
 
 def loop_sentence(loop: Loop, total: int) -> str:

@@ -21,7 +21,8 @@ def lines(flash: FlashCost) -> list[str]:
 
 def _bus_lines(flash: FlashCost) -> list[str]:
     cycles = 0 if flash.counted is None else flash.counted.bus_cycles
-    return [f"peripheral bus: {count(cycles)} cycles more; {_is_in(flash)}"] if cycles else []
+    more = "1 cycle" if cycles == 1 else f"{count(cycles)} cycles"
+    return [f"peripheral bus: {more} more; {_is_in(flash)}"] if cycles else []
 
 
 def _is_in(flash: FlashCost) -> str:
