@@ -1,4 +1,4 @@
-"""The pages in docs/ and the README against the code: what their Python imports is there."""
+"""The pages in docs/ and the README against the code: what their Python imports is there, what they show is printed."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
+from test_cli import Run, run  # noqa: F401
+from transcripts import blocks, commands, missing
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -31,3 +33,15 @@ def test_what_a_page_imports_is_there(page: Path) -> None:
 
 def test_there_are_such_pages() -> None:
     assert {page.name for page in PAGES if imports(page)} >= {"README.md", "call.md", "check.md"}
+
+
+def test_the_transcript_of_the_readme(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
+    """The call that it shows prints just that: energy with bounds and its source among it."""
+    monkeypatch.chdir(ROOT)
+    if not Path("build/examples/dot.elf").exists():
+        pytest.skip("build/examples/dot.elf is not there: make kernels")
+    consoles = [text for kind, text, _ in blocks(PAGES[0].read_text(encoding="utf-8")) if kind == "console"]
+    calls = [pair for text in consoles for pair in commands(text) if pair[0].startswith("m0sim call build/examples")]
+    command, shown = calls[0]
+    assert missing(shown, run(*command.split()[1:]).out.splitlines()) is None
+    assert any(re.match(r"energy .* uJ  .* uJ to .* uJ; .*RP2040 datasheet, figure 172", line) for line in shown)

@@ -7,49 +7,18 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from conftest import found_toolchain
 from test_cli import ROOT, Run, run  # noqa: F401
+from transcripts import BLOCK, GAP, blocks, commands, missing
 
 PAGE = (ROOT / "docs/timing.md").read_text(encoding="utf-8")
-BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 COMPILERS = {
     "zig": "python -m ziglang cc -target thumb-freestanding-eabi -mcpu=cortex_m0plus",
     "gnu": "arm-none-eabi-gcc -mcpu=cortex-m0plus -mthumb",
 }
-GAP = "..."
-
-
-def blocks() -> Iterator[tuple[str, str, str]]:
-    """Kind, contents, and the text before it back to the block before."""
-    behind = 0
-    for block in BLOCK.finditer(PAGE):
-        yield block[1], block[2], PAGE[behind : block.start()]
-        behind = block.end()
-
-
-def commands(console: str) -> Iterator[tuple[str, list[str]]]:
-    """Each command, and the lines that the page shows of what it prints."""
-    for part in console.removeprefix("$ ").split("\n$ "):
-        command, *output = part.rstrip("\n").split("\n")
-        yield command, output
-
-
-def missing(shown: list[str], printed: list[str]) -> str | None:
-    """The first line shown that was not printed where it has to be: behind the one before, or behind a gap later."""
-    at, may_skip = 0, False
-    for line in shown:
-        if line == GAP:
-            may_skip = True
-            continue
-        found = next((i for i in range(at, len(printed)) if printed[i] == line), None)
-        if found is None or (found != at and not may_skip):
-            return line
-        at, may_skip = found + 1, False
-    return None if may_skip or at == len(printed) or not shown else f"(end, but {printed[at]!r} follows)"
 
 
 @pytest.mark.parametrize("toolchain", COMPILERS)
@@ -64,7 +33,7 @@ def test_the_page_is_what_its_commands_print(
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     environment = {**os.environ, "PATH": path, "CC": COMPILERS[toolchain]}
     followed = 0
-    for kind, contents, before in blocks():
+    for kind, contents, before in blocks(PAGE):
         if kind != "console":
             name = re.findall(r"`(\w+\.(?:S|ld))`", before)[-1]
             Path(name).write_text(contents)
@@ -88,7 +57,7 @@ def test_the_page_names_both_compilers() -> None:
 
 
 def test_figures_in_the_prose_are_those_of_the_commands() -> None:
-    printed = " ".join(contents for kind, contents, _ in blocks() if kind == "console")
+    printed = " ".join(contents for kind, contents, _ in blocks(PAGE) if kind == "console")
     prose = BLOCK.sub("", PAGE)
     figures = set(re.findall(r"\d+,\d{3}", prose)) - {"1,024"}  # sets of the cache
     assert figures

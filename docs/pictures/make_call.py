@@ -19,8 +19,8 @@ ROOT = Path(__file__).resolve().parents[2]
 def main() -> None:
     machine = Machine.from_elf(ROOT / "build/examples/dot.elf")
     vectors = [machine.alloc(np.fromfile(ROOT / f"examples/{name}.bin", np.int8)) for name in "ab"]
-    cost = machine.call("dot_s8", *vectors, 1000)
-    console = Console(record=True, width=92, file=io.StringIO(), highlight=False)
+    cost = machine.call("dot_s8", *vectors, 1000, flash_report=True)
+    console = Console(record=True, width=104, file=io.StringIO(), highlight=False)
     console.print("[bold green]$[/] m0sim call dot.elf dot_s8 @a.bin @b.bin 1000")
     console.print(text.call(cost, machine.device))
     # rich's template fetches fonts from elsewhere; any monospace font will do.
