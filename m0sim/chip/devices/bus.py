@@ -1,0 +1,177 @@
+"""The bus: which device an address belongs to, how stores come to registers, and when devices are due."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from m0sim.chip.devices.block import WORD, Device
+from m0sim.chip.devices.clock import SystemClock
+from m0sim.chip.devices.host import Host
+
+_GRAIN = 14
+"""Devices begin at multiples of 16 KiB: four KiB of registers, and their three aliases."""
+_REPEAT = {1: 0x0101_0101, 2: 0x0001_0001, 4: 1}
+
+
+@dataclass(slots=True)
+class Unmodelled:
+    """A register, or a use of one, that is not modelled, and who was the first to touch it."""
+
+    device: str
+    offset: int
+    what: str
+    """The register's name, or what was done with it."""
+    pc: int
+    loads: int = 0
+    stores: int = 0
+    first_value: int | None = None
+    """The first that was stored."""
+
+
+class Bus:
+    """Devices by address. Loads give None, and stores False, where there is no device: a bus fault.
+
+    It keeps no time of its own: every call takes the host's cycle count as now.
+    """
+
+    def __init__(self, host: Host, clock: SystemClock, devices: Iterable[Device]) -> None:
+        self.host = host
+        self.clock = clock
+        self.devices = tuple(devices)
+        self.notes: dict[tuple[str, int, str], Unmodelled] = {}
+        """What was touched and is not modelled."""
+        self._at: dict[int, Device] = {}
+        self._due: dict[Device, int] = {}
+        self._next: int | None = None
+        self._is_busy = False
+        self._seen: dict[Device, set[int]] = {device: set() for device in self.devices}
+        self._published: dict[Device, set[int]] = {device: set() for device in self.devices}
+        clock.watch(self._retime)
+        for device in self.devices:
+            device.bus = self
+            span = 4 * device.size if device.has_aliases else device.size
+            for grain in range(device.base >> _GRAIN, (device.base + span - 1 >> _GRAIN) + 1):
+                self._at[grain] = device
+
+    def load(self, address: int, size: int) -> int | None:
+        """What a load of 1, 2 or 4 bytes gives: the bytes' lanes of the register."""
+        device = self._at.get(address >> _GRAIN)
+        self.clock.now = self.host.now
+        if device is None:
+            return None
+        if self._next is not None and self._next <= self.clock.now:
+            self.advance()
+        offset = address - device.base & (0xFFC if device.has_aliases else ~3)
+        value = device.load(offset)
+        if size != 4:
+            value = value >> 8 * (address & 3) & (1 << 8 * size) - 1
+        elif offset in self._seen[device]:
+            self._publish(device, address, offset, value)
+        else:
+            self._seen[device].add(offset)
+        return value
+
+    def store(self, address: int, value: int, size: int) -> bool:
+        """Store 1, 2 or 4 bytes. A register takes 32 bits always: a narrow value comes in all its lanes."""
+        device = self._at.get(address >> _GRAIN)
+        self.clock.now = self.host.now
+        if device is None:
+            return False
+        if self._next is not None and self._next <= self.clock.now:
+            self.advance()
+        if size != 4:
+            value = (value & (1 << 8 * size) - 1) * _REPEAT[size]
+        value &= WORD
+        if self._seen[device]:
+            self.changed(device)
+        if not device.has_aliases:
+            device.store(address - device.base & ~3, value)
+            return True
+        offset, alias = address - device.base & 0xFFC, address >> 12 & 3
+        if alias == 0:
+            device.store(offset, value)
+        elif alias == 1:
+            device.modify(offset, 0, value)
+        elif alias == 2:
+            device.modify(offset, value, value)
+        else:
+            device.modify(offset, value, 0)
+        return True
+
+    def advance(self) -> None:
+        """Do what devices have due until now, in the order that it is due in, each at its own cycle."""
+        now = self.host.now
+        self._is_busy = True
+        while self._due:
+            device = min(self._due, key=self._due.__getitem__)
+            cycle = self._due[device]
+            if cycle > now:
+                break
+            del self._due[device]
+            device.due = device.due_seconds = None
+            self.clock.now = cycle
+            device.at()
+            self.changed(device)
+        self._is_busy = False
+        self.clock.now = now
+        self._ask()
+
+    def reset(self) -> None:
+        """Every device as a reset of the chip leaves it."""
+        for device in self.devices:
+            device.reset()
+            self.changed(device)
+
+    # -- what devices call
+
+    def schedule(self, block: Device, cycle: int | None) -> None:
+        """Call `block.at` at that cycle."""
+        if cycle is None:
+            self._due.pop(block, None)
+        else:
+            self._due[block] = cycle
+        if not self._is_busy:
+            self._ask()
+
+    def changed(self, block: Device) -> None:
+        """Have the host ask for the registers of the block again."""
+        self._seen[block].clear()
+        published = self._published[block]
+        while published:
+            self.host.withdraw(published.pop())
+
+    def unmodelled(self, block: Device, offset: int, value: int | None, what: str = "") -> None:
+        """Note a load or store of what is not modelled."""
+        key = (block.name, offset, what)
+        note = self.notes.get(key)
+        if note is None:
+            note = self.notes[key] = Unmodelled(block.name, offset, what, self.host.pc)
+        if value is None:
+            note.loads += 1
+        else:
+            note.stores += 1
+            if note.first_value is None:
+                note.first_value = value
+
+    # -- private
+
+    def _retime(self) -> None:
+        """The processor's clock has changed: what is due at a time is due in another cycle."""
+        for device in self.devices:
+            if device.due_seconds is not None:
+                device.due = self.clock.cycle_at(device.due_seconds)
+                self.schedule(device, device.due)
+
+    def _ask(self) -> None:
+        earliest = min(self._due.values(), default=None)
+        if earliest != self._next:
+            self._next = earliest
+            self.host.wake_at(earliest)
+
+    def _publish(self, device: Device, address: int, offset: int, value: int) -> None:
+        """A register is loaded again and again: the host answers as long as its value stays."""
+        is_steady, until = device.steady(offset)
+        if is_steady:
+            self._published[device].add(address)
+            self.host.publish(address, value, until)

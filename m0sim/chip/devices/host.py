@@ -1,0 +1,87 @@
+"""What devices ask of the machine that they are part of."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+
+class Host(Protocol):
+    """The processor that devices serve, the world outside of the chip, and the memory that a flash controller changes.
+
+    Cycles are those of the processor's clock since it was reset; addresses and values are unsigned 32-bit numbers.
+    """
+
+    @property
+    def now(self) -> int:
+        """The cycle count; while an access is answered, the cycle in which the access is made."""
+
+    @property
+    def pc(self) -> int:
+        """Address of the instruction that makes the access, or of the next one."""
+
+    def set_line(self, number: int, level: bool) -> None:
+        """Set the request line of interrupt `number`, 0 to 31."""
+
+    def send_event(self) -> None:
+        """Wake a core that waits for an event."""
+
+    def wake_at(self, cycle: int | None) -> None:
+        """Ask for `Bus.advance` at that cycle instead of the one that was asked for before; None for no more."""
+
+    def publish(self, address: int, value: int, until: int | None = None) -> None:
+        """Answer loads of a register with `value` without asking, before cycle `until`."""
+
+    def publish_counter(
+        self, address: int, start: int, since: int, numerator: int, denominator: int, shift: int = 0
+    ) -> None:
+        """The same with (start + (now - since) * numerator // denominator) >> shift, its low 32 bits."""
+
+    def withdraw(self, address: int) -> None:
+        """Ask for the register's value again."""
+
+    def output(self, data: bytes, source: str) -> None:
+        """The device `source` sent bytes."""
+
+    def restart(self, reason: str) -> None:
+        """The chip resets itself: end the run, or begin it again."""
+
+    def halt(self, reason: str) -> None:
+        """Nothing can ever go on: the run ends, and this is why."""
+
+    def read_flash(self, offset: int, size: int) -> bytes:
+        """Bytes of the flash memory; those behind its end repeat it, as an address line that is not there does."""
+
+    def write_flash(self, offset: int, data: bytes) -> None:
+        """Change the flash memory, and forget what was decoded of code there."""
+
+    def flush_cache(self) -> None:
+        """Forget what the flash cache holds."""
+
+    def set_pins(self, pins: PinState) -> None:
+        """Tell the I/O port what the pins are to it: see `PinState`."""
+
+    @property
+    def outputs(self) -> tuple[int, int]:
+        """GPIO_OUT and GPIO_OE of the I/O port, a bit a pin."""
+
+
+class PinState(Protocol):
+    """How GPIO_OUT and GPIO_OE of the I/O port come to pins and GPIO_IN, a bit a pin in each number.
+
+    Of a pin, what drives it is ``out = ((sio_out & port) | other_out) & out_and ^ out_xor``, whether it does is the
+    same with `oe`, its level is ``out if oe else outside``, and GPIO_IN is ``level & inputs & in_and ^ in_xor``.
+    """
+
+    port: int
+    other_out: int
+    other_oe: int
+    out_and: int
+    out_xor: int
+    oe_and: int
+    oe_xor: int
+    in_and: int
+    in_xor: int
+    inputs: int
+    outside: int
+    watched: int
+    """Pins whose changes of level the device wants to hear of at once."""

@@ -1,0 +1,44 @@
+"""The RP2040: its blocks, and what connects them."""
+
+from __future__ import annotations
+
+from m0sim.chip.devices.block import Block
+from m0sim.chip.devices.board import Board
+from m0sim.chip.devices.bus import Bus
+from m0sim.chip.devices.clock import SystemClock
+from m0sim.chip.devices.host import Host
+from m0sim.chip.devices.rp2040.clocks import Clocks
+from m0sim.chip.devices.rp2040.oscillators import ROSC_HZ, Rosc, Xosc
+from m0sim.chip.devices.rp2040.pll import Pll
+from m0sim.chip.devices.rp2040.resets import Psm, Resets
+from m0sim.chip.devices.rp2040.system import Syscfg, Sysinfo, Tbman, VregAndChipReset
+from m0sim.chip.devices.rp2040.timer import Timer
+from m0sim.chip.devices.rp2040.uart import Uart
+from m0sim.chip.devices.rp2040.watchdog import Watchdog
+from m0sim.chip.devices.unmodelled import UnmodelledBlock
+
+_UNMODELLED = (
+    ("DMA", 0x5000_0000),
+    ("PIO0", 0x5020_0000),
+    ("PIO1", 0x5030_0000),
+)
+
+
+def build(host: Host) -> Board:
+    """An RP2040 served by `host`, not reset yet."""
+    clk_sys = SystemClock(ROSC_HZ)
+    xosc, rosc = Xosc(clk_sys), Rosc(clk_sys)
+    pll_sys = Pll("PLL_SYS", 0x4002_8000, xosc.source)
+    pll_usb = Pll("PLL_USB", 0x4002_C000, xosc.source)
+    sources = (xosc.source, rosc.source, pll_sys.source, pll_usb.source)
+    clocks = Clocks(clk_sys, {source.name: source for source in sources})
+    watchdog = Watchdog(clk_sys, clocks.clocks["ref"])
+    uarts = [Uart(number, clk_sys, clocks.clocks["peri"]) for number in range(2)]
+    resettable: list[Block] = [pll_sys, pll_usb, Syscfg(), Sysinfo(), Tbman(), Timer(clk_sys, watchdog.tick), *uarts]
+    resets = Resets()
+    resets.holds({block.name: block for block in resettable})
+    always: list[Block] = [xosc, rosc, clocks, watchdog, resets, Psm(), VregAndChipReset()]
+    unmodelled = [UnmodelledBlock(name, base) for name, base in _UNMODELLED]
+    unmodelled.append(UnmodelledBlock("USBCTRL", 0x5010_0000, 0x2_0000, has_aliases=False))
+    bus = Bus(host, clk_sys, (*always, *resettable, *unmodelled))
+    return Board(bus, clk_sys, {uart.name: uart for uart in uarts})

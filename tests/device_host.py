@@ -1,0 +1,96 @@
+"""A host of devices for tests: it keeps what devices ask for, and moves time as they want."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from m0sim.chip.devices.bus import Bus
+
+
+@dataclass
+class FakeHost:
+    """Answers published registers itself, as the native core does, and checks that they are not stale."""
+
+    now: int = 0
+    pc: int = 0x1000_0000
+    lines: dict[int, bool] = field(default_factory=dict)
+    wake: int | None = None
+    published: dict[int, tuple[int, int | None]] = field(default_factory=dict)
+    counters: dict[int, tuple[int, int, int, int, int]] = field(default_factory=dict)
+    sent: list[tuple[int, str, bytes]] = field(default_factory=list)
+    restarts: list[str] = field(default_factory=list)
+    halts: list[str] = field(default_factory=list)
+    flash: bytearray = field(default_factory=lambda: bytearray(b"\xff" * 0x20_0000))
+    asked: int = 0
+    flushed: int = 0
+    events: int = 0
+    pins: Any = None
+    outputs: tuple[int, int] = (0, 0)
+
+    def set_line(self, number: int, level: bool) -> None:
+        self.lines[number] = level
+
+    def send_event(self) -> None:
+        self.events += 1
+
+    def wake_at(self, cycle: int | None) -> None:
+        self.wake = cycle
+
+    def publish(self, address: int, value: int, until: int | None = None) -> None:
+        self.published[address] = value, until
+
+    def publish_counter(
+        self, address: int, start: int, since: int, numerator: int, denominator: int, shift: int = 0
+    ) -> None:
+        self.counters[address] = start, since, numerator, denominator, shift
+
+    def withdraw(self, address: int) -> None:
+        self.published.pop(address, None)
+        self.counters.pop(address, None)
+
+    def output(self, data: bytes, source: str) -> None:
+        self.sent.append((self.now, source, data))
+
+    def restart(self, reason: str) -> None:
+        self.restarts.append(reason)
+
+    def halt(self, reason: str) -> None:
+        self.halts.append(reason)
+
+    def read_flash(self, offset: int, size: int) -> bytes:
+        return bytes(self.flash[(offset + i) % len(self.flash)] for i in range(size))
+
+    def write_flash(self, offset: int, data: bytes) -> None:
+        self.flash[offset : offset + len(data)] = data
+
+    def flush_cache(self) -> None:
+        self.flushed += 1
+
+    def set_pins(self, pins: Any) -> None:
+        self.pins = pins
+
+    # -- what a program does
+
+    def run(self, bus: Bus, cycles: int) -> None:
+        """Let time pass, serving events at their cycles."""
+        end = self.now + cycles
+        while self.wake is not None and self.wake <= end:
+            self.now = max(self.now, self.wake)
+            bus.advance()
+        self.now = end
+
+    def load(self, bus: Bus, address: int, size: int = 4) -> int:
+        if size == 4 and address in self.counters:
+            start, since, numerator, denominator, shift = self.counters[address]
+            return (start + (self.now - since) * numerator // denominator) >> shift & 0xFFFF_FFFF
+        value, until = self.published.get(address, (0, 0))
+        if size == 4 and address in self.published and (until is None or self.now < until):
+            return value
+        self.asked += 1
+        loaded = bus.load(address, size)
+        assert loaded is not None, hex(address)
+        return loaded
+
+    def store(self, bus: Bus, address: int, value: int, size: int = 4) -> None:
+        assert bus.store(address, value, size), hex(address)
