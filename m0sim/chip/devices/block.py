@@ -79,7 +79,7 @@ class Device(ABC):
         """The cycle that was asked for has come: `bus.clock.now` is that cycle."""
 
     def steady(self, offset: int) -> tuple[bool, int | None]:
-        """Whether a register keeps its value until the block changes, without effects of loads; and until what cycle."""
+        """Whether a register keeps its value until the block changes, and loads have no effect; until what cycle."""
         return False, None
 
 
