@@ -20,7 +20,7 @@ def profile(cost: Cost, image: Image) -> str:
     """
     frames = {function: index for index, function in enumerate(cost.functions)}
     spent = [(stack, node.self_cycles) for stack, node in stacks.walk(cost.call_tree) if node.self_cycles]
-    name = f"{cost.function}: cycles"
+    name = f"{cost.function}: cycles" + ("" if cost.flash_model == "ideal" else f" with {cost.flash_model} flash")
     return json.dumps(
         {
             "$schema": SCHEMA,
