@@ -26,7 +26,7 @@ except UsageError as missing:
 FIXED_NAMES = {"schema", "network", "data", "profile", "steps", "base", "methods"}
 METHOD_NAMES = {
     *("method", "cycles", "phases", "sram", "sram_planned", "flash_bytes"),
-    *("flash_estimate_cycles", "fits", "ratio"),
+    *("flash_estimate_cycles", "flash_misses_words", "fits", "ratio"),
 }
 PHASES = {"forward", "loss", "backward", "update", "prune"}
 

@@ -37,6 +37,7 @@ def result(method: str, mean: float = 2_345_678.4, total: int = 70_000, **change
         sram_planned={**sram, "stack": sram["stack"] + 16, "total": total + 16},
         flash_bytes=61_440,
         flash_estimate_cycles=0.21 * mean,
+        flash_misses_words=0.0035 * mean,
         fits=True,
         seconds=mean / 125e6,
         energy=None,
@@ -93,7 +94,7 @@ class TestJson:
             assert set(m["sram"]) == {*KINDS, "total"} == set(m["sram_planned_by_kind"])
             assert isinstance(m["sram_planned"], int)
             assert isinstance(m["fits"], bool)
-            assert {"flash_bytes", "flash_estimate_cycles", "ratio"} <= m.keys()
+            assert {"flash_bytes", "flash_estimate_cycles", "flash_misses_words", "ratio"} <= m.keys()
 
     def test_it_repeats_the_results(self) -> None:
         got = compare_data.to_json(comparison())["methods"][1]
@@ -172,10 +173,10 @@ class TestText:
         lines = shown(compare_text.compare(comparison()), 1000)
         at = next(i for i, line in enumerate(lines) if line.startswith("estimate"))
         assert lines[at + 1].count("(est.)") == 3
-        assert lines[at + 3].split()[-2:] == ["1.00", "1.04"]
+        assert lines[at + 3].split()[1:] == ["2,345,678", "8,210", "492,592", "2,838,271", "1.00", "1.04"]
 
     def test_without_an_estimate_there_is_no_table_of_it(self) -> None:
-        m = result("niti-static", flash_estimate_cycles=None, ratio_with_flash=None)
+        m = result("niti-static", flash_estimate_cycles=None, flash_misses_words=None, ratio_with_flash=None)
         text = "\n".join(shown(compare_text.compare(comparison(m)), 200))
         assert "estimate" not in text
 

@@ -136,9 +136,7 @@ def test_rp2040() -> None:
     assert d.io_port is not None
     assert d.io_port.contains(0xD0000060, 4)
     assert not d.io_port.contains(d.io_port.end - 2, 4)
-    assert d.xip_cache == XipCache(
-        size=16384, ways=2, line_bytes=8, miss_cycles_per_word=60, estimate_cycles_per_word=40
-    )
+    assert d.xip_cache == XipCache(size=16384, ways=2, line_bytes=8, miss_cycles_per_word=60)
     assert d.xip_cache.sets == 1024
     assert d.buses == (Bus("apb", 0x40000000, 0x70000, 3, 4),)
     assert d.buses[0].end == 0x40070000
@@ -500,7 +498,7 @@ def test_docs_table_names_every_profile() -> None:
 
 SRAM = 'kind = "sram"\nbase = 0x2000_0000\nsize = 0x2000'
 ENERGY = MINIMAL + '[energy]\ncurrent_amperes = 0.01\nvoltage_volts = 3.3\nsource = "bench"\n'
-CACHE = MINIMAL + "[xip_cache]\nsize = 0x4000\nways = 2\nline_bytes = 8\nmiss_cycles_per_word = 40\n"
+CACHE = MINIMAL + "[xip_cache]\nsize = 0x4000\nways = 2\nline_bytes = 8\nclkdiv = 2\nmiss_clocks_per_word = 30\n"
 POINTS = (
     MINIMAL
     + """[energy]
@@ -589,11 +587,10 @@ WRONG = {
     "cache ways": (CACHE.replace("ways = 2", "ways = 3"), "xip_cache.size: must be a multiple of 24"),
     "cache line": (CACHE.replace("line_bytes = 8", "line_bytes = 6"), "xip_cache.line_bytes: must be a power of two"),
     "cache sets": (CACHE.replace("size = 0x4000", "size = 0x3000"), "xip_cache.size: makes 768 sets of 2 lines"),
-    "cache clock": (CACHE + "clkdiv = 2\n", "xip_cache.clkdiv: clkdiv and miss_clocks_per_word go together"),
-    "cache clocks": (
-        CACHE + "miss_clocks_per_word = 30\n",
-        "xip_cache.miss_clocks_per_word: clkdiv and miss_clocks_per_word go together",
-    ),
+    "cache clock": (CACHE.replace("clkdiv = 2", "clkdiv = 0"), "xip_cache.clkdiv: must be"),
+    "cache without a clock": (CACHE.replace("clkdiv = 2\n", ""), "xip_cache.clkdiv: missing"),
+    "cache miss": (CACHE.replace("_word = 30", "_word = 0"), "xip_cache.miss_clocks_per_word: must be"),
+    "cache in cycles": (CACHE + "miss_cycles_per_word = 40\n", "xip_cache.miss_cycles_per_word: unknown key"),
     "cache base": (CACHE.replace("base = 0x0", "base = 0x1000"), "xip_cache: flash at 0x1000: must begin on a"),
     "cache alias": (
         CACHE + '[[alias]]\nof = "flash"\nbase = 0x4000_1000\n',

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from reference import encode as e
 
 from m0sim import Cost, Fault, Machine, UsageError
+from m0sim.chip import device
 from m0sim.image import Image, Symbol, load_raw
 from m0sim.image.segments import Section, Segment
 from m0sim.report import cost_json as data
@@ -254,6 +255,16 @@ def test_after_a_call_that_nobody_watched_all_that_was_kept_may_be_written() -> 
     machine.call(FLASH, SRAM)
     assert call(machine, SRAM, keep=True) == []
     assert call(machine, SRAM) == [("uninitialised", 4, "noinit", 0, 1)]
+
+
+def test_runs_that_say_what_flash_adds_are_no_calls_that_nobody_watched() -> None:
+    section = Section(".noinit", SRAM, 8, "bss", None)
+    machine = with_sections(section, function=[e.immediate_offset("ldr", 0, 0, 0)])
+    machine = Machine(machine.image, device.load(PROFILE).at_clock(48_000_000))  # one wait state
+    expected = [("uninitialised", 4, "noinit", 0, 1)]
+    for options in ({"flash": "warm"}, {"flash_report": True}, {"flash": "warm", "flash_report": True}):
+        assert call(machine, SRAM, **options) == expected
+        assert call(machine, SRAM, keep=True) == expected
 
 
 @pytest.mark.parametrize("size", [1, 2, 4])

@@ -39,7 +39,7 @@ def small_flash(chip: Device) -> Device:
 
 
 def with_cache(size: int, ways: int, line_bytes: int = 8, cost: int = 60) -> Device:
-    cache_ = XipCache(size, ways, line_bytes, cost, cost)
+    cache_ = XipCache(size, ways, line_bytes, cost)
     return small_flash(replace(RP2040, xip_cache=cache_))
 
 

@@ -278,15 +278,16 @@ def test_what_a_fault_shows(faulted: str) -> None:
     assert "<dt>result" not in faulted
 
 
-def test_traffic_and_flash_misses(machine: Machine) -> None:
+def test_traffic(machine: Machine) -> None:
     text = page(machine.call("bump", level="memory"), machine)
     assert 'id="traffic"' in text
     assert "in_data" in text
-    said = text[text.index("the flash cache missed") :]
-    said = said[: said.index("</li>")]
-    assert "no bound" in text[: text.index("the flash cache missed")][-60:]
-    assert "about" in said
-    assert "at least" not in said
+
+
+def test_who_did_not_ask_what_the_flash_cache_adds_reads_where_it_is(machine: Machine) -> None:
+    asked = page(machine.call("bump", flash="cold"), machine)
+    not_asked = page(machine.call("bump"), machine)
+    assert ("<code>--flash cold</code>" in asked, "<code>--flash cold</code>" in not_asked) == (False, True)
 
 
 def test_a_call_that_costs_nothing(tmp_path: Path) -> None:

@@ -164,9 +164,6 @@ def test_what_the_stack_came_down_to_is_the_stacks() -> None:
         buffers=(),
         handed_out=(0, 0),
         stack_high=STACK_TOP,
-        cache=None,
-        code_misses=0,
-        data_misses=0,
     )
     found = memory_use.traffic_costs(given, traffic)
     assert found == (
@@ -174,7 +171,6 @@ def test_what_the_stack_came_down_to_is_the_stacks() -> None:
         TrafficCost("table", 3, 3, 7, 6, 16),
     )
     np.testing.assert_array_equal(touched, before)  # what the core goes on with is as it was
-    assert memory_use.flash_misses(traffic) is None
 
 
 def test_registers_that_were_not_restored_are_named() -> None:

@@ -141,7 +141,7 @@ def test_combinations_that_do_not_differ_are_one_point(tmp_path: Path) -> None:
 
 
 def measured(cycles: Any = (1,), **more: Any) -> dict[str, Any]:
-    return {"cycles": list(cycles), "flash_estimate_cycles": None, **more}
+    return {"cycles": list(cycles), "flash_estimate_cycles": None, "flash_misses_words": None, **more}
 
 
 ENTRIES = [{"key": f"{i:032x}", "measured": measured([i + 1], text="\u00e4\n")} for i in range(4)]
@@ -177,6 +177,8 @@ DAMAGES: list[dict[str, Any]] = [
     *({"measured": measured(cycles)} for cycles in ([], [0], [-1], [1.5], [True], ["1"], [None], [1 << 63])),
     {"measured": measured(flash_estimate_cycles="1")},
     {"measured": measured(flash_estimate_cycles=float("nan"))},
+    {"measured": measured(flash_estimate_cycles=1.0)},  # without its words
+    {"measured": {"cycles": [1], "flash_estimate_cycles": 1.0}},  # of an older m0sim, by another model
     {"measured": {}, "reason": "both"},
     {"reason": 5},
     {"reason": None},
@@ -219,6 +221,7 @@ def test_rows_are_those_of_the_machine(tmp_path: Path, scheduler: str) -> None:
         measured = bench.measure(made)
         assert (row["cycles"], row["needed_bytes"]) == (measured.mean_cycles, made.needed_bytes)
         assert row["flash_estimate_cycles"] == measured.flash_estimate_cycles
+        assert row["flash_misses_words"] == measured.flash_misses_words
         assert row["cycles_source"] == "measured"
     assert (tmp_path / "sweep.toml").read_text() == SMALL
 

@@ -44,7 +44,7 @@ from m0sim.image import Image, load_elf
 __all__ = ["run"]
 
 PROFILES = ("rp2040", "m0plus-slowmul", "stm32f0", "mspm0g3507")
-OF_MEMORY = ("level", "traffic", "findings", "warnings", "memory", "flash_misses")
+OF_MEMORY = ("level", "traffic", "findings", "warnings", "memory")
 """What level `memory` has and level `cycles` has not."""
 
 

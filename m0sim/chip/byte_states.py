@@ -9,7 +9,7 @@ The core keeps both while code runs; here is what they are before.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 import numpy.typing as npt
@@ -52,6 +52,18 @@ class ByteStates:
         """All memory is as it was loaded."""
         self._written.clear()
         self.restored()
+
+    def mark(self) -> Callable[[], None]:
+        """What puts everything back to what it is now."""
+        now, written = self._now, frozenset(self._written)
+        kept = None if now is None else now.copy()
+        is_unknown, handed_out = self._is_unknown, self.handed_out
+
+        def put_back() -> None:
+            self._now, self._written = None if kept is None else kept.copy(), set(written)
+            self._is_unknown, self.handed_out = is_unknown, handed_out
+
+        return put_back
 
     def host_wrote(self, address: int, size: int) -> None:
         """The host put bytes somewhere: between two runs, or while code runs."""

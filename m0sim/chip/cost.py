@@ -10,7 +10,7 @@ from typing import Literal, cast, get_args
 import numpy as np
 import numpy.typing as npt
 
-from m0sim.chip.flash_cost import FlashCost, FlashMisses
+from m0sim.chip.flash_cost import FlashCost
 from m0sim.chip.options import FlashModel
 from m0sim.errors import UsageError
 
@@ -313,8 +313,6 @@ class Cost:
     """Level ``memory``: reads outside of anything, and of what nothing was written to; most counts first."""
     flash: FlashCost | None = None
     """None where it was not asked for, and where a report of it found that the call never waits."""
-    flash_misses: FlashMisses | None = None
-    """None at level ``cycles``, and on devices without such a cache."""
     heap_bytes: int | None = None
     """The heap's high-water mark since memory was as loaded, observed: what the program's `sbrk` gave out, or, where it
     has none, up to the highest byte that was written. None where the image has no heap."""

@@ -111,8 +111,6 @@ class XipCache:
     line_bytes: int
     miss_cycles_per_word: int
     """Cycles of the core that fetching a word from the flash adds."""
-    estimate_cycles_per_word: int
-    """The same in the estimate of level ``memory``, which fetches whole lines."""
 
     @property
     def sets(self) -> int:
@@ -164,6 +162,11 @@ class Device:
     def sram_bytes(self) -> int:
         """Bytes of SRAM in all, aliases not counted again."""
         return sum(r.size for r in self.srams)
+
+    @property
+    def flash_waits(self) -> bool:
+        """Whether flash is known to keep the core waiting: behind a cache, or with wait states at this clock."""
+        return self.xip_cache is not None or (self.flash_timing is not None and self.flash_timing.wait_states > 0)
 
     def require_flash_model(self) -> None:
         """Raises UsageError where nothing is known of how the flash waits."""
@@ -269,9 +272,7 @@ _TOP_KEYS = (
 _MEMORY_KEYS = ("name", "kind", "base", "size", "is_cache", "source")
 _ALIAS_KEYS = ("of", "base", "cacheable", "allocating", "source")
 _IO_PORT_KEYS = ("base", "size", "sio_divider", "source")
-_XIP_CACHE_KEYS = (
-    *("size", "ways", "line_bytes", "miss_cycles_per_word", "clkdiv", "miss_clocks_per_word", "source", "miss_source"),
-)
+_XIP_CACHE_KEYS = ("size", "ways", "line_bytes", "clkdiv", "miss_clocks_per_word", "source", "miss_source")
 _BUS_KEYS = ("name", "base", "size", "read_cycles", "write_cycles", "source")
 
 
@@ -405,13 +406,10 @@ def _xip_cache(top: Table) -> XipCache | None:
     sets = size // (ways * line_bytes)
     if sets & (sets - 1):
         table.fail("size", f"makes {sets} sets of {ways} lines: their number must be a power of two")
-    estimate = table.integer("miss_cycles_per_word", 1, 100_000)
     # The clock of the flash is that of the core, divided: what a fetch takes, it takes in clocks of the flash.
-    clkdiv = table.integer("clkdiv", 0, 0xFFFE, default=0)
-    clocks = table.integer("miss_clocks_per_word", 0, 10_000, default=0)
-    if bool(clkdiv) != bool(clocks):
-        table.fail("clkdiv" if clkdiv else "miss_clocks_per_word", "clkdiv and miss_clocks_per_word go together")
-    return XipCache(size, ways, line_bytes, clkdiv * clocks or estimate, estimate)
+    clkdiv = table.integer("clkdiv", 1, 0xFFFE)
+    clocks = table.integer("miss_clocks_per_word", 1, 10_000)
+    return XipCache(size, ways, line_bytes, clkdiv * clocks)
 
 
 def _clock_max_hz(top: Table, clock_hz: int) -> int | None:

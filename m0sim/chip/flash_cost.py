@@ -8,20 +8,6 @@ from m0sim.chip.options import FlashModel
 
 
 @dataclass(frozen=True, slots=True)
-class FlashMisses:
-    """What a cache in front of external flash would have had to fetch; level ``memory`` only. An estimate.
-
-    The cache starts empty and replaces the least recently used line of a set, which the RP2040's datasheet does not
-    promise. `cycles` takes every word of a missed line at what one read of the flash costs; silicon was seen below it
-    as well as above.
-    """
-
-    code_lines: int
-    data_lines: int
-    cycles: int
-
-
-@dataclass(frozen=True, slots=True)
 class Eviction:
     """Words of one function or constant that were in the flash's cache and had to be fetched again."""
 

@@ -58,7 +58,6 @@ def call(cost: Cost, fault: Fault | None = None, notes: Sequence[str] = ()) -> d
         "traffic": [asdict(t) for t in cost.traffic],
         "findings": [_finding(finding) for finding in cost.findings],
         "flash": None if cost.flash is None else flash.as_object(cost.flash),
-        "flash_misses": None if cost.flash_misses is None else asdict(cost.flash_misses),
         "stubs": list(cost.stubs),
         "output": cost.output.decode("utf-8", "replace"),
         "output_dropped": cost.output_dropped,

@@ -60,11 +60,6 @@ def call(cost: Cost, profile: Device) -> RenderableType:
         parts += [Text(), _traffic(cost)]
     if cost.flash is not None:
         parts += [Text(), *map(Text, flash_lines(cost.flash))]
-    if cost.flash_misses is not None:
-        misses = cost.flash_misses
-        lines = f"{count(misses.code_lines)} lines of code and {count(misses.data_lines)} of data"
-        estimate = f"flash cache, an estimate and no bound: {lines} missed, about {count(misses.cycles)} cycles more"
-        parts += [Text(), Text(estimate)]
     if cost.stubs:
         parts += [Text(), Text(f"replaced by a return: {', '.join(cost.stubs)}", style="yellow")]
     if cost.registers:

@@ -105,17 +105,6 @@ class Counters:
         self.tables.share("findings", np.zeros(_FINDING_ROWS, layout.FINDING))
         self.core.finding_mask = _FINDING_ROWS - 1
         self.core.finding_count = self.core.findings_refused = 0
-        self._empty_flash_cache()
-
-    def _empty_flash_cache(self) -> None:
-        cache, flash = self._device.xip_cache, self._device.flash
-        if cache is None or flash is None or self._space.has_cache_as_sram:
-            return
-        shared = self.core.cache
-        self.tables.share("lines", np.full(cache.sets * cache.ways, -1, np.int64), shared)
-        shared.sets, shared.ways, shared.line_shift = cache.sets, cache.ways, cache.line_bytes.bit_length() - 1
-        shared.base, shared.end = flash.base, flash.end
-        shared.code_misses = shared.data_misses = 0
 
     def touched(self, address: int, size: int) -> npt.NDArray[np.uint8]:
         """For each byte: bit 0 set where it was read, bit 1 where it was written. Level ``memory`` only."""
@@ -256,7 +245,6 @@ class Counters:
 
     def _traffic(self) -> Traffic:
         assert self._owners is not None
-        cache = self.core.cache
         return Traffic(
             owners=self._owners,
             counts=self.tables["traffic"],
@@ -266,9 +254,6 @@ class Counters:
             buffers=tuple((a.address, a.size, a.name) for a in self._space.allocations),
             handed_out=self.byte_states.handed_out,
             stack_high=int(self.core.stack_high),
-            cache=None if self._space.has_cache_as_sram else self._device.xip_cache,
-            code_misses=int(cache.code_misses),
-            data_misses=int(cache.data_misses),
         )
 
     def _executed(self) -> npt.NDArray[np.void]:

@@ -129,11 +129,10 @@ class Emulator:
     @property
     def may_wait(self) -> bool:
         """Whether a call may find something in flash that waits, or a register on a slow bus."""
-        device, timing = self.device, self.device.flash_timing
-        waits = device.xip_cache is not None or (timing is not None and timing.wait_states > 0)
+        device = self.device
         in_flash = (device.region_at(at) for s in self.image.segments for at in (s.address, s.load_address))
         has_flash = any(region is not None and region.kind == "flash" for region in in_flash)
-        return (waits and has_flash) or bool(device.buses and self.peripherals.has_registers)
+        return (device.flash_waits and has_flash) or bool(device.buses and self.peripherals.has_registers)
 
     def forget_code_in_sram(self) -> None:
         """The bytes of SRAM are others now: Unicorn does not notice. The core looks itself."""

@@ -147,8 +147,7 @@ class Interpreter:
         if self._code_version != self._chip.code_version or timed.tracks != tracks:
             self._forget()
         self._code_version, timed.tracks = self._chip.code_version, tracks
-        has_estimate = tracks and self._tables.core.cache.sets != 0  # the old one, of `Cost.flash_misses`
-        timed.is_simple = is_simple or has_estimate
+        timed.is_simple = is_simple
         self._counters.begin(entry, RETURN_ADDRESS, sp, sp_limit, tracks=tracks)
         if tracks:
             self._share_states()

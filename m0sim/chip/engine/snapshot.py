@@ -9,7 +9,8 @@ from m0sim.chip.stubs import Stub
 
 
 class Snapshot:
-    """All SRAM, registers, the port and the heap as they are now, and how far stubs and peripherals have answered.
+    """All SRAM, what is known of its bytes, registers, the port and the heap as they are now, and how far stubs and
+    peripherals have answered.
 
     What a function of the host that answers keeps for itself is not in it.
     """
@@ -21,6 +22,7 @@ class Snapshot:
         self._put_back = [
             chip.space.mark(),
             chip.counters.mark_port(),
+            chip.counters.byte_states.mark(),
             chip.heap.mark(),
             chip.peripherals.mark(),
             *(stub.mark() for stub in stubs),

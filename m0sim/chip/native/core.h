@@ -250,18 +250,6 @@ struct m0_port {
     struct m0_divider divider;
 };
 
-/* A cache in front of flash, least recently used line replaced; level `memory`. */
-struct m0_cache {
-    uint64_t lines;      /* int64_t[sets * ways]: line numbers, each set's most recently used first; -1 if empty */
-    uint32_t sets;
-    uint32_t ways;
-    uint32_t line_shift; /* log2 of the bytes of a line */
-    uint32_t base;       /* the flash behind it */
-    uint64_t end;
-    int64_t code_misses;
-    int64_t data_misses;
-};
-
 /* What a window onto flash does with the cache; bits. RP2040 datasheet 2.6.3.1. */
 enum m0_xip_mode {
     M0_XIP_LOOKED_UP = 1, /* a word that is in the cache costs nothing */
@@ -558,7 +546,6 @@ struct m0_core {
     uint32_t finding_count;      /* rows in use */
     uint32_t spare;
     int64_t findings_refused;    /* reads that found no free row */
-    struct m0_cache cache;
 
     struct m0_xip xip;           /* of the timed engine */
     struct m0_waits waits;       /* the same */

@@ -146,11 +146,7 @@ M0_INLINE uint32_t *m0_ready_slot(const struct m0_core *core, uint64_t key)
 bool m0_access_port(struct m0_core *core, uint32_t pc, int64_t now, uint32_t address, uint32_t size, bool is_store,
                     uint32_t *value);
 
-/* -- the cache in front of flash: memory.c */
-
-void m0_fetch(struct m0_core *core, uint32_t address, uint32_t size);
-
-/* -- the cache in front of flash, of the timed engine: xip.c */
+/* -- the cache in front of flash: xip.c */
 
 uint32_t m0_xip(struct m0_core *core, uint32_t address, bool is_code);
 M0_EXPORT bool m0_xip_is_settled(const struct m0_core *core, uint32_t begin, uint32_t end);

@@ -1,43 +1,5 @@
-/*
- * Level `memory`: traffic by owner, what is known of each byte, reads that should not be, and the cache in front of the
- * flash.
- */
+/* Level `memory`: traffic by owner, what is known of each byte, and reads that should not be. */
 #include "timed.h"
-
-/* True if the cache has to fetch the line at `address`, which then is its set's most recently used one. */
-static bool misses(const struct m0_cache *cache, uint32_t address)
-{
-    int64_t line = address >> cache->line_shift;
-    int64_t *set = (int64_t *)m0_pointer(cache->lines) + (uint64_t)line % cache->sets * cache->ways;
-    int64_t moved = line;
-    for (uint32_t way = 0; way < cache->ways; way++) {
-        int64_t there = set[way];
-        set[way] = moved;
-        if (there == line) {
-            return false;
-        }
-        moved = there;
-    }
-    return true;
-}
-
-static bool is_cached(const struct m0_cache *cache, uint64_t address)
-{
-    return address >= cache->base && address < cache->end;
-}
-
-/* The lines of flash that an instruction lies in. */
-void m0_fetch(struct m0_core *core, uint32_t address, uint32_t size)
-{
-    struct m0_cache *cache = &core->cache;
-    if (!is_cached(cache, address)) {
-        return;
-    }
-    uint32_t line_bytes = 1u << cache->line_shift;
-    for (uint32_t at = address & ~(line_bytes - 1); at < address + size; at += line_bytes) {
-        cache->code_misses += misses(cache, at);
-    }
-}
 
 /* -- reads that no correct code makes */
 
@@ -72,9 +34,6 @@ void m0_track(struct m0_core *core, uint32_t pc, uint32_t address, uint32_t size
     struct m0_traffic *traffic = &core->traffic[core->owner_at[index]];
     if (index < 4096) { /* no memory */
         return;
-    }
-    if (is_cached(&core->cache, address)) {
-        core->cache.data_misses += misses(&core->cache, address);
     }
     for (uint32_t i = 0; i < size; i++) {
         common &= states[i];

@@ -708,9 +708,6 @@ bool m0_step(struct m0_core *core, enum m0_stepping stepping)
             now.cycle = m0_cycles_at(core, op, timed->budget);
         }
         uint32_t extra = op->extra, size = now.detail->size, flags = now.detail->flags;
-        if (timed->tracks != 0) {
-            m0_fetch(core, now.pc, size);
-        }
         now.is_single = operation >= M0_OP_LDR_LITERAL && operation <= M0_OP_STRB;
         bool branches = is_branch(operation);
         timed->access.used = 0;

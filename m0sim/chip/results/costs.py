@@ -13,7 +13,7 @@ from m0sim.chip.results.counts import Counts
 from m0sim.chip.results.findings import findings
 from m0sim.chip.results.flash import FlashCounts, flash_cost
 from m0sim.chip.results.instructions import instruction_table, totals
-from m0sim.chip.results.memory_use import cycles_by_memory, flash_misses, memory_use, traffic_costs
+from m0sim.chip.results.memory_use import cycles_by_memory, memory_use, traffic_costs
 from m0sim.image import Image
 from m0sim.image.heap_and_stack import StackRegion
 
@@ -95,7 +95,6 @@ def cost_of(image: Image, device: Device, counts: Counts, ended: Ended) -> Cost:
         traffic=() if counts.traffic is None else traffic_costs(counts, counts.traffic),
         findings=found,
         flash=None if ended.flash is None else flash_cost(ended.flash, int(table.stalls.sum()), image, device),
-        flash_misses=None if counts.traffic is None else flash_misses(counts.traffic),
         stubs=ended.stubs,
         registers=ended.register_uses,
         heap_bytes=ended.heap_bytes,

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from m0sim.chip.device import XipCache
 from m0sim.chip.owners import Owners
 from m0sim.chip.pages import Pages
 from m0sim.chip.timing import Timing
@@ -54,10 +53,6 @@ class Traffic:
     """The heap, as far as `sbrk` gave it out."""
     stack_high: int
     """Where the memory that counts as the stack's ends."""
-    cache: XipCache | None
-    """Of the flash; None where there is none."""
-    code_misses: int
-    data_misses: int
 
 
 @dataclass(frozen=True, eq=False, slots=True)

@@ -1,4 +1,4 @@
-"""Memory: bytes by kind, accesses by owner, and misses of the flash's cache."""
+"""Memory: bytes by kind, and accesses by owner."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import numpy as np
 
 from m0sim.chip.cost import InstructionTable, MemoryUse, TrafficCost
 from m0sim.chip.device import Device
-from m0sim.chip.flash_cost import FlashMisses
 from m0sim.chip.results.counts import Counts, Traffic
 from m0sim.image import Image
 
@@ -30,15 +29,6 @@ def traffic_costs(counts: Counts, traffic: Traffic) -> tuple[TrafficCost, ...]:
         moved = int(bytes_loaded[number]), int(bytes_stored[number])
         rows.append(TrafficCost(names[number], *accesses, *moved, size))
     return tuple(sorted(rows, key=lambda row: -(row.bytes_loaded + row.bytes_stored)))
-
-
-def flash_misses(traffic: Traffic) -> FlashMisses | None:
-    """Lines that the flash's cache would have fetched; None where there is no cache."""
-    cache = traffic.cache
-    if cache is None:
-        return None
-    words = (traffic.code_misses + traffic.data_misses) * cache.line_bytes // 4
-    return FlashMisses(traffic.code_misses, traffic.data_misses, words * cache.estimate_cycles_per_word)
 
 
 def cycles_by_memory(table: InstructionTable, device: Device) -> tuple[int, int]:

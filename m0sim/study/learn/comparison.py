@@ -33,7 +33,10 @@ class MethodResult:
     """Bytes of the plan, computed without running: the keys of `sram`."""
     flash_bytes: int
     flash_estimate_cycles: float | None
-    """Estimated extra cycles a step for misses of the flash cache (code and data); None: no cache in the profile."""
+    """Extra cycles a step that code and data in flash wait for, as the timed engine's model has them, its cache
+    warm from the step before. None: the profile knows of no flash that waits at its clock."""
+    flash_misses_words: float | None
+    """Words a step that are read from flash for it: of 4 bytes behind a cache, else of what one read brings."""
     fits: bool
     """False: it ran in an enlarged copy of the profile."""
     seconds: float

@@ -6,7 +6,7 @@ learned tensors and all scratch in SRAM. Between two steps the host writes the n
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 
@@ -16,7 +16,7 @@ import numpy.typing as npt
 from m0sim.chip.cost import Cost
 from m0sim.chip.device import Device
 from m0sim.chip.machine import Machine
-from m0sim.chip.options import Level
+from m0sim.chip.options import FlashModel, Level
 from m0sim.errors import UsageError
 from m0sim.image import Image, Section, Segment, Symbol
 from m0sim.study.learn.kernels import LINKED_AT, moved
@@ -123,7 +123,18 @@ class DeviceProgram:
 
     def step(self, image: npt.NDArray[np.int8], label: int, *, level: Level = "cycles") -> Cost:
         """Train on one image (int8, 0..127, HWC) with one call. Returns its cost; a Fault is a bug in a kernel."""
-        return self.machine.call("m0k_step", self._next(image, label), keep=True, level=level, result="void")
+        return self._step(self._next(image, label), level, "ideal")
+
+    def step_in_flash(self, image: npt.NDArray[np.int8], label: int, *, level: Level = "cycles") -> Cost:
+        """The same where code and constants in flash cost what they cost in training: `Cost.flash` has it, warm.
+
+        Warm is flash's cache as the same step left it: from step to step the code and the constants are the same. On a
+        device whose flash is not known to let wait, it is as `step`.
+        """
+        return self._step(self._next(image, label), level, "warm" if self.machine.device.flash_waits else "ideal")
+
+    def _step(self, operations: int, level: Level, flash: FlashModel) -> Cost:
+        return self.machine.call("m0k_step", operations, keep=True, level=level, flash=flash, result="void")
 
     def count_step(self, image: npt.NDArray[np.int8], label: int) -> int:
         """The same, but only its cycles: for many steps."""
@@ -159,6 +170,29 @@ def phase_cycles(cost: Cost) -> dict[Phase, int]:
     """Cycles of a step by phase, kernels included; what is missing to the total is the dispatcher's outer loop."""
     costs = {phase: cost.functions.get(PHASE_FUNCTIONS[phase]) for phase in PHASES}
     return {phase: 0 if c is None else c.inclusive_cycles for phase, c in costs.items()}
+
+
+def zero_wait_cycles(cost: Cost) -> int:
+    """The cycles of a step without those that it waited."""
+    return cost.cycles - cost.stall_cycles
+
+
+@dataclass(frozen=True, slots=True)
+class FlashOfStep:
+    """What flash adds to a step in training, a model's figures: means over some steps."""
+
+    cycles: float
+    misses_words: float
+    """Words that were read from flash: of 4 bytes behind a cache, else of what one read brings."""
+
+    @classmethod
+    def of(cls, costs: Sequence[Cost]) -> FlashOfStep | None:
+        """From costs of `DeviceProgram.step_in_flash`; None where flash is not known to let wait."""
+        warm = [cost.flash.warm for cost in costs if cost.flash is not None and cost.flash.warm is not None]
+        if not warm:
+            return None
+        words = sum(run.code_misses + run.data_misses for run in warm)
+        return cls(sum(run.cycles for run in warm) / len(warm), words / len(warm))
 
 
 def _by_phase(ops: Iterable[Op]) -> list[tuple[Phase, list[Op]]]:

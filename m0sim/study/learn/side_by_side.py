@@ -20,7 +20,7 @@ from m0sim.study.learn.deployment import Deployment
 from m0sim.study.learn.networks import Network
 from m0sim.study.learn.plan import Plan
 from m0sim.study.learn.pretrain import BUNDLED, bundled
-from m0sim.study.learn.program import DeviceProgram, phase_cycles
+from m0sim.study.learn.program import DeviceProgram, FlashOfStep, phase_cycles
 from m0sim.study.learn.rotate import rotate
 from m0sim.study.learn.state import Examples
 from m0sim.study.learn.step import PHASES
@@ -138,9 +138,9 @@ def _run(task: ComparisonTask, start: Start, name: str, tell: Progress) -> Metho
     deployment = Deployment.of(model, task.options, task.device)
     initial = model.initial()
     costs = _steps(deployment.program(initial), start, task.steps, lambda done: tell(name, done, task.steps))
+    flash = _measure_flash(deployment.program(initial), start)
     program = deployment.program(initial)
-    spans, estimate = _measure_memory(program, start)
-    result = _result(task, name, deployment, program, costs, spans, estimate)
+    result = _result(task, name, deployment, program, costs, _measure_memory(program, start), flash)
     notes = (start.note, RECONSTRUCTION if method.is_reconstruction else "", method.note)
     return replace(result, note="; ".join(filter(None, notes)))
 
@@ -154,13 +154,20 @@ def _steps(program: DeviceProgram, start: Start, steps: int, tell: Callable[[int
     return costs
 
 
-def _measure_memory(program: DeviceProgram, start: Start) -> tuple[dict[str, int], float | None]:
-    """Of every tensor the bytes from the first to the last that a step touches; and cycles that flash misses add.
+def _measure_flash(program: DeviceProgram, start: Start) -> FlashOfStep | None:
+    """What flash adds to a step: of the first steps, from the state and the images that the counted ones had."""
+    if not program.machine.device.flash_waits:
+        return None
+    steps = list(zip(*start.training, strict=True))[:MEASURED_STEPS]
+    return FlashOfStep.of([program.step_in_flash(image, int(label)) for image, label in steps])
+
+
+def _measure_memory(program: DeviceProgram, start: Start) -> dict[str, int]:
+    """Of every tensor the bytes from the first to the last that a step touches.
 
     Steps run operation by operation, since tensors that do not live together share their bytes.
     """
     images, labels = start.training
-    estimate = program.step(images[0], int(labels[0]), level="memory").flash_misses
     touched: dict[str, NDArray[np.bool_]] = {}
     for k in range(min(len(images), MEASURED_STEPS)):
         program.write("image", images[k].tobytes())
@@ -172,8 +179,7 @@ def _measure_memory(program: DeviceProgram, start: Start) -> tuple[dict[str, int
                 if placed.tensor.place == "sram":
                     now = program.machine.counters.touched(program.address(name), placed.tensor.size) != 0
                     touched[name] = touched.get(name, False) | now
-    spans = {name: _span(mask) for name, mask in touched.items()}
-    return spans, None if estimate is None else estimate.cycles
+    return {name: _span(mask) for name, mask in touched.items()}
 
 
 def _span(mask: NDArray[np.bool_]) -> int:
@@ -189,7 +195,7 @@ def _result(
     program: DeviceProgram,
     costs: Sequence[Cost],
     spans: dict[str, int],
-    estimate: float | None,
+    flash: FlashOfStep | None,
 ) -> MethodResult:
     cycles = [cost.cycles for cost in costs]
     phases = [phase_cycles(cost) for cost in costs]
@@ -205,7 +211,8 @@ def _result(
         sram=_with_total(_measured_by_kind(program.plan, spans), max(cost.stack_bytes for cost in costs)),
         sram_planned=_with_total(planned, deployment.need.stack_bytes),
         flash_bytes=program.flash_bytes,
-        flash_estimate_cycles=estimate,
+        flash_estimate_cycles=None if flash is None else flash.cycles,
+        flash_misses_words=None if flash is None else flash.misses_words,
         fits=deployment.is_fit,
         seconds=task.device.seconds(mean),
         energy=task.device.energy_use(mean),

@@ -62,6 +62,7 @@ def _answer(budget: Budget, answer: Answer) -> dict[str, Any]:
         "cycles_source": answer.cycles_source,
         "cycles_of_steps": None if measured is None else list(measured.cycles),
         "flash_estimate_cycles": None if measured is None else measured.flash_estimate_cycles,
+        "flash_misses_words": None if measured is None else measured.flash_misses_words,
         "seconds": None if cycles is None else device.seconds(cycles),
         **cost_json.energy(None if cycles is None else device.energy_use(cycles)),
     }
@@ -154,7 +155,7 @@ def _said_of_cycles(budget: Budget) -> str:
         return "No step was run: there are no cycles."
     return (
         f"Cycles: measured on the simulated chip at level memory, mean of at most {_steps(budget)} steps, zero wait "
-        "states; flash: an estimate of what misses of the flash cache add."
+        "states; flash: what flash adds, by a model, with its cache warm from the step before."
     )
 
 

@@ -49,6 +49,7 @@ def _method(m: MethodResult) -> dict[str, Any]:
         "sram_planned_by_kind": {kind: m.sram_planned.get(kind, 0) for kind in (*kinds([m]), "total")},
         "flash_bytes": m.flash_bytes,
         "flash_estimate_cycles": m.flash_estimate_cycles,
+        "flash_misses_words": m.flash_misses_words,
         "fits": m.fits,
         "ratio": m.ratio,
         "ratio_with_flash": m.ratio_with_flash,
@@ -75,7 +76,7 @@ def heading(c: Comparison) -> str:
 
 
 def sheets(comparison: Comparison) -> tuple[Sheet, ...]:
-    """The tables: cycles, memory, and the estimate for flash where the profile has a flash cache."""
+    """The tables: cycles, memory, and what flash adds where the profile says how it waits."""
     both = (_cycles(comparison), _memory(comparison))
     has_estimate = any(m.flash_estimate_cycles is not None for m in comparison.methods)
     return (*both, _flash(comparison)) if has_estimate else both
@@ -124,14 +125,16 @@ def _flash(c: Comparison) -> Sheet:
     rows = []
     for m in c.methods:
         extra = m.flash_estimate_cycles
-        known = "-" if extra is None else count(round(extra))
-        total = "-" if extra is None else count(round(m.cycles_mean + extra))
-        rows.append((m.method, count(round(m.cycles_mean)), known, total, _ratio(m.ratio), _ratio(m.ratio_with_flash)))
+        total = None if extra is None else m.cycles_mean + extra
+        found = (m.cycles_mean, m.flash_misses_words, extra, total)
+        shown = ("-" if value is None else count(round(value)) for value in found)
+        rows.append((m.method, *shown, _ratio(m.ratio), _ratio(m.ratio_with_flash)))
     return Sheet(
         "estimate: code and constants in flash",
-        "An estimate, not a measurement: cycles for misses of the flash cache, code and data, added to the exact "
-        f"zero-wait count. Both ratios are to {c.base}.",
-        ("method", "zero-wait", "flash (est.)", "sum (est.)", "ratio", "ratio (est.)"),
+        "An estimate by a model, not a measurement: cycles that code and data in flash wait for, words that its cache "
+        "misses, warm from the step before, added to the exact zero-wait count. Where flash has wait states and no "
+        f"cache, words are its reads. Both ratios are to {c.base}.",
+        ("method", "zero-wait", "words", "flash (est.)", "sum (est.)", "ratio", "ratio (est.)"),
         tuple(rows),
     )
 

@@ -32,10 +32,10 @@ def _entry(line: bytes) -> dict[str, Any] | None:
 
 
 def _is_measured(found: dict[str, Any]) -> bool:
-    """Whether these are the figures of a point: cycles of at least one step, and an estimate or none."""
-    cycles, estimate = found["cycles"], found["flash_estimate_cycles"]
-    is_estimate = estimate is None or (type(estimate) is float and math.isfinite(estimate))
-    return is_estimate and isinstance(cycles, list) and bool(cycles) and all(map(_is_count, cycles))
+    """Whether these are the figures of a point: cycles of at least one step, and what flash adds, or nothing of it."""
+    cycles, flash = found["cycles"], (found["flash_estimate_cycles"], found["flash_misses_words"])
+    is_flash = flash == (None, None) or all(type(value) is float and math.isfinite(value) for value in flash)
+    return is_flash and isinstance(cycles, list) and bool(cycles) and all(map(_is_count, cycles))
 
 
 def _is_count(value: Any) -> bool:

@@ -21,7 +21,7 @@ from m0sim.study.learn.deployment import Deployment
 from m0sim.study.learn.methods import Model
 from m0sim.study.learn.networks import Network
 from m0sim.study.learn.plan import Plan
-from m0sim.study.learn.program import DeviceProgram
+from m0sim.study.learn.program import DeviceProgram, FlashOfStep, zero_wait_cycles
 from m0sim.study.whatif.configuration import Configuration, wide_network
 from m0sim.study.whatif.planned import Planned
 
@@ -49,7 +49,9 @@ class Measured:
     cycles: tuple[int, ...]
     """Of each step, with zero-wait-state memory."""
     flash_estimate_cycles: float | None
-    """Estimate: cycles a step that misses of the flash cache add, mean. None: the profile has no such cache."""
+    """As in `MethodResult`; mean."""
+    flash_misses_words: float | None
+    """The same."""
     stack_bytes: int
     sram_touched: int
     """Bytes of the plan that the steps read or wrote."""
@@ -62,7 +64,7 @@ class Measured:
 
     @property
     def with_flash(self) -> float:
-        """Mean cycles and the estimate for flash: what configurations are ranked by."""
+        """Mean cycles and what flash adds: what configurations are ranked by."""
         return self.mean_cycles + (self.flash_estimate_cycles or 0.0)
 
 
@@ -101,14 +103,15 @@ def measure(planned: Planned, device: Device, start: compare.Start, seed: int = 
     watch = _Watch(program, planned)
     costs: list[Cost] = []
     for image, label in zip(*start.training, strict=True):
-        costs.append(program.step(image, int(label), level="memory"))
+        costs.append(program.step_in_flash(image, int(label), level="memory"))
         watch.look(costs[-1])
-        if sum(cost.cycles for cost in costs) > CYCLES_ENOUGH:
+        if sum(map(zero_wait_cycles, costs)) > CYCLES_ENOUGH:
             break
-    misses = [cost.flash_misses.cycles for cost in costs if cost.flash_misses is not None]
+    flash = FlashOfStep.of(costs)
     return Measured(
-        cycles=tuple(cost.cycles for cost in costs),
-        flash_estimate_cycles=sum(misses) / len(misses) if misses else None,
+        cycles=tuple(map(zero_wait_cycles, costs)),
+        flash_estimate_cycles=None if flash is None else flash.cycles,
+        flash_misses_words=None if flash is None else flash.misses_words,
         stack_bytes=max(cost.stack_bytes for cost in costs),
         sram_touched=int(watch.used.sum()),
         note=start.note,

@@ -39,10 +39,11 @@ COLUMNS = {
     "fits": "bool",
     **dict.fromkeys(("cycles", "cycles_min", "cycles_max"), "int64"),
     "cycles_source": "string",
-    **dict.fromkeys(("flash_estimate_cycles", "seconds", "energy_joules", "accuracy"), "double"),
+    **dict.fromkeys(("flash_estimate_cycles", "flash_misses_words", "seconds", "energy_joules", "accuracy"), "double"),
 }
 """Name and type of every column; all but key and status may be null."""
 
+_OF_FLASH = ("flash_estimate_cycles", "flash_misses_words")
 _ALWAYS = ("key", "network", "method")
 _NEEDED = {
     MEASURED: (*_ALWAYS, "width", "trained", "layers", "needed_bytes", "cycles", "profile", "seed"),
@@ -56,7 +57,7 @@ _ROWS = 1 << 20
 
 def measured_entry(key: str, point: Point, measured: Measured) -> SweepRow:
     """What the journal keeps of a measured point."""
-    kept = {"cycles": list(measured.cycles), "flash_estimate_cycles": measured.flash_estimate_cycles}
+    kept = {"cycles": list(measured.cycles)} | {name: getattr(measured, name) for name in _OF_FLASH}
     return {"key": key, "point": dict(point.values), "measured": kept}
 
 
@@ -104,7 +105,7 @@ def _costs(point: Point, found: JournalEntry) -> SweepRow:
         "cycles_min": min(cycles),
         "cycles_max": max(cycles),
         "cycles_source": "measured",
-        "flash_estimate_cycles": found["flash_estimate_cycles"],
+        **{name: found[name] for name in _OF_FLASH},
         "seconds": point.device.seconds(mean),
         "energy_joules": point.device.energy_joules(mean),
     }
@@ -210,7 +211,7 @@ def best(rows: Sequence[SweepRow], constraints: Constraints) -> list[tuple[int, 
     """For each budget and method the best measured row that fits, without a row where nothing does.
 
     Best is the highest accuracy, where it is known; then the most layers that learn, the largest share of scored edges,
-    the fewest cycles with the estimate for flash, and the least SRAM.
+    the fewest cycles with what flash adds, and the least SRAM.
     """
     found = []
     for budget in constraints.sram:

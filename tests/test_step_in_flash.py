@@ -1,0 +1,116 @@
+"""What flash adds to a training step: the timed engine's warm figures, beside counts of memory that does not wait."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import lru_cache
+
+import numpy as np
+import pytest
+
+from m0sim.chip import device
+from m0sim.chip.device import Device
+from m0sim.errors import UsageError
+from m0sim.study.learn import datasets, kernels, methods, networks
+from m0sim.study.learn.config import DeviceOptions
+from m0sim.study.learn.deployment import Deployment
+from m0sim.study.learn.program import DeviceProgram, FlashOfStep, phase_cycles, zero_wait_cycles
+from m0sim.study.learn.side_by_side import ComparisonTask, Start, compare, start_of
+from m0sim.study.whatif import measure, planned
+from m0sim.study.whatif.configuration import configure
+
+try:
+    kernels.load()
+except UsageError as missing:
+    pytest.skip(str(missing), allow_module_level=True)
+
+PICO, CLKDIV_4 = device.load("rp2040"), device.load("rp2040-clkdiv4")
+STEPS = 2
+
+
+@lru_cache
+def task(chip: Device, weights: str = "flash") -> ComparisonTask:
+    options = DeviceOptions(weights_place=weights)
+    digits = datasets.load("digits")
+    return ComparisonTask(networks.get("tiny-cnn-8"), digits, chip, ("priot",), STEPS, options=options)
+
+
+@lru_cache
+def start() -> Start:
+    return start_of(task(PICO))
+
+
+def program(chip: Device = PICO, weights: str = "flash") -> DeviceProgram:
+    method, backbone = methods.get("priot"), (networks.get("tiny-cnn-8"), start().weights)
+    model = method.model(
+        *backbone, method.calibrated(*backbone, start().config, start().calibration, 0), start().calibration, 0
+    )
+    return Deployment.of(model, task(chip, weights).options, chip).program(model.initial())
+
+
+def steps_in_flash(made: DeviceProgram, level: str = "cycles") -> list:
+    return [made.step_in_flash(image, int(label), level=level) for image, label in zip(*start().training, strict=True)]
+
+
+@pytest.mark.parametrize("level", ["cycles", "memory"])
+def test_it_learns_and_counts_as_a_step_without_flash(level: str) -> None:
+    made, other = program(), program()
+    found = steps_in_flash(made, level)
+    costs = [other.step(image, int(label)) for image, label in zip(*start().training, strict=True)]
+    assert [zero_wait_cycles(cost) for cost in found] == [cost.cycles for cost in costs]
+    assert all(mine.cycles > theirs.cycles for mine, theirs in zip(found, costs, strict=True))
+    assert [cost.stack_bytes for cost in found] == [cost.stack_bytes for cost in costs]
+    for name in made.plan.placed:
+        np.testing.assert_array_equal(made.read(name), other.read(name), err_msg=name)
+    assert sum(phase_cycles(found[0]).values()) > sum(phase_cycles(costs[0]).values())
+
+
+def test_it_is_what_a_call_with_a_warm_cache_adds() -> None:
+    made, other = program(), program()
+    (image, *_), (label, *_) = start().training
+    mine = made.step_in_flash(image, int(label)).flash
+    asked = other.machine.call("m0k_step", other._next(image, int(label)), keep=True, flash_report=True).flash
+    assert mine is not None
+    assert asked is not None
+    assert asked.cold_cycles is not None
+    assert (mine.cold, mine.warm) == (asked.cold, asked.warm)
+    assert 0 < mine.warm_cycles < asked.cold_cycles
+    assert mine.warm_cycles == 60 * (mine.warm.code_misses + mine.warm.data_misses)
+
+
+def test_means_over_steps() -> None:
+    first, second = steps_in_flash(program())
+    words = [cost.flash.warm.code_misses + cost.flash.warm.data_misses for cost in (first, second)]
+    assert words[0] != words[1]
+    assert FlashOfStep.of([first, second]) == FlashOfStep(60 * sum(words) / 2, sum(words) / 2)
+    assert FlashOfStep.of([replace(first, flash=None)]) is None
+    assert FlashOfStep.of([]) is None
+
+
+def test_compare_and_budget_have_that_figure() -> None:
+    (compared,) = compare(task(PICO)).methods
+    found = FlashOfStep(compared.flash_estimate_cycles, compared.flash_misses_words)
+    assert found == FlashOfStep.of(steps_in_flash(program()))
+    assert compared.ratio_with_flash == 1.0
+    asked = planned.plan(configure("tiny-cnn-8", "priot"))
+    measured = measure.measure(asked, PICO, start())
+    model = measure.model_of(asked.configuration, start(), 0)
+    costs = steps_in_flash(measure.deployment_of(asked, model, PICO).program(model.initial()))
+    found = FlashOfStep(measured.flash_estimate_cycles, measured.flash_misses_words)
+    assert found == FlashOfStep.of(costs)
+    assert measured.cycles == tuple(map(zero_wait_cycles, costs))
+
+
+def test_weights_in_sram_do_not_wait_and_a_slower_flash_waits_longer() -> None:
+    inside, outside = (FlashOfStep.of(steps_in_flash(program(PICO, place))) for place in ("sram", "flash"))
+    slower = FlashOfStep.of(steps_in_flash(program(CLKDIV_4)))
+    assert inside.misses_words < outside.misses_words / 10
+    assert slower == FlashOfStep(2 * outside.cycles, outside.misses_words)
+
+
+def test_flash_with_wait_states_and_flash_that_is_not_known_to_wait() -> None:
+    slow = device.load("stm32g0").at_clock(64_000_000)
+    (compared,) = compare(task(slow)).methods
+    assert compared.flash_estimate_cycles == 2 * compared.flash_misses_words > 0
+    (compared,) = compare(task(slow.at_clock(16_000_000))).methods
+    assert (compared.flash_estimate_cycles, compared.flash_misses_words, compared.ratio_with_flash) == (None,) * 3
