@@ -137,16 +137,18 @@ class Counters:
         if self._device.io_port is not None:
             self.tables["words"][:] = 0
             self.core.port.divider = type(self.core.port.divider)()
+            self.core.port.sio = type(self.core.port.sio)()
 
     def mark_port(self) -> Callable[[], None]:
         """What puts the port, and what is behind it, back to what they are now."""
         if self._device.io_port is None:
             return lambda: None
-        words, divider = self.tables["words"].copy(), copy(self.core.port.divider)
+        port = self.core.port
+        words, divider, sio = self.tables["words"].copy(), copy(port.divider), copy(port.sio)
 
         def put_back() -> None:
             self.tables["words"][:] = words
-            self.core.port.divider = divider
+            port.divider, port.sio = divider, sio
 
         return put_back
 

@@ -233,6 +233,59 @@ struct m0_divider {
     uint32_t dirty;        /* 1 from a write to one of its registers until the quotient is read */
 };
 
+/* One of the SIO's interpolators: RP2040 datasheet 2.3.1.6. */
+struct m0_interpolator {
+    uint32_t accum[2];
+    uint32_t base[3];
+    uint32_t ctrl[2]; /* by lane */
+};
+
+/* What of the SIO is neither divider nor in `words`. */
+struct m0_sio {
+    struct m0_interpolator interpolators[2];
+    uint32_t has_fifo;    /* 1: the mailboxes answer; 0: a function that is called has nobody to talk to */
+    uint32_t fifo_count;  /* words on their way to core 1, */
+    uint32_t fifo_writes; /* all that were written, */
+    uint32_t fifo_flags;  /* WOF and ROE of FIFO_ST */
+};
+
+struct m0_pin_change {
+    int64_t cycle;
+    uint32_t level;  /* of all pins after it */
+    uint32_t driven; /* 1: the chip drives the pin */
+};
+
+/*
+ * How the SIO's OUT and OE come to the pins and these to GPIO_IN, bit by pin. Of each, the output is
+ * ((OUT & port) | other_out) & out_and ^ out_xor; whether it is enabled is the same with OE and oe; its level is the
+ * output where that is enabled, else what is outside; GPIO_IN is (level & inputs) & in_and ^ in_xor. All 0 as long as
+ * nobody says otherwise: then GPIO_IN is 0, and nothing is noted.
+ */
+struct m0_pins {
+    uint32_t port;      /* 1: the SIO has the pin */
+    uint32_t other_out; /* what the others have are driven to, */
+    uint32_t other_oe;  /* and whether they are */
+    uint32_t out_and;
+    uint32_t out_xor;
+    uint32_t oe_and;
+    uint32_t oe_xor;
+    uint32_t in_and;
+    uint32_t in_xor;
+    uint32_t inputs;    /* 1: the pad's input is enabled */
+    uint32_t outside;   /* level where nobody on the chip drives the pin */
+    uint32_t watched;   /* pins whose changes Python wants to hear of at once */
+    uint32_t level;     /* now */
+    uint32_t driven;
+    uint32_t seen;      /* level of those whose input is enabled */
+    uint32_t rose;      /* of `seen`, since Python put these to 0 */
+    uint32_t fell;
+    uint32_t is_news;   /* 1: a watched pin has changed */
+    int64_t changes;    /* of level or drive, all in all */
+    struct m0_pin_change *log;
+    uint32_t log_count; /* changes in it; those behind its capacity are only counted */
+    uint32_t log_capacity;
+};
+
 /* The single-cycle I/O port. */
 struct m0_port {
     uint32_t base;         /* address */
@@ -248,6 +301,8 @@ struct m0_port {
     uint32_t cycle;        /* and the cycles of the block before it */
     uint32_t fault_offset; /* register that was accessed and is not modelled */
     struct m0_divider divider;
+    struct m0_sio sio;
+    struct m0_pins pins;
 };
 
 /* What a window onto flash does with the cache; bits. RP2040 datasheet 2.6.3.1. */

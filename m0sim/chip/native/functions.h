@@ -55,6 +55,7 @@ M0_EXPORT void m0_rehash(struct m0_core *core);
 M0_EXPORT void m0_wait_reset(struct m0_core *core);
 M0_EXPORT void m0_wait_stream(struct m0_core *core, const uint32_t *addresses, const uint8_t *kinds, uint64_t count,
                               uint32_t *stalls);
+M0_EXPORT void m0_update_pins(struct m0_core *core, int64_t now);
 M0_EXPORT void m0_xip_empty(struct m0_core *core);
 M0_EXPORT void m0_xip_stream(struct m0_core *core, const uint32_t *addresses, const uint8_t *is_code, uint64_t count,
                              uint32_t *stalls);
@@ -145,6 +146,12 @@ M0_INLINE uint32_t *m0_ready_slot(const struct m0_core *core, uint64_t key)
 
 bool m0_access_port(struct m0_core *core, uint32_t pc, int64_t now, uint32_t address, uint32_t size, bool is_store,
                     uint32_t *value);
+
+/* -- what of the RP2040's SIO is not the divider: sio.c */
+
+bool m0_has_sio(const struct m0_core *core, uint32_t offset, bool is_store);
+uint32_t m0_read_sio(struct m0_core *core, uint32_t offset);
+void m0_write_sio(struct m0_core *core, uint32_t offset, uint32_t value);
 
 /* -- the cache in front of flash: xip.c */
 

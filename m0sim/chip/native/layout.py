@@ -79,6 +79,7 @@ CHUNK = np.dtype(_STRUCTURES["m0_chunk"])
 CALL = np.dtype(_STRUCTURES["m0_call"])
 XIP_WINDOW = np.dtype(_STRUCTURES["m0_xip_window"])
 EVICTION = np.dtype(_STRUCTURES["m0_eviction"])
+PIN_CHANGE = np.dtype(_STRUCTURES["m0_pin_change"])
 FINDING = np.dtype(_STRUCTURES["m0_finding"])
 
 #: The key of an arc that leads nowhere.

@@ -21,6 +21,7 @@ _FUNCTIONS: dict[str, tuple[Any, ...]] = {
     "m0_forget_timed": (None, _POINTER),
     "m0_count_timed": (_COUNT, _POINTER),
     "m0_expand_timed": (_COUNT, _POINTER, _POINTER),
+    "m0_update_pins": (None, _POINTER, ctypes.c_int64),
     "m0_wait_reset": (None, _POINTER),
     "m0_wait_stream": (None, _POINTER, _POINTER, _POINTER, _COUNT, _POINTER),
     "m0_xip_empty": (None, _POINTER),

@@ -1,5 +1,5 @@
 /*
- * The single-cycle I/O port: its timing, its registers, and the RP2040's SIO behind it.
+ * The single-cycle I/O port: its timing, its registers, and the divider of the RP2040's SIO; the rest of it is in sio.c.
  *
  * The port is mapped as MMIO without any right, so that Unicorn asks m0_on_port before each access: there, and in the
  * callbacks that follow, the program counter is that of the accessing instruction. (A plain MMIO callback sees the
@@ -12,21 +12,22 @@
 
 enum { DIVIDER_CYCLES = 8 };
 
-/* Offsets of SIO registers. */
-enum { GPIO_HI_IN = 0x08, GPIO_OUT = 0x10, GPIO_HI_OE_XOR = 0x4C };
+/* Offsets of the divider's registers. */
 enum { DIV_UDIVIDEND = 0x60, DIV_SDIVISOR = 0x6C, DIV_QUOTIENT = 0x70, DIV_CSR = 0x78 };
-enum { SPINLOCK0 = 0x100, SPINLOCK31 = 0x17C };
 
 static uint32_t *words_of(const struct m0_port *port)
 {
     return m0_pointer(port->words);
 }
 
-static bool is_modelled(const struct m0_port *port, uint32_t offset, bool is_store)
+static bool is_modelled(const struct m0_core *core, uint32_t offset, bool is_store)
 {
-    return port->is_sio == 0 || (!is_store && offset <= GPIO_HI_IN) ||
-           (offset >= GPIO_OUT && offset <= GPIO_HI_OE_XOR) || (offset >= DIV_UDIVIDEND && offset <= DIV_CSR) ||
-           (offset >= SPINLOCK0 && offset <= SPINLOCK31);
+    return core->port.is_sio == 0 || m0_has_sio(core, offset, is_store);
+}
+
+static bool is_divider(uint32_t offset)
+{
+    return offset >= DIV_UDIVIDEND && offset <= DIV_CSR;
 }
 
 /* Find the cycle in which the instruction at `pc` of the pending block begins, and count its access. */
@@ -63,7 +64,7 @@ bool m0_on_port(uc_engine *uc, int type, uint64_t address, int size, int64_t val
     if (core->stop == M0_STOP_PORT) { /* the emulator goes on to the end of a block whose store was refused */
         return true;
     }
-    if (!is_modelled(&core->port, offset & ~3u, is_store)) {
+    if (!is_modelled(core, offset & ~3u, is_store)) {
         core->port.fault_offset = offset & ~3u;
         m0_stop_run(core, uc, M0_STOP_PORT, pc);
         return false;
@@ -78,7 +79,7 @@ bool m0_access_port(struct m0_core *core, uint32_t pc, int64_t now, uint32_t add
                     uint32_t *value)
 {
     uint32_t offset = address - core->port.base;
-    if (!is_modelled(&core->port, offset & ~3u, is_store)) {
+    if (!is_modelled(core, offset & ~3u, is_store)) {
         core->port.fault_offset = offset & ~3u;
         return false;
     }
@@ -149,50 +150,6 @@ static uint32_t read_divider(struct m0_port *port, uint32_t offset)
     return offset == DIV_QUOTIENT ? divider->old_quotient : divider->old_remainder;
 }
 
-/* -- the SIO */
-
-/* OUT, OE, HI_OUT and HI_OE, each a group of four: the register, SET, CLR and XOR. */
-static void write_gpio(uint32_t *words, uint32_t offset, uint32_t value)
-{
-    uint32_t *word = &words[(offset & ~0xFu) >> 2];
-    switch (offset >> 2 & 3) {
-    case 0: *word = value; break;
-    case 1: *word |= value; break;
-    case 2: *word &= ~value; break;
-    default: *word ^= value; break;
-    }
-}
-
-static void write_sio(struct m0_port *port, uint32_t offset, uint32_t value)
-{
-    if (offset <= GPIO_HI_OE_XOR) {
-        write_gpio(words_of(port), offset, value);
-    } else if (offset <= DIV_CSR) {
-        write_divider(port, offset, value);
-    } else {
-        words_of(port)[offset >> 2] = 0; /* a spinlock is free again */
-    }
-}
-
-static uint32_t read_sio(struct m0_port *port, uint32_t offset)
-{
-    if (offset <= GPIO_HI_IN) {
-        return 0; /* CPUID of core 0; no pin is driven from outside */
-    }
-    if (offset <= GPIO_HI_OE_XOR) {
-        return words_of(port)[(offset & ~0xFu) >> 2];
-    }
-    if (offset <= DIV_CSR) {
-        return read_divider(port, offset);
-    }
-    uint32_t *lock = &words_of(port)[offset >> 2];
-    if (*lock != 0) {
-        return 0;
-    }
-    *lock = 1;
-    return 1u << ((offset - SPINLOCK0) >> 2);
-}
-
 /* Read callback of uc_mmio_map: any register for most devices, the SIO for an RP2040. */
 uint64_t m0_port_read(uc_engine *uc, uint64_t offset, unsigned size, struct m0_core *core)
 {
@@ -201,7 +158,9 @@ uint64_t m0_port_read(uc_engine *uc, uint64_t offset, unsigned size, struct m0_c
         return 0;
     }
     uint32_t at = (uint32_t)offset;
-    uint32_t word = core->port.is_sio ? read_sio(&core->port, at & ~3u) : words_of(&core->port)[at >> 2];
+    uint32_t word = core->port.is_sio == 0  ? words_of(&core->port)[at >> 2]
+                    : is_divider(at & ~3u) ? read_divider(&core->port, at & ~3u)
+                                            : m0_read_sio(core, at & ~3u);
     return word >> 8 * (at & 3) & (0xFFFFFFFF >> (32 - 8 * size));
 }
 
@@ -215,7 +174,11 @@ void m0_port_write(uc_engine *uc, uint64_t offset, unsigned size, uint64_t value
     uint32_t at = (uint32_t)offset, mask = 0xFFFFFFFF >> (32 - 8 * size), narrow = (uint32_t)value & mask;
     if (core->port.is_sio) {
         uint32_t repeat = size == 1 ? 0x01010101 : size == 2 ? 0x00010001 : 1;
-        write_sio(&core->port, at & ~3u, narrow * repeat);
+        if (is_divider(at & ~3u)) {
+            write_divider(&core->port, at & ~3u, narrow * repeat);
+        } else {
+            m0_write_sio(core, at & ~3u, narrow * repeat);
+        }
         return;
     }
     uint32_t *word = &words_of(&core->port)[at >> 2];
