@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from m0sim import Fault, Machine
+from m0sim.chip.options import ENGINES, Engine
 
 #: f(r0: buffer, r1, r2: halfwords): write r1 and BX LR there, call it, write r2 over r1, call it again;
 #: result = first << 8 | second.
@@ -45,19 +46,22 @@ def test_a_jump_to_nowhere_is_still_a_fault() -> None:
     assert raised.value.kind == "not-code"
 
 
-def test_a_count_is_the_cycles_of_a_call() -> None:
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_count_is_the_cycles_of_a_call(engine: Engine) -> None:
     chip, other = machine(*REWRITES), machine(*REWRITES)
     buffers = chip.alloc(8), other.alloc(8)
     arguments = MOVS_R0 | 5, MOVS_R0 | 9
     for _ in range(3):
-        assert chip.count(0x10000000, buffers[0], *arguments) == other.call(0x10000000, buffers[1], *arguments).cycles
+        counted = chip.count(0x10000000, buffers[0], *arguments, engine=engine)
+        assert counted == other.call(0x10000000, buffers[1], *arguments).cycles
     np.testing.assert_array_equal(buffers[0].read(), buffers[1].read())
 
 
-def test_a_count_faults_as_a_call_does() -> None:
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_count_faults_as_a_call_does(engine: Engine) -> None:
     chip = machine(0x6001, 0x4770)  # str r1, [r0]; bx lr
     with pytest.raises(Fault) as raised:
-        chip.count(0x10000000, 0x10000000, 1)
+        chip.count(0x10000000, 0x10000000, 1, engine=engine)
     assert raised.value.kind == "read-only"
     buffer = chip.alloc(4)
     with pytest.raises(Fault) as raised:

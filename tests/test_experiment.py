@@ -21,6 +21,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from m0sim import cli
+from m0sim.chip.options import ENGINES
 from m0sim.errors import UsageError
 from m0sim.interrupts import noticing
 from m0sim.study.learn import kernels, methods
@@ -334,6 +335,15 @@ def test_ctrl_c_is_noticed_and_a_second_one_ends_all() -> None:
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
+@pytest.mark.parametrize("engine", ["device", "golden"])
+def test_what_executes_the_steps_does_not_show(engine: str) -> None:
+    few: dict[str, Any] = {"engine": engine, "images": 4, "measured": 2}
+    found = [trained(LEARNING["priot-s"], **few, chip_engine=chip_engine) for chip_engine in ENGINES]
+    assert train_data.to_json(found[0]) == train_data.to_json(found[1])
+    assert same(found[0].progress.arrays, found[1].progress.arrays)
+    assert found[0].progress.cycles > 0
+
+
 # The command
 
 
@@ -374,6 +384,38 @@ class TestCommand:
             assert set(state.files) == {f"{kind}{i}" for i in range(4)}
             assert {state[name].dtype for name in state.files} == {np.dtype(dtype)}
 
+    @pytest.mark.long
+    @pytest.mark.parametrize(
+        ("method", "more"),
+        [
+            *((name, ()) for name in methods.names()),
+            ("priot-s", ("--mask", "copy", "--trained", "2")),
+            ("tin-tin", ("--images", "256", "--test-images", "all")),
+            ("priot", ("--images", "256", "--test-images", "all", "--mask", "bits")),
+        ],
+    )
+    def test_all_engines_give_the_same_files(
+        self, monkeypatch: Any, capsys: Any, tmp_path: Path, method: str, more: tuple[str, ...]
+    ) -> None:
+        """JSON, learned arrays and checkpoint, to the byte; and a run may go on with another engine."""
+        if method not in methods.available():
+            pytest.skip(methods.get(method).requirement)
+        monkeypatch.setattr(train_plots, "files", lambda training: {})
+        arguments = (*SHORT, *more, "--method", method)
+        found = {}
+        for engine in ("device", "unicorn", "timed"):
+            folder = tmp_path / engine
+            assert run(monkeypatch, *arguments, "--engine", engine, "-o", str(folder)) == 0
+            found[engine] = {path.name: path.read_bytes() for path in folder.iterdir()}
+        assert found["device"].keys() == {"train.json", "state.npz", "checkpoint.npz"}
+        assert found["timed"] == found["unicorn"] == found["device"]
+        other = tmp_path / "half"
+        for epochs, engine, resume in ((1, "unicorn", ()), (2, "timed", ("--resume",))):
+            chosen = ("--epochs", str(epochs), "--engine", engine, *resume, "-o", str(other))
+            assert run(monkeypatch, *arguments, *chosen) == 0
+        assert {path.name: path.read_bytes() for path in other.iterdir()} == found["timed"]
+        capsys.readouterr()
+
     def test_text_and_files(self, monkeypatch: Any, capsys: Any, tmp_path: Path) -> None:
         assert run(monkeypatch, *SHORT, "--method", "priot", "-o", str(tmp_path)) == 0
         text = capsys.readouterr().out
@@ -403,7 +445,8 @@ class TestCommand:
             (("--method", "priot", "--epochs", "0"), "--epochs"),
             (("--method", "priot", "--test-images", "some"), "--test-images"),
             (("--method", "priot", "--seed", "-1"), "--seed"),
-            (("--method", "priot", "--engine", "fast"), "device or golden"),
+            (("--method", "priot", "--engine", "fast"), "one of device, golden, unicorn, timed"),
+            (("--method", "priot", "--engine", "timid"), "did you mean 'timed'"),
             (("--method", "priot", "--trained", "5"), "0..4"),
             (("--method", "priot", "--mask", "cpy"), "did you mean 'copy'"),
             (("--method", "priot", "--resume"), "-o DIR"),

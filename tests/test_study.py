@@ -15,7 +15,8 @@ from typing import Any
 
 import pytest
 
-from m0sim import cli
+from m0sim import Machine, cli
+from m0sim.chip.options import ENGINES
 from m0sim.errors import UsageError
 from m0sim.study.learn import kernels
 from m0sim.study.learn.experiment import study, study_file, study_run
@@ -242,6 +243,37 @@ class TestRun:
         again = study_run.FinishedRuns(folders[0])
         assert json.dumps(study_data.result(small, study_run.run(small, again, 1), again.rows)) == results[0]
 
+    def test_the_engine_of_measured_steps_changes_nothing(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(study_plots, "files", lambda result: {})
+        path = tmp_path / "one.toml"
+        path.write_text(
+            "images = 4\nepochs = 1\nvalidation_images = 4\ntest_images = 4\n"
+            '[[methods]]\nmethod = "priot"\nshifts = [0]\nuntuned = false\n'
+        )
+        used: list[object] = []
+        count = Machine.count
+
+        def noted(machine: Machine, *args: Any, **options: Any) -> int:
+            used.append(options["engine"])
+            return count(machine, *args, **options)
+
+        monkeypatch.setattr(Machine, "count", noted)
+        results = {}
+        for engine in ENGINES:
+            used.clear()
+            more = [] if engine == "unicorn" else ["--engine", engine]  # which is the default
+            arguments = ["study", str(path), "-o", str(tmp_path / engine), "--jobs", "1", *more]
+            monkeypatch.setattr(sys, "argv", ["m0sim", *arguments])
+            with pytest.raises(SystemExit) as ended:
+                cli.main()
+            assert not ended.value.code
+            assert set(used) == {engine}
+            results[engine] = (tmp_path / engine / "study.json").read_bytes()
+        assert results["unicorn"] == results["timed"]
+        assert all(final["cycles"] for final in json.loads(results["timed"])["finals"])
+
     @pytest.mark.long
     def test_a_killed_study_goes_on(self, tmp_path: Path) -> None:
         """Ctrl-C in the middle: what is finished is in the journal, one line says so, and the next call ends it."""
@@ -354,6 +386,7 @@ class TestCommitted:
         (("/no/such.toml", "-o", "out"), "cannot read"),
         ((str(EXAMPLES / "study-digits.toml"), "-o", "out", "--jobs", "-1"), "--jobs"),
         ((str(EXAMPLES / "study-mnist.toml"), "-o", "out"), "mnist is not bundled"),
+        ((str(EXAMPLES / "study-digits.toml"), "-o", "out", "--engine", "timid"), "did you mean 'timed'"),
     ],
 )
 def test_bad_usage_is_one_line(

@@ -509,6 +509,8 @@ def test_another_sweep_in_the_folder_is_said(monkeypatch, capsys, tmp_path: Path
         (("no.toml",), "no.toml"),
         ((".",), "--summary"),
         (("grid.toml", "--jobs", "-1"), "--jobs"),
+        (("grid.toml", "--engine", "unicorn"), "level 'memory' needs the timed engine"),
+        (("grid.toml", "--engine", "timid"), "did you mean 'timed'"),
         (("grid.toml", "--summary", "-o", "nothing"), "did not end"),
     ],
 )

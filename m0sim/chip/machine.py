@@ -22,9 +22,8 @@ from m0sim.chip.engine.emulator import Emulator
 from m0sim.chip.engine.flash_runs import FlashRuns
 from m0sim.chip.engine.interpreter import Interpreter
 from m0sim.chip.engine.patches import patch, patched
-from m0sim.chip.engine.unicorn_run import UnicornRun
 from m0sim.chip.memory import MIN_STACK, AddressSpace
-from m0sim.chip.options import Engine, FlashModel, Level, chosen_engine, flash_model_of, level_of
+from m0sim.chip.options import Engine, FlashModel, Level, chosen_engine, engine_of, flash_model_of, level_of
 from m0sim.chip.peripherals import OnWrite, RegisterAccess
 from m0sim.chip.provenance import provenance_of
 from m0sim.chip.stubs import Stub, reject_twins
@@ -217,7 +216,7 @@ class Machine:
             ]
             self._emulator.prepare(keep)
             with patched(self._emulator, replaced):
-                runs = FlashRuns(self._emulator, lambda: self.interpreter, self.progress)
+                runs = self._runs
                 for each in first:  # what they write, the call may read
                     runs.counted(each, "unicorn" if level == "cycles" else "timed", "ideal")
                     self.space.clear_stack()
@@ -235,21 +234,25 @@ class Machine:
         return replaced
 
     @property
+    def _runs(self) -> FlashRuns:
+        return FlashRuns(self._emulator, lambda: self.interpreter, self.progress)
+
+    @property
     def interpreter(self) -> Interpreter:
         """The timed engine, made when it is first needed."""
         if self._interpreter is None:
             self._interpreter = Interpreter(self._emulator)
         return self._interpreter
 
-    def count(self, function: str | int, *args: Argument, keep: bool = False) -> int:
+    def count(self, function: str | int, *args: Argument, keep: bool = False, engine: Engine = "unicorn") -> int:
         """The cycles of a `call`, and no other figure: for short calls much faster, and as exact."""
-        entry = self._callables.entry(function)
+        entry, chosen = self._callables.entry(function), engine_of(engine)
         self._emulator.begin_answers({}, self._callables.words)
         try:
             with self._callables.passing(args) as values:
                 call = self._callables.call(entry, values, "void", "cycles", DEFAULT_MAX_CYCLES)
                 self._emulator.prepare(keep)
-                run = UnicornRun(self._emulator, call, self.progress)
+                run = self._runs.one(call, chosen)
                 run.execute()
                 run.check()
         finally:

@@ -82,12 +82,14 @@ class FlashRuns:
             return FlashCost(flash, None, None), (f"with a {flash} flash cache, the call ends in a fault: {fault}",)
         return found, ()
 
-    def _run(self, call: Call, engine: Engine, flash: FlashModel) -> Cost:
-        run: Run
+    def one(self, call: Call, engine: Engine, flash: FlashModel = "ideal") -> Run:
+        """A run that has not begun."""
         if engine == "timed":
-            run = TimedRun(self.chip, self.interpreter(), call, self.progress, flash=flash)
-        else:
-            run = UnicornRun(self.chip, call, self.progress)
+            return TimedRun(self.chip, self.interpreter(), call, self.progress, flash=flash)
+        return UnicornRun(self.chip, call, self.progress)
+
+    def _run(self, call: Call, engine: Engine, flash: FlashModel) -> Cost:
+        run = self.one(call, engine, flash)
         run.execute()
         cost = run.cost()
         run.check()

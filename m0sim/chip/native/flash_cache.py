@@ -56,8 +56,9 @@ class FlashCache:
     def forget_counts(self) -> None:
         """Count from zero. What is in the cache stays, and who pushed whom out of it."""
         state = self._state
+        if state.eviction_count:  # else the rows are zeros, of which there are too many to write for a short call
+            self._evictions[:] = 0
         state.hits = state.code_misses = state.data_misses = state.eviction_count = state.evictions_refused = 0
-        self._evictions[:] = 0
 
     def disable(self, is_disabled: bool = True) -> None:
         """Whether every access goes to the flash, as it does while the cache's memory is used as SRAM."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,19 +20,23 @@ from m0sim.study.cli.shared import needs
 @click.argument("study_file", metavar="STUDY.toml", type=options.PATH, help="Methods, angles, seeds: docs/study.md.")
 @options.output("DIR", "Journal and results; finished runs there are kept.", required=True)
 @options.data_dir
+@click.option(
+    "--engine", metavar="NAME", default="unicorn", help="Runs measured steps: unicorn or timed, same figures."
+)
 @click.option("--jobs", metavar="N", type=int, default=0, help="Processes; 0 for one a core.")
 @options.json_wanted
 @needs("matplotlib")
-def study(study_file: Path, output: Path, data_dir: Path | None, jobs: int, json_wanted: bool) -> None:
+def study(study_file: Path, output: Path, data_dir: Path | None, engine: str, jobs: int, json_wanted: bool) -> None:
     """Tune every method on validation images, then train it with several seeds: the table and the curves."""
     one_blas_thread()
+    from m0sim.chip.options import engine_of
     from m0sim.study.learn.experiment import study_file as reading
     from m0sim.study.learn.experiment import study_run
     from m0sim.study.report import study_data
 
     if jobs < 0:
         raise UsageError(f"--jobs must be 0 or more, not {jobs}")
-    chosen_study = reading.read(study_file, data_dir)
+    chosen_study = replace(reading.read(study_file, data_dir), chip_engine=engine_of(engine))
     make_folder(output)
     finished = study_run.FinishedRuns(output)
     try:

@@ -18,6 +18,7 @@ from m0sim.study.cli.shared import needs
 @options.output("DIR", "Where the results are: results by default.")
 @click.option("--scheduler", metavar="ADDRESS", help="Run on this Dask cluster, such as tcp://host:8786.")
 @click.option("--jobs", "-j", type=int, default=0, help="Processes of this machine; one a core by default.")
+@click.option("--engine", metavar="NAME", default="timed", help="timed: the only one that counts what a point needs.")
 @click.option("--summary", is_flag=True, help="Run nothing: show the best of each budget and the front.")
 @click.option("--retry", is_flag=True, help="Run the points again that failed.")
 @options.json_wanted
@@ -27,16 +28,19 @@ def sweep(
     output: Path | None,
     scheduler: str | None,
     jobs: int,
+    engine: str,
     summary: bool,
     retry: bool,
     json_wanted: bool,
 ) -> None:
     """Measure a grid of configurations on all cores, or on a cluster; a sweep that was stopped goes on."""
     one_blas_thread()
+    from m0sim.chip.options import chosen_engine
     from m0sim.study.report import sweep_data
     from m0sim.study.whatif import grid, results
     from m0sim.study.whatif import sweep as sweeping
 
+    chosen_engine(engine, "memory", "ideal")  # a step is held to its plan by the bytes that it touches
     if jobs < 0:
         raise UsageError(f"--jobs must be 1 or more, not {jobs}")
     if target.is_dir() and not summary:

@@ -12,7 +12,7 @@ import click
 from m0sim import files
 from m0sim.cli import options
 from m0sim.cli.shared import Bar, emit, make_folder, one_blas_thread
-from m0sim.errors import UsageError
+from m0sim.errors import UsageError, did_you_mean
 from m0sim.study.cli.shared import data_name, needs
 
 if TYPE_CHECKING:
@@ -43,7 +43,8 @@ if TYPE_CHECKING:
 @click.option(
     "--engine",
     default="device",
-    help="device: every step runs on the chip; golden: same bytes, cycles estimated.",
+    metavar="NAME",
+    help="device, or unicorn (the same) or timed: every step runs on the chip; golden: same bytes, cycles estimated.",
 )
 @click.option("--validation-images", type=int, default=0, help="The first so many; 0 for all.")
 @click.option("--test-images", default="all", help="all, first1024, or a number: the first so many.")
@@ -96,7 +97,7 @@ def train(
         epochs=epochs,
         validation_images=validation_images,
         test_images=_test_images(test_images),
-        engine=engine,
+        **_engines(engine),
         backbone=backbone,
         profile=device.load(profile),
         options=DeviceOptions(mask_form=mask, weights_place=weights),
@@ -110,6 +111,19 @@ def train(
     _show(training, json_wanted, output)
     if not training.is_finished:
         raise click.exceptions.Exit(1)
+
+
+def _engines(text: str) -> dict[str, Any]:
+    """Fields of a task from what was typed: where the steps run, or also what executes them there."""
+    from m0sim.chip.options import ENGINES as CHIP_ENGINES
+    from m0sim.study.learn.experiment.training import ENGINES
+
+    if text in CHIP_ENGINES:
+        return {"engine": "device", "chip_engine": text}
+    if text in ENGINES:
+        return {"engine": text}
+    known = (*ENGINES, *CHIP_ENGINES)
+    raise UsageError(f"unknown engine {text!r}: one of {', '.join(known)}{did_you_mean(text, known)}")
 
 
 def _test_images(text: str) -> int:

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from m0sim.chip.cost import Cost
 from m0sim.chip.device import Device
 from m0sim.chip.machine import Machine
-from m0sim.chip.options import FlashModel, Level
+from m0sim.chip.options import Engine, FlashModel, Level
 from m0sim.errors import UsageError
 from m0sim.image import Image, Section, Segment, Symbol
 from m0sim.study.learn.kernels import LINKED_AT, moved
@@ -136,9 +136,9 @@ class DeviceProgram:
     def _step(self, operations: int, level: Level, flash: FlashModel) -> Cost:
         return self.machine.call("m0k_step", operations, keep=True, level=level, flash=flash, result="void")
 
-    def count_step(self, image: npt.NDArray[np.int8], label: int) -> int:
+    def count_step(self, image: npt.NDArray[np.int8], label: int, engine: Engine = "unicorn") -> int:
         """The same, but only its cycles: for many steps."""
-        return self.machine.count("m0k_step", self._next(image, label), keep=True)
+        return self.machine.count("m0k_step", self._next(image, label), keep=True, engine=engine)
 
     def _next(self, image: npt.NDArray[np.int8], label: int) -> int:
         """What the host does for a step: image and label, and which of the lists is next, by its address."""

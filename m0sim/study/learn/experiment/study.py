@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from m0sim.chip.device import Device
+from m0sim.chip.options import Engine
 from m0sim.study.learn.experiment.setting import Setting
 from m0sim.study.learn.experiment.training import MEASURED_STEPS, Task, Training, TrainingRun
 
@@ -65,6 +66,8 @@ class Study:
     tuning_seeds: tuple[int, ...]
     profile: Device
     data_dir: Path | None = None
+    chip_engine: Engine = "unicorn"
+    """What executes the steps that are measured; the results are the same."""
 
     def task(self, setting: Setting, angle: float, seed: int, epochs: int) -> Task:
         """One run."""
@@ -81,6 +84,7 @@ class Study:
             test_images=self.test_images,
             engine="golden",
             measured=0,
+            chip_engine=self.chip_engine,
             profile=self.profile,
         )
 

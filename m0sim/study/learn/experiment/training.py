@@ -15,6 +15,7 @@ import numpy as np
 
 from m0sim.chip import device
 from m0sim.chip.device import Device
+from m0sim.chip.options import Engine
 from m0sim.errors import UsageError
 from m0sim.study.learn import networks
 from m0sim.study.learn.config import DeviceOptions
@@ -56,6 +57,8 @@ class Task:
     """The first of the test part; 0 for all. None: the test images are not looked at."""
     engine: str = "device"
     """One of `ENGINES`."""
+    chip_engine: Engine = "unicorn"
+    """What executes the steps that run on the chip; the results are the same."""
     measured: int = MEASURED_STEPS
     """Golden engine: steps an epoch whose cycles are measured; 0 leaves the cycles unknown."""
     backbone: Path | None = None
@@ -199,10 +202,11 @@ class TrainingRun:
     def _step(self, image: Any, label: int) -> None:
         progress = self.progress
         if self._chip is not None:
-            progress.cycles += self._chip.count_step(image, label)
+            progress.cycles += self._chip.count_step(image, label, self.task.chip_engine)
         else:
             if self.task.measured and progress.position % self._stride() == 0:
-                progress.step_cycles = self.deployment.program(self._state).count_step(image, label)
+                chip = self.deployment.program(self._state)
+                progress.step_cycles = chip.count_step(image, label, self.task.chip_engine)
             progress.cycles += progress.step_cycles
             self._state = self.model.step(self._state, image, label)
         progress.position += 1
