@@ -6,7 +6,10 @@ import numpy as np
 import pytest
 
 from m0sim import Fault, Machine
+from m0sim.chip.engine.timed_run import TimedRun
+from m0sim.chip.engine.unicorn_run import UnicornRun
 from m0sim.chip.options import ENGINES, Engine
+from m0sim.errors import UsageError
 
 #: f(r0: buffer, r1, r2: halfwords): write r1 and BX LR there, call it, write r2 over r1, call it again;
 #: result = first << 8 | second.
@@ -67,3 +70,15 @@ def test_a_count_faults_as_a_call_does(engine: Engine) -> None:
     with pytest.raises(Fault) as raised:
         chip.count(0x10000000, buffer.address + 4, 1)
     assert raised.value.kind == "red-zone"
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_count_runs_on_the_engine_that_was_named(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = {"unicorn": TimedRun, "timed": UnicornRun}[engine]
+    monkeypatch.setattr(other, "execute", lambda run: pytest.fail(f"ran as {run}"))
+    assert machine(0x4770).count(0x10000000, engine=engine) == 2  # bx lr
+
+
+def test_there_is_no_other_engine() -> None:
+    with pytest.raises(UsageError, match=r"unknown engine 'timid'.*did you mean 'timed'"):
+        machine(0x4770).count(0x10000000, engine="timid")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import bench_kernels
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 from bench_kernels import OUTPUT, Row, least_ratio
 from conftest import found_toolchain
+from engines import default_engine
 from kernel_cases import BOUNDS, Case, active_edges, cases
 from kernel_operands import RECORDED, record
 
@@ -87,3 +89,16 @@ def test_the_page_is_what_the_benchmark_writes(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr("sys.argv", ["bench_kernels.py", "--output", str(tmp_path / "kernels.md")])
     bench_kernels.main()
     assert (tmp_path / "kernels.md").read_text(encoding="utf-8") == page
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.kernel}, {case.operands}")
+def test_rows_are_the_same_on_both_engines(case: Case, images: tuple[Image, dict[str, Image]]) -> None:
+    """Every figure of the table, of the kernel and of what a compiler makes of its reference."""
+    ours, (compiled,) = images[0], images[1].values()
+    for image, side in ((ours, case.ours), (compiled, case.reference)):
+        expected = bench_kernels.measure(image, side)
+        with default_engine("timed"):
+            found = bench_kernels.measure(image, side)
+        np.testing.assert_array_equal(found.result, expected.result)
+        assert replace(found, result=expected.result) == expected
