@@ -40,9 +40,10 @@ bench: $(READY) libraries
 bench-kernels: $(READY)
 	$(BIN)/python tests/bench_kernels.py
 
+BOOTROM        := m0sim/chip/bootrom
 KERNEL_SOURCES := $(sort $(wildcard kernels/*.S))
 
-kernels: libraries $(BUILD)/examples/dot.elf $(BUILD)/kernels/m0k.elf
+kernels: libraries $(BOOTROM)/rp2040.elf $(BUILD)/examples/dot.elf $(BUILD)/kernels/m0k.elf
 
 # The two libraries for this machine, where a checkout loads them from. Never older than their sources.
 CORE      := m0sim/chip/native
@@ -59,6 +60,10 @@ $(CORE)/.built: $(wildcard $(CORE)/*.c $(CORE)/*.h) $(COMPILER) | $(READY)
 $(DEMANGLER)/.built: $(DEMANGLER)/demangle.c $(COMPILER) | $(READY)
 	$(COMPILE) demangler
 	@touch $@
+
+# The boot ROM of the RP2040, where a checkout loads it from.
+$(BOOTROM)/rp2040.elf: $(wildcard $(BOOTROM)/*.S $(BOOTROM)/*.c $(BOOTROM)/*.h $(BOOTROM)/*.inc) $(BOOTROM)/bootrom.ld $(BOOTROM)/build.py m0sim/toolchain.py | $(READY)
+	$(BIN)/python -m m0sim.chip.bootrom.build
 
 # The core with the compiler's own checks, for M0SIM_CORE=FILE m0sim ... In the one for addresses, preload libasan.
 sanitized: $(BUILD)/sanitized/undefined.so $(BUILD)/sanitized/address.so

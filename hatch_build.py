@@ -1,7 +1,7 @@
 """Build hook: compiles the libraries and assembles the kernels into the wheel, so that users need no toolchain.
 
 A wheel is for this machine, or for the target of m0sim/build_libraries.py that M0SIM_TARGET names. An editable
-installation gets the libraries in the source tree; `make kernels` makes them, and the kernels, in a checkout.
+installation gets them in the source tree; `make kernels` makes them, and the kernels, in a checkout.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 
 class NativeHook(BuildHookInterface):  # type: ignore[type-arg]
-    """Adds both libraries and m0sim/kernels/m0k.elf, made with the pinned ziglang of the build requirements."""
+    """Adds both libraries, the boot ROM and the kernels, made with the pinned ziglang of the build requirements."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         if self.target_name != "wheel":
@@ -24,12 +24,14 @@ class NativeHook(BuildHookInterface):  # type: ignore[type-arg]
         root = Path(self.root)
         sys.path.insert(0, str(root))
         from m0sim import build_libraries, toolchain
+        from m0sim.chip.bootrom import build as boot_rom
         from m0sim.libraries import CORE, DEMANGLER
 
         name = os.environ.get("M0SIM_TARGET") or build_libraries.host()
         if version == "editable":
             for library in (CORE, DEMANGLER):
                 build_libraries.build(library, name)
+            boot_rom.build()
             return
         self._folder = tempfile.TemporaryDirectory()
         made = Path(self._folder.name)
@@ -38,6 +40,8 @@ class NativeHook(BuildHookInterface):  # type: ignore[type-arg]
             file = build_libraries.build(library, name, made / library.file_name(target.platform))
             place = library.folder.relative_to(root) / file.name
             build_data["force_include"][str(file)] = place.as_posix()
+        file = boot_rom.build(made / boot_rom.FILE.name)
+        build_data["force_include"][str(file)] = boot_rom.FILE.relative_to(root).as_posix()
         build_data["tag"] = f"py3-none-{target.tag}"
         build_data["pure_python"] = False
         sources = sorted((root / "kernels").glob("*.S"))

@@ -11,6 +11,7 @@ import mutate_elf
 
 from m0sim import Machine
 from m0sim.errors import M0simError
+from m0sim.image import load_elf
 
 
 def calls(path: Path, functions: int) -> int:
@@ -20,7 +21,7 @@ def calls(path: Path, functions: int) -> int:
     except M0simError:
         return 0
     begun = 0
-    for symbol in machine.image.functions[:functions]:
+    for symbol in load_elf(path).functions[:functions]:
         for level in ("cycles", "memory"):
             begun += 1
             with contextlib.suppress(M0simError):

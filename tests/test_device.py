@@ -130,7 +130,7 @@ def test_rp2040() -> None:
         ("sram4", 0x20040000, 4096),
         ("sram5", 0x20041000, 4096),
     ]
-    assert d.region("rom") == MemoryRegion("rom", "rom", 0, 16 * 1024)
+    assert d.region("rom") == MemoryRegion("rom", "rom", 0, 16 * 1024, boot_rom="rp2040")
     assert [a.base for a in d.aliases] == [0x11000000, 0x12000000, 0x13000000]
     assert d.has_sio_divider
     assert d.io_port is not None

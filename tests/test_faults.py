@@ -24,6 +24,7 @@ ROOM = 264 * 1024
 PROFILES = Path(__file__).parents[1] / "profiles"
 NOWHERE = "(no symbol)"
 NULL = " (a null pointer?)"
+HIDDEN = "where the boot ROM has nothing for programs"
 
 
 @pytest.fixture(scope="module")
@@ -137,9 +138,10 @@ def test_the_stack_mark_before_a_push_that_does_not_fit(machine: Machine) -> Non
         ("undefined_high", 2, "UDF #222, a permanently undefined instruction"),  # as blank SRAM looks
         ("undefined_wide", 2, "UDF.W #43981, a permanently undefined instruction"),
         ("undefined_other", 2, "f7f0 b000 is not an ARMv6-M instruction"),
-        ("rom_load", 2, "load of 4 bytes at 0x00000140, ROM, contents unknown"),
-        ("rom_store", 2, "store of 1 byte at 0x00003fff, ROM, contents unknown"),
-        ("null_pointer", 2, "load of 4 bytes at 0x00000004, ROM, contents unknown (a null pointer?)"),
+        ("rom_store", 2, "store of 1 byte to read-only memory at 0x00003fff"),
+        ("null_store", 2, "store of 2 bytes to read-only memory at 0x0000003e (a null pointer?)"),
+        ("null_pointer", 2, f"load of 4 bytes at 0x00000004, {HIDDEN} (a null pointer?)"),
+        ("null_member", 2, f"load of 1 byte at 0x0000001f, {HIDDEN} (a null pointer?)"),
         ("unmapped_load", 4, "load of 4 bytes at 0x30000008, where there is no memory"),
         ("above_the_stack", 2, "load of 4 bytes at 0x20042008, where there is no memory"),
         ("above_the_stack_store", 0, "store of 4 bytes at 0x200423fc, where there is no memory"),
@@ -155,8 +157,8 @@ def test_what_a_fault_says(machine: Machine, name: str, offset: int, reason: str
     ("name", "kind", "address", "reason"),
     [
         ("jump_42", "arm-state", 0x142, "jump to an even address, 0x00000142, which asks for Arm state"),
-        ("jump_43", "not-code", 0x142, "jump to 0x00000142, ROM, contents unknown"),
-        ("call_null", "not-code", 0, "jump to 0x00000000, ROM, contents unknown (a null pointer?)"),
+        ("jump_43", "not-code", 0x142, f"jump to 0x00000142, {HIDDEN}"),
+        ("call_null", "not-code", 0, f"jump to 0x00000000, {HIDDEN} (a null pointer?)"),
         (
             "call_null_even",
             "arm-state",
@@ -172,6 +174,23 @@ def test_what_a_jump_into_nothing_says(machine: Machine, name: str, kind: str, a
     assert (fault.kind, fault.address) == (kind, address)
     assert fault.reason == reason
     assert fault.call_stack[0].function == name
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("rom_load", "load of 4 bytes at 0x00000140, ROM, contents unknown"),
+        ("rom_store", "store of 1 byte at 0x00003fff, ROM, contents unknown"),
+        ("null_pointer", "load of 4 bytes at 0x00000004, ROM, contents unknown (a null pointer?)"),
+        ("jump_43", "jump to 0x00000142, ROM, contents unknown"),
+        ("call_null", "jump to 0x00000000, ROM, contents unknown (a null pointer?)"),
+    ],
+)
+def test_a_rom_that_nobody_knows(elf: Path, tmp_path: Path, name: str, reason: str) -> None:
+    text = (PROFILES / "rp2040.toml").read_text()
+    profile = tmp_path / "unknown.toml"
+    profile.write_text(text.replace('boot_rom = "rp2040"\n', ""))
+    assert fault_of(Machine.from_elf(elf, profile), name).reason == reason
 
 
 def test_a_chip_without_a_rom_says_nothing_of_one(elf: Path, tmp_path: Path) -> None:

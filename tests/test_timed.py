@@ -165,6 +165,8 @@ def one_at_a_time(memory: bytes, guest: Guest, expected: dict[str, Any]) -> dict
     uc.mem_write(SRAM, memory)
     uc.mem_map(FLASH, 2 << 20)
     uc.mem_write(FLASH, b"\xff" * (2 << 20))
+    uc.mem_map(0, 16 * 1024)
+    uc.mem_write(0, guest.machine.read(0, 16 * 1024).tobytes())
     ran: Counter[tuple[int, int]] = Counter()
     numbers = [UC_ARM_REG_R0 + i for i in range(13)]
     for number, value in zip(numbers, guest.arguments[:4], strict=False):

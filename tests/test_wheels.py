@@ -65,6 +65,7 @@ def test_a_wheel_has_the_libraries_of_its_platform(wheels: dict[str, Path], name
         files = set(wheel.namelist())
         assert "m0sim/kernels/m0k.elf" in files
         assert "m0sim/chip/native/core.h" in files
+        assert "m0sim/chip/bootrom/rp2040.elf" in files
         names = {f"{lib.folder.relative_to(ROOT).as_posix()}/{lib.file_name(target.platform)}" for lib in LIBRARIES}
         assert names == {file for file in files if file.endswith((".so", ".dylib", ".dll"))}
         for library in LIBRARIES:

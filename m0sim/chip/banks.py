@@ -42,8 +42,8 @@ class Bank:
 def banks_of(device: Device, image: Image) -> tuple[Bank, ...]:
     """The erased banks of a device, by address; ROM and the memory of a cache only where the image has something there.
 
-    Nobody has the contents of ROM: an access is a fault, which also catches null pointers. A cache that is used as
-    memory is off, so nothing but the image puts anything there.
+    The image has the boot ROM's content, where that is known; elsewhere an access to ROM is a fault. A cache that is
+    used as memory is off, so nothing but the image puts anything there.
     """
     merged: list[tuple[str, int, int, bool]] = []
     for region in device.regions:

@@ -269,6 +269,8 @@ class Provenance:
     """The path of the ELF that gave the image its names, where it has none itself."""
     clock_hz: int | None = None
     """What the device ran at."""
+    bootrom: str | None = None
+    """The path of the file that was in its boot ROM; None where that was m0sim's own, or where it has none."""
 
 
 @dataclass(frozen=True, repr=False)

@@ -38,6 +38,8 @@ class MemoryRegion:
     size: int
     is_cache: bool = False
     """It is the memory of the flash cache: there only while the cache is off, as SRAM."""
+    boot_rom: str = ""
+    """Of a ROM, whose layout its content has; empty where nobody knows what is in it."""
 
     @property
     def end(self) -> int:
@@ -269,7 +271,8 @@ _TOP_KEYS = (
     *("clock_hz", "clock_source", "clock_max_hz", "clock_max_source", "zero_wait", "zero_wait_source"),
     *("memory", "alias", "io_port", "xip_cache", "flash", "bus", "energy"),
 )
-_MEMORY_KEYS = ("name", "kind", "base", "size", "is_cache", "source")
+_MEMORY_KEYS = ("name", "kind", "base", "size", "is_cache", "boot_rom", "source")
+_BOOT_ROMS = ("rp2040",)
 _ALIAS_KEYS = ("of", "base", "cacheable", "allocating", "source")
 _IO_PORT_KEYS = ("base", "size", "sio_divider", "source")
 _XIP_CACHE_KEYS = ("size", "ways", "line_bytes", "clkdiv", "miss_clocks_per_word", "source", "miss_source")
@@ -370,7 +373,10 @@ def _regions(top: Table) -> tuple[MemoryRegion, ...]:
         is_cache = table.flag("is_cache", False)
         if is_cache and kind != "sram":
             table.fail("is_cache", "only memory of kind 'sram' can be a cache's")
-        regions.append(MemoryRegion(name, kind, base, size, is_cache))
+        boot_rom = table.choice("boot_rom", _BOOT_ROMS) if "boot_rom" in table.raw else ""
+        if boot_rom and (kind, base) != ("rom", 0):
+            table.fail("boot_rom", "only memory of kind 'rom' at 0 can have one")
+        regions.append(MemoryRegion(name, kind, base, size, is_cache, boot_rom))
     if not any(r.kind == "sram" and not r.is_cache for r in regions):
         top.fail("memory", "missing a [[memory]] of kind 'sram'")
     return tuple(sorted(regions, key=lambda r: r.base))

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from m0sim import __version__, image
 from m0sim.chip import arguments, buffer, device, output
 from m0sim.chip.arguments import ResultType
+from m0sim.chip.bootrom.rom import boot_rom_of, with_boot_rom
 from m0sim.chip.buffer import Buffer
 from m0sim.chip.call import Argument, Callables, RegisterValues, StubValues, Value, initialiser
 from m0sim.chip.cost import Cost, finding_kinds_of
@@ -40,21 +41,37 @@ class Machine:
     """One simulated chip. Make one with `from_elf` or `from_raw`; a machine is for one thread at a time."""
 
     def __init__(
-        self, firmware: Image, profile: str | Path | Device = device.DEFAULT, *, stack_bytes: int = MIN_STACK
+        self,
+        firmware: Image,
+        profile: str | Path | Device = device.DEFAULT,
+        *,
+        stack_bytes: int = MIN_STACK,
+        bootrom: str | Path | None = None,
     ) -> None:
-        """An image in a chip; UsageError where it does not fit beside `stack_bytes` of stack."""
-        self.image = firmware
+        """An image in a chip; UsageError where it does not fit beside `stack_bytes` of stack.
+
+        `bootrom` is a file with the vendor's boot ROM, an ELF or all of its bytes (.bin); without one, a chip whose
+        boot ROM is known has m0sim's own.
+        """
         self.device = profile if isinstance(profile, Device) else device.load(profile)
-        self._emulator = Emulator(self.device, firmware, stack_bytes)
-        self._callables = Callables(firmware, self.space)
+        self._bootrom = bootrom
+        boot_rom = boot_rom_of(self.device, firmware, bootrom)
+        self.image = firmware if boot_rom is None else with_boot_rom(firmware, boot_rom)
+        self._emulator = Emulator(self.device, self.image, stack_bytes, boot_rom)
+        self._callables = Callables(self.image, self.space)
         self._interpreter: Interpreter | None = None
         self.progress: Callable[[int], None] | None = None
         """Called with the cycles so far, several times a second while a call runs."""
 
     @classmethod
-    def from_elf(cls, path: str | Path, profile: str | Path | Device = device.DEFAULT) -> Machine:
-        """A chip with an ELF executable in it. Raises UsageError for a file or profile that is bad or does not fit."""
-        return cls(image.load_elf(path), profile)
+    def from_elf(
+        cls, path: str | Path, profile: str | Path | Device = device.DEFAULT, *, bootrom: str | Path | None = None
+    ) -> Machine:
+        """A chip with an ELF executable in it. Raises UsageError for a file or profile that is bad or does not fit.
+
+        `bootrom` is as for a `Machine`.
+        """
+        return cls(image.load_elf(path), profile, bootrom=bootrom)
 
     @classmethod
     def from_file(
@@ -64,13 +81,14 @@ class Machine:
         *,
         base: int | None = None,
         symbols: str | Path | None = None,
+        bootrom: str | Path | None = None,
     ) -> Machine:
         """A chip with a firmware file in it: ELF, Intel HEX or UF2 by its content, or a raw binary at address `base`.
 
-        `symbols` is the ELF that a HEX, UF2 or raw file was made from. Raises UsageError for files that are bad, do
-        not fit the device, or do not belong together.
+        `symbols` is the ELF that a HEX, UF2 or raw file was made from, `bootrom` as for a `Machine`. Raises UsageError
+        for files that are bad, do not fit the device, or do not belong together.
         """
-        return cls(image.load_file(path, base=base, symbols=symbols), profile)
+        return cls(image.load_file(path, base=base, symbols=symbols), profile, bootrom=bootrom)
 
     @classmethod
     def from_raw(cls, data: bytes | str | Path, base: int, profile: str | Path | Device = device.DEFAULT) -> Machine:
@@ -196,6 +214,7 @@ class Machine:
             stdout=stdout,
             engine=chosen,
             version=__version__,
+            bootrom=self._bootrom,
         )
         self._emulator.begin_answers(registers or {}, self._callables.words)
         with ExitStack() as arrays:

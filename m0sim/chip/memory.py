@@ -8,6 +8,7 @@ import numpy as np
 
 from m0sim.chip import red_zones
 from m0sim.chip.banks import FILL, Bank, Bytes, banks_of
+from m0sim.chip.bootrom.rom import BootRom
 from m0sim.chip.device import Device
 from m0sim.chip.room import Allocation, Room
 from m0sim.errors import UsageError
@@ -22,10 +23,15 @@ MIN_STACK = 256
 class AddressSpace:
     """Memories of one device with one image in them."""
 
-    def __init__(self, device: Device, image: Image, stack_bytes: int = MIN_STACK) -> None:
-        """Raises UsageError where the image is outside the memory or leaves no `stack_bytes` of SRAM for a stack."""
+    def __init__(
+        self, device: Device, image: Image, stack_bytes: int = MIN_STACK, boot_rom: BootRom | None = None
+    ) -> None:
+        """`boot_rom` is part of the image, if there is one.
+
+        Raises UsageError where the image is outside the memory or leaves no `stack_bytes` of SRAM for a stack."""
         self.device = device
         self.image = image
+        self.boot_rom = boot_rom
         self.banks = banks_of(device, image)
         self.heap = self._find_heap()
         self.stack_region = stack_of(image.symbols, image.sections, self.is_sram)
@@ -70,6 +76,15 @@ class AddressSpace:
     def has_cache_as_sram(self) -> bool:
         """Whether the image has something in the flash cache's memory: then the cache is off."""
         return any(bank.is_cache for bank in self.banks)
+
+    @property
+    def has_own_boot_rom(self) -> bool:
+        """Whether m0sim's own boot ROM is there, of whose beginning programs read no more than they look up."""
+        return self.boot_rom is not None and self.boot_rom.is_own
+
+    def shows(self, address: int) -> bool:
+        """Whether a load from the beginning of m0sim's own boot ROM is of something that it has for programs."""
+        return self.boot_rom is not None and not self.boot_rom.hidden[address // 4]
 
     def is_sram(self, address: int) -> bool:
         """Whether an address, aliases included, is in SRAM."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from m0sim.chip.call import Argument, RegisterValues, StubValues, described
 from m0sim.chip.cost import Provenance
@@ -23,8 +24,12 @@ def provenance_of(
     stdout: Sequence[str],
     engine: Engine,
     version: str,
+    bootrom: str | Path | None = None,
 ) -> Provenance:
-    """Of a call from Python; `engine` is what executes the code, `version` that of m0sim."""
+    """Of a call from Python; `engine` is what executes the code, `version` that of m0sim.
+
+    `bootrom` is the file in the boot ROM, if one was given.
+    """
     return Provenance(
         image=str(image.path),
         sha256=image.sha256,
@@ -39,5 +44,6 @@ def provenance_of(
         version=version,
         base=image.base,
         clock_hz=device.clock_hz,
+        bootrom=None if bootrom is None else str(bootrom),
         symbols=None if image.symbol_file is None else str(image.symbol_file),
     )

@@ -55,6 +55,7 @@ class Asked:
     clock: str | None
     base: str | None
     symbols: Path | None
+    bootrom: Path | None
     result: str | None
     before: tuple[str, ...]
     stub: tuple[str, ...]
@@ -120,6 +121,7 @@ _ASKED = (
     options.engine,
     options.base,
     options.symbols,
+    options.bootrom,
 )
 
 
@@ -159,7 +161,7 @@ def run(asked: Asked, level: str = "cycles", fail_on: Sequence[str] = (), *, fla
     from m0sim.chip.options import engine_of, flash_model_of, level_of
 
     stubs, registers = replies.stubs(asked.stub), replies.registers(asked.register)
-    machine = machine_of(asked.image_file, asked.base, asked.profile, asked.symbols, asked.clock)
+    machine = machine_of(asked.image_file, asked.base, asked.profile, asked.symbols, asked.clock, bootrom=asked.bootrom)
     values, outputs = operands.parse(machine, list(asked.args), asked.function)
     initialisers = [operands.place_call(machine, operands.read_call(text), outputs) for text in asked.before]
     with Progress(machine):

@@ -36,6 +36,9 @@ engine = click.option(
     "--engine", metavar="NAME", help="unicorn or timed. Default: unicorn, and timed where flash waits."
 )
 base = click.option("--base", metavar="ADDRESS", help="IMAGE is a raw binary that runs here.")
+bootrom = click.option(
+    "--bootrom", metavar="FILE", type=PATH, help="The vendor's boot ROM, ELF or .bin. Default: m0sim's own."
+)
 symbols = click.option(
     "--symbols", metavar="ELF", type=PATH, help="The ELF that a HEX, UF2 or raw IMAGE was made from."
 )

@@ -28,13 +28,19 @@ def device_of(profile: str, clock: str | None) -> Device:
 
 
 def machine_of(
-    image_file: Path, base: str | None, profile: str, symbols: Path | None = None, clock: str | None = None
+    image_file: Path,
+    base: str | None,
+    profile: str,
+    symbols: Path | None = None,
+    clock: str | None = None,
+    *,
+    bootrom: Path | None = None,
 ) -> Machine:
-    """The image in a device, as the options --base, --profile, --symbols and --clock say."""
+    """The image in a device, as the options --base, --profile, --symbols, --clock and --bootrom say."""
     from m0sim.chip.machine import Machine
 
     chosen = device_of(profile, clock)
-    return Machine(image_of(image_file, base, symbols), chosen)
+    return Machine(image_of(image_file, base, symbols), chosen, bootrom=bootrom)
 
 
 def image_of(path: Path, base: str | None, symbols: Path | None = None) -> Image:

@@ -6,7 +6,7 @@ import re
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -53,6 +53,8 @@ class Image:
     address_words: tuple[int, ...] | None = None
     """Where 32-bit words lie that hold the address of something in the program. None where the file does not say: it
     was linked without ``--emit-relocs``."""
+    names_of_others: int = 0
+    """How many of the symbols came with `beside`."""
 
     @cached_property
     def functions(self) -> tuple[Symbol, ...]:
@@ -67,6 +69,21 @@ class Image:
     def initialiser(self) -> Symbol | None:
         """The start-up function without which variables are blank that have a first value; None where there is none."""
         return initialiser_of(self.symbols)
+
+    def beside(self, other: Image) -> Image:
+        """This program with another one in the same memory, which it may call, such as a ROM's.
+
+        Path, entry, sections, debug information and what else a file has are this one's. No name of `other` may be one
+        of this program's.
+        """
+        return replace(
+            self,
+            segments=tuple(sorted((*self.segments, *other.segments), key=lambda s: s.address)),
+            symbols=tuple(sorted((*self.symbols, *other.symbols), key=lambda s: s.address)),
+            code_ranges=tuple(sorted((*self.code_ranges, *other.code_ranges))),
+            data_ranges=tuple(sorted((*self.data_ranges, *other.data_ranges))),
+            names_of_others=len(other.symbols),
+        )
 
     def function_at(self, address: int) -> Symbol | None:
         """The function whose bytes include `address`; of several, the one that begins last."""
@@ -90,7 +107,7 @@ class Image:
             return found[0]
         if found:
             raise UsageError(f"{name!r} is ambiguous in {self.path}: say " + " or ".join(repr(s.name) for s in found))
-        if not self.symbols:
+        if len(self.symbols) == self.names_of_others:
             raise UsageError(
                 f"{self.path} has no symbols: give an address such as 0x{self._first_code:08x}, "
                 "or with --symbols the ELF that a HEX, UF2 or raw file was made from"

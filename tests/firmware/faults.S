@@ -350,6 +350,18 @@
     bx lr
     end rom_load
 
+    function null_store
+    movs r0, #0
+    strh r0, [r0, #0x3e]
+    bx lr
+    end null_store
+
+    function null_member
+    movs r0, #0
+    ldrb r0, [r0, #0x1f]
+    bx lr
+    end null_member
+
     function rom_store
     ldr r0, =0x3fff
     strb r0, [r0]

@@ -27,6 +27,7 @@ from unicorn.arm_const import (
 
 from m0sim.chip import output
 from m0sim.chip.arguments import Words
+from m0sim.chip.bootrom.rom import BootRom
 from m0sim.chip.device import Device
 from m0sim.chip.engine import mapping
 from m0sim.chip.engine.counters import Counters
@@ -49,11 +50,11 @@ RETURN_ADDRESS = 0xF0000000
 class Emulator:
     """What the runs of one machine share."""
 
-    def __init__(self, device: Device, image: Image, stack_bytes: int) -> None:
+    def __init__(self, device: Device, image: Image, stack_bytes: int, boot_rom: BootRom | None = None) -> None:
         """Raises `UsageError` where the image does not fit the device beside `stack_bytes` of stack."""
         self.device = device
         self.image = image
-        self.space = AddressSpace(device, image, stack_bytes)
+        self.space = AddressSpace(device, image, stack_bytes, boot_rom)
         self.uc = Uc(UC_ARCH_ARM, UC_MODE_THUMB)
         self.uc.ctl_set_cpu_model(UC_CPU_ARM_CORTEX_M0)
         self._call_registers = CallRegisters(self.uc)
@@ -61,8 +62,8 @@ class Emulator:
         self.counters = Counters(device, image, self.space, self.uc)
         self.hooks = Hooks(self.uc, self.counters, device, self.space)
         self.peripherals = Peripherals(device, weakref.proxy(self))
-        self.windows = Windows(self.uc, self.peripherals)
-        self.traps = Traps(device, self.windows.has)
+        self.windows = Windows(self.uc, self.peripherals, self.space)
+        self.traps = Traps(device, self.windows.has, boot_rom)
         self.heap = HeapWatch(self.space, self.counters.limit_stack)
         self.output = Output(self.space)
         weakref.finalize(self, _release, self.uc, self._attach()).atexit = False
@@ -112,6 +113,8 @@ class Emulator:
         """Write an array's bytes to memory; while code runs, only to data in SRAM. Raises `UsageError`."""
         array = np.frombuffer(data, np.uint8) if isinstance(data, bytes) else np.ascontiguousarray(data)
         view = self.view(address, array.nbytes)
+        if self.space.boot_rom is not None and self.space.boot_rom.region.contains(address):
+            raise UsageError(f"{address:#010x} is in the boot ROM, which cannot be written: give another, with bootrom")
         if self.is_running and self._holds_code(address, array.nbytes):
             raise UsageError(f"{array.nbytes} bytes at {address:#010x} are code or read-only: not while the code runs")
         view[:] = array.reshape(-1).view(np.uint8)

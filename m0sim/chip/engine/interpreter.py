@@ -11,6 +11,7 @@ from unicorn.arm_const import UC_ARM_REG_CONTROL, UC_ARM_REG_MSP, UC_ARM_REG_PRI
 
 from m0sim.chip import output
 from m0sim.chip.banks import Bank, windows
+from m0sim.chip.bootrom.rom import LOOKED_AT
 from m0sim.chip.engine.emulator import RETURN_ADDRESS, Emulator
 from m0sim.chip.engine.flash_timing import waits_of
 from m0sim.chip.native import layout
@@ -60,6 +61,10 @@ class Interpreter:
         self._share("retired", np.zeros(_RETIRED, layout.EXECUTED))
         self._share("code_lines", np.zeros(pages.count * (PAGE // 64), np.uint8))
         self._share("waits_at", np.zeros(pages.count, np.uint8))
+        boot_rom = self._chip.space.boot_rom
+        if boot_rom is not None and boot_rom.is_own:
+            self._share("hidden", boot_rom.hidden)
+            timed.hidden_end = LOOKED_AT
         self._share("watched", np.zeros(pages.count * (PAGE // 2), np.uint8))
         timed.chunk_capacity, timed.call_capacity, timed.retired_capacity = chunks, _CALLS, _RETIRED
         timed.call_count = 1

@@ -7,6 +7,7 @@ from typing import Any
 from unicorn import UC_PROT_ALL, UC_PROT_EXEC, UC_PROT_READ
 
 from m0sim.chip.banks import windows
+from m0sim.chip.bootrom.rom import LOOKED_AT
 from m0sim.chip.memory import AddressSpace
 
 _GRAIN = 1024  # what Unicorn maps in
@@ -17,7 +18,9 @@ def map_into(uc: Any, space: AddressSpace) -> None:
     for bank in space.banks:
         rights = UC_PROT_ALL if bank.kind == "sram" else UC_PROT_READ | UC_PROT_EXEC
         for base, offset, size in windows(bank, space.device):
-            uc.mem_map_ptr(base, -(-size // _GRAIN) * _GRAIN, rights, bank.data.ctypes.data + offset)
+            skipped = LOOKED_AT if bank.kind == "rom" and space.has_own_boot_rom else 0  # `mmio` has that
+            length = -(-size // _GRAIN) * _GRAIN - skipped
+            uc.mem_map_ptr(base + skipped, length, rights, bank.data.ctypes.data + offset + skipped)
 
 
 def sram_ranges(space: AddressSpace) -> list[tuple[int, int]]:

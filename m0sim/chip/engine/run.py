@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 
 from m0sim.chip import arguments, output
+from m0sim.chip.bootrom.rom import LOOKED_AT
 from m0sim.chip.call import Call
 from m0sim.chip.cost import Cost
 from m0sim.chip.engine import semihosting, trap
@@ -113,6 +114,8 @@ class Run(ABC):
 
     def _cause(self, stop: Stop, at: int) -> Cause:
         """Why the core did not begin the instruction at `at`."""
+        if stop is Stop.DATA and self._chip.space.has_own_boot_rom and at < LOOKED_AT:
+            return Cause(FaultKind.NOT_CODE, trap.jump_to(at, trap.HIDDEN), at)
         if stop in (Stop.INVALID, Stop.DATA) and self._is_blank(at):
             return Cause(FaultKind.NOT_CODE, "execution reached memory that holds no code", at)
         reasons = {

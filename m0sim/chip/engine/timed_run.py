@@ -167,7 +167,7 @@ class TimedRun(Run):
             case Stop.UNALIGNED:
                 return self._ended(FaultKind.UNALIGNED, f"unaligned {what} at {access.address:#010x}")
             case Stop.READ_ONLY:
-                return self._ended(FaultKind.READ_ONLY, f"{what} to read-only memory at {access.address:#010x}")
+                return self._ended(FaultKind.READ_ONLY, trap.read_only(access.size, access.address))
             case Stop.SLEEP:
                 return self._ended(FaultKind.ASLEEP, "WFI, and nothing is there to wake it")
             case Stop.SUPERVISOR:

@@ -19,6 +19,7 @@ from unicorn import (
 from unicorn.arm_const import UC_ARM_REG_CPSR, UC_ARM_REG_R0
 
 from m0sim.chip import isa
+from m0sim.chip.bootrom.rom import BootRom
 from m0sim.chip.device import Device
 from m0sim.chip.isa import Kind
 from m0sim.chip.stops import Cause, FaultKind
@@ -30,16 +31,18 @@ _THUMB_BIT = 1 << 5  # of CPSR, as Unicorn shows it
 #: Faults that are raised at the target of a jump: the block that jumped is complete.
 AT_TARGET = (FaultKind.ARM_STATE, FaultKind.NOT_CODE)
 _ROM = "ROM, contents unknown"
+HIDDEN = "where the boot ROM has nothing for programs"
 _CACHE = "the memory of the flash cache, which is on: it is SRAM only where the image has something in it"
 
 
 class Traps:
     """Remembers why Unicorn stopped; its two hooks run only when something is wrong."""
 
-    def __init__(self, device: Device, has_register: Callable[[int], bool]) -> None:
+    def __init__(self, device: Device, has_register: Callable[[int], bool], boot_rom: BootRom | None = None) -> None:
         """`has_register` tells where an access is to be made that no right allows: to a peripheral's register."""
         self._device = device
         self._has_register = has_register
+        self._boot_rom = boot_rom
         self.clear()
 
     def clear(self) -> None:
@@ -93,7 +96,7 @@ class Traps:
                 return Cause(FaultKind.ARM_STATE, to_arm_state(pc), pc)
             return Cause(FaultKind.NOT_CODE, jump_to(address, self.absent(address)), pc)
         if error == UC_ERR_WRITE_PROT:
-            return Cause(FaultKind.READ_ONLY, f"store of {size} bytes to read-only memory at {address:#010x}", pc)
+            return Cause(FaultKind.READ_ONLY, read_only(size, address), pc)
         reason = unmapped(kind == UC_MEM_WRITE_UNMAPPED, size, address, self.absent(address))
         return Cause(FaultKind.UNMAPPED, reason, pc)
 
@@ -102,7 +105,9 @@ class Traps:
         region = self._device.region_at(address)
         if region is None:
             return ""
-        return _CACHE if region.is_cache else _ROM if region.kind == "rom" else ""
+        if region.kind == "rom":
+            return _ROM if self._boot_rom is None else HIDDEN
+        return _CACHE if region.is_cache else ""
 
 
 def is_arm_state(uc: Any) -> bool:
@@ -112,22 +117,29 @@ def is_arm_state(uc: Any) -> bool:
 
 def to_arm_state(target: int) -> str:
     """A sentence about a jump, call or return to an address whose bit 0 was clear: DDI 0419, BXWritePC."""
-    return f"jump to an even address, {target:#010x}, which asks for Arm state{_null_hint(target)}"
+    return f"jump to an even address, {target:#010x}, which asks for Arm state{null_hint(target)}"
 
 
 def unmapped(is_store: bool, size: int, address: int, absent: str = "") -> str:
     """A sentence about an access where nothing answers; `absent` says what the chip has there that we have not."""
     what = "store" if is_store else "load"
     plural = "byte" if size == 1 else "bytes"
-    return f"{what} of {size} {plural} at {address:#010x}, {absent or _nothing_at(address)}{_null_hint(address)}"
+    return f"{what} of {size} {plural} at {address:#010x}, {absent or _nothing_at(address)}{null_hint(address)}"
+
+
+def read_only(size: int, address: int) -> str:
+    """A sentence about a store to flash or ROM."""
+    plural = "byte" if size == 1 else "bytes"
+    return f"store of {size} {plural} to read-only memory at {address:#010x}{null_hint(address)}"
 
 
 def jump_to(address: int, absent: str = "") -> str:
     """A sentence about a jump to where no memory is; `absent` as of `unmapped`."""
-    return f"jump to {address:#010x}, {absent or 'where there is no memory'}{_null_hint(address)}"
+    return f"jump to {address:#010x}, {absent or 'where there is no memory'}{null_hint(address)}"
 
 
-def _null_hint(address: int) -> str:
+def null_hint(address: int) -> str:
+    """What to add to a sentence about an address that looks like a null pointer with an offset."""
     return " (a null pointer?)" if address < 0x100 else ""
 
 

@@ -484,6 +484,7 @@ struct m0_timed {
     uint16_t *sram_owners;
     uint16_t *flash_owners;
     uint8_t *waits_at;     /* by page slot: 1 where accesses may have to wait */
+    uint8_t *hidden;       /* by word below `hidden_end`: 1 where a load is no memory's, but Python's to refuse */
     uint8_t *watched;      /* by code index: 1 where Python wants to see an instruction before it runs */
     struct m0_op *ops;     /* by chunk and halfword */
     struct m0_detail *details;
@@ -507,6 +508,7 @@ struct m0_timed {
     uint32_t tracks;       /* 1: level `memory` */
     uint32_t fetched;      /* address of the word that was fetched last, M0_NOTHING if none */
     uint32_t passes_watch; /* 1: the first instruction is not to be shown to Python again */
+    uint32_t hidden_end;
     uint32_t is_due;       /* 1: stop soon: the clock says so */
     uint32_t never;        /* a generation that no stamp has */
     uint32_t always;       /* and the one of memory without wait states */

@@ -125,7 +125,7 @@ static bool load(struct m0_core *core, struct now *now, uint32_t address, uint32
     if ((address & (size - 1)) != 0) {
         return stop_access(core, now, M0_STOP_UNALIGNED, address, size, false);
     }
-    if (slot == 0) {
+    if (slot == 0 || (address < core->timed.hidden_end && core->timed.hidden[address / 4])) {
         return access_device(core, now, address, size, false, value);
     }
     const uint8_t *memory = memory_at(core, now, address, slot);
