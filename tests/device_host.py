@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from sio_registers import Sio
+
 from m0sim.chip.devices.bus import Bus
 
 
@@ -25,8 +27,9 @@ class FakeHost:
     asked: int = 0
     flushed: int = 0
     events: int = 0
-    pins: Any = None
-    outputs: tuple[int, int] = (0, 0)
+    sio: Sio = field(default_factory=Sio)
+    cache_counts: tuple[int, int] = (0, 0)
+    cache_enabled: bool = True
 
     def set_line(self, number: int, level: bool) -> None:
         self.lines[number] = level
@@ -67,8 +70,19 @@ class FakeHost:
     def flush_cache(self) -> None:
         self.flushed += 1
 
-    def set_pins(self, pins: Any) -> None:
-        self.pins = pins
+    def enable_cache(self, enabled: bool) -> None:
+        self.cache_enabled = enabled
+
+    @property
+    def pins(self) -> Any:
+        return self.sio.port.pins
+
+    def update_pins(self) -> None:
+        self.sio.update_pins(self.now)
+
+    @property
+    def outputs(self) -> tuple[int, int]:
+        return self.sio.load(0x10), self.sio.load(0x20)
 
     # -- what a program does
 
@@ -79,6 +93,13 @@ class FakeHost:
             self.now = max(self.now, self.wake)
             bus.advance()
         self.now = end
+
+    def store_sio(self, bus: Bus, offset: int, value: int) -> None:
+        """A store to the I/O port, and what the core does where that is news to the devices."""
+        self.sio.port.now = self.now
+        self.sio.store(offset, value)
+        if self.pins.is_news:
+            bus.advance()
 
     def load(self, bus: Bus, address: int, size: int = 4) -> int:
         if size == 4 and address in self.counters:

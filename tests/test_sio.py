@@ -2,51 +2,22 @@
 
 from __future__ import annotations
 
-import ctypes
 from itertools import pairwise
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sio_registers import WORD, Sio
 
 from m0sim.chip.native import layout
-from m0sim.chip.native.library import CORE, address_of
-from m0sim.chip.native.tables import Tables
 
 ACCUM0, ACCUM1, BASE0, BASE1, BASE2, POP0, PEEK0, PEEK1, PEEK2, CTRL0, CTRL1, ADD0, ADD1, BOTH = (
     0x00, 0x04, 0x08, 0x0C, 0x10, 0x14, 0x20, 0x24, 0x28, 0x2C, 0x30, 0x34, 0x38, 0x3C,
 )  # fmt: skip
 SIGNED, CROSS_INPUT, CROSS_RESULT, ADD_RAW, BLEND, CLAMP = 1 << 15, 1 << 16, 1 << 17, 1 << 18, 1 << 21, 1 << 22
 ALL = 31 << 10
-WORD = 0xFFFF_FFFF
 words = st.integers(0, WORD)
-_READ = ctypes.CFUNCTYPE(ctypes.c_uint64, ctypes.c_void_p, ctypes.c_uint64, ctypes.c_uint, ctypes.c_void_p)(
-    address_of("m0_port_read")
-)
-_WRITE = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_uint64, ctypes.c_uint, ctypes.c_uint64, ctypes.c_void_p)(
-    address_of("m0_port_write")
-)
-
-
-class Sio:
-    """An SIO alone: its registers by offset."""
-
-    def __init__(self) -> None:
-        self._tables = Tables()
-        self.port = self._tables.core.port
-        self._tables.share("words", np.zeros(1024, np.uint32), self.port)
-        self.port.is_sio = 1
-        self.port.sio.has_fifo = 1
-
-    def load(self, offset: int, size: int = 4) -> int:
-        return int(_READ(None, offset, size, self._tables.address))
-
-    def store(self, offset: int, value: int, size: int = 4) -> None:
-        _WRITE(None, offset, size, value & WORD, self._tables.address)
-
-    def update_pins(self, now: int = 0) -> None:
-        CORE.m0_update_pins(self._tables.address, now)
 
 
 class Interp(Sio):

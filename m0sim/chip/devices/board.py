@@ -17,6 +17,13 @@ class Receiver(Protocol):
         """Somebody sends these bytes, one after the other."""
 
 
+class Pins(Protocol):
+    """The pins of a part, as the world outside has them."""
+
+    def drive(self, pin: int, level: int | None) -> None:
+        """Drive a pin to 0 or 1 from outside, or with None let go of it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Board:
     """What a run needs of a part's peripherals. `bus.reset()` is due before the first instruction."""
@@ -25,3 +32,4 @@ class Board:
     clock: SystemClock
     receivers: Mapping[str, Receiver]
     """By the name that their output has too, in the datasheet's order: the first is where input goes by default."""
+    pins: Pins | None = None

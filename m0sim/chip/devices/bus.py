@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from m0sim.chip.devices.block import WORD, Device
@@ -41,6 +41,8 @@ class Bus:
         self.devices = tuple(devices)
         self.notes: dict[tuple[str, int, str], Unmodelled] = {}
         """What was touched and is not modelled."""
+        self.watchers: list[Callable[[], None]] = []
+        """Called whenever the host calls `advance`: it may have news of pins."""
         self._at: dict[int, Device] = {}
         self._due: dict[Device, int] = {}
         self._next: int | None = None
@@ -101,8 +103,10 @@ class Bus:
 
     def advance(self) -> None:
         """Do what devices have due until now, in the order that it is due in, each at its own cycle."""
-        now = self.host.now
+        now = self.clock.now = self.host.now
         self._is_busy = True
+        for look in self.watchers:
+            look()
         while self._due:
             device = min(self._due, key=self._due.__getitem__)
             cycle = self._due[device]
@@ -115,7 +119,8 @@ class Bus:
             self.changed(device)
         self._is_busy = False
         self.clock.now = now
-        self._ask()
+        self._next = min(self._due.values(), default=None)
+        self.host.wake_at(self._next)
 
     def reset(self) -> None:
         """Every device as a reset of the chip leaves it."""

@@ -57,8 +57,19 @@ class Host(Protocol):
     def flush_cache(self) -> None:
         """Forget what the flash cache holds."""
 
-    def set_pins(self, pins: PinState) -> None:
-        """Tell the I/O port what the pins are to it: see `PinState`."""
+    def enable_cache(self, enabled: bool) -> None:
+        """Turn the flash cache on or off; while it is off, its memory can be used as SRAM."""
+
+    @property
+    def cache_counts(self) -> tuple[int, int]:
+        """Words read through the flash cache that were in it, and all; (0, 0) where the run has no model of it."""
+
+    @property
+    def pins(self) -> PinState:
+        """How GPIO_OUT and GPIO_OE of the I/O port come to pins: to change, and then to call `update_pins`."""
+
+    def update_pins(self) -> None:
+        """What `pins` says has changed now."""
 
     @property
     def outputs(self) -> tuple[int, int]:
@@ -84,4 +95,18 @@ class PinState(Protocol):
     inputs: int
     outside: int
     watched: int
-    """Pins whose changes of level the device wants to hear of at once."""
+    """Pins whose changes of `seen` shall lead to `Bus.advance` behind the instruction that makes them."""
+    level: int
+    """The pins now, to read."""
+    driven: int
+    """Those that the chip drives, to read."""
+    seen: int
+    """``level & inputs``, to read."""
+    rose: int
+    """Pins of `seen` that have become 1 since this was set to 0."""
+    fell: int
+    """The same of those that have become 0."""
+    is_news: int
+    """1: a watched pin has changed since this was set to 0."""
+    log_capacity: int
+    """Changes that somebody has made room for, 0 where nobody looks at the pins."""

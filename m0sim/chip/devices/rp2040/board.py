@@ -8,13 +8,17 @@ from m0sim.chip.devices.bus import Bus
 from m0sim.chip.devices.clock import SystemClock
 from m0sim.chip.devices.host import Host
 from m0sim.chip.devices.rp2040.clocks import Clocks
+from m0sim.chip.devices.rp2040.flash_chip import FlashChip
+from m0sim.chip.devices.rp2040.gpio import IoBank0, IoQspi, PadsBank0, PadsQspi
 from m0sim.chip.devices.rp2040.oscillators import ROSC_HZ, Rosc, Xosc
 from m0sim.chip.devices.rp2040.pll import Pll
 from m0sim.chip.devices.rp2040.resets import Psm, Resets
+from m0sim.chip.devices.rp2040.ssi import Ssi
 from m0sim.chip.devices.rp2040.system import Syscfg, Sysinfo, Tbman, VregAndChipReset
 from m0sim.chip.devices.rp2040.timer import Timer
 from m0sim.chip.devices.rp2040.uart import Uart
 from m0sim.chip.devices.rp2040.watchdog import Watchdog
+from m0sim.chip.devices.rp2040.xip import XipCtrl
 from m0sim.chip.devices.unmodelled import UnmodelledBlock
 
 _UNMODELLED = (
@@ -24,8 +28,8 @@ _UNMODELLED = (
 )
 
 
-def build(host: Host) -> Board:
-    """An RP2040 served by `host`, not reset yet."""
+def build(host: Host, flash_bytes: int = 2 << 20) -> Board:
+    """An RP2040 served by `host` with a flash chip of that size, not reset yet."""
     clk_sys = SystemClock(ROSC_HZ)
     xosc, rosc = Xosc(clk_sys), Rosc(clk_sys)
     pll_sys = Pll("PLL_SYS", 0x4002_8000, xosc.source)
@@ -34,11 +38,20 @@ def build(host: Host) -> Board:
     clocks = Clocks(clk_sys, {source.name: source for source in sources})
     watchdog = Watchdog(clk_sys, clocks.clocks["ref"])
     uarts = [Uart(number, clk_sys, clocks.clocks["peri"]) for number in range(2)]
-    resettable: list[Block] = [pll_sys, pll_usb, Syscfg(), Sysinfo(), Tbman(), Timer(clk_sys, watchdog.tick), *uarts]
+    chip = FlashChip(flash_bytes, clk_sys)
+    chip.memory = host
+    ssi, io_qspi, pads = Ssi(chip), IoQspi(), PadsBank0()
+    io_qspi.selected = ssi.select
+    io_bank0 = IoBank0(pads)
+    resettable: list[Block] = [
+        pll_sys, pll_usb, Syscfg(), Sysinfo(), Tbman(), Timer(clk_sys, watchdog.tick), *uarts,
+        pads, io_bank0, io_qspi, PadsQspi(),
+    ]  # fmt: skip
     resets = Resets()
     resets.holds({block.name: block for block in resettable})
-    always: list[Block] = [xosc, rosc, clocks, watchdog, resets, Psm(), VregAndChipReset()]
+    always: list[Block] = [xosc, rosc, clocks, watchdog, resets, Psm(), VregAndChipReset(), XipCtrl(), ssi]
     unmodelled = [UnmodelledBlock(name, base) for name, base in _UNMODELLED]
     unmodelled.append(UnmodelledBlock("USBCTRL", 0x5010_0000, 0x2_0000, has_aliases=False))
     bus = Bus(host, clk_sys, (*always, *resettable, *unmodelled))
-    return Board(bus, clk_sys, {uart.name: uart for uart in uarts})
+    bus.watchers.append(io_bank0.look)
+    return Board(bus, clk_sys, {uart.name: uart for uart in uarts}, io_bank0)

@@ -1,0 +1,297 @@
+"""IO_BANK0, PADS_BANK0, IO_QSPI and PADS_QSPI: functions of pins, their interrupts and their pads.
+
+RP2040 datasheet, section 2.19. Levels themselves are the host's, who knows what the I/O port drives: see `PinState`.
+The two cycles by which the input synchroniser delays GPIO_IN are not modelled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from m0sim.chip.devices.block import WORD, Block, Register
+
+PINS = 30
+F_SPI, F_UART, F_I2C, F_PWM, F_SIO, F_PIO0, F_PIO1, F_CLOCK, F_USB = range(1, 10)
+NULL = 31
+_UNMODELLED = {
+    F_SPI: "SPI as the pin's function: its waveform is not drawn",
+    F_I2C: "I2C as the pin's function: its waveform is not drawn",
+    F_PIO0: "PIO0 as the pin's function",
+    F_PIO1: "PIO1 as the pin's function",
+    F_CLOCK: "a clock as the pin's function: its waveform is not drawn",
+    F_USB: "USB as the pin's function",
+}
+_IO_IRQ_BANK0, _IO_IRQ_QSPI = 13, 14
+_NIBBLES = 8
+"""Pins in one register of interrupts: 4 bits each."""
+_LEVEL_LOW, _LEVEL_HIGH, _EDGE_LOW, _EDGE_HIGH = 1, 2, 4, 8
+_OVER_INVERT, _OVER_LOW, _OVER_HIGH = 1, 2, 3
+_IE, _OD, _PUE, _PDE = 1 << 6, 1 << 7, 1 << 3, 1 << 2
+_PAD_RESET = 0x56
+_UART_TX, _UART_RTS = 0, 3
+"""Of four pins in a row, the ones that a UART drives."""
+
+
+def _override(code: int, value: int) -> int:
+    """A bit as OUTOVER and its like change it."""
+    return (value, value ^ 1, 0, 1)[code]
+
+
+class PadsBank0(Block):
+    """What each pad does: pulls, its input, and whether its output is off. Drive strength and slew rate are stored."""
+
+    VOLTAGE_SELECT, GPIO0 = 0x00, 0x04
+
+    def __init__(self) -> None:
+        super().__init__(
+            "PADS_BANK0",
+            0x4001_C000,
+            (
+                Register(self.VOLTAGE_SELECT, "VOLTAGE_SELECT", writable=1),
+                *(Register(self.GPIO0 + 4 * i, f"GPIO{i}", _PAD_RESET, writable=0xFF) for i in range(PINS)),
+                Register(0x7C, "SWCLK", 0xDA, writable=0xFF),
+                Register(0x80, "SWD", 0x5A, writable=0xFF),
+            ),
+        )
+        self.changed: Callable[[int], None] = lambda pin: None
+        """Called with the number of a pin whose pad has changed."""
+        self.stores = {self.GPIO0 + 4 * i: partial(self._tell, i) for i in range(PINS)}
+
+    def pad(self, pin: int) -> int:
+        """The register of a pin."""
+        return self.words[self.GPIO0 + 4 * pin]
+
+    def reset(self) -> None:
+        """Inputs, pulled down."""
+        super().reset()
+        for pin in range(PINS):
+            self.changed(pin)
+
+    def _tell(self, pin: int, _: int) -> None:
+        self.changed(pin)
+
+
+class IoBank0(Block):
+    """Functions of pins 0 to 29, and their interrupts to core 0. `drive` is what the world outside does to a pin."""
+
+    INTR, PROC0_INTE, PROC0_INTF, PROC0_INTS, PROC1_INTE, DORMANT_WAKE_INTE = 0xF0, 0x100, 0x110, 0x120, 0x130, 0x160
+
+    def __init__(self, pads: PadsBank0) -> None:
+        super().__init__("IO_BANK0", 0x4001_4000, _bank0_registers())
+        self._pads = pads
+        pads.changed = self._update
+        self._outside: list[int | None] = [None] * PINS
+        self._peripheral = {F_PWM: [0] * PINS}
+        """By function: the level that it drives pins to that have it."""
+        self._edges = [0] * PINS
+        """By pin: latched edges, as bits of INTR."""
+        for pin in range(PINS):
+            self.loads[8 * pin] = partial(self._status, pin)
+            self.stores[8 * pin + 4] = partial(self._function_changed, pin)
+        for i in range(4):
+            self.loads[self.INTR + 4 * i] = partial(self._raw, i)
+            self.stores[self.INTR + 4 * i] = partial(self._clear, i)
+            self.loads[self.PROC0_INTS + 4 * i] = partial(self._requested, i)
+            for offset in (self.PROC0_INTE, self.PROC0_INTF):
+                self.stores[offset + 4 * i] = lambda _: self._watch()
+        self.volatile = set(self.loads)
+
+    def reset(self) -> None:
+        """No pin has a function, and nothing is enabled."""
+        super().reset()
+        self._edges = [0] * PINS
+        for pin in range(PINS):
+            self._update(pin)
+        self._watch()
+
+    def function(self, pin: int) -> int:
+        """FUNCSEL of a pin."""
+        return self.words[8 * pin + 4] & 0x1F
+
+    def pins_of(self, function: int, within: range) -> list[int]:
+        """Pins that have a function, of some."""
+        return [pin for pin in within if self.function(pin) == function]
+
+    def drive(self, pin: int, level: int | None) -> None:
+        """The world outside drives a pin to 0 or 1, or with None lets go of it."""
+        self._outside[pin] = level
+        self._update(pin)
+        self.look()
+
+    def put(self, function: int, pin: int, level: int) -> None:
+        """A peripheral drives those pins that have its function."""
+        self._peripheral[function][pin] = level
+        if self.function(pin) == function:
+            self._update(pin)
+
+    def look(self) -> None:
+        """Take over what has happened to pins, and set the request line."""
+        pins = self.bus.host.pins
+        rose, fell = pins.rose, pins.fell
+        pins.rose = pins.fell = pins.is_news = 0
+        if rose | fell:
+            for pin in range(PINS):
+                if (rose | fell) >> pin & 1:
+                    self._edges[pin] |= self._edge(pin, rose >> pin & 1, fell >> pin & 1)
+        self._tell()
+
+    # -- a pin
+
+    def _function_changed(self, pin: int, _: int) -> None:
+        function = self.function(pin)
+        if function in _UNMODELLED:
+            self.bus.unmodelled(self, 8 * pin + 4, function, _UNMODELLED[function])
+        self._update(pin)
+
+    def _update(self, pin: int) -> None:
+        """Tell the host how a pin is driven and read now."""
+        pins, ctrl, pad, bit = self.bus.host.pins, self.words[8 * pin + 4], self._pads.pad(pin), 1 << pin
+        function = ctrl & 0x1F
+        out, enabled = self._driven(function, pin)
+        masks: dict[str, int] = {"port": function == F_SIO, "other_out": out, "other_oe": enabled}
+        for name, code in (("out", ctrl >> 8 & 3), ("oe", ctrl >> 12 & 3), ("in", ctrl >> 16 & 3)):
+            masks[f"{name}_and"] = code < _OVER_LOW
+            masks[f"{name}_xor"] = code in (_OVER_INVERT, _OVER_HIGH)
+        if pad & _OD:
+            masks["oe_and"] = masks["oe_xor"] = 0
+        masks["inputs"] = pad >> 6 & 1
+        masks["outside"] = self._level_outside(pin, pad, pins.level >> pin & 1)
+        for name, value in masks.items():
+            old = getattr(pins, name)
+            setattr(pins, name, old | bit if value else old & ~bit)
+        self.bus.host.update_pins()
+
+    def _driven(self, function: int, pin: int) -> tuple[int, int]:
+        """What a function other than the I/O port drives a pin to, and whether it does."""
+        if function == F_UART:
+            return 1, int(pin % 4 in (_UART_TX, _UART_RTS))  # idle; what is sent is not drawn
+        levels = self._peripheral.get(function)
+        return (0, 0) if levels is None else (levels[pin], 1)
+
+    def _level_outside(self, pin: int, pad: int, now: int) -> int:
+        driven = self._outside[pin]
+        if driven is not None:
+            return driven
+        if pad & (_PUE | _PDE) == _PUE | _PDE:
+            return now  # a bus keeper
+        return int(bool(pad & _PUE))  # without any pull too it reads as 0: a floating pin may be anything
+
+    def _status(self, pin: int) -> int:
+        pins, (out, enabled) = self.bus.host.pins, self.bus.host.outputs
+        ctrl = self.words[8 * pin + 4]
+        from_out = ((out & pins.port) | pins.other_out) >> pin & 1
+        from_oe = ((enabled & pins.port) | pins.other_oe) >> pin & 1
+        seen = pins.seen >> pin & 1
+        return (
+            from_out << 8
+            | _override(ctrl >> 8 & 3, from_out) << 9
+            | from_oe << 12
+            | (pins.driven >> pin & 1) << 13
+            | seen << 17
+            | _override(ctrl >> 16 & 3, seen) << 19
+            | seen << 24
+            | _override(ctrl >> 28 & 3, seen) << 26
+        )
+
+    # -- interrupts
+
+    def _edge(self, pin: int, rose: int, fell: int) -> int:
+        over = self.words[8 * pin + 4] >> 28 & 3
+        if over >= _OVER_LOW:
+            return 0
+        if over == _OVER_INVERT:
+            rose, fell = fell, rose
+        return rose * _EDGE_HIGH | fell * _EDGE_LOW
+
+    def _nibble(self, pin: int) -> int:
+        level = _override(self.words[8 * pin + 4] >> 28 & 3, self.bus.host.pins.seen >> pin & 1)
+        return self._edges[pin] | (_LEVEL_HIGH if level else _LEVEL_LOW)
+
+    def _raw(self, i: int) -> int:
+        """INTR0 to 3."""
+        self.look()
+        pins = range(_NIBBLES * i, min(_NIBBLES * i + _NIBBLES, PINS))
+        return sum(self._nibble(pin) << 4 * (pin % _NIBBLES) for pin in pins)
+
+    def _clear(self, i: int, value: int) -> None:
+        self.look()
+        for pin in range(_NIBBLES * i, min(_NIBBLES * i + _NIBBLES, PINS)):
+            self._edges[pin] &= ~(value >> 4 * (pin % _NIBBLES))
+        self._tell()
+
+    def _requested(self, i: int) -> int:
+        enabled, forced = self.words[self.PROC0_INTE + 4 * i], self.words[self.PROC0_INTF + 4 * i]
+        if not enabled | forced:
+            return 0
+        return self._raw(i) & enabled | forced
+
+    def _tell(self) -> None:
+        requested = False
+        for i in range(4):
+            enabled, forced = self.words[self.PROC0_INTE + 4 * i], self.words[self.PROC0_INTF + 4 * i]
+            for pin in range(_NIBBLES * i, min(_NIBBLES * i + _NIBBLES, PINS)) if enabled else ():
+                requested |= bool(self._nibble(pin) & enabled >> 4 * (pin % _NIBBLES) & 0xF)
+            requested |= forced != 0
+        self.bus.host.set_line(_IO_IRQ_BANK0, requested)
+
+    def _watch(self) -> None:
+        """Have the host tell of changes of those pins that may request an interrupt."""
+        watched = 0
+        for pin in range(PINS):
+            if self.words[self.PROC0_INTE + 4 * (pin // _NIBBLES)] >> 4 * (pin % _NIBBLES) & 0xF:
+                watched |= 1 << pin
+        self.bus.host.pins.watched = watched
+        self.look()
+
+
+def _bank0_registers() -> list[Register]:
+    registers = []
+    for pin in range(PINS):
+        registers.append(Register(8 * pin, f"GPIO{pin}_STATUS", writable=0))
+        registers.append(Register(8 * pin + 4, f"GPIO{pin}_CTRL", NULL, writable=0x3003_331F))
+    for i in range(4):
+        mask = WORD if i < 3 else 0xFF_FFFF
+        registers.append(Register(IoBank0.INTR + 4 * i, f"INTR{i}", writable=0, clears=0xCCCC_CCCC & mask))
+        for offset, name in (
+            (IoBank0.PROC0_INTE, "PROC0"),
+            (IoBank0.PROC1_INTE, "PROC1"),
+            (IoBank0.DORMANT_WAKE_INTE, "DORMANT_WAKE"),
+        ):
+            is_ours = name == "PROC0"
+            registers.append(Register(offset + 4 * i, f"{name}_INTE{i}", writable=mask, effect=is_ours))
+            registers.append(Register(offset + 0x10 + 4 * i, f"{name}_INTF{i}", writable=mask, effect=is_ours))
+            registers.append(Register(offset + 0x20 + 4 * i, f"{name}_INTS{i}", writable=0, effect=is_ours))
+    return registers
+
+
+class IoQspi(Block):
+    """The six pins of the flash. Their functions are stored; OUTOVER of QSPI_SS is how the flash is chosen by hand."""
+
+    SS_CTRL = 0x0C
+
+    def __init__(self) -> None:
+        names = ("SCLK", "SS", "SD0", "SD1", "SD2", "SD3")
+        registers = []
+        for i, name in enumerate(names):
+            registers.append(Register(8 * i, f"GPIO_QSPI_{name}_STATUS", writable=0))
+            registers.append(Register(8 * i + 4, f"GPIO_QSPI_{name}_CTRL", NULL, writable=0x3003_331F))
+        for i, name in enumerate(("PROC0", "PROC1", "DORMANT_WAKE")):
+            for j, kind in enumerate(("INTE", "INTF", "INTS")):
+                offset = 0x34 + 12 * i + 4 * j
+                registers.append(Register(offset, f"{name}_{kind}", writable=0xFF_FFFF, effect=False))
+        registers.append(Register(0x30, "INTR", writable=0, effect=False))
+        super().__init__("IO_QSPI", 0x4001_8000, registers)
+        self.selected: Callable[[bool], None] = lambda forced: None
+        """Called when QSPI_SS is forced low or is not any more."""
+        self.stores = {self.SS_CTRL: lambda value: self.selected(value >> 8 & 3 == _OVER_LOW)}
+
+
+class PadsQspi(Block):
+    """Stored and read back."""
+
+    def __init__(self) -> None:
+        names = (("SCLK", 0x56), ("SD0", 0x52), ("SD1", 0x52), ("SD2", 0x52), ("SD3", 0x52), ("SS", 0x5A))
+        registers = [Register(0, "VOLTAGE_SELECT", writable=1)]
+        registers += [Register(4 + 4 * i, f"GPIO_QSPI_{n}", value, writable=0xFF) for i, (n, value) in enumerate(names)]
+        super().__init__("PADS_QSPI", 0x4002_0000, registers)
