@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from reference import encode
 from rich.console import Console
 from xip_oracle import Oracle
 
@@ -38,13 +40,13 @@ def image(*symbols: Symbol, sections: tuple[Section, ...] = ()) -> Image:
     return replace(load_raw(bytes(64), FLASH), symbols=symbols, sections=sections)
 
 
-def ran(owners: FlashOwners, *accesses: tuple[int, bool]) -> FlashRun:
+def ran(owners: FlashOwners, *accesses: tuple[int, bool], code: np.ndarray | None = None) -> FlashRun:
     """What the cache counts of accesses in order, and names."""
     cache = FlashCache(Tables(), RP2040)
     addresses, kinds = zip(*accesses, strict=True)
     cache.access(np.array(addresses, np.uint32), np.array(kinds, np.bool_))
     counts = FlashCounts("cold", cache.code_misses, cache.data_misses, cache.evictions, cache.evictions_refused)
-    return flash_run(counts, owners, CACHE)
+    return flash_run(counts, owners, CACHE, code)
 
 
 THREE = [symbol(name, FLASH + way * WAY + 16 * way, 64) for way, name in enumerate(("fft", "window", "filter"))]
@@ -101,6 +103,81 @@ def test_move_by(victim: tuple[int, int], pusher: tuple[int, int]) -> None:
         assert meet
         assert found.move_by % 8 == 0 or victim[0] % 8
         assert not sets(victim[0] + found.move_by, victim[1]) & sets(*pusher)
+
+
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(
+    st.integers(0, 1023),
+    st.integers(1, 300),
+    st.integers(0, 40),
+    st.integers(1, 300),
+    st.lists(st.tuples(st.integers(0, 5000), st.integers(1, 400)), max_size=20),
+)
+def test_move_by_keeps_clear_of_code_that_ran(
+    begin: int, lines: int, behind: int, others: int, more: list[tuple[int, int]]
+) -> None:
+    """By trying every distance: the nearest at which no set has three lines, else the nearest beside the pusher."""
+    spans = (0, 1 << 21), (begin * 8, lines * 8), ((begin + behind % lines) * 8 + 3 * WAY, others * 8)
+    at = np.zeros(1 << 14, np.int32)
+    for owner in (1, 2):
+        at[spans[owner][0] // 4 : sum(spans[owner]) // 4] = owner
+    ran_lines = {line for first, count in more for line in range(first, first + count)}
+    code = np.array(sorted(2 * line + line % 2 for line in ran_lines), np.int64)
+    rows = np.array([(1 + spans[1][0] // 4, 1 + spans[2][0] // 4, 1)], np.dtype("<u4,<u4,<i8"))
+    rows.dtype.names = ("word", "by", "misses")
+    (found,) = flash_run(
+        FlashCounts("cold", 1, 0, rows, 0), FlashOwners(("", "v", "p"), spans, at), CACHE, code
+    ).evictions
+    pusher = {line % 1024 for line in range(spans[2][0] // 8, sum(spans[2]) // 8)}
+    filled = Counter(word // 2 % 1024 for word in code.tolist() if at[word] != 1)
+
+    def fits(distance: int, crowd: bool) -> bool:
+        sets = {(begin + distance + i) % 1024 for i in range(lines)}
+        return not sets & pusher and not (crowd and any(filled[each] >= 2 for each in sets))
+
+    expected = next((d for crowd in (True, False) for d in range(1024) if fits(d, crowd)), None)
+    assert found.move_by == (None if expected is None else 8 * expected)
+
+
+def test_a_move_into_sets_that_others_fill_is_none() -> None:
+    """Behind `filter` lie two loops that are hot themselves: the advice is to move beyond them, and it holds."""
+    hot = [symbol("first", FLASH + 3 * WAY + 96, 64), symbol("second", FLASH + 4 * WAY + 96, 64)]
+    every = [*THREE, *hot]
+    loop = [(s.address + at, True) for _ in range(5) for s in every for at in range(0, 64, 4)]
+    code = np.unique([(address - FLASH) // 4 for address, _ in loop])
+    before = ran(flash_owners(image(*every), RP2040), *loop, code=code)
+    first = before.evictions[0]
+    assert (first.name, first.move_by) == ("fft", 96 + 64)
+    moved = [replace(every[0], address=FLASH + 96 + 64), *every[1:]]
+    loop = [(s.address + at, True) for _ in range(5) for s in moved for at in range(0, 64, 4)]
+    assert ran(flash_owners(image(*moved), RP2040), *loop).evictions == ()
+    blind = [replace(every[0], address=FLASH + 96), *every[1:]]  # only clear of the one that pushed it out
+    loop = [(s.address + at, True) for _ in range(5) for s in blind for at in range(0, 64, 4)]
+    assert ran(flash_owners(image(*blind), RP2040), *loop).evictions != ()
+
+
+def calls_of_five(first: int) -> Machine:
+    """A loop that calls five functions of one BX lr each: the first where it is said, the next two in set 512 and the
+    last two in set 513."""
+    at = {name: 4096 + way * WAY + 8 * (way > 2) for way, name in enumerate("abcde")} | {"a": 4096 + first}
+    memory = np.full(1 << 15, 0x4770, np.uint16)
+    code = [encode.push([4, 14]), encode.imm8("movs", 4, 5)]
+    code += [encode.branch_link(at[name] - 4 - 4 * i - 4) for i, name in enumerate("abcde")]
+    code += [encode.imm8("subs", 4, 1), encode.branch_if("ne", -22 - 4), encode.pop([4, 15])]
+    halfwords = [half for instruction in code for half in instruction]
+    memory[: len(halfwords)] = halfwords
+    symbols = (symbol("loop", FLASH, 32), *(symbol(name, FLASH + offset, 2) for name, offset in at.items()))
+    return Machine(replace(load_raw(memory.tobytes(), FLASH), symbols=symbols))
+
+
+def test_a_run_whose_advice_is_followed() -> None:
+    cost = calls_of_five(0).call("loop", flash="warm")
+    assert cost.flash is not None
+    found = {e.name: (e.by, e.move_by) for e in cost.flash.evictions}
+    assert found["a"] == ("c", 16)  # in the next set are d and e
+    assert cost.stall_cycles > 0
+    assert calls_of_five(8).call("loop", flash="warm").stall_cycles > 0
+    assert calls_of_five(16).call("loop", flash="warm").stall_cycles == 0
 
 
 def test_owners() -> None:

@@ -355,7 +355,7 @@ class Cost:
             return self.result.hex(" ")
         return "" if self.result is None else str(self.result)
 
-    @property
+    @cached_property
     def stall_cycles(self) -> int:
         """Those of `cycles` in which the core waited for flash or a slow bus."""
         return int(self.instruction_table.stalls.sum())

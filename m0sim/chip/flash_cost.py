@@ -19,7 +19,8 @@ class Eviction:
     """Words."""
     cycles: int
     move_by: int | None = None
-    """Bytes that `name` would have to move on by to lie in other sets of the cache than `by`, a multiple of its lines;
+    """Bytes that `name` would have to move on by to lie in other sets of the cache than `by`, a multiple of its lines,
+    and, if there are such, in none that other code of the run fills. Data elsewhere in flash is not looked at.
     None where it cannot, being the same or too large, or need not: a third one pushes too."""
 
 

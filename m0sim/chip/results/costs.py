@@ -94,7 +94,7 @@ def cost_of(image: Image, device: Device, counts: Counts, ended: Ended) -> Cost:
         instruction_table=table,
         traffic=() if counts.traffic is None else traffic_costs(counts, counts.traffic),
         findings=found,
-        flash=None if ended.flash is None else flash_cost(ended.flash, int(table.stalls.sum()), image, device),
+        flash=None if ended.flash is None else flash_cost(ended.flash, table, image, device),
         stubs=ended.stubs,
         registers=ended.register_uses,
         heap_bytes=ended.heap_bytes,

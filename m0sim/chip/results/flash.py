@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from m0sim.chip.cost import InstructionTable, Int64Array
 from m0sim.chip.device import Device, XipCache
 from m0sim.chip.flash_cost import Eviction, FlashCost, FlashRun, FlashWaits
 from m0sim.chip.options import FlashModel
@@ -73,17 +74,18 @@ def _claims(image: Image) -> Iterable[tuple[int, int, str]]:
         yield from ((s.address, s.size, s.name) for s in image.symbols if s.kind == kind and s.size)
 
 
-def flash_cost(counts: FlashCounts, stalls: int, image: Image, device: Device) -> FlashCost:
-    """What flash added to a run that had so many stall cycles in all."""
+def flash_cost(counts: FlashCounts, table: InstructionTable, image: Image, device: Device) -> FlashCost:
+    """What flash added to a run that executed these instructions."""
     timing, cache = device.flash_timing, device.xip_cache
     if cache is not None:
         has_evictions = len(counts.evictions) > 0
-        run = flash_run(counts, flash_owners(image, device) if has_evictions else _NOBODY, cache)
+        owners = flash_owners(image, device) if has_evictions else _NOBODY
+        run = flash_run(counts, owners, cache, _words(table, device) if has_evictions else None)
     else:
         states = 0 if timing is None else timing.wait_states
         misses = counts.code_misses, counts.data_misses
         run = FlashRun(sum(misses) * states, *misses, evictions=())
-    run = replace(run, bus_cycles=stalls - run.cycles)
+    run = replace(run, bus_cycles=int(table.stalls.sum()) - run.cycles)
     if cache is not None or timing is None:
         cold = counts.model == "cold"
         return FlashCost(counts.model, run if cold else None, None if cold else run)
@@ -91,19 +93,30 @@ def flash_cost(counts: FlashCounts, stalls: int, image: Image, device: Device) -
     return FlashCost(counts.model, run, run, waits)
 
 
-def flash_run(counts: FlashCounts, owners: FlashOwners, cache: XipCache) -> FlashRun:
-    """What one run missed, with names."""
+def _words(table: InstructionTable, device: Device) -> Int64Array:
+    """The words of flash that these instructions are in, from the begin of the flash."""
+    flash = device.flash
+    assert flash is not None
+    offsets = np.array([device.resolve(at) for at in table.address.tolist()], np.int64) - flash.base
+    return np.unique(offsets[(offsets >= 0) & (offsets < flash.size)] // _WORD)
+
+
+def flash_run(counts: FlashCounts, owners: FlashOwners, cache: XipCache, code: Int64Array | None = None) -> FlashRun:
+    """What one run missed, with names. `code` are the words of flash that were executed: ``int64``."""
     return FlashRun(
         cycles=(counts.code_misses + counts.data_misses) * cache.miss_cycles_per_word,
         code_misses=counts.code_misses,
         data_misses=counts.data_misses,
-        evictions=evictions(counts.evictions, owners, cache),
+        evictions=evictions(counts.evictions, owners, cache, np.zeros(0, np.int64) if code is None else code),
         evictions_left_out=counts.evictions_refused,
     )
 
 
-def evictions(rows: npt.NDArray[Any], owners: FlashOwners, cache: XipCache) -> tuple[Eviction, ...]:
-    """Rows of `layout.EVICTION` added up by the owners of both words, most misses first, then by name."""
+def evictions(rows: npt.NDArray[Any], owners: FlashOwners, cache: XipCache, code: Int64Array) -> tuple[Eviction, ...]:
+    """Rows of `layout.EVICTION` added up by the owners of both words, most misses first, then by name.
+
+    A move is into sets that have a line free of what is in `code`, words as for `flash_run`.
+    """
     victims, pushers = (owners.at[rows[column].astype(np.int64) - 1] for column in ("word", "by"))
     pairs, inverse = np.unique(np.stack([victims, pushers], axis=1), axis=0, return_inverse=True)
     sums = np.zeros(len(pairs), np.int64)
@@ -114,26 +127,39 @@ def evictions(rows: npt.NDArray[Any], owners: FlashOwners, cache: XipCache) -> t
             owners.names[pusher],
             misses,
             misses * cache.miss_cycles_per_word,
-            _move_by(owners.spans[victim], owners.spans[pusher], cache) if victim and pusher else None,
+            _move_by(victim, pusher, owners, cache, code) if victim and pusher else None,
         )
         for (victim, pusher), misses in zip(pairs.tolist(), sums.tolist(), strict=True)
     ]
     return tuple(sorted(found, key=lambda eviction: (-eviction.misses, eviction.name, eviction.by)))
 
 
-def _move_by(victim: tuple[int, int], pusher: tuple[int, int], cache: XipCache) -> int | None:
-    """Bytes that take a span on to sets behind those of another; None where there is no room for both, or no need."""
-    line, way = cache.line_bytes, cache.size // cache.ways
-    (begin, end), (first, last) = (_lines(span, line) for span in (victim, pusher))
-    if victim == pusher or end - begin + last - first > way:
+def _move_by(victim: int, pusher: int, owners: FlashOwners, cache: XipCache, code: Int64Array) -> int | None:
+    """Bytes that take an owner on to sets behind those of another, and to none that other code has filled.
+
+    None where there is no room for both, or no need. Where there is no place without other code, it is behind the
+    other owner all the same.
+    """
+    line = cache.line_bytes
+    sets = cache.size // cache.ways // line
+    (begin, end), (first, last) = (_lines(owners.spans[owner], line) for owner in (victim, pusher))
+    if victim == pusher or end - begin + last - first > sets:
         return None
-    distance = (begin - first) % way
-    if distance >= last - first and distance + end - begin <= way:
-        return None  # they have no set in common
-    return (last - begin) % way
+    others = np.unique(code[owners.at[code] != victim] * _WORD // line)
+    is_full = np.bincount(others % sets, minlength=sets) >= cache.ways
+    is_pusher = np.zeros(sets, np.bool_)
+    is_pusher[np.arange(first, last) % sets] = True
+    if not is_pusher[np.arange(begin, end) % sets].any():
+        return None
+    for is_taken in (is_full | is_pusher, is_pusher):
+        taken_before = np.concatenate([[0], np.cumsum(np.roll(np.tile(is_taken, 2), -(begin % sets)))])
+        free = np.flatnonzero(taken_before[end - begin : end - begin + sets] == taken_before[:sets])
+        if len(free):
+            return int(free[0]) * line
+    return None
 
 
 def _lines(span: tuple[int, int], line_bytes: int) -> tuple[int, int]:
-    """Where the lines that a span has a part of begin and end."""
+    """The first line that a span has a part of, and the one behind its last."""
     begin, size = span
-    return begin // line_bytes * line_bytes, -(-(begin + size) // line_bytes) * line_bytes
+    return begin // line_bytes, -(-(begin + size) // line_bytes)
