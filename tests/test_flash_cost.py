@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from reference import encode
 from rich.console import Console
@@ -105,14 +105,17 @@ def test_move_by(victim: tuple[int, int], pusher: tuple[int, int]) -> None:
         assert not sets(victim[0] + found.move_by, victim[1]) & sets(*pusher)
 
 
-@settings(max_examples=40, deadline=None, derandomize=True)
+@settings(max_examples=60, deadline=None, derandomize=True)
 @given(
     st.integers(0, 1023),
-    st.integers(1, 300),
+    st.integers(1, 60),
     st.integers(0, 40),
-    st.integers(1, 300),
-    st.lists(st.tuples(st.integers(0, 5000), st.integers(1, 400)), max_size=20),
+    st.integers(1, 60),
+    st.lists(st.tuples(st.integers(0, 4000), st.integers(1, 90)), max_size=12),
 )
+@example(0, 4, 0, 4, [(0, 4), (1024, 1024), (2048, 1024)])  # every set is full: beside the pusher all the same
+@example(0, 4, 0, 4, [(0, 4), (1028, 2)])  # two sets that are full with the victim's own lines only where it lies now
+@example(0, 4, 0, 2, [(0, 4), (1026, 2), (2050, 1)])  # the nearest place is full but for the victim's own line
 def test_move_by_keeps_clear_of_code_that_ran(
     begin: int, lines: int, behind: int, others: int, more: list[tuple[int, int]]
 ) -> None:
