@@ -24,6 +24,7 @@ from m0sim.chip import device
 from m0sim.chip.buffer import Buffer
 from m0sim.chip.device import Device, XipCache
 from m0sim.chip.flash_timing import FlashTiming, WaitStates
+from m0sim.chip.options import LEVELS, Level, level_of
 from m0sim.image import load_raw
 
 STACK = 4096
@@ -130,7 +131,7 @@ def by_address(cost: Cost, column: str) -> dict[int, int]:
     return {address: count for address, count in pairs if count}
 
 
-def check(program: FlashProgram, run: Trace, name: str, core: str, form: str) -> None:
+def check(program: FlashProgram, run: Trace, name: str, core: str, form: str, level: Level) -> None:
     """One call with a cold and one with a warm cache, every figure."""
     machine, buffer = machine_of(name, core)
     machine.write(FLASH, program.flash)
@@ -145,8 +146,8 @@ def check(program: FlashProgram, run: Trace, name: str, core: str, form: str) ->
             oracle.evictions.clear()
         stalls = waited(run, oracle)
         with simple_form() if form == "simple" else nullcontext():
-            cost = machine.call(program.entry, 0, 1, 2, 3, flash=model)  # type: ignore[arg-type]
-        what = f"{name}, {core}, {form}, {model}"
+            cost = machine.call(program.entry, 0, 1, 2, 3, flash=model, level=level)  # type: ignore[arg-type]
+        what = f"{name}, {core}, {form}, {model}, {level}"
         assert by_address(cost, "executions") == expected.executed, what
         assert by_address(cost, "stalls") == stalls, what
         cycles = Counter(expected.self_cycles) + stalls
@@ -161,17 +162,20 @@ def check(program: FlashProgram, run: Trace, name: str, core: str, form: str) ->
             rows = machine.interpreter.cache.evictions  # type: ignore[union-attr]
             found = {(4 * int(r["word"]) - 4, 4 * int(r["by"]) - 4): int(r["misses"]) for r in rows}
             assert found == dict(oracle.evictions), what
+        if level == "memory":
+            assert sum(row.loads + row.stores for row in cost.traffic) == cost.loads + cost.stores, what
 
 
 def check_seed(seed: int) -> None:
-    """Each program on one device of each kind, and both forms, in turn over the seeds."""
+    """Each program on one device of each kind; both forms and both levels, in turn over the seeds."""
     names, cores = [*CACHES, *WAITS], [*CORES]
     picked = [(names[(seed + i * 5) % len(names)], cores[(seed // 3 + i) % 3]) for i in range(2)]
     machine, buffer = machine_of(*picked[0])
     program = flash_program(seed, buffer.address)
     run = traced(program, buffer, machine.space.stack_top & ~7)
     for number, (name, core) in enumerate(picked):
-        check(program, run, name, core, "simple" if (seed + number) % 4 == 3 else "fast")
+        form, level = "simple" if (seed + number) % 4 == 3 else "fast", LEVELS[(seed + number) // 4 % 2]
+        check(program, run, name, core, form, level_of(level))
 
 
 @pytest.mark.parametrize("first", range(0, 200, 50))

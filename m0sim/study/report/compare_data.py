@@ -131,9 +131,9 @@ def _flash(c: Comparison) -> Sheet:
         rows.append((m.method, *shown, _ratio(m.ratio), _ratio(m.ratio_with_flash)))
     return Sheet(
         "estimate: code and constants in flash",
-        "An estimate by a model, not a measurement: cycles that code and data in flash wait for, words that its cache "
-        "misses, warm from the step before, added to the exact zero-wait count. Where flash has wait states and no "
-        f"cache, words are its reads. Both ratios are to {c.base}.",
+        "An estimate by a model, not a measurement: cycles that code and data in flash wait for, added to the exact "
+        "zero-wait count. Words: what the flash's cache misses, warm from the step before; without a cache, what is "
+        f"read. Both ratios are to {c.base}.",
         ("method", "zero-wait", "words", "flash (est.)", "sum (est.)", "ratio", "ratio (est.)"),
         tuple(rows),
     )

@@ -75,7 +75,7 @@ def sheets(constraints: Constraints, finished: Finished) -> tuple[Sheet, ...]:
     if constraints.sram:
         best = [(sizes.shown(budget), row) for budget, row in results.best(finished.rows, constraints)]
         words = "The highest accuracy where it is known, then the most layers that learn, the largest share of scored "
-        words += f"edges, the fewest cycles with the estimate for flash.{among}"
+        words += f"edges, the fewest cycles with what flash adds.{among}"
         found.append(Sheet("the best in each budget", words, ("budget", *_COLUMNS), _rows(best)))
     shown = [(str(row["network"]), row) for row in front_rows(finished.rows)]
     words = "No other configuration of the network needs as little SRAM and as few cycles and learns as well: by "
