@@ -354,7 +354,7 @@ def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
     return int(ended.value.code or 0)
 
 
-FIXED = {"accuracy_before", "accuracy", "cycles", "cycles_source", "sram_bytes", "state"}
+FIXED = {"accuracy_before", "accuracy", "cycles", "cycles_source", "sram_bytes", "state", "flash_estimate_cycles"}
 SHORT = ("train", "--images", "20", "--epochs", "2", "--test-images", "first64")
 
 
@@ -377,6 +377,7 @@ class TestCommand:
         assert json.loads((tmp_path / "train.json").read_text()) == printed
         assert len(printed["accuracy"]) == len(printed["accuracy_validation"]) == 2
         assert printed["cycles_source"] == {"device": "measured", "golden": "estimate"}[engine]
+        assert printed["flash_estimate_cycles"] == 60 * printed["flash_misses_words"]
         assert printed["state"] == "state.npz"
         assert printed["test_images"] == 64
         with np.load(tmp_path / "state.npz") as state:

@@ -4,16 +4,23 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import lru_cache
+from typing import Any
+from unittest import mock
 
 import numpy as np
 import pytest
 
 from m0sim.chip import device
 from m0sim.chip.device import Device
+from m0sim.chip.engine.flash_runs import FlashRuns
+from m0sim.chip.options import Engine, FlashModel
 from m0sim.errors import UsageError
 from m0sim.study.learn import datasets, kernels, methods, networks
 from m0sim.study.learn.config import DeviceOptions
 from m0sim.study.learn.deployment import Deployment
+from m0sim.study.learn.experiment import images
+from m0sim.study.learn.experiment.setting import tuned
+from m0sim.study.learn.experiment.training import Task, TrainingRun
 from m0sim.study.learn.program import DeviceProgram, FlashOfStep, phase_cycles, zero_wait_cycles
 from m0sim.study.learn.side_by_side import ComparisonTask, Start, compare, start_of
 from m0sim.study.whatif import measure, planned
@@ -25,7 +32,7 @@ except UsageError as missing:
     pytest.skip(str(missing), allow_module_level=True)
 
 PICO, CLKDIV_4 = device.load("rp2040"), device.load("rp2040-clkdiv4")
-STEPS = 2
+STEPS = 3
 
 
 @lru_cache
@@ -78,8 +85,24 @@ def test_it_is_what_a_call_with_a_warm_cache_adds() -> None:
     assert mine.warm_cycles == 60 * (mine.warm.code_misses + mine.warm.data_misses)
 
 
+def test_a_cache_kept_from_the_step_before_adds_nearly_the_same() -> None:
+    """What is modelled: the same step before. In training another image was before, which may take other branches."""
+    made, kept = program(), program()
+
+    def run_once(runs: FlashRuns, call: Any, engine: Engine, flash: FlashModel) -> Any:
+        return runs._run(call, engine, flash)
+
+    for number, cost in enumerate(steps_in_flash(made)):
+        with mock.patch.object(FlashRuns, "counted", run_once):
+            image, label = start().training[0][number], int(start().training[1][number])
+            found = kept.step_in_flash(image, label)
+        assert zero_wait_cycles(found) == zero_wait_cycles(cost)
+        if number:  # before the first step the cache is empty
+            assert abs(found.flash.warm_cycles - cost.flash.warm_cycles) < 0.002 * cost.cycles
+
+
 def test_means_over_steps() -> None:
-    first, second = steps_in_flash(program())
+    first, second, _ = steps_in_flash(program())
     words = [cost.flash.warm.code_misses + cost.flash.warm.data_misses for cost in (first, second)]
     assert words[0] != words[1]
     assert FlashOfStep.of([first, second]) == FlashOfStep(60 * sum(words) / 2, sum(words) / 2)
@@ -99,6 +122,18 @@ def test_compare_and_budget_have_that_figure() -> None:
     found = FlashOfStep(measured.flash_estimate_cycles, measured.flash_misses_words)
     assert found == FlashOfStep.of(costs)
     assert measured.cycles == tuple(map(zero_wait_cycles, costs))
+
+
+def test_train_has_that_figure_of_its_own_first_steps() -> None:
+    asked = Task("tiny-cnn-8", "digits", tuned("priot", None, {}), images=7, epochs=1, test_images=None)
+    run, apart = TrainingRun(asked), TrainingRun(asked)
+    order = images.order(asked.seed, 0, 7)[:5]
+    chip = apart.deployment.program(apart.model.initial())
+    costs = [chip.step_in_flash(run.transfer.images[i], int(run.transfer.labels[i])) for i in order]
+    assert run.flash_of_step() == FlashOfStep.of(costs)
+    assert run.train().progress.cycles == apart.train().progress.cycles  # it was run apart
+    ideal = replace(asked, profile=device.load("stm32g0"))
+    assert TrainingRun(ideal).flash_of_step() is None
 
 
 def test_weights_in_sram_do_not_wait_and_a_slower_flash_waits_longer() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -151,7 +152,8 @@ def _train(run: TrainingRun, output: Path | None) -> Training:
             checkpoint.save(output, run.task, progress)
 
     with Bar(0) as bar, noticing() as stop:
-        return run.train(bar.share, keep, stop)
+        flash = run.flash_of_step()
+        return replace(run.train(bar.share, keep, stop), flash=flash)
 
 
 def _show(training: Training, json_wanted: bool, output: Path | None) -> None:

@@ -32,6 +32,8 @@ def to_json(training: Training) -> dict[str, Any]:
         "cycles": cycles,
         "cycles_source": "measured" if task.engine == "device" else "estimate",
         "cycles_by_epoch": [e.cycles for e in progress.epochs] if is_known else None,
+        "flash_estimate_cycles": None if training.flash is None else training.flash.cycles,
+        "flash_misses_words": None if training.flash is None else training.flash.misses_words,
         "seconds": None if cycles is None else chip.seconds(cycles),
         **cost_json.energy(None if cycles is None else chip.energy_use(cycles)),
         "sram_bytes": training.deployment.need.sram_bytes,
@@ -101,6 +103,8 @@ def closing(training: Training) -> str:
     sram = f"{count(training.deployment.need.sram_bytes)} bytes of SRAM"
     if not training.deployment.is_fit:
         sram += f", which {training.task.profile.name} has not: it ran in an enlarged copy"
+    if training.flash is not None:
+        sram += f"; flash adds {count(round(training.flash.cycles))} cycles to each of the first steps (est.)"
     if training.chosen is None:
         return f"no epoch finished; {sram}"
     last, best = training.progress.epochs[-1], training.progress.epochs[training.chosen - 1]

@@ -199,7 +199,7 @@ class _Draft:
 
 
 def _slowness(answer: Answer) -> float:
-    """Measured cycles with the estimate for flash. Where nothing was run the order of the candidates decides."""
+    """Measured cycles with what flash adds. Where nothing was run the order of the candidates decides."""
     return 0.0 if answer.measured is None else answer.measured.with_flash
 
 
@@ -207,7 +207,7 @@ def best_fits(asked: Configuration, knobs: Knobs, space: Space) -> list[Configur
     """The best configurations that fit, equally good but for their speed, the presumably fastest first.
 
     Best is: the most layers that learn; then, of priot-s, the largest share of scored edges; then the fewest cycles
-    (with the estimate for flash). A knob that the user named stays as it is.
+    (with what flash adds). A knob that the user named stays as it is.
     """
     for layers in _layers(asked, knobs):
         found = [fit for start in _variants(with_trained(asked, layers), knobs) if (fit := _fit(start, knobs, space))]

@@ -25,11 +25,13 @@ from m0sim.study.learn.experiment.images import ImagePart
 from m0sim.study.learn.experiment.setting import Setting, model_of
 from m0sim.study.learn.methods.base import Arrays
 from m0sim.study.learn.pretrain import Backbone, bundled, read
-from m0sim.study.learn.program import DeviceProgram
+from m0sim.study.learn.program import DeviceProgram, FlashOfStep
 
 ENGINES = ("device", "golden")
 MEASURED_STEPS = 16
 """Of every epoch of the golden engine so many steps, evenly spread, also run on the chip, for their cycles."""
+FLASH_STEPS = 5
+"""Steps that `TrainingRun.flash_of_step` is the mean of."""
 VALIDATION_IMAGES = 1000
 TEST_IMAGES = 1024
 
@@ -130,6 +132,8 @@ class Training:
     start: tuple[int, int]
     """The same of the state before the first step: a method may have pruned."""
     progress: RunProgress
+    flash: FlashOfStep | None = None
+    """What flash adds to a step, as `TrainingRun.flash_of_step` has it; None also where that was not asked."""
 
     @property
     def is_finished(self) -> bool:
@@ -198,6 +202,17 @@ class TrainingRun:
             if keep:
                 keep(self.progress)
         return self._result()
+
+    def flash_of_step(self) -> FlashOfStep | None:
+        """What flash adds to a step: the mean of the run's first ones, run apart, whatever the engine.
+
+        None where the profile knows of no flash that waits at its clock.
+        """
+        if not self.task.profile.flash_waits:
+            return None
+        chip, transfer = self.deployment.program(self._start), self.transfer
+        first = images.order(self.task.seed, 0, len(transfer))[:FLASH_STEPS]
+        return FlashOfStep.of([chip.step_in_flash(transfer.images[i], int(transfer.labels[i])) for i in first])
 
     def _step(self, image: Any, label: int) -> None:
         progress = self.progress
