@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from m0sim.chip.devices.block import Block
 
@@ -11,38 +11,45 @@ class Interrupts:
     """Raw interrupts of a block that stay until they are cleared, and what of them is requested.
 
     The registers are words of the block, which declares them. With one line all bits are requested by that; with more,
-    each bit has its own.
+    each bit has its own. With `level`, INTR is what that gives instead, and cannot be cleared.
     """
 
-    def __init__(self, block: Block, lines: Sequence[int], offsets: Sequence[int]) -> None:
-        self._block, self._lines = block, lines
+    def __init__(
+        self, block: Block, lines: Sequence[int], offsets: Sequence[int], level: Callable[[], int] | None = None
+    ) -> None:
+        self._block, self._lines, self._level = block, lines, level
         self._intr, self._inte, self._intf, self._ints = offsets
         self.latched = 0
-        """INTR."""
-        block.loads[self._intr] = lambda: self.latched
+        """INTR, where it stays."""
+        block.loads[self._intr] = self.raw
         block.loads[self._ints] = self.status
         block.stores[self._intr] = self._clear
-        block.stores[self._inte] = block.stores[self._intf] = lambda _: self._tell()
+        block.stores[self._inte] = block.stores[self._intf] = lambda _: self.tell()
+
+    def raw(self) -> int:
+        """INTR."""
+        return self.latched if self._level is None else self._level()
 
     def status(self) -> int:
         """INTS."""
-        return (self.latched | self._block.words[self._intf]) & self._block.words[self._inte]
+        return (self.raw() | self._block.words[self._intf]) & self._block.words[self._inte]
 
     def latch(self, bits: int) -> None:
         """Something happened."""
         self.latched |= bits
-        self._tell()
+        self.tell()
 
     def reset(self) -> None:
         """Nothing has happened."""
         self.latched = 0
-        self._tell()
+        self.tell()
 
     def _clear(self, value: int) -> None:
         self.latched &= ~value
-        self._tell()
+        self.tell()
 
-    def _tell(self) -> None:
+    def tell(self) -> None:
+        """Set the request line, or lines."""
         status, lines = self.status(), self._lines
         if len(lines) == 1:
             self._block.bus.host.set_line(lines[0], status != 0)

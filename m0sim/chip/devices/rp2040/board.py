@@ -7,12 +7,15 @@ from m0sim.chip.devices.board import Board
 from m0sim.chip.devices.bus import Bus
 from m0sim.chip.devices.clock import SystemClock
 from m0sim.chip.devices.host import Host
+from m0sim.chip.devices.rp2040.adc import Adc
 from m0sim.chip.devices.rp2040.clocks import Clocks
 from m0sim.chip.devices.rp2040.flash_chip import FlashChip
 from m0sim.chip.devices.rp2040.gpio import IoBank0, IoQspi, PadsBank0, PadsQspi
 from m0sim.chip.devices.rp2040.oscillators import ROSC_HZ, Rosc, Xosc
 from m0sim.chip.devices.rp2040.pll import Pll
+from m0sim.chip.devices.rp2040.pwm import Pwm
 from m0sim.chip.devices.rp2040.resets import Psm, Resets
+from m0sim.chip.devices.rp2040.rtc import Rtc
 from m0sim.chip.devices.rp2040.ssi import Ssi
 from m0sim.chip.devices.rp2040.system import Syscfg, Sysinfo, Tbman, VregAndChipReset
 from m0sim.chip.devices.rp2040.timer import Timer
@@ -45,7 +48,8 @@ def build(host: Host, flash_bytes: int = 2 << 20) -> Board:
     io_bank0 = IoBank0(pads)
     resettable: list[Block] = [
         pll_sys, pll_usb, Syscfg(), Sysinfo(), Tbman(), Timer(clk_sys, watchdog.tick), *uarts,
-        pads, io_bank0, io_qspi, PadsQspi(),
+        pads, io_bank0, io_qspi, PadsQspi(), Pwm(io_bank0), Adc(clk_sys, clocks.clocks["adc"]),
+        Rtc(clk_sys, clocks.clocks["rtc"]),
     ]  # fmt: skip
     resets = Resets()
     resets.holds({block.name: block for block in resettable})

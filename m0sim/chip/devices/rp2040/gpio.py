@@ -84,6 +84,8 @@ class IoBank0(Block):
         self._outside: list[int | None] = [None] * PINS
         self._peripheral = {F_PWM: [0] * PINS}
         """By function: the level that it drives pins to that have it."""
+        self.functions_changed: Callable[[], None] = lambda: None
+        """Called when pins have other functions, or are watched or not any more."""
         self._edges = [0] * PINS
         """By pin: latched edges, as bits of INTR."""
         for pin in range(PINS):
@@ -143,6 +145,7 @@ class IoBank0(Block):
         if function in _UNMODELLED:
             self.bus.unmodelled(self, 8 * pin + 4, function, _UNMODELLED[function])
         self._update(pin)
+        self.functions_changed()
 
     def _update(self, pin: int) -> None:
         """Tell the host how a pin is driven and read now."""
@@ -242,6 +245,7 @@ class IoBank0(Block):
             if self.words[self.PROC0_INTE + 4 * (pin // _NIBBLES)] >> 4 * (pin % _NIBBLES) & 0xF:
                 watched |= 1 << pin
         self.bus.host.pins.watched = watched
+        self.functions_changed()
         self.look()
 
 
