@@ -141,6 +141,12 @@ class Device:
     """Peripheral buses whose accesses take more than the core's own two cycles; empty where nothing is known."""
     clock_max_hz: int | None
     """The part's own limit; None where the profile is silent."""
+    exception_entry: int | None
+    """Cycles from where an exception is taken to the first instruction of its handler; None: those of the core."""
+    exception_return: int | None
+    """Cycles from behind the returning instruction to the one that goes on; None: assumed, see `timing.py`."""
+    tail_chain: int | None
+    """Cycles from behind the returning instruction to the first one of the handler that follows; None: the same."""
     zero_wait: str
     """Under which clock or wait-state setting the hardware runs as m0sim counts; empty when the profile is silent."""
     path: Path
@@ -269,6 +275,7 @@ def _bundled_directory() -> Path:
 _TOP_KEYS = (
     *("extends", "name", "description", "core", "core_source", "multiplier_cycles", "multiplier_source"),
     *("clock_hz", "clock_source", "clock_max_hz", "clock_max_source", "zero_wait", "zero_wait_source"),
+    *("exception_entry", "exception_return", "tail_chain", "exception_source"),
     *("memory", "alias", "io_port", "xip_cache", "flash", "bus", "energy"),
 )
 _MEMORY_KEYS = ("name", "kind", "base", "size", "is_cache", "boot_rom", "source")
@@ -283,7 +290,8 @@ def _read(path: Path) -> Device:
     top = _extended(path, ())
     core: Core = top.choice("core", get_args(Core))
     clock_hz = top.integer("clock_hz", 1, _MAX_CLOCK)
-    for key in ("core_source", "multiplier_source", "clock_source", "clock_max_source", "zero_wait_source"):
+    sources = ("core_source", "multiplier_source", "clock_source", "clock_max_source", "zero_wait_source")
+    for key in (*sources, "exception_source"):
         top.text(key, "")
     regions = _regions(top)
     port = top.table("io_port", _IO_PORT_KEYS)
@@ -304,6 +312,9 @@ def _read(path: Path) -> Device:
         flash_timing=read_flash_timing(top, clock_hz),
         buses=_buses(top),
         clock_max_hz=_clock_max_hz(top, clock_hz),
+        exception_entry=_cycles(top, "exception_entry"),
+        exception_return=_cycles(top, "exception_return"),
+        tail_chain=_cycles(top, "tail_chain"),
         zero_wait=top.text("zero_wait", ""),
         path=path,
     )
@@ -425,6 +436,10 @@ def _clock_max_hz(top: Table, clock_hz: int) -> int | None:
     if highest < clock_hz:
         top.fail("clock_max_hz", f"{highest} is below clock_hz, {clock_hz}")
     return highest
+
+
+def _cycles(top: Table, key: str) -> int | None:
+    return top.integer(key, 1, 255) if key in top.raw else None
 
 
 def _buses(top: Table) -> tuple[Bus, ...]:

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from m0sim.chip import isa
+from m0sim.chip.device import Device
 from m0sim.chip.isa import Kind
 
 Core = Literal["cortex-m0plus", "cortex-m0"]
@@ -101,6 +102,40 @@ def timing(core: Core, multiplier_cycles: int = 1) -> Timing:
             exception_entry=16,
         )
     raise ValueError(f"unknown core {core!r}: cortex-m0plus or cortex-m0")
+
+
+@dataclass(frozen=True, slots=True)
+class ExceptionTiming:
+    """What exceptions take beyond the instructions of their handlers, in cycles."""
+
+    entry: int
+    """From where one is taken to the first instruction of its handler: DDI 0484C, 3.6.1, and DDI 0432C, 3.7.1."""
+    saving: int
+    """Of which these save the registers: one of higher priority that comes meanwhile takes over."""
+    leaving: int
+    """From behind the returning instruction to the one that goes on."""
+    tail_chain: int
+    """From behind the returning instruction to the first one of the handler that follows."""
+
+
+def exception_timing(device: Device) -> ExceptionTiming:
+    """Those of a part: what its profile says, or else those of its core.
+
+    No manual tells any but the first, so they are assumed: eight words are saved in the nine cycles of an STM and
+    restored in those of an LDM, behind which the pipeline is filled as it is behind a branch that is taken;
+    tail-chaining takes the six cycles that Arm states for the Cortex-M3 (DDI 0337).
+    """
+    table = timing(device.core, device.multiplier_cycles)
+    words = 8
+    entry = table.exception_entry if device.exception_entry is None else device.exception_entry
+    return ExceptionTiming(
+        entry=entry,
+        saving=min(table.store_multiple + words, entry - 1),
+        leaving=table.load_multiple + words + table.branch
+        if device.exception_return is None
+        else device.exception_return,
+        tail_chain=6 if device.tail_chain is None else device.tail_chain,
+    )
 
 
 def base_cycles(table: Timing) -> npt.NDArray[np.int32]:

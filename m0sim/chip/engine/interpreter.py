@@ -171,6 +171,13 @@ class Interpreter:
         timed.pc = entry
         self._take_special()
 
+    def begin_firmware(self, entry: int, sp: int, *, flash: FlashModel = "ideal", is_simple: bool = False) -> None:
+        """The same for firmware that runs from `entry`: code is decoded so that events come exactly in time."""
+        self._tables.core.system.is_on = 1
+        self._forget()
+        self.begin([], entry, sp, 0, flash=flash, is_simple=is_simple)
+        self._tables.core.system.is_on = 0  # until the reset
+
     def _begin_waits(self) -> None:
         waits, flash = self._tables.core.waits, self._flash_bank()
         for name, value in waits_of(self._chip.device).items():

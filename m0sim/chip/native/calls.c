@@ -49,14 +49,15 @@ static uint32_t innermost(const struct m0_core *core, uint32_t node, uint32_t fu
 }
 
 /* The context of a call along an edge, made if it is new: `caller` is the context of the code that calls, `below` that
- * of the frame below. What is called from a context without a row has none either; nor is there one without room. */
-static uint32_t context_of(struct m0_core *core, uint32_t edge, uint32_t caller, uint32_t below)
+ * of the frame below, both 0 for a root. What is called from a context without a row has none either; nor is there one
+ * without room. */
+static uint32_t find_context(struct m0_core *core, uint32_t edge, uint32_t caller, uint32_t below, bool is_root)
 {
     struct m0_context row = {.edge = edge, .callee = core->edges[edge].callee};
     row.parent = core->contexts[caller].target;
     row.below = core->contexts[below].target;
     uint32_t *slot = context_slot(core, &row);
-    if (row.parent != 0) {
+    if (row.parent != 0 || is_root) {
         for (uint32_t i = *slot; i != 0; i = core->contexts[i].next) {
             const struct m0_context *other = &core->contexts[i];
             if (other->parent == row.parent && other->edge == edge && other->below == row.below) {
@@ -65,7 +66,7 @@ static uint32_t context_of(struct m0_core *core, uint32_t edge, uint32_t caller,
         }
     }
     uint32_t index = core->context_count;
-    if (row.parent == 0 || index >= core->context_capacity) {
+    if ((row.parent == 0 && !is_root) || index >= core->context_capacity) {
         core->contexts_refused++;
         return 0;
     }
@@ -80,6 +81,11 @@ static uint32_t context_of(struct m0_core *core, uint32_t edge, uint32_t caller,
     core->context_count = index + 1;
     core->is_full |= index + 1 >= core->context_capacity && core->context_capacity < core->context_limit;
     return index;
+}
+
+static uint32_t context_of(struct m0_core *core, uint32_t edge, uint32_t caller, uint32_t below)
+{
+    return find_context(core, edge, caller, below, false);
 }
 
 /* -- frames */
@@ -113,6 +119,18 @@ void m0_learn_call(struct m0_core *core, struct m0_site *site, uint32_t from, ui
     site->call_target = address;
     site->edge = is_call ? edge_of(core, site->end, function) : 0;
     site->from_context = M0_NOTHING;
+}
+
+/* Open the frame of a function that no code calls: a root of the call tree. `from_end` tells such places apart. */
+void m0_open_root(struct m0_core *core, uint32_t from_end, uint32_t function)
+{
+    uint32_t edge = edge_of(core, from_end, function);
+    uint32_t context = find_context(core, edge, 0, 0, true);
+    struct m0_frame *frame = m0_push(core, function);
+    frame->return_address = from_end;
+    frame->base = core->depth - 1;
+    frame->edge = edge;
+    frame->context = context;
 }
 
 /*

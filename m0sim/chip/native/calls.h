@@ -8,6 +8,7 @@
 
 void m0_enter_context(struct m0_core *core, struct m0_site *site);
 void m0_learn_call(struct m0_core *core, struct m0_site *site, uint32_t from, uint32_t address, uint32_t function);
+void m0_open_root(struct m0_core *core, uint32_t from_end, uint32_t function);
 void m0_jump(struct m0_core *core, uint32_t from_end, uint32_t address, uint32_t function);
 void m0_go_on(struct m0_core *core, struct m0_site *site, uint32_t flow, uint32_t from, uint32_t address,
               uint32_t function);

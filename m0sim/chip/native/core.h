@@ -42,7 +42,16 @@ enum m0_stop {
     M0_STOP_WATCHED,    /* an instruction that Python wants to see first: see `watched` */
     M0_STOP_JUMP,       /* control came to `stop_address`, where no memory is, */
     M0_STOP_ARM_STATE,  /* or to that even address by BX, BLX or POP, */
-    M0_STOP_RETURNED    /* or to `timed.return_address` */
+    M0_STOP_RETURNED,   /* or to `timed.return_address` */
+
+    /* firmware's: see m0_run_firmware */
+    M0_STOP_DUE,    /* cycle `system.wake_at` was reached */
+    M0_STOP_ASLEEP, /* asleep, and nothing that could wake the core is known to come */
+    M0_STOP_LOCKUP, /* a fault in HardFault's handler or NMI's: `system.fault` */
+    M0_STOP_RESET,  /* AIRCR.SYSRESETREQ was written */
+    M0_STOP_FAULT,  /* HardFault is to be entered, and Python wants to see that: `system.fault` */
+    M0_STOP_PINS,   /* a watched pin has changed: `port.pins.is_news`, which Python puts to 0 */
+    M0_STOP_EVENT   /* inside the core: something may have to be done before the next instruction */
 };
 
 /* What an instruction is: m0sim.chip.isa.Kind, where the names are explained. */
@@ -515,6 +524,180 @@ struct m0_timed {
     struct m0_access access;
 };
 
+/* -- exceptions, where firmware runs: system.c has the registers of the core, exceptions.c entry and return */
+
+#define M0_EXCEPTIONS 48 /* by number: 15 of the system, and 32 interrupts from 16 on */
+#define M0_TASKS 64
+#define M0_TASK_FRAMES 256
+#define M0_PUBLISHED 256
+
+/* Why a HardFault came. */
+enum m0_cause {
+    M0_CAUSE_NONE,
+    M0_CAUSE_UNALIGNED,    /* a load or store at an address that is no multiple of its size */
+    M0_CAUSE_BUS,          /* a load or store where nothing answers */
+    M0_CAUSE_UNPRIVILEGED, /* one to the private peripheral bus by unprivileged code */
+    M0_CAUSE_FETCH,        /* control came to where no memory is */
+    M0_CAUSE_ARM_STATE,    /* control came to an even address by BX, BLX, POP, a vector or a stacked xPSR */
+    M0_CAUSE_UNDEFINED,    /* an encoding that ARMv6-M does not have */
+    M0_CAUSE_SUPERVISOR,   /* SVC where its exception has not enough priority */
+    M0_CAUSE_BREAKPOINT,   /* BKPT, and no debugger is there */
+    M0_CAUSE_STACKING,     /* exception entry could not write its frame, */
+    M0_CAUSE_UNSTACKING,   /* exception return could not read it, */
+    M0_CAUSE_VECTOR,       /* and a vector could not be read */
+    M0_CAUSE_RETURN        /* exception return with a value that does not fit what is active */
+};
+
+/* What kept an exception waiting that was pending and enabled; bits. */
+enum m0_held { M0_HELD_PRIMASK = 1, M0_HELD_PRIORITY = 2, M0_HELD_INSTRUCTION = 4 };
+
+/* One exception: its priority, and what was counted of it. */
+struct m0_exception {
+    int64_t entries;
+    int64_t tail_chained;  /* of them: without stacking, */
+    int64_t late;          /* and those that arrived during the stacking for another */
+    int64_t cycles;        /* from where entry began to where return ended, without what preempted it, */
+    int64_t overhead;      /* and the part of that which entry, tail-chaining and return took */
+    int64_t latency_sum;   /* cycles from pending and enabled to the first instruction */
+    int64_t latency_min;
+    int64_t latency_max;
+    int64_t longest_at;    /* cycle in which the first instruction of the longest began */
+    uint32_t longest_held; /* what that one waited for, enum m0_held */
+    uint32_t held;         /* and the pending one, so far */
+    int64_t ready_at;      /* since when it is pending and enabled */
+    uint32_t priority;     /* 0 to 3 */
+    uint32_t spare;
+};
+
+/* An active exception. */
+struct m0_activation {
+    uint32_t number;
+    uint32_t floor;      /* frames below its own */
+    uint32_t stacked_at; /* where its frame is; bit 0 set where that is on the process stack */
+    uint32_t spare;
+    int64_t began;       /* cycle in which entry began, for whoever was preempted; */
+    int64_t counted;     /* since when its own cycles are not yet in `cycles` */
+};
+
+/* A thread that has a stack of its own, by what its stack pointer was when it was left. Row 0 is the first thread. */
+struct m0_task {
+    uint32_t key;        /* `stacked_at` when it was left; 0 while it runs */
+    uint32_t function;   /* that it was entered in */
+    uint32_t depth;      /* frames that are put aside, */
+    uint32_t spare;
+    int64_t left_at;     /* since that cycle */
+    int64_t psp_low;     /* its stack pointer at its lowest, and at first; both beyond 32 bits where it never used PSP */
+    int64_t psp_high;
+    int64_t entries;     /* times that it was switched to */
+    int64_t cycles;      /* that it ran for, exceptions not counted */
+};
+
+/* A register whose loads the core answers itself. */
+struct m0_published {
+    uint32_t address;  /* a multiple of 4 */
+    uint32_t kind;     /* 0: not now; 1: a value; 2: a counter */
+    uint32_t value;
+    uint32_t shift;
+    int64_t until;     /* cycle from which Python is asked again */
+    int64_t since;     /* of a counter: start + (now - since) * numerator / denominator, shifted right */
+    uint64_t start;
+    uint32_t numerator;
+    uint32_t denominator;
+};
+
+/* A range of addresses whose accesses take longer than two cycles. */
+struct m0_bus {
+    uint32_t base;
+    uint32_t size;
+    uint32_t load_extra;
+    uint32_t store_extra;
+};
+
+/* SysTick. It counts clocks of the core, or of a reference that advances by numerator / denominator each cycle. */
+struct m0_systick {
+    uint32_t control;   /* ENABLE, TICKINT and CLKSOURCE */
+    uint32_t counted;   /* COUNTFLAG */
+    uint32_t reload;
+    uint32_t value;     /* when its clock had counted */
+    int64_t at;         /* so many */
+    int64_t since;      /* cycle in which the reference clock had counted */
+    int64_t reference;  /* so many */
+    uint32_t numerator;
+    uint32_t denominator; /* 0: there is no reference clock */
+    uint32_t calibration; /* what CALIB reads as */
+    uint32_t spare;
+};
+
+/* The newest HardFault. */
+struct m0_hard_fault {
+    int64_t cycle;
+    int64_t count;      /* of all so far */
+    uint32_t cause;     /* enum m0_cause */
+    uint32_t pc;        /* of the instruction; where control came to no code, of that place */
+    uint32_t address;   /* that was accessed */
+    uint32_t size;      /* 0 where nothing was */
+    uint32_t is_store;
+    uint32_t exception; /* that was active, 0 for none */
+    uint32_t r[16];     /* registers then */
+    uint32_t from;      /* who jumped to where no code is, if that is known */
+    uint32_t spare;
+};
+
+struct m0_system {
+    uint32_t is_on;        /* 1: exceptions are simulated, and firmware runs */
+    uint32_t attention;    /* 1: stop behind the instruction that runs: something may have to be done */
+    uint32_t ipsr;         /* number of the exception that is executing, 0 in thread mode */
+    uint32_t depth;        /* of `activations` */
+    uint64_t pending;      /* by exception number: bit */
+    uint64_t active;
+    uint64_t enabled;
+    uint32_t lines;        /* interrupt requests that are high now, by interrupt */
+    uint32_t asleep;       /* enum m0_sleep */
+    uint32_t event;        /* the event register */
+    uint32_t is_locked_up;
+    uint32_t is_entering;  /* 1: stacking for an exception */
+    uint32_t stops_at_fault; /* 1: Python wants M0_STOP_FAULT */
+    uint32_t cause;        /* of the fault that stopped an instruction, enum m0_cause */
+    uint32_t vtor;
+    uint32_t vtor_mask;    /* bits that VTOR has; 0 where there is none */
+    uint32_t scr;
+    uint32_t cpuid;
+    uint32_t has_unprivileged; /* 1: CONTROL.nPRIV is there */
+    uint32_t entry_cycles; /* from where an exception is taken to its first instruction, */
+    uint32_t saving_cycles; /* of which these are the stacking, when one of higher priority takes over; */
+    uint32_t return_cycles; /* from behind the returning instruction to the next one, */
+    uint32_t tail_cycles;  /* or to the first one of a handler that follows */
+    int64_t wake_at;       /* cycle at which Python wants M0_STOP_DUE */
+    int64_t due_at;        /* after M0_STOP_DUE: the cycle that was asked for, in which devices do what they do */
+    int64_t next_event;    /* while code runs: the cycle before which nothing happens */
+    int64_t entry_began;
+    int64_t partial;       /* cycles that the instruction at `pc` has run for, which can be abandoned */
+    int64_t sleep_cycles;
+    int64_t overhead_cycles; /* of entry, tail-chaining and return */
+    int64_t abandoned;     /* instructions that begin again after an exception, */
+    int64_t abandoned_cycles; /* and what was lost by that */
+    int64_t msp_low;       /* the main stack pointer at its lowest, while it is not in use */
+    int64_t thread_since;  /* cycle from which on those of the thread that runs are not in its `cycles` */
+    uint32_t task;         /* row of the thread that runs, or was preempted */
+    uint32_t task_count;
+    int64_t tasks_refused; /* threads that found no room: their calls were ended */
+    uint32_t bus_count;
+    uint32_t spare;
+    struct m0_bus buses[8];
+    struct m0_systick systick;
+    struct m0_hard_fault fault;
+    struct m0_activation activations[48];
+    struct m0_exception *exceptions; /* M0_EXCEPTIONS of them */
+    struct m0_task *tasks;           /* M0_TASKS */
+    struct m0_frame *aside;          /* M0_TASK_FRAMES for each task */
+    struct m0_published *published;  /* M0_PUBLISHED, by hash of the address */
+};
+
+enum m0_sleep { M0_AWAKE, M0_ASLEEP_FOR_INTERRUPT, M0_ASLEEP_FOR_EVENT };
+
+#define M0_NEVER 0x4000000000000000
+#define M0_SEMIHOSTING 0xBEAB /* BKPT 0xAB: Python's */
+
 typedef struct uc_struct uc_engine;
 typedef int (*m0_emu_stop)(uc_engine *uc);
 typedef int (*m0_reg_access)(uc_engine *uc, int reg, void *value); /* uc_reg_read, uc_reg_write */
@@ -606,6 +789,7 @@ struct m0_core {
 
     struct m0_xip xip;           /* of the timed engine */
     struct m0_waits waits;       /* the same */
+    struct m0_system system;     /* the same, where firmware runs */
 };
 
 #endif

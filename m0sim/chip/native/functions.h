@@ -62,6 +62,13 @@ M0_EXPORT void m0_xip_stream(struct m0_core *core, const uint32_t *addresses, co
 M0_EXPORT void m0_begin_timed(struct m0_core *core);
 M0_EXPORT void m0_run_timed(struct m0_core *core);
 M0_EXPORT void m0_forget_timed(struct m0_core *core);
+M0_EXPORT void m0_reset_system(struct m0_core *core);
+M0_EXPORT void m0_run_firmware(struct m0_core *core);
+M0_EXPORT void m0_set_line(struct m0_core *core, uint32_t interrupt, bool is_high);
+M0_EXPORT void m0_pend_exception(struct m0_core *core, uint32_t number);
+M0_EXPORT void m0_hard_fault(struct m0_core *core, uint32_t cause);
+M0_EXPORT void m0_set_reference_clock(struct m0_core *core, uint32_t numerator, uint32_t denominator);
+M0_EXPORT bool m0_publish(struct m0_core *core, const struct m0_published *published);
 M0_EXPORT uint64_t m0_count_timed(const struct m0_core *core);
 M0_EXPORT uint64_t m0_expand_timed(struct m0_core *core, struct m0_executed *rows);
 

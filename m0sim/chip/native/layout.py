@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import re
-from enum import IntEnum
+from enum import IntEnum, IntFlag
 from pathlib import Path
 from typing import Any, cast
 
@@ -81,6 +81,12 @@ XIP_WINDOW = np.dtype(_STRUCTURES["m0_xip_window"])
 EVICTION = np.dtype(_STRUCTURES["m0_eviction"])
 PIN_CHANGE = np.dtype(_STRUCTURES["m0_pin_change"])
 FINDING = np.dtype(_STRUCTURES["m0_finding"])
+EXCEPTION = np.dtype(_STRUCTURES["m0_exception"])
+TASK = np.dtype(_STRUCTURES["m0_task"])
+PUBLISHED = np.dtype(_STRUCTURES["m0_published"])
+
+#: ctypes structure of a register whose loads the core answers.
+Published: Any = _STRUCTURES["m0_published"]
 
 #: The key of an arc that leads nowhere.
 KEY_NONE = _NUMBERS["M0_KEY_NONE"]
@@ -104,6 +110,41 @@ FINDING_OUTSIDE = _NUMBERS["M0_FINDING_OUTSIDE"]
 
 #: Operations and lines of a page of code.
 CHUNK_OPS, CHUNK_LINES = _NUMBERS["M0_CHUNK_OPS"], _NUMBERS["M0_CHUNK_LINES"]
+
+
+#: Exceptions there are numbers for, threads with a stack of their own, frames kept of each, and registers published.
+EXCEPTIONS, TASKS = _NUMBERS["M0_EXCEPTIONS"], _NUMBERS["M0_TASKS"]
+TASK_FRAMES, PUBLISHED_ROWS = _NUMBERS["M0_TASK_FRAMES"], _NUMBERS["M0_PUBLISHED"]
+#: A cycle that never comes.
+NEVER = _NUMBERS["M0_NEVER"]
+#: The halfword of BKPT 0xAB.
+SEMIHOSTING = _NUMBERS["M0_SEMIHOSTING"]
+
+
+class FaultCause(IntEnum):
+    """Why a HardFault came; core.h explains each."""
+
+    NONE = _NUMBERS["M0_CAUSE_NONE"]
+    UNALIGNED = _NUMBERS["M0_CAUSE_UNALIGNED"]
+    BUS = _NUMBERS["M0_CAUSE_BUS"]
+    UNPRIVILEGED = _NUMBERS["M0_CAUSE_UNPRIVILEGED"]
+    FETCH = _NUMBERS["M0_CAUSE_FETCH"]
+    ARM_STATE = _NUMBERS["M0_CAUSE_ARM_STATE"]
+    UNDEFINED = _NUMBERS["M0_CAUSE_UNDEFINED"]
+    SUPERVISOR = _NUMBERS["M0_CAUSE_SUPERVISOR"]
+    BREAKPOINT = _NUMBERS["M0_CAUSE_BREAKPOINT"]
+    STACKING = _NUMBERS["M0_CAUSE_STACKING"]
+    UNSTACKING = _NUMBERS["M0_CAUSE_UNSTACKING"]
+    VECTOR = _NUMBERS["M0_CAUSE_VECTOR"]
+    RETURN = _NUMBERS["M0_CAUSE_RETURN"]
+
+
+class Held(IntFlag):
+    """What kept an exception waiting that was pending and enabled."""
+
+    PRIMASK = _NUMBERS["M0_HELD_PRIMASK"]
+    PRIORITY = _NUMBERS["M0_HELD_PRIORITY"]
+    INSTRUCTION = _NUMBERS["M0_HELD_INSTRUCTION"]
 
 
 class FlashModel(IntEnum):
@@ -136,3 +177,10 @@ class Stop(IntEnum):
     JUMP = _NUMBERS["M0_STOP_JUMP"]
     ARM_STATE = _NUMBERS["M0_STOP_ARM_STATE"]
     RETURNED = _NUMBERS["M0_STOP_RETURNED"]
+    DUE = _NUMBERS["M0_STOP_DUE"]
+    ASLEEP = _NUMBERS["M0_STOP_ASLEEP"]
+    LOCKUP = _NUMBERS["M0_STOP_LOCKUP"]
+    RESET = _NUMBERS["M0_STOP_RESET"]
+    FAULT = _NUMBERS["M0_STOP_FAULT"]
+    PINS = _NUMBERS["M0_STOP_PINS"]
+    EVENT = _NUMBERS["M0_STOP_EVENT"]

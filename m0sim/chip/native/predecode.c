@@ -189,7 +189,8 @@ static struct decoded decode_miscellaneous(uint32_t h)
     case 13: d.operation = M0_OP_POP_PC; d.imm = h & 255; return d;
     case 14: d.operation = M0_OP_BREAKPOINT; return d;
     default:
-        d.operation = h == 0xBF20 ? M0_OP_WAIT_EVENT : h == 0xBF30 ? M0_OP_WAIT_INTERRUPT : M0_OP_NOTHING;
+        d.operation = h == 0xBF20 ? M0_OP_WAIT_EVENT : h == 0xBF30 ? M0_OP_WAIT_INTERRUPT
+                      : h == 0xBF40 ? M0_OP_SEND_EVENT : M0_OP_NOTHING;
         return d;
     }
 }
@@ -236,7 +237,7 @@ static uint32_t halfword_at(const struct m0_core *core, uint32_t address)
 
 static struct decoded decode(const struct m0_core *core, uint32_t address, const struct m0_instruction *instruction)
 {
-    if (core->data_at[m0_code_index(core, address)] != 0) {
+    if (core->data_at[m0_code_index(core, address)] != 0 && core->system.is_on == 0) { /* a chip knows no difference */
         return (struct decoded){.operation = M0_OP_DATA};
     }
     if (instruction->kind == M0_KIND_INVALID) {
@@ -361,7 +362,7 @@ static bool fill(struct m0_core *core, struct m0_op *op, const struct decoded *d
     op->a = d->a;
     op->b = d->b;
     op->c = d->c;
-    op->extra = (uint8_t)(instruction->cycles - instruction->size / 2);
+    op->extra = (uint8_t)(instruction->cycles > instruction->size / 2 ? instruction->cycles - instruction->size / 2 : 0);
     detail->size = (uint8_t)instruction->size;
     detail->flags = 0;
     if (flow <= M0_FLOW_CONDITIONAL && m0_function_at(core, address) != m0_function_at(core, behind)) {
@@ -418,6 +419,36 @@ static void list_line(struct m0_core *core, struct m0_line *line)
     }
 }
 
+/* The same as `put`; at the head of a line, the handler is behind the head's. */
+static void put_first(const struct m0_core *core, struct m0_op *op, uint32_t operation, uint32_t handler)
+{
+    if (m0_is_head(op)) {
+        m0_line_of(core, op)->head = m0_handler_of(core, handler);
+        handler = M0_HANDLER_HEAD;
+    }
+    put(core, op, operation, handler);
+}
+
+/* Cycles from an operation to where it is asked next whether any are left, at most: see threaded.c. */
+int64_t m0_to_next_question(const struct m0_core *core, const struct m0_op *op)
+{
+    uint64_t step = m0_handler_of(core, M0_HANDLER_STEP);
+    int64_t cycles = 0;
+    for (bool asks = false; !asks;) {
+        const struct m0_detail *detail = m0_detail_of(core, op);
+        uint32_t operation = detail->operation;
+        if (operation == M0_OP_NONE) {
+            return INT64_MAX;
+        }
+        bool is_branch = operation >= M0_OP_BRANCH && operation <= M0_OP_ADD_PC;
+        cycles += op->extra + (is_branch ? 0 : detail->size / 2);
+        asks = (m0_is_head(op) ? m0_line_of(core, op)->head : op->handler) == step || is_last(operation);
+        op += detail->size / 2;
+        asks |= m0_is_head(op);
+    }
+    return cycles;
+}
+
 /* Decode from an operation that is not yet decoded to the end of its stretch: after m0_has_room_to_decode. */
 void m0_predecode(struct m0_core *core, struct m0_op *op)
 {
@@ -462,11 +493,10 @@ void m0_predecode(struct m0_core *core, struct m0_op *op)
         detail->reach = (uint8_t)((stretch_end - here) / 2);
         detail->stamp = 0;
         uint32_t handler = is_fast[i] ? choose(core, ops[i], &line[i], &line[count]) : (uint32_t)M0_HANDLER_STEP;
-        if (m0_is_head(ops[i])) {
-            whole->head = m0_handler_of(core, handler);
-            handler = M0_HANDLER_HEAD;
+        put_first(core, ops[i], operation, handler);
+        if (core->system.is_on != 0 && m0_to_next_question(core, ops[i]) > M0_SLACK) {
+            put_first(core, ops[i], operation, M0_HANDLER_STEP); /* which asks */
         }
-        put(core, ops[i], operation, handler);
     }
 }
 

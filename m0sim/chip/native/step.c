@@ -3,7 +3,7 @@
  * and data in its order. The fast form leaves to it what is rare: accesses to anything but plain memory, code whose
  * fetches may wait, branches into other functions, special registers.
  */
-#include "timed.h"
+#include "system.h"
 
 void m0_stop_timed(struct m0_core *core, enum m0_stop reason, uint32_t address)
 {
@@ -57,6 +57,13 @@ static uint32_t flash_stall(struct m0_core *core, uint32_t address, bool is_code
     return m0_wait(core, core->waits.base + (page << 12 | (address & 0xFFF)), is_code);
 }
 
+/* Cycles that a read of memory waits. */
+uint32_t m0_read_stall(struct m0_core *core, uint32_t address)
+{
+    bool may_wait = core->timed.flash_model != M0_FLASH_IDEAL && core->timed.waits_at[m0_page_slot(core, address)];
+    return may_wait ? flash_stall(core, address, false) : 0;
+}
+
 /* -- accesses */
 
 /* What one instruction needs while it runs. */
@@ -80,6 +87,28 @@ static bool stop_access(struct m0_core *core, const struct now *now, enum m0_sto
     return false;
 }
 
+/* What firmware finds where no memory is, besides the port. True where it was answered; false after a stop. */
+static bool access_bus(struct m0_core *core, struct now *now, uint32_t address, uint32_t size, bool is_store,
+                       uint32_t *value)
+{
+    struct m0_access *access = &core->timed.access;
+    enum m0_answer answer = m0_access_system(core, now->cycle, address, size, is_store, value);
+    if (answer == M0_ANSWER_REFUSED) {
+        return stop_access(core, now, M0_STOP_EVENT, address, size, is_store);
+    }
+    if (answer == M0_ANSWER_NONE && access->used == access->answered) {
+        access->value = *value;
+        return stop_access(core, now, M0_STOP_ACCESS, address, size, is_store);
+    }
+    if (answer == M0_ANSWER_NONE) {
+        *value = is_store ? *value : access->answers[access->used];
+        access->used++;
+    }
+    now->stalls += m0_bus_extra(core, address, is_store);
+    now->detail->stalls += m0_bus_extra(core, address, is_store);
+    return true;
+}
+
 /* A load or store where no memory is. Python is asked, and the instruction begins again with all its answers. */
 static bool access_device(struct m0_core *core, struct now *now, uint32_t address, uint32_t size, bool is_store,
                           uint32_t *value)
@@ -94,7 +123,11 @@ static bool access_device(struct m0_core *core, struct now *now, uint32_t addres
             now->stalls -= is_store ? core->port.saved_store : core->port.saved_load;
             now->detail->port++;
         }
+        core->system.attention |= core->system.is_on & core->port.pins.is_news;
         return true;
+    }
+    if (core->system.is_on != 0) {
+        return access_bus(core, now, address, size, is_store, value);
     }
     if (access->used < access->answered) {
         *value = is_store ? *value : access->answers[access->used];
@@ -157,7 +190,12 @@ static bool store(struct m0_core *core, struct now *now, uint32_t address, uint3
     if (slot == 0) {
         return access_device(core, now, address, size, true, &value);
     }
+    if (!core->writable[slot] && core->timed.access.used < core->timed.access.answered) {
+        core->timed.access.used++; /* Python has seen it */
+        return true;
+    }
     if (!core->writable[slot]) {
+        core->timed.access.value = value;
         return stop_access(core, now, M0_STOP_READ_ONLY, address, size, true);
     }
     bool hits_code = m0_code_is_hit(core, address, size);
@@ -299,22 +337,25 @@ static uint32_t flags_of(const struct m0_timed *timed)
     return (timed->n & 0x80000000) | (timed->z == 0 ? 0x40000000u : 0) | timed->c << 29 | (timed->v >> 31) << 28;
 }
 
-static uint32_t read_special(const struct m0_timed *timed, uint32_t sysm)
+static uint32_t read_special(const struct m0_core *core, uint32_t sysm)
 {
-    bool uses_psp = (timed->control & 2) != 0, is_privileged = (timed->control & 1) == 0;
+    const struct m0_timed *timed = &core->timed;
+    bool uses_psp = (timed->control & 2) != 0, is_privileged = m0_is_privileged(core);
     switch (sysm) {
     case SYSM_MSP: return !is_privileged ? 0 : uses_psp ? timed->other_sp : timed->r[13];
     case SYSM_PSP: return !is_privileged ? 0 : uses_psp ? timed->r[13] : timed->other_sp;
     case SYSM_PRIMASK: return is_privileged ? timed->primask : 0;
     case SYSM_CONTROL: return timed->control;
-    default: return (sysm & 4) == 0 ? flags_of(timed) : 0; /* IPSR and EPSR read as 0 in Thread mode */
+    default: /* EPSR reads as 0 */
+        return ((sysm & 4) == 0 ? flags_of(timed) : 0) | ((sysm & 1) != 0 && is_privileged ? core->system.ipsr : 0);
     }
 }
 
 static bool write_special(struct m0_core *core, const struct now *now, uint32_t sysm, uint32_t value)
 {
     struct m0_timed *timed = &core->timed;
-    bool uses_psp = (timed->control & 2) != 0, is_privileged = (timed->control & 1) == 0;
+    bool uses_psp = (timed->control & 2) != 0, is_privileged = m0_is_privileged(core);
+    core->system.attention = core->system.is_on;
     if (sysm < 8) {
         if ((sysm & 4) == 0) {
             timed->n = value;
@@ -329,6 +370,13 @@ static bool write_special(struct m0_core *core, const struct now *now, uint32_t 
     }
     if (sysm == SYSM_PRIMASK) {
         timed->primask = value & 1;
+        return true;
+    }
+    if (sysm == SYSM_CONTROL && core->system.is_on != 0) {
+        if (core->system.ipsr == 0) {
+            m0_use_stack(core, (value & 2) != 0);
+        }
+        timed->control = (timed->control & 2) | (core->system.has_unprivileged & value & 1);
         return true;
     }
     if (sysm == SYSM_CONTROL) {
@@ -446,8 +494,8 @@ static struct m0_op *leave(struct m0_core *core, const struct now *now, int64_t 
     if (core->depth != 0) {
         m0_note_frame(core, m0_top_frame(core));
     }
+    core->timed.access.address = now->pc; /* who jumped, where no code is */
     if (interworks && (target & 1) == 0) {
-        core->timed.access.address = now->pc; /* who jumped */
         m0_stop_timed(core, M0_STOP_ARM_STATE, target);
         return NULL;
     }
@@ -468,12 +516,16 @@ static bool arrive(struct m0_core *core, struct m0_op *op, bool by_transfer)
         m0_line_of(core, op)->count++;
     } else if (by_transfer) {
         op->in++;
-    } else {
-        return true;
+    } else if (core->system.is_on == 0) {
+        return true; /* firmware stops exactly where it has to, calls where that costs nothing */
     }
     if ((int64_t)(timed->budget - timed->op) > 0 && !timed->is_due && core->is_full == 0 &&
-        core->depth + 2 < core->frame_capacity) {
+        core->depth + 2 < core->frame_capacity && core->system.attention == 0) {
         return true;
+    }
+    if (core->system.attention != 0) {
+        m0_stop_timed(core, M0_STOP_EVENT, m0_address_of_op(core, op));
+        return false;
     }
     bool is_over = (int64_t)(timed->budget - timed->op) <= 0 || timed->is_due;
     m0_stop_timed(core, core->depth + 2 >= core->frame_capacity ? M0_STOP_DEPTH : is_over ? M0_STOP_LIMIT : M0_STOP_GROW,
@@ -547,24 +599,39 @@ static enum done execute(struct m0_core *core, struct now *now, uint32_t operati
         return move_sp(core, now, value & ~3u) ? WENT_ON : STOPPED;
     }
     case M0_OP_CPS:
-        if ((timed->control & 1) == 0) {
+        if (m0_is_privileged(core)) {
             timed->primask = IMM;
+            core->system.attention = core->system.is_on;
         }
         return WENT_ON;
-    case M0_OP_MRS: R(a) = read_special(timed, IMM); return WENT_ON;
+    case M0_OP_SEND_EVENT: core->system.event = 1; return WENT_ON;
+    case M0_OP_WAIT_EVENT: case M0_OP_WAIT_INTERRUPT:
+        if (core->system.is_on != 0) {
+            core->system.asleep = operation == M0_OP_WAIT_EVENT ? M0_ASLEEP_FOR_EVENT : M0_ASLEEP_FOR_INTERRUPT;
+            core->system.attention = 1;
+        }
+        return WENT_ON;
+    case M0_OP_SUPERVISOR:
+        if (!m0_supervisor_call(core, now->cycle)) {
+            m0_stop_timed(core, M0_STOP_EVENT, now->pc);
+            return STOPPED;
+        }
+        timed->budget += M0_CYCLE; /* entry is all that it takes */
+        return WENT_ON;
+    case M0_OP_MRS: R(a) = read_special(core, IMM); return WENT_ON;
     case M0_OP_MSR: return write_special(core, now, IMM, R(b)) ? WENT_ON : STOPPED;
-    default: return WENT_ON; /* barriers and WFE */
+    default: return WENT_ON; /* barriers */
     }
     timed->n = n, timed->z = z, timed->c = c, timed->v = v;
     return WENT_ON;
 }
 
 /* Why an operation cannot be executed at all, M0_STOP_NONE if it can. */
-static enum m0_stop why_not(uint32_t operation)
+static enum m0_stop why_not(const struct m0_core *core, uint32_t operation)
 {
     switch (operation) {
-    case M0_OP_WAIT_INTERRUPT: return M0_STOP_SLEEP;
-    case M0_OP_SUPERVISOR: return M0_STOP_SUPERVISOR;
+    case M0_OP_WAIT_INTERRUPT: return core->system.is_on != 0 ? M0_STOP_NONE : M0_STOP_SLEEP;
+    case M0_OP_SUPERVISOR: return core->system.is_on != 0 ? M0_STOP_NONE : M0_STOP_SUPERVISOR;
     case M0_OP_BREAKPOINT: return M0_STOP_BREAKPOINT;
     case M0_OP_DATA: return M0_STOP_DATA;
     case M0_OP_INVALID: return M0_STOP_INVALID;
@@ -611,6 +678,13 @@ static enum done branch(struct m0_core *core, struct now *now, uint32_t operatio
     }
     now->detail->taken += is_conditional;
     int64_t cycles = now->cycle + extra + now->stalls;
+    if (interworks && operation != M0_OP_BRANCH_LINK_EXCHANGE && m0_returns(core, target)) {
+        core->cycles = cycles;
+        m0_fill_frames(core);
+        m0_stop_timed(core, M0_STOP_EVENT, now->pc);
+        m0_return_from_exception(core, target);
+        return WENT_AWAY;
+    }
     struct m0_op *to = leave(core, now, cycles, target, interworks);
     timed->pc = target & ~1u;
     if (to == NULL) {
@@ -657,6 +731,26 @@ static struct m0_op *turn_page(struct m0_core *core, struct m0_op *op)
 }
 
 /*
+ * True where the next event comes while an instruction runs that an exception can end: it waits at that cycle, and
+ * exceptions.c decides.
+ */
+static bool is_abandoned(struct m0_core *core, const struct now *now, uint32_t operation)
+{
+    struct m0_system *system = &core->system;
+    bool is_multiple = (operation >= M0_OP_PUSH && operation <= M0_OP_STM) || operation == M0_OP_POP_PC;
+    bool can_end = is_multiple || (operation == M0_OP_MULTIPLY && now->op->extra != 0);
+    int64_t cycles = now->op->extra + (operation == M0_OP_POP_PC ? 0 : 1);
+    if (!can_end || now->cycle + cycles <= system->next_event || now->cycle >= system->next_event ||
+        core->timed.access.answered != 0) {
+        return false;
+    }
+    system->partial = system->next_event - now->cycle;
+    core->cycles = system->next_event;
+    m0_stop_timed(core, M0_STOP_EVENT, now->pc);
+    return true;
+}
+
+/*
  * Execute from `timed.op`, which is counted as begun: one instruction, or on to the end of a stretch whose next has all
  * it fetches. False after a stop, with `timed.pc` and `core.cycles` where that was.
  */
@@ -692,7 +786,7 @@ bool m0_step(struct m0_core *core, enum m0_stepping stepping)
         }
         now.pc = timed->pc = m0_address_of_op(core, op);
         now.cycle = m0_cycles_at(core, op, timed->budget);
-        enum m0_stop why = why_not(operation);
+        enum m0_stop why = why_not(core, operation);
         if ((now.detail->flags & M0_DETAIL_WATCHED) != 0 && timed->passes_watch == 0) {
             why = M0_STOP_WATCHED;
         }
@@ -706,6 +800,10 @@ bool m0_step(struct m0_core *core, enum m0_stepping stepping)
         if (timed->flash_model != M0_FLASH_IDEAL) {
             fetch(core, &now);
             now.cycle = m0_cycles_at(core, op, timed->budget);
+        }
+        if (core->system.is_on != 0 && is_abandoned(core, &now, operation)) {
+            take_back(core, op);
+            return false;
         }
         uint32_t extra = op->extra, size = now.detail->size, flags = now.detail->flags;
         now.is_single = operation >= M0_OP_LDR_LITERAL && operation <= M0_OP_STRB;
@@ -755,26 +853,80 @@ bool m0_step(struct m0_core *core, enum m0_stepping stepping)
     }
 }
 
-/* Run from `timed.pc` until something stops it. */
-void m0_run_timed(struct m0_core *core)
+/* Begin at `timed.pc`, to stop at cycle `horizon`. False after a stop. */
+static bool begin(struct m0_core *core, int64_t horizon)
 {
     struct m0_timed *timed = &core->timed;
-    timed->horizon = core->limit > core->cycles ? core->limit : core->cycles;
+    timed->horizon = horizon;
     struct m0_op *op = m0_op_at(core, timed->pc);
     if (op == NULL) {
-        return;
+        return false;
     }
     note_contexts(core);
     timed->op = (uint64_t)(uintptr_t)op;
-    timed->budget = timed->op + (uint64_t)(timed->horizon - core->cycles) * M0_CYCLE;
+    timed->budget = timed->op + (uint64_t)(horizon - core->cycles) * M0_CYCLE;
     if (!arrive(core, op, true)) {
         take_back(core, op);
+        return false;
+    }
+    return true;
+}
+
+/* Run from `timed.pc` until something stops it. */
+void m0_run_timed(struct m0_core *core)
+{
+    if (!begin(core, core->limit > core->cycles ? core->limit : core->cycles)) {
         return;
     }
-    if (timed->is_simple != 0) {
+    if (core->timed.is_simple != 0) {
         m0_step(core, M0_STEP_STRETCH);
     } else {
         m0_run_threaded(core);
     }
     m0_fill_frames(core);
+}
+
+/* -- firmware, which stops at the exact cycle of an event */
+
+/* The run came to an operation that was counted as begun: it waits before it. */
+static void wait_before(struct m0_core *core)
+{
+    struct m0_timed *timed = &core->timed;
+    struct m0_op *op = m0_pointer(timed->op);
+    timed->pc = m0_address_of_op(core, op);
+    core->cycles = m0_cycles_at(core, op, timed->budget);
+    take_back(core, op);
+}
+
+/*
+ * Run up to `system.next_event` or `limit`, or to some place before it. The fast form stops early enough, the simple one exactly.
+ * A stop that means no more than that is taken back.
+ */
+void m0_run_to_event(struct m0_core *core)
+{
+    struct m0_system *system = &core->system;
+    bool had_begun = system->partial != 0;
+    core->cycles -= system->partial;
+    system->partial = 0;
+    int64_t now = core->cycles, event = system->next_event > now ? system->next_event : now + 1;
+    event = core->limit > now && core->limit < event ? core->limit : event;
+    int64_t fast_until = event - M0_SLACK;
+    bool is_fast = core->timed.is_simple == 0 && !had_begun;
+    if (is_fast && fast_until <= now) {
+        const struct m0_op *op = m0_op_at(core, core->timed.pc);
+        is_fast = op != NULL && m0_to_next_question(core, op) <= event - now;
+        fast_until = now + 1;
+    }
+    if (!begin(core, is_fast ? fast_until : event)) {
+        return;
+    }
+    if (is_fast) {
+        m0_run_threaded(core);
+    } else if (m0_step(core, had_begun ? M0_STEP_ONE : M0_STEP_STRETCH)) {
+        wait_before(core);
+    }
+    m0_fill_frames(core);
+    if (core->stop == M0_STOP_LIMIT) {
+        core->stop = M0_STOP_NONE; /* whoever called looks at the cycles */
+    }
 }

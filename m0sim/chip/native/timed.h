@@ -38,6 +38,7 @@ enum m0_operation {
     M0_OP_MRS,
     M0_OP_MSR,
     M0_OP_BARRIER,
+    M0_OP_SEND_EVENT,
     M0_OP_WAIT_EVENT,
     M0_OP_WAIT_INTERRUPT,
     M0_OP_SUPERVISOR,
@@ -64,6 +65,7 @@ enum m0_handler {
     M0_HANDLER_COUNT
 };
 
+#define M0_SLACK 96 /* cycles that the fast form of firmware takes at most from one question for cycles to the next */
 #define M0_CYCLE 32 /* of `budget`: bytes of an operation */
 
 _Static_assert(sizeof(struct m0_op) == M0_CYCLE, "an operation of one cycle moves the budget by itself");
@@ -75,6 +77,7 @@ void m0_predecode(struct m0_core *core, struct m0_op *op);
 struct m0_op *m0_op_at(struct m0_core *core, uint32_t address);
 uint32_t m0_address_of_op(const struct m0_core *core, const struct m0_op *op);
 bool m0_code_is_hit(const struct m0_core *core, uint32_t address, uint32_t size);
+int64_t m0_to_next_question(const struct m0_core *core, const struct m0_op *op);
 bool m0_has_room_to_retire(const struct m0_core *core);
 void m0_code_changed(struct m0_core *core, uint32_t address, uint32_t size);
 

@@ -1,0 +1,49 @@
+/*
+ * Exceptions and what belongs to them, between the files of the core: system.c has the registers of the private
+ * peripheral bus and what Python published, exceptions.c what pends, enters, returns and sleeps.
+ */
+#ifndef M0_SYSTEM_H
+#define M0_SYSTEM_H
+
+#include "timed.h"
+
+enum { EXCEPTION_NMI = 2, EXCEPTION_HARD_FAULT = 3, EXCEPTION_SUPERVISOR = 11, EXCEPTION_PENDSV = 14,
+       EXCEPTION_SYSTICK = 15, EXCEPTION_INTERRUPT = 16 };
+
+/* -- system.c */
+
+enum m0_answer { M0_ANSWER_NONE, M0_ANSWER_DONE, M0_ANSWER_REFUSED };
+
+enum m0_answer m0_access_system(struct m0_core *core, int64_t now, uint32_t address, uint32_t size, bool is_store,
+                                uint32_t *value);
+uint32_t m0_bus_extra(const struct m0_core *core, uint32_t address, bool is_store);
+void m0_settle_systick(struct m0_core *core, int64_t now);
+int64_t m0_systick_due(const struct m0_core *core);
+
+/* -- exceptions.c */
+
+void m0_pend(struct m0_core *core, uint32_t number, int64_t now);
+void m0_unpend(struct m0_core *core, uint32_t number);
+void m0_enable(struct m0_core *core, uint64_t numbers, int64_t now);
+uint32_t m0_first_pending(const struct m0_system *system);
+bool m0_supervisor_call(struct m0_core *core, int64_t now);
+bool m0_returns(const struct m0_core *core, uint32_t target);
+void m0_return_from_exception(struct m0_core *core, uint32_t target);
+void m0_use_stack(struct m0_core *core, bool process);
+
+/* -- step.c */
+
+void m0_run_to_event(struct m0_core *core);
+uint32_t m0_read_stall(struct m0_core *core, uint32_t address);
+
+M0_INLINE bool m0_is_privileged(const struct m0_core *core)
+{
+    return (core->timed.control & 1) == 0 || core->system.ipsr != 0;
+}
+
+M0_INLINE uint64_t m0_bit(uint32_t number)
+{
+    return (uint64_t)1 << number;
+}
+
+#endif
