@@ -120,7 +120,8 @@ class Processor:
         * `ACCESS`: a load or store that nothing here answers, see `access`. `READ_ONLY`: a store to flash or ROM. Call
           `answer` or `refuse` before running on.
         * `ASLEEP`: nothing that could wake the core is known to come. `RESET`: firmware asked for one.
-        * `PINS`: a watched pin has changed. `BREAKPOINT`: semihosting. `FAULT`: see `stop_at_faults`. `LOCKUP`: a fault where none can be handled.
+        * `PINS`: a watched pin has changed. `BREAKPOINT`: semihosting. `FAULT`: see `stop_at_faults`.
+        * `LOCKUP`: a fault where none can be handled.
         * `PORT`, `WATCHED`, `DEPTH`: as core.h has them.
         """
         core = self._core
