@@ -25,6 +25,7 @@ class FakeHost:
     halts: list[str] = field(default_factory=list)
     flash: bytearray = field(default_factory=lambda: bytearray(b"\xff" * 0x20_0000))
     asked: int = 0
+    stalled: int = 0
     flushed: int = 0
     events: int = 0
     sio: Sio = field(default_factory=Sio)
@@ -51,6 +52,9 @@ class FakeHost:
     def withdraw(self, address: int) -> None:
         self.published.pop(address, None)
         self.counters.pop(address, None)
+
+    def stall(self, cycles: int) -> None:
+        self.stalled += cycles
 
     def output(self, data: bytes, source: str) -> None:
         self.sent.append((self.now, source, data))

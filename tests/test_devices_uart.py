@@ -162,6 +162,27 @@ def test_input_waits_until_the_receiver_is_enabled() -> None:
     assert chip.load(UART0) == ord("h")
 
 
+def test_what_no_pin_sends_is_named() -> None:
+    chip = uart()
+    chip.store(UART0, ord("x"))
+    assert [(n.what, n.stores) for n in chip.board.bus.notes.values()] == [
+        ("sent, and no pin has this UART's TX as its function", 1)
+    ]
+    chip.store(RESETS + CLR, 1 << 5)
+    chip.store(0x4001_4000 + 8 * 16 + 4, 2)
+    chip.store(UART0, ord("x"))
+    assert [n.stores for n in chip.board.bus.notes.values()] == [1]
+
+
+def test_an_alias_takes_two_cycles_more() -> None:
+    """Datasheet 2.1.2: UARTs have a bus interposer."""
+    chip = uart()
+    before = chip.host.stalled
+    chip.store(UART0 + IMSC, 1)
+    chip.store(UART0 + SET + IMSC, 2)
+    assert (chip.load(UART0 + IMSC), chip.host.stalled - before) == (3, 2)
+
+
 def test_characters_wait_in_a_transmitter_that_is_off() -> None:
     chip = uart(ibrd=1, fbrd=0)
     chip.store(UART0 + CR, 0x300)

@@ -59,6 +59,9 @@ class Device(ABC):
     has_aliases = True
     """Whether 0x1000, 0x2000 and 0x3000 behind the registers, stores XOR, set and clear bits."""
 
+    alias_stall = 0
+    """Cycles more that a store through an alias takes."""
+
     @abstractmethod
     def load(self, offset: int) -> int:
         """The register at `offset`, a multiple of 4. Loads may have effects."""

@@ -11,6 +11,7 @@ from m0sim.chip.devices.host import Host
 
 _GRAIN = 14
 """Devices begin at multiples of 16 KiB: four KiB of registers, and their three aliases."""
+_MOST_PUBLISHED = 192
 _REPEAT = {1: 0x0101_0101, 2: 0x0001_0001, 4: 1}
 
 
@@ -48,6 +49,8 @@ class Bus:
         self._next: int | None = None
         self._is_busy = False
         self._seen: dict[Device, set[int]] = {device: set() for device in self.devices}
+        self._ever: set[int] = set()
+        """Addresses that were published once: the host has room for some."""
         self._published: dict[Device, set[int]] = {device: set() for device in self.devices}
         clock.watch(self._retime)
         for device in self.devices:
@@ -91,6 +94,8 @@ class Bus:
             device.store(address - device.base & ~3, value)
             return True
         offset, alias = address - device.base & 0xFFC, address >> 12 & 3
+        if alias and device.alias_stall:
+            self.host.stall(device.alias_stall)
         if alias == 0:
             device.store(offset, value)
         elif alias == 1:
@@ -177,6 +182,7 @@ class Bus:
     def _publish(self, device: Device, address: int, offset: int, value: int) -> None:
         """A register is loaded again and again: the host answers as long as its value stays."""
         is_steady, until = device.steady(offset)
-        if is_steady:
+        if is_steady and (address in self._ever or len(self._ever) < _MOST_PUBLISHED):
+            self._ever.add(address)
             self._published[device].add(address)
             self.host.publish(address, value, until)

@@ -39,6 +39,9 @@ class Host(Protocol):
     def withdraw(self, address: int) -> None:
         """Ask for the register's value again."""
 
+    def stall(self, cycles: int) -> None:
+        """The access that is being answered takes so many cycles more than its bus says."""
+
     def output(self, data: bytes, source: str) -> None:
         """The device `source` sent bytes."""
 

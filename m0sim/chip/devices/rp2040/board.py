@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from m0sim.chip.devices.block import Block
 from m0sim.chip.devices.board import Board
 from m0sim.chip.devices.bus import Bus
 from m0sim.chip.devices.clock import SystemClock
 from m0sim.chip.devices.host import Host
 from m0sim.chip.devices.rp2040.adc import Adc
+from m0sim.chip.devices.rp2040.busctrl import Busctrl
 from m0sim.chip.devices.rp2040.clocks import Clocks
 from m0sim.chip.devices.rp2040.flash_chip import FlashChip
-from m0sim.chip.devices.rp2040.gpio import IoBank0, IoQspi, PadsBank0, PadsQspi
+from m0sim.chip.devices.rp2040.gpio import F_UART, IoBank0, IoQspi, PadsBank0, PadsQspi
+from m0sim.chip.devices.rp2040.i2c import I2c
 from m0sim.chip.devices.rp2040.oscillators import ROSC_HZ, Rosc, Xosc
 from m0sim.chip.devices.rp2040.pll import Pll
 from m0sim.chip.devices.rp2040.pwm import Pwm
 from m0sim.chip.devices.rp2040.resets import Psm, Resets
 from m0sim.chip.devices.rp2040.rtc import Rtc
+from m0sim.chip.devices.rp2040.spi import Spi
 from m0sim.chip.devices.rp2040.ssi import Ssi
 from m0sim.chip.devices.rp2040.system import Syscfg, Sysinfo, Tbman, VregAndChipReset
 from m0sim.chip.devices.rp2040.timer import Timer
@@ -29,6 +34,10 @@ _UNMODELLED = (
     ("PIO0", 0x5020_0000),
     ("PIO1", 0x5030_0000),
 )
+
+
+_UART_TX_PINS = ((0, 12, 16, 28), (4, 8, 20, 24))
+"""Table 278."""
 
 
 def build(host: Host, flash_bytes: int = 2 << 20) -> Board:
@@ -46,10 +55,13 @@ def build(host: Host, flash_bytes: int = 2 << 20) -> Board:
     ssi, io_qspi, pads = Ssi(chip), IoQspi(), PadsBank0()
     io_qspi.selected = ssi.select
     io_bank0 = IoBank0(pads)
+    for uart, pins in zip(uarts, _UART_TX_PINS, strict=True):
+        uart.is_connected = partial(io_bank0.has_function, F_UART, pins)
     resettable: list[Block] = [
         pll_sys, pll_usb, Syscfg(), Sysinfo(), Tbman(), Timer(clk_sys, watchdog.tick), *uarts,
         pads, io_bank0, io_qspi, PadsQspi(), Pwm(io_bank0), Adc(clk_sys, clocks.clocks["adc"]),
-        Rtc(clk_sys, clocks.clocks["rtc"]),
+        Rtc(clk_sys, clocks.clocks["rtc"]), *(Spi(number, clk_sys, clocks.clocks["peri"]) for number in range(2)),
+        *(I2c(number) for number in range(2)), Busctrl(),
     ]  # fmt: skip
     resets = Resets()
     resets.holds({block.name: block for block in resettable})

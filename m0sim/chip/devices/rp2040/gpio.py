@@ -6,7 +6,7 @@ The two cycles by which the input synchroniser delays GPIO_IN are not modelled.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 
 from m0sim.chip.devices.block import WORD, Block, Register
@@ -110,6 +110,10 @@ class IoBank0(Block):
     def function(self, pin: int) -> int:
         """FUNCSEL of a pin."""
         return self.words[8 * pin + 4] & 0x1F
+
+    def has_function(self, function: int, pins: Iterable[int]) -> bool:
+        """Whether one of some pins has a function."""
+        return any(self.words[8 * pin + 4] & 0x1F == function for pin in pins)
 
     def pins_of(self, function: int, within: range) -> list[int]:
         """Pins that have a function, of some."""

@@ -10,6 +10,7 @@ from collections import deque
 
 from m0sim.chip.devices.block import Block, Register
 from m0sim.chip.devices.rp2040.flash_chip import FlashChip
+from m0sim.chip.devices.rp2040.interposer import INTERPOSER_CYCLES
 
 FIFO_DEPTH = 16
 _BUSY, _TFNF, _TFE, _RFNE, _RFF = 1, 2, 4, 8, 16
@@ -21,6 +22,7 @@ _TRANSMIT_AND_RECEIVE, _TRANSMIT_ONLY = 0, 1
 class Ssi(Block):
     """The controller. The chip is selected while frames follow each other, or as long as a program forces it."""
 
+    alias_stall = INTERPOSER_CYCLES
     CTRLR0, CTRLR1, SSIENR, SER, BAUDR = 0x00, 0x04, 0x08, 0x10, 0x14
     TXFLR, RXFLR, SR, DR0, DR35 = 0x20, 0x24, 0x28, 0x60, 0xEC
 

@@ -12,6 +12,8 @@ from m0sim.chip.devices.interrupts import Interrupts
 ALARMS = 4
 _LINES = (0, 1, 2, 3)
 """TIMER_IRQ_0 to 3."""
+_MAX_TERM = 1 << 31
+"""What the host takes for a numerator or denominator: more comes of clocks that are set again and again."""
 _MASK64 = (1 << 64) - 1
 
 
@@ -149,6 +151,10 @@ class Timer(Block):
             host.withdraw(self.base + self.TIMERAWH)
             return
         start, since, numerator, denominator = _without_phase(*self._ticks.law())
+        if max(numerator, denominator) >= _MAX_TERM:
+            host.withdraw(self.base + self.TIMERAWL)
+            host.withdraw(self.base + self.TIMERAWH)
+            return
         start = start + self._offset & _MASK64
         host.publish_counter(self.base + self.TIMERAWL, start, since, numerator, denominator)
         host.publish_counter(self.base + self.TIMERAWH, start, since, numerator, denominator, 32)

@@ -7,9 +7,11 @@ next edge of the baud generator (at most 1/16 bit). UARTFR is left to the host u
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 
 from m0sim.chip.devices.block import Block, Register
 from m0sim.chip.devices.clock import Source, SystemClock, Ticks
+from m0sim.chip.devices.rp2040.interposer import INTERPOSER_CYCLES
 
 FIFO_DEPTH = 32
 _UARTEN, _TXE, _RXE, _LBE = 1 << 0, 1 << 8, 1 << 9, 1 << 7
@@ -33,6 +35,7 @@ class Uart(Block):
     receive FIFO is full, as with flow control by RTS; with `paced` false it does not wait, and the FIFO overruns.
     """
 
+    alias_stall = INTERPOSER_CYCLES
     DR, RSR, FR, ILPR, IBRD, FBRD, LCR_H, CR = 0x00, 0x04, 0x18, 0x20, 0x24, 0x28, 0x2C, 0x30
     IFLS, IMSC, RIS, MIS, ICR, DMACR, PERIPHID0 = 0x34, 0x38, 0x3C, 0x40, 0x44, 0x48, 0xFE0
 
@@ -63,6 +66,8 @@ class Uart(Block):
             ),
         )
         self.paced = True
+        self.is_connected: Callable[[], bool] = lambda: True
+        """Whether any pin is its TX."""
         self._line = 20 + number
         self._clk_peri = clk_peri
         self._quarters = Source("uart")
@@ -253,6 +258,8 @@ class Uart(Block):
     def _begin(self, character: int) -> None:
         now = self._ticks.count()
         self._sent.append((self._sent[-1] if self._sent else now) + self._frame)
+        if not self.is_connected():
+            self.bus.unmodelled(self, self.DR, character, "sent, and no pin has this UART's TX as its function")
         self.bus.host.output(bytes((character,)), self.name)
 
     # -- receiving

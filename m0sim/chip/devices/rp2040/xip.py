@@ -14,7 +14,7 @@ _FLUSH_READY, _FIFO_EMPTY = 1, 2
 class XipCtrl(Block):
     """Flushing, turning off, and the two counters, which count where the run models the flash cache.
 
-    A load of FLUSH does not wait for the flush to end, nor do reads of flash in those 1,024 cycles.
+    A load of FLUSH waits for the flush to end; reads of flash in those 1,024 cycles do not.
     """
 
     CTRL, FLUSH, STAT, CTR_HIT, CTR_ACC = 0x00, 0x04, 0x08, 0x0C, 0x10
@@ -38,6 +38,7 @@ class XipCtrl(Block):
         self._is_flushing = False
         self.loads = {
             self.STAT: lambda: _FIFO_EMPTY | (0 if self._is_flushing else _FLUSH_READY),
+            self.FLUSH: self._wait,
             self.CTR_HIT: lambda: self._count(0),
             self.CTR_ACC: lambda: self._count(1),
         }
@@ -47,7 +48,7 @@ class XipCtrl(Block):
             self.CTR_HIT: lambda _: self._clear(0),
             self.CTR_ACC: lambda _: self._clear(1),
         }
-        self.volatile = {self.CTR_HIT, self.CTR_ACC}
+        self.volatile = {self.FLUSH, self.CTR_HIT, self.CTR_ACC}
 
     def reset(self) -> None:
         """On, and empty."""
@@ -71,6 +72,11 @@ class XipCtrl(Block):
             self.bus.host.flush_cache()
             self._is_flushing = True
             self.schedule(self.bus.clock.now + FLUSH_CYCLES)
+
+    def _wait(self) -> int:
+        if self.due is not None:
+            self.bus.host.stall(self.due - self.bus.clock.now)
+        return 0
 
     def _count(self, which: int) -> int:
         return min(self.bus.host.cache_counts[which] - self._from[which], WORD)

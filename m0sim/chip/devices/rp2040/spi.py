@@ -1,0 +1,164 @@
+"""SPI0 and SPI1, ARM's PL022, as masters that nobody is connected to: RP2040 datasheet, section 4.4.
+
+Frames take their time. What comes back is 0, as from a line that is pulled down; in loopback mode, what was sent.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+from m0sim.chip.devices.block import Block, Register
+from m0sim.chip.devices.clock import Source, SystemClock, Ticks
+from m0sim.chip.devices.rp2040.interposer import INTERPOSER_CYCLES
+
+FIFO_DEPTH = 8
+_SSE, _LBM, _MS = 2, 1, 4
+_TFE, _TNF, _RNE, _RFF, _BSY = 1, 2, 4, 8, 16
+_ROR, _RT, _RX, _TX = 1, 2, 4, 8
+_TIMEOUT_BITS = 32
+_IDENTIFICATION = (0x22, 0x10, 0x34, 0x00, 0x0D, 0xF0, 0x05, 0xB1)
+
+
+class Spi(Block):
+    """One SPI. A frame has DSS + 1 bits, each of CPSDVSR * (1 + SCR) cycles of clk_peri (section 4.4.3.4)."""
+
+    alias_stall = INTERPOSER_CYCLES
+    CR0, CR1, DR, SR, CPSR, IMSC, RIS, MIS, ICR, DMACR = range(0, 0x28, 4)
+
+    def __init__(self, number: int, clock: SystemClock, clk_peri: Source) -> None:
+        names = [*(f"SSPPERIPHID{i}" for i in range(4)), *(f"SSPPCELLID{i}" for i in range(4))]
+        identification = [
+            Register(0xFE0 + 4 * i, name, value, writable=0)
+            for i, (name, value) in enumerate(zip(names, _IDENTIFICATION, strict=True))
+        ]
+        super().__init__(
+            f"SPI{number}",
+            0x4003_C000 + 0x4000 * number,
+            (
+                Register(self.CR0, "SSPCR0", writable=0xFFFF),
+                Register(self.CR1, "SSPCR1", writable=0xF),
+                Register(self.DR, "SSPDR", writable=0),
+                Register(self.SR, "SSPSR", writable=0),
+                Register(self.CPSR, "SSPCPSR", writable=0xFF),
+                Register(self.IMSC, "SSPIMSC", writable=0xF),
+                Register(self.RIS, "SSPRIS", writable=0),
+                Register(self.MIS, "SSPMIS", writable=0),
+                Register(self.ICR, "SSPICR", writable=0, clears=3),
+                Register(self.DMACR, "SSPDMACR", writable=3),
+                *identification,
+            ),
+        )
+        self._line = 18 + number
+        self._ticks = Ticks(clock, clk_peri)
+        self._ends: deque[tuple[int, int]] = deque()
+        """Of frames that have not ended: the tick in which one ends, and what it receives."""
+        self._received: deque[int] = deque()
+        self._latched = 0
+        self._timeout: int | None = None
+        for source in (clock, clk_peri):
+            source.watch(self._plan)
+        self.loads = {
+            self.DR: self._read,
+            self.SR: self._status,
+            self.RIS: self._raw,
+            self.MIS: lambda: self._raw() & self.words[self.IMSC],
+        }
+        self.stores = {self.DR: self._write, self.CR1: self._control, self.ICR: self._clear, self.DMACR: self._dma}
+        self.volatile = {self.DR, self.RIS, self.MIS}
+
+    def reset(self) -> None:
+        """Off and empty."""
+        super().reset()
+        self._ends.clear()
+        self._received.clear()
+        self._latched, self._timeout = 0, None
+        self.bus.host.set_line(self._line, False)
+
+    def load(self, offset: int) -> int:
+        """The register at `offset`, as of now."""
+        self._settle()
+        return super().load(offset)
+
+    def store(self, offset: int, value: int) -> None:
+        """Store to the register at `offset`."""
+        self._settle()
+        super().store(offset, value)
+        self._plan()
+
+    def at(self) -> None:
+        """A frame has ended, or the receive timeout is over."""
+        self._settle()
+        self._plan()
+
+    def steady(self, offset: int) -> tuple[bool, int | None]:
+        """Flags change at the end of a frame."""
+        return super().steady(offset)[0], self._ticks.cycle_of(self._ends[0][0]) if self._ends else None
+
+    def _settle(self) -> None:
+        now = self._ticks.count()
+        while self._ends and self._ends[0][0] <= now:
+            when, value = self._ends.popleft()
+            if len(self._received) < FIFO_DEPTH:
+                self._received.append(value)
+            else:
+                self._latched |= _ROR
+            self._timeout = when + _TIMEOUT_BITS * self._bit()
+        if self._timeout is not None and self._timeout <= now:
+            self._timeout = None
+            self._latched |= _RT if self._received else 0
+        self.bus.host.set_line(self._line, bool(self._raw() & self.words[self.IMSC]))
+
+    def _plan(self) -> None:
+        """Ends of frames matter to interrupts only; flags are computed when they are asked for."""
+        ticks = [self._ends[0][0]] if self._ends and self.words[self.IMSC] else []
+        if self._timeout is not None and self.words[self.IMSC] & _RT:
+            ticks.append(self._timeout)
+        self.schedule(self._ticks.cycle_of(min(ticks)) if ticks else None)
+        self.bus.host.set_line(self._line, bool(self._raw() & self.words[self.IMSC]))
+
+    def _bit(self) -> int:
+        return (self.words[self.CPSR] & ~1) * (1 + (self.words[self.CR0] >> 8 & 0xFF))
+
+    def _waiting(self) -> int:
+        return max(0, len(self._ends) - 1)
+
+    def _status(self) -> int:
+        waiting, received = self._waiting(), len(self._received)
+        flags = (_TFE if waiting == 0 else 0) | (_TNF if waiting < FIFO_DEPTH else 0) | (_BSY if self._ends else 0)
+        return flags | (_RNE if received else 0) | (_RFF if received == FIFO_DEPTH else 0)
+
+    def _raw(self) -> int:
+        """Half empty and half full are levels: section 4.4.3.14."""
+        waiting, received = self._waiting(), len(self._received)
+        half = FIFO_DEPTH // 2
+        return self._latched | (_TX if waiting <= half else 0) | (_RX if received >= half else 0)
+
+    def _write(self, value: int) -> None:
+        if not self.words[self.CR1] & _SSE or not self._bit():
+            self.bus.unmodelled(self, self.DR, value, "data while it is off or has no clock")
+            return
+        if self._waiting() >= FIFO_DEPTH:
+            return  # it is lost
+        bits = (self.words[self.CR0] & 0xF) + 1
+        begin = self._ends[-1][0] if self._ends else self._ticks.count()
+        answer = value & (1 << bits) - 1 if self.words[self.CR1] & _LBM else 0
+        self._ends.append((begin + bits * self._bit(), answer))
+
+    def _read(self) -> int:
+        value = self._received.popleft() if self._received else 0
+        if not self._received:
+            self._latched &= ~_RT
+        self.bus.changed(self)
+        self._plan()
+        return value
+
+    def _control(self, value: int) -> None:
+        if value & _MS:
+            self.bus.unmodelled(self, self.CR1, value, "being a slave")
+
+    def _clear(self, value: int) -> None:
+        self._latched &= ~value
+
+    def _dma(self, value: int) -> None:
+        if value & 3:
+            self.bus.unmodelled(self, self.DMACR, value, "requests to the DMA")
