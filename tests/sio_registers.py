@@ -6,6 +6,7 @@ import ctypes
 
 import numpy as np
 
+from m0sim.chip.native import layout
 from m0sim.chip.native.library import CORE, address_of
 from m0sim.chip.native.tables import Tables
 
@@ -26,7 +27,9 @@ class Sio:
         self.port = self._tables.core.port
         self._tables.share("words", np.zeros(1024, np.uint32), self.port)
         self.port.is_sio = 1
-        self.port.sio.has_fifo = 1
+        self.core = self._tables.core
+        self.core.system.is_on = 1  # with mailboxes
+        self._tables.share("exceptions", np.zeros(layout.EXCEPTIONS, layout.EXCEPTION), self.core.system)
 
     def load(self, offset: int, size: int = 4) -> int:
         return int(_READ(None, offset, size, self._tables.address))

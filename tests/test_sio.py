@@ -183,7 +183,10 @@ def test_core_1_never_answers() -> None:
     assert sio.load(0x50) == 2
     assert sio.load(0x58) == 0
     assert sio.load(0x50) == 2 | 8
+    assert sio.core.system.lines == 1 << 15
+    assert sio.core.system.pending == 1 << 16 + 15
     sio.store(0x50, 0)
+    assert sio.core.system.lines == 0
     for i in range(8):
         assert sio.load(0x50) == 2
         sio.store(0x54, i)

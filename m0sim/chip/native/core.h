@@ -252,10 +252,10 @@ struct m0_interpolator {
 /* What of the SIO is neither divider nor in `words`. */
 struct m0_sio {
     struct m0_interpolator interpolators[2];
-    uint32_t has_fifo;    /* 1: the mailboxes answer; 0: a function that is called has nobody to talk to */
     uint32_t fifo_count;  /* words on their way to core 1, */
     uint32_t fifo_writes; /* all that were written, */
     uint32_t fifo_flags;  /* WOF and ROE of FIFO_ST */
+    uint32_t spare;
 };
 
 struct m0_pin_change {

@@ -4,13 +4,14 @@
  * Sources: RP2040 datasheet, sections 2.3.1.2 (GPIO control), 2.3.1.3 (spinlocks), 2.3.1.4 (mailboxes), 2.3.1.6
  * (interpolators) and the register list in 2.3.1.7; how pins come to the SIO is in section 2.19.2 and 2.19.5 (overrides).
  */
-#include "functions.h"
+#include "system.h"
 
 /* Offsets of SIO registers. */
 enum { GPIO_IN = 0x04, GPIO_HI_IN = 0x08, GPIO_OUT = 0x10, GPIO_OE = 0x20, GPIO_HI_OUT = 0x30, GPIO_HI_OE_XOR = 0x4C };
 enum { FIFO_ST = 0x50, FIFO_WR = 0x54, FIFO_RD = 0x58, SPINLOCK_ST = 0x5C };
 enum { INTERP0_ACCUM0 = 0x80, INTERP1_BASE_1AND0 = 0xFC, SPINLOCK0 = 0x100, SPINLOCK31 = 0x17C };
 
+enum { SIO_IRQ_PROC0 = 15 };
 enum { FIFO_WORDS = 8, FIFO_RDY = 2, FIFO_WOF = 4, FIFO_ROE = 8 };
 
 static uint32_t *word_at(struct m0_core *core, uint32_t offset)
@@ -25,7 +26,7 @@ bool m0_has_sio(const struct m0_core *core, uint32_t offset, bool is_store)
         return !is_store && offset <= GPIO_HI_IN;
     }
     if (offset >= FIFO_ST && offset <= FIFO_RD) {
-        return core->port.sio.has_fifo != 0;
+        return core->system.is_on != 0; /* a function that is called has nobody to talk to */
     }
     return offset <= SPINLOCK31 && offset != 0x7C;
 }
@@ -75,27 +76,41 @@ static void write_gpio(struct m0_core *core, uint32_t offset, uint32_t value)
 
 /* -- mailboxes, to a core 1 that never takes what is in them, and never sends anything */
 
-static void write_fifo(struct m0_sio *sio, uint32_t offset)
+/* The interrupt is the OR of VLD, which is 0 always, WOF and ROE. */
+static void set_fifo_flags(struct m0_core *core, uint32_t flags)
 {
+    uint32_t line = 1u << SIO_IRQ_PROC0;
+    core->port.sio.fifo_flags = flags;
+    if (flags != 0 && (core->system.lines & line) == 0) {
+        m0_pend(core, EXCEPTION_INTERRUPT + SIO_IRQ_PROC0, core->port.now);
+    }
+    core->system.lines = flags != 0 ? core->system.lines | line : core->system.lines & ~line;
+    core->system.attention = 1;
+}
+
+static void write_fifo(struct m0_core *core, uint32_t offset)
+{
+    struct m0_sio *sio = &core->port.sio;
     if (offset == FIFO_ST) {
-        sio->fifo_flags = 0;
+        set_fifo_flags(core, 0);
     } else if (offset == FIFO_WR) {
         sio->fifo_writes++;
         if (sio->fifo_count < FIFO_WORDS) {
             sio->fifo_count++;
         } else {
-            sio->fifo_flags |= FIFO_WOF;
+            set_fifo_flags(core, sio->fifo_flags | FIFO_WOF);
         }
     }
 }
 
-static uint32_t read_fifo(struct m0_sio *sio, uint32_t offset)
+static uint32_t read_fifo(struct m0_core *core, uint32_t offset)
 {
+    const struct m0_sio *sio = &core->port.sio;
     if (offset == FIFO_ST) {
         return (sio->fifo_count < FIFO_WORDS ? FIFO_RDY : 0) | sio->fifo_flags;
     }
     if (offset == FIFO_RD) {
-        sio->fifo_flags |= FIFO_ROE;
+        set_fifo_flags(core, sio->fifo_flags | FIFO_ROE);
     }
     return 0;
 }
@@ -270,7 +285,7 @@ void m0_write_sio(struct m0_core *core, uint32_t offset, uint32_t value)
     if (offset <= GPIO_HI_OE_XOR) {
         write_gpio(core, offset, value);
     } else if (offset <= SPINLOCK_ST) {
-        write_fifo(&core->port.sio, offset);
+        write_fifo(core, offset);
     } else if (offset <= INTERP1_BASE_1AND0) {
         uint32_t i = (offset - INTERP0_ACCUM0) >> 6;
         write_interpolator(&core->port.sio.interpolators[i], offset & 0x3F, value, i == 0 ? CTRL_BLEND : CTRL_CLAMP);
@@ -289,7 +304,7 @@ uint32_t m0_read_sio(struct m0_core *core, uint32_t offset)
         return *word_at(core, offset & ~0xFu);
     }
     if (offset < SPINLOCK_ST) {
-        return read_fifo(&core->port.sio, offset);
+        return read_fifo(core, offset);
     }
     if (offset == SPINLOCK_ST) {
         return read_spinlocks(core);
