@@ -18,10 +18,10 @@ from m0sim.chip.device import load
 SIZE = 16 * 1024
 EDGES = (0, 1, 2, 3, 0x80, 0xFF, 0x100, 0x7FFF, 0x8000, 0xFFFF, 0x10000, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFE, 0xFFFFFFFF)
 FUNCTIONS, DATA, LOOK_UP = 0x14, 0x16, 0x18
-CODES = {"P3", "R3", "L3", "T3", "MS", "S4", "MC", "C4"}
+CODES = set("P3 R3 L3 T3 MS S4 MC C4 IF EX RE RP FC CX DT DE UB WV".split())
 """Of functions: tables 164 to 168."""
-DATA_CODES = {"CR", "GR"}
-"""Table 171."""
+DATA_CODES = set("CR GR FS SF FE SD FZ DS DE".split())
+"""Table 171, and what the third version has besides: pico-sdk's bootrom_constants.h."""
 
 
 @pytest.fixture(scope="module")
@@ -80,6 +80,16 @@ def test_the_tables(machine: Machine, rom: bytes) -> None:
         name, address = tables.FUNCTIONS[letters], functions[code(letters)]
         assert address & 1, letters
         assert machine.symbol(f"bootrom_{twins.get(name, name)}").address == address - 1
+    begin, end = data[code("FS")], data[code("FE")]
+    assert begin < end
+    for letters, names in (("SF", tables.FLOAT), ("SD", tables.DOUBLE)):
+        assert len(names) == 32  # up to 0x7c
+        for number, word in enumerate(struct.unpack_from("<32I", rom, data[code(letters)])):
+            assert word & 1
+            assert begin <= word < end
+            if names[number] is not None:
+                assert machine.symbol(f"bootrom_{names[number]}").address == word - 1
+    assert rom[data[code("SF")] - 2] == rom[data[code("FZ")]] == 32  # where pico-sdk looks for the number
     copyright_text = rom[data[code("CR")] :].split(b"\0")[0].decode()
     assert "m0sim" in copyright_text
     assert "Raspberry" not in copyright_text

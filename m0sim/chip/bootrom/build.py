@@ -12,7 +12,7 @@ FILE = FOLDER / "rp2040.elf"
 """Where it is loaded from."""
 
 # Small before fast: 16 KiB hold it all. No source lines: the sources are not beside it where it is installed.
-_FLAGS = ("-Os", "-std=c11", "-Wall", "-Wextra", "-Werror", "-Wconversion", "-Wshadow")
+_FLAGS = ("-O2", "-std=c11", "-Wall", "-Wextra", "-Werror", "-Wconversion", "-Wshadow")
 
 
 def sources() -> list[Path]:

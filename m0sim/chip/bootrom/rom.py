@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from m0sim import image
-from m0sim.chip.bootrom.tables import names_in
+from m0sim.chip.bootrom.tables import EXITS, names_in
 from m0sim.chip.device import Device, MemoryRegion
 from m0sim.errors import UsageError
 from m0sim.image import Image, Symbol
@@ -49,8 +49,12 @@ class BootRom:
     @property
     def float_code(self) -> Range:
         """Where its floating point functions are; an empty range where it does not say."""
-        found = {s.name: s.address for s in self.image.symbols if s.name.startswith("bootrom_float_code_")}
-        return found.get("bootrom_float_code_begin", 0), found.get("bootrom_float_code_end", 0)
+        found = {s.name: s.address for s in self.image.symbols}
+        return found.get("bootrom_float_begin", 0), found.get("bootrom_float_end", 0)
+
+    def exit_at(self, pc: int, number: int) -> str | None:
+        """What a BKPT of m0sim's own ROM means; None for one that is elsewhere, or means nothing."""
+        return EXITS.get(number) if self.is_own and self.region.contains(pc) else None
 
 
 def boot_rom_of(device: Device, firmware: Image, file: str | Path | None = None) -> BootRom | None:
@@ -84,7 +88,8 @@ def _own() -> Image:
 def with_boot_rom(firmware: Image, rom: BootRom) -> Image:
     """The program, and the ROM's code and names beside it. Where both have a name, it is the program's."""
     taken = {name for s in firmware.symbols for name in (s.name, s.linkage_name)}
-    symbols = tuple(_renamed(s, taken) for s in rom.image.symbols if s.kind != "label")
+    names = [s for s in rom.image.symbols if s.kind != "label" and not (rom.is_own and s.name.startswith("__aeabi_"))]
+    symbols = tuple(_renamed(s, taken) for s in names)
     return firmware.beside(replace(rom.image, symbols=symbols, data_ranges=tuple(_data_of(rom))))
 
 

@@ -47,6 +47,13 @@ DOUBLE = (
     *("double2int64", "double2fix64", "double2uint64", "double2ufix64", "double2float"),
 )
 
+#: Where m0sim's own boot ROM ends a run, by the number of a BKPT: what a chip would do there.
+EXITS = {
+    0xB0: "reset to USB boot",
+    0xB1: "no boot2 in flash (its checksum is wrong): reset to USB boot",
+    0xB2: "HardFault before the program has vectors of its own",
+}
+
 _HEADER = 0x14  # halfwords: function table, data table, the function that looks up in either
 
 

@@ -83,6 +83,7 @@ class Outcome:
             register_uses=emulator.peripherals.uses(),
             notes=(*notes, *emulator.peripherals.warnings(() if flash is None else emulator.device.buses)),
             provenance=call.provenance,
+            boot_rom=space.boot_rom,
             flash=flash,
         )
         counts = emulator.counters.counts(with_traffic=call.level == "memory", executed=self._cpu.executed())

@@ -174,7 +174,7 @@ class TimedRun(Run):
                 reason = f"SVC #{halfword(at) & 0xFF}, and exceptions are not simulated"
                 return self._ended(FaultKind.SUPERVISOR_CALL, reason)
             case Stop.BREAKPOINT:
-                return self._ended(FaultKind.BREAKPOINT, f"BKPT #{halfword(at) & 0xFF}")
+                return self._outcome().ended_by(self._chip.traps.breakpoint(at, halfword(at) & 0xFF))
             case Stop.JUMP:
                 return self._ended(FaultKind.NOT_CODE, trap.jump_to(at, self._chip.traps.absent(at)))
             case Stop.ARM_STATE if at == RETURN_ADDRESS:

@@ -75,7 +75,7 @@ class Traps:
             number = halfword(pc - 2) & 0xFF
             return Cause(FaultKind.SUPERVISOR_CALL, f"SVC #{number}, and exceptions are not simulated", pc - 2)
         if self._interrupt == _BKPT:
-            return Cause(FaultKind.BREAKPOINT, f"BKPT #{halfword(pc) & 0xFF}", pc)
+            return self.breakpoint(pc, halfword(pc) & 0xFF)
         if self._interrupt == _DATA_ABORT:
             return Cause(FaultKind.UNALIGNED, _unaligned_reason(uc, pc, halfword(pc)), pc)
         if self._interrupt:
@@ -87,6 +87,11 @@ class Traps:
                 return Cause(FaultKind.ARM_STATE, to_arm_state(pc), pc)
             return Cause(FaultKind.UNDEFINED, describe_undefined(halfword(pc), halfword(pc + 2)), pc)
         return Cause(FaultKind.EXCEPTION, f"the emulator stopped with error {error}", pc)
+
+    def breakpoint(self, pc: int, number: int) -> Cause:
+        """A BKPT that is no semihosting call."""
+        known = None if self._boot_rom is None else self._boot_rom.exit_at(pc, number)
+        return Cause(FaultKind.BREAKPOINT, f"BKPT #{number}" if known is None else known, pc)
 
     def _bad_access(self, uc: Uc, pc: int, error: int) -> Cause:
         assert self._access is not None

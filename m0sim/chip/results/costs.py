@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import chain
 
+from m0sim.chip.bootrom.rom import BootRom
 from m0sim.chip.cost import Cost, Provenance, RegisterUse
 from m0sim.chip.device import Device
 from m0sim.chip.results import warnings
@@ -48,6 +49,7 @@ class Ended:
     notes: tuple[str, ...]
     """Warnings of stubs and registers."""
     provenance: Provenance | None
+    boot_rom: BootRom | None = None
     flash: FlashCounts | None = None
     """None where nothing waited for flash, by intent."""
 
@@ -102,6 +104,7 @@ def cost_of(image: Image, device: Device, counts: Counts, ended: Ended) -> Cost:
         output_dropped=ended.output_dropped,
         warnings=(
             *_warnings(image, counts, ended),
+            *warnings.own_boot_rom(table, ended.boot_rom),
             *warnings.of_findings(found, counts.traffic),
             *(warnings.flash_waits(device) if flash_cycles and ended.flash is None else ()),
         ),

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from m0sim.chip.cost import Finding
+from m0sim.chip.bootrom.rom import BootRom
+from m0sim.chip.cost import Finding, InstructionTable
 from m0sim.chip.device import Device
 from m0sim.chip.native.tables import CONTEXT_LIMIT
 from m0sim.chip.results.counts import Counts, Traffic
@@ -28,6 +29,23 @@ def semihosting(calls: int) -> Iterator[str]:
     if calls:
         text = "1 semihosting call" if calls == 1 else f"{calls:,} semihosting calls"
         yield f"{text} took no cycle: a debugger halts the core for as long as it likes"
+
+
+def own_boot_rom(table: InstructionTable, rom: BootRom | None) -> Iterator[str]:
+    """Of a run in whose boot ROM is m0sim's code: that does the same as the vendor's, and takes its own time."""
+    if rom is None or not rom.is_own:
+        return
+
+    def cycles(begin: int, end: int) -> int:
+        return int(table.cycles[(table.address >= begin) & (table.address < end)].sum())
+
+    spent, on_floats = cycles(rom.region.base, rom.region.end), cycles(*rom.float_code)
+    if spent:
+        floats = f", {on_floats:,} of them of floating point" if on_floats else ""
+        yield (
+            f"{spent:,} cycles were spent in m0sim's own boot ROM{floats}: the vendor's takes others; "
+            "give it with --bootrom FILE"
+        )
 
 
 def of_counts(counts: Counts) -> Iterator[str]:

@@ -1,0 +1,329 @@
+/* Double precision: see soft.h. A double is its bits here. */
+#include "soft.h"
+
+#define SIGN 0x8000000000000000u
+#define INFINITE 0x7FF0000000000000u
+#define HIDDEN 0x0010000000000000u
+#define FRACTION (HIDDEN - 1)
+#define BIAS 1023
+#define POINT 62 /* as in float.c: 10 more bits than stored are below the last one */
+
+uint64_t bootrom_product(uint32_t a, uint32_t b);
+
+static inline int32_t exponent_of(uint64_t a)
+{
+    return (int32_t)((uint32_t)(a >> 32) << 1 >> 21);
+}
+
+static inline uint64_t significand_of(uint64_t a)
+{
+    return (a | HIDDEN) << 11 >> 1;
+}
+
+static inline uint32_t sign_of(uint64_t a)
+{
+    return (uint32_t)(a >> 32) & 0x80000000u;
+}
+
+static inline uint64_t with_sign(uint32_t sign, uint64_t magnitude)
+{
+    return (uint64_t)sign << 32 | magnitude;
+}
+
+/* Shifted right, and the last bit set where any was lost. */
+static uint64_t bootrom_double_jammed(uint64_t value, uint32_t by)
+{
+    if (by == 0) {
+        return value;
+    }
+    return by > 63 ? value != 0 : value >> by | (value << (64 - by) != 0);
+}
+
+uint64_t bootrom_d_packed(uint32_t sign, int32_t exponent, uint64_t significand)
+{
+    if (exponent >= 2047) {
+        return with_sign(sign, INFINITE);
+    }
+    if (exponent < 0) {
+        return with_sign(sign, 0);
+    }
+    uint64_t rounded = (significand + 0x1FF + ((uint32_t)significand >> 10 & 1)) >> 10;
+    uint32_t high = (uint32_t)(rounded >> 32) + ((uint32_t)(exponent - 1) << 20);
+    if (high < 0x00100000u) {
+        return with_sign(sign, 0);
+    }
+    return (uint64_t)(sign | high) << 32 | (uint32_t)rounded;
+}
+
+static uint64_t bootrom_double_normalised(uint32_t sign, int32_t exponent, uint64_t significand)
+{
+    if (significand == 0) {
+        return with_sign(sign, 0);
+    }
+    uint32_t zeros = clz64(significand);
+    if (zeros == 0) {
+        return bootrom_d_packed(sign, exponent + 1, significand >> 1 | (significand & 1));
+    }
+    return bootrom_d_packed(sign, exponent - (int32_t)zeros + 1, significand << (zeros - 1));
+}
+
+uint64_t bootrom_dadd(uint64_t a, uint64_t b)
+{
+    if (a << 1 < b << 1) {
+        uint64_t larger = b;
+        b = a;
+        a = larger;
+    }
+    int32_t exponent = exponent_of(a), apart = exponent - exponent_of(b);
+    if (exponent == 2047) {
+        return with_sign(sign_of(a), INFINITE);
+    }
+    if (apart == exponent || apart > 54) { /* b is 0, or too small to count */
+        return exponent != 0 ? a : a & b & SIGN;
+    }
+    uint64_t large = significand_of(a), small = bootrom_double_jammed(significand_of(b), (uint32_t)apart);
+    if ((int64_t)(a ^ b) >= 0) {
+        uint64_t sum = large + small;
+        if ((int64_t)sum < 0) {
+            return bootrom_d_packed(sign_of(a), exponent + 1, sum >> 1 | (sum & 1));
+        }
+        return bootrom_d_packed(sign_of(a), exponent, sum);
+    }
+    uint64_t difference = large - small;
+    if (difference == 0) {
+        return 0;
+    }
+    return bootrom_double_normalised(sign_of(a), exponent, difference);
+}
+
+uint64_t bootrom_dsub(uint64_t a, uint64_t b)
+{
+    return bootrom_dadd(a, b ^ SIGN);
+}
+
+uint64_t bootrom_dmul(uint64_t a, uint64_t b)
+{
+    uint32_t sign = sign_of(a ^ b);
+    int32_t left = exponent_of(a), right = exponent_of(b);
+    if (left == 2047 || right == 2047) {
+        return with_sign(sign, INFINITE);
+    }
+    if (left == 0 || right == 0) {
+        return with_sign(sign, 0);
+    }
+    /* 63 bits by 53: the upper word of 126 bits, and whether anything is below it. */
+    uint64_t m = (a & FRACTION) | HIDDEN, n = significand_of(b) << 1;
+    uint32_t m_low = (uint32_t)m, m_high = (uint32_t)(m >> 32), n_low = (uint32_t)n, n_high = (uint32_t)(n >> 32);
+    uint64_t low = bootrom_product(m_low, n_low), first = bootrom_product(m_low, n_high) + (low >> 32);
+    uint64_t second = bootrom_product(m_high, n_low) + (uint32_t)first;
+    uint64_t high = bootrom_product(m_high, n_high) + (first >> 32) + (second >> 32); /* of 53 or 52 bits */
+    uint64_t product = high << 10 | (uint32_t)second >> 22;
+    product |= ((uint32_t)second << 10 | (uint32_t)low) != 0;
+    int32_t exponent = left + right - BIAS;
+    if (product >> POINT != 0) {
+        return bootrom_d_packed(sign, exponent + 1, product);
+    }
+    return bootrom_d_packed(sign, exponent, product << 1);
+}
+
+uint64_t bootrom_ddiv(uint64_t a, uint64_t b)
+{
+    uint32_t sign = sign_of(a ^ b);
+    int32_t left = exponent_of(a), right = exponent_of(b);
+    if (left == 2047 || right == 0) {
+        return with_sign(sign, INFINITE);
+    }
+    if (left == 0 || right == 2047) {
+        return with_sign(sign, 0);
+    }
+    uint64_t rest = (a & FRACTION) | HIDDEN, n = (b & FRACTION) | HIDDEN, quotient = 1;
+    int32_t exponent = left - right + BIAS;
+    if (rest < n) {
+        rest <<= 1;
+        exponent--;
+    }
+    rest -= n;
+    /* 55 bits more, 11 at a time: each a little too small, by the upper 21 bits of the divisor and 1. */
+    uint32_t guess = (uint32_t)(n >> 32) + 1, unused;
+    for (int32_t i = 0; i < 5; i++) {
+        rest <<= 11;
+        uint32_t digit = divided((uint32_t)(rest >> 32), guess, &unused);
+        rest -= ((uint64_t)(digit * ((uint32_t)n >> 16) + ((digit * ((uint32_t)n & 0xFFFF)) >> 16)) << 16) +
+                ((digit * ((uint32_t)n & 0xFFFF)) & 0xFFFF) + ((uint64_t)(digit * (uint32_t)(n >> 32)) << 32);
+        if (rest >= n) {
+            rest -= n;
+            digit++;
+        }
+        quotient = (quotient << 11) + digit;
+    }
+    return bootrom_d_packed(sign, exponent, quotient << 7 | (rest != 0));
+}
+
+uint64_t bootrom_dsqrt(uint64_t a)
+{
+    int32_t exponent = exponent_of(a);
+    if (exponent == 0) {
+        return a & SIGN;
+    }
+    if ((int64_t)a < 0) {
+        return SIGN | INFINITE;
+    }
+    if (exponent == 2047) {
+        return INFINITE;
+    }
+    uint64_t rest = ((a & FRACTION) | HIDDEN) << ((exponent & 1) != 0 ? 2 : 3), root = 0, bit = 1ull << 54;
+    while (bit != 0) { /* as for floats */
+        uint64_t with = (root << 1) + bit;
+        if (rest >= with) {
+            rest -= with;
+            root += bit;
+        }
+        rest <<= 1;
+        bit >>= 1;
+    }
+    return bootrom_d_packed(0, (exponent + BIAS) >> 1, root << 8 | (rest != 0));
+}
+
+static int64_t bootrom_double_ordered(uint64_t a)
+{
+    int32_t exponent = exponent_of(a);
+    int64_t magnitude = (int64_t)(a & ~SIGN);
+    if (exponent == 0) {
+        return 0;
+    }
+    if (exponent == 2047) {
+        magnitude = (int64_t)INFINITE;
+    }
+    return (int64_t)a < 0 ? -magnitude : magnitude;
+}
+
+int32_t bootrom_dcmp(uint64_t a, uint64_t b)
+{
+    int64_t left = bootrom_double_ordered(a), right = bootrom_double_ordered(b);
+    return (left > right) - (left < right);
+}
+
+/* -- integers and fixed point: as in float.c */
+
+uint64_t bootrom_ufix642double(uint64_t value, int32_t point)
+{
+    return bootrom_double_normalised(0, BIAS + POINT - point, value);
+}
+
+uint64_t bootrom_fix642double(int64_t value, int32_t point)
+{
+    return value < 0 ? bootrom_double_normalised(0x80000000u, BIAS + POINT - point, 0u - (uint64_t)value)
+                     : bootrom_double_normalised(0, BIAS + POINT - point, (uint64_t)value);
+}
+
+uint64_t bootrom_uint642double(uint64_t value)
+{
+    return bootrom_ufix642double(value, 0);
+}
+
+uint64_t bootrom_int642double(int64_t value)
+{
+    return bootrom_fix642double(value, 0);
+}
+
+uint64_t bootrom_ufix2double(uint32_t value, int32_t point)
+{
+    return bootrom_ufix642double(value, point);
+}
+
+uint64_t bootrom_fix2double(int32_t value, int32_t point)
+{
+    return bootrom_fix642double(value, point);
+}
+
+uint64_t bootrom_uint2double(uint32_t value)
+{
+    return bootrom_ufix642double(value, 0);
+}
+
+uint64_t bootrom_int2double(int32_t value)
+{
+    return bootrom_fix642double(value, 0);
+}
+
+int64_t bootrom_double2fix64(uint64_t a, int32_t point)
+{
+    int32_t exponent = exponent_of(a) - BIAS + point;
+    bool is_negative = (int64_t)a < 0;
+    if (exponent_of(a) == 0) {
+        return 0;
+    }
+    if (exponent > 62 || exponent_of(a) == 2047) {
+        return is_negative ? INT64_MIN : INT64_MAX;
+    }
+    if (exponent < 0) {
+        return is_negative ? -1 : 0;
+    }
+    uint64_t significand = significand_of(a);
+    uint32_t down = (uint32_t)(POINT - exponent);
+    int64_t whole = (int64_t)(significand >> down);
+    if (!is_negative) {
+        return whole;
+    }
+    return -whole - (significand != (uint64_t)whole << down);
+}
+
+uint64_t bootrom_double2ufix64(uint64_t a, int32_t point)
+{
+    int32_t exponent = exponent_of(a) - BIAS + point;
+    if (exponent_of(a) == 0 || (int64_t)a < 0) {
+        return 0;
+    }
+    if (exponent > 63 || exponent_of(a) == 2047) {
+        return UINT64_MAX;
+    }
+    return exponent < 0 ? 0 : significand_of(a) << 1 >> (63 - exponent);
+}
+
+int64_t bootrom_double2int64(uint64_t a)
+{
+    return bootrom_double2fix64(a, 0);
+}
+
+uint64_t bootrom_double2uint64(uint64_t a)
+{
+    return bootrom_double2ufix64(a, 0);
+}
+
+int32_t bootrom_double2fix(uint64_t a, int32_t point)
+{
+    int64_t value = bootrom_double2fix64(a, point);
+    return value < INT32_MIN ? INT32_MIN : value > INT32_MAX ? INT32_MAX : (int32_t)value;
+}
+
+uint32_t bootrom_double2ufix(uint64_t a, int32_t point)
+{
+    uint64_t value = bootrom_double2ufix64(a, point);
+    return value > UINT32_MAX ? UINT32_MAX : (uint32_t)value;
+}
+
+int32_t bootrom_double2int(uint64_t a)
+{
+    return bootrom_double2fix(a, 0);
+}
+
+uint32_t bootrom_double2uint(uint64_t a)
+{
+    return bootrom_double2ufix(a, 0);
+}
+
+uint32_t bootrom_double2float(uint64_t a)
+{
+    int32_t exponent = exponent_of(a);
+    if (exponent == 0) {
+        return sign_of(a);
+    }
+    uint64_t significand = significand_of(a);
+    uint32_t top = (uint32_t)(significand >> 32) | ((uint32_t)significand != 0);
+    return bootrom_f_packed(sign_of(a), exponent - BIAS + 127, top);
+}
+
+AEABI(__aeabi_dadd, bootrom_dadd);
+AEABI(__aeabi_dsub, bootrom_dsub);
+AEABI(__aeabi_dmul, bootrom_dmul);
+AEABI(__aeabi_ddiv, bootrom_ddiv);
