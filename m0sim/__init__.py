@@ -17,17 +17,21 @@ if TYPE_CHECKING:
     from m0sim.chip.buffer import Buffer
     from m0sim.chip.cost import Cost, FunctionCost
     from m0sim.chip.fault import Fault, Interrupted
+    from m0sim.chip.firmware import Firmware
     from m0sim.chip.machine import Machine
+    from m0sim.chip.run_cost import RunCost
     from m0sim.errors import M0simError, UsageError
 
 __all__ = [
     "Buffer",
     "Cost",
     "Fault",
+    "Firmware",
     "FunctionCost",
     "Interrupted",
     "M0simError",
     "Machine",
+    "RunCost",
     "UsageError",
     "f32",
     "f64",
@@ -40,10 +44,12 @@ _HOMES = {
     "Buffer": "chip.buffer",
     "Cost": "chip.cost",
     "Fault": "chip.fault",
+    "Firmware": "chip.firmware",
     "FunctionCost": "chip.cost",
     "Interrupted": "chip.fault",
     "M0simError": "errors",
     "Machine": "chip.machine",
+    "RunCost": "chip.run_cost",
     "UsageError": "errors",
     "f32": "chip.arguments",
     "f64": "chip.arguments",

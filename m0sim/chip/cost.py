@@ -45,6 +45,11 @@ class CallEdge:
     inclusive_cycles: int
 
 
+CHIP = "(chip)"
+"""The root of a call tree that has several: of firmware with handlers or threads. Its own cycles are those of entering
+exceptions and returning from them."""
+
+
 @dataclass(frozen=True, slots=True)
 class CallNode:
     """One function in one calling context: reached from its parent's context by one calling instruction.
@@ -342,6 +347,11 @@ class Cost:
             f"<Cost of {self.function}: {self.cycles:,} cycles, {self.instructions:,} instructions, "
             f"{self.stack_bytes:,} bytes of stack{result}>"
         )
+
+    @property
+    def has_several_roots(self) -> bool:
+        """Whether handlers or threads ran, which no code calls."""
+        return bool(self.call_tree) and self.call_tree[0].function == CHIP
 
     @property
     def flash_model(self) -> FlashModel:

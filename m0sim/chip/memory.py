@@ -24,14 +24,23 @@ class AddressSpace:
     """Memories of one device with one image in them."""
 
     def __init__(
-        self, device: Device, image: Image, stack_bytes: int = MIN_STACK, boot_rom: BootRom | None = None
+        self,
+        device: Device,
+        image: Image,
+        stack_bytes: int = MIN_STACK,
+        boot_rom: BootRom | None = None,
+        *,
+        from_reset: bool = False,
     ) -> None:
         """`boot_rom` is part of the image, if there is one.
 
-        Raises UsageError where the image is outside the memory or leaves no `stack_bytes` of SRAM for a stack."""
+        Raises UsageError where the image is outside the memory or leaves no `stack_bytes` of SRAM for a stack.
+        `from_reset` has bytes only where the programmer puts them: start-up code copies and clears variables itself.
+        """
         self.device = device
         self.image = image
         self.boot_rom = boot_rom
+        self._from_reset = from_reset
         self.banks = banks_of(device, image)
         self.heap = self._find_heap()
         self.stack_region = stack_of(image.symbols, image.sections, self.is_sram)
@@ -62,6 +71,10 @@ class AddressSpace:
             load = self.view(segment.load_address, len(segment.data))
             if load is not None:  # startup code that copies .data itself finds it here
                 load[:] = np.frombuffer(segment.data, np.uint8)
+                if self._from_reset:
+                    return
+        if self._from_reset and not segment.data:
+            return
         run[: len(segment.data)] = np.frombuffer(segment.data, np.uint8)
         run[len(segment.data) :] = 0
 
@@ -110,6 +123,9 @@ class AddressSpace:
         stack = [gap for gap in gaps if gap[1] - gap[0] >= stack_bytes]
         if not stack:
             gaps, stack = roomy, [gap for gap in roomy if gap[1] - gap[0] >= stack_bytes]
+        if not stack and self._from_reset:
+            end = max(bank.end for bank in self.banks if bank.kind == "sram")
+            gaps = stack = [(end, end)]
         if not stack:
             raise UsageError(
                 f"{self.image.path}: leaves no {stack_bytes} bytes of SRAM on {self.device.name} for a stack"

@@ -15,6 +15,7 @@ from m0sim.errors import UsageError
 
 if TYPE_CHECKING:
     from m0sim.chip.device import Device
+    from m0sim.chip.firmware import Firmware
     from m0sim.chip.machine import Machine
     from m0sim.image import Image
 
@@ -161,7 +162,7 @@ class Progress:
 
     _AFTER_SECONDS = 1.0
 
-    def __init__(self, machine: Machine) -> None:
+    def __init__(self, machine: Machine | Firmware) -> None:
         self._machine = machine
         self._shown = False
 

@@ -33,6 +33,7 @@ PROFILER = {
     "check": Verb("m0sim.cli.check:check", "Measure the benches of a manifest against the baseline."),
     "diff": Verb("m0sim.cli.check:diff", "Compare two baselines, or two results of `m0sim call`."),
     "list": Verb("m0sim.cli.listing:list_", "Show the functions and sections of an image."),
+    "run": Verb("m0sim.cli.run:run", "Run whole firmware from reset until it stops."),
     "profiles": Verb("m0sim.cli.profiles:profiles", "List the device profiles, or show one."),
 }
 STUDY = {

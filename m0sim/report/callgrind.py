@@ -6,9 +6,9 @@ The format: https://valgrind.org/docs/manual/cl-format.html
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from m0sim.chip.cost import CallEdge, Cost, InstructionCost
+from m0sim.chip.cost import CallEdge, CallNode, Cost, InstructionCost
 from m0sim.image import Image
 from m0sim.names import printable
 
@@ -39,6 +39,13 @@ class _Names:
             return f"({self._numbers[name]})"
         self._numbers[name] = len(self._numbers) + 1
         return f"({self._numbers[name]}) {name}"
+
+
+def _calls_by_name(roots: Sequence[CallNode]) -> dict[str, int]:
+    calls: Counter[str] = Counter()
+    for root in roots:
+        calls[root.function] += max(root.calls, 1)
+    return calls
 
 
 class _Writer:
@@ -79,10 +86,15 @@ class _Writer:
         yield f"totals: {totals}"
 
     def _outside(self) -> Iterator[str]:
-        root = self._cost.call_tree[0].function
-        self._file = self._entry(root)[0]
+        cost = self._cost
+        roots = [node for node in cost.call_tree if node.parent == 0] if cost.has_several_roots else cost.call_tree[:1]
+        self._file = self._entry(roots[0].function)[0]
         yield from (f"fl={self._files(self._file)}", f"fn={self._functions(OUTSIDE)}")
-        yield from self._call(CallEdge(OUTSIDE, 0, root, 1, 0), 0)
+        if cost.has_several_roots:  # what no instruction took: sleep, and entering exceptions and returning from them
+            idle = cost.cycles - int(cost.instruction_table.cycles.sum())
+            yield f"0x0 0 {idle} 0 0{' 0' if self._has_stalls else ''}"
+        for name, calls in _calls_by_name(roots).items():
+            yield from self._call(CallEdge(OUTSIDE, 0, name, calls, 0), 0)
         yield ""
 
     def _function(self, function: str, rows: list[InstructionCost], edges: list[CallEdge]) -> Iterator[str]:

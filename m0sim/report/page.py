@@ -6,14 +6,17 @@ from dataclasses import dataclass
 
 from m0sim.chip.cost import Cost
 from m0sim.chip.fault import Fault
+from m0sim.chip.firmware import Firmware
 from m0sim.chip.machine import Machine
+from m0sim.chip.run_cost import RunCost
 from m0sim.names import printable_lines
 from m0sim.report import annotate_data, flash
 from m0sim.report.annotate import listing
-from m0sim.report.figures import figures
+from m0sim.report.figures import Figure, figures
 from m0sim.report.page_flame import flame_graph
 from m0sim.report.page_memory import MemoryMap, memory_maps, stack_room
 from m0sim.report.page_template import render
+from m0sim.report.run_figures import figures as figures_of_run
 from m0sim.report.sources import Sources
 from m0sim.report.units import count
 
@@ -32,12 +35,13 @@ class _Bar:
 
 def page(
     cost: Cost,
-    machine: Machine,
+    machine: Machine | Firmware,
     *,
     fault: Fault | None = None,
     sources: Sources | None = None,
+    run: RunCost | None = None,
 ) -> str:
-    """The report. The same run gives the same bytes.
+    """The report of a call, or of a whole run whose cost it is. The same run gives the same bytes.
 
     `sources` says which source text may be read, as for `annotate.listing`.
     """
@@ -50,7 +54,8 @@ def page(
         arguments=() if cost.provenance is None else cost.provenance.arguments,
         fault=fault,
         output=printable_lines(cost.output),
-        figures=[f for f in figures(cost) if f.label != "result" or not (fault or cost.result is None)],
+        figures=_figures(cost, fault) if run is None else figures_of_run(run),
+        run=run,
         flame=flame_graph(cost.call_tree),
         calls=sorted(cost.edges, key=lambda edge: (-edge.inclusive_cycles, edge.call_address, edge.callee)),
         listing=listing(cost, machine.image, fault=fault, sources=sources),
@@ -59,6 +64,10 @@ def page(
         stack_room=stack_room(machine),
         flash_lines=[] if cost.flash is None else flash.lines(cost.flash),
     )
+
+
+def _figures(cost: Cost, fault: Fault | None) -> list[Figure]:
+    return [f for f in figures(cost) if f.label != "result" or not (fault or cost.result is None)]
 
 
 def _bars(memory: MemoryMap) -> list[_Bar]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from m0sim.chip.banks import Bank
 from m0sim.chip.cost import Cost
+from m0sim.chip.firmware import Firmware
 from m0sim.chip.machine import Machine
 
 FREE = "free"
@@ -53,18 +54,18 @@ class MemoryMap:
         return max((part.size for part in self.parts if part.kind == FREE), default=0)
 
 
-def memory_maps(cost: Cost, machine: Machine) -> tuple[MemoryMap, ...]:
+def memory_maps(cost: Cost, machine: Machine | Firmware) -> tuple[MemoryMap, ...]:
     """The device's memories as they were in the call; ROM only where the image is in it."""
     parts = sorted(_parts(cost, machine), key=lambda part: (part.address, part.end))
     return tuple(_map(bank, parts) for bank in machine.space.banks)
 
 
-def stack_room(machine: Machine) -> int:
+def stack_room(machine: Machine | Firmware) -> int:
     """Bytes that a stack could take before it runs into data."""
     return machine.space.stack_top - machine.space.stack_limit
 
 
-def _parts(cost: Cost, machine: Machine) -> Iterator[Part]:
+def _parts(cost: Cost, machine: Machine | Firmware) -> Iterator[Part]:
     """Everything that takes bytes."""
     resolve = machine.device.resolve
     for section in machine.image.sections:
@@ -77,7 +78,7 @@ def _parts(cost: Cost, machine: Machine) -> Iterator[Part]:
     if machine.space.heap_base is not None:
         yield Part("heap", "heap, observed", machine.space.heap_base, cost.memory.sram_heap)
     # Arguments of an odd number of words leave one free: the stack begins on a multiple of 8.
-    room = machine.space.stack_top - cost.stack_top
+    room = max(0, machine.space.stack_top - cost.stack_top)
     passed = min(cost.memory.sram_arguments - machine.space.allocated_bytes, room)
     yield Part("arguments", "on the stack", cost.stack_top, passed)
     yield Part("stack", "stack, observed", cost.stack_top - cost.stack_bytes, cost.stack_bytes)

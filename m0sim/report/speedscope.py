@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from m0sim.chip.cost import Cost
+from m0sim.chip.cost import CHIP, Cost
 from m0sim.image import Image
 from m0sim.report import stacks
 
@@ -18,7 +18,8 @@ def profile(cost: Cost, image: Image) -> str:
     Speedscope has no unit for cycles: the unit is ``none`` and the profile's name says what it counts. The samples are
     in the order of first calls, not of time: each node's cycles stand together.
     """
-    frames = {function: index for index, function in enumerate(cost.functions)}
+    roots = (CHIP,) if cost.has_several_roots else ()
+    frames = {function: index for index, function in enumerate((*cost.functions, *roots))}
     spent = [(stack, node.self_cycles) for stack, node in stacks.walk(cost.call_tree) if node.self_cycles]
     name = f"{cost.function}: cycles" + ("" if cost.flash_model == "ideal" else f" with {cost.flash_model} flash")
     return json.dumps(
@@ -44,5 +45,5 @@ def profile(cost: Cost, image: Image) -> str:
 
 
 def _frame(function: str, cost: Cost, image: Image) -> dict[str, Any]:
-    source = image.source_line(cost.functions[function].address)
+    source = None if function == CHIP else image.source_line(cost.functions[function].address)
     return {"name": function} if source is None else {"name": function, "file": source[0], "line": source[1]}

@@ -26,7 +26,7 @@ _PLAIN_WIDTH = 1000  # wide enough that nothing is cut or wrapped
 _MAX_CALLS = 10
 
 
-def _grid(*columns: str) -> Table:
+def grid(*columns: str) -> Table:
     """A table without lines: names to the left, numbers to the right."""
     table = Table(box=None, show_header=any(columns), header_style="bold", pad_edge=False, padding=(0, 3, 0, 0))
     for i, heading in enumerate(columns):
@@ -34,7 +34,7 @@ def _grid(*columns: str) -> Table:
     return table
 
 
-def _pairs(rows: Sequence[tuple[str, str, str]]) -> Table:
+def pairs(rows: Sequence[tuple[str, str, str]]) -> Table:
     """Label, figure, remark."""
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 3, 0, 0))
     table.add_column(justify="left", no_wrap=True)
@@ -50,11 +50,11 @@ def call(cost: Cost, profile: Device) -> RenderableType:
     parts: list[RenderableType] = [
         Text.assemble((cost.function, "bold"), f" on {profile.name} ({profile.core}, {profile.clock_hz / 1e6:g} MHz)"),
         Text(),
-        _pairs([(f.label, f.value, f.remark) for f in figures(cost)]),
+        pairs([(f.label, f.value, f.remark) for f in figures(cost)]),
         Text(),
-        _memory(cost, profile),
+        memory(cost, profile),
         Text(),
-        _functions(cost),
+        functions(cost),
     ]
     if cost.traffic:
         parts += [Text(), _traffic(cost)]
@@ -70,11 +70,11 @@ def call(cost: Cost, profile: Device) -> RenderableType:
     return Group(*parts)
 
 
-def _memory(cost: Cost, profile: Device) -> Table:
+def memory(cost: Cost, profile: Device) -> Table:
     use = cost.memory
     reserved = ("reserved",) if use.sram_reserved else ()
     heap = ("heap",) if use.sram_heap else ()
-    table = _grid("memory", "code", "rodata", "data", "bss", "arguments", "stack", *heap, "total", "of", *reserved)
+    table = grid("memory", "code", "rodata", "data", "bss", "arguments", "stack", *heap, "total", "of", *reserved)
     flash = [use.flash_code, use.flash_rodata, use.flash_data]
     sram = [use.sram_code, use.sram_rodata, use.sram_data, use.sram_bss, use.sram_arguments, use.sram_stack]
     if heap:
@@ -86,10 +86,10 @@ def _memory(cost: Cost, profile: Device) -> Table:
     return table
 
 
-def _functions(cost: Cost) -> RenderableType:
+def functions(cost: Cost) -> RenderableType:
     has_stalls = cost.stall_cycles > 0
     stalls = ("stalls",) if has_stalls else ()
-    table = _grid("function", "calls", "self cycles", "", *stalls, "inclusive cycles", "")
+    table = grid("function", "calls", "self cycles", "", *stalls, "inclusive cycles", "")
     rows = list(cost.functions.values())
     for f in rows[:_MAX_FUNCTIONS]:
         table.add_row(
@@ -109,7 +109,7 @@ def _functions(cost: Cost) -> RenderableType:
 
 
 def _traffic(cost: Cost) -> Table:
-    table = _grid("traffic", "loads", "bytes", "stores", "bytes", "touched")
+    table = grid("traffic", "loads", "bytes", "stores", "bytes", "touched")
     for t in cost.traffic:
         row = (t.loads, t.bytes_loaded, t.stores, t.bytes_stored, t.bytes_touched)
         table.add_row(Text(t.name), *map(count, row))
@@ -117,7 +117,7 @@ def _traffic(cost: Cost) -> Table:
 
 
 def _registers(cost: Cost) -> Table:
-    table = _grid("register", "loads", "stores", "last stored")
+    table = grid("register", "loads", "stores", "last stored")
     for r in cost.registers:
         last = "" if r.last_stored is None else f"{r.last_stored:#x}"
         table.add_row(f"{r.address:#010x}", count(r.loads), count(r.stores), last)
@@ -163,11 +163,11 @@ def _program_status(xpsr: int) -> str:
 
 def listing(image: Image, *, signatures: bool = False) -> RenderableType:
     """The report of ``m0sim list``."""
-    sections = _grid("section", "kind", "address", "bytes", "loaded from")
+    sections = grid("section", "kind", "address", "bytes", "loaded from")
     for s in image.sections:
         loaded = "" if s.load_address in (None, s.address) else f"{s.load_address:#010x}"
         sections.add_row(Text(s.name), s.kind, f"{s.address:#010x}", count(s.size), loaded)
-    functions = _grid("function", "address", "bytes", *(["signature"] if signatures else []))
+    functions = grid("function", "address", "bytes", *(["signature"] if signatures else []))
     functions.columns[-1].justify = "left" if signatures else "right"
     declared = image.signatures() if signatures else {}
     for f in image.functions:
@@ -179,7 +179,7 @@ def listing(image: Image, *, signatures: bool = False) -> RenderableType:
 
 def profiles(devices: Sequence[Device]) -> RenderableType:
     """The report of ``m0sim profiles``."""
-    table = _grid("profile", "core", "MHz", "multiplier", "flash", "SRAM", "energy")
+    table = grid("profile", "core", "MHz", "multiplier", "flash", "SRAM", "energy")
     for d in devices:
         point = None if d.energy is None else d.energy.at(d.clock_hz, "flash")
         energy = "unknown" if point is None else f"{point.current_amperes * 1e3:.3g} mA"

@@ -33,3 +33,5 @@ class Board:
     receivers: Mapping[str, Receiver]
     """By the name that their output has too, in the datasheet's order: the first is where input goes by default."""
     pins: Pins | None = None
+    interrupts: tuple[str, ...] = ()
+    """Names of the interrupts, by number."""

@@ -50,11 +50,22 @@ RETURN_ADDRESS = 0xF0000000
 class Emulator:
     """What the runs of one machine share."""
 
-    def __init__(self, device: Device, image: Image, stack_bytes: int, boot_rom: BootRom | None = None) -> None:
-        """Raises `UsageError` where the image does not fit the device beside `stack_bytes` of stack."""
+    def __init__(
+        self,
+        device: Device,
+        image: Image,
+        stack_bytes: int,
+        boot_rom: BootRom | None = None,
+        *,
+        from_reset: bool = False,
+    ) -> None:
+        """Raises `UsageError` where the image does not fit the device beside `stack_bytes` of stack.
+
+        `from_reset` is as for `AddressSpace`.
+        """
         self.device = device
         self.image = image
-        self.space = AddressSpace(device, image, stack_bytes, boot_rom)
+        self.space = AddressSpace(device, image, stack_bytes, boot_rom, from_reset=from_reset)
         self.uc = Uc(UC_ARCH_ARM, UC_MODE_THUMB)
         self.uc.ctl_set_cpu_model(UC_CPU_ARM_CORTEX_M0)
         self._call_registers = CallRegisters(self.uc)

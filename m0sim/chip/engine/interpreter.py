@@ -39,6 +39,8 @@ class Interpreter:
         self._earlier: list[npt.NDArray[Any]] = []
         self._code_version = emulator.code_version
         self._watched: frozenset[int] = frozenset()
+        self.also_watched: frozenset[int] = frozenset()
+        """Addresses before whose instructions `Stop.WATCHED` is wanted, beside those of the emulator's."""
         self._cache = self._make_cache()
         self._flash: FlashModel = "ideal"
         self._share_tables()
@@ -177,6 +179,7 @@ class Interpreter:
         self._forget()
         self.begin([], entry, sp, 0, flash=flash, is_simple=is_simple)
         self._tables.core.system.is_on = 0  # until the reset
+        self._timed.hidden_end = 0  # all of the boot ROM can be read, as on hardware
 
     def _begin_waits(self) -> None:
         waits, flash = self._tables.core.waits, self._flash_bank()
@@ -191,6 +194,7 @@ class Interpreter:
         chip = self._chip
         wanted = {stub.symbol.address for stub in chip.stubs} | set(chip.heap.watched)
         wanted |= {s.address for s in chip.image.symbols if s.name == output.WRITE and s.kind == "function"}
+        wanted |= self.also_watched
         if wanted == self._watched:
             return
         pages, table = self._counters.pages, self._tables["watched"]
@@ -222,6 +226,11 @@ class Interpreter:
             timed.retired_count = 0
         if len(self._earlier) > 1:
             self._earlier = [by_instruction(np.concatenate(self._earlier))]
+
+    def forget_code(self) -> None:
+        """Bytes of flash changed: decode afresh what was decoded, counts kept."""
+        self._earlier.append(self._own_rows())
+        self._forget()
 
     def _forget(self) -> None:
         CORE.m0_forget_timed(self._tables.address)

@@ -180,6 +180,15 @@ class Processor:
         """Nothing is there: the access ends in a HardFault."""
         CORE.m0_hard_fault(self._tables.address, FaultCause.BUS)
 
+    def pass_watched(self) -> None:
+        """After `Stop.WATCHED`: let the instruction run."""
+        self._timed.passes_watch = 1
+
+    def answer_breakpoint(self, value: int) -> None:
+        """After `Stop.BREAKPOINT`: go on behind it, with the debugger's answer in r0."""
+        self._timed.r[0] = value & 0xFFFFFFFF
+        self._timed.pc += 2
+
     def fault_breakpoint(self) -> None:
         """After `Stop.BREAKPOINT`: nobody answers; BKPT ends in a HardFault."""
         CORE.m0_hard_fault(self._tables.address, FaultCause.BREAKPOINT)
@@ -300,6 +309,11 @@ class Processor:
         if not self.exception:
             rows["cycles"][self._system.task] += self.now - self._system.thread_since
         return rows
+
+    @property
+    def msp_high(self) -> int:
+        """Where the main stack begins: the highest value that MSP was set to."""
+        return int(self._system.msp_high)
 
     @property
     def msp_low(self) -> int:

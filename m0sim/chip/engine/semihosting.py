@@ -31,6 +31,7 @@ _NAMES = {
     0x31: "SYS_TICKFREQ",
 }
 _EXITS = {0x18: "SYS_EXIT", 0x20: "SYS_EXIT_EXTENDED"}
+_APPLICATION_EXIT = 0x20026  # ADP_Stopped_ApplicationExit; every other reason is a failure
 _STDIN, _STDOUT, _STDERR = 3, 1, 2  # handles; 0 is none
 
 
@@ -60,6 +61,18 @@ def answer(operation: int, parameter: int, memory: Memory, output: Output | None
         return f"the program ended itself: semihosting {_EXITS[operation]}"
     name = _NAMES.get(operation, "unknown")
     return f"semihosting operation {operation:#04x} ({name}), of which m0sim answers those that print"
+
+
+def exit_code(operation: int, parameter: int, memory: Memory) -> int | None:
+    """The exit code of a program that ends itself so; None for other operations. Raises `UsageError` as `answer`."""
+    if operation not in _EXITS:
+        return None
+    reason, code = (parameter, 0) if operation == 0x18 else _words(memory, parameter, 2)
+    return _signed(code) if reason == _APPLICATION_EXIT else 1
+
+
+def _signed(word: int) -> int:
+    return word - (word >> 31 << 32)
 
 
 def _open(memory: Memory, name: int, mode: int, size: int) -> int:

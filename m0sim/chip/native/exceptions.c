@@ -630,6 +630,7 @@ void m0_reset_system(struct m0_core *core)
     system->lines = 0;
     system->partial = 0;
     system->wake_at = system->msp_low = M0_NEVER;
+    system->msp_high = core->timed.r[13];
     system->systick.control = system->systick.denominator == 0 ? 4 : 0;
     system->systick.reload = system->systick.value = system->systick.counted = 0;
     system->task = 0;

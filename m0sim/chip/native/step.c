@@ -351,6 +351,15 @@ static uint32_t read_special(const struct m0_core *core, uint32_t sysm)
     }
 }
 
+/* A main stack that begins above the one before is another one: a boot loader leaves its own for the program's. */
+static void begin_main_stack(struct m0_core *core, uint32_t sp, bool uses_psp)
+{
+    if ((int64_t)sp > core->system.msp_high) {
+        core->system.msp_high = sp;
+        *(uses_psp ? &core->system.msp_low : &core->sp_min) = sp;
+    }
+}
+
 static bool write_special(struct m0_core *core, const struct now *now, uint32_t sysm, uint32_t value)
 {
     struct m0_timed *timed = &core->timed;
@@ -389,6 +398,9 @@ static bool write_special(struct m0_core *core, const struct now *now, uint32_t 
         }
         timed->control = value & 3;
         return true;
+    }
+    if (sysm == SYSM_MSP && core->system.is_on != 0) {
+        begin_main_stack(core, value & ~3u, uses_psp);
     }
     if ((sysm == SYSM_PSP) == uses_psp) {
         return give_sp(core, now, value & ~3u, true);

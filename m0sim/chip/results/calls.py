@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from m0sim.chip.cost import CallEdge, CallNode, FunctionCost, InstructionTable
+from m0sim.chip.cost import CHIP, CallEdge, CallNode, FunctionCost, InstructionTable
 from m0sim.chip.results.counts import Counts
 from m0sim.chip.results.instructions import is_branch_link
 
@@ -43,9 +43,14 @@ def links(table: InstructionTable) -> frozenset[int]:
     return frozenset(table.address[is_branch_link(table.encoding)].tolist())
 
 
+NOBODY = 0xF0000000
+"""Where calls of handlers and threads come from, plus the exception's number: no code is there."""
+
+
 def call_edges(counts: Counts, linked: frozenset[int]) -> tuple[CallEdge, ...]:
     """Every call that happened, by calling instruction and callee; `linked` are the `links` of the run."""
     edges = np.sort(_all_calls(counts)[2:], order=("call_end", "callee"))
+    edges = edges[edges["call_end"] < NOBODY]
     columns = zip(*(edges[column].tolist() for column in ("call_end", "callee", "calls", "inclusive")), strict=True)
     around, names = counts.functions.around, counts.functions.names
     return tuple(
@@ -55,17 +60,23 @@ def call_edges(counts: Counts, linked: frozenset[int]) -> tuple[CallEdge, ...]:
 
 
 def call_tree(counts: Counts, linked: frozenset[int]) -> tuple[CallNode, ...]:
-    """The calls by context, parents before children; `linked` are the `links` of the run."""
+    """The calls by context, parents before children; `linked` are the `links` of the run.
+
+    Where there are handlers or threads, the root is `CHIP`, which calls them.
+    """
     rows = counts.contexts.tolist()
     callee = counts.edges["callee"].tolist()
     caller = [_caller(behind, linked) for behind in counts.edges["call_end"].tolist()]
-    place_of = {0: -1}
-    keys: list[tuple[int, int, int]] = []
+    roots = sum(row[0] == 0 for row in rows[1:])
+    place_of = {0: -1 if roots == 1 else 0}
+    keys: list[tuple[int, int, int]] = [] if roots == 1 else [(-1, 0, -1)]
     for index, (parent, edge, target, *_) in enumerate(rows[1:], start=1):
         if target == index:
             place_of[index] = len(keys)
             keys.append((place_of[parent], caller[edge], callee[edge]))
     calls, own = [0] * len(keys), [0] * len(keys)
+    if roots > 1:
+        calls[0], own[0] = 1, counts.cycles - sum(row[5] for row in rows[1:] if row[0] == 0)
     for _, _, target, below, ended, inclusive, *_ in rows[1:]:
         calls[place_of[target]] += ended
         own[place_of[target]] += inclusive
@@ -82,7 +93,7 @@ def _nodes(
     for place in range(len(keys) - 1, 0, -1):
         inclusive[keys[place][0]] += inclusive[place]
     return tuple(
-        CallNode(names[callee], parent, address, *figures)
+        CallNode(CHIP if callee < 0 else names[callee], parent, address, *figures)
         for (parent, address, callee), *figures in zip(keys, calls, own, inclusive, strict=True)
     )
 
@@ -96,10 +107,10 @@ def _all_calls(counts: Counts) -> npt.NDArray[Any]:
 
 
 def _caller(behind: int, linked: frozenset[int]) -> int:
-    """Address of the instruction that ends directly before `behind`; 0 for 0, the outside.
+    """Address of the instruction that ends directly before `behind`; 0 where nobody calls.
 
     Every call is an instruction that ran. It has four bytes where that was a BL, else two.
     """
-    if behind == 0:
+    if behind == 0 or behind >= NOBODY:
         return 0
     return behind - 4 if behind - 4 in linked else behind - 2

@@ -38,6 +38,13 @@ _UNMODELLED = (
 
 _UART_TX_PINS = ((0, 12, 16, 28), (4, 8, 20, 24))
 """Table 278."""
+INTERRUPTS = (
+    *(f"TIMER_IRQ_{i}" for i in range(4)),
+    *("PWM_IRQ_WRAP", "USBCTRL_IRQ", "XIP_IRQ", "PIO0_IRQ_0", "PIO0_IRQ_1", "PIO1_IRQ_0", "PIO1_IRQ_1"),
+    *("DMA_IRQ_0", "DMA_IRQ_1", "IO_IRQ_BANK0", "IO_IRQ_QSPI", "SIO_IRQ_PROC0", "SIO_IRQ_PROC1", "CLOCKS_IRQ"),
+    *("SPI0_IRQ", "SPI1_IRQ", "UART0_IRQ", "UART1_IRQ", "ADC_IRQ_FIFO", "I2C0_IRQ", "I2C1_IRQ", "RTC_IRQ"),
+)
+"""By number: RP2040 datasheet, 2.3.2."""
 
 
 def build(host: Host, flash_bytes: int = 2 << 20) -> Board:
@@ -70,4 +77,4 @@ def build(host: Host, flash_bytes: int = 2 << 20) -> Board:
     unmodelled.append(UnmodelledBlock("USBCTRL", 0x5010_0000, 0x2_0000, has_aliases=False))
     bus = Bus(host, clk_sys, (*always, *resettable, *unmodelled))
     bus.watchers.append(io_bank0.look)
-    return Board(bus, clk_sys, {uart.name: uart for uart in uarts}, io_bank0)
+    return Board(bus, clk_sys, {uart.name: uart for uart in uarts}, io_bank0, INTERRUPTS)

@@ -1,0 +1,282 @@
+"""A run of whole firmware: slices of the interpreter, what devices answer in between, and what ends it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from m0sim.chip.devices.board import Board
+from m0sim.chip.engine import faults, semihosting
+from m0sim.chip.engine.emulator import Emulator
+from m0sim.chip.engine.host import PIN_LOG, ChipHost
+from m0sim.chip.engine.interpreter import Interpreter
+from m0sim.chip.engine.interrupt import Interrupt
+from m0sim.chip.engine.printed import Output
+from m0sim.chip.engine.processor import Processor
+from m0sim.chip.engine.run_counts import RunCounts
+from m0sim.chip.engine.start import Start
+from m0sim.chip.native import layout
+from m0sim.chip.native.layout import FaultCause, Stop
+from m0sim.chip.run_cost import Exit, ExitReason
+from m0sim.errors import UsageError
+from m0sim.ticker import ticking
+
+_SLICE_CYCLES = 20_000_000
+_SLICE_SECONDS = 0.1
+_EXITS = ("_exit", "_Exit", "__exit", "_sys_exit")
+"""What programs end in: newlib's and picolibc's, IAR's, Arm's. r0 is the exit code."""
+_FAULTS_KEPT = 20
+_HARD_FAULT = 3
+_BRANCH_TO_ITSELF = 0xE7FE
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a run is asked for; addresses of functions and instructions without the Thumb bit."""
+
+    seconds: Fraction | None
+    """Simulated time after which it ends."""
+    until: int | None
+    """Address at which it ends."""
+    until_output: bytes
+    begin: int | None
+    """Address at which counting begins; at reset where None."""
+    end: int | None
+    """Address at which counting, and the run, ends then."""
+    max_cycles: int
+    pins: bool
+    """Whether what the pins do is noted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a run is made of."""
+
+    chip: Emulator
+    interpreter: Interpreter
+    processor: Processor
+    board: Board
+    host: ChipHost
+    output: Output
+
+
+class FirmwareRun:
+    """A run on its way: `begin` it, then `execute` it."""
+
+    def __init__(
+        self, parts: Parts, wanted: Wanted, mark: Callable[[], RunCounts], progress: Callable[[int], None] | None
+    ) -> None:
+        """`mark` gives the counts up to now; `progress` is told the cycles so far, now and then."""
+        self._chip, self._processor, self._board = parts.chip, parts.processor, parts.board
+        self._interpreter, self._host, self._output = parts.interpreter, parts.host, parts.output
+        self._wanted, self._mark, self._progress = wanted, mark, progress
+        self._interrupt = Interrupt()
+        self._end: Exit | None = None
+        functions = [s for s in self._chip.image.symbols if s.kind == "function"]
+        self._exits = {s.address: s.name for s in functions if s.name in _EXITS}
+        self.before: RunCounts | None = None
+        """What was counted before `Wanted.begin` was come to."""
+        self.faults: list[str] = []
+        """What led to each HardFault, the first of them."""
+        self._pins: list[npt.NDArray[Any]] = []
+
+    @property
+    def pins(self) -> npt.NDArray[Any]:
+        """What the pins did, if that was wanted: rows of `layout.PIN_CHANGE`."""
+        return np.concatenate([np.zeros(0, layout.PIN_CHANGE), *self._pins])
+
+    def begin(self, start: Start) -> None:
+        """Reset the core and all devices."""
+        self._interpreter.also_watched = self._watched
+        self._processor.reset(start.sp, start.pc, start.vector_table)
+        self._processor.stop_at_faults(True)
+        self._board.bus.reset()
+
+    @property
+    def _watched(self) -> frozenset[int]:
+        wanted = (self._wanted.until, self._wanted.begin, self._wanted.end)
+        return frozenset({*self._exits, *(address for address in wanted if address is not None)})
+
+    def execute(self) -> Exit:
+        """Run until something ends it. Raises what a function of the host's raised."""
+        self._chip.is_running = True
+        try:
+            with self._interrupt, ticking(self._processor.end_slice, _SLICE_SECONDS):
+                while self._end is None:
+                    self._slice()
+        finally:
+            self._chip.is_running = False
+        return self._end
+
+    def _slice(self) -> None:
+        """Run until something happens, and deal with it."""
+        if self._interrupt.came:
+            self._ends("interrupted", f"Ctrl-C, {self._where()}")
+            return
+        limit = self._limit()
+        slice_cycles = _SLICE_CYCLES
+        if self._wanted.pins:
+            self._host.log_pins()
+            slice_cycles = PIN_LOG  # a change takes an instruction
+        stop = self._processor.run(min(limit, self._processor.now + slice_cycles))
+        self._deal_with(stop, limit)
+        if self._wanted.pins:
+            self._pins.append(self._host.pin_changes())
+        if self._end is None and self._host.ended is not None:
+            self._end = self._host.ended
+        if self._end is None and self._output.has_wanted:
+            text = self._wanted.until_output.decode("utf-8", "replace")
+            self._ends("output", f"{text!r} was printed")
+
+    def _deal_with(self, stop: Stop, limit: int) -> None:
+        match stop:
+            case Stop.LIMIT:
+                self._after_slice(limit)
+            case Stop.DUE:
+                self._board.bus.advance()
+                self._after_slice(limit)
+            case Stop.ASLEEP if self._wanted.seconds is not None:
+                self._processor.wake_at(limit)  # nothing else will
+            case Stop.ACCESS:
+                self._answer_access()
+            case Stop.READ_ONLY:
+                self._host.note_store_to_flash()
+                self._processor.answer()
+            case Stop.WATCHED:
+                self._see(self._processor.pc)
+            case Stop.BREAKPOINT:
+                self._at_breakpoint(self._processor.pc)
+            case Stop.FAULT:
+                self._note_fault()
+            case _:
+                self._ends_by(stop)
+
+    def _limit(self) -> int:
+        """The cycle at which the run ends, as the clock goes now."""
+        seconds, limit = self._wanted.seconds, self._wanted.max_cycles
+        cycle = None if seconds is None else self._board.clock.cycle_at(seconds)
+        return limit if cycle is None else min(limit, cycle)
+
+    def _after_slice(self, limit: int) -> None:
+        now = self._processor.now
+        if self._progress is not None:
+            self._progress(now)
+        if self._is_stuck():
+            self._ends("fault", f"in an endless loop {self._where()}: {self.faults[-1]}")
+            return
+        if now < limit:
+            return
+        if limit >= self._wanted.max_cycles:
+            self._ends("limit", f"{self._wanted.max_cycles:,} cycles were reached, {self._where()}")
+            return
+        self._ends("time", f"{float(self._wanted.seconds or 0):g} s, {self._where()}")
+
+    def _is_stuck(self) -> bool:
+        """In HardFault's handler, and there in a branch to itself: nothing comes to an end that way."""
+        processor = self._processor
+        is_loop = self._chip.space.halfword(processor.pc) == _BRANCH_TO_ITSELF
+        return bool(self.faults) and processor.exception == _HARD_FAULT and is_loop
+
+    # -- what Python answers
+
+    def _answer_access(self) -> None:
+        """A load or store that no memory answers: a device's register, or a bus fault."""
+        access, bus = self._processor.access, self._board.bus
+        if access.is_store:
+            value = 0 if bus.store(access.address, access.value, access.size) else None
+        else:
+            value = bus.load(access.address, access.size)
+        if value is None:
+            self._processor.refuse()
+            self._note_fault()
+        else:
+            self._processor.answer(value)
+
+    def _see(self, pc: int) -> None:
+        """An instruction that the run waits for."""
+        wanted, registers = self._wanted, self._processor.registers
+        if pc == wanted.begin and self.before is None:
+            self.before = self._mark()
+        if pc == wanted.until or (pc == wanted.end and (wanted.begin is None or self.before is not None)):
+            self._ends("until", f"{self._name(pc)} was reached")
+            return
+        if pc in self._exits:
+            code = registers[0] - (registers[0] >> 31 << 32)
+            self._ends("exit", f"{self._exits[pc]}({code})", code)
+            return
+        if pc in self._chip.heap.watched:
+            self._chip.heap.see(pc, registers.__getitem__)
+        self._processor.pass_watched()
+
+    def _at_breakpoint(self, pc: int) -> None:
+        """Semihosting; at any other one, a debugger would take over here."""
+        halfword = self._chip.space.halfword(pc)
+        if halfword != semihosting.BKPT:
+            self._ends("breakpoint", f"BKPT #{halfword & 0xFF} {self._where()}")
+            return
+        operation, parameter, *_ = self._processor.registers
+        code = semihosting.exit_code(operation, parameter, self._chip)
+        if code is not None:
+            self._ends("exit", f"semihosting, {self._where()}", code)
+            return
+        try:
+            answer = semihosting.answer(operation, parameter, self._chip, self._chip.output)
+        except UsageError as error:
+            answer = f"semihosting operation {operation:#04x}: {error}"
+        if isinstance(answer, str):
+            self._ends("fault", f"{answer}, {self._where()}")
+            return
+        self._output.add("semihosting", self._chip.output.kept, self._processor.now)
+        self._chip.output.clear()
+        self._processor.answer_breakpoint(answer)
+
+    def _note_fault(self) -> None:
+        """HardFault's handler is entered next: firmware may know what to do, or not."""
+        fault = self._processor.fault
+        if fault is not None and fault.cause is FaultCause.BREAKPOINT:
+            self._ends("breakpoint", faults.text(fault, self._place))
+            return
+        if len(self.faults) < _FAULTS_KEPT:
+            self.faults.append(self._fault_text())
+
+    # -- the end
+
+    def _ends(self, reason: ExitReason, detail: str, code: int | None = None) -> None:
+        self._end = Exit(reason, code, detail)
+
+    def _ends_by(self, stop: Stop) -> None:
+        """A stop of the core's that nobody can go on from."""
+        match stop:
+            case Stop.LOCKUP:
+                self._ends("fault", f"lockup: {self._fault_text()}")
+            case Stop.ASLEEP:
+                self._ends("limit", f"asleep for good {self._where()}: no interrupt that is enabled will ever come")
+            case Stop.RESET:
+                self._ends("exit", f"the firmware reset the chip (AIRCR.SYSRESETREQ) {self._where()}", 0)
+            case Stop.DEPTH:
+                self._ends("fault", f"more than 65,536 calls are open {self._where()}")
+            case Stop.PORT:
+                offset = int(self._chip.counters.core.port.fault_offset)
+                self._ends("fault", f"I/O port register {offset:#05x} is not modelled {self._where()}")
+            case _:
+                self._ends("fault", f"{stop.name.lower()} {self._where()}")
+
+    def _fault_text(self) -> str:
+        return faults.text(self._processor.fault, self._place)
+
+    def _where(self) -> str:
+        pc = self._processor.pc
+        return f"at {pc:#010x}, {self._place(pc)}"
+
+    def _name(self, address: int) -> str:
+        function, entry = self._chip.counters.functions.around(address)
+        return function if address == entry else f"{function}+{address - entry:#x}"
+
+    def _place(self, address: int) -> str:
+        source = self._chip.image.source_line(address)
+        return self._name(address) + (f" ({source[0]}:{source[1]})" if source else "")

@@ -1,0 +1,161 @@
+"""What devices ask of the chip that they are in, and of the world around it: `m0sim.chip.devices.host.Host`."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from contextlib import suppress
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from m0sim.chip.devices.clock import SystemClock
+from m0sim.chip.devices.host import PinState
+from m0sim.chip.engine.emulator import Emulator
+from m0sim.chip.engine.interpreter import Interpreter
+from m0sim.chip.engine.printed import Output
+from m0sim.chip.engine.processor import Processor
+from m0sim.chip.native import layout
+from m0sim.chip.native.library import CORE
+from m0sim.chip.run_cost import ClockRate, Exit
+
+PIN_LOG = 1 << 16
+"""Changes of pins that there is room for between two slices."""
+
+
+class ChipHost:
+    """The host of all devices of one run."""
+
+    def __init__(self, chip: Emulator, interpreter: Interpreter, processor: Processor, output: Output) -> None:
+        self._chip, self._interpreter, self._processor = chip, interpreter, processor
+        self._output = output
+        self.ended: Exit | None = None
+        """Set by a device that ends the run."""
+        self.dropped_stores = 0
+        """Stores to flash or ROM, which hardware drops."""
+        self._rates: list[ClockRate] = []
+        self._times: list[tuple[int, Fraction, Fraction]] = []  # of each rate: its cycle, seconds then, and hertz
+
+    def follow(self, clock: SystemClock) -> None:
+        """Note how fast the core's clock runs, from now on."""
+        self._clock = clock
+        self._note_rate()
+        clock.watch(self._note_rate)
+
+    def _note_rate(self) -> None:
+        clock = self._clock
+        if self._rates and self._rates[-1].cycle == clock.now:
+            self._rates.pop()
+            self._times.pop()
+        self._rates.append(ClockRate(clock.now, float(clock.hz)))
+        self._times.append((clock.now, clock.seconds(), clock.hz))
+
+    @property
+    def rates(self) -> tuple[ClockRate, ...]:
+        """The clock's frequencies so far."""
+        return tuple(self._rates)
+
+    def seconds_at(self, cycle: int) -> float:
+        """Time from reset to a cycle."""
+        at = bisect_right(self._times, cycle, key=lambda time: time[0]) - 1
+        since, seconds, hz = self._times[at]
+        return float(seconds + (cycle - since) / hz if hz else seconds)
+
+    @property
+    def now(self) -> int:
+        return self._processor.now
+
+    @property
+    def pc(self) -> int:
+        return self._processor.pc
+
+    def set_line(self, number: int, level: bool) -> None:
+        self._processor.set_line(number, level)
+
+    def send_event(self) -> None:
+        self._processor.send_event()
+
+    def wake_at(self, cycle: int | None) -> None:
+        self._processor.wake_at(cycle)
+
+    def publish(self, address: int, value: int, until: int | None = None) -> None:
+        with suppress(ValueError):  # no room: then every load comes here, which is as right
+            self._processor.publish(address, value, until)
+
+    def publish_counter(
+        self, address: int, start: int, since: int, numerator: int, denominator: int, shift: int = 0
+    ) -> None:
+        with suppress(ValueError):
+            self._processor.publish_counter(address, start, since, numerator, denominator, shift)
+
+    def withdraw(self, address: int) -> None:
+        with suppress(ValueError):
+            self._processor.withdraw(address)
+
+    def stall(self, cycles: int) -> None:
+        self._processor.access.stalls += cycles
+
+    def output(self, data: bytes, source: str) -> None:
+        self._output.add(source, data, self.now)
+
+    def note_store_to_flash(self) -> None:
+        """A store to memory that is not written so: hardware drops it."""
+        self.dropped_stores += 1
+
+    def restart(self, reason: str) -> None:
+        self.ended = Exit("exit", 0, reason)
+
+    def halt(self, reason: str) -> None:
+        self.ended = Exit("fault", None, reason)
+
+    def read_flash(self, offset: int, size: int) -> bytes:
+        return bytes(self._flash[np.arange(offset, offset + size) % len(self._flash)])
+
+    def write_flash(self, offset: int, data: bytes) -> None:
+        self._flash[np.arange(offset, offset + len(data)) % len(self._flash)] = np.frombuffer(data, np.uint8)
+        self._interpreter.forget_code()
+
+    def flush_cache(self) -> None:
+        if self._interpreter.cache is not None:
+            self._interpreter.cache.empty()
+
+    @property
+    def _flash(self) -> npt.NDArray[np.uint8]:
+        bank = next(bank for bank in self._chip.space.banks if bank.kind == "flash")
+        return bank.data[: bank.size]
+
+    def enable_cache(self, enabled: bool) -> None:
+        if self._interpreter.cache is not None:
+            self._interpreter.cache.disable(not enabled)
+
+    @property
+    def cache_counts(self) -> tuple[int, int]:
+        cache = self._interpreter.cache
+        return (0, 0) if cache is None else (cache.hits, cache.hits + cache.code_misses + cache.data_misses)
+
+    @property
+    def pins(self) -> PinState:
+        shared: PinState = self._chip.counters.core.port.pins
+        return shared
+
+    def log_pins(self) -> None:
+        """Make room for what the pins do until the next time."""
+        shared = self._chip.counters.core.port.pins
+        if not shared.log_capacity:
+            self._chip.counters.tables.share("log", np.zeros(PIN_LOG, layout.PIN_CHANGE), shared)
+            shared.log_capacity = PIN_LOG
+        shared.log_count = 0
+
+    def pin_changes(self) -> npt.NDArray[Any]:
+        """What the pins did since `log_pins`: rows of `layout.PIN_CHANGE`, a copy."""
+        count = self._chip.counters.core.port.pins.log_count
+        return self._chip.counters.tables["log"][:count].copy()
+
+    def update_pins(self) -> None:
+        CORE.m0_update_pins(self._chip.counters.tables.address, self.now)
+
+    @property
+    def outputs(self) -> tuple[int, int]:
+        words = self._chip.counters.tables["words"]
+        return int(words[0x10 // 4]), int(words[0x20 // 4])  # GPIO_OUT, GPIO_OE: RP2040 datasheet, 2.3.1.7

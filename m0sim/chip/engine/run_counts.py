@@ -1,0 +1,68 @@
+"""What a run of firmware has counted so far, open calls among it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from m0sim.chip.engine.counters import Counters
+from m0sim.chip.engine.processor import Processor
+from m0sim.chip.native import layout
+from m0sim.chip.results.counts import Counts
+from m0sim.chip.results.region import OpenCalls, since, with_open
+
+_SUMS = ("entries", "tail_chained", "late", "cycles", "overhead", "latency_sum")
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class RunCounts:
+    """Copies, valid as long as anybody wants them."""
+
+    counts: Counts
+    exceptions: npt.NDArray[Any]
+    """`layout.EXCEPTION` by exception number."""
+    sleep_cycles: int
+    overhead_cycles: int
+    """Of entering exceptions and returning from them: no instruction has them."""
+
+
+def counted(counters: Counters, processor: Processor, *, ended: bool) -> RunCounts:
+    """Everything until now; `ended` counts open calls as calls."""
+    frames = counters.tables["frames"][: counters.core.depth]
+    aside, left_at = _put_aside(counters, processor)
+    until = np.concatenate([np.full(len(frames), processor.now, np.int64), left_at])
+    calls = OpenCalls(np.concatenate([frames, aside]), until)
+    counts = counters.counts(with_traffic=False, executed=processor.executed())
+    counts = replace(counts, stack_top=processor.msp_high, stack_low=processor.msp_low)
+    return RunCounts(
+        with_open(counts, calls, ended=ended),
+        processor.exceptions,
+        processor.sleep_cycles,
+        processor.overhead_cycles,
+    )
+
+
+def _put_aside(counters: Counters, processor: Processor) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64]]:
+    """The open frames of threads that are switched out, and when each was left."""
+    rows = counters.tables["aside"].reshape(layout.TASKS, layout.TASK_FRAMES)
+    tasks = processor.tasks
+    waiting = [i for i, task in enumerate(tasks) if task["key"]]
+    kept = [rows[i, : tasks[i]["depth"]] for i in waiting]
+    left = [np.full(len(frames), tasks[i]["left_at"], np.int64) for i, frames in zip(waiting, kept, strict=True)]
+    return np.concatenate([rows[0, :0], *kept]), np.concatenate([np.zeros(0, np.int64), *left])
+
+
+def after(done: RunCounts, before: RunCounts) -> RunCounts:
+    """What was counted after `before`. Least and longest latencies stay those of the whole run."""
+    exceptions = done.exceptions.copy()
+    for column in _SUMS:
+        exceptions[column] -= before.exceptions[column]
+    return RunCounts(
+        since(done.counts, before.counts),
+        exceptions,
+        done.sleep_cycles - before.sleep_cycles,
+        done.overhead_cycles - before.overhead_cycles,
+    )

@@ -1,0 +1,226 @@
+"""Whole firmware in a chip: run it from reset, as a board would."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+
+from m0sim import __version__, image
+from m0sim.chip import device
+from m0sim.chip.bootrom.rom import boot_rom_of, with_boot_rom
+from m0sim.chip.cost import Provenance
+from m0sim.chip.device import Device
+from m0sim.chip.devices.parts import board_of
+from m0sim.chip.engine.emulator import Emulator
+from m0sim.chip.engine.firmware_run import FirmwareRun, Parts, Wanted
+from m0sim.chip.engine.host import ChipHost
+from m0sim.chip.engine.interpreter import Interpreter
+from m0sim.chip.engine.printed import OnOutput, Output
+from m0sim.chip.engine.processor import Processor
+from m0sim.chip.engine.run_counts import RunCounts, after, counted
+from m0sim.chip.engine.start import Start, start_of
+from m0sim.chip.memory import AddressSpace
+from m0sim.chip.options import FlashModel, flash_model_of
+from m0sim.chip.results.runs import Left, run_cost
+from m0sim.chip.run_cost import Exit, PinChange, RunCost, UnmodelledUse
+from m0sim.errors import UsageError
+from m0sim.image import Image
+
+MAX_CYCLES = 100_000_000_000
+
+
+class Firmware:
+    """One chip with firmware in it. Make one with `from_elf` or `from_file`; each `run` begins at reset."""
+
+    def __init__(
+        self, firmware: Image, profile: str | Path | Device = device.DEFAULT, *, bootrom: str | Path | None = None
+    ) -> None:
+        """An image in a chip, where the programmer puts it. Raises `UsageError` where it does not fit.
+
+        `bootrom` is as for a `Machine`.
+        """
+        self.device = profile if isinstance(profile, Device) else device.load(profile)
+        self._boot_rom = boot_rom_of(self.device, firmware, bootrom)
+        self.image = firmware if self._boot_rom is None else with_boot_rom(firmware, self._boot_rom)
+        self.space = AddressSpace(self.device, self.image, 0, self._boot_rom, from_reset=True)
+        """The memories, as the last run left them."""
+        self.progress: Callable[[int], None] | None = None
+        """Called with the cycles so far, several times a second while it runs."""
+
+    @classmethod
+    def from_elf(
+        cls, path: str | Path, profile: str | Path | Device = device.DEFAULT, *, bootrom: str | Path | None = None
+    ) -> Firmware:
+        """A chip with an ELF executable in it. Raises `UsageError` for files that are bad or do not fit."""
+        return cls(image.load_elf(path), profile, bootrom=bootrom)
+
+    @classmethod
+    def from_file(
+        cls,
+        path: str | Path,
+        profile: str | Path | Device = device.DEFAULT,
+        *,
+        base: int | None = None,
+        symbols: str | Path | None = None,
+        bootrom: str | Path | None = None,
+    ) -> Firmware:
+        """The same of an ELF, Intel HEX or UF2 file, or a raw binary at `base`; all is as for `Machine.from_file`."""
+        return cls(image.load_file(path, base=base, symbols=symbols), profile, bootrom=bootrom)
+
+    def __repr__(self) -> str:
+        return f"<Firmware: {self.image.path.name} on {self.device.name}>"
+
+    def run(
+        self,
+        *,
+        seconds: float | Fraction | None = None,
+        until: str | None = None,
+        until_output: str = "",
+        begin: str | None = None,
+        end: str | None = None,
+        stdin: bytes = b"",
+        flash: str | None = None,
+        max_cycles: int = MAX_CYCLES,
+        pins: bool = False,
+        on_output: OnOutput | None = None,
+    ) -> RunCost:
+        """Run from reset until something ends it: `RunCost.exit` says what.
+
+        That is `seconds` of simulated time, control at `until` (a function or an address), the text `until_output`, the
+        program's own end, a fault, Ctrl-C, or `max_cycles`. With `begin`, only what runs after control first came
+        there is counted, up to `end` where that is given. `stdin` is what the first UART receives. `flash` is ``cold``,
+        as after reset, or ``ideal``, which lets nothing wait. `pins` fills `RunCost.pins`. `on_output` hears what the
+        firmware prints as it comes.
+
+        Raises `UsageError` when the request makes no sense, or the image has nothing that a reset could start.
+        """
+        if max_cycles < 1:
+            raise UsageError(f"max_cycles must be at least 1, not {max_cycles}")
+        if seconds is not None and seconds <= 0:
+            raise UsageError(f"seconds must be more than 0, not {seconds}")
+        wanted = Wanted(
+            seconds=None if seconds is None else Fraction(seconds),
+            until=self._address(until),
+            until_output=until_output.encode(),
+            begin=self._address(begin),
+            end=self._address(end),
+            max_cycles=max_cycles,
+            pins=pins,
+        )
+        return _Run(self, wanted, self._flash_model(flash), stdin, on_output).cost()
+
+    def _address(self, name: str | None) -> int | None:
+        return None if name is None else self.image.find(name).address
+
+    def _flash_model(self, flash: str | None) -> FlashModel:
+        waits = self.device.xip_cache is not None or self.device.flash_timing is not None
+        model = flash_model_of(flash) if flash is not None else "cold" if waits else "ideal"
+        if model == "warm":
+            raise UsageError("firmware that runs from reset finds the flash cache cold: cold or ideal")
+        if model != "ideal":
+            self.device.require_flash_model()
+        return model
+
+
+class _Run:
+    """One run of a firmware in a chip of its own."""
+
+    def __init__(
+        self, firmware: Firmware, wanted: Wanted, flash: FlashModel, stdin: bytes, on_output: OnOutput | None
+    ) -> None:
+        self._firmware, self._wanted, self._flash = firmware, wanted, flash
+        self._chip = Emulator(firmware.device, firmware.image, 0, firmware._boot_rom, from_reset=True)
+        firmware.space = self._chip.space
+        self._interpreter = Interpreter(self._chip)
+        self._processor = Processor(self._chip, self._interpreter, flash=flash)
+        self._output = Output(wanted.until_output, on_output)
+        self._host = ChipHost(self._chip, self._interpreter, self._processor, self._output)
+        self._board = board_of(firmware.device, self._host)
+        self._host.follow(self._board.clock)
+        self._stdin = stdin
+        self._start: Start = start_of(firmware.image, self._chip.space)
+
+    def cost(self) -> RunCost:
+        """Run, and tell what it cost."""
+        parts = Parts(self._chip, self._interpreter, self._processor, self._board, self._host, self._output)
+        run = self._run = FirmwareRun(parts, self._wanted, lambda: self._counted(ended=False), self._firmware.progress)
+        run.begin(self._start)
+        if self._stdin:
+            next(iter(self._board.receivers.values())).receive(self._stdin)
+        ended = run.execute()
+        counts = self._counted(ended=True)
+        if run.before is not None:
+            counts = after(counts, run.before)
+        return run_cost(
+            self._firmware.image, self._firmware.device, counts.counts, self._left(ended, counts, tuple(run.faults))
+        )
+
+    def _counted(self, *, ended: bool) -> RunCounts:
+        return counted(self._chip.counters, self._processor, ended=ended)
+
+    def _left(self, ended: Exit, counts: RunCounts, faults: tuple[str, ...]) -> Left:
+        chip, processor, clock = self._chip, self._processor, self._board.clock
+        return Left(
+            exit=ended,
+            seconds=float(clock.seconds(processor.now)),
+            sleep_cycles=counts.sleep_cycles,
+            overhead_cycles=counts.overhead_cycles,
+            exceptions=counts.exceptions,
+            tasks=processor.tasks,
+            registers=processor.registers,
+            sp=processor.msp_high,
+            msp_low=processor.msp_low,
+            stack_region=chip.space.stack_region,
+            heap_bytes=chip.heap.bytes_used,
+            heap_bytes_in_free_sram=chip.heap.bytes_in_free_sram,
+            printed=self._output.printed(),
+            printed_dropped=self._output.dropped,
+            first_output_cycle=self._output.first_cycle,
+            interrupts=self._board.interrupts,
+            unmodelled=self._unmodelled(),
+            clocks=self._host.rates,
+            pins=self._pins(),
+            faults=faults,
+            notes=(),
+            provenance=self._provenance(),
+            flash=self._interpreter.flash(),
+        )
+
+    def _unmodelled(self) -> tuple[UnmodelledUse, ...]:
+        around = self._chip.counters.functions.around
+        bases = {device.name: device.base for device in self._board.bus.devices}
+        uses = [
+            UnmodelledUse(
+                register=f"{note.device}+{note.offset:#05x}" + (f" ({note.what})" if note.what else ""),
+                address=bases[note.device] + note.offset,
+                loads=note.loads,
+                stores=note.stores,
+                function=around(note.pc)[0],
+            )
+            for note in self._board.bus.notes.values()
+        ]
+        return tuple(sorted(uses, key=lambda use: (-(use.loads + use.stores), use.address)))
+
+    def _pins(self) -> tuple[PinChange, ...]:
+        rows = zip(*(self._run.pins[name].tolist() for name in ("cycle", "level", "driven")), strict=True)
+        return tuple(PinChange(cycle, self._host.seconds_at(cycle), level, driven) for cycle, level, driven in rows)
+
+    def _provenance(self) -> Provenance:
+        firmware, device = self._firmware.image, self._firmware.device
+        return Provenance(
+            image=str(firmware.path),
+            sha256=firmware.sha256,
+            function="(reset)",
+            arguments=(),
+            before=(),
+            stubs=(),
+            registers=(),
+            stdout=(),
+            profile=device.name,
+            engine="timed",
+            version=__version__,
+            base=firmware.base,
+            symbols=None if firmware.symbol_file is None else str(firmware.symbol_file),
+            clock_hz=None,
+        )

@@ -1,0 +1,98 @@
+"""A whole `RunCost`, from the counts of a run and the rest that it left."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy.typing as npt
+
+from m0sim.chip.cost import Provenance
+from m0sim.chip.device import Device
+from m0sim.chip.results.costs import Ended, cost_of
+from m0sim.chip.results.counts import Counts
+from m0sim.chip.results.flash import FlashCounts
+from m0sim.chip.results.handlers import handlers, own_cycles, task_stacks
+from m0sim.chip.run_cost import ClockRate, Exit, PinChange, Printed, RunCost, StackUse, UnmodelledUse
+from m0sim.image import Image
+from m0sim.image.heap_and_stack import StackRegion
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Left:
+    """What a run left, beside its counts."""
+
+    exit: Exit
+    seconds: float
+    sleep_cycles: int
+    overhead_cycles: int
+    exceptions: npt.NDArray[Any]
+    tasks: npt.NDArray[Any]
+    registers: tuple[int, ...]
+    sp: int
+    """MSP at reset, or where the stack of the image begins."""
+    msp_low: int
+    stack_region: StackRegion | None
+    heap_bytes: int | None
+    heap_bytes_in_free_sram: int
+    printed: tuple[Printed, ...]
+    printed_dropped: int
+    first_output_cycle: int | None
+    interrupts: tuple[str, ...]
+    """Their names, by number."""
+    unmodelled: tuple[UnmodelledUse, ...]
+    clocks: tuple[ClockRate, ...]
+    pins: tuple[PinChange, ...]
+    faults: tuple[str, ...]
+    notes: tuple[str, ...]
+    provenance: Provenance
+    flash: FlashCounts | None
+
+
+def run_cost(image: Image, device: Device, counts: Counts, left: Left) -> RunCost:
+    """All of a run."""
+    cost = cost_of(image, device, counts, _ended(image, left))
+    cost = replace(cost, seconds=left.seconds)
+    own = own_cycles(cost.call_tree, counts)
+    main = StackUse("msp", left.sp, left.msp_low)
+    return RunCost(
+        cost=cost,
+        exit=left.exit,
+        seconds=left.seconds,
+        sleep_cycles=left.sleep_cycles,
+        overhead_cycles=left.overhead_cycles,
+        printed=left.printed,
+        handlers=handlers(counts, left.exceptions, left.interrupts, own),
+        stacks=(main, *task_stacks(left.tasks, lambda number: counts.functions.names[number])),
+        unmodelled=left.unmodelled,
+        clocks=left.clocks,
+        first_output_cycle=left.first_output_cycle,
+        pins=left.pins,
+        faults=left.faults,
+    )
+
+
+def _ended(image: Image, left: Left) -> Ended:
+    return Ended(
+        function=image.path.name,
+        level="cycles",
+        result=None,
+        result_type="void",
+        registers=left.registers,
+        is_initialised=True,
+        has_returned=False,
+        sp=left.sp,
+        stack_base=left.sp,
+        stack_region=left.stack_region,
+        argument_bytes=0,
+        heap_bytes=left.heap_bytes,
+        heap_bytes_in_free_sram=left.heap_bytes_in_free_sram,
+        output=b"".join(printed.data for printed in left.printed),
+        output_dropped=left.printed_dropped,
+        semihosting_calls=0,
+        stubs=(),
+        register_uses=(),
+        notes=left.notes,
+        provenance=left.provenance,
+        flash=left.flash,
+    )

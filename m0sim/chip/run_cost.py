@@ -1,0 +1,158 @@
+"""What a run of whole firmware cost, from reset to its end: a `Cost`, and what a call of one function has not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal, get_args
+
+from m0sim.chip.cost import Cost
+
+ExitReason = Literal["until", "output", "time", "exit", "breakpoint", "fault", "interrupted", "limit"]
+EXIT_REASONS: tuple[str, ...] = get_args(ExitReason)
+"""A symbol that was waited for; a text that was waited for; the time that was asked for; the program's own end; BKPT;
+what no correct code does; Ctrl-C; the limit of cycles, or a sleep from which nothing wakes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """How a run ended."""
+
+    reason: ExitReason
+    code: int | None
+    """The program's own exit code; None where it did not end by itself."""
+    detail: str
+    """One line, such as where it was."""
+
+    @property
+    def is_good(self) -> bool:
+        """Whether it ended as asked for, or by itself with 0."""
+        return self.reason in ("until", "output", "time") or (self.reason == "exit" and self.code == 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """Cycles from where an exception was pending and enabled to the first instruction of its handler."""
+
+    min: int
+    mean: float
+    max: int
+    held_by: str
+    """What the longest one waited for: the mask, another handler, an instruction; empty where it waited for nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class HandlerCost:
+    """One exception's share of a run."""
+
+    name: str
+    """Of its handler and of the exception, such as ``isr_timer (TIMER_IRQ_0)`` or ``isr_systick (SysTick)``."""
+    number: int
+    """Of the exception: 15 for SysTick, 16 + n for interrupt n."""
+    entries: int
+    self_cycles: int
+    """Of the handler's own function, entry and return among them."""
+    inclusive_cycles: int
+    """With all that it called; handlers that preempted it are not in it."""
+    latency: Latency | None
+    """None where it was never entered for something that pended, as SVC."""
+    tail_chained: int
+    """Entries directly behind another handler."""
+
+
+@dataclass(frozen=True, slots=True)
+class StackUse:
+    """How deep one stack went, observed; no worst case."""
+
+    name: str
+    """``msp``, or the function that a task begins in."""
+    top: int
+    """Highest address that it began at."""
+    low: int
+
+    @property
+    def bytes(self) -> int:
+        return self.top - self.low
+
+
+@dataclass(frozen=True, slots=True)
+class UnmodelledUse:
+    """Accesses to a register that m0sim does not model: loads gave what was last stored, at first 0."""
+
+    register: str
+    """Block and offset, such as ``DMA+0x400``."""
+    address: int
+    loads: int
+    stores: int
+    function: str
+    """Where the first access came from."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClockRate:
+    """The core's clock from one cycle on."""
+
+    cycle: int
+    hertz: float
+
+
+@dataclass(frozen=True, slots=True)
+class PinChange:
+    """What the chip drives its pins to, from one cycle on."""
+
+    cycle: int
+    seconds: float
+    out: int
+    """Bit n: level of pin n, if it is driven."""
+    driven: int
+    """Bit n: 1 where pin n is driven."""
+
+
+@dataclass(frozen=True, slots=True)
+class Printed:
+    """What one device sent out, or semihosting printed."""
+
+    source: str
+    data: bytes
+
+
+@dataclass(frozen=True)
+class RunCost:
+    """A whole run."""
+
+    cost: Cost
+    """Everything that a call has as well: functions, instructions, the call tree with a root for each handler."""
+    exit: Exit
+    seconds: float
+    """By the clocks that the firmware chose."""
+    sleep_cycles: int
+    """Of `cycles`, asleep in WFI or WFE."""
+    overhead_cycles: int
+    """Of `cycles`, entering exceptions and returning from them: no instruction has them."""
+    printed: tuple[Printed, ...]
+    """By source, in the order of their first output."""
+    handlers: tuple[HandlerCost, ...]
+    """By exception number."""
+    stacks: tuple[StackUse, ...]
+    """MSP first."""
+    unmodelled: tuple[UnmodelledUse, ...]
+    """Most accesses first."""
+    clocks: tuple[ClockRate, ...]
+    first_output_cycle: int | None = None
+    pins: tuple[PinChange, ...] = field(default=(), repr=False)
+    faults: tuple[str, ...] = ()
+    """What led to HardFault, one line each."""
+
+    @property
+    def cycles(self) -> int:
+        """From reset, asleep ones among them."""
+        return self.cost.cycles
+
+    @property
+    def output(self) -> str:
+        """All that was printed, by source; bytes that are no UTF-8 as U+FFFD."""
+        return "".join(printed.data.decode("utf-8", "replace") for printed in self.printed)
+
+    @property
+    def awake_share(self) -> float:
+        """From 0 to 1."""
+        return 1 - self.sleep_cycles / self.cycles if self.cycles else 1.0

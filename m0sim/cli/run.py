@@ -1,0 +1,150 @@
+"""``m0sim run``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from m0sim import files
+from m0sim.cli import options
+from m0sim.cli.shared import Progress, device_of, emit, image_of, show_notes
+
+if TYPE_CHECKING:
+    from m0sim.chip.firmware import Firmware
+    from m0sim.chip.run_cost import RunCost
+
+
+@click.command()
+@options.image_file
+@options.profile
+@options.clock
+@click.option("--for", "duration", metavar="TIME", help="Stop after so much simulated time, such as 50ms or 2s.")
+@click.option("--until", metavar="SYMBOL", help="Stop when control comes to this function or address.")
+@click.option("--until-output", metavar="TEXT", help="Stop when the firmware has printed this.")
+@click.option("--from", "begin", metavar="SYMBOL", help="Count only from the first time that control comes here,")
+@click.option("--to", "end", metavar="SYMBOL", help="until it then comes here.")
+@click.option("--stdin", "stdin", metavar="FILE|-", help="What the first UART receives; - for standard input.")
+@click.option("--bootrom", metavar="FILE", type=options.PATH, help="The vendor's boot ROM, instead of m0sim's own.")
+@click.option("--flash", metavar="MODEL", help="cold (default where the part's flash waits) or ideal.")
+@click.option("--max-cycles", metavar="N", default="100000000000", help="Give up after this many.")
+@click.option("--vcd", metavar="FILE", type=options.PATH, help="Write the pins over time.")
+@click.option("--callgrind", metavar="FILE", type=options.PATH, help="Write a profile for KCachegrind.")
+@click.option("--speedscope", metavar="FILE", type=options.PATH, help="Write the call tree for speedscope.")
+@click.option("--collapsed", metavar="FILE", type=options.PATH, help="Write collapsed stacks for flame graph tools.")
+@click.option("--lcov", metavar="FILE", type=options.PATH, help="Write coverage of source lines, for genhtml.")
+@click.option("--html", metavar="FILE", type=options.PATH, help="Write a report for a browser, all in one file.")
+@options.base
+@options.symbols
+@options.json_wanted
+@options.output()
+def run(
+    image_file: Path,
+    profile: str,
+    clock: str | None,
+    base: str | None,
+    symbols: Path | None,
+    bootrom: Path | None,
+    vcd: Path | None,
+    html: Path | None,
+    json_wanted: bool,
+    output: Path | None,
+    **asked: Any,
+) -> None:
+    """Run whole firmware from reset until it stops, and show what it prints and what it costs.
+
+    It stops at the end of --for, at --until or --until-output, when the program ends (_exit, or by semihosting), at a
+    fault, or by Ctrl-C, with the report so far. Exits with 0 where a condition that was asked for ended it, or the
+    program with 0.
+    """
+    from m0sim.chip.firmware import Firmware
+
+    profiles = {name: asked.pop(name) for name in ("callgrind", "speedscope", "collapsed", "lcov")}
+    for path in (*profiles.values(), vcd, html, output):
+        files.check_folder(path)
+    image = image_of(image_file, base, symbols)
+    if profiles["lcov"] is not None:
+        from m0sim.report.lcov import require_lines
+
+        require_lines(image)
+    firmware = Firmware(image, device_of(profile, clock), bootrom=bootrom)
+    done = _run(firmware, _shown(json_wanted), pins=vcd is not None, **asked)
+    _write(done, firmware, profiles, vcd, html)
+    show_notes(image)
+    _report(done, firmware, json_wanted, output)
+    if not done.exit.is_good:
+        raise click.exceptions.Exit(1)
+
+
+def _shown(json_wanted: bool) -> Callable[[str, bytes], None]:
+    """What the firmware prints goes to stdout as it comes; to stderr where stdout is one JSON object."""
+    stream = sys.stderr if json_wanted else sys.stdout
+
+    def show(source: str, data: bytes) -> None:
+        stream.write(data.decode("utf-8", "replace"))
+        stream.flush()
+
+    return show
+
+
+def _run(
+    firmware: Firmware,
+    show: Callable[[str, bytes], None],
+    *,
+    pins: bool,
+    duration: str | None,
+    until: str | None,
+    until_output: str | None,
+    begin: str | None,
+    end: str | None,
+    stdin: str | None,
+    flash: str | None,
+    max_cycles: str,
+) -> RunCost:
+    from m0sim.chip.durations import seconds_of
+    from m0sim.chip.operands import integer
+
+    received = b"" if stdin is None else sys.stdin.buffer.read() if stdin == "-" else files.read(Path(stdin))
+    with Progress(firmware):
+        return firmware.run(
+            seconds=None if duration is None else seconds_of(duration),
+            until=until,
+            until_output=until_output or "",
+            begin=begin,
+            end=end,
+            stdin=received,
+            flash=flash,
+            max_cycles=integer(max_cycles),
+            pins=pins,
+            on_output=show,
+        )
+
+
+def _write(
+    done: RunCost, firmware: Firmware, profiles: dict[str, Path | None], vcd: Path | None, html: Path | None
+) -> None:
+    if any(profiles.values()):
+        from m0sim.report import profile_files
+        from m0sim.report.sources import Sources
+
+        profile_files.write(done.cost, firmware.image, profiles, Sources(firmware.image.path, ()))
+    if vcd is not None:
+        from m0sim.report.vcd import vcd as vcd_of
+
+        files.write(vcd, vcd_of(done.pins, name=firmware.device.name))
+    if html is not None:
+        from m0sim.report.page import page
+
+        files.write(html, page(done.cost, firmware, run=done))
+
+
+def _report(done: RunCost, firmware: Firmware, json_wanted: bool, output: Path | None) -> None:
+    from m0sim.report import run_json, text
+    from m0sim.report.run_text import run as report_of
+
+    emit(run_json.run(done, firmware.image.notes_so_far), json_wanted, output)
+    if not json_wanted:
+        text.show(report_of(done, firmware.device))

@@ -1,0 +1,22 @@
+"""The figures of a run, as text and HTML show them."""
+
+from __future__ import annotations
+
+from m0sim.chip.run_cost import RunCost
+from m0sim.report.figures import Figure
+from m0sim.report.figures import figures as figures_of_call
+from m0sim.report.units import count, share, si
+
+_OF_A_CALL = ("result", "time", "stack")
+
+
+def figures(done: RunCost) -> list[Figure]:
+    """The summary of a run: that of its cost, with time by its own clocks, and sleep."""
+    cost = done.cost
+    clocks = ", ".join(dict.fromkeys(f"{clock.hertz / 1e6:.6g} MHz" for clock in done.clocks))
+    cycles, *rest = [figure for figure in figures_of_call(cost) if figure.label not in _OF_A_CALL]
+    asleep = Figure("asleep", count(done.sleep_cycles), share(done.sleep_cycles, cost.cycles), "exact")
+    first = []
+    if done.first_output_cycle is not None:
+        first.append(Figure("first output", count(done.first_output_cycle), "cycles after reset", "exact"))
+    return [cycles, Figure("time", si(done.seconds, "s"), f"clock: {clocks}", "exact"), asleep, *first, *rest]

@@ -1,0 +1,79 @@
+"""The report of ``m0sim run`` for a person."""
+
+from __future__ import annotations
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from m0sim.chip.device import Device
+from m0sim.chip.run_cost import HandlerCost, RunCost
+from m0sim.report.figures import Figure
+from m0sim.report.flash import lines as flash_lines
+from m0sim.report.run_figures import figures
+from m0sim.report.text import functions, grid, memory, pairs
+from m0sim.report.units import count
+
+_MAX_UNMODELLED = 10
+
+
+def run(done: RunCost, device: Device) -> RenderableType:
+    """The report; what the firmware printed was shown as it came."""
+    cost = done.cost
+    parts: list[RenderableType] = [
+        Text.assemble((cost.function, "bold"), f" on {device.name} ({device.core})"),
+        Text(f"ended by {done.exit.reason}: {done.exit.detail}", style="" if done.exit.is_good else "bold red"),
+        Text(),
+        pairs([_row(figure) for figure in figures(done)]),
+        Text(),
+        memory(cost, device),
+        Text(),
+        _stacks(done),
+    ]
+    if done.handlers:
+        parts += [Text(), _handlers(done)]
+    parts += [Text(), functions(cost)]
+    if cost.flash is not None:
+        parts += [Text(), *map(Text, flash_lines(cost.flash))]
+    if done.unmodelled:
+        parts += [Text(), _unmodelled(done)]
+    parts += [Text(f"fault: {line}", style="bold red") for line in done.faults]
+    parts += [Text(f"warning: {line}", style="yellow") for line in cost.warnings]
+    return Group(*parts)
+
+
+def _row(figure: Figure) -> tuple[str, str, str]:
+    return figure.label, figure.value, figure.remark
+
+
+def _stacks(done: RunCost) -> Table:
+    table = grid("stack", "bytes", "from", "down to")
+    for stack in done.stacks:
+        table.add_row(Text(stack.name), count(stack.bytes), f"{stack.top:#010x}", f"{stack.low:#010x}")
+    return table
+
+
+def _handlers(done: RunCost) -> Table:
+    table = grid("handler", "number", "entries", "self cycles", "inclusive cycles", "latency: least", "mean", "most")
+    for handler in done.handlers:
+        figures = map(count, (handler.number, handler.entries, handler.self_cycles, handler.inclusive_cycles))
+        table.add_row(Text(handler.name), *figures, *_latency(handler))
+    return table
+
+
+def _latency(handler: HandlerCost) -> tuple[str, str, str]:
+    latency = handler.latency
+    if latency is None:
+        return "-", "-", "-"
+    held = f" ({latency.held_by})" if latency.held_by else ""
+    return count(latency.min), f"{latency.mean:,.1f}", f"{count(latency.max)}{held}"
+
+
+def _unmodelled(done: RunCost) -> RenderableType:
+    table = grid("not modelled", "loads", "stores", "first by")
+    for use in done.unmodelled[:_MAX_UNMODELLED]:
+        table.add_row(f"{use.register} ({use.address:#010x})", count(use.loads), count(use.stores), Text(use.function))
+    left = len(done.unmodelled) - _MAX_UNMODELLED
+    if left <= 0:
+        return table
+    return Group(table, Text(f"... and {left} more registers (--json has them all)", style="dim"))
