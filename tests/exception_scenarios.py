@@ -375,6 +375,44 @@ def flags_come_back() -> Scenario:
     )
 
 
+def registers_come_back() -> Scenario:
+    """Nor do r0 to r3, r12 and LR: B1.5.6 and .8."""
+
+    def thread(asm: Piece) -> None:
+        asm.load(1, 0x123)
+        asm.emit(e.high("mov", LR, 1))
+        asm.load(0, 0xC12)
+        asm.emit(e.high("mov", 12, 0))
+        asm.load(0, ISPR)
+        asm.load(2, 0x22)
+        asm.load(3, 0x33)
+        asm.emit(e.imm8("movs", 1, 1), e.immediate_offset("str", 1, 0, 0), e.DSB, e.ISB)
+        asm.log(0, 1, 2, 3)
+        asm.emit(e.high("mov", 0, 12), e.high("mov", 1, LR))
+        asm.log(0, 1)
+
+    def spoil(asm: Piece) -> None:
+        for register in range(4):
+            asm.load(register, 0xBAD)
+        asm.emit(e.high("mov", 12, 0), e.high("mov", LR, 0))
+
+    return Scenario(thread, {IRQ[0]: spoil}, [(IRQ[0], MAIN), ISPR, 1, 0x22, 0x33, 0xC12, 0x123])
+
+
+def priority_registers() -> Scenario:
+    """Two bits of each priority are there, and none of the exceptions that have a fixed one or do not exist."""
+    every = 0xFFFFFFFF
+    return Scenario(
+        does(
+            *(store(register, every) for register in (IPR, SHPR2, SHPR3)),
+            *(log_word(register) for register in (IPR, SHPR2)),
+            log_word(SHPR3, 0xFFFFFF00),  # in the last byte, QEMU has a priority of DebugMonitor, which ARMv6-M has not
+        ),
+        {},
+        [0xC0C0C0C0, 0xC0000000, 0xC0C00000],
+    )
+
+
 def reprioritised() -> Scenario:
     """Priorities count as they are when an exception may be taken."""
     return Scenario(
@@ -523,7 +561,8 @@ SCENARIOS = {
     make.__name__: make()
     for make in (
         *(nested, tail_chained, itself, masked, masked_in_a_handler, unpended, supervisor, supervisor_too_low),
-        *(undefined, faults, arm_state, process_stack, aligned, flags_come_back, reprioritised, pending_registers),
+        *(undefined, faults, arm_state, process_stack, aligned, flags_come_back, registers_come_back),
+        *(priority_registers, reprioritised, pending_registers),
         *(wfi_masked, first_thread_on_psp, two_tasks, return_by_pop, equal_priority),
     )
 }

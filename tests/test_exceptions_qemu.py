@@ -1,5 +1,5 @@
-"""The order of events where interrupts nest, tail-chain and are masked: the slow core against QEMU, and both against
-what the manual says of programs written by hand.
+"""The order of events where interrupts nest, tail-chain and are masked: m0sim and the slow core against QEMU, and all
+of them against what the manual says of programs written by hand.
 
 All interrupts are raised by software: QEMU keeps no cycles. What is compared is every word that the handlers and the
 code between them log: see reference/exception_programs.py.
@@ -7,10 +7,9 @@ code between them log: see reference/exception_programs.py.
 QEMU's micro:bit is a Cortex-M0 with flash at 0. It executes one instruction at a time here (-singlestep), or else it
 would take an interrupt that a store pends only at the end of the block that the store is in. Not compared:
 
-* the address that an SVC which becomes a HardFault leaves in its frame (in QEMU that of the instruction behind it;
-  DDI 0419 leaves it open): the handler goes on behind the SVC either way, and logs where that is;
 * WFE, which is a NOP in QEMU, and SCR.SLEEPONEXIT, which it does not know;
 * CONTROL.nPRIV, which its Cortex-M0 has not;
+* the lowest byte of SHPR3, where QEMU has a priority of DebugMonitor, which ARMv6-M has not;
 * lockup, where QEMU ends.
 """
 
@@ -18,7 +17,6 @@ from __future__ import annotations
 
 import random
 import shutil
-import struct
 import subprocess
 from collections.abc import Iterator
 from functools import cache
@@ -27,17 +25,18 @@ from tempfile import TemporaryDirectory
 
 import pytest
 from exception_scenarios import SCENARIOS, events
+from firmware_runs import Log, log_in, processor, ram_of, run_processor, slow_core
+from firmware_runs import logs as logs_of
 from reference import exception_programs as programs
 from reference.exception_programs import Image, generated, image
-from reference.slow_core import Core, Region
+
+from m0sim.chip.native.layout import Stop
 
 QEMU = "qemu-system-arm"
 LIMIT = 400_000
 """Cycles of a program. None needs a tenth."""
 OPTIONS = ("-M", "microbit", "-singlestep", "-display", "none", "-monitor", "none", "-serial", "none")
 IMAGE = ("-device", "loader,file=image.bin,addr=0,force-raw=on", "-semihosting-config", "enable=on,target=native")
-
-Log = tuple[int, ...]
 
 
 # ------------------------------------------------------------------------------------------------------ who runs them
@@ -54,31 +53,24 @@ def on_qemu(made: Image) -> list[Log]:
         )
         assert ran.returncode == 0, ran.stderr
         written = Path(folder, programs.FILE_NAME.rstrip(b"\0").decode()).read_bytes()
-    return list(_logs(written))
+    return list(logs_of(written))
 
 
-def _logs(written: bytes) -> Iterator[Log]:
-    words = struct.unpack(f"<{len(written) // 4}I", written)
-    while words:
-        size = words[0] // 4 + 1
-        yield words[1:size]
-        words = words[size:]
+def on_m0sim(made: Image, entry: int) -> Log:
+    """What a program logs on the same part."""
+    ran, emulator = processor(made, entry, "nrf51")
+    assert run_processor(ran, LIMIT) is Stop.BREAKPOINT
+    return log_in(ram_of(emulator), ran.registers[1])
 
 
-def on_the_slow_core(made: Image) -> list[Log]:
-    """The same; each program on a core of its own."""
-    return [slow_log(made, entry) for entry in made.entries]
-
-
-def slow_log(made: Image, entry: int) -> Log:
-    ram = bytearray(programs.RAM_SIZE)
-    core = Core([Region(0, bytearray(made.code), False), Region(programs.RAM, ram)])
-    core.reset(programs.MAIN_STACK, entry)
+def on_the_slow_core(made: Image, entry: int) -> Log:
+    core = slow_core(made, entry, "nrf51")
     core.run(LIMIT)
     assert core.stopped == "semihosting", core.stopped or "the program does not end"
-    _, address, size = struct.unpack_from("<3I", ram, core.r[1] - programs.RAM)
-    (log,) = _logs(bytes(ram[address - programs.RAM :][:size]))
-    return log
+    return log_in(bytes(core.regions[1].content), core.r[1])
+
+
+RUNS = {"m0sim": on_m0sim, "slow core": on_the_slow_core}
 
 
 # ------------------------------------------------------------------------------------------------------ by hand
@@ -96,9 +88,10 @@ def test_programs_by_hand_do_on_qemu_what_the_manual_says(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
-def test_programs_by_hand_on_the_slow_core(name: str) -> None:
+@pytest.mark.parametrize("run", RUNS)
+def test_programs_by_hand(run: str, name: str) -> None:
     made, logs = by_hand()
-    assert slow_log(made, made.entries[list(SCENARIOS).index(name)]) == logs[name]
+    assert RUNS[run](made, made.entries[list(SCENARIOS).index(name)]) == logs[name]
 
 
 # ------------------------------------------------------------------------------------------------------ generated ones
@@ -119,11 +112,12 @@ BATCHES = [(1, 20), *(pytest.param(seed, 100, marks=pytest.mark.long) for seed i
 
 
 @pytest.mark.parametrize(("seed", "count"), BATCHES)
-def test_generated_programs_on_the_slow_core(seed: int, count: int) -> None:
+@pytest.mark.parametrize("run", RUNS)
+def test_generated_programs(run: str, seed: int, count: int) -> None:
     made, logs = batch(seed, count)
     assert len(logs) == count
-    for number, log in enumerate(on_the_slow_core(made)):
-        assert log == logs[number], f"program {number}"
+    for number, entry in enumerate(made.entries):
+        assert RUNS[run](made, entry) == logs[number], f"program {number}"
 
 
 def test_generated_programs_are_worth_it() -> None:

@@ -1,6 +1,6 @@
 """Generated firmware whose exceptions nest, tail-chain and are masked, and that logs what it sees.
 
-An image begins with the vector table at address 0. A program has an entry of its own, which leaves nothing of the
+An image begins with the vector table. A program has an entry of its own, which leaves nothing of the
 program before it in force, thread code, and a body for every exception. What happens is a stream of words in RAM, which
 r7 points behind: STM writes it, so that a handler between two words adds its own where it comes.
 
@@ -124,12 +124,12 @@ class Runtime:
         asm.emit(e.bx(LR))
 
     def _write_hard_fault(self, asm: Piece) -> None:
-        """Past the UDF or SVC that it came from, whichever of the two addresses an SVC has left in the frame."""
+        """Past the UDF that it came from. An SVC that cannot be taken has left the address behind it in the frame."""
         past = Label()
         asm.bind(self.fault)
         self._find_frame(asm)
         asm.emit(e.immediate_offset("ldr", 2, 1, 24), e.immediate_offset("ldrh", 3, 2, 0))
-        asm.emit(e.shift_immediate("lsrs", 3, 3, 9), e.imm8("cmp", 3, 0xDE >> 1))
+        asm.emit(e.shift_immediate("lsrs", 3, 3, 8), e.imm8("cmp", 3, 0xDE))
         asm.to("bcc", "ne", past)
         asm.emit(e.imm8("adds", 2, 2), e.immediate_offset("str", 2, 1, 24))
         asm.bind(past)
@@ -175,6 +175,9 @@ class Runtime:
 
 class Writer:
     """Writes one program: generated from `choices`, or, with the actions of a subclass, by hand."""
+
+    saves: tuple[list[int], ...] = ([4, LR], [LR], [4, 5, 6, LR], [])
+    """What handlers may push. With nothing, LR stays in r4, where a preempted handler's may have been."""
 
     def __init__(self, runtime: Runtime, choices: Choices) -> None:
         self.runtime, self.choices = runtime, choices
@@ -251,17 +254,20 @@ class Writer:
     def handler(self, number: int) -> Piece:
         asm = Piece()
         asm.bind(self.bodies.setdefault(number, Label()))
-        saved = self.choices.pick(([4, LR], [LR], [4, 5, 6, LR], []))
+        saved = self.choices.pick(self.saves)
         if not saved:  # LR is what a tail-chained handler finds, too
             asm.emit(e.high("mov", 4, LR), e.push([4]))
         else:
             asm.emit(e.push(saved))
         self.actions(asm, number, self.choices.number() % 4)
         self.mark(asm)
-        if saved:
-            asm.emit(e.pop([register for register in saved if register != LR] + [PC]))
-        else:
+        others = [register for register in saved if register != LR]
+        if not saved:
             asm.emit(e.pop([4]), e.bx(4))
+        elif self.choices.number() & 1:
+            asm.emit(*[e.pop(others)] * bool(others), e.pop([3]), e.bx(3))
+        else:
+            asm.emit(e.pop([*others, PC]))
         return asm
 
     # -- actions
@@ -347,8 +353,8 @@ def generated(source: bytes) -> Make:
     return lambda runtime: Writer(runtime, Choices(source))
 
 
-def image(programs: list[Make]) -> Image:
-    """The programs in one image. From reset all of them run, one after the other."""
+def image(programs: list[Make], base: int = 0) -> Image:
+    """The programs in one image, for flash at `base`. From reset all of them run, one after the other."""
     runtime = Runtime()
     writers = [make(runtime) for make in programs]
     pieces = [runtime.handlers, runtime.ends]
@@ -356,11 +362,11 @@ def image(programs: list[Make]) -> Image:
         pieces += writer.pieces()
     for piece in pieces:
         piece.write_pool()
-    start = 0x100
+    start = base + 0x100
     for piece in pieces:
         piece.start = start
         start += piece.here
-    if start > FLASH_SIZE:
+    if start > base + FLASH_SIZE:
         raise ValueError("too many programs for one image")
     for writer, following in zip(writers, [*(w.entry for w in writers[1:]), runtime.exit], strict=True):
         writer.next.piece, writer.next.offset = following.piece, following.offset

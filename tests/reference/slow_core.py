@@ -31,10 +31,9 @@ class Choices:
     """Cycles of the instruction that returns from an exception, on top of what the table says of it."""
     tail_chain: int = 9
     """The same, where another exception is taken instead of unstacking."""
-    late: int = 15
-    """First so many cycles of an entry in which an exception of a higher priority still takes its place."""
-    late_in_tail: int = 9
-    """The same of a tail-chain."""
+    late: int = 9
+    """First so many cycles of an entry in which an exception of a higher priority still takes its place. Behind them,
+    and in all of a tail-chain, it waits for the handler's first instruction."""
     load_at: int = 0
     """Cycles of a load before its access: what it reads of a counter is of that cycle."""
     store_at: int = 0
@@ -47,8 +46,6 @@ class Choices:
     abandons: bool = True
     """Multiples and the 32-cycle multiplication are abandoned (3.6.1), so that the entry begins in the cycle in which
     the exception pends. POP with PC is one of them up to its end. What is abandoned has done nothing."""
-    escalated_svc_behind: bool = True
-    """The frame of an SVC that becomes a HardFault has the address behind it, not its own."""
 
 
 class Fault(Exception):
@@ -93,6 +90,10 @@ class Taken:
     cycle: int
     """In which its handler's first instruction begins."""
     tail_chained: bool
+    late: bool
+    """Another one's entry had begun."""
+    latency: int
+    """Cycles since it was pending and enabled."""
 
 
 @dataclass
@@ -123,6 +124,9 @@ class Core:
     """The instruction that put it to sleep, or nothing."""
     slept: int = 0
     instructions: int = 0
+    abandoned: int = 0
+    """Instructions that had to begin again."""
+    begins_again: bool = False
     system: System = field(default_factory=System)
     taken: list[Taken] = field(default_factory=list)
     stopped: str = ""
@@ -177,7 +181,7 @@ class Core:
     def _tick(self, cycles: int = 1) -> None:
         for _ in range(cycles):
             self.now += 1
-            self.system.edge()
+            self.system.edge(self.now)
             while self.lines and self.lines[0].cycle <= self.now:
                 event = self.lines.pop(0)
                 self.system.set_line(event.irq, event.level)
@@ -255,7 +259,12 @@ class Core:
     def _enter(self, number: int, return_address: int) -> None:
         """PushStack and ExceptionTaken; who arrives late takes the entry over."""
         which, lr = self.stack, 0xFFFFFFF1 if self.in_handler else 0xFFFFFFFD if self.spsel else 0xFFFFFFF9
-        number = self._after(number, self.choices.late, self.choices.entry)
+        first, began = number, self.now
+        self.abandoned += self.begins_again
+        self.begins_again = False
+        for _ in range(self.choices.late):
+            self._tick()
+            number = self.system.takable() or number
         sp = self.stacks[which]
         frame = sp - 0x20 & ~4 & MASK
         words = [*self.r[:4], self.r[12], self.r[LR], return_address, self.xpsr | (sp >> 2 & 1) << 9]
@@ -266,15 +275,7 @@ class Core:
         except Fault as fault:
             number = self._derived(number, f"stacking: {fault}")
         self.r[LR] = lr
-        self._take(number, tail_chained=False)
-
-    def _after(self, number: int, window: int, cycles: int) -> int:
-        """Let an entry's cycles go by; the exception that is then taken."""
-        for cycle in range(cycles):
-            self._tick()
-            if cycle < window:
-                number = self.system.takable() or number
-        return number
+        self._take(number, began + self.choices.entry, tail_chained=False, late=number != first)
 
     def _derived(self, number: int, what: str) -> int:
         """A fault in the entry of an exception is a HardFault, which comes first."""
@@ -283,16 +284,19 @@ class Core:
         self.system.pend(HARD_FAULT)
         return HARD_FAULT
 
-    def _take(self, number: int, *, tail_chained: bool) -> None:
+    def _take(self, number: int, begins: int, *, tail_chained: bool, late: bool) -> None:
+        """It is active, and no longer pending, from now on; its first instruction comes later."""
+        ready = self.system.ready_since[number]
         self.ipsr, self.spsel = number, 0
         self.system.activate(number)
         self.system.event = True
+        self._tick(begins - self.now)
         try:
             vector = self.load(self.system.vtor + 4 * number & MASK, 4)
         except Fault as fault:
             raise Lockup(f"no vector, which is not modelled: {fault}") from fault
         self.r[PC], self.t = vector & ~1, vector & 1
-        self.taken.append(Taken(number, self.now, tail_chained))
+        self.taken.append(Taken(number, self.now, tail_chained, late, self.now - ready))
 
     def _return(self, exc_return: int) -> None:
         """ExceptionReturn. The table's cycles of the returning instruction have gone by."""
@@ -301,9 +305,8 @@ class Core:
             raise Lockup(f"returns with {exc_return:#x}, which is UNPREDICTABLE")
         number = self.system.takable()
         if number is not None:
-            number = self._after(number, self.choices.late_in_tail, self.choices.tail_chain)
             self.r[LR] = exc_return
-            self._take(number, tail_chained=True)
+            self._take(number, self.now + self.choices.tail_chain, tail_chained=True, late=False)
             return
         self._tick(self.choices.exit)
         self.spsel = int(exc_return & 15 == 13)
@@ -337,6 +340,7 @@ class Core:
             self.exc_return: int | None = None
             self._decoded(first, second)
         except Abandoned:
+            self.begins_again = True
             return
         except Fault as fault:
             self._hard_fault(str(fault), self.here + fault.behind)
@@ -515,6 +519,7 @@ class Core:
         address &= MASK
         if not self._is_fast(address):
             self._tick(self.choices.store_at)
+            self.system.now = self.now + 2 - self.choices.store_at  # what it pends is pending when it has ended
         self.store(address, size, self.get(rt))
         self._tick(1 if self._is_fast(address) else 2 - self.choices.store_at)
 
@@ -618,7 +623,7 @@ class Core:
             self._tick()
             self._reverse(first >> 6 & 3, rd, self.get(rm))
         elif first == SEMIHOSTING:
-            self.stopped = "semihosting"
+            self.stopped, self.next = "semihosting", self.here
         elif first >> 8 == 0xBF and first & 15 == 0:
             self._hint(first >> 4 & 15)
         else:
@@ -661,10 +666,14 @@ class Core:
         return bool(holds) != bool(condition & 1)
 
     def _supervisor_call(self) -> None:
-        """A6.7.68: pended, and taken before the next instruction, or a HardFault where its priority is too low."""
+        """A6.7.68: pended, and taken before the next instruction, or a HardFault where its priority is too low.
+
+        B1.5.6 does not say what the frame has then. Firmware's handlers (Zephyr's, on ARMv6-M) look for the SVC before the
+        address that they find there.
+        """
         if self.system.priority(SVCALL) >= self.system.execution_priority():
             fault = Fault("SVC that cannot be taken")
-            fault.behind = 2 if self.choices.escalated_svc_behind else 0
+            fault.behind = 2
             raise fault
         self._tick(self.choices.supervisor_call)
         self.system.pend(SVCALL)

@@ -35,11 +35,10 @@ class Sleep:
 
 @dataclass
 class SysTick:
-    """B3.3. One `edge` a cycle of the core's clock."""
+    """B3.3. One `edge` a cycle of the core's clock: there is no other, and CLKSOURCE reads as one."""
 
     enabled: int = 0
     pends: int = 0
-    source: int = 1
     counted: int = 0
     reload: int = 0
     current: int = 0
@@ -59,12 +58,12 @@ class SysTick:
 
     def read_control(self) -> int:
         """A read clears COUNTFLAG."""
-        value = self.enabled | self.pends << 1 | self.source << 2 | self.counted << 16
+        value = self.enabled | self.pends << 1 | 1 << 2 | self.counted << 16
         self.counted = 0
         return value
 
     def write_control(self, value: int) -> None:
-        self.enabled, self.pends, self.source = value & 1, value >> 1 & 1, value >> 2 & 1
+        self.enabled, self.pends = value & 1, value >> 1 & 1
 
     def write_current(self) -> None:
         """Any write: 0, from where the next edge reloads. Nothing is pended."""
@@ -88,6 +87,9 @@ class System:
     sleep: Sleep = field(default_factory=Sleep)
     systick: SysTick = field(default_factory=SysTick)
     reset_asked: bool = False
+    now: int = 0
+    ready_since: dict[int, int] = field(default_factory=dict)
+    """Since which cycle an exception is pending and enabled."""
 
     # -- priorities: B1.5.4
 
@@ -116,9 +118,16 @@ class System:
     # -- states
 
     def pend(self, number: int) -> None:
-        if self.sleep.event_on_pend and number not in self.pending and number >= IRQ0:
-            self.event = True
+        if number in self.pending:
+            return
+        self.event |= self.sleep.event_on_pend and number >= IRQ0
         self.pending.add(number)
+        self.ready_since[number] = self.now
+
+    def enable(self, numbers: set[int]) -> None:
+        for number in numbers & self.pending - self.enabled:
+            self.ready_since[number] = self.now
+        self.enabled |= numbers
 
     def set_line(self, irq: int, level: bool) -> None:
         """A rising edge pends; so does a level that is still high when the handler has returned."""
@@ -138,8 +147,9 @@ class System:
         if number in self.lines:
             self.pend(number)
 
-    def edge(self) -> None:
-        """The end of a cycle of the core's clock."""
+    def edge(self, now: int) -> None:
+        """The end of a cycle of the core's clock, which has now had so many."""
+        self.now = now
         if self.systick.edge():
             self.pend(SYSTICK)
 
@@ -180,7 +190,7 @@ class System:
             0x010: lambda: self.systick.write_control(value),
             0x014: lambda: setattr(self.systick, "reload", value & 0xFFFFFF),
             0x018: self.systick.write_current,
-            0x100: lambda: self.enabled.update(_numbers(value)),
+            0x100: lambda: self.enable(_numbers(value)),
             0x180: lambda: self.enabled.difference_update(_numbers(value)),
             0x200: lambda: [self.pend(number) for number in _numbers(value)],
             0x280: lambda: self.pending.difference_update(_numbers(value) - (self.lines - self.active)),

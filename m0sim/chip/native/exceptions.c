@@ -148,6 +148,7 @@ void m0_hard_fault(struct m0_core *core, uint32_t cause)
     }
     fault->r[15] = core->timed.pc;
     core->timed.access.answered = core->timed.access.stalls = 0;
+    system->lacks_t = cause == M0_CAUSE_ARM_STATE;
     if (execution_priority(core) < 0) {
         system->is_locked_up = 1;
         return;
@@ -191,7 +192,7 @@ static uint32_t xpsr(const struct m0_core *core)
 {
     const struct m0_timed *timed = &core->timed;
     uint32_t flags = (timed->n & 0x80000000) | (timed->z == 0 ? 0x40000000u : 0) | timed->c << 29 | (timed->v >> 31) << 28;
-    return flags | XPSR_T | core->system.ipsr;
+    return flags | (core->system.lacks_t != 0 ? 0 : XPSR_T) | core->system.ipsr;
 }
 
 /* PushStack of DDI 0419, B1.5.6. The stack is eight bytes aligned; bit 9 of the xPSR there tells that it was not. */
@@ -415,6 +416,7 @@ static void take(struct m0_core *core, uint32_t number, int64_t since, uint32_t 
     system->ipsr = number;
     system->event = 1;
     system->asleep = M0_AWAKE;
+    system->lacks_t = 0;
     count_latency(core, exception);
     timed->pc = start & ~1u;
     timed->access.address = 0; /* nobody jumped there */
@@ -580,7 +582,7 @@ static void unstack(struct m0_core *core, uint32_t key, bool to_thread)
 }
 
 /* BX or POP to `target`, an EXC_RETURN; core->cycles is where the instruction ended. */
-void m0_return_from_exception(struct m0_core *core, uint32_t target)
+static void return_from_exception(struct m0_core *core, uint32_t target)
 {
     struct m0_system *system = &core->system;
     bool to_thread = target != EXC_RETURN_HANDLER;
@@ -624,7 +626,7 @@ void m0_reset_system(struct m0_core *core)
     }
     system->is_on = 1;
     system->ipsr = system->depth = system->asleep = system->event = system->scr = system->vtor = 0;
-    system->is_locked_up = system->is_entering = system->cause = 0;
+    system->is_locked_up = system->is_entering = system->returns_to = system->lacks_t = system->cause = 0;
     system->pending = system->active = 0;
     system->enabled = always_enabled;
     system->lines = 0;
@@ -706,6 +708,12 @@ static bool settle(struct m0_core *core)
             system->due_at = system->wake_at;
             return stop_between(core, M0_STOP_DUE);
         }
+        if (system->returns_to != 0) {
+            uint32_t target = system->returns_to;
+            system->returns_to = 0;
+            return_from_exception(core, target);
+            continue;
+        }
         if (system->is_entering) {
             go_on_entering(core);
             continue;
@@ -755,6 +763,7 @@ static bool is_handled(struct m0_core *core)
     }
     system->cause = M0_CAUSE_NONE;
     m0_hard_fault(core, cause);
+    core->timed.pc += cause == M0_CAUSE_SUPERVISOR ? 2 : 0; /* what the frame has: Zephyr finds the SVC before that */
     core->stop = M0_STOP_NONE;
     if (system->stops_at_fault != 0 && !system->is_locked_up) {
         return stop_between(core, M0_STOP_FAULT);

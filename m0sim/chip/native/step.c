@@ -694,7 +694,7 @@ static enum done branch(struct m0_core *core, struct now *now, uint32_t operatio
         core->cycles = cycles;
         m0_fill_frames(core);
         m0_stop_timed(core, M0_STOP_EVENT, now->pc);
-        m0_return_from_exception(core, target);
+        core->system.returns_to = target;
         return WENT_AWAY;
     }
     struct m0_op *to = leave(core, now, cycles, target, interworks);

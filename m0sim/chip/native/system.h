@@ -28,7 +28,6 @@ void m0_enable(struct m0_core *core, uint64_t numbers, int64_t now);
 uint32_t m0_first_pending(const struct m0_system *system);
 bool m0_supervisor_call(struct m0_core *core, int64_t now);
 bool m0_returns(const struct m0_core *core, uint32_t target);
-void m0_return_from_exception(struct m0_core *core, uint32_t target);
 void m0_use_stack(struct m0_core *core, bool process);
 
 /* -- step.c */

@@ -1,0 +1,116 @@
+"""Exceptions to the cycle: m0sim's Processor against the slow core of tests/reference, which shares no code with it.
+
+Interrupts come from SysTick, from request lines at given cycles, and from software. Everything that can be seen is
+compared: memory, registers, cycles, what was taken, tail-chained, late and abandoned, and how long that took. The slow
+core itself is compared with QEMU and with the manual in test_exceptions_qemu.py and test_slow_core.py.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Iterator
+
+import pytest
+from firmware_runs import (
+    Seen,
+    different,
+    load,
+    processor,
+    run_processor,
+    seen_of_core,
+    seen_of_processor,
+    slow_core,
+)
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from reference.slow_core import Core
+from reference.timed_programs import LIMIT, TimedProgram, timed_program
+
+from m0sim.chip.native.layout import Stop
+
+PROFILES = ("rp2040", "m0plus-slowmul", "nrf51")
+SHORT, LONG = 200, 700
+PHASES = (Phase.generate, Phase.shrink)
+CHECKS = list(HealthCheck)
+
+
+def sources(longest: int) -> st.SearchStrategy[bytes]:
+    """Decisions that are as good as random; a failure is shrunk by taking the last ones away."""
+    seeds = st.integers(0, 0xFFFFFFFF)
+    return st.builds(lambda seed, size: random.Random(seed).randbytes(size), seeds, st.integers(20, longest))
+
+
+def on_the_slow_core(program: TimedProgram, profile: str) -> Core:
+    core = slow_core(program.image, program.entry, profile, program.lines)
+    core.run(LIMIT)
+    return core
+
+
+def on_m0sim(
+    program: TimedProgram, profile: str, until: int, *, is_simple: bool = False, cuts: Iterator[int] | None = None
+) -> tuple[Seen, Stop]:
+    made, emulator = processor(program.image, program.entry, profile, is_simple=is_simple)
+    stop = run_processor(made, until, program.lines, cuts)
+    found = seen_of_processor(made, emulator)
+    found["executed"] = made.executed().tobytes()
+    return found, stop
+
+
+def compare(source: bytes, profile: str) -> Core:
+    """The slow core, the fast form, the simple one, and the fast one in slices of any size."""
+    program = timed_program(source, load(profile).flash.base)
+    core = on_the_slow_core(program, profile)
+    found, stop = on_m0sim(program, profile, core.now)
+    expected = seen_of_core(core)
+    if stop is Stop.ASLEEP:  # the slow core sleeps on to the end
+        expected["slept"] -= expected["cycles"] - found["cycles"]
+        expected["cycles"] = found["cycles"]
+    assert different(expected, found) == {}
+    simple, _ = on_m0sim(program, profile, core.now, is_simple=True)
+    assert different(found, simple) == {}
+    rng = random.Random(source)
+    cuts = iter(lambda: rng.choice((1, 2, 3, 5, 17, 96, 400)), 0)
+    assert different(found, on_m0sim(program, profile, core.now, cuts=cuts)[0]) == {}
+    return core
+
+
+def in_form(profile: str, longest: int, examples: int) -> None:
+    @settings(
+        max_examples=examples, phases=PHASES, suppress_health_check=CHECKS, database=None, derandomize=longest == SHORT
+    )
+    @given(sources(longest))
+    def every(source: bytes) -> None:
+        compare(source, profile)
+
+    every()
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_programs(profile: str) -> None:
+    in_form(profile, SHORT, 35)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("shard", range(4))
+@pytest.mark.parametrize("profile", PROFILES)
+def test_thousands_of_programs(profile: str, shard: int) -> None:
+    in_form(profile, LONG, 300)
+
+
+def test_programs_are_worth_it() -> None:
+    """What comes up in 20 of them."""
+    counts: Counter[str] = Counter()
+    rng = random.Random(14)
+    for _ in range(20):
+        core = on_the_slow_core(timed_program(rng.randbytes(300), 0), "m0plus-slowmul")
+        counts["abandoned"] += core.abandoned
+        counts["asleep"] += core.slept
+        counts["late"] += sum(taken.late for taken in core.taken)
+        counts["tail-chained"] += sum(taken.tail_chained for taken in core.taken)
+        counts["SysTick"] += sum(taken.number == 15 for taken in core.taken)
+        counts["nested"] += sum(taken.number >= 16 for taken in core.taken)
+    assert counts["abandoned"] > 20
+    assert counts["asleep"] > 1000
+    assert counts["late"] > 0
+    assert min(counts["tail-chained"], counts["SysTick"], counts["nested"]) > 100
