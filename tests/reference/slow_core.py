@@ -668,8 +668,8 @@ class Core:
     def _supervisor_call(self) -> None:
         """A6.7.68: pended, and taken before the next instruction, or a HardFault where its priority is too low.
 
-        B1.5.6 does not say what the frame has then. Firmware's handlers (Zephyr's, on ARMv6-M) look for the SVC before the
-        address that they find there.
+        B1.5.6 does not say what the frame has then. Handlers of firmware (Zephyr's, on ARMv6-M) look for the SVC in
+        front of the address that they find there.
         """
         if self.system.priority(SVCALL) >= self.system.execution_priority():
             fault = Fault("SVC that cannot be taken")
