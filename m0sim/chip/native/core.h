@@ -412,6 +412,8 @@ struct m0_detail {
     uint8_t reach;        /* halfwords from here to the end of the line or of the next branch, whichever is first */
     uint8_t size;         /* in bytes */
     uint32_t target;      /* of a direct branch, an address */
+    uint32_t tail;        /* firmware: cycles from here to where it is asked next whether any are left, at most */
+    uint32_t spare;
 };
 #define M0_DETAIL_CROSSES 1 /* behind it, another function begins */
 #define M0_DETAIL_WATCHED 2 /* Python wants to see it first */
@@ -479,6 +481,7 @@ struct m0_timed {
     uint64_t op;           /* while it runs and is not in registers: the operation, counted as begun, */
     uint64_t budget;       /* and that address plus 32 for each cycle left until `horizon` */
     int64_t horizon;       /* cycle count at which the run stops */
+    int64_t slack;         /* cycles from there to the event that it must not pass, where firmware runs */
 
     uint32_t sram_base;    /* the memory that handlers access themselves */
     uint32_t flash_base;   /* and the one they read themselves, if it does not let wait */

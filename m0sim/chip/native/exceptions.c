@@ -420,6 +420,7 @@ static void take(struct m0_core *core, uint32_t number, int64_t since, uint32_t 
     count_latency(core, exception);
     timed->pc = start & ~1u;
     timed->access.address = 0; /* nobody jumped there */
+    timed->fetched = M0_NOTHING;
     open_root(core, number, timed->pc);
     if (vector == NULL) {
         m0_hard_fault(core, M0_CAUSE_VECTOR);
@@ -574,6 +575,7 @@ static void unstack(struct m0_core *core, uint32_t key, bool to_thread)
     }
     system->event = 1;
     core->timed.access.address = 0;
+    core->timed.fetched = M0_NOTHING;
     if (!is_thumb) {
         m0_hard_fault(core, M0_CAUSE_ARM_STATE);
     } else if (to_thread && (system->scr & SCR_SLEEPONEXIT) != 0) {

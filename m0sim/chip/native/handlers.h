@@ -72,6 +72,31 @@
 #include "operations.h"
 #undef OP
 
+/* The careful form: the same with a question behind each operation. What it does not have is left to the simple form. */
+static const m0_thread THREAD(careful_handlers)[M0_OP_COUNT];
+
+M0_THREAD THREAD(careful)(PARAMETERS)
+{
+    const struct m0_detail *detail = m0_detail_of(core, op);
+    JUMP(detail->flags != 0 || op->extra > 1 ? halt : THREAD(careful_handlers)[detail->operation]);
+}
+
+#define OP(name, spent, ...) \
+    M0_THREAD THREAD(careful_##name)(PARAMETERS) \
+    { \
+        { __VA_ARGS__ } \
+        SPEND(op->extra); \
+        op++; \
+        if (IS_OVER || m0_is_head(op)) { __attribute__((musttail)) return halt_behind(STATE); } \
+        __attribute__((musttail)) return THREAD(careful)(STATE); \
+    }
+#undef SLOW
+#define SLOW __attribute__((musttail)) return halt(STATE);
+#include "operations.h"
+#undef SLOW
+#define SLOW __attribute__((musttail)) return slow(STATE);
+#undef OP
+
 #if WAITS
 #define SETTLE_ENTRY if (M0_LIKELY(!m0_is_head(op))) { SETTLE(op) }
 #else
@@ -402,6 +427,14 @@ static const m0_thread THREAD(handlers)[M0_HANDLER_COUNT] = {
 #define PAIR(first, second) [M0_HANDLER_##first##_##second] = THREAD(first##_##second),
 #include "pairs.h"
 #undef PAIR
+};
+
+#undef OP
+#define OP(name, spent, ...) [M0_OP_##name] = THREAD(careful_##name),
+static const m0_thread THREAD(careful_handlers)[M0_OP_COUNT] = {
+    [M0_OP_NONE] = halt,
+#include "operations.h"
+    [M0_OP_PUSH ... M0_OP_COUNT - 1] = halt,
 };
 
 #undef READ_OF

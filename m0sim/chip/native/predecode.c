@@ -429,24 +429,17 @@ static void put_first(const struct m0_core *core, struct m0_op *op, uint32_t ope
     put(core, op, operation, handler);
 }
 
-/* Cycles from an operation to where it is asked next whether any are left, at most: see threaded.c. */
-int64_t m0_to_next_question(const struct m0_core *core, const struct m0_op *op)
+/*
+ * Cycles from an operation to where it is asked next whether any are left, at most: `behind` is where the line goes on
+ * that it is in, NULL where nothing runs on.
+ */
+static uint32_t tail_of(const struct m0_core *core, const struct m0_op *op, const struct m0_op *behind)
 {
-    uint64_t step = m0_handler_of(core, M0_HANDLER_STEP);
-    int64_t cycles = 0;
-    for (bool asks = false; !asks;) {
-        const struct m0_detail *detail = m0_detail_of(core, op);
-        uint32_t operation = detail->operation;
-        if (operation == M0_OP_NONE) {
-            return INT64_MAX;
-        }
-        bool is_branch = operation >= M0_OP_BRANCH && operation <= M0_OP_ADD_PC;
-        cycles += op->extra + (is_branch ? 0 : detail->size / 2);
-        asks = (m0_is_head(op) ? m0_line_of(core, op)->head : op->handler) == step || is_last(operation);
-        op += detail->size / 2;
-        asks |= m0_is_head(op);
-    }
-    return cycles;
+    const struct m0_detail *detail = m0_detail_of(core, op);
+    bool is_branch = detail->operation >= M0_OP_BRANCH && detail->operation <= M0_OP_ADD_PC;
+    uint32_t cycles = op->extra + (is_branch ? 0u : detail->size / 2u);
+    bool asks = (m0_is_head(op) ? m0_line_of(core, op)->head : op->handler) == m0_handler_of(core, M0_HANDLER_STEP);
+    return asks || behind == NULL ? cycles : cycles + m0_detail_of(core, behind)->tail;
 }
 
 /* Decode from an operation that is not yet decoded to the end of its stretch: after m0_has_room_to_decode. */
@@ -494,9 +487,11 @@ void m0_predecode(struct m0_core *core, struct m0_op *op)
         detail->stamp = 0;
         uint32_t handler = is_fast[i] ? choose(core, ops[i], &line[i], &line[count]) : (uint32_t)M0_HANDLER_STEP;
         put_first(core, ops[i], operation, handler);
-        if (core->system.is_on != 0 && m0_to_next_question(core, ops[i]) > M0_SLACK) {
+        const struct m0_op *behind = i + 1 < count ? ops[i + 1] : NULL;
+        if (core->system.is_on != 0 && tail_of(core, ops[i], behind) > M0_SLACK) {
             put_first(core, ops[i], operation, M0_HANDLER_STEP); /* which asks */
         }
+        detail->tail = tail_of(core, ops[i], behind);
     }
 }
 

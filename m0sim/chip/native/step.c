@@ -910,6 +910,19 @@ static void wait_before(struct m0_core *core)
     take_back(core, op);
 }
 
+/* Run to the end of a stretch, or to cycle `horizon`, whichever comes first. */
+static void run_exactly(struct m0_core *core, bool had_begun)
+{
+    struct m0_timed *timed = &core->timed;
+    bool is_settled = timed->flash_model == M0_FLASH_IDEAL || m0_is_settled(core, m0_pointer(timed->op));
+    if (timed->is_simple == 0 && !had_begun && timed->passes_watch == 0 && is_settled) {
+        m0_run_careful(core);
+    }
+    if ((int64_t)(timed->budget - timed->op) <= 0 || m0_step(core, had_begun ? M0_STEP_ONE : M0_STEP_STRETCH)) {
+        wait_before(core);
+    }
+}
+
 /*
  * Run up to `system.next_event` or `limit`, or to some place before it. The fast form stops early enough, the simple one exactly.
  * A stop that means no more than that is taken back.
@@ -926,16 +939,17 @@ void m0_run_to_event(struct m0_core *core)
     bool is_fast = core->timed.is_simple == 0 && !had_begun;
     if (is_fast && fast_until <= now) {
         const struct m0_op *op = m0_op_at(core, core->timed.pc);
-        is_fast = op != NULL && m0_to_next_question(core, op) <= event - now;
+        is_fast = op != NULL && m0_may_go_on(core, op, event - now);
         fast_until = now + 1;
     }
+    core->timed.slack = event - fast_until;
     if (!begin(core, is_fast ? fast_until : event)) {
         return;
     }
     if (is_fast) {
         m0_run_threaded(core);
-    } else if (m0_step(core, had_begun ? M0_STEP_ONE : M0_STEP_STRETCH)) {
-        wait_before(core);
+    } else {
+        run_exactly(core, had_begun);
     }
     m0_fill_frames(core);
     if (core->stop == M0_STOP_LIMIT) {

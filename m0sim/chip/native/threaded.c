@@ -11,6 +11,9 @@
  * Whether cycles are left is asked where control comes to by a branch, and at the head of a line. There, where flash
  * lets wait, it is also asked whether everything up to the next branch is in the cache: if it is, and no access changes
  * the cache meanwhile, the order of fetches and accesses does not matter. Otherwise the simple form executes it.
+ *
+ * Firmware must not pass the cycle of its next event. It stops for that M0_SLACK cycles early, and goes on as long as all
+ * up to the next question comes before the event; the rest is executed by the careful form, which asks always.
  */
 #include "timed.h"
 
@@ -82,10 +85,22 @@ M0_THREAD unsettled(PARAMETERS)
     __attribute__((musttail)) return resume(STATE);
 }
 
+/* True where firmware may go on to the next question all the same: what is left of it is before the next event. */
+M0_INLINE bool has_slack(struct m0_core *core, struct m0_op *op, uint64_t budget)
+{
+    int64_t left = ((int64_t)(budget - (uint64_t)(uintptr_t)op) >> 5) + core->timed.slack;
+    return core->system.is_on != 0 && m0_may_go_on(core, op, left) && !core->timed.is_due &&
+           (core->timed.flash_model == M0_FLASH_IDEAL || m0_is_settled(core, op));
+}
+
 /* No cycle is left before an operation, which was counted as begun. */
 M0_THREAD over(PARAMETERS)
 {
+    if (has_slack(core, op, budget)) {
+        JUMP(begun(core, op));
+    }
     save(STATE);
+    core->timed.fetched = M0_NOTHING;
     core->timed.pc = m0_address_of_op(core, op);
     core->cycles = m0_cycles_at(core, op, budget);
     if (m0_is_head(op)) {
@@ -103,6 +118,21 @@ M0_THREAD over_before(PARAMETERS)
         m0_line_of(core, op)->count++;
     }
     __attribute__((musttail)) return over(STATE);
+}
+
+/* The careful form ends before an operation that it came to and that is begun, */
+M0_THREAD halt(PARAMETERS)
+{
+    save(STATE);
+}
+
+/* or behind the one before, which ran on to it. */
+M0_THREAD halt_behind(PARAMETERS)
+{
+    if (m0_is_head(op)) {
+        m0_line_of(core, op)->count++;
+    }
+    save(STATE);
 }
 
 /* Open the frame of a call with what a return needs: the rest of it is filled in when somebody asks. */
@@ -249,6 +279,20 @@ uint64_t m0_handler_of(const struct m0_core *core, uint32_t number)
     static const m0_thread *const handlers[2][2] = {{ideal_handlers, waits_handlers},
                                                     {tracks_handlers, waits_tracks_handlers}};
     return (uint64_t)(uintptr_t)handlers[core->timed.tracks != 0][core->timed.flash_model != M0_FLASH_IDEAL][number];
+}
+
+/* Run on from `timed.op`, which was counted as begun, to the first operation, begun too, that is not to be run so. */
+void m0_run_careful(struct m0_core *core)
+{
+    static const m0_thread forms[2][2] = {{ideal_careful, waits_careful}, {tracks_careful, waits_tracks_careful}};
+    uint8_t *sram = core->timed.sram;
+    struct m0_frame *top;
+    struct m0_op *op;
+    uint64_t budget;
+    uint32_t n, z, c, v;
+    RESTORE;
+    core->timed.fetched = M0_NOTHING;
+    forms[core->timed.tracks != 0][core->timed.flash_model != M0_FLASH_IDEAL](STATE);
 }
 
 /* Run on from `timed.op`, which was counted as begun. */

@@ -77,7 +77,6 @@ void m0_predecode(struct m0_core *core, struct m0_op *op);
 struct m0_op *m0_op_at(struct m0_core *core, uint32_t address);
 uint32_t m0_address_of_op(const struct m0_core *core, const struct m0_op *op);
 bool m0_code_is_hit(const struct m0_core *core, uint32_t address, uint32_t size);
-int64_t m0_to_next_question(const struct m0_core *core, const struct m0_op *op);
 bool m0_has_room_to_retire(const struct m0_core *core);
 void m0_code_changed(struct m0_core *core, uint32_t address, uint32_t size);
 
@@ -104,6 +103,7 @@ uint64_t m0_handler_of(const struct m0_core *core, uint32_t number);
 int m0_spent_by(uint32_t handler);
 uint32_t m0_pair_of(const struct m0_core *core, uint32_t first, const struct m0_op *second);
 void m0_run_threaded(struct m0_core *core);
+void m0_run_careful(struct m0_core *core);
 
 M0_INLINE uint64_t m0_op_offset(const struct m0_core *core, const struct m0_op *op)
 {
@@ -142,6 +142,13 @@ M0_INLINE struct m0_call *m0_call_of(const struct m0_core *core, const struct m0
 M0_INLINE bool m0_has_room_to_decode(const struct m0_core *core)
 {
     return core->timed.call_count + M0_LINE_OPS < core->timed.call_capacity;
+}
+
+/* True where the fast form may execute what follows, with so many cycles left: none is asked for before its end. */
+M0_INLINE bool m0_may_go_on(const struct m0_core *core, const struct m0_op *op, int64_t left)
+{
+    uint32_t tail = m0_detail_of(core, op)->tail;
+    return tail != 0 && (int64_t)tail <= left;
 }
 
 M0_INLINE int64_t m0_cycles_at(const struct m0_core *core, const struct m0_op *op, uint64_t budget)
