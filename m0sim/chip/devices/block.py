@@ -11,6 +11,8 @@ from m0sim.chip.devices.clock import SystemClock
 from m0sim.chip.devices.host import Host
 
 WORD = 0xFFFF_FFFF
+REPEAT = {1: 0x0101_0101, 2: 0x0001_0001}
+"""By size: what a narrow value is multiplied by to be in all lanes."""
 
 
 class Register(NamedTuple):
@@ -69,6 +71,14 @@ class Device(ABC):
     @abstractmethod
     def store(self, offset: int, value: int) -> None:
         """Store to the register at `offset`."""
+
+    def load_narrow(self, offset: int, size: int) -> int:
+        """Load 1 or 2 bytes: their lanes of the register."""
+        return self.load(offset & ~3) >> 8 * (offset & 3) & (1 << 8 * size) - 1
+
+    def store_narrow(self, offset: int, value: int, size: int) -> None:
+        """Store 1 or 2 bytes, which come in all lanes of the register."""
+        self.store(offset & ~3, (value & (1 << 8 * size) - 1) * REPEAT[size])
 
     def modify(self, offset: int, clear: int, flip: int) -> None:
         """Store through an alias: clear bits of a register, then flip some."""

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from m0sim.chip.devices.block import WORD, Device
+from m0sim.chip.devices.block import REPEAT, Device
 from m0sim.chip.devices.clock import SystemClock
 from m0sim.chip.devices.host import Host
 
-_GRAIN = 14
-"""Devices begin at multiples of 16 KiB: four KiB of registers, and their three aliases."""
+_GRAIN = 10
+"""Devices begin at multiples of 1 KiB."""
 _MOST_PUBLISHED = 192
-_REPEAT = {1: 0x0101_0101, 2: 0x0001_0001, 4: 1}
 
 
 @dataclass(slots=True)
@@ -67,32 +66,34 @@ class Bus:
             return None
         if self._next is not None and self._next <= self.clock.now:
             self.advance()
-        offset = address - device.base & (0xFFC if device.has_aliases else ~3)
-        value = device.load(offset)
+        offset = address - device.base & (0xFFF if device.has_aliases else ~0)
         if size != 4:
-            value = value >> 8 * (address & 3) & (1 << 8 * size) - 1
-        elif offset in self._seen[device]:
+            return device.load_narrow(offset, size)
+        value = device.load(offset)
+        if offset in self._seen[device]:
             self._publish(device, address, offset, value)
         else:
             self._seen[device].add(offset)
         return value
 
     def store(self, address: int, value: int, size: int) -> bool:
-        """Store 1, 2 or 4 bytes. A register takes 32 bits always: a narrow value comes in all its lanes."""
+        """Store 1, 2 or 4 bytes."""
         device = self._at.get(address >> _GRAIN)
         self.clock.now = self.host.now
         if device is None:
             return False
         if self._next is not None and self._next <= self.clock.now:
             self.advance()
-        if size != 4:
-            value = (value & (1 << 8 * size) - 1) * _REPEAT[size]
-        value &= WORD
         if self._seen[device]:
             self.changed(device)
         if not device.has_aliases:
-            device.store(address - device.base & ~3, value)
+            if size == 4:
+                device.store(address - device.base, value)
+            else:
+                device.store_narrow(address - device.base, value, size)
             return True
+        if size != 4:
+            value = (value & (1 << 8 * size) - 1) * REPEAT[size]
         offset, alias = address - device.base & 0xFFC, address >> 12 & 3
         if alias and device.alias_stall:
             self.host.stall(device.alias_stall)
