@@ -125,9 +125,9 @@ def test_compare_and_budget_have_that_figure() -> None:
 
 
 def test_train_has_that_figure_of_its_own_first_steps() -> None:
-    asked = Task("tiny-cnn-8", "digits", tuned("priot", None, {}), images=7, epochs=1, test_images=None)
+    asked = Task("tiny-cnn-8", "digits", tuned("priot", None, {}), images=20, epochs=1, test_images=None)
     run, apart = TrainingRun(asked), TrainingRun(asked)
-    order = images.order(asked.seed, 0, 7)[:5]
+    order = images.order(asked.seed, 0, 20)[:5]
     chip = apart.deployment.program(apart.model.initial())
     costs = [chip.step_in_flash(run.transfer.images[i], int(run.transfer.labels[i])) for i in order]
     assert run.flash_of_step() == FlashOfStep.of(costs)
