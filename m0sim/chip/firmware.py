@@ -41,6 +41,7 @@ class Firmware:
         `bootrom` is as for a `Machine`.
         """
         self.device = profile if isinstance(profile, Device) else device.load(profile)
+        self._programmed = firmware
         self._boot_rom = boot_rom_of(self.device, firmware, bootrom)
         self.image = firmware if self._boot_rom is None else with_boot_rom(firmware, self._boot_rom)
         self.space = AddressSpace(self.device, self.image, 0, self._boot_rom, from_reset=True)
@@ -139,7 +140,7 @@ class _Run:
         self._board = board_of(firmware.device, self._host)
         self._host.follow(self._board.clock)
         self._stdin = stdin
-        self._start: Start = start_of(firmware.image, self._chip.space)
+        self._start: Start = start_of(firmware._programmed, self._chip.space)
 
     def cost(self) -> RunCost:
         """Run, and tell what it cost."""
