@@ -568,6 +568,9 @@ static void unstack(struct m0_core *core, uint32_t key, bool to_thread)
         m0_use_stack(core, true);
     }
     bool is_thumb = pop_frame(core);
+    if ((key & 1) != 0 && core->timed.r[13] > system->tasks[system->task].psp_high) {
+        system->tasks[system->task].psp_high = core->timed.r[13]; /* a new thread's frame was laid on its stack by hand */
+    }
     if (switches) {
         enter_task(core);
     } else {

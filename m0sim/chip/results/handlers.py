@@ -14,6 +14,8 @@ from m0sim.chip.run_cost import HandlerCost, Latency, StackUse
 
 _OF_THE_CORE = {2: "NMI", 3: "HardFault", 11: "SVCall", 14: "PendSV", 15: "SysTick"}
 _FIRST_INTERRUPT = 16
+RESET = "(reset)"
+"""The thread that began at reset."""
 _SYNCHRONOUS = (3, 11)
 """Taken where an instruction asks for them: there is no latency to speak of."""
 _HELD = ((1, "PRIMASK"), (2, "a handler of the same or a higher priority"), (4, "an instruction"))
@@ -90,9 +92,12 @@ def own_cycles(tree: Sequence[CallNode], counts: Counts) -> dict[int, int]:
 
 
 def task_stacks(tasks: npt.NDArray[Any], name: Callable[[int], str]) -> tuple[StackUse, ...]:
-    """The stack of each thread that used PSP: rows of `layout.TASK`; `name` gives that of a function by its number."""
+    """The stack of each thread that used PSP: rows of `layout.TASK`; `name` gives that of a function by its number.
+
+    The first thread began at reset, whatever it runs by the time that it has such a stack.
+    """
     return tuple(
-        StackUse(name(int(row["function"])), int(row["psp_high"]), int(row["psp_low"]))
-        for row in tasks
+        StackUse(name(int(row["function"])) if place else RESET, int(row["psp_high"]), int(row["psp_low"]))
+        for place, row in enumerate(tasks)
         if 0 <= row["psp_low"] < 1 << 32
     )
