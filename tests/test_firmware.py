@@ -12,11 +12,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import firmware_images
-import numpy as np
 import pytest
 
-from m0sim import Firmware, UsageError
-from m0sim.chip.run_cost import RunCost
+from m0sim import Firmware
 
 Built = Callable[..., Path]
 _ENTRY = 15  # cycles: Cortex-M0+ TRM (DDI 0484C), 3.6.1
@@ -42,10 +40,6 @@ def _command(*words: object, **options: object) -> subprocess.CompletedProcess[s
     return subprocess.run(command, capture_output=True, text=True, timeout=60, **options)  # type: ignore[call-overload]
 
 
-def _by_name(done: RunCost) -> dict[str, object]:
-    return {handler.name.split(" ")[0]: handler for handler in done.handlers}
-
-
 class TestPrograms:
     def test_an_image_in_sram_measures_itself(self, built: Built) -> None:
         """What it counts by SysTick is worked out by hand in its source: 302 cycles, and 2 between two reads."""
@@ -59,10 +53,14 @@ class TestPrograms:
         text = "hello, World 123."
         done = Firmware.from_elf(built("echo")).run(stdin=text.encode(), seconds=1)
         assert done.output == "ready\n" + text.upper()
-        assert done.exit.reason == "exit" and done.exit.is_good
+        assert done.exit.reason == "exit"
+        assert done.exit.is_good
         (uart,) = done.handlers
-        assert uart.name == "IRQ20_Handler (UART0_IRQ)" and uart.number == 36
-        assert not done.unmodelled and not done.faults and not done.cost.warnings
+        assert uart.name == "IRQ20_Handler (UART0_IRQ)"
+        assert uart.number == 36
+        assert not done.unmodelled
+        assert not done.faults
+        assert not done.cost.warnings
         assert [round(clock.hertz) for clock in done.clocks] == [6_500_000, 12_000_000, _HZ]
 
     def test_alarms_come_to_the_microsecond(self, built: Built) -> None:
@@ -70,10 +68,13 @@ class TestPrograms:
         assert done.output == "100 200 300 400\n250 500 750 1000\n"
         often, seldom = done.handlers
         assert (often.entries, seldom.entries) == (10, 4)
-        assert often.latency is not None and (often.latency.min, often.latency.max) == (_ENTRY, _ENTRY)
+        assert often.latency is not None
+        assert (often.latency.min, often.latency.max) == (_ENTRY, _ENTRY)
         # At 500 and 1,000 us both come: the second waits for the first.
-        assert seldom.tail_chained == 2 and often.tail_chained == 0
-        assert seldom.latency is not None and seldom.latency.min == _ENTRY
+        assert seldom.tail_chained == 2
+        assert often.tail_chained == 0
+        assert seldom.latency is not None
+        assert seldom.latency.min == _ENTRY
         assert seldom.latency.held_by == "a handler of the same or a higher priority"
         longest = often.inclusive_cycles // often.entries
         assert seldom.latency.max <= _ENTRY + longest
@@ -83,18 +84,21 @@ class TestPrograms:
         latencies = [handler.latency for handler in done.handlers]
         assert [latency.min for latency in latencies if latency] == [_ENTRY, _ENTRY]
         assert max(latency.max for latency in latencies if latency) >= _ENTRY + _MISS  # its vector is in flash
-        assert done.cost.flash is not None and (done.cost.flash.cold_cycles or 0) > 0
+        assert done.cost.flash is not None
+        assert (done.cost.flash.cold_cycles or 0) > 0
         assert done.cost.stall_cycles == done.cost.instruction_table.stalls.sum()
 
     def test_tasks_have_stacks_and_calls_of_their_own(self, built: Built) -> None:
         done = Firmware.from_elf(built("tasks")).run()
-        assert done.output == "both worked\n" and done.exit.is_good
+        assert done.output == "both worked\n"
+        assert done.exit.is_good
         switch, tick = done.handlers
         assert (switch.name, tick.name) == ("PendSV_Handler (PendSV)", "SysTick_Handler (SysTick)")
         assert switch.entries == switch.tail_chained == tick.entries == 10
         main, first, second = done.stacks
         assert (main.name, first.name, second.name) == ("msp", "(reset)", "second_task")
-        assert 32 <= first.bytes <= 64 and 32 <= second.bytes <= 64  # an exception's frame, and what was pushed
+        assert 32 <= first.bytes <= 64
+        assert 32 <= second.bytes <= 64
         roots = {node.function for node in done.cost.call_tree if node.parent == 0}
         assert roots == {"bootrom_reset", "PendSV_Handler", "SysTick_Handler", "second_task"}
         callers = {(edge.caller, edge.callee) for edge in done.cost.edges}
@@ -102,9 +106,11 @@ class TestPrograms:
 
     def test_half_asleep(self, built: Built) -> None:
         done = Firmware.from_elf(built("sleep")).run(flash="ideal")
-        assert done.output == "slept\n" and done.exit.is_good
+        assert done.output == "slept\n"
+        assert done.exit.is_good
         (tick,) = done.handlers
-        assert tick.entries == 1000 and tick.latency is not None
+        assert tick.entries == 1000
+        assert tick.latency is not None
         assert (tick.latency.min, tick.latency.max) == (_ENTRY, _ENTRY)
         # 1000 ticks of 125,000 cycles, of which 20,833 rounds of 3 cycles are work; the rest of a few cycles each.
         worked = 1000 * 20_833 * 3
@@ -136,28 +142,33 @@ class TestCounts:
     def test_time_ends_it_to_the_cycle(self, built: Built) -> None:
         firmware = Firmware.from_elf(built("sleep"))
         done = firmware.run(seconds=0.05)
-        assert done.exit.reason == "time" and done.exit.is_good
+        assert done.exit.reason == "time"
+        assert done.exit.is_good
         assert 0.05 <= done.seconds < 0.05 + 20 / _HZ
 
     def test_a_part_of_a_run(self, built: Built) -> None:
         firmware = Firmware.from_elf(built("tasks"))
         whole, part = firmware.run(), firmware.run(begin="supervise")
         before = firmware.run(until="supervise")
-        assert before.exit.reason == "until" and before.exit.is_good
+        assert before.exit.reason == "until"
+        assert before.exit.is_good
         assert part.cycles == whole.cycles - before.cycles
         assert "main" not in part.cost.functions or part.cost.functions["main"].self_cycles == 0
         assert part.cost.functions["work_on"].calls == whole.cost.functions["work_on"].calls
         executed = {a: n for a, n in part.cost.executed.items() if n}
         assert executed == {
-            a: n - before.cost.executed.get(a, 0) for a, n in whole.cost.executed.items() if n != before.cost.executed.get(a)
+            a: n - before.cost.executed.get(a, 0)
+            for a, n in whole.cost.executed.items()
+            if n != before.cost.executed.get(a)
         }
         one = firmware.run(begin="supervise", end="work_on")
-        assert one.exit.reason == "until" and one.cycles < 100
+        assert one.exit.reason == "until"
+        assert one.cycles < 30 + 5 * _MISS
 
     def test_output_ends_it(self, built: Built) -> None:
-        done = Firmware.from_elf(built("alarms")).run(until_output="300 4")
-        assert done.exit.reason == "output" and done.output == "100 200 300 4"[: len(done.output)]
-        assert done.output.endswith("300 4")
+        done = Firmware.from_elf(built("alarms")).run(until_output="300 4", flash="ideal")
+        assert done.exit.reason == "output"
+        assert done.output == "100 200 300 4"
 
 
 class TestCommand:
@@ -166,11 +177,24 @@ class TestCommand:
         done = _command(built("tasks"), "--html", page, "--callgrind", profile, "-o", made)
         assert done.returncode == 0, done.stderr
         assert done.stdout.startswith("both worked\n")
-        assert "PendSV_Handler (PendSV)" in done.stdout and "ended by exit: _exit(0)" in done.stdout
-        assert "second_task" in page.read_text() and "events: Cycles" in profile.read_text()
+        assert "PendSV_Handler (PendSV)" in done.stdout
+        assert "ended by exit: _exit(0)" in done.stdout
+        assert "second_task" in page.read_text()
+        assert "events: Cycles" in profile.read_text()
         result = json.loads(made.read_text())
-        assert {"cycles", "seconds", "exit", "output", "functions", "handlers", "sleep_cycles", "stack", "flash"} <= set(result)
-        assert result["exit"]["reason"] == "exit" and result["stack"]["msp"]["bytes"] > 0
+        assert {
+            "cycles",
+            "seconds",
+            "exit",
+            "output",
+            "functions",
+            "handlers",
+            "sleep_cycles",
+            "stack",
+            "flash",
+        } <= set(result)
+        assert result["exit"]["reason"] == "exit"
+        assert result["stack"]["msp"]["bytes"] > 0
         assert {"name", "number", "entries", "self_cycles", "inclusive_cycles", "latency"} <= set(result["handlers"][0])
 
     def test_json_alone_on_stdout(self, built: Built) -> None:
@@ -190,32 +214,45 @@ class TestCommand:
             (["--for", "0s"], "more than 0"),
             (["--until", "superwise"], "did you mean"),
             (["--flash", "warm"], "cold"),
-            (["--profile", "stm32g030"], "another part"),
+            (["--profile", "stm32g030"], "choose another --profile"),
         ],
     )
     def test_what_makes_no_sense(self, built: Built, words: list[str], says: str) -> None:
         done = _command(built("tasks"), *words)
-        assert done.returncode == 2 and says in done.stderr and done.stderr.count("\n") == 1
+        assert done.returncode == 2
+        assert says in done.stderr
+        assert done.stderr.count("\n") == 1
 
     def test_ctrl_c_gives_what_there_is(self, built: Built) -> None:
-        command = [sys.executable, "-m", "m0sim", "run", str(built("echo")), "--json", "--for", "100000s"]
+        command = [sys.executable, "-m", "m0sim", "run", str(built("forever")), "--json"]
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
-            assert running.stderr is not None and running.stderr.readline() == "ready\n"
-            time.sleep(0.2)
+            assert running.stderr is not None
+            assert running.stderr.readline() == "again\n"
             os.kill(running.pid, signal.SIGINT)
             begun = time.monotonic()
             out, _ = running.communicate(timeout=20)
             assert time.monotonic() - begun < 5  # a second, on a machine with nothing else to do
-        assert json.loads(out)["exit"]["reason"] == "interrupted" and running.returncode == 1
+        assert json.loads(out)["exit"]["reason"] == "interrupted"
+        assert running.returncode == 1
 
 
 class TestCareless:
-    def _blank(self, words: list[int]) -> bytes:
-        return np.array(words, np.uint32).tobytes()
+    def test_a_wait_for_what_is_not_modelled(self, built: Built) -> None:
+        """It is named, with who waits for it."""
+        done = Firmware.from_elf(built("stuck")).run(seconds=0.02)
+        assert done.exit.reason == "time"
+        assert "main" in done.exit.detail
+        waited, started = done.unmodelled
+        assert waited.register.startswith("DMA+0x400")
+        assert waited.function == "main"
+        assert waited.loads > 100
+        assert started.stores == 1
 
-    def test_no_vectors(self) -> None:
-        from m0sim import image
-
-        firmware = image.load_raw(self._blank([0, 0, 0, 0]), 0x08000000)
-        with pytest.raises(UsageError, match="no stack and reset handler"):
-            Firmware(firmware, "stm32g030").run()
+    def test_a_fault_that_nobody_handles(self, built: Built) -> None:
+        done = Firmware.from_elf(built("faulty")).run()
+        assert done.exit.reason == "fault"
+        assert not done.exit.is_good
+        assert "load of 4 bytes at 0x30000000: nothing answers" in done.exit.detail
+        assert "follow" in done.exit.detail
+        assert "faulty.c" in done.exit.detail
+        assert len(done.faults) == 1

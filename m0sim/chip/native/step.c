@@ -72,7 +72,8 @@ struct now {
     struct m0_detail *detail;
     uint32_t pc;
     int64_t cycle;    /* in which it begins */
-    int64_t stalls;   /* that its accesses had so far */
+    int64_t stalls;   /* that its accesses had so far, */
+    int64_t bus_stalls; /* those on a slow bus among them: it begins again for each of those, and counts them at its end */
     bool is_unsettled; /* an access changed the flash cache where the code is */
     bool is_single;   /* a load or store, which the port makes faster; multiples take as long as ever */
 };
@@ -105,7 +106,7 @@ static bool access_bus(struct m0_core *core, struct now *now, uint32_t address, 
         access->used++;
     }
     now->stalls += m0_bus_extra(core, address, is_store);
-    now->detail->stalls += m0_bus_extra(core, address, is_store);
+    now->bus_stalls += m0_bus_extra(core, address, is_store);
     return true;
 }
 
@@ -832,7 +833,7 @@ bool m0_step(struct m0_core *core, enum m0_stepping stepping)
             return false;
         }
         now.stalls += timed->access.stalls;
-        now.detail->stalls += timed->access.stalls;
+        now.detail->stalls += timed->access.stalls + now.bus_stalls;
         timed->access.answered = timed->access.stalls = 0;
         if (core->stop != M0_STOP_NONE) { /* a branch to where no code is */
             return false;
