@@ -531,6 +531,16 @@ def test_a_damaged_result_is_one_line(monkeypatch, capsys, tmp_path: Path) -> No
     assert "not the results of a sweep" in capsys.readouterr().err
 
 
+def test_a_result_of_an_older_m0sim_says_what_is_missing(monkeypatch, capsys, tmp_path: Path) -> None:
+    (tmp_path / "sweep.toml").write_text(SMALL)
+    old = pyarrow.table({name: ["x"] for name in results.COLUMNS if name != "flash_misses_words"})
+    pyarrow.parquet.write_table(old, tmp_path / "results.parquet")
+    assert run(monkeypatch, str(tmp_path), "--summary") == 2
+    said = capsys.readouterr().err
+    assert said.endswith("by this m0sim (no column flash_misses_words): run the sweep again\n")
+    assert said.count("\n") == 1
+
+
 @pytest.mark.parametrize(
     ("column", "value"),
     [

@@ -146,10 +146,14 @@ def read(folder: Path) -> list[SweepRow]:
         size = sum(about.row_group(i).total_byte_size for i in range(about.num_row_groups))
         if about.num_rows > _ROWS or size > files.LIMIT:
             raise ValueError(f"{about.num_rows:,} rows, {size:,} bytes: more than {_ROWS:,} or {files.LIMIT:,}")
+        missing = [name for name in COLUMNS if name not in about.schema.to_arrow_schema().names]
+        if missing:
+            raise ValueError(f"no column {missing[0]}")
         rows = parquet.read_table(path, columns=list(COLUMNS)).select(list(COLUMNS)).cast(_schema(pyarrow)).to_pylist()
         _check(rows)
     except (OSError, ValueError, KeyError, MemoryError, pyarrow.ArrowException) as error:
-        raise UsageError(f"{path}: not the results of a sweep: {' '.join(str(error).split())}") from error
+        why = " ".join(str(error).split())
+        raise UsageError(f"{path}: not the results of a sweep by this m0sim ({why}): run the sweep again") from error
     return list(rows)
 
 
