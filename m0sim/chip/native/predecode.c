@@ -570,9 +570,14 @@ bool m0_has_room_to_retire(const struct m0_core *core)
     return core->timed.retired_count + 8 * M0_LINE_OPS <= core->timed.retired_capacity;
 }
 
-static void retire(struct m0_core *core, struct m0_line *line)
+/* Before the first line is retired, the counts of all are made whole: that takes long, and most stores change no code. */
+static void retire(struct m0_core *core, struct m0_line *line, bool *is_credited)
 {
     struct m0_timed *timed = &core->timed;
+    if (!*is_credited) {
+        credit(core);
+        *is_credited = true;
+    }
     timed->retired_count += write_line(core, line, &timed->retired[timed->retired_count]);
     clear_counts(core, line);
     blank(core, line);
@@ -591,12 +596,12 @@ void m0_code_changed(struct m0_core *core, uint32_t address, uint32_t size)
 {
     struct m0_timed *timed = &core->timed;
     uint32_t slot = m0_page_slot(core, address);
-    credit(core);
+    bool is_credited = false;
     for (uint32_t chunk = 0; chunk < timed->chunk_count; chunk++) {
         uint64_t behind = (uint64_t)(chunk + 1) * M0_CHUNK_OPS - M0_LINE_OPS;
         if ((address & 0xFFF) == 0 && m0_page_slot(core, timed->chunks[chunk].address + 0x1000) == slot &&
             timed->details[behind - 1].operation != M0_OP_NONE && timed->details[behind - 1].size == 4) {
-            retire(core, &timed->lines[behind / M0_LINE_OPS - 1]); /* the page before ends in this one */
+            retire(core, &timed->lines[behind / M0_LINE_OPS - 1], &is_credited); /* the page before ends in this one */
         }
         if (timed->chunks[chunk].slot != slot) {
             continue;
@@ -607,11 +612,11 @@ void m0_code_changed(struct m0_core *core, uint32_t address, uint32_t size)
                 continue;
             }
             if (timed->details[index].operation == M0_OP_NONE && index % M0_LINE_OPS == 0) {
-                retire(core, &timed->lines[index / M0_LINE_OPS - 1]); /* its last instruction ends in this line */
+                retire(core, &timed->lines[index / M0_LINE_OPS - 1], &is_credited); /* its last instruction ends in this line */
             } else {
-                retire(core, &timed->lines[index / M0_LINE_OPS]);
+                retire(core, &timed->lines[index / M0_LINE_OPS], &is_credited);
                 if (index % M0_LINE_OPS == 0 && index % M0_CHUNK_OPS != 0 && is_code(core, index) ) {
-                    retire(core, &timed->lines[index / M0_LINE_OPS - 1]);
+                    retire(core, &timed->lines[index / M0_LINE_OPS - 1], &is_credited);
                 }
             }
         }
