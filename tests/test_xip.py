@@ -207,6 +207,24 @@ def test_empty_and_forget() -> None:
     caches.run(stream)
 
 
+@given(st.lists(st.tuples(STREAMS, ACCESSES), max_size=6))
+@settings(max_examples=40, deadline=None)
+def test_stores_delete_lines(parts: list[tuple[list[Access], Access]]) -> None:
+    """Datasheet 2.6.3.2: a store to the 0x10 mirror deletes the matching entry; those to the others do not."""
+    caches = Caches()
+    for stream, (address, _) in parts:
+        caches.run(stream)
+        for stored in (address, stream[-1][0] if stream else address):
+            caches.core.drop(stored)
+            segment, offset = divmod(stored, 1 << 24)
+            held = caches.oracle.sets[offset // 8 % len(caches.oracle.sets)]
+            if segment == NORMAL and offset // 8 in held:
+                del held[offset // 8]
+                for word in (offset // 8 * 8, offset // 8 * 8 + 4):
+                    caches.oracle.lost.pop(word, None)
+        caches.run(stream[-5:])
+
+
 def test_evictions_that_do_not_fit_are_counted() -> None:
     """More pairs than there are rows: what is in rows and what is not are all."""
     words = FLASH + 4 * np.arange(3 * WAY, dtype=np.uint32)  # six times the cache

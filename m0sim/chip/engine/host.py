@@ -100,8 +100,10 @@ class ChipHost:
         self._output.add(source, data, self.now)
 
     def note_store_to_flash(self) -> None:
-        """A store to memory that is not written so: hardware drops it."""
+        """A store to memory that is not written so: hardware drops it. The line of the flash cache goes."""
         self.dropped_stores += 1
+        if self._interpreter.cache is not None:
+            self._interpreter.cache.drop(self._processor.access.address)
 
     def restart(self, reason: str) -> None:
         self.ended = Exit("exit", 0, reason)

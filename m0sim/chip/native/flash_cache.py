@@ -53,6 +53,10 @@ class FlashCache:
         """Make it what it is after a reset. What was counted stays."""
         CORE.m0_xip_empty(self._address)
 
+    def drop(self, address: int) -> None:
+        """A store to flash: the line that it goes to is deleted, where that window is looked up and allocates."""
+        CORE.m0_xip_drop(self._address, address)
+
     def forget_counts(self) -> None:
         """Count from zero. What is in the cache stays, and who pushed whom out of it."""
         state = self._state

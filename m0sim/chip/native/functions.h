@@ -56,6 +56,7 @@ M0_EXPORT void m0_wait_reset(struct m0_core *core);
 M0_EXPORT void m0_wait_stream(struct m0_core *core, const uint32_t *addresses, const uint8_t *kinds, uint64_t count,
                               uint32_t *stalls);
 M0_EXPORT void m0_update_pins(struct m0_core *core, int64_t now);
+M0_EXPORT void m0_xip_drop(struct m0_core *core, uint32_t address);
 M0_EXPORT void m0_xip_empty(struct m0_core *core);
 M0_EXPORT void m0_xip_stream(struct m0_core *core, const uint32_t *addresses, const uint8_t *is_code, uint64_t count,
                              uint32_t *stalls);

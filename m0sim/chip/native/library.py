@@ -31,6 +31,7 @@ _FUNCTIONS: dict[str, tuple[Any, ...]] = {
     "m0_publish": (ctypes.c_bool, _POINTER, _POINTER),
     "m0_wait_reset": (None, _POINTER),
     "m0_wait_stream": (None, _POINTER, _POINTER, _POINTER, _COUNT, _POINTER),
+    "m0_xip_drop": (None, _POINTER, _WORD),
     "m0_xip_empty": (None, _POINTER),
     "m0_xip_is_settled": (ctypes.c_bool, _POINTER, _WORD, _WORD),
     "m0_xip_stream": (None, _POINTER, _POINTER, _POINTER, _COUNT, _POINTER),

@@ -166,6 +166,26 @@ bool m0_xip_is_settled(const struct m0_core *core, uint32_t begin, uint32_t end)
     return true;
 }
 
+/* A store to flash deletes the line that it goes to, where it is looked up and allocates: RP2040 datasheet 2.6.3.2. */
+void m0_xip_drop(struct m0_core *core, uint32_t address)
+{
+    struct m0_xip *xip = &core->xip;
+    struct place place;
+    if (!find(xip, address, &place) || place.mode != (M0_XIP_LOOKED_UP | M0_XIP_ALLOCATES)) {
+        return;
+    }
+    uint64_t *set = set_of(xip, place.line);
+    uint32_t way = way_of(xip, set, place.line);
+    if (way < xip->way_count) {
+        push_out(xip, set[way], M0_NOTHING); /* nobody did */
+        for (; way + 1 < xip->way_count; way++) {
+            set[way] = set[way + 1];
+        }
+        set[way] = M0_XIP_EMPTY;
+        changed(xip, place.line);
+    }
+}
+
 /* Forget all lines, and who pushed whom out. Counts stay. */
 void m0_xip_empty(struct m0_core *core)
 {

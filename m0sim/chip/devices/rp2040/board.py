@@ -25,12 +25,14 @@ from m0sim.chip.devices.rp2040.ssi import Ssi
 from m0sim.chip.devices.rp2040.system import Syscfg, Sysinfo, Tbman, VregAndChipReset
 from m0sim.chip.devices.rp2040.timer import Timer
 from m0sim.chip.devices.rp2040.uart import Uart
+from m0sim.chip.devices.rp2040.usb import Usb
 from m0sim.chip.devices.rp2040.watchdog import Watchdog
 from m0sim.chip.devices.rp2040.xip import XipCtrl
 from m0sim.chip.devices.unmodelled import UnmodelledBlock
 
 _UNMODELLED = (
     ("DMA", 0x5000_0000),
+    ("USBCTRL_DPRAM", 0x5010_0000),
     ("PIO0", 0x5020_0000),
     ("PIO1", 0x5030_0000),
 )
@@ -72,9 +74,8 @@ def build(host: Host, flash_bytes: int = 2 << 20) -> Board:
     ]  # fmt: skip
     resets = Resets()
     resets.holds({block.name: block for block in resettable})
-    always: list[Block] = [xosc, rosc, clocks, watchdog, resets, Psm(), VregAndChipReset(), XipCtrl(), ssi]
+    always: list[Block] = [xosc, rosc, clocks, watchdog, resets, Psm(), VregAndChipReset(), XipCtrl(), ssi, Usb()]
     unmodelled = [UnmodelledBlock(name, base) for name, base in _UNMODELLED]
-    unmodelled.append(UnmodelledBlock("USBCTRL", 0x5010_0000, 0x2_0000, has_aliases=False))
     bus = Bus(host, clk_sys, (*always, *resettable, *unmodelled))
     bus.watchers.append(io_bank0.look)
     return Board(bus, clk_sys, {uart.name: uart for uart in uarts}, io_bank0, INTERRUPTS)

@@ -14,6 +14,8 @@ _CLOCKS_IRQ = 17
 _ENABLE, _KILL = 1 << 11, 1 << 10
 _RESUS_CLEAR, _RESUS_FORCE, _RESUS_ENABLE = 1 << 16, 1 << 12, 1 << 8
 
+_DIVIDE_BY_ONE = 0x100
+
 GENERATORS = ("gpout0", "gpout1", "gpout2", "gpout3", "ref", "sys", "peri", "usb", "adc", "rtc")
 """In the order of their registers, three each: CTRL, DIV and SELECTED."""
 
@@ -67,6 +69,7 @@ class Clocks(Block):
         for i, name in enumerate(GENERATORS):
             self.loads[12 * i + 8] = partial(self._selected, name, 12 * i)
             self.stores[12 * i] = self.stores[12 * i + 4] = lambda _: self._changed()
+        self.stores[12 * GENERATORS.index("peri") + 4] = self._divide_peri
         self.loads |= {
             self.CLK_SYS_RESUS_STATUS: lambda: int(self._resussed),
             self.FC0_STATUS: lambda: self._status,
@@ -137,6 +140,12 @@ class Clocks(Block):
             return Fraction(div >> 8 & 3 or 4)
         return Fraction(div >> 8 or 1 << 16) + Fraction(div & 0xFF, 256)
 
+    def _divide_peri(self, value: int) -> None:
+        if value != _DIVIDE_BY_ONE:
+            self.bus.unmodelled(
+                self, 12 * GENERATORS.index("peri") + 4, value, "dividing clk_peri, which has no divider"
+            )
+
     # -- resuscitation
 
     def _stopped(self) -> None:
@@ -189,7 +198,7 @@ def _registers() -> list[Register]:
         mask = 0x300 if name in _WITHOUT_FRACTION else WORD
         registers += [
             Register(12 * i, f"CLK_{named}_CTRL", writable=glitchless),
-            Register(12 * i + 4, f"CLK_{named}_DIV", 0x100, writable=mask, effect=name != "peri"),
+            Register(12 * i + 4, f"CLK_{named}_DIV", 0x100, writable=mask),
             Register(12 * i + 8, f"CLK_{named}_SELECTED", 1, writable=0),
         ]
     fixed: tuple[tuple[int, str, int, int], ...] = (

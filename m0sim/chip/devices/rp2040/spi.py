@@ -63,7 +63,7 @@ class Spi(Block):
             self.RIS: self._raw,
             self.MIS: lambda: self._raw() & self.words[self.IMSC],
         }
-        self.stores = {self.DR: self._write, self.CR1: self._control, self.ICR: self._clear, self.DMACR: self._dma}
+        self.stores = {self.DR: self._write, self.CR1: self._control, self.ICR: self._clear}
         self.volatile = {self.DR, self.RIS, self.MIS}
 
     def reset(self) -> None:
@@ -158,7 +158,3 @@ class Spi(Block):
 
     def _clear(self, value: int) -> None:
         self._latched &= ~value
-
-    def _dma(self, value: int) -> None:
-        if value & 3:
-            self.bus.unmodelled(self, self.DMACR, value, "requests to the DMA")

@@ -103,7 +103,6 @@ class Uart(Block):
             self.IMSC: lambda _: self._tell(),
             self.IFLS: lambda _: self._plan(),
             self.LCR_H: self._set_line,
-            self.DMACR: self._dma,
         }
         self.volatile = {self.DR, self.RIS, self.MIS}
 
@@ -220,10 +219,6 @@ class Uart(Block):
             self._level = self._occupied(self._ticks.count())
         self._send_next()
         self._plan()
-
-    def _dma(self, value: int) -> None:
-        if value & 3:
-            self.bus.unmodelled(self, self.DMACR, value, "requests to the DMA")
 
     def _set_line(self, line: int) -> None:
         """A frame is a start bit, 5 to 8 bits of data, a parity bit where there is one, and 1 or 2 stop bits.
