@@ -158,13 +158,15 @@ class _Run:
         )
 
     def _counted(self, *, ended: bool) -> RunCounts:
-        return counted(self._chip.counters, self._processor, ended=ended)
+        return counted(self._chip.counters, self._interpreter, self._processor, ended=ended)
 
     def _left(self, ended: Exit, counts: RunCounts, faults: tuple[str, ...]) -> Left:
-        chip, processor, clock = self._chip, self._processor, self._board.clock
+        chip, processor = self._chip, self._processor
+        first = processor.now - counts.counts.cycles
         return Left(
             exit=ended,
-            seconds=float(clock.seconds(processor.now)),
+            seconds=self._host.seconds_at(processor.now) - self._host.seconds_at(first),
+            first_cycle=first,
             sleep_cycles=counts.sleep_cycles,
             overhead_cycles=counts.overhead_cycles,
             exceptions=counts.exceptions,
@@ -185,7 +187,7 @@ class _Run:
             faults=faults,
             notes=(),
             provenance=self._provenance(),
-            flash=self._interpreter.flash(),
+            flash=counts.flash,
         )
 
     def _unmodelled(self) -> tuple[UnmodelledUse, ...]:

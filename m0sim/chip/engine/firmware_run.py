@@ -253,7 +253,8 @@ class FirmwareRun:
         """A stop of the core's that nobody can go on from."""
         match stop:
             case Stop.LOCKUP:
-                self._ends("fault", f"lockup: {self._fault_text()}")
+                first = f"{self.faults[-1]}; then " if self.faults else ""
+                self._ends("fault", f"lockup: {first}{self._fault_text()}")
             case Stop.ASLEEP:
                 self._ends("limit", f"asleep for good {self._where()}: no interrupt that is enabled will ever come")
             case Stop.RESET:

@@ -297,8 +297,15 @@ class Processor:
 
     @property
     def exceptions(self) -> npt.NDArray[Any]:
-        """`layout.EXCEPTION[48]`, by exception number: entries, cycles, latencies; core.h explains each. A copy."""
-        return self._tables["exceptions"].copy()
+        """`layout.EXCEPTION[48]`, by exception number: entries, cycles, latencies; core.h explains each.
+
+        A copy, with the cycles of the one that executes up to now.
+        """
+        rows, system = self._tables["exceptions"].copy(), self._system
+        if system.depth:
+            newest = system.activations[system.depth - 1]
+            rows["cycles"][newest.number] += self.now - newest.counted
+        return rows
 
     @property
     def tasks(self) -> npt.NDArray[Any]:
@@ -329,6 +336,11 @@ class Processor:
     def overhead_cycles(self) -> int:
         """Cycles that exception entry, tail-chaining and return took: no instruction has them."""
         return int(self._system.overhead_cycles)
+
+    @property
+    def vector_stalls(self) -> int:
+        """Of these, cycles that entry waited for vectors in flash."""
+        return int(self._system.vector_stalls)
 
     @property
     def abandoned(self) -> tuple[int, int]:

@@ -9,10 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from m0sim.chip.engine.counters import Counters
+from m0sim.chip.engine.interpreter import Interpreter
 from m0sim.chip.engine.processor import Processor
 from m0sim.chip.native import layout
 from m0sim.chip.results.counts import Counts
-from m0sim.chip.results.region import OpenCalls, since, with_open
+from m0sim.chip.results.flash import FlashCounts
+from m0sim.chip.results.region import OpenCalls, flash_since, since, with_open
 
 _SUMS = ("entries", "tail_chained", "late", "cycles", "overhead", "latency_sum")
 
@@ -25,11 +27,13 @@ class RunCounts:
     exceptions: npt.NDArray[Any]
     """`layout.EXCEPTION` by exception number."""
     sleep_cycles: int
+    flash: FlashCounts | None
+    """None where nothing waited, by intent."""
     overhead_cycles: int
     """Of entering exceptions and returning from them: no instruction has them."""
 
 
-def counted(counters: Counters, processor: Processor, *, ended: bool) -> RunCounts:
+def counted(counters: Counters, interpreter: Interpreter, processor: Processor, *, ended: bool) -> RunCounts:
     """Everything until now; `ended` counts open calls as calls."""
     frames = counters.tables["frames"][: counters.core.depth]
     aside, left_at = _put_aside(counters, processor)
@@ -37,10 +41,12 @@ def counted(counters: Counters, processor: Processor, *, ended: bool) -> RunCoun
     calls = OpenCalls(np.concatenate([frames, aside]), until)
     counts = counters.counts(with_traffic=False, executed=processor.executed())
     counts = replace(counts, stack_top=processor.msp_high, stack_low=processor.msp_low)
+    flash = interpreter.flash()
     return RunCounts(
         with_open(counts, calls, ended=ended),
         processor.exceptions,
         processor.sleep_cycles,
+        None if flash is None else replace(flash, vector_stalls=processor.vector_stalls),
         processor.overhead_cycles,
     )
 
@@ -64,5 +70,6 @@ def after(done: RunCounts, before: RunCounts) -> RunCounts:
         since(done.counts, before.counts),
         exceptions,
         done.sleep_cycles - before.sleep_cycles,
+        flash_since(done.flash, before.flash),
         done.overhead_cycles - before.overhead_cycles,
     )

@@ -678,7 +678,8 @@ struct m0_system {
     int64_t entry_began;
     int64_t partial;       /* cycles that the instruction at `pc` has run for, which can be abandoned */
     int64_t sleep_cycles;
-    int64_t overhead_cycles; /* of entry, tail-chaining and return */
+    int64_t overhead_cycles; /* of entry, tail-chaining and return, */
+    int64_t vector_stalls; /* and of these, waiting for vectors in flash */
     int64_t abandoned;     /* instructions that begin again after an exception, */
     int64_t abandoned_cycles; /* and what was lost by that */
     int64_t msp_low;       /* the main stack pointer at its lowest, while it is not in use, */

@@ -402,7 +402,9 @@ static void take(struct m0_core *core, uint32_t number, int64_t since, uint32_t 
     uint32_t start = 0;
     if (vector != NULL) {
         __builtin_memcpy(&start, vector, 4);
-        cycles += m0_read_stall(core, system->vtor + 4 * number);
+        uint32_t stall = m0_read_stall(core, system->vtor + 4 * number);
+        cycles += stall;
+        system->vector_stalls += stall;
     }
     core->cycles = since + cycles;
     system->overhead_cycles += cycles;

@@ -47,6 +47,8 @@ class FlashCounts:
     """Rows of `layout.EVICTION` that are in use."""
     evictions_refused: int
     """Words fetched again that are in no row."""
+    vector_stalls: int = 0
+    """Cycles that exceptions waited for their vectors: no instruction has them."""
 
 
 def flash_owners(image: Image, device: Device) -> FlashOwners:
@@ -85,7 +87,7 @@ def flash_cost(counts: FlashCounts, table: InstructionTable, image: Image, devic
         states = 0 if timing is None else timing.wait_states
         misses = counts.code_misses, counts.data_misses
         run = FlashRun(sum(misses) * states, *misses, evictions=())
-    run = replace(run, bus_cycles=int(table.stalls.sum()) - run.cycles)
+    run = replace(run, bus_cycles=int(table.stalls.sum()) + counts.vector_stalls - run.cycles)
     if cache is not None or timing is None:
         cold = counts.model == "cold"
         return FlashCost(counts.model, run if cold else None, None if cold else run)

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from m0sim.chip.results.counts import Counts
+from m0sim.chip.results.flash import FlashCounts
 from m0sim.chip.results.instructions import by_instruction
 
 _EXECUTED = ("executions", "taken", "port_accesses", "stalls")
@@ -53,4 +54,22 @@ def since(counts: Counts, before: Counts) -> Counts:
         edges=edges,
         contexts=contexts,
         cycles=counts.cycles - before.cycles,
+    )
+
+
+def flash_since(counts: FlashCounts | None, before: FlashCounts | None) -> FlashCounts | None:
+    """What waited for flash after `before`, of the same run."""
+    if counts is None or before is None:
+        return counts
+    evictions = counts.evictions.copy()
+    earlier = {(row["word"], row["by"]): row["misses"] for row in before.evictions}
+    for row in evictions:
+        row["misses"] -= earlier.get((row["word"], row["by"]), 0)
+    return FlashCounts(
+        counts.model,
+        counts.code_misses - before.code_misses,
+        counts.data_misses - before.data_misses,
+        evictions[evictions["misses"] > 0],
+        counts.evictions_refused - before.evictions_refused,
+        counts.vector_stalls - before.vector_stalls,
     )

@@ -13,6 +13,7 @@ from m0sim.chip.results.costs import Ended, cost_of
 from m0sim.chip.results.counts import Counts
 from m0sim.chip.results.flash import FlashCounts
 from m0sim.chip.results.handlers import handlers, own_cycles, task_stacks
+from m0sim.chip.results.run_energy import with_energy
 from m0sim.chip.run_cost import ClockRate, Exit, PinChange, Printed, RunCost, StackUse, UnmodelledUse
 from m0sim.image import Image
 from m0sim.image.heap_and_stack import StackRegion
@@ -24,6 +25,8 @@ class Left:
 
     exit: Exit
     seconds: float
+    first_cycle: int
+    """From which on it was counted."""
     sleep_cycles: int
     overhead_cycles: int
     exceptions: npt.NDArray[Any]
@@ -53,6 +56,7 @@ def run_cost(image: Image, device: Device, counts: Counts, left: Left) -> RunCos
     """All of a run."""
     cost = cost_of(image, device, counts, _ended(image, left))
     cost = replace(cost, seconds=left.seconds)
+    cost = with_energy(cost, device, left.clocks, left.first_cycle, left.sleep_cycles)
     own = own_cycles(cost.call_tree, counts)
     main = StackUse("msp", left.sp, left.msp_low)
     return RunCost(
