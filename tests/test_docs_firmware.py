@@ -1,0 +1,32 @@
+"""docs/firmware.md, followed command by command in an empty folder, and its Python."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from pathlib import Path
+
+import pytest
+from test_cli import ROOT, Run, run  # noqa: F401
+from test_docs_timing import follow
+from transcripts import blocks
+
+PAGE = (ROOT / "docs/firmware.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("toolchain", ["zig", pytest.param("gnu", marks=pytest.mark.long)])
+def test_the_page_is_what_its_commands_print(
+    toolchain: str,
+    tmp_path: Path,
+    run: Run,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert follow(PAGE, toolchain, run) >= 3
+    (program,) = (contents for kind, contents, _ in blocks(PAGE) if kind == "python")
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        exec(program, {})
+    lines = printed.getvalue().splitlines()
+    assert lines[0].startswith("exit 0.01")
+    assert lines[-1].startswith("systick (SysTick) 5 Latency(min=15,")
