@@ -18,16 +18,20 @@ class Transmitter:
         self.frame = 0
         """Ticks that one takes."""
         self._ends: deque[int] = deque()
+        self._is_idling = False
+        """The frame that is being sent is an idle one: nobody's character."""
 
     def clear(self) -> None:
         """Nothing is being sent."""
         self._ends.clear()
+        self._is_idling = False
 
     def settle(self) -> None:
         """Bring it to what it is now."""
         now = self._ticks.count()
         while self._ends and self._ends[0] <= now:
             self._ends.popleft()
+            self._is_idling = False
 
     @property
     def waiting(self) -> int:
@@ -41,13 +45,28 @@ class Transmitter:
 
     @property
     def is_busy(self) -> bool:
-        """Whether anything is on its way."""
-        return bool(self._ends)
+        """Whether a character is on its way."""
+        return len(self._ends) > self._is_idling
 
     @property
     def next_change(self) -> int | None:
         """The tick in which a frame ends; None if none is on its way."""
         return self._ends[0] if self._ends else None
+
+    @property
+    def last_end(self) -> int | None:
+        """The tick in which the last character has been sent; None if none is on its way."""
+        return self._ends[-1] if self.is_busy else None
+
+    def falls_to(self, level: int) -> int | None:
+        """The tick in which no more than `level` characters wait; None where that is so already."""
+        return self._ends[self.waiting - level - 1] if self.waiting > level else None
+
+    def idle(self) -> None:
+        """Send an idle frame, as some UARTs do when they are turned on."""
+        if not self._ends and self.frame:
+            self._ends.append(self._ticks.count() + self.frame)
+            self._is_idling = True
 
     def send(self) -> bool:
         """Take a character; False where it is lost."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 from m0sim.chip.device import Device
 from m0sim.chip.devices.board import Board
 from m0sim.chip.devices.host import Host
-from m0sim.chip.devices.other import stm32_parts
 from m0sim.chip.devices.rp2040 import board as rp2040
+from m0sim.chip.devices.stm32 import board as stm32
+from m0sim.chip.devices.stm32.parts import PARTS as STM32
 from m0sim.errors import UsageError
 
-KNOWN = ("rp2040", *stm32_parts.PARTS)
+KNOWN = ("rp2040", *STM32)
 """Profiles whose peripherals are modelled, in part at least; profiles that extend one of them are too."""
 
 
@@ -17,7 +18,7 @@ def board_of(device: Device, host: Host) -> Board:
     """The peripherals of a part, served by `host`. Raises `UsageError` for a part whose ones are not modelled."""
     if device.has_sio_divider:
         return rp2040.build(host, device.flash.size if device.flash else 2 << 20)
-    if device.name in stm32_parts.PARTS:
-        return stm32_parts.build(device.name, host)
+    if device.name in STM32:
+        return stm32.build(STM32[device.name], host)
     known = f"{', '.join(KNOWN[:-1])} and {KNOWN[-1]}"
     raise UsageError(f"m0sim run does not know the peripherals of {device.name}: it knows those of {known}")
