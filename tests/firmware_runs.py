@@ -66,6 +66,8 @@ def run_processor(
                 event = waiting.pop(0)
                 made.set_line(event.irq, event.level)
             made.wake_at(waiting[0].cycle if waiting else None)
+        elif stop is Stop.ACCESS:
+            made.refuse()
         elif stop is not Stop.LIMIT or made.now >= limit:
             return stop
 
@@ -109,6 +111,7 @@ def seen_of_core(core: Core) -> Seen:
         "cycles": core.now,
         "slept": core.slept,
         "abandoned": core.abandoned,
+        "executed": +core.executed,
         "pending": sum(1 << number for number in core.system.pending),
         "active": sum(1 << number for number in core.system.active),
         "entries": dict(counted),
@@ -141,6 +144,7 @@ def seen_of_processor(made: Processor, emulator: Emulator) -> Seen:
         "cycles": made.now,
         "slept": made.sleep_cycles,
         "abandoned": made.abandoned[0],
+        "executed": _executed(made),
         "pending": system.pending,
         "active": system.active,
         "entries": {number: int(rows["entries"][number]) for number in numbers},
@@ -151,6 +155,13 @@ def seen_of_processor(made: Processor, emulator: Emulator) -> Seen:
         },
         "ram": ram_of(emulator),
     }
+
+
+def _executed(made: Processor) -> Counter[int]:
+    found: Counter[int] = Counter()
+    for row in made.executed():
+        found[int(row["address"])] += int(row["executions"])
+    return +found
 
 
 def _flags(timed: Any) -> int:

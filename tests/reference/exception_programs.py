@@ -124,14 +124,14 @@ class Runtime:
         asm.emit(e.bx(LR))
 
     def _write_hard_fault(self, asm: Piece) -> None:
-        """Past the UDF that it came from. An SVC that cannot be taken has left the address behind it in the frame."""
+        """Past the two bytes of what faulted. An SVC that cannot be taken has left the address behind it."""
         past = Label()
         asm.bind(self.fault)
         self._find_frame(asm)
-        asm.emit(e.immediate_offset("ldr", 2, 1, 24), e.immediate_offset("ldrh", 3, 2, 0))
-        asm.emit(e.shift_immediate("lsrs", 3, 3, 8), e.imm8("cmp", 3, 0xDE))
-        asm.to("bcc", "ne", past)
-        asm.emit(e.imm8("adds", 2, 2), e.immediate_offset("str", 2, 1, 24))
+        asm.emit(e.immediate_offset("ldr", 2, 1, 24), e.imm8("subs", 2, 2), e.immediate_offset("ldrh", 3, 2, 0))
+        asm.emit(e.shift_immediate("lsrs", 3, 3, 8), e.imm8("cmp", 3, 0xDF))
+        asm.to("bcc", "eq", past)
+        asm.emit(e.imm8("adds", 2, 4), e.immediate_offset("str", 2, 1, 24))
         asm.bind(past)
         self._write_stub(asm, Label())
 
@@ -287,7 +287,7 @@ class Writer:
         found = [self.pend] * 8 + [self.pend_several] * 3
         found += [self.unpend, self.enable, self.disable, self.mask, self.unmask, self.write_primask, self.reprioritise]
         if number not in (NMI, HARD_FAULT):
-            found += [self.call_supervisor, self.call_supervisor, self.undefined]
+            found += [self.call_supervisor, self.call_supervisor, self.fault]
         if number == 0:
             found += [self.unmask] * 2
         return found
@@ -341,8 +341,16 @@ class Writer:
     def call_supervisor(self, asm: Piece) -> None:
         asm.emit((0xDF00 | self.choices.number(),))
 
-    def undefined(self, asm: Piece) -> None:
-        asm.emit(UDF)
+    def fault(self, asm: Piece) -> None:
+        """An instruction of two bytes, with another before it that is no SVC."""
+        pick = self.choices.number() % 4
+        if pick == 0:
+            asm.emit(UDF)
+        elif pick == 1:
+            asm.emit((0xBE00,))
+        else:
+            asm.load(0, SCRATCH + 1)
+            asm.emit(e.immediate_offset("ldr" if pick == 2 else "strh", 1, 0, 0))
 
 
 Make = Callable[[Runtime], Writer]

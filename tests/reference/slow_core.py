@@ -9,6 +9,7 @@ What the manuals leave open is chosen in `Choices`, and nowhere else.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -123,7 +124,8 @@ class Core:
     asleep: str = ""
     """The instruction that put it to sleep, or nothing."""
     slept: int = 0
-    instructions: int = 0
+    executed: Counter[int] = field(default_factory=Counter)
+    """By address, without those that faulted or began again."""
     abandoned: int = 0
     """Instructions that had to begin again."""
     begins_again: bool = False
@@ -345,7 +347,7 @@ class Core:
         except Fault as fault:
             self._hard_fault(str(fault), self.here + fault.behind)
             return
-        self.instructions += 1
+        self.executed[self.here] += not self.stopped
         self.r[PC] = self.next & MASK
         if self.exc_return is not None:
             self._return(self.exc_return)
@@ -519,6 +521,7 @@ class Core:
         address &= MASK
         if not self._is_fast(address):
             self._tick(self.choices.store_at)
+            self._check(address, size, stores=True)
             self.system.now = self.now + 2 - self.choices.store_at  # what it pends is pending when it has ended
         self.store(address, size, self.get(rt))
         self._tick(1 if self._is_fast(address) else 2 - self.choices.store_at)
@@ -723,7 +726,7 @@ class Core:
         elif sysm == 16:
             self.system.primask = value & 1
         elif sysm == 20:
-            self.npriv = value & 1
+            self.npriv = value & 1 if self.core == "cortex-m0plus" else 0  # the M0 has no unprivileged code
             if not self.in_handler:
                 self.spsel = value >> 1 & 1
 

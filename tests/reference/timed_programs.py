@@ -20,6 +20,7 @@ from .exception_programs import (
     RVR,
     SCR,
     SCRATCH,
+    SCS,
     Image,
     Piece,
     Runtime,
@@ -86,6 +87,8 @@ class TimedWriter(Writer):
     def thread_body(self, asm: Piece) -> None:
         if self.choices.number() & 3:
             self.start_systick(asm)
+        if self.choices.number() & 7 == 1:  # what only privileged code may do is a fault from now on, or nothing
+            asm.emit(e.mrs(0, "control"), e.imm8("adds", 0, 1), e.msr("control", 0), e.ISB)
         self.actions(asm, 0, 6 + self.choices.number() % 20)
 
     def possible(self, number: int) -> list[Callable[[Piece], None]]:
@@ -156,6 +159,22 @@ class TimedWriter(Writer):
         asm.emit(self.choices.pick((e.WFI, e.WFE, e.SEV, e.WFE, e.YIELD, e.NOP)))
 
     # -- what is seen and set
+
+    def fault(self, asm: Piece) -> None:
+        """Besides what others do: accesses where nothing is. By no multiple: it could be abandoned before it faults."""
+        if self.choices.number() & 1:
+            super().fault(asm)
+            return
+        asm.load(0, self.choices.pick((0xF0000000, 0x60000002, SCS + 0xC00, SCS - 0x1000)))
+        asm.emit(
+            self.choices.pick(
+                (
+                    e.immediate_offset("ldr", 1, 0, 0),
+                    e.immediate_offset("str", 1, 0, 4),
+                    e.immediate_offset("strb", 1, 0, 1),
+                )
+            )
+        )
 
     def show(self, asm: Piece) -> None:
         asm.load(1, self.choices.pick((CVR, CVR, CVR, CSR, ICSR, ISPR)))
