@@ -337,6 +337,28 @@ def test_cycle_limit_of_a_loop(machine: Machine) -> None:
     assert machine.call("counts_down", 100, max_cycles=301).cycles == 301
 
 
+@pytest.mark.parametrize("request_", [("counts_down", 100), ("fine", 1), ("outer",), ("idles",)], ids=str)
+def test_where_the_cycle_limit_is(machine: Machine, request_: tuple[str | int, ...]) -> None:
+    """A call that takes more cycles than it may is a fault, whatever ended it, on each engine."""
+
+    def end(limit: int) -> tuple[str, int]:
+        try:
+            return "", machine.call(*request_, max_cycles=limit).cycles
+        except Fault as fault:
+            return fault.kind, fault.cost.cycles
+
+    kind, cycles = end(400)
+    takes = 400 if kind == "cycle-limit" else cycles + (kind != "")  # the instruction that faults would be the next
+    assert takes > 1
+    for limit in range(max(1, takes - 8), takes + 4):
+        ended, count = end(limit)
+        if limit >= takes and kind != "cycle-limit":
+            assert (ended, count) == (kind, cycles), limit
+        else:
+            assert ended == "cycle-limit", limit
+            assert limit <= count < limit + 8
+
+
 def test_cycle_limit_with_waits(machine: Machine) -> None:
     fault = fault_of(machine, "idles", max_cycles=400)
     assert (fault.kind, fault.cost.cycles, fault.cost.instructions) == ("cycle-limit", 400, 200)

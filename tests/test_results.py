@@ -207,4 +207,4 @@ def test_a_kind_is_a_string_everywhere() -> None:
 
 def test_every_stop_of_the_core_is_a_kind_or_goes_on() -> None:
     of_interpreter = {stop for stop in Stop if stop >= Stop.ACCESS}  # `timed_run` makes its faults itself
-    assert set(Stop) - KIND_OF_STOP.keys() - of_interpreter == {Stop.NONE, Stop.GROW, Stop.SP_WRITE}
+    assert set(Stop) - KIND_OF_STOP.keys() - of_interpreter == {Stop.NONE, Stop.LIMIT, Stop.GROW, Stop.SP_WRITE}

@@ -16,6 +16,7 @@ from m0sim.chip.buffer import Buffer
 from m0sim.chip.cost import Provenance
 from m0sim.chip.memory import AddressSpace
 from m0sim.chip.peripherals import RegisterAccess
+from m0sim.chip.stops import Cause, FaultKind
 from m0sim.chip.stubs import Stub, StubCall
 from m0sim.errors import UsageError
 from m0sim.image import Image, Symbol
@@ -58,6 +59,10 @@ class Call:
         if self.room is not None:
             return bytes(self.room.read())
         return r0.to_bytes(4, "little")[: self.struct_bytes]
+
+    def limit_at(self, address: int) -> Cause:
+        """What ends a run that takes longer than it may."""
+        return Cause(FaultKind.CYCLE_LIMIT, f"the limit of {self.max_cycles:,} cycles was reached", address)
 
 
 class Callables:

@@ -188,7 +188,8 @@ class Machine:
         where the call is at most 50 million instructions long: two more runs. Functions of yours that answer stubs or
         registers are called in each run.
 
-        Raises `Fault` when the simulated code goes wrong, and `UsageError` when the request makes no sense.
+        Raises `Fault` when the simulated code goes wrong or takes more than `max_cycles`, and `UsageError` when the
+        request makes no sense.
         """
         entry = self._callables.entry(function)
         if result is not None:

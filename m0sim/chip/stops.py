@@ -44,7 +44,6 @@ class FaultKind(StrEnum):
 
 #: What stops of the core are to whoever asked for the call. After those that are not here, the run goes on.
 KIND_OF_STOP: Mapping[Stop, FaultKind] = {
-    Stop.LIMIT: FaultKind.CYCLE_LIMIT,  # where it was not a slice that ended
     Stop.INVALID: FaultKind.UNDEFINED,
     Stop.DATA: FaultKind.NOT_CODE,
     Stop.STACK: FaultKind.STACK_OVERFLOW,

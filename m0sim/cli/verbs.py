@@ -33,8 +33,8 @@ PROFILER = {
     "check": Verb("m0sim.cli.check:check", "Measure the benches of a manifest against the baseline."),
     "diff": Verb("m0sim.cli.check:diff", "Compare two baselines, or two results of `m0sim call`."),
     "list": Verb("m0sim.cli.listing:list_", "Show the functions and sections of an image."),
-    "run": Verb("m0sim.cli.run:run", "Run whole firmware from reset until it stops."),
     "profiles": Verb("m0sim.cli.profiles:profiles", "List the device profiles, or show one."),
+    "run": Verb("m0sim.cli.run:run", "Run whole firmware from reset until it stops."),
 }
 STUDY = {
     "budget": Verb("m0sim.study.cli.budget:budget", "What can be trained in so much SRAM, and what it costs."),

@@ -93,6 +93,8 @@ class Outcome:
         """End the run at the cause's address, and give what to raise; the newest block counts whole, or up to there."""
         counters, heap = self._emulator.counters, self._emulator.heap
         self._cpu.end_at(cause.address, block_is_complete=block_is_complete)
+        if counters.cycles >= self._call.max_cycles and cause.kind is not FaultKind.INTERRUPTED:
+            cause = self._call.limit_at(cause.address)  # this came behind the limit, before it was looked at
         open_calls = counters.call_stack()
         counters.close_frames()
         heap.look(counters.stack_low, cause.address)

@@ -67,10 +67,12 @@ class Run(ABC):
         return self._outcome().cost()
 
     def check(self) -> None:
-        """Raises `Fault` for what no correct code does, although it returned; and for Ctrl-C."""
+        """Raises `Fault` for what no correct code does, although it returned; for too many cycles, and for Ctrl-C."""
         entry, heap = self._call.entry.address, self._chip.heap
         if self._interrupt.came:  # too late to stop this call, but a loop around it must end
             raise self._outcome().fault(Cause(FaultKind.INTERRUPTED, "interrupted", entry))
+        if self._counters.cycles > self._call.max_cycles:  # the last block began before it
+            raise self._outcome().fault(self._call.limit_at(entry))
         if heap.collision:
             raise self._outcome().fault(heap.collision)
         overruns = self._chip.space.overruns()
@@ -99,8 +101,7 @@ class Run(ABC):
         return self._outcome().ended_by(Cause(FaultKind.INTERRUPTED, "interrupted", pc))
 
     def _limit(self, pc: int) -> Fault:
-        reason = f"the limit of {self._call.max_cycles:,} cycles was reached"
-        return self._outcome().ended_by(Cause(KIND_OF_STOP[Stop.LIMIT], reason, pc))
+        return self._outcome().ended_by(self._call.limit_at(pc))
 
     def _even_return(self, at: int) -> Fault:
         """Bit 0 of the return address was lost: a Cortex-M0+ comes back from the call with a HardFault."""

@@ -68,8 +68,8 @@ def call_tree(counts: Counts, linked: frozenset[int]) -> tuple[CallNode, ...]:
     callee = counts.edges["callee"].tolist()
     caller = [_caller(behind, linked) for behind in counts.edges["call_end"].tolist()]
     roots = sum(row[0] == 0 for row in rows[1:])
-    place_of = {0: -1 if roots == 1 else 0}
-    keys: list[tuple[int, int, int]] = [] if roots == 1 else [(-1, 0, -1)]
+    place_of = {0: 0 if roots > 1 else -1}
+    keys: list[tuple[int, int, int]] = [(-1, 0, -1)] if roots > 1 else []
     for index, (parent, edge, target, *_) in enumerate(rows[1:], start=1):
         if target == index:
             place_of[index] = len(keys)
