@@ -315,6 +315,26 @@ def test_ends(machine: Machine, form: Format, name: str, given: list[float], exp
     assert found.view(form.real).tolist() == expected
 
 
+@pytest.mark.parametrize("name", ["fadd", "fsqrt", "int2float", "ddiv", "dsincos", "datan2", "fln"])
+def test_it_runs_where_it_is_copied_to(machine: Machine, name: str) -> None:
+    """From fplib_start to fplib_end (table 171), into SRAM."""
+    rom = machine.read(0, 0x4000).tobytes()
+    data = int.from_bytes(rom[0x16:0x18], "little")
+    begin, end = (tables.look_up(rom, data, letters) for letters in ("FS", "FE"))
+    copy = machine.alloc(np.frombuffer(rom[begin:end], np.uint8))
+    given = operands(DOUBLE if name[0] == "d" else FLOAT, 40, 14).view(np.uint32).reshape(-1, 4)
+    source, to = machine.alloc(given), machine.alloc(given.nbytes)
+    found = []
+    for address in (machine.symbol(f"bootrom_{name}").address, None):
+        moved = copy.address + machine.symbol(f"bootrom_{name}").address - begin
+        cost = machine.call("apply", moved if address is None else address, source, to, len(given))
+        found.append(to.read().tobytes())
+    assert found[0] == found[1]
+    assert cost.warnings == ()  # nothing of it is the ROM's
+    for buffer in (to, source, copy):
+        buffer.free()
+
+
 def test_what_is_spent_in_it_is_said(machine: Machine) -> None:
     """The vendor's code takes other cycles."""
     cost = machine.call("bootrom_fadd", 0x3F800000, 0x40000000, result="f32")

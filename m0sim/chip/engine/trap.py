@@ -20,6 +20,7 @@ from unicorn.arm_const import UC_ARM_REG_CPSR, UC_ARM_REG_R0
 
 from m0sim.chip import isa
 from m0sim.chip.bootrom.rom import BootRom
+from m0sim.chip.bootrom.tables import FUNCTIONS
 from m0sim.chip.device import Device
 from m0sim.chip.isa import Kind
 from m0sim.chip.stops import Cause, FaultKind
@@ -122,7 +123,7 @@ def is_arm_state(uc: Any) -> bool:
 
 def to_arm_state(target: int) -> str:
     """A sentence about a jump, call or return to an address whose bit 0 was clear: DDI 0419, BXWritePC."""
-    return f"jump to an even address, {target:#010x}, which asks for Arm state{null_hint(target)}"
+    return f"jump to an even address, {target:#010x}, which asks for Arm state{null_hint(target) or code_hint(target)}"
 
 
 def unmapped(is_store: bool, size: int, address: int, absent: str = "") -> str:
@@ -140,12 +141,21 @@ def read_only(size: int, address: int) -> str:
 
 def jump_to(address: int, absent: str = "") -> str:
     """A sentence about a jump to where no memory is; `absent` as of `unmapped`."""
-    return f"jump to {address:#010x}, {absent or 'where there is no memory'}{null_hint(address)}"
+    hint = null_hint(address) or code_hint(address | 1)
+    return f"jump to {address:#010x}, {absent or 'where there is no memory'}{hint}"
 
 
 def null_hint(address: int) -> str:
     """What to add to a sentence about an address that looks like a null pointer with an offset."""
     return " (a null pointer?)" if address < 0x100 else ""
+
+
+def code_hint(target: int) -> str:
+    """Of a jump to where nothing is, whose address is the code of a function of the RP2040's boot ROM."""
+    letters = target.to_bytes(4, "little")[:2].decode("latin-1")
+    if target >= 1 << 16 or letters not in FUNCTIONS:
+        return ""
+    return f" ({letters!r} of the boot ROM's functions? pico-sdk's start-up looks it up: run that first, with --before)"
 
 
 def _nothing_at(address: int) -> str:
