@@ -8,8 +8,6 @@
 #define BIAS 1023
 #define POINT 62 /* as in float.c: 10 more bits than stored are below the last one */
 
-uint64_t bootrom_product(uint32_t a, uint32_t b);
-
 static inline int32_t exponent_of(uint64_t a)
 {
     return (int32_t)((uint32_t)(a >> 32) << 1 >> 21);
@@ -30,15 +28,6 @@ static inline uint64_t with_sign(uint32_t sign, uint64_t magnitude)
     return (uint64_t)sign << 32 | magnitude;
 }
 
-/* Shifted right, and the last bit set where any was lost. */
-static uint64_t bootrom_double_jammed(uint64_t value, uint32_t by)
-{
-    if (by == 0) {
-        return value;
-    }
-    return by > 63 ? value != 0 : value >> by | (value << (64 - by) != 0);
-}
-
 uint64_t bootrom_d_packed(uint32_t sign, int32_t exponent, uint64_t significand)
 {
     if (exponent >= 2047) {
@@ -57,43 +46,72 @@ uint64_t bootrom_d_packed(uint32_t sign, int32_t exponent, uint64_t significand)
 
 static uint64_t bootrom_double_normalised(uint32_t sign, int32_t exponent, uint64_t significand)
 {
-    if (significand == 0) {
-        return with_sign(sign, 0);
+    uint32_t high = (uint32_t)(significand >> 32), low = (uint32_t)significand;
+    if (high == 0) {
+        if (low == 0) {
+            return with_sign(sign, 0);
+        }
+        high = low;
+        low = 0;
+        exponent -= 32;
     }
-    uint32_t zeros = clz64(significand);
-    if (zeros == 0) {
+    if ((int32_t)high < 0) {
         return bootrom_d_packed(sign, exponent + 1, significand >> 1 | (significand & 1));
     }
-    return bootrom_d_packed(sign, exponent - (int32_t)zeros + 1, significand << (zeros - 1));
+    uint32_t by = bootrom_clz32(high) - 1;
+    high = shifted_left(high, by) | shifted_right(low, 32 - by);
+    return bootrom_d_packed(sign, exponent - (int32_t)by, (uint64_t)high << 32 | shifted_left(low, by));
 }
 
 uint64_t bootrom_dadd(uint64_t a, uint64_t b)
 {
-    if (a << 1 < b << 1) {
-        uint64_t larger = b;
-        b = a;
-        a = larger;
+    uint32_t high = (uint32_t)(a >> 32), low = (uint32_t)a, other = (uint32_t)(b >> 32), other_low = (uint32_t)b;
+    if (high << 1 < other << 1) {
+        uint32_t larger = other, larger_low = other_low;
+        other = high;
+        other_low = low;
+        high = larger;
+        low = larger_low;
     }
-    int32_t exponent = exponent_of(a), apart = exponent - exponent_of(b);
+    int32_t exponent = (int32_t)(high << 1 >> 21), apart = exponent - (int32_t)(other << 1 >> 21);
+    uint32_t sign = high & 0x80000000u;
+    bool is_sum = (int32_t)(high ^ other) >= 0;
     if (exponent == 2047) {
-        return with_sign(sign_of(a), INFINITE);
+        return with_sign(sign, INFINITE);
     }
-    if (apart == exponent || apart > 54) { /* b is 0, or too small to count */
-        return exponent != 0 ? a : a & b & SIGN;
+    if (apart == exponent || apart > 54) { /* the other is 0, or too small to count */
+        return exponent != 0 ? (uint64_t)high << 32 | low : with_sign(is_sum ? sign : 0, 0);
     }
-    uint64_t large = significand_of(a), small = bootrom_double_jammed(significand_of(b), (uint32_t)apart);
-    if ((int64_t)(a ^ b) >= 0) {
-        uint64_t sum = large + small;
-        if ((int64_t)sum < 0) {
-            return bootrom_d_packed(sign_of(a), exponent + 1, sum >> 1 | (sum & 1));
+    high = (high << 11 | 0x80000000u) >> 1 | low >> 22;
+    low <<= 10;
+    other = (other << 11 | 0x80000000u) >> 1 | other_low >> 22;
+    other_low <<= 10;
+    if (apart != 0) {
+        uint32_t lost, by = (uint32_t)apart;
+        if (by < 32) {
+            lost = shifted_left(other_low, 32 - by);
+            other_low = shifted_right(other_low, by) | shifted_left(other, 32 - by);
+            other = shifted_right(other, by);
+        } else {
+            lost = other_low | shifted_left(other, 64 - by);
+            other_low = shifted_right(other, by - 32);
+            other = 0;
         }
-        return bootrom_d_packed(sign_of(a), exponent, sum);
+        other_low |= lost != 0;
     }
-    uint64_t difference = large - small;
-    if (difference == 0) {
-        return 0;
+    if (is_sum) {
+        uint64_t sum = ((uint64_t)high << 32 | low) + ((uint64_t)other << 32 | other_low);
+        if ((int64_t)sum < 0) {
+            return bootrom_d_packed(sign, exponent + 1, sum >> 1 | (sum & 1));
+        }
+        return bootrom_d_packed(sign, exponent, sum);
     }
-    return bootrom_double_normalised(sign_of(a), exponent, difference);
+    int64_t difference = (int64_t)(((uint64_t)high << 32 | low) - ((uint64_t)other << 32 | other_low));
+    if (difference < 0) {
+        difference = -difference;
+        sign ^= 0x80000000u;
+    }
+    return difference == 0 ? 0 : bootrom_double_normalised(sign, exponent, (uint64_t)difference);
 }
 
 uint64_t bootrom_dsub(uint64_t a, uint64_t b)
@@ -114,16 +132,32 @@ uint64_t bootrom_dmul(uint64_t a, uint64_t b)
     /* 63 bits by 53: the upper word of 126 bits, and whether anything is below it. */
     uint64_t m = (a & FRACTION) | HIDDEN, n = significand_of(b) << 1;
     uint32_t m_low = (uint32_t)m, m_high = (uint32_t)(m >> 32), n_low = (uint32_t)n, n_high = (uint32_t)(n >> 32);
-    uint64_t low = bootrom_product(m_low, n_low), first = bootrom_product(m_low, n_high) + (low >> 32);
-    uint64_t second = bootrom_product(m_high, n_low) + (uint32_t)first;
-    uint64_t high = bootrom_product(m_high, n_high) + (first >> 32) + (second >> 32); /* of 53 or 52 bits */
-    uint64_t product = high << 10 | (uint32_t)second >> 22;
-    product |= ((uint32_t)second << 10 | (uint32_t)low) != 0;
+    uint64_t low = product_of(m_low, n_low), first = product_of(m_low, n_high) + (low >> 32);
+    uint64_t second = product_of(m_high, n_low) + (uint32_t)first;
+    uint64_t high = product_of(m_high, n_high) + (first >> 32) + (second >> 32); /* of 53 or 52 bits */
+    uint64_t significand = high << 10 | (uint32_t)second >> 22;
+    significand |= ((uint32_t)second << 10 | (uint32_t)low) != 0;
     int32_t exponent = left + right - BIAS;
-    if (product >> POINT != 0) {
-        return bootrom_d_packed(sign, exponent + 1, product);
+    if (significand >> POINT != 0) {
+        return bootrom_d_packed(sign, exponent + 1, significand);
     }
-    return bootrom_d_packed(sign, exponent, product << 1);
+    return bootrom_d_packed(sign, exponent, significand << 1);
+}
+
+/* 11 bits of a quotient: guessed from the upper 21 bits of the divisor and 1, so at most one too small. */
+static uint32_t bootrom_digit(uint64_t *rest, uint32_t divisor, uint32_t divisor_low)
+{
+    uint32_t high = (uint32_t)(*rest >> 32) << 11 | (uint32_t)*rest >> 21, low = (uint32_t)*rest << 11, unused;
+    uint32_t digit = divided(high, divisor + 1, &unused);
+    uint32_t middle = digit * (divisor_low >> 16), least = digit * (uint16_t)divisor_low;
+    uint64_t whole = (uint64_t)divisor << 32 | divisor_low;
+    uint64_t over = ((uint64_t)(high - digit * divisor - (middle >> 16)) << 32 | low) - (middle << 16) - least;
+    if (over >= whole) {
+        over -= whole;
+        digit++;
+    }
+    *rest = over;
+    return digit;
 }
 
 uint64_t bootrom_ddiv(uint64_t a, uint64_t b)
@@ -136,27 +170,22 @@ uint64_t bootrom_ddiv(uint64_t a, uint64_t b)
     if (left == 0 || right == 2047) {
         return with_sign(sign, 0);
     }
-    uint64_t rest = (a & FRACTION) | HIDDEN, n = (b & FRACTION) | HIDDEN, quotient = 1;
+    uint64_t rest = (a & FRACTION) | HIDDEN, n = (b & FRACTION) | HIDDEN;
     int32_t exponent = left - right + BIAS;
     if (rest < n) {
         rest <<= 1;
         exponent--;
     }
     rest -= n;
-    /* 55 bits more, 11 at a time: each a little too small, by the upper 21 bits of the divisor and 1. */
-    uint32_t guess = (uint32_t)(n >> 32) + 1, unused;
-    for (int32_t i = 0; i < 5; i++) {
-        rest <<= 11;
-        uint32_t digit = divided((uint32_t)(rest >> 32), guess, &unused);
-        rest -= ((uint64_t)(digit * ((uint32_t)n >> 16) + ((digit * ((uint32_t)n & 0xFFFF)) >> 16)) << 16) +
-                ((digit * ((uint32_t)n & 0xFFFF)) & 0xFFFF) + ((uint64_t)(digit * (uint32_t)(n >> 32)) << 32);
-        if (rest >= n) {
-            rest -= n;
-            digit++;
-        }
-        quotient = (quotient << 11) + digit;
-    }
-    return bootrom_d_packed(sign, exponent, quotient << 7 | (rest != 0));
+    uint32_t high = 1, low = (uint32_t)n, divisor = (uint32_t)(n >> 32);
+    high = high << 11 | bootrom_digit(&rest, divisor, low);
+    high = high << 11 | bootrom_digit(&rest, divisor, low);
+    uint32_t middle = bootrom_digit(&rest, divisor, low) << 11;
+    middle |= bootrom_digit(&rest, divisor, low);
+    uint32_t last = bootrom_digit(&rest, divisor, low);
+    /* 56 bits of quotient: 23, 22 and 11. */
+    uint64_t quotient = (uint64_t)(high << 8 | middle >> 14) << 32 | (middle << 18 | last << 7);
+    return bootrom_d_packed(sign, exponent, quotient | (rest != 0));
 }
 
 uint64_t bootrom_dsqrt(uint64_t a)
@@ -171,17 +200,23 @@ uint64_t bootrom_dsqrt(uint64_t a)
     if (exponent == 2047) {
         return INFINITE;
     }
-    uint64_t rest = ((a & FRACTION) | HIDDEN) << ((exponent & 1) != 0 ? 2 : 3), root = 0, bit = 1ull << 54;
-    while (bit != 0) { /* as for floats */
-        uint64_t with = (root << 1) + bit;
-        if (rest >= with) {
-            rest -= with;
-            root += bit;
-        }
+    /* 27 bits as for floats, then 27 more by a long division, after Zimmermann. Below the number's 54 bits are zeros. */
+    uint64_t number = ((a & FRACTION) | HIDDEN) << ((exponent & 1) != 0 ? 10 : 11);
+    uint32_t rest, root = root_of((uint32_t)(number >> 32), &rest);
+    root = longer_root(root, &rest, (uint32_t)number >> 10);
+    uint32_t divisor = root << 1, digits = 0;
+    for (int32_t i = 0; i < 27; i++) {
         rest <<= 1;
-        bit >>= 1;
+        digits <<= 1;
+        if (rest >= divisor) {
+            rest -= divisor;
+            digits++;
+        }
     }
-    return bootrom_d_packed(0, (exponent + BIAS) >> 1, root << 8 | (rest != 0));
+    int64_t below = (int64_t)(((uint64_t)rest << 27) - product_of(digits, digits));
+    uint64_t whole = ((uint64_t)root << 27) + digits;
+    whole -= below < 0;
+    return bootrom_d_packed(0, (exponent + BIAS) >> 1, whole << 9 | (below != 0));
 }
 
 static int64_t bootrom_double_ordered(uint64_t a)

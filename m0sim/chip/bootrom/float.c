@@ -134,6 +134,14 @@ uint32_t bootrom_fdiv(uint32_t a, uint32_t b)
     return bootrom_f_packed(sign, exponent, quotient << 7 | below << 6 | (rest != 0));
 }
 
+/* Of the seven upper bits of a number of 32, from 32 on: the upper eight bits of the largest root. */
+const uint8_t bootrom_roots[96] = {
+    129, 131, 133, 135, 137, 139, 141, 143, 144, 146, 148, 150, 151, 153, 155, 156, 158, 159, 161, 163, 164, 166, 167, 169,
+    170, 172, 173, 175, 176, 178, 179, 181, 182, 183, 185, 186, 187, 189, 190, 191, 193, 194, 195, 197, 198, 199, 201, 202,
+    203, 204, 206, 207, 208, 209, 211, 212, 213, 214, 215, 217, 218, 219, 220, 221, 222, 223, 225, 226, 227, 228, 229, 230,
+    231, 232, 234, 235, 236, 237, 238, 239, 240, 241, 242, 243, 244, 245, 246, 247, 248, 249, 250, 251, 252, 253, 254, 255,
+};
+
 uint32_t bootrom_fsqrt(uint32_t a)
 {
     int32_t exponent = exponent_of(a);
@@ -146,18 +154,10 @@ uint32_t bootrom_fsqrt(uint32_t a)
     if (exponent == 255) {
         return INFINITE;
     }
-    /* Bit by bit, 26 of them: the root so far, and what is left of the number, doubled at each. */
-    uint32_t rest = ((a & 0x7FFFFF) | HIDDEN) << ((exponent & 1) != 0 ? 2 : 3), root = 0, bit = 1u << 25;
-    while (bit != 0) {
-        uint32_t with = (root << 1) + bit;
-        if (rest >= with) {
-            rest -= with;
-            root += bit;
-        }
-        rest <<= 1;
-        bit >>= 1;
-    }
-    return bootrom_f_packed(0, (exponent + BIAS) >> 1, root << 5 | (rest != 0));
+    /* 27 bits, from 54 with the point where half of the exponent is. */
+    uint32_t number = ((a & 0x7FFFFF) | HIDDEN) << ((exponent & 1) != 0 ? 7 : 8), rest, root = root_of(number, &rest);
+    root = longer_root(root, &rest, 0);
+    return bootrom_f_packed(0, (exponent + BIAS) >> 1, root << 4 | (rest != 0));
 }
 
 /* -1, 0 or 1. Zeros are equal, denormals are zeros, NaNs are infinities. */

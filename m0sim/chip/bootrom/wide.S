@@ -42,30 +42,6 @@ function bootrom_shift_right
     bx      lr
 end bootrom_shift_right
 
-// uint64_t product(uint32_t a, uint32_t b): of halves, as MULS keeps 32 bits.
-function bootrom_product
-    push    {r4, lr}
-    uxth    r2, r0
-    lsrs    r0, #16
-    uxth    r3, r1
-    lsrs    r1, #16
-    movs    r4, r2
-    muls    r4, r3                  // low by low
-    muls    r3, r0                  // high by low
-    muls    r2, r1                  // low by high
-    muls    r1, r0                  // high by high
-    movs    r0, #0
-    adds    r2, r3
-    adcs    r0, r0
-    lsls    r0, #16
-    adds    r1, r0                  // what the sum of the two in the middle carried
-    lsls    r0, r2, #16
-    lsrs    r2, #16
-    adds    r0, r4
-    adcs    r1, r2
-    pop     {r4, pc}
-end bootrom_product
-
 // double dsincos(double angle): the sine in r1:r0, the cosine in r3:r2 (RP2040 datasheet, table 170, offset 0x48).
 function bootrom_dsincos
     push    {r4, lr}
