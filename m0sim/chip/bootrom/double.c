@@ -56,7 +56,7 @@ static uint64_t bootrom_double_normalised(uint32_t sign, int32_t exponent, uint6
         exponent -= 32;
     }
     if ((int32_t)high < 0) {
-        return bootrom_d_packed(sign, exponent + 1, significand >> 1 | (significand & 1));
+        return bootrom_d_packed(sign, exponent + 1, (uint64_t)high << 31 | low >> 1 | (low & 1));
     }
     uint32_t by = bootrom_clz32(high) - 1;
     high = shifted_left(high, by) | shifted_right(low, 32 - by);
