@@ -93,6 +93,16 @@ def operands(form: Format, count: int, seed: int) -> Bits:
     return np.choose(rng.integers(0, 4, count), [anything, near, one, edges]).astype(form.bits)
 
 
+def far_apart(form: Format) -> tuple[Bits, Bits]:
+    """Pairs whose sum depends on the smaller one by its last bits, or not at all. Many larger ones are powers of 2."""
+    rng = np.random.default_rng(15)
+    count = 600
+    larger = np.where(rng.integers(0, 2, count), 1.0, rng.uniform(1, 2, count)) * rng.choice([-1.0, 1.0], count)
+    smaller = np.where(rng.integers(0, 3, count), rng.uniform(1, 2, count), 1.0) * rng.choice([-1.0, 1.0], count)
+    smaller *= 2.0 ** -rng.integers(form.stored - 1, form.stored + 4, count)
+    return larger.astype(form.real).view(form.bits), smaller.astype(form.real).view(form.bits)
+
+
 def flushed(form: Format, bits: Bits) -> Bits:
     """Denormals as zeros, NaNs as infinities; signs stay."""
     magnitude = bits & form.bits(form.sign - 1)
@@ -135,7 +145,8 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_arithmetic(machine: Machine, form: Format, name: str) -> None:
     """As IEEE has it, bit for bit; a result that would be NaN is an infinity, one below the least number a zero."""
-    a, b = operands(form, 3000, 1), operands(form, 3000, 2)
+    pairs = (operands(form, 3000, 1), operands(form, 3000, 2)), far_apart(form)
+    a, b = (np.concatenate(column) for column in zip(*pairs, strict=True))
     found = bits_of(results(machine, form.letter + name, a, b), form.bits)
     left, right = flushed(form, a).view(form.real), flushed(form, b).view(form.real)
     with np.errstate(all="ignore"):
