@@ -57,6 +57,8 @@ def _lines(choices: Choices) -> tuple[LineEvent, ...]:
     found = []
     for _ in range(choices.number() % 13):
         begin, irq = 200 + choices.number(2) % (LIMIT // 2), choices.pick(IRQS)
+        if found and choices.number() & 1:  # while another one may be entered
+            begin = found[-2].cycle + 1 + choices.number() % 16
         width = choices.pick((1, 2, 20, 60, 150))
         found += [LineEvent(begin, irq, True), LineEvent(begin + width, irq, False)]
     return tuple(sorted(found, key=lambda event: event.cycle))
