@@ -27,6 +27,7 @@ from m0sim.chip.native import layout
 from m0sim.chip.native.layout import FaultCause, Stop
 from m0sim.chip.native.library import CORE
 from m0sim.chip.options import FlashModel
+from m0sim.chip.results.instructions import by_instruction
 
 _MAX_RATIO = 1 << 31
 _CPUID = {"cortex-m0plus": 0x410CC601, "cortex-m0": 0x410CC200}  # DDI 0484C and DDI 0432C, CPUID; the RP2040's is r0p1
@@ -348,8 +349,8 @@ class Processor:
         return int(self._system.abandoned), int(self._system.abandoned_cycles)
 
     def executed(self) -> npt.NDArray[Any]:
-        """What ran: rows of `layout.EXECUTED`."""
-        return self._interpreter.executed()
+        """What ran: rows of `layout.EXECUTED`, one for each instruction, by address."""
+        return by_instruction(self._interpreter.executed())
 
 
 def _check_interrupt(number: int) -> None:
