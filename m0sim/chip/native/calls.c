@@ -127,7 +127,7 @@ void m0_open_root(struct m0_core *core, uint32_t from_end, uint32_t function)
     uint32_t edge = edge_of(core, from_end, function);
     uint32_t context = find_context(core, edge, 0, 0, true);
     struct m0_frame *frame = m0_push(core, function);
-    frame->return_address = from_end;
+    frame->return_address = M0_NOTHING; /* odd: no return leads there */
     frame->base = core->depth - 1;
     frame->edge = edge;
     frame->context = context;

@@ -209,12 +209,12 @@ static bool push_frame(struct m0_core *core)
         uint8_t *to = word_at(core, at + 4 * i, true);
         if (to == NULL) {
             is_written = false;
-            continue;
+        } else {
+            __builtin_memcpy(to, &words[i], 4);
         }
-        __builtin_memcpy(to, &words[i], 4);
-        if (m0_code_is_hit(core, at + 4 * i, 4)) {
-            m0_code_changed(core, at + 4 * i, 4);
-        }
+    }
+    for (uint32_t i = 0; i < 8 && m0_code_is_hit(core, at, FRAME_BYTES); i++) {
+        m0_code_changed(core, at + 4 * i, 4);
     }
     return is_written;
 }
@@ -632,6 +632,7 @@ void m0_reset_system(struct m0_core *core)
         open_root(core, 0, core->timed.pc);
     }
     system->is_on = 1;
+    core->frames[0].return_address = M0_NOTHING;
     system->ipsr = system->depth = system->asleep = system->event = system->scr = system->vtor = 0;
     system->is_locked_up = system->is_entering = system->returns_to = system->lacks_t = system->cause = 0;
     system->pending = system->active = 0;
@@ -728,7 +729,7 @@ static bool settle(struct m0_core *core)
         if (core->cycles >= core->limit || core->timed.is_due) {
             return stop_between(core, M0_STOP_LIMIT);
         }
-        if (core->is_full) {
+        if (core->is_full || !m0_has_room_to_retire(core)) {
             return stop_between(core, M0_STOP_GROW);
         }
         if (core->depth + 3 >= core->frame_capacity) {

@@ -784,6 +784,7 @@ bool m0_step(struct m0_core *core, enum m0_stepping stepping)
                 take_back(core, next);
                 return false;
             }
+            stays |= timed->flash_model != M0_FLASH_IDEAL && !m0_is_settled(core, next);
             continue;
         }
         if (operation == M0_OP_NONE && !m0_has_room_to_decode(core)) {
@@ -912,14 +913,14 @@ static void wait_before(struct m0_core *core)
 }
 
 /* Run to the end of a stretch, or to cycle `horizon`, whichever comes first. */
-static void run_exactly(struct m0_core *core, bool had_begun)
+static void run_exactly(struct m0_core *core, bool is_resumed)
 {
     struct m0_timed *timed = &core->timed;
     bool is_settled = timed->flash_model == M0_FLASH_IDEAL || m0_is_settled(core, m0_pointer(timed->op));
-    if (timed->is_simple == 0 && !had_begun && timed->passes_watch == 0 && is_settled) {
+    if (timed->is_simple == 0 && !is_resumed && timed->passes_watch == 0 && is_settled) {
         m0_run_careful(core);
     }
-    if ((int64_t)(timed->budget - timed->op) <= 0 || m0_step(core, had_begun ? M0_STEP_ONE : M0_STEP_STRETCH)) {
+    if ((int64_t)(timed->budget - timed->op) <= 0 || m0_step(core, is_resumed ? M0_STEP_ONE : M0_STEP_STRETCH)) {
         wait_before(core);
     }
 }
@@ -931,13 +932,15 @@ static void run_exactly(struct m0_core *core, bool had_begun)
 void m0_run_to_event(struct m0_core *core)
 {
     struct m0_system *system = &core->system;
-    bool had_begun = system->partial != 0;
+    bool is_resumed = system->partial != 0;
     core->cycles -= system->partial;
     system->partial = 0;
     int64_t now = core->cycles, event = system->next_event > now ? system->next_event : now + 1;
-    event = core->limit > now && core->limit < event ? core->limit : event;
+    bool has_begun = core->timed.access.answered != 0 || core->timed.passes_watch != 0; /* an exception may wait for it */
+    int64_t limit = core->limit > now && !has_begun ? core->limit : now + 1;
+    event = limit < event ? limit : event;
     int64_t fast_until = event - M0_SLACK;
-    bool is_fast = core->timed.is_simple == 0 && !had_begun;
+    bool is_fast = core->timed.is_simple == 0 && !is_resumed;
     if (is_fast && fast_until <= now) {
         const struct m0_op *op = m0_op_at(core, core->timed.pc);
         is_fast = op != NULL && m0_may_go_on(core, op, event - now);
@@ -950,7 +953,7 @@ void m0_run_to_event(struct m0_core *core)
     if (is_fast) {
         m0_run_threaded(core);
     } else {
-        run_exactly(core, had_begun);
+        run_exactly(core, is_resumed);
     }
     m0_fill_frames(core);
     if (core->stop == M0_STOP_LIMIT) {
