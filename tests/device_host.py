@@ -31,6 +31,7 @@ class FakeHost:
     sio: Sio = field(default_factory=Sio)
     cache_counts: tuple[int, int] = (0, 0)
     cache_enabled: bool = True
+    flash_waits: int | None = None
 
     def set_line(self, number: int, level: bool) -> None:
         self.lines[number] = level
@@ -73,6 +74,9 @@ class FakeHost:
 
     def flush_cache(self) -> None:
         self.flushed += 1
+
+    def set_flash_waits(self, states: int) -> None:
+        self.flash_waits = states
 
     def enable_cache(self, enabled: bool) -> None:
         self.cache_enabled = enabled

@@ -63,6 +63,9 @@ class Host(Protocol):
     def enable_cache(self, enabled: bool) -> None:
         """Turn the flash cache on or off; while it is off, its memory can be used as SRAM."""
 
+    def set_flash_waits(self, states: int) -> None:
+        """Flash on the chip has so many wait states from now on."""
+
     @property
     def cache_counts(self) -> tuple[int, int]:
         """Words read through the flash cache that were in it, and all; (0, 0) where the run has no model of it."""

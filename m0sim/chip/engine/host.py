@@ -127,6 +127,9 @@ class ChipHost:
         bank = next(bank for bank in self._chip.space.banks if bank.kind == "flash")
         return bank.data[: bank.size]
 
+    def set_flash_waits(self, states: int) -> None:
+        self._interpreter.set_flash_waits(states)
+
     def enable_cache(self, enabled: bool) -> None:
         if self._interpreter.cache is not None:
             self._interpreter.cache.disable(not enabled)

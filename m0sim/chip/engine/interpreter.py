@@ -37,6 +37,7 @@ class Interpreter:
         self._tables = emulator.counters.tables
         self._timed: Any = self._tables.core.timed
         self._earlier: list[npt.NDArray[Any]] = []
+        self._waited = self._waits_settled = self._most_states = 0
         self._code_version = emulator.code_version
         self._watched: frozenset[int] = frozenset()
         self.also_watched: frozenset[int] = frozenset()
@@ -181,10 +182,31 @@ class Interpreter:
         self._tables.core.system.is_on = 0  # until the reset
         self._timed.hidden_end = 0  # all of the boot ROM can be read, as on hardware
 
+    def set_flash_waits(self, states: int) -> None:
+        """Flash on the chip has so many wait states from now on. With ideal flash nothing waits all the same."""
+        if self._flash == "ideal" or self._cache is not None or self._chip.device.flash_timing is None:
+            return
+        self._settle_waits()
+        self._tables.core.waits.wait_states = states
+        self._most_states = max(self._most_states, states)
+        kind = int(layout.FlashModel.WAITS if states else layout.FlashModel.IDEAL)
+        if kind != self._timed.flash_model:
+            self._timed.flash_model = kind
+            self.forget_code()
+
+    def _settle_waits(self) -> None:
+        """Count what was waited for with the wait states until now."""
+        waits = self._tables.core.waits
+        misses = int(waits.code_waits + waits.data_waits)
+        self._waited += (misses - self._waits_settled) * int(waits.wait_states)
+        self._waits_settled = misses
+
     def _begin_waits(self) -> None:
         waits, flash = self._tables.core.waits, self._flash_bank()
         for name, value in waits_of(self._chip.device).items():
             setattr(waits, name, value)
+        self._waited = self._waits_settled = 0
+        self._most_states = int(waits.wait_states)
         if flash is not None:
             waits.base, waits.first_slot = flash.base, int(self._counters.pages.slots[flash.base // PAGE])
         CORE.m0_wait_reset(self._tables.address)
@@ -265,7 +287,9 @@ class Interpreter:
         if self._flash == "ideal":
             return None
         if cache is None:
-            return FlashCounts(self._flash, int(waits.code_waits), int(waits.data_waits), nothing, 0)
+            self._settle_waits()
+            misses = int(waits.code_waits), int(waits.data_waits)
+            return FlashCounts(self._flash, *misses, nothing, 0, waited=self._waited, states=self._most_states)
         return FlashCounts(self._flash, cache.code_misses, cache.data_misses, cache.evictions, cache.evictions_refused)
 
     def end_at(self, address: int, *, block_is_complete: bool) -> None:

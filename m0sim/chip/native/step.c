@@ -110,22 +110,33 @@ static bool access_bus(struct m0_core *core, struct now *now, uint32_t address, 
     return true;
 }
 
+/* The port of firmware's part is a device like others, but for the RP2040's, whose registers are here. */
+static bool access_port(struct m0_core *core, struct now *now, uint32_t address, uint32_t size, bool is_store,
+                        uint32_t *value)
+{
+    if (core->system.is_on != 0 && core->port.is_sio == 0) {
+        if (!access_bus(core, now, address, size, is_store, value)) {
+            return false;
+        }
+    } else if (!m0_access_port(core, now->pc, now->cycle, address, size, is_store, value)) {
+        m0_stop_timed(core, M0_STOP_PORT, now->pc);
+        return false;
+    }
+    if (now->is_single) {
+        now->stalls -= is_store ? core->port.saved_store : core->port.saved_load;
+        now->detail->port++;
+    }
+    core->system.attention |= core->system.is_on & core->port.pins.is_news;
+    return true;
+}
+
 /* A load or store where no memory is. Python is asked, and the instruction begins again with all its answers. */
 static bool access_device(struct m0_core *core, struct now *now, uint32_t address, uint32_t size, bool is_store,
                           uint32_t *value)
 {
     struct m0_access *access = &core->timed.access;
     if (core->port.size != 0 && address - core->port.base < core->port.size) {
-        if (!m0_access_port(core, now->pc, now->cycle, address, size, is_store, value)) {
-            m0_stop_timed(core, M0_STOP_PORT, now->pc);
-            return false;
-        }
-        if (now->is_single) {
-            now->stalls -= is_store ? core->port.saved_store : core->port.saved_load;
-            now->detail->port++;
-        }
-        core->system.attention |= core->system.is_on & core->port.pins.is_news;
-        return true;
+        return access_port(core, now, address, size, is_store, value);
     }
     if (core->system.is_on != 0) {
         return access_bus(core, now, address, size, is_store, value);

@@ -49,6 +49,10 @@ class FlashCounts:
     """Words fetched again that are in no row."""
     vector_stalls: int = 0
     """Cycles that exceptions waited for their vectors: no instruction has them."""
+    waited: int = 0
+    """Cycles that flash on the chip kept the core waiting."""
+    states: int = 0
+    """Wait states of it, the most that were set in the run."""
 
 
 def flash_owners(image: Image, device: Device) -> FlashOwners:
@@ -84,14 +88,12 @@ def flash_cost(counts: FlashCounts, table: InstructionTable, image: Image, devic
         owners = flash_owners(image, device) if has_evictions else _NOBODY
         run = flash_run(counts, owners, cache, _words(table, device) if has_evictions else None)
     else:
-        states = 0 if timing is None else timing.wait_states
-        misses = counts.code_misses, counts.data_misses
-        run = FlashRun(sum(misses) * states, *misses, evictions=())
+        run = FlashRun(counts.waited, counts.code_misses, counts.data_misses, evictions=())
     run = replace(run, bus_cycles=int(table.stalls.sum()) + counts.vector_stalls - run.cycles)
     if cache is not None or timing is None:
         cold = counts.model == "cold"
         return FlashCost(counts.model, run if cold else None, None if cold else run)
-    waits = FlashWaits(timing.wait_states, timing.is_exact, timing.source)
+    waits = FlashWaits(counts.states, replace(timing, wait_states=counts.states).is_exact, timing.source)
     return FlashCost(counts.model, run, run, waits)
 
 

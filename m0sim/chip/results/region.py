@@ -72,4 +72,6 @@ def flash_since(counts: FlashCounts | None, before: FlashCounts | None) -> Flash
         evictions[evictions["misses"] > 0],
         counts.evictions_refused - before.evictions_refused,
         counts.vector_stalls - before.vector_stalls,
+        counts.waited - before.waited,
+        counts.states,
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from m0sim.chip.devices.board import Board
 from m0sim.chip.devices.bus import Bus
 from m0sim.chip.devices.clock import SystemClock
@@ -27,9 +29,34 @@ class Kept(Peripheral):
 
 
 class Flash(Kept):
-    """The flash's interface: on the AHB."""
+    """The flash's interface: on the AHB. LATENCY counts at once; where it is too low for the clock, that is noted."""
 
+    ACR = 0x00
     is_on_apb = False
+
+    def __init__(self, plain: Plain, clock: SystemClock, limits: Sequence[int]) -> None:
+        super().__init__(plain)
+        self._clock, self._limits = clock, limits
+        self.stores[self.ACR] = lambda _: self._tell()
+        clock.watch(self._check)
+
+    def reset(self) -> None:
+        """No wait states, or what else a reset leaves."""
+        super().reset()
+        self._tell()
+
+    def _latency(self) -> int:
+        return self.words[self.ACR] & (1 << (len(self._limits) - 1).bit_length()) - 1
+
+    def _tell(self) -> None:
+        self.bus.host.set_flash_waits(self._latency())
+        self._check()
+
+    def _check(self) -> None:
+        latency, hz = min(self._latency(), len(self._limits) - 1), self._clock.hz
+        if hz > self._limits[latency]:
+            what = f"LATENCY {latency} at {float(hz) / 1e6:g} MHz: hardware reads wrong, it is up to"
+            self.bus.unmodelled(self, self.ACR, latency, f"{what} {self._limits[latency] / 1e6:g} MHz")
 
 
 def build(part: Part, host: Host) -> Board:
@@ -38,7 +65,11 @@ def build(part: Part, host: Host) -> Board:
     rcc = Rcc(part.layout, clock)
     lines = [RequestLine(host, number) for number in range(INTERRUPTS)]
     usarts: dict[str, Usart] = {}
-    blocks: list[Peripheral] = [rcc, Flash(part.flash), *(Kept(plain) for plain in part.plain)]
+    blocks: list[Peripheral] = [
+        rcc,
+        Flash(part.flash, clock, part.latency_limits),
+        *(Kept(plain) for plain in part.plain),
+    ]
     for unit in part.usarts:
         usart = part.usart(unit.name, unit.base, lines[unit.line], clock, rcc.kernel(unit.name, unit.bus))
         usarts[unit.name] = usart

@@ -150,7 +150,7 @@ STM32F072 = Part(
     ),
     ports=(_port("A", 0x2800_0000, 0x2400_0000), _port("B"), _port("C"), _port("D"), _port("E"), _port("F")),
     flash=_FLASH,
-    latency_bits=3,
+    latency_limits=(24_000_000, 48_000_000),
     plain=(_PWR,),
     unmodelled=(*_UNMODELLED, *_F072_ONLY),
     interrupts=_INTERRUPTS,

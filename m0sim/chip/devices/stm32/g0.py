@@ -185,7 +185,7 @@ STM32G071 = Part(
     ),
     ports=_PORTS,
     flash=_FLASH,
-    latency_bits=3,
+    latency_limits=(24_000_000, 48_000_000, 64_000_000),
     plain=(_PWR,),
     unmodelled=(*_UNMODELLED, *_G071_ONLY),
     interrupts=_INTERRUPTS,

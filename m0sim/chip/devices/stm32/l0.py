@@ -175,7 +175,7 @@ STM32L073 = Part(
         _port("H"),
     ),
     flash=_FLASH,
-    latency_bits=1,
+    latency_limits=(16_000_000, 32_000_000),
     plain=(_PWR,),
     unmodelled=_UNMODELLED,
     interrupts=_INTERRUPTS,

@@ -63,7 +63,8 @@ class Part:
     ports: tuple[Port, ...]
     flash: Plain
     """Has ACR at 0, with LATENCY in its lowest bits."""
-    latency_bits: int
+    latency_limits: tuple[int, ...]
+    """By LATENCY: HCLK in hertz that it is enough for."""
     plain: tuple[Plain, ...]
     unmodelled: tuple[tuple[str, int, int], ...]
     """Name, base and size."""

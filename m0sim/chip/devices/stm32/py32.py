@@ -100,7 +100,7 @@ PY32F002B = Part(
         for i, letter in enumerate("ABC")
     ),
     flash=_FLASH,
-    latency_bits=2,
+    latency_limits=(24_000_000, 48_000_000),
     plain=(_PWR, _FACTORY),
     unmodelled=_UNMODELLED,
     interrupts=_INTERRUPTS,

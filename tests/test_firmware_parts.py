@@ -1,0 +1,102 @@
+"""Bare-metal firmware of each part whose peripherals are modelled: it prints and gets three interrupts of a timer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from m0sim import Firmware, toolchain
+from m0sim.chip import device
+from m0sim.chip.devices.parts import KNOWN
+
+_FOLDER = Path(__file__).parent / "firmware/parts"
+_ENTRY = {"cortex-m0plus": 15, "cortex-m0": 16}  # cycles: DDI 0484C, 3.6.1, and DDI 0432C, 3.3.2
+
+
+class Held(NamedTuple):
+    """What one part's program does."""
+
+    header: str
+    hz: int
+    """The clock that it sets."""
+    handler: str
+    """The interrupt's name."""
+    cycles: int
+    """With flash that lets nothing wait."""
+
+
+PARTS = {
+    "stm32g0": Held("stm32g0", 64_000_000, "TIM14", 253_464),
+    "stm32g030": Held("stm32g0", 64_000_000, "TIM14", 253_464),
+    "stm32f0": Held("stm32f0", 48_000_000, "TIM14", 191_549),
+    "stm32f031": Held("stm32f0", 48_000_000, "TIM14", 191_549),
+    "stm32l0": Held("stm32l0", 32_000_000, "TIM21", 126_908),
+    "py32f002b": Held("py32f002b", 24_000_000, "TIM14", 95_028),
+}
+
+Built = Callable[[str], Path]
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
+    """Builds each part's program once."""
+    folder, made = tmp_path_factory.mktemp("parts"), dict[str, Path]()
+
+    def of(name: str) -> Path:
+        if name not in made:
+            made[name] = _build(name, folder)
+        return made[name]
+
+    return of
+
+
+def _build(name: str, folder: Path) -> Path:
+    part, elf, script = device.load(name), folder / f"{name}.elf", folder / f"{name}.ld"
+    flash, sram = part.flash, part.srams[0]
+    assert flash is not None
+    sizes = f"FLASH_BASE = {flash.base};\nSRAM_BASE = {sram.base};\nSRAM_SIZE = {sram.size};\n"
+    script.write_text(sizes + (_FOLDER / "part.ld").read_text())
+    flags = ("-Os", "-g", f"-I{_FOLDER}", f'-DPART="{PARTS[name].header}.h"')
+    toolchain.find("zig").build([_FOLDER / "start.S", _FOLDER / "three.c"], elf, flags=flags, linker_script=script)
+    return elf
+
+
+def test_every_part_that_run_knows_is_here() -> None:
+    assert set(PARTS) == set(KNOWN) - {"rp2040"}
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_a_program(name: str, built: Built) -> None:
+    held, part = PARTS[name], device.load(name)
+    done = Firmware.from_elf(built(name), profile=name).run(seconds=1, flash="ideal")
+    assert done.output == "ready\n123\npin\n"
+    assert done.exit.reason == "exit"
+    assert not done.faults
+    assert not done.unmodelled
+    assert round(done.clocks[-1].hertz) == held.hz
+    (timer,) = done.handlers
+    assert held.handler in timer.name
+    assert timer.entries == 3
+    assert timer.latency is not None
+    assert (timer.latency.min, timer.latency.max) == (_ENTRY[part.core],) * 2
+    assert done.cycles == held.cycles
+    assert 0.003 < done.seconds < 0.006
+
+
+@pytest.mark.parametrize(("name", "states"), [("stm32g0", 2), ("stm32f0", 1), ("stm32l0", 1)])
+def test_wait_states_are_those_that_firmware_sets(name: str, states: int, built: Built) -> None:
+    """None before LATENCY is stored; then each word that is waited for takes as many cycles as it says."""
+    done = Firmware.from_elf(built(name), profile=name).run(seconds=1)
+    flash = done.cost.flash
+    assert flash is not None
+    assert flash.waits is not None
+    assert flash.waits.states == states
+    assert not flash.waits.is_exact
+    assert flash.cold is not None
+    missed = flash.cold.code_misses + flash.cold.data_misses
+    assert missed > 0
+    assert flash.cold.cycles == states * missed
+    assert done.output == "ready\n123\npin\n"
