@@ -1,7 +1,8 @@
 """The baseline: figures of every bench in one JSON file, sorted, a line a figure, the same bytes for the same figures.
 
 ``{"schema": 1, "benches": {NAME: BENCH}}``, a BENCH having `Figures`' fields by name, its functions ``{NAME:
-{"self_cycles": N, "rows": [ROW]}}``, and a ROW being an array of `InstructionRow`'s fields, the offset in hex.
+{"self_cycles": N, "rows": [ROW]}}``, and a ROW being an array of `InstructionRow`'s fields, the offset in hex. One of a
+run has an object ``run`` with `RunFigures`' fields by name.
 """
 
 from __future__ import annotations
@@ -9,11 +10,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NoReturn
 
 from m0sim import files
-from m0sim.check.figures import NUMBERS, Figures, FunctionFigures, InstructionRow
+from m0sim.check.figures import NUMBERS, Figures, FunctionFigures, InstructionRow, RunFigures
 from m0sim.chip.options import FlashModel, flash_model_of
 from m0sim.errors import UsageError
 
@@ -98,11 +100,17 @@ def bench_object(figures: Figures) -> dict[str, Any]:
         "profile": figures.profile,
         **_waiting(figures),
         **{name: getattr(figures, name) for name in NUMBERS},
+        **({} if figures.run is None else {"run": run_object(figures.run)}),
         "functions": {
             name: {"self_cycles": function.self_cycles, "rows": [_row(row) for row in function.rows]}
             for name, function in sorted(figures.functions.items())
         },
     }
+
+
+def run_object(run: RunFigures) -> dict[str, Any]:
+    """What JSON has of a run of whole firmware: names in their order, handlers and stacks sorted."""
+    return {name: dict(sorted(v.items())) if isinstance(v, dict) else v for name, v in asdict(run).items()}
 
 
 def _waiting(figures: Figures) -> dict[str, str | int]:
@@ -180,7 +188,9 @@ class _Reader:
         return Figures(
             function=self._text(found, "function", ""),
             profile=self._text(found, "profile", ""),
-            **{key: self._integer(found, key, "") for key in ("cycles", "instructions", "stack_bytes")},
+            cycles=self._integer(found, "cycles", ""),
+            instructions=self._integer(found, "instructions", ""),
+            stack_bytes=self._integer(found, "stack_bytes", ""),
             sram_bytes=sizes["sram_total"],
             code_bytes=sizes["flash_code"] + sizes["sram_code"],
             functions={function: FunctionFigures(count) for function, count in cycles.items()},
@@ -215,7 +225,26 @@ class _Reader:
             functions={name: self._function(item, f"{place}{name}: ") for name, item in functions.items()},
             flash=self._flash({"flash": "ideal"} | bench, "flash", place),
             wait_states=self._integer({"wait_states": 0} | bench, "wait_states", place),
+            run=self._run(bench["run"], f"{place}run: ") if "run" in bench else None,
         )
+
+    def _run(self, value: Any, place: str) -> RunFigures:
+        run = self._object(value, place.removesuffix(": "))
+        return RunFigures(
+            exit=self._text(run, "exit", place),
+            sleep_cycles=self._integer(run, "sleep_cycles", place),
+            first_output_cycle=self._optional(run, "first_output_cycle", place),
+            energy_nanojoules=self._optional(run, "energy_nanojoules", place),
+            **{name: self._integers(run, name, place) for name in ("latencies", "entries", "stacks")},
+        )
+
+    def _optional(self, table: dict[str, Any], key: str, place: str) -> int | None:
+        return None if key in table and table[key] is None else self._integer(table, key, place)
+
+    def _integers(self, table: dict[str, Any], key: str, place: str) -> dict[str, int]:
+        inside = f"{place}{key}: "
+        found = self._object(table.get(key), inside.removesuffix(": "))
+        return {name: self._integer(found, name, inside) for name in found}
 
     def _function(self, value: Any, place: str) -> FunctionFigures:
         function = self._object(value, place.removesuffix(": "))

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
+from m0sim.check.limits import FIGURES
 from m0sim.chip import isa
 from m0sim.chip.cost import Cost, InstructionCost
 from m0sim.chip.isa import Kind
 from m0sim.chip.options import FlashModel
+from m0sim.chip.run_cost import RunCost
 from m0sim.image import Image
 from m0sim.report.disassembly import branch_target
 
 NUMBERS = ("cycles", "instructions", "stack_bytes", "sram_bytes", "code_bytes")
 """The fields of `Figures` that are numbers, as files and JSON objects have them."""
 
+RESET = "(reset)"
+"""Where whole firmware begins: what the figures of a run have instead of a function."""
 _CONDITIONS = "eq ne cs cc mi pl vs vc hi ls ge lt gt le".split()
 
 
@@ -44,8 +48,60 @@ class FunctionFigures:
 
 
 @dataclass(frozen=True, slots=True)
+class RunFigures:
+    """What a run of whole firmware has besides."""
+
+    exit: str
+    """What ended it, such as ``until``."""
+    sleep_cycles: int
+    """Of the cycles, asleep."""
+    first_output_cycle: int | None
+    """None where nothing was printed."""
+    energy_nanojoules: int | None
+    """None where the profile has no current at this clock."""
+    latencies: Mapping[str, int]
+    """The worst of each exception, in cycles, by its name; SVC and HardFault have none."""
+    entries: Mapping[str, int]
+    """By exception."""
+    stacks: Mapping[str, int]
+    """Bytes at the deepest, of ``msp`` and of each task, by the function that it begins in."""
+
+    @classmethod
+    def of(cls, done: RunCost) -> RunFigures:
+        """What of a run is kept."""
+        joules = done.cost.energy_joules
+        return cls(
+            exit=done.exit.reason,
+            sleep_cycles=done.sleep_cycles,
+            first_output_cycle=done.first_output_cycle,
+            energy_nanojoules=None if joules is None else round(joules * 1e9),
+            latencies={h.exception: h.latency.max for h in done.handlers if h.latency is not None},
+            entries={handler.exception: handler.entries for handler in done.handlers},
+            stacks=dict(_numbered([(stack.name, stack.bytes) for stack in done.stacks])),
+        )
+
+    def values(self, cycles: int) -> dict[str, int]:
+        """What limits can be for, beside the figures that every bench has; `cycles` are those of the run."""
+        single = {"first_output": self.first_output_cycle, "energy": self.energy_nanojoules}
+        several = {"latency": self.latencies, "entries": self.entries, "stack": self.stacks}
+        return {
+            "awake": cycles - self.sleep_cycles,
+            **{name: value for name, value in single.items() if value is not None},
+            **{f"{name}.{part}": value for name, parts in several.items() for part, value in parts.items()},
+        }
+
+
+def _numbered(pairs: Iterable[tuple[str, int]]) -> Iterator[tuple[str, int]]:
+    """Several tasks may begin in one function: from the second one on, they have a number."""
+    seen: Counter[str] = Counter()
+    for name, value in pairs:
+        seen[name] += 1
+        yield (f"{name} {seen[name]}" if seen[name] > 1 else name), value
+
+
+@dataclass(frozen=True, slots=True)
 class Figures:
-    """One run."""
+    """One call, or one run of whole firmware."""
 
     function: str
     profile: str
@@ -61,6 +117,8 @@ class Figures:
     """What flash did to `cycles`."""
     wait_states: int = 0
     """Of the flash, at the clock of the run, where they are in `cycles`; 0 behind a cache."""
+    run: RunFigures | None = None
+    """None of a call."""
 
     @property
     def waits(self) -> str:
@@ -71,16 +129,35 @@ class Figures:
         return f"{self.flash} flash{states}"
 
     def value(self, name: str) -> int:
-        """The figure that limits are for: `name` is cycles, stack, sram or code. All but cycles are bytes."""
+        """The figure of a column: `name` is cycles, stack (the deepest), sram or code. All but cycles are bytes."""
         value: int = getattr(self, name if name == "cycles" else f"{name}_bytes")
         return value
 
+    @property
+    def values(self) -> dict[str, int]:
+        """All that limits can be for. A run has one of each stack, such as ``stack.msp``."""
+        return {name: value for name, value in self.shown.items() if self.run is None or name != "stack"}
+
+    @property
+    def details(self) -> dict[str, int]:
+        """Of these, those that only a run has."""
+        return {} if self.run is None else self.run.values(self.cycles)
+
+    @property
+    def shown(self) -> dict[str, int]:
+        """The figures of the columns, and `details`."""
+        return {name: self.value(name) for name in FIGURES} | self.details
+
     @classmethod
-    def of(cls, cost: Cost, image: Image, folder: Path) -> Figures:
-        """What of `cost`, a run of `image`, is kept.
+    def of(cls, cost: Cost | RunCost, image: Image, folder: Path) -> Figures:
+        """What of `cost`, a call in `image` or a run of it, is kept.
 
         Source paths are made relative to `folder`, or else cut to the name, so that they are the same everywhere.
         """
+        if isinstance(cost, RunCost):
+            run = RunFigures.of(cost)
+            deepest = max(run.stacks.values())
+            return replace(cls.of(cost.cost, image, folder), function=RESET, stack_bytes=deepest, run=run)
         rows: defaultdict[str, list[InstructionRow]] = defaultdict(list)
         sources = _Sources(image, folder)
         for one in cost.instruction_table.rows:

@@ -3,104 +3,46 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
-from typing import TypeVar, cast, get_args
+from typing import Any, TypeVar, cast, get_args
 
 import numpy as np
 
 from m0sim.check import limits
-from m0sim.check.limits import FIGURES, Limits
+from m0sim.check.bench import Bench, CallBench, Place, RunBench
+from m0sim.check.limits import FIGURES, RUN_FIGURES, Limits
 from m0sim.chip import arguments, device, operands, output, replies
-from m0sim.chip.arguments import ResultType
 from m0sim.chip.cost import FindingKind, finding_kinds_of
 from m0sim.chip.device import DEFAULT
+from m0sim.chip.durations import seconds_of
 from m0sim.chip.machine import DEFAULT_MAX_CYCLES
 from m0sim.chip.operands import Operand
-from m0sim.chip.options import ENGINES, FLASH_MODELS, Engine, FlashModel, Level
+from m0sim.chip.options import ENGINES, FLASH_MODELS, Engine, FlashModel
 from m0sim.chip.replies import Replies
 from m0sim.errors import UsageError, did_you_mean
-from m0sim.toml import KeyPath, Lines, Table, read
+from m0sim.toml import Table, read
 
 K = TypeVar("K")
 FILE_NAME = "m0sim.toml"
 
-_EVERYWHERE = ("image", "symbols", "base", "profile", "tolerance", "stop_after", "flash", "engine", "clock")
+_EVERYWHERE = ("image", "symbols", "base", "profile", "tolerance", "stop_after", "flash", "engine", "clock", "bootrom")
 _TOP_KEYS = ("build", *_EVERYWHERE, "bench")
-_BENCH_KEYS = (
-    *("name", "function", "args", "result", "expect", "before", "stubs", "registers", "stdout", "fail_on"),
+_ALWAYS = ("name", *_EVERYWHERE)
+_CALL_KEYS = (
+    *("function", "args", "result", "expect", "before", "stubs", "registers", "stdout", "fail_on"),
     *(f"max_{figure}" for figure in FIGURES),
-    *_EVERYWHERE,
+    *_ALWAYS,
 )
+_RUN_KEYS = (
+    *("run", "until", "until_output", "for", "from", "to", "stdin"),
+    *(f"max_{figure}" for figure in RUN_FIGURES),
+    *_ALWAYS,
+)
+_BENCH_KEYS = tuple(dict.fromkeys((*_CALL_KEYS, *_RUN_KEYS)))
 _INTEGERS = {"s32": (-(1 << 31), 1 << 31), "u32": (0, 1 << 32), "s64": (-(1 << 63), 1 << 63), "u64": (0, 1 << 64)}
-
-
-@dataclass(frozen=True, slots=True)
-class Bench:
-    """One call to measure."""
-
-    name: str
-    function: str
-    args: tuple[Operand, ...]
-    result: ResultType
-    """Type of the result."""
-    expect: int | float | None
-    """What the function must return; None where anything will do."""
-    before: tuple[operands.Call, ...]
-    """Functions to run first, uncounted."""
-    stubs: Mapping[str, Replies]
-    """Functions replaced by a return of values in turn."""
-    registers: Mapping[int, Replies]
-    """By address, what loads from registers of peripherals give."""
-    stdout: tuple[str, ...]
-    """Functions that print, which are replaced: ``FUNC``, ``FUNC:char`` or ``FUNC:str``."""
-    fail_on: tuple[FindingKind, ...]
-    """Kinds of findings of level ``memory`` that are faults."""
-    limits: Limits
-    stop_after: int
-    """Cycles after which it is a fault."""
-    image: Path
-    base: int | None
-    """Where a raw binary runs; None for what says so itself."""
-    symbols: Path | None
-    """The ELF that a HEX, UF2 or raw image was made from; None for an ELF, and where there are no names."""
-    profile: str
-    """A bundled profile's name, or a .toml file's path."""
-    clock_hz: int | None
-    """None for the profile's own."""
-    flash: FlashModel
-    """What flash does to the cycles."""
-    engine: Engine | None
-    """None for the one that can count what is asked for."""
-    place: Place
-    """Where in the manifest it is."""
-
-    @property
-    def level(self) -> Level:
-        """What is counted."""
-        return "memory" if self.fail_on else "cycles"
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a bench is written, for errors that only the image or a file can show."""
-
-    path: Path
-    lines: Lines
-    at: KeyPath
-    inherited: frozenset[str]
-    """Keys that stand at the top of the file instead."""
-    name: str
-
-    @property
-    def line(self) -> int:
-        return self.lines.of(self.at)
-
-    def error(self, key: str, what: str) -> UsageError:
-        """An error that names file, line, bench and key."""
-        line = self.lines.of((key,) if key in self.inherited else (*self.at, key))
-        return UsageError(f"{self.path}:{line}: bench {self.name!r}: {key}: {what}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,10 +98,36 @@ def _reject_repeated_names(top: Table, benches: list[Bench]) -> None:
 
 
 def _bench(top: Table, table: Table) -> Bench:
+    is_run = table.flag("run", False)
+    known, other = (_RUN_KEYS, "a call's") if is_run else (_CALL_KEYS, "a run's")
+    for key in table.raw:
+        if key not in known and key != "run":
+            remedy = "leave it out" if is_run else "say run = true, or leave it out"
+            table.fail(key, f"belongs to {other} bench only: {remedy}")
+    return _run(top, table) if is_run else _call(top, table)
+
+
+def _common(top: Table, table: Table) -> dict[str, Any]:
+    """The fields of every bench."""
     name = _name(table, "name")
+    return {
+        "name": name,
+        "limits": _limits(top, table),
+        "stop_after": _stop_after(top, table),
+        "image": table.path.parent / _inherited(top, table, "image", None),
+        "base": _base(top, table),
+        "symbols": _symbols(top, table),
+        "profile": _profile(top, table),
+        "clock_hz": _clock(top, table),
+        "bootrom": _file(_owner(top, table, "bootrom"), "bootrom"),
+        "engine": _engine(top, table),
+        "place": _place(top, table, name),
+    }
+
+
+def _call(top: Table, table: Table) -> CallBench:
     result = table.choice("result", get_args(arguments.ResultType), "s32")
-    return Bench(
-        name=name,
+    return CallBench(
         function=_name(table, "function"),
         args=_args(table),
         result=result,
@@ -169,17 +137,46 @@ def _bench(top: Table, table: Table) -> Bench:
         registers=_replies(table, "registers", replies.address),
         stdout=_stdout(table),
         fail_on=_fail_on(table),
-        limits=_limits(top, table),
-        stop_after=_stop_after(top, table),
-        image=table.path.parent / _inherited(top, table, "image", None),
-        base=_base(top, table),
-        symbols=_symbols(top, table),
-        profile=_profile(top, table),
-        clock_hz=_clock(top, table),
-        flash=_owner(top, table, "flash").choice("flash", FLASH_MODELS, "ideal"),
-        engine=_engine(top, table),
-        place=_place(top, table, name),
+        flash=_flash(top, table) or "ideal",
+        **_common(top, table),
     )
+
+
+def _run(top: Table, table: Table) -> RunBench:
+    bench = RunBench(
+        until=_name(table, "until") if "until" in table.raw else None,
+        until_output=table.text("until_output", ""),
+        seconds=_seconds(table),
+        begin=_name(table, "from") if "from" in table.raw else None,
+        end=_name(table, "to") if "to" in table.raw else None,
+        stdin=_file(table, "stdin"),
+        flash=_flash(top, table),
+        **_common(top, table),
+    )
+    if bench.engine == "unicorn":
+        _owner(top, table, "engine").fail("engine", "whole firmware runs on the timed engine: leave it out")
+    if bench.flash == "warm":
+        _owner(top, table, "flash").fail("flash", "firmware finds its cache cold after a reset: cold or ideal")
+    return bench
+
+
+def _flash(top: Table, table: Table) -> FlashModel | None:
+    owner = _owner(top, table, "flash")
+    return cast(FlashModel, owner.choice("flash", FLASH_MODELS)) if "flash" in owner.raw else None
+
+
+def _file(table: Table, key: str) -> Path | None:
+    """A path is from the manifest's folder on."""
+    return table.path.parent / table.text(key) if key in table.raw else None
+
+
+def _seconds(table: Table) -> Fraction | None:
+    if "for" not in table.raw:
+        return None
+    try:
+        return seconds_of(table.text("for"))
+    except UsageError as error:
+        table.fail("for", str(error))
 
 
 def _place(top: Table, table: Table, name: str) -> Place:

@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from m0sim import interrupts, processes
+from m0sim.check import scenario
+from m0sim.check.bench import Bench, CallBench, RunBench
 from m0sim.check.figures import Figures
-from m0sim.check.manifest import Bench, Manifest
+from m0sim.check.manifest import Manifest
 from m0sim.chip import device, operands, output, replies
 from m0sim.chip.cost import Cost
 from m0sim.chip.device import Device
@@ -35,8 +37,9 @@ Progress = Callable[[str, int, int], None]
 class Failure:
     """Why a bench has no figures, or none to keep."""
 
-    kind: Literal["fault", "expect", "refused"]
-    """The code went wrong; it returned something else; it could not be called, as when its arguments do not fit."""
+    kind: Literal["fault", "expect", "refused", "exit"]
+    """The code went wrong; it returned something else; it could not be called, as when its arguments do not fit; a run
+    of whole firmware did not end as it should."""
     text: str
     """One line."""
     fault: Mapping[str, Any] | None = None
@@ -100,31 +103,53 @@ def verify(benches: Sequence[Bench], images: Images) -> None:
         with _naming(bench, "clock"):
             chip = images.device(bench.profile, bench.clock_hz)
         with _naming(bench, "flash"):
-            if bench.flash != "ideal":
+            if bench.flash not in (None, "ideal"):
                 chip.require_flash_model()
-        with _naming(bench, "engine"):
-            chosen_engine(bench.engine, bench.level, bench.flash)
+        with _naming(bench, "bootrom"):
+            if bench.bootrom is not None:
+                _verify_file(bench.bootrom)
         with _naming(bench, "image"):
             image = images.image(bench.image, bench.base, bench.symbols)
-        for key, names in (("function", (bench.function,)), ("stubs", bench.stubs)):
-            with _naming(bench, key):
-                for name in names:
-                    image.find(name)
-        with _naming(bench, "stubs"):
-            _verify_operands([one for several in bench.stubs.values() for one in several], image)
-        with _naming(bench, "stdout"):
-            for text in bench.stdout:
-                image.find(output.named(text)[0])
-        with _naming(bench, "registers"):
-            for address, several in bench.registers.items():
-                check_address(chip, address)
-                _verify_operands(several, image)
-        with _naming(bench, "args"):
-            _verify_operands(bench.args, image)
-        with _naming(bench, "before"):
-            for call in bench.before:
-                operands.name_of(image, call)
-                _verify_operands(call.args, image)
+        if isinstance(bench, RunBench):
+            _verify_run(bench, image, chip)
+        else:
+            _verify_call(bench, image, chip)
+
+
+def _verify_run(bench: RunBench, image: Image, chip: Device) -> None:
+    with _naming(bench, "image"):
+        firmware = scenario.firmware(bench, image, chip)
+    for key, name in (("until", bench.until), ("from", bench.begin), ("to", bench.end)):
+        with _naming(bench, key):
+            if name is not None:
+                firmware.image.find(name)
+    with _naming(bench, "stdin"):
+        if bench.stdin is not None:
+            _verify_file(bench.stdin)
+
+
+def _verify_call(bench: CallBench, image: Image, chip: Device) -> None:
+    with _naming(bench, "engine"):
+        chosen_engine(bench.engine, bench.level, bench.flash)
+    for key, names in (("function", (bench.function,)), ("stubs", bench.stubs)):
+        with _naming(bench, key):
+            for name in names:
+                image.find(name)
+    with _naming(bench, "stubs"):
+        _verify_operands([one for several in bench.stubs.values() for one in several], image)
+    with _naming(bench, "stdout"):
+        for text in bench.stdout:
+            image.find(output.named(text)[0])
+    with _naming(bench, "registers"):
+        for address, several in bench.registers.items():
+            check_address(chip, address)
+            _verify_operands(several, image)
+    with _naming(bench, "args"):
+        _verify_operands(bench.args, image)
+    with _naming(bench, "before"):
+        for call in bench.before:
+            operands.name_of(image, call)
+            _verify_operands(call.args, image)
 
 
 def _verify_operands(given: Sequence[Operand], image: Image) -> None:
@@ -205,8 +230,10 @@ def run(bench: Bench, folder: Path, images: Images) -> Measurement:
     """Measure one bench in this process. Ctrl-C raises `Interrupted`."""
     gc.collect(1)  # the emulator of the bench before is in a cycle, and has memory to give back
     try:
-        image = images.image(bench.image, bench.base, bench.symbols)
-        cost = _call(bench, Machine(image, images.device(bench.profile, bench.clock_hz)))
+        image, chip = images.image(bench.image, bench.base, bench.symbols), images.device(bench.profile, bench.clock_hz)
+        if isinstance(bench, RunBench):
+            return _ran(bench, folder, image, chip)
+        return _called(bench, folder, image, chip)
     except Interrupted:
         raise
     except Fault as fault:
@@ -214,11 +241,22 @@ def run(bench: Bench, folder: Path, images: Images) -> Measurement:
         return Measurement(bench.name, None, Failure("fault", text, data.fault_object(fault)), fault.cost.warnings)
     except UsageError as error:
         return Measurement(bench.name, None, Failure("refused", str(error)))
+
+
+def _ran(bench: RunBench, folder: Path, image: Image, chip: Device) -> Measurement:
+    done = scenario.run(bench, scenario.firmware(bench, image, chip))
+    figures, missed = Figures.of(done, image, folder), scenario.missed(bench, done)
+    failure = Failure("exit", missed) if missed else None
+    return Measurement(bench.name, figures, failure, (*done.cost.warnings, *image.notes_so_far))
+
+
+def _called(bench: CallBench, folder: Path, image: Image, chip: Device) -> Measurement:
+    cost = _call(bench, Machine(image, chip, bootrom=bench.bootrom))
     figures = Figures.of(cost, image, folder)
     return Measurement(bench.name, figures, _missed(bench, cost), (*cost.warnings, *image.notes_so_far))
 
 
-def _call(bench: Bench, machine: Machine) -> Cost:
+def _call(bench: CallBench, machine: Machine) -> Cost:
     types = operands.types_of(machine, bench.function, len(bench.args))
     arguments = [operands.place(machine, arg, [], type_) for arg, type_ in zip(bench.args, types, strict=True)]
     return machine.call(
@@ -236,7 +274,7 @@ def _call(bench: Bench, machine: Machine) -> Cost:
     )
 
 
-def _missed(bench: Bench, cost: Cost) -> Failure | None:
+def _missed(bench: CallBench, cost: Cost) -> Failure | None:
     expected, found = bench.expect, cost.result
     if expected is None or found == expected or (expected != expected and found != found):  # nan is not itself
         return None

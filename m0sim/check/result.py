@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from m0sim.check.manifest import Place
+from m0sim.check.bench import Place
 from m0sim.check.verdict import Verdict
 
 

@@ -6,9 +6,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from m0sim.check import baseline, measure
+from m0sim.check.bench import Bench
 from m0sim.check.figures import Figures
 from m0sim.check.limits import Limits
-from m0sim.check.manifest import Bench, Manifest
+from m0sim.check.manifest import Manifest
 from m0sim.check.measure import Images, Measurement, Progress
 from m0sim.check.result import Result
 from m0sim.check.verdict import Verdict, judge

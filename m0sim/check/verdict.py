@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 from m0sim.check.figures import Figures
-from m0sim.check.limits import FIGURES, Limits
+from m0sim.check.limits import Limits, figure_of, unit_of
 from m0sim.check.measure import Failure, Measurement
 from m0sim.check.where import Where, where
+from m0sim.errors import did_you_mean
 
 Status = Literal["unchanged", "improved", "regressed", "new", "failed"]
 STATUSES: tuple[Status, ...] = get_args(Status)
@@ -21,9 +22,9 @@ class Check:
     """One limit against one figure."""
 
     name: str
-    """Such as ``max_stack`` for a budget, ``tolerance_stack`` for a tolerance."""
+    """Such as ``max_stack`` for a budget, ``tolerance_stack`` or ``tolerance_stack.msp`` for a tolerance."""
     figure: str
-    """One of `FIGURES`."""
+    """One of the keys of `Figures.values`."""
     limit: int
     """The most that is allowed: for a tolerance, of the baseline and what may come on top, rounded down."""
     value: int
@@ -38,7 +39,7 @@ class Check:
     def text(self) -> str:
         """Such as ``max_cycles 13,000: over by 120``, or ``tolerance allows 24 bytes of stack: over by 8``."""
         over = self.value - self.limit
-        unit = "cycles" if self.figure == "cycles" else f"bytes of {self.figure}"
+        unit = "cycles" if self.figure == "cycles" else f"{unit_of(self.figure)} of {self.figure}"
         limit = f"{self.name} {self.limit:,}" if self.is_budget else f"tolerance allows {self.limit:,} {unit}"
         return f"{limit}: " + (f"over by {over:,}" if over > 0 else f"{-over:,} left")
 
@@ -95,6 +96,10 @@ def judge(
     if new is not None and baseline is not None and new.waits != baseline.waits and not across_waits:
         warnings = (*warnings, f"{other_waits(baseline, new)}: not compared; updating the baseline stores this")
         baseline = None
+    if new is not None and measured.failure is None:
+        measured = replace(measured, failure=_without_figure(new, limits))
+    if new is not None and baseline is not None:
+        warnings = (*warnings, *_gone(baseline, new))
     checks = () if new is None else tuple(_checks(new, baseline, limits))
     return Verdict(
         name=measured.name,
@@ -109,6 +114,15 @@ def judge(
     )
 
 
+def _gone(old: Figures, new: Figures) -> Iterable[str]:
+    """Warnings of what the baseline has and this run has not: nobody can compare it."""
+    if old.run is not None and new.run is not None:
+        found = new.values
+        yield from (
+            f"{key} is gone: it was {value:,} {unit_of(key)}" for key, value in old.values.items() if key not in found
+        )
+
+
 def other_waits(old: Figures, new: Figures) -> str:
     """That the cycles of two runs wait for different things."""
     was, now = (figures.waits or "ideal flash" for figures in (old, new))
@@ -116,13 +130,27 @@ def other_waits(old: Figures, new: Figures) -> str:
 
 
 def _checks(new: Figures, old: Figures | None, limits: Limits) -> Iterable[Check]:
-    for figure in FIGURES:
-        value = new.value(figure)
-        if figure in limits.budgets:
-            yield Check(f"max_{figure}", figure, limits.budgets[figure], value, is_budget=True)
-        if old is not None and figure in limits.tolerances:
-            most = old.value(figure) * (1 + limits.tolerances[figure])  # a Fraction: exact
-            yield Check(f"tolerance_{figure}", figure, int(most), value, is_budget=False)
+    olds = {} if old is None else old.values
+    for key, value in new.values.items():
+        budget, tolerance = limits.budget_of(key), limits.tolerance_of(key)
+        if budget is not None:
+            yield Check(f"max_{key}", key, budget, value, is_budget=True)
+        if key in olds and tolerance is not None:
+            most = olds[key] * (1 + tolerance)  # a Fraction: exact
+            yield Check(f"tolerance_{key}", key, int(most), value, is_budget=False)
+
+
+def _without_figure(figures: Figures, limits: Limits) -> Failure | None:
+    """Where a budget is for what there is none of, such as a handler that was never entered."""
+    known = figures.values
+    for name in limits.budgets:
+        if name not in known and name not in map(figure_of, known):
+            figure, _, part = name.partition(".")
+            parts = [key.partition(".")[2] for key in known if key.startswith(f"{figure}.")]
+            there = f"there are {', '.join(parts)}" if parts else "there is none"
+            what = f"no {figure} of {part!r}" if part else f"no {figure.replace('_', ' ')}"
+            return Failure("refused", f"max_{name}: {what} was measured ({there}){did_you_mean(part, parts)}")
+    return None
 
 
 def _status(measured: Measurement, old: Figures | None, checks: Iterable[Check]) -> Status:

@@ -46,6 +46,8 @@ class HandlerCost:
 
     name: str
     """Of its handler and of the exception, such as ``isr_timer (TIMER_IRQ_0)`` or ``isr_systick (SysTick)``."""
+    exception: str
+    """The exception's own name, whatever handles it: ``SysTick``, ``TIMER_IRQ_0``."""
     number: int
     """Of the exception: 15 for SysTick, 16 + n for interrupt n."""
     entries: int

@@ -6,6 +6,7 @@ import json
 from dataclasses import asdict
 from typing import Any
 
+from m0sim.check import baseline
 from m0sim.check.assembly import assembly
 from m0sim.check.figures import NUMBERS, Figures, InstructionRow
 from m0sim.check.result import Result
@@ -51,7 +52,8 @@ def _bench(verdict: Verdict) -> dict[str, Any]:
 
 
 def _figures(figures: Figures | None) -> dict[str, Any]:
-    return {name: None if figures is None else getattr(figures, name) for name in _FIGURES}
+    found = {name: None if figures is None else getattr(figures, name) for name in _FIGURES}
+    return found | {"run": None if figures is None or figures.run is None else baseline.run_object(figures.run)}
 
 
 def _where(where: Where) -> dict[str, Any]:

@@ -6,7 +6,6 @@ import re
 from xml.etree import ElementTree
 
 from m0sim.check.formats import text
-from m0sim.check.limits import FIGURES
 from m0sim.check.result import Result
 from m0sim.check.verdict import Verdict
 
@@ -22,7 +21,7 @@ def junit(result: Result) -> str:
         case = ElementTree.SubElement(suite, "testcase", classname="m0sim", name=_clean(verdict.name))
         _add_properties(case, verdict)
         if verdict.is_bad:
-            is_error = verdict.failure is not None and verdict.failure.kind != "expect"
+            is_error = verdict.failure is not None and verdict.failure.kind not in ("expect", "exit")
             kind = "error" if is_error else "failure"
             told = ElementTree.SubElement(case, kind, message=_clean(verdict.reasons[0]), type=verdict.status)
             told.text = _clean("\n".join(text.below_title(verdict)))
@@ -41,9 +40,9 @@ def _add_properties(case: ElementTree.Element, verdict: Verdict) -> None:
     pairs: list[tuple[str, str]] = [("status", verdict.status)]
     if verdict.figures is not None:
         pairs += [("flash", verdict.figures.waits)] if verdict.figures.waits else []
-        pairs += [(figure, str(verdict.figures.value(figure))) for figure in FIGURES]
+        pairs += [(figure, str(value)) for figure, value in verdict.figures.shown.items()]
     if verdict.baseline is not None:
-        pairs += [(f"baseline_{figure}", str(verdict.baseline.value(figure))) for figure in FIGURES]
+        pairs += [(f"baseline_{figure}", str(value)) for figure, value in verdict.baseline.shown.items()]
     for name, value in pairs:
         ElementTree.SubElement(properties, "property", name=name, value=value)
 

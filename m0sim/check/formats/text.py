@@ -9,7 +9,7 @@ from rich.text import Text
 
 from m0sim.check.assembly import assembly
 from m0sim.check.figures import InstructionRow
-from m0sim.check.limits import FIGURES
+from m0sim.check.limits import FIGURES, unit_of
 from m0sim.check.result import Result
 from m0sim.check.verdict import Verdict, closing_line, other_waits
 from m0sim.check.where import FunctionChange, Pair, Where
@@ -116,7 +116,7 @@ def reasons(verdict: Verdict) -> list[str]:
 
 def details(verdict: Verdict, seen: Seen | None = None) -> list[str]:
     """Warnings, and where cycles changed. Instructions in `seen` are not shown again; those shown are put there."""
-    lines = [f"warning: {warning}" for warning in verdict.warnings] + _other_code(verdict)
+    lines = [f"warning: {warning}" for warning in verdict.warnings] + _other_code(verdict) + _of_run(verdict)
     moved = [] if verdict.where is None else where(verdict.where, verdict.name, {} if seen is None else seen)
     return [printable(line) for line in lines] + moved
 
@@ -129,6 +129,20 @@ def _other_code(verdict: Verdict) -> list[str]:
     pairs = (("function", old.function, new.function), ("profile", old.profile, new.profile))
     found = [f"the baseline is of the {what} {was}, this is {now}" for what, was, now in pairs if was != now]
     return found if old.waits == new.waits else [*found, other_waits(old, new)]
+
+
+def _of_run(verdict: Verdict) -> list[str]:
+    """The figures that only a run has: all of a new one, and those that changed."""
+    if verdict.figures is None or verdict.figures.run is None:
+        return []
+    new, old = verdict.figures.details, {} if verdict.baseline is None else verdict.baseline.details
+    keys = [key for key in {**new, **old} if new.get(key) != old.get(key)]
+    if not keys:
+        return []
+    if not old:
+        return columns([("figure", "", ""), *((key, count(new[key]), unit_of(key)) for key in keys)])
+    rows = [(key, *_moved(old.get(key), new.get(key)), unit_of(key)) for key in keys]
+    return columns([("figure", "old", "new", "change", ""), *rows], left=(0, 4))
 
 
 def where(found: Where, bench: str, seen: Seen) -> list[str]:

@@ -41,6 +41,7 @@ def handlers(
     return tuple(
         HandlerCost(
             name=_named(exception_name(number, interrupts), functions.get(number, "")),
+            exception=exception_name(number, interrupts),
             number=number,
             entries=int(row["entries"]),
             self_cycles=own.get(number, 0) + int(row["overhead"]),
