@@ -21,10 +21,14 @@ import pytest
 
 if TYPE_CHECKING:
     from m0sim.check.figures import Figures
-    from m0sim.check.measure import Images
+    from m0sim.check.limits import Budget
+    from m0sim.check.measure import Failure, Images
     from m0sim.chip.cost import Cost
+    from m0sim.chip.device import Device
+    from m0sim.chip.firmware import Firmware
     from m0sim.chip.machine import Machine
     from m0sim.chip.options import Engine, FlashModel
+    from m0sim.chip.run_cost import RunCost
     from m0sim.image import Image
 
 _BASELINE = "m0sim-tests-baseline.json"
@@ -159,15 +163,16 @@ class Fixture:
         flash: FlashModel = "ideal",
         engine: Engine | None = None,
         clock: int | str | None = None,
+        bootrom: str | Path | None = None,
     ) -> Machine:
         """A fresh machine with an ELF, HEX or UF2 file in it, or, with `base`, a raw binary that runs at that address.
 
         `symbols` is the ELF that a file without names was made from. Relative paths start at pytest's root folder.
         `flash` and `engine` are what `Machine.call` has for calls that say nothing else; `clock` is hertz, or a text
-        such as "64M". Raises `UsageError` for what cannot be loaded, and for what the part does not have.
+        such as "64M"; `bootrom` is as for a `Machine`. Raises `UsageError` for what cannot be loaded, and for what the
+        part does not have.
         """
         __tracebackhide__ = True
-        from m0sim.chip import device
         from m0sim.chip.machine import Machine
         from m0sim.chip.options import chosen_engine, flash_model_of
 
@@ -182,30 +187,64 @@ class Fixture:
                 fixture._calls += 1
                 return cost
 
-        images = self._checks.images
-        folder = self._checks.folder
-        names = None if symbols is None else folder / symbols
-        loaded = images.image(folder / image, base, names)
-        self._images[str(loaded.path), loaded.sha256, base, None if names is None else str(names)] = loaded
-        chip = images.device(profile, None if clock is None else device.clock(str(clock)))
+        chip = self._device(profile, clock)
         chosen_engine(engine, "cycles", flash_model_of(flash))
         if flash != "ideal":
             chip.require_flash_model()
-        return Counted(loaded, chip)
+        return Counted(self._load(image, base, symbols), chip, bootrom=self._path(bootrom))
+
+    def firmware(
+        self,
+        image: str | Path,
+        profile: str = "rp2040",
+        *,
+        base: int | None = None,
+        symbols: str | Path | None = None,
+        clock: int | str | None = None,
+        bootrom: str | Path | None = None,
+    ) -> Firmware:
+        """The same file as whole firmware: each `Firmware.run` begins at reset, and what it returns can be checked."""
+        __tracebackhide__ = True
+        from m0sim.chip.firmware import Firmware
+
+        chip = self._device(profile, clock)
+        return Firmware(self._load(image, base, symbols), chip, bootrom=self._path(bootrom))
+
+    def _path(self, path: str | Path | None) -> Path | None:
+        return None if path is None else self._checks.folder / path
+
+    def _device(self, profile: str, clock: int | str | None) -> Device:
+        __tracebackhide__ = True
+        from m0sim.chip import device
+
+        return self._checks.images.device(profile, None if clock is None else device.clock(str(clock)))
+
+    def _load(self, image: str | Path, base: int | None, symbols: str | Path | None) -> Image:
+        __tracebackhide__ = True
+        names = self._path(symbols)
+        loaded = self._checks.images.image(self._checks.folder / image, base, names)
+        self._images[str(loaded.path), loaded.sha256, base, None if names is None else str(names)] = loaded
+        return loaded
 
     def check(
         self,
-        cost: Cost,
+        cost: Cost | RunCost,
         *,
         max_cycles: int | None = None,
-        max_stack: int | str | None = None,
+        max_stack: Budget | None = None,
         max_sram: int | str | None = None,
         max_code: int | str | None = None,
+        max_awake: int | None = None,
+        max_first_output: int | None = None,
+        max_latency: Budget | None = None,
+        max_entries: Budget | None = None,
+        max_energy: str | None = None,
         tolerance: str | Mapping[str, str] = "0%",
         name: str = "",
     ) -> None:
         """Fail the test where a cost is over a hard limit, or above the stored baseline by more than `tolerance`.
 
+        The limits from `max_awake` on are for runs of firmware: docs/check.md. A run that a fault ended fails, too.
         Limits are cycles or bytes (also "16K"); `tolerance` is "5%" for the cycles, or a mapping such as
         ``{"cycles": "5%", "stack": "0%"}``. `name` tells several checks of one test apart. A check without a baseline
         passes; ``pytest --m0sim-update`` writes one. Raises `UsageError` for a limit that is none, and a name twice.
@@ -216,15 +255,27 @@ class Fixture:
         from m0sim.check.limits import Limits
         from m0sim.check.measure import Measurement
         from m0sim.check.verdict import judge
+        from m0sim.chip.run_cost import RunCost
 
         limits = Limits.of(
-            max_cycles=max_cycles, max_stack=max_stack, max_sram=max_sram, max_code=max_code, tolerance=tolerance
+            max_cycles=max_cycles,
+            max_stack=max_stack,
+            max_sram=max_sram,
+            max_code=max_code,
+            max_awake=max_awake,
+            max_first_output=max_first_output,
+            max_latency=max_latency,
+            max_entries=max_entries,
+            max_energy=max_energy,
+            tolerance=tolerance,
         )
-        figures = Figures.of(cost, self._image_of(cost), self._checks.folder)
+        counted = cost.cost if isinstance(cost, RunCost) else cost
+        figures = Figures.of(cost, self._image_of(counted), self._checks.folder)
         key = self._key(name)
         if self._checks.updates:
             limits = limits.while_updating()
-        measured = Measurement(key, figures, warnings=cost.warnings)
+        failure = _bad_end(cost) if isinstance(cost, RunCost) else None
+        measured = Measurement(key, figures, failure, counted.warnings)
         verdict = judge(measured, self._checks.baseline.get(key), limits, strict=self._checks.strict)
         self._note(key, figures, text.row(verdict))
         if verdict.is_bad:
@@ -237,7 +288,9 @@ class Fixture:
         of = cost.provenance
         found = None if of is None else self._images.get((of.image, of.sha256, of.base, of.symbols))
         if found is None:
-            raise UsageError("m0sim.check() takes what a machine of this test's m0sim(...) returned from call()")
+            raise UsageError(
+                "m0sim.check() takes what m0sim(...).call() or m0sim.firmware(...).run() of this test returned"
+            )
         return found
 
     def _key(self, name: str) -> str:
@@ -257,6 +310,14 @@ class Fixture:
         from m0sim.check import baseline
 
         self._checks.done[key] = Checked(key, self._test, list(cells), baseline.bench_object(figures))
+
+
+def _bad_end(done: RunCost) -> Failure | None:
+    """A fault and the like; the code that a program ends with is the test's to look at."""
+    from m0sim.check.measure import Failure
+
+    is_good = done.exit.is_good or done.exit.reason == "exit"
+    return None if is_good else Failure("exit", f"ended by {done.exit.reason}: {done.exit.detail}")
 
 
 @pytest.fixture

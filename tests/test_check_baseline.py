@@ -14,15 +14,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from m0sim.check import baseline
-from m0sim.check.figures import Figures, FunctionFigures, InstructionRow
+from m0sim.check.figures import Figures, FunctionFigures, InstructionRow, RunFigures
 from m0sim.errors import UsageError
 
 COUNTS = st.integers(0, 2**63)
 NAMES = st.text(st.characters(exclude_categories=()), min_size=1, max_size=8)  # half surrogate pairs as well
 ROWS = st.builds(InstructionRow, st.integers(0, 0xFFFFFFFF), NAMES, st.text(max_size=8), COUNTS, COUNTS)
 FUNCTIONS = st.builds(FunctionFigures, COUNTS, st.lists(ROWS, max_size=3).map(tuple))
+PARTS = st.dictionaries(NAMES, COUNTS, max_size=3)
+RUNS = st.builds(RunFigures, NAMES, COUNTS, st.none() | COUNTS, st.none() | COUNTS, PARTS, PARTS, PARTS)
 FIGURES = st.builds(
-    Figures, NAMES, NAMES, COUNTS, COUNTS, COUNTS, COUNTS, COUNTS, st.dictionaries(NAMES, FUNCTIONS, max_size=3)
+    *(Figures, NAMES, NAMES, COUNTS, COUNTS, COUNTS, COUNTS, COUNTS, st.dictionaries(NAMES, FUNCTIONS, max_size=3)),
+    run=st.none() | RUNS,
 )
 ONE = Figures(
     *("dot_s8", "rp2040", 13, 9, 8, 24, 52),
@@ -78,6 +81,14 @@ def test_layout_is_a_line_a_figure() -> None:
     assert "größe" in baseline.to_bytes({"größe": ONE}).decode()
 
 
+def test_a_run_has_its_own_object(tmp_path: Path) -> None:
+    file = tmp_path / "b.json"
+    file.write_text(with_run())
+    found = baseline.read(file)["dot 1k"]
+    assert found.run == RunFigures("until", 5, None, 7, {"SysTick": 15}, {"SysTick": 2}, {"msp": 8})
+    assert json.loads(baseline.to_bytes({"dot 1k": found}))["benches"]["dot 1k"]["run"] == RUN
+
+
 def test_the_same_content_is_not_written_again(tmp_path: Path) -> None:
     file = tmp_path / "b.json"
     assert baseline.write(file, {"dot 1k": ONE})
@@ -124,6 +135,21 @@ def changed(path: str, value: object) -> str:
     return json.dumps(whole)
 
 
+RUN = {
+    "exit": "until",
+    "sleep_cycles": 5,
+    "first_output_cycle": None,
+    "energy_nanojoules": 7,
+    "latencies": {"SysTick": 15},
+    "entries": {"SysTick": 2},
+    "stacks": {"msp": 8},
+}
+
+
+def with_run(**fields: object) -> str:
+    return changed("benches/dot 1k/run", RUN | fields)
+
+
 ROW = "benches/dot 1k/functions/dot_s8/rows/0"
 DAMAGE = [
     ("", "JSON"),
@@ -150,6 +176,13 @@ DAMAGE = [
     (changed("benches/dot 1k/functions/dot_s8", []), "bench 'dot 1k': dot_s8"),
     (changed("benches/dot 1k/functions/dot_s8/self_cycles", "1"), "self_cycles"),
     (changed("benches/dot 1k/functions/dot_s8/rows", {}), "rows"),
+    (changed("benches/dot 1k/run", 5), "bench 'dot 1k': run: must be"),
+    (with_run(exit=1), "run: exit"),
+    (with_run(sleep_cycles=-1), "run: sleep_cycles"),
+    (with_run(energy_nanojoules=1.5), "run: energy_nanojoules"),
+    (with_run(latencies=[]), "run: latencies"),
+    (with_run(stacks={"msp": "8"}), "run: stacks: msp"),
+    (with_run(entries=None), "run: entries"),
     (changed(ROW, 5), "row"),
     (changed(ROW, []), "row"),
     (changed(f"{ROW}/4", None), "row"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import unquote
 from xml.etree import ElementTree
@@ -15,10 +16,10 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from rich.cells import cell_len
 
-from m0sim.check.figures import Figures, FunctionFigures, InstructionRow
+from m0sim.check.bench import Place
+from m0sim.check.figures import Figures, FunctionFigures, InstructionRow, RunFigures
 from m0sim.check.formats import FORMATS, text
 from m0sim.check.limits import Limits
-from m0sim.check.manifest import Place
 from m0sim.check.measure import Failure, Measurement
 from m0sim.check.result import Result
 from m0sim.check.verdict import Verdict, judge
@@ -212,6 +213,69 @@ def test_markdown_folds_what_is_long() -> None:
     assert "f&lt;int&gt;" in written
     assert "f<int>" not in written
     assert "a &lt;note&gt;" in written
+
+
+# Runs of whole firmware
+
+
+def ran(name: str, latency: int, first_output: int | None = 40) -> Figures:
+    """A run in which an exception of that name had this latency."""
+    run = RunFigures("until", 30, first_output, 75, {name: latency}, {name: 2}, {"msp": 8, f"task {name}": 24})
+    return replace(figures(100), function="(reset)", run=run)
+
+
+RAN = {"awake": 70, "first_output": 40, "energy": 75, "stack.msp": 8}
+
+
+@pytest.mark.parametrize("name", [*NASTY, "SysTick"])
+def test_every_format_has_what_only_a_run_has(name: str) -> None:
+    result = Result((judge(Measurement("r", ran(name, 16)), ran(name, 15), Limits()),))
+    (found,) = json.loads(FORMATS["json"](result))["benches"]
+    assert (found["status"], found["run"]["latencies"], found["before"]["run"]["latencies"]) == (
+        *("regressed", {name: 16}, {name: 15}),
+    )
+    assert [limit for limit in found["limits"] if limit["exceeded"]] == [
+        {"name": f"tolerance_latency.{name}", "limit": 15, "value": 16, "exceeded": True}
+    ]
+    entries = {entry["name"]: (entry["value"], entry["unit"]) for entry in json.loads(FORMATS["github"](result))}
+    assert entries[f"r: latency.{name}"] == (16, "cycles")
+    assert entries["r: energy"] == (75, "nJ")
+    assert {key: entries[f"r: {key}"][0] for key in RAN} == RAN
+    (case,) = ElementTree.fromstring(FORMATS["junit"](result).encode()).findall("*/testcase")
+    properties = {p.get("name"): p.get("value") for p in case.iter("property")}
+    assert {key: properties[key] for key in RAN} == {key: str(value) for key, value in RAN.items()}
+    assert list(properties.values()).count("15") == 1  # baseline_latency
+    for shown in (FORMATS[form](result) for form in ("text", "markdown", "annotations")):
+        assert "over by 1" in shown
+        assert shown.endswith("\n")
+
+
+def test_a_run_is_shown_whole_when_it_is_new_and_by_its_changes_later() -> None:
+    new = judge(Measurement("r", ran("SysTick", 16)), None, Limits())
+    lines = {tuple(line.split()) for line in text.details(new)}
+    assert lines >= {("latency.SysTick", "16", "cycles"), ("stack.msp", "8", "bytes"), ("energy", "75", "nJ")}
+    moved = judge(Measurement("r", ran("SysTick", 14)), ran("SysTick", 16), Limits())
+    assert [line.split() for line in text.details(moved)] == [
+        ["figure", "old", "new", "change"],
+        ["latency.SysTick", "16", "14", "-2", "cycles"],
+    ]
+    assert not text.details(judge(Measurement("r", ran("SysTick", 14)), ran("SysTick", 14), Limits()))
+
+
+def test_what_is_gone_from_a_run_is_told() -> None:
+    gone = judge(Measurement("r", ran("PendSV", 16, None)), ran("SysTick", 16), Limits())
+    assert gone.status == "unchanged"
+    told = {warning.split(" is gone")[0] for warning in gone.warnings}
+    assert told == {"first_output", "latency.SysTick", "entries.SysTick", "stack.task SysTick"}
+
+
+def test_a_run_that_ended_otherwise_is_told() -> None:
+    old = ran("SysTick", 16)
+    assert old.run is not None
+    new = replace(old, run=replace(old.run, exit="time"))
+    assert text.details(judge(Measurement("r", new), old, Limits())) == [
+        "the run of the baseline ended by until, this one by time"
+    ]
 
 
 # JSON

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from m0sim.check import manifest, measure
+from m0sim.check.bench import CallBench, RunBench
 from m0sim.check.figures import Figures
 from m0sim.check.limits import Limits, percent
 from m0sim.check.manifest import Manifest
@@ -78,6 +79,8 @@ def test_a_good_one(load: Load, tmp_path: Path) -> None:
         *("", tmp_path / "build/app.elf", tmp_path / "m0sim-baseline.json"),
     )
     dot, other = found.benches
+    assert isinstance(dot, CallBench)
+    assert isinstance(other, CallBench)
     assert (dot.name, dot.function, dot.result, dot.expect) == ("dot 1k", "dot_s8", "s32", 12345)
     assert dot.args == (
         File(tmp_path / "tests/a.bin"),
@@ -105,9 +108,27 @@ def test_a_good_one(load: Load, tmp_path: Path) -> None:
 
 def test_defaults(load: Load) -> None:
     (bench,) = load('image = "a.elf"\n[[bench]]\nname = "x"\nfunction = "f"').benches
+    assert isinstance(bench, CallBench)
     assert (bench.args, bench.result, bench.expect, bench.profile) == ((), "s32", None, "rp2040")
     assert bench.limits == Limits({}, {"cycles": Fraction(0)})
     assert bench.stop_after == 10_000_000_000
+
+
+def test_a_run(load: Load, tmp_path: Path) -> None:
+    (bench,) = load(
+        "image = 'a.elf'\nclock = '48M'\nbootrom = 'rom.bin'\n" + RUN + "until = 'main'\nuntil_output = 'done'\n"
+        "for = '1.5ms'\nfrom = 'a'\nto = 'b'\nstdin = 'in.txt'\nexpect = -3\nflash = 'ideal'\nmax_energy = '1.5uJ'\n"
+        "max_latency = { SysTick = 20 }\nmax_stack = '1K'\nmax_first_output = 0\n"
+    ).benches
+    assert isinstance(bench, RunBench)
+    assert (bench.until, bench.until_output, bench.seconds) == ("main", "done", Fraction(3, 2000))
+    assert (bench.begin, bench.end, bench.stdin, bench.expect) == ("a", "b", tmp_path / "in.txt", -3)
+    assert (bench.clock_hz, bench.bootrom, bench.flash) == (48_000_000, tmp_path / "rom.bin", "ideal")
+    assert bench.limits.budgets == {"energy": 1500, "latency.SysTick": 20, "stack": 1024, "first_output": 0}
+    (plain,) = load("image = 'a.elf'\n" + RUN).benches
+    assert isinstance(plain, RunBench)
+    assert (plain.until, plain.until_output, plain.seconds, plain.stdin) == (None, "", None, None)
+    assert (plain.expect, plain.flash, plain.bootrom, plain.stop_after) == (0, None, None, 10_000_000_000)
 
 
 def test_stop_after_is_inherited(load: Load) -> None:
@@ -116,6 +137,7 @@ def test_stop_after_is_inherited(load: Load) -> None:
 
 
 HEAD = 'image = "a.elf"\n[[bench]]\nname = "x"\nfunction = "f"\n'
+RUN = "[[bench]]\nname = 'r'\nrun = true\n"
 BAD = [
     # what follows HEAD, or a whole file; the line; what is named
     ("max_cycle = 1", 5, "bench 'x'", "max_cycle", "did you mean 'max_cycles'"),
@@ -169,6 +191,24 @@ BAD = [
     ("[[bench]]\nname = 'x'\nfunction = 'y'", 6, "bench 'x'", "name", "already taken in line 2"),
     ("[[bench]]\nname = 7\nfunction = 'y'", 6, "bench[1]", "name", "7"),
     ("[[bnch]]\nname = 'y'", 5, "bnch", "did you mean 'bench'"),
+    ("until = 'main'", 5, "bench 'x'", "until", "run = true"),
+    ("max_latency = 5", 5, "max_latency", "run = true"),
+    ("run = 1", 5, "run", "true or false"),
+    ("run = true", 4, "bench 'x'", "function", "a call's"),
+    (RUN + "args = [1]", 8, "bench 'r'", "args", "a call's"),
+    (RUN + "until = ''", 8, "until", "a name"),
+    (RUN + "for = '50'", 8, "for", "50ms"),
+    (RUN + "for = 50", 8, "for", "a string"),
+    (RUN + "stdin = 5", 8, "stdin", "a string"),
+    (RUN + "expect = 4294967296", 8, "expect", "2147483647"),
+    (RUN + "flash = 'warm'", 8, "flash", "cold or ideal"),
+    (RUN + "max_latency = '1K'", 8, "max_latency", "an integer"),
+    (RUN + "max_latency = { SysTick = -1 }", 8, "max_latency", "-1"),
+    (RUN + "max_stack = { msp = '1X' }", 8, "max_stack", "'1X'"),
+    (RUN + "max_awake = { a = 1 }", 8, "max_awake", "an integer"),
+    (RUN + "max_energy = 5", 8, "max_energy", "3.5mJ"),
+    (RUN + "max_energy = '5 mW'", 8, "max_energy", "3.5mJ"),
+    (RUN + "tolerance = { latencies = '5%' }", 8, "tolerance", "did you mean 'latency'"),
     ("= 5", 5, "not valid TOML"),
     ("args = [1,", 5, "not valid TOML"),
 ]
@@ -300,6 +340,27 @@ def test_percent() -> None:
             percent(bad)
 
 
+def test_limits_of_a_run() -> None:
+    """What is counted in cycles has the tolerance of cycles, where it has none of its own."""
+    limits = Limits.of(
+        max_latency={"SysTick": 20},
+        max_stack={"msp": "1K"},
+        max_energy="2 mJ",
+        tolerance={"cycles": "5%", "latency": "10%"},
+    )
+    assert limits.budgets == {"latency.SysTick": 20, "stack.msp": 1024, "energy": 2_000_000}
+    assert [limits.budget_of(key) for key in ("latency.SysTick", "latency.PendSV", "stack.msp", "stack")] == [
+        *(20, None, 1024, None)
+    ]
+    assert limits.tolerance_of("latency.SysTick") == Fraction(1, 10)
+    assert [limits.tolerance_of(key) for key in ("awake", "first_output", "stack.msp", "entries.x", "energy")] == [
+        *(Fraction(1, 20), Fraction(1, 20), None, None, None)
+    ]
+    every = Limits.of(max_latency=20, max_stack=100)
+    assert [every.budget_of(key) for key in ("latency.SysTick", "stack.msp")] == [20, 100]
+    assert limits.while_updating().tolerance_of("awake") is None
+
+
 def test_limits_from_arguments() -> None:
     limits = Limits.of(max_cycles=5, max_stack="1K", tolerance={"stack": "10%"})
     assert limits.budgets == {"cycles": 5, "stack": 1024}
@@ -313,7 +374,9 @@ def test_huge_expectations_of_floats(load: Load) -> None:
     huge = "9" * 400
     for result in ("f32", "f64"):
         (bench,) = load(HEAD + f"result = '{result}'\nexpect = -{huge}").benches
+        assert isinstance(bench, CallBench)
         assert bench.expect == -math.inf
     (bench,) = load(HEAD + "result = 'f32'\nexpect = nan").benches
+    assert isinstance(bench, CallBench)
     assert bench.expect is not None
     assert math.isnan(bench.expect)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 
+import firmware_images
 import pytest
 from conftest import Build
 from pace import slowdown
@@ -17,6 +18,19 @@ import m0sim.chip.machine  # noqa: F401  # now: pytester forgets what its runs i
 pytest_plugins = ["pytester"]
 
 BASELINE = "m0sim-tests-baseline.json"
+RUN = """
+    def test_echo(m0sim):
+        done = m0sim.firmware("echo.elf").run(stdin=b"abc.")
+        assert done.output.endswith("ABC.")
+        m0sim.check(done, max_latency={"UART0_IRQ": 200}, max_stack="1K")
+
+    def test_never_ends(m0sim):
+        m0sim.check(m0sim.firmware("echo.elf").run(max_cycles=1000))
+
+    def test_too_late(m0sim):
+        done = m0sim.firmware("echo.elf").run(stdin=b"abc.")
+        m0sim.check(done, max_latency=1)
+"""
 ADD_UP = """
     .syntax unified
     .thumb
@@ -60,6 +74,12 @@ def firmware(build: Build, tmp_path_factory: pytest.TempPathFactory) -> dict[str
     return found
 
 
+@pytest.fixture(scope="session")
+def echo(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """Whole firmware that sends back what it receives."""
+    return firmware_images.build("echo", tmp_path_factory.mktemp("echo")).read_bytes()
+
+
 @pytest.fixture
 def project(firmware: dict[str, bytes], pytester: pytest.Pytester) -> pytest.Pytester:
     """A folder with ``add.elf`` and one test file."""
@@ -90,6 +110,18 @@ def test_without_a_baseline_checks_pass_and_are_shown(project: pytest.Pytester) 
         ]
     )
     assert not (project.path / BASELINE).exists()
+
+
+def test_whole_firmware(pytester: pytest.Pytester, echo: bytes) -> None:
+    (pytester.path / "echo.elf").write_bytes(echo)
+    pytester.makepyfile(test_run=RUN)
+    result = pytester.runpytest("--m0sim-update")
+    result.assert_outcomes(passed=1, failed=2)
+    result.stdout.fnmatch_lines(["*exit: ended by limit: 1,000 cycles were reached*"])
+    result.stdout.fnmatch_lines(["*max_latency.UART0_IRQ 1: over by *"])
+    (bench,) = json.loads((pytester.path / BASELINE).read_text())["benches"].values()
+    assert bench["run"]["entries"].keys() == {"UART0_IRQ"}
+    pytester.runpytest().stdout.fnmatch_lines(["test_run.py::test_echo (cold flash) *unchanged *"])
 
 
 def test_update_stores_what_later_runs_compare_with(project: pytest.Pytester, firmware: dict[str, bytes]) -> None:

@@ -109,6 +109,8 @@ class RunBench(_Bench):
     """Where counting, and the run, ends then."""
     stdin: Path | None
     """What the first UART receives."""
+    expect: int
+    """The exit code of a program that ends by itself."""
     flash: FlashModel | None
     """None for what the part has after a reset."""
 

@@ -80,12 +80,12 @@ class RunFigures:
             stacks=dict(_numbered([(stack.name, stack.bytes) for stack in done.stacks])),
         )
 
-    def values(self, cycles: int) -> dict[str, int]:
-        """What limits can be for, beside the figures that every bench has; `cycles` are those of the run."""
+    @property
+    def values(self) -> dict[str, int]:
+        """What limits can be for, beside the figures that every bench has, and `Figures.awake_cycles`."""
         single = {"first_output": self.first_output_cycle, "energy": self.energy_nanojoules}
         several = {"latency": self.latencies, "entries": self.entries, "stack": self.stacks}
         return {
-            "awake": cycles - self.sleep_cycles,
             **{name: value for name, value in single.items() if value is not None},
             **{f"{name}.{part}": value for name, parts in several.items() for part, value in parts.items()},
         }
@@ -134,6 +134,11 @@ class Figures:
         return value
 
     @property
+    def awake_cycles(self) -> int:
+        """All of a call; of a run, those that it did not sleep."""
+        return self.cycles - (0 if self.run is None else self.run.sleep_cycles)
+
+    @property
     def values(self) -> dict[str, int]:
         """All that limits can be for. A run has one of each stack, such as ``stack.msp``."""
         return {name: value for name, value in self.shown.items() if self.run is None or name != "stack"}
@@ -141,7 +146,7 @@ class Figures:
     @property
     def details(self) -> dict[str, int]:
         """Of these, those that only a run has."""
-        return {} if self.run is None else self.run.values(self.cycles)
+        return {} if self.run is None else {"awake": self.awake_cycles} | self.run.values
 
     @property
     def shown(self) -> dict[str, int]:

@@ -26,6 +26,7 @@ from m0sim.errors import UsageError, did_you_mean
 from m0sim.toml import Table, read
 
 K = TypeVar("K")
+_EXIT_CODES = (-(1 << 31), (1 << 31) - 1)
 FILE_NAME = "m0sim.toml"
 
 _EVERYWHERE = ("image", "symbols", "base", "profile", "tolerance", "stop_after", "flash", "engine", "clock", "bootrom")
@@ -37,7 +38,7 @@ _CALL_KEYS = (
     *_ALWAYS,
 )
 _RUN_KEYS = (
-    *("run", "until", "until_output", "for", "from", "to", "stdin"),
+    *("run", "until", "until_output", "for", "from", "to", "stdin", "expect"),
     *(f"max_{figure}" for figure in RUN_FIGURES),
     *_ALWAYS,
 )
@@ -150,11 +151,10 @@ def _run(top: Table, table: Table) -> RunBench:
         begin=_name(table, "from") if "from" in table.raw else None,
         end=_name(table, "to") if "to" in table.raw else None,
         stdin=_file(table, "stdin"),
+        expect=table.integer("expect", *_EXIT_CODES, default=0),
         flash=_flash(top, table),
         **_common(top, table),
     )
-    if bench.engine == "unicorn":
-        _owner(top, table, "engine").fail("engine", "whole firmware runs on the timed engine: leave it out")
     if bench.flash == "warm":
         _owner(top, table, "flash").fail("flash", "firmware finds its cache cold after a reset: cold or ideal")
     return bench

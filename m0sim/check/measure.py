@@ -117,6 +117,9 @@ def verify(benches: Sequence[Bench], images: Images) -> None:
 
 
 def _verify_run(bench: RunBench, image: Image, chip: Device) -> None:
+    with _naming(bench, "engine"):
+        if bench.engine == "unicorn":
+            raise UsageError("whole firmware runs on the timed engine: leave it out")
     with _naming(bench, "image"):
         firmware = scenario.firmware(bench, image, chip)
     for key, name in (("until", bench.until), ("from", bench.begin), ("to", bench.end)):

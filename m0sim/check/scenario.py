@@ -35,11 +35,16 @@ def run(bench: RunBench, loaded: Firmware) -> RunCost:
 def missed(bench: RunBench, done: RunCost) -> str:
     """Why a run is no good, in one line; empty where it ended as asked for.
 
-    Time that is over is an end where nothing else was waited for, and one that came too late where something was.
+    Time that is over, and the program's own end, are good ends where nothing else was waited for.
     """
-    if done.exit.is_good and not (bench.waits_for_something and done.exit.reason in ("time", "exit")):
+    names = [name for name in (bench.until, bench.end) if name is not None]
+    waited = [*names, *([repr(bench.until_output)] if bench.until_output else [])]
+    reason, expected = done.exit.reason, ""
+    if reason in ("until", "output") or (reason == "time" and not waited):
         return ""
-    waited = [f"control at {name}" for name in (bench.until, bench.end) if name is not None]
-    waited += [repr(bench.until_output)] if bench.until_output else []
-    for_what = f", before {' or '.join(waited)}" if waited else ""
-    return f"ended by {done.exit.reason}: {done.exit.detail}{for_what}"
+    if reason == "exit" and not waited:
+        if done.exit.code == bench.expect:
+            return ""
+        expected = f", expected {bench.expect}"
+    before = f", before {' or '.join(waited)}" if waited else ""
+    return f"ended by {reason}: {done.exit.detail}{before}{expected}"

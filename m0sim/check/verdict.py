@@ -161,7 +161,8 @@ def _status(measured: Measurement, old: Figures | None, checks: Iterable[Check])
         return "regressed"
     if old is None:
         return "new"
-    return "improved" if new.cycles < old.cycles else "unchanged"
+    is_less = new.cycles < old.cycles or new.awake_cycles < old.awake_cycles
+    return "improved" if is_less else "unchanged"
 
 
 def summary(verdicts: Iterable[Verdict]) -> dict[Status, int]:

@@ -44,7 +44,7 @@ def _add_properties(case: ElementTree.Element, verdict: Verdict) -> None:
     if verdict.baseline is not None:
         pairs += [(f"baseline_{figure}", str(value)) for figure, value in verdict.baseline.shown.items()]
     for name, value in pairs:
-        ElementTree.SubElement(properties, "property", name=name, value=value)
+        ElementTree.SubElement(properties, "property", name=_clean(name), value=value)
 
 
 def _clean(value: str) -> str:

@@ -128,6 +128,8 @@ def _other_code(verdict: Verdict) -> list[str]:
         return []
     pairs = (("function", old.function, new.function), ("profile", old.profile, new.profile))
     found = [f"the baseline is of the {what} {was}, this is {now}" for what, was, now in pairs if was != now]
+    if old.run is not None and new.run is not None and old.run.exit != new.run.exit:
+        found.append(f"the run of the baseline ended by {old.run.exit}, this one by {new.run.exit}")
     return found if old.waits == new.waits else [*found, other_waits(old, new)]
 
 
