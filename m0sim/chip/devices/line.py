@@ -41,7 +41,7 @@ class Transmitter:
     @property
     def is_full(self) -> bool:
         """Whether another one would be lost."""
-        return self.waiting >= self.depth
+        return len(self._ends) > self.depth
 
     @property
     def is_busy(self) -> bool:

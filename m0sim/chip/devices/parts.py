@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 from m0sim.chip.device import Device
+from m0sim.chip.devices import nrf51, samd21
 from m0sim.chip.devices.board import Board
 from m0sim.chip.devices.host import Host
 from m0sim.chip.devices.rp2040 import board as rp2040
@@ -10,7 +14,12 @@ from m0sim.chip.devices.stm32 import board as stm32
 from m0sim.chip.devices.stm32.parts import PARTS as STM32
 from m0sim.errors import UsageError
 
-KNOWN = ("rp2040", *STM32)
+_OTHERS: dict[str, Callable[[Host], Board]] = {
+    **{name: partial(stm32.build, part) for name, part in STM32.items()},
+    "samd21": samd21.build,
+    "nrf51": nrf51.build,
+}
+KNOWN = ("rp2040", *_OTHERS)
 """Profiles whose peripherals are modelled, in part at least; profiles that extend one of them are too."""
 
 
@@ -18,7 +27,7 @@ def board_of(device: Device, host: Host) -> Board:
     """The peripherals of a part, served by `host`. Raises `UsageError` for a part whose ones are not modelled."""
     if device.has_sio_divider:
         return rp2040.build(host, device.flash.size if device.flash else 2 << 20)
-    if device.name in STM32:
-        return stm32.build(STM32[device.name], host)
+    if device.name in _OTHERS:
+        return _OTHERS[device.name](host)
     known = f"{', '.join(KNOWN[:-1])} and {KNOWN[-1]}"
     raise UsageError(f"m0sim run does not know the peripherals of {device.name}: it knows those of {known}")
