@@ -12,8 +12,9 @@ import pytest
 from conftest import Build
 from test_devices_rp2040 import Chip
 
-from m0sim import Fault, Machine
+from m0sim import Fault, Firmware, Machine
 from m0sim.chip.peripherals import RegisterAccess
+from m0sim.image import load_raw
 
 SOURCE = Path(__file__).parents[1] / "m0sim/chip/bootrom"
 RESETS, IO_QSPI, PADS_BANK0, PADS_QSPI = 0x4000C000, 0x40018000, 0x4001C000, 0x40020000
@@ -207,6 +208,29 @@ def test_exits_have_words(board: Board) -> None:
     from m0sim.chip.bootrom.tables import EXITS
 
     assert [int(number, 16) for number in numbers] == list(EXITS)
+
+
+@pytest.mark.parametrize(
+    ("function", "reason", "code", "detail"),
+    [
+        ("usb_boot", "exit", 0, "reset to USB boot"),
+        ("faults", "fault", None, "bootrom_hardfault: load of 4 bytes at 0x00000001: unaligned"),
+        (None, "fault", None, "no boot2 in flash (its checksum is wrong): reset to USB boot"),
+    ],
+)
+def test_how_a_run_from_reset_ends_in_it(
+    build: Build, function: str | None, reason: str, code: int | None, detail: str
+) -> None:
+    """With the devices as `run` has them."""
+    machine = Machine.from_elf(build("second_stage.S", flags=("-g",)))
+    content = bytes(256)
+    if function is not None:
+        symbol = machine.symbol(function)
+        content = second_stage(machine.read(symbol.address, symbol.size).tobytes())
+    done = Firmware(load_raw(content, 0x10000000)).run(seconds=1)
+    assert (done.exit.reason, done.exit.code) == (reason, code)
+    assert detail in done.exit.detail
+    assert done.exit.is_good == (code == 0)
 
 
 def test_the_debuggers_trampoline(board: Board) -> None:

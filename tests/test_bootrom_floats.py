@@ -351,8 +351,8 @@ def test_what_is_spent_in_it_is_said(machine: Machine) -> None:
     cost = machine.call("bootrom_fadd", 0x3F800000, 0x40000000, result="f32")
     assert cost.result == 3
     assert cost.warnings == (
-        f"{cost.cycles} cycles were spent in m0sim's own boot ROM, {cost.cycles} of them of floating point: the "
-        "vendor's takes others; give it with --bootrom FILE",
+        f"{cost.cycles} cycles were spent in functions of m0sim's own boot ROM, {cost.cycles} of them of floating "
+        "point: the vendor's take others; give it with --bootrom FILE",
     )
     assert "floating point" not in machine.call("bootrom_ctz32", 8).warnings[0]
     assert machine.call("load", 0x20000000).warnings == ()

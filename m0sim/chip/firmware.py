@@ -187,6 +187,7 @@ class _Run:
             faults=faults,
             notes=(),
             provenance=self._provenance(),
+            boot_rom=chip.space.boot_rom,
             flash=counts.flash,
         )
 

@@ -15,7 +15,6 @@
     // A run ends here: m0sim has words for each (EXITS in tables.py). A chip goes on as a USB device, or waits.
     .equ    EXIT_USB_BOOT, 0xb0
     .equ    EXIT_NO_SECOND_STAGE, 0xb1
-    .equ    EXIT_HARDFAULT, 0xb2
 
 // uint32_t table_lookup(const uint16_t *table, uint32_t code): the pointer beside a code, 0 where there is none.
 function bootrom_table_lookup
@@ -38,9 +37,7 @@ end bootrom_nmi
 
 // Before a program has vectors of its own.
 function bootrom_hardfault
-    bkpt    #EXIT_HARDFAULT
-1:  wfi
-    b       1b
+1:  b       1b
 end bootrom_hardfault
 
 // Both cores begin here. Nobody rescues the chip by a debugger, or holds its BOOTSEL button: neither is looked at.

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from m0sim import image
-from m0sim.chip.bootrom.tables import EXITS, names_in
+from m0sim.chip.bootrom.tables import EXITS, RomExit, names_in
 from m0sim.chip.device import Device, MemoryRegion
 from m0sim.errors import UsageError
 from m0sim.image import Image, Symbol
@@ -48,11 +48,19 @@ class BootRom:
 
     @property
     def float_code(self) -> Range:
-        """Where its floating point functions are; an empty range where it does not say."""
-        found = {s.name: s.address for s in self.image.symbols}
-        return found.get("bootrom_float_begin", 0), found.get("bootrom_float_end", 0)
+        """Where m0sim's own floating point functions are; empty in another ROM."""
+        return self._between("bootrom_float_begin", "bootrom_float_end")
 
-    def exit_at(self, pc: int, number: int) -> str | None:
+    @property
+    def helpers(self) -> Range:
+        """The same of all functions that programs call for their speed: bits, memory, floating point."""
+        return self._between("bootrom_helpers_begin", "bootrom_float_end")
+
+    def _between(self, begin: str, end: str) -> Range:
+        found = {s.name: s.address for s in self.image.symbols} if self.is_own else {}
+        return found.get(begin, 0), found.get(end, 0)
+
+    def exit_at(self, pc: int, number: int) -> RomExit | None:
         """What a BKPT of m0sim's own ROM means; None for one that is elsewhere, or means nothing."""
         return EXITS.get(number) if self.is_own and self.region.contains(pc) else None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from m0sim.image import Symbol
 
@@ -47,11 +48,20 @@ DOUBLE = (
     *("double2int64", "double2fix64", "double2uint64", "double2ufix64", "double2float"),
 )
 
-#: Where m0sim's own boot ROM ends a run, by the number of a BKPT: what a chip would do there.
+
+class RomExit(NamedTuple):
+    """Where m0sim's own boot ROM ends a run."""
+
+    what: str
+    """What a chip does there."""
+    is_wanted: bool
+    """By the program; else something is wrong."""
+
+
+#: By the number of the BKPT there.
 EXITS = {
-    0xB0: "reset to USB boot",
-    0xB1: "no boot2 in flash (its checksum is wrong): reset to USB boot",
-    0xB2: "HardFault before the program has vectors of its own",
+    0xB0: RomExit("reset to USB boot", is_wanted=True),
+    0xB1: RomExit("no boot2 in flash (its checksum is wrong): reset to USB boot", is_wanted=False),
 }
 
 _HEADER = 0x14  # halfwords: function table, data table, the function that looks up in either

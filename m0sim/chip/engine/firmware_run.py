@@ -239,10 +239,18 @@ class FirmwareRun:
         """HardFault's handler is entered next: firmware may know what to do, or not."""
         fault = self._processor.fault
         if fault is not None and fault.cause is FaultCause.BREAKPOINT:
-            self._ends("breakpoint", faults.text(fault, self._place))
+            self._end = self._exit_of_boot_rom(fault.pc) or Exit("breakpoint", None, faults.text(fault, self._place))
             return
         if len(self.faults) < _FAULTS_KEPT:
             self.faults.append(self._fault_text())
+
+    def _exit_of_boot_rom(self, pc: int) -> Exit | None:
+        """Where m0sim's own boot ROM has nothing to go on with."""
+        rom = self._chip.space.boot_rom
+        found = None if rom is None else rom.exit_at(pc, self._chip.space.halfword(pc) & 0xFF)
+        if found is None:
+            return None
+        return Exit("exit", 0, found.what) if found.is_wanted else Exit("fault", None, found.what)
 
     # -- the end
 

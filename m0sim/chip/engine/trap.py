@@ -92,7 +92,7 @@ class Traps:
     def breakpoint(self, pc: int, number: int) -> Cause:
         """A BKPT that is no semihosting call."""
         known = None if self._boot_rom is None else self._boot_rom.exit_at(pc, number)
-        return Cause(FaultKind.BREAKPOINT, f"BKPT #{number}" if known is None else known, pc)
+        return Cause(FaultKind.BREAKPOINT, f"BKPT #{number}" if known is None else known.what, pc)
 
     def _bad_access(self, uc: Uc, pc: int, error: int) -> Cause:
         assert self._access is not None

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy.typing as npt
 
+from m0sim.chip.bootrom.rom import BootRom
 from m0sim.chip.cost import Provenance
 from m0sim.chip.device import Device
 from m0sim.chip.results.costs import Ended, cost_of
@@ -49,6 +50,7 @@ class Left:
     faults: tuple[str, ...]
     notes: tuple[str, ...]
     provenance: Provenance
+    boot_rom: BootRom | None
     flash: FlashCounts | None
 
 
@@ -98,5 +100,6 @@ def _ended(image: Image, left: Left) -> Ended:
         register_uses=(),
         notes=left.notes,
         provenance=left.provenance,
+        boot_rom=left.boot_rom,
         flash=left.flash,
     )
