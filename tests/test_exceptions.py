@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 from conftest import Build
 from firmware_runner import FORMS, Bare, of_elf
 
 from m0sim.chip.native.layout import FaultCause, Held, Stop
+from m0sim.chip.results.instructions import instruction_table
 
 ENTRY, TAIL, RETURN = 15, 6, 11
 SVC, PENDSV, SYSTICK, IRQ0, IRQ1, NMI = 11, 14, 15, 16, 17, 2
@@ -158,7 +160,7 @@ def test_a_fault_and_lockup(begin: Begin) -> None:
     assert program.run() is Stop.LOCKUP
 
 
-PROGRAMS = ("one_svc", "nested", "frames", "processes", "ticking", "sleeping")
+PROGRAMS = ("one_svc", "nested", "frames", "processes", "ticking", "sleeping", "switching")
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
@@ -170,6 +172,98 @@ def test_slices_change_nothing(name: str, begin: Begin) -> None:
         program = begin(name)
         program.run(slice_cycles=cycles)
         assert everything(program) == expected, cycles
+
+
+# ---------------------------------------------------------------------------------------------------- who called whom
+
+
+def inclusive(program: Bare) -> dict[str, int]:
+    """Cycles of the calls that have ended, by function."""
+    counters = program.emulator.counters
+    return dict(zip(counters.functions.names, counters.tables["functions"]["inclusive"].tolist(), strict=True))
+
+
+def contexts(program: Bare) -> dict[tuple[str, ...], tuple[int, int]]:
+    """Calls that have ended, and their cycles, by the functions from the root on."""
+    counters = program.emulator.counters
+    rows, names = counters.tables.used("contexts"), counters.functions.names
+
+    def path(row: int) -> tuple[str, ...]:
+        return (*path(rows["parent"][row]), names[rows["callee"][row]]) if row else ()
+
+    found: dict[tuple[str, ...], tuple[int, int]] = {}
+    for i in range(1, len(rows)):  # one for each place that calls
+        calls, cycles = found.get(path(i), (0, 0))
+        found[path(i)] = calls + int(rows["calls"][i]), cycles + int(rows["inclusive"][i])
+    return found
+
+
+@pytest.mark.parametrize("period", [0, 53, 61, 100])
+def test_a_handler_is_nobodys_callee(period: int, begin: Begin) -> None:
+    program = begin("calling")
+    program.emulator.write(0x20009000, np.uint32([max(period - 1, 0)]))
+    assert program.run() is Stop.BREAKPOINT
+    ticks = int(program.processor.exceptions["entries"][SYSTICK])
+    assert (ticks > 10) == (period > 0)
+    expected = {
+        ("calling",): (0, 0),
+        ("calling", "work"): (100, 100 * 15),
+        ("calling", "work", "shared"): (200, 200 * 3),
+    }
+    if period:
+        expected |= {("calling_tick",): (ticks, ticks * 9), ("calling_tick", "shared"): (ticks, ticks * 3)}
+    assert contexts(program) == expected
+    found = inclusive(program)
+    assert (found["work"], found["shared"], found["calling_tick"]) == (1500, 3 * (200 + ticks), 9 * ticks)
+
+
+def test_what_was_preempted_stands_still(begin: Begin) -> None:
+    program, nop = settled(begin)
+    until(program, nop)
+    program.processor.pulse(0)
+    program.run(limit=nop + ENTRY + 2)
+    program.processor.pulse(1)
+    program.run(limit=nop + ENTRY + 3 + ENTRY + 1)
+    assert program.processor.open_until().tolist() == [nop, nop + ENTRY + 3, nop + ENTRY + 3 + ENTRY + 1]
+
+
+def test_threads_have_calls_and_stacks_of_their_own(begin: Begin) -> None:
+    program = begin("switching")
+    assert program.run() is Stop.BREAKPOINT
+    processor = program.processor
+    assert contexts(program) == {
+        ("switching",): (0, 0),
+        ("switching", "first"): (10, 10 * 14),
+        ("switching", "first", "yield"): (10, 10 * 8),
+        ("switch",): (20, 20 * 14),
+        ("second",): (0, 0),
+        ("second", "yield"): (9, 9 * 8),
+    }
+    first, second = processor.tasks
+    names = program.emulator.counters.functions.names
+    assert [names[task["function"]] for task in (first, second)] == ["switching", "second"]
+    assert [int(task["entries"]) for task in (first, second)] == [11, 10]
+    assert (first["psp_high"], first["psp_low"]) == (0x20006000, 0x20006000 - 32)
+    assert (second["psp_high"], second["psp_low"]) == (0x20007000, 0x20007000 - 16 - 32)
+    # in the first round it makes room on its stack, in the last it was not yet gone on with behind its store
+    assert second["cycles"] == 1 + 10 * (3 + 6) + 9 * (2 + 2)
+    handlers = 20 * (ENTRY + 14 + RETURN)
+    assert processor.now == first["cycles"] + second["cycles"] + handlers
+    assert processor.msp_low == 0x20004000
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_cycles_are_somebodys(name: str, begin: Begin) -> None:
+    """All cycles are instructions', or exceptions' beyond them, or of sleep, or lost to what began again."""
+    program = begin(name)
+    program.run()
+    processor = program.processor
+    counts = program.emulator.counters.counts(with_traffic=False, executed=processor.executed())
+    instructions = int(instruction_table(counts).cycles.sum())
+    _, lost = processor.abandoned
+    assert processor.now == instructions + processor.overhead_cycles + processor.sleep_cycles + lost
+    inside = int(processor.exceptions["cycles"].sum()) + int(processor.tasks["cycles"].sum())
+    assert processor.now == inside
 
 
 # ------------------------------------------------------------------------------------------------ requests from outside

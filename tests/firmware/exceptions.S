@@ -266,3 +266,88 @@ requested_loop:
     b requested_loop
     .ltorg
     END requested
+
+    @ calls in Thread mode and in a handler, of the same function; ticks come if the word at TICKS says how often
+    .equ TICKS, 0x20009000
+    VECTORS calling systick=calling_tick
+    BEGIN
+    ldr r0, =TICKS
+    ldr r0, [r0]
+    cmp r0, #0
+    beq 1f
+    str r0, [r6, #0x14]
+    str r0, [r6, #0x18]
+    movs r0, #7
+    str r0, [r6, #0x10]
+1:  movs r4, #100
+2:  bl work
+    subs r4, #1
+    bne 2b
+    bkpt 0xAB
+    .ltorg
+    END calling
+    FUNCTION work @ 15 cycles
+    mov r5, lr
+    bl shared
+    bl shared
+    bx r5
+    END work
+    FUNCTION shared @ 3 cycles
+    adds r2, #1
+    bx lr
+    END shared
+    FUNCTION calling_tick @ 9 cycles
+    mov r1, lr
+    bl shared
+    bx r1
+    END calling_tick
+
+    @ two threads, each on a stack of its own, that PendSV switches between
+    .equ OTHER, 0x20009000
+    .equ SECOND_STACK, 0x20007000
+    VECTORS switching pendsv=switch
+    BEGIN
+    ldr r0, =SECOND_STACK - 32
+    ldr r1, =OTHER
+    str r0, [r1]
+    ldr r2, =second
+    str r2, [r0, #24]
+    ldr r2, =0x01000000
+    str r2, [r0, #28]
+    ldr r0, =PROCESS_STACK
+    msr psp, r0
+    movs r0, #2
+    msr control, r0
+    movs r4, #10
+1:  bl first
+    subs r4, #1
+    bne 1b
+    bkpt 0xAB
+    .ltorg
+    END switching
+    FUNCTION first @ 14 cycles
+    mov r5, lr
+    bl yield
+    bx r5
+    END first
+    FUNCTION yield @ 8 cycles
+    ldr r0, =0x10000000
+    ldr r1, =SCS + 0xD04
+    str r0, [r1]
+    bx lr
+    .ltorg
+    END yield
+    FUNCTION second
+    sub sp, #16
+1:  bl yield
+    b 1b
+    END second
+    FUNCTION switch @ 14 cycles
+    mrs r0, psp
+    ldr r1, =OTHER
+    ldr r2, [r1]
+    str r0, [r1]
+    msr psp, r2
+    bx lr
+    .ltorg
+    END switch

@@ -323,6 +323,14 @@ class Processor:
         """Where the main stack begins: the highest value that MSP was set to."""
         return int(self._system.msp_high)
 
+    def open_until(self) -> npt.NDArray[np.int64]:
+        """By open frame, outermost first: the cycle up to which its code ran. What was preempted stands still."""
+        system, until = self._system, np.full(self._core.depth, self.now, np.int64)
+        begun = system.activations[: system.depth + system.is_entering]
+        for activation in reversed(begun):
+            until[: activation.floor] = activation.began
+        return until
+
     @property
     def msp_low(self) -> int:
         """The main stack pointer at its lowest."""

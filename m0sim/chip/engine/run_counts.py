@@ -37,7 +37,7 @@ def counted(counters: Counters, interpreter: Interpreter, processor: Processor, 
     """Everything until now; `ended` counts open calls as calls."""
     frames = counters.tables["frames"][: counters.core.depth]
     aside, left_at = _put_aside(counters, processor)
-    until = np.concatenate([np.full(len(frames), processor.now, np.int64), left_at])
+    until = np.concatenate([processor.open_until(), left_at])
     calls = OpenCalls(np.concatenate([frames, aside]), until)
     counts = counters.counts(with_traffic=False, executed=processor.executed())
     counts = replace(counts, stack_top=processor.msp_high, stack_low=processor.msp_low)
