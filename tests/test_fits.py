@@ -51,7 +51,7 @@ def chip(*sizes: int, flash: int = 1 << 20, apart: int = 0x10000) -> Device:
 
 
 @lru_cache
-def start(width: float) -> compare.Start:
+def start(width: float) -> compare.StartingPoint:
     task = compare.ComparisonTask(wide_network("tiny-cnn-8", width), data.load("digits"), CHIP, (), 1)
     return compare.start_of(task)
 

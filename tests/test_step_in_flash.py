@@ -22,7 +22,7 @@ from m0sim.study.learn.experiment import images
 from m0sim.study.learn.experiment.setting import tuned
 from m0sim.study.learn.experiment.training import Task, TrainingRun
 from m0sim.study.learn.program import DeviceProgram, FlashOfStep, phase_cycles, zero_wait_cycles
-from m0sim.study.learn.side_by_side import ComparisonTask, Start, compare, start_of
+from m0sim.study.learn.side_by_side import ComparisonTask, StartingPoint, compare, start_of
 from m0sim.study.whatif import measure, planned
 from m0sim.study.whatif.configuration import configure
 
@@ -43,7 +43,7 @@ def task(chip: Device, weights: str = "flash") -> ComparisonTask:
 
 
 @lru_cache
-def start() -> Start:
+def start() -> StartingPoint:
     return start_of(task(PICO))
 
 

@@ -22,8 +22,8 @@ from m0sim.study.learn.config import Config
 from m0sim.study.learn.networks import Conv, Network, Stage
 from m0sim.study.learn.state import Frozen, Learned
 from m0sim.study.learn.step import (
-    Block,
     Code,
+    Constants,
     DeviceForm,
     Kind,
     Op,
@@ -188,7 +188,7 @@ class Builder:
 
     def provider(self, function: str, **words: Word) -> Words:
         """The fields of a dense kernel's block by which it asks `function` for its rows."""
-        return {"weights": 0, "provider": Code(function), "context": Block(pack(function, words))}
+        return {"weights": 0, "provider": Code(function), "context": Constants(pack(function, words))}
 
     def plain_rows(self, weights: Ref) -> Words:
         """The same fields where the rows are there as they are multiplied by."""

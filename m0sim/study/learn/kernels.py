@@ -11,7 +11,7 @@ from pathlib import Path
 from m0sim import image
 from m0sim.errors import UsageError
 from m0sim.image import Image
-from m0sim.study.learn.step import Block, Code, Op, Step, Word
+from m0sim.study.learn.step import Code, Constants, Op, Step, Word
 
 _PACKAGE = Path(__file__).resolve().parents[2]
 NAME = "m0k.elf"
@@ -113,6 +113,6 @@ def _stack_of(op: Op) -> int:
 def _called(words: tuple[Word, ...]) -> list[str]:
     found = [word.symbol for word in words if isinstance(word, Code)]
     for word in words:
-        if isinstance(word, Block):
+        if isinstance(word, Constants):
             found += _called(word.words)
     return found

@@ -53,7 +53,7 @@ class ComparisonTask:
 
 
 @dataclass(frozen=True, eq=False)
-class Start:
+class StartingPoint:
     """What a method starts from: the backbone's weights, and images [n, h, w, c] with labels [n]."""
 
     weights: tuple[Int8, ...]
@@ -94,7 +94,7 @@ def _with_ratios(result: MethodResult, base: MethodResult) -> MethodResult:
     return replace(result, ratio=result.cycles_mean / base.cycles_mean, ratio_with_flash=with_flash)
 
 
-def start_of(task: ComparisonTask) -> Start:
+def start_of(task: ComparisonTask) -> StartingPoint:
     """The backbone's weights (random ones where there is none) and rotated images of the task's data.
 
     Raises UsageError where network and images do not fit together.
@@ -114,7 +114,7 @@ def start_of(task: ComparisonTask) -> Start:
         weights = tuple(rng.integers(-127, 128, s.weight_shape).astype(np.int8) for s in network.stages)
         config, note = Config(weight_exponents=(-10,) * len(weights)), "random weights"
     count = task.steps
-    return Start(
+    return StartingPoint(
         weights,
         replace(task.config or config, weight_exponents=config.weight_exponents),
         _images(task, "validation", CALIBRATION_IMAGES),
@@ -130,7 +130,7 @@ def _images(task: ComparisonTask, part: str, count: int) -> Examples:
     return Examples(network_input(images), task.data.labels[indices])
 
 
-def _run(task: ComparisonTask, start: Start, name: str, tell: Progress) -> MethodResult:
+def _run(task: ComparisonTask, start: StartingPoint, name: str, tell: Progress) -> MethodResult:
     method = methods.get(name)
     backbone = (task.network, start.weights)
     config = method.calibrated(*backbone, start.config, start.calibration, task.seed)
@@ -145,7 +145,7 @@ def _run(task: ComparisonTask, start: Start, name: str, tell: Progress) -> Metho
     return replace(result, note="; ".join(filter(None, notes)))
 
 
-def _steps(program: DeviceProgram, start: Start, steps: int, tell: Callable[[int], None]) -> list[Cost]:
+def _steps(program: DeviceProgram, start: StartingPoint, steps: int, tell: Callable[[int], None]) -> list[Cost]:
     costs = []
     images, labels = start.training
     for i in range(steps):
@@ -154,7 +154,7 @@ def _steps(program: DeviceProgram, start: Start, steps: int, tell: Callable[[int
     return costs
 
 
-def _measure_flash(program: DeviceProgram, start: Start) -> FlashOfStep | None:
+def _measure_flash(program: DeviceProgram, start: StartingPoint) -> FlashOfStep | None:
     """What flash adds to a step: of the first steps, from the state and the images that the counted ones had."""
     if not program.machine.device.flash_waits:
         return None
@@ -162,7 +162,7 @@ def _measure_flash(program: DeviceProgram, start: Start) -> FlashOfStep | None:
     return FlashOfStep.of([program.step_in_flash(image, int(label)) for image, label in steps])
 
 
-def _measure_memory(program: DeviceProgram, start: Start) -> dict[str, int]:
+def _measure_memory(program: DeviceProgram, start: StartingPoint) -> dict[str, int]:
     """Of every tensor the bytes from the first to the last that a step touches.
 
     Steps run operation by operation, since tensors that do not live together share their bytes.

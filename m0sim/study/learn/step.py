@@ -53,13 +53,13 @@ class Code:
 
 
 @dataclass(frozen=True, slots=True)
-class Block:
+class Constants:
     """A block of constant words of its own (a provider's context): its address."""
 
     words: tuple[Word, ...]
 
 
-Word = int | Ref | Code | Block
+Word = int | Ref | Code | Constants
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ def _tensors(words: Iterable[Word]) -> Iterable[str]:
     for word in words:
         if isinstance(word, Ref):
             yield word.tensor
-        elif isinstance(word, Block):
+        elif isinstance(word, Constants):
             yield from _tensors(word.words)
 
 

@@ -74,7 +74,7 @@ class StepBench:
     def __init__(self, device: Device, images: Dataset, steps: int = STEPS, seed: int = 0) -> None:
         self.device, self.data, self.steps, self.seed = device, images, steps, seed
         self._measured: dict[tuple[Configuration, tuple[int, ...]], Measured] = {}
-        self._starts: dict[Network, compare.Start] = {}
+        self._starts: dict[Network, compare.StartingPoint] = {}
 
     def measure(self, planned: Planned) -> Measured:
         """What a plan's steps cost. Raises UsageError where the images are not the network's."""
@@ -84,7 +84,7 @@ class StepBench:
             self._measured[key] = measure(planned, self.device, start, self.seed)
         return self._measured[key]
 
-    def start(self, network: Network) -> compare.Start:
+    def start(self, network: Network) -> compare.StartingPoint:
         """The backbone's weights and the images."""
         if network not in self._starts:
             task = compare.ComparisonTask(network, self.data, self.device, (), self.steps, self.seed)
@@ -92,7 +92,7 @@ class StepBench:
         return self._starts[network]
 
 
-def measure(planned: Planned, device: Device, start: compare.Start, seed: int = 0) -> Measured:
+def measure(planned: Planned, device: Device, start: compare.StartingPoint, seed: int = 0) -> Measured:
     """Run the steps of a plan, one for each training image of `start`, on the chip or, if it is too small, in an
     enlarged copy of it.
 
@@ -132,13 +132,13 @@ def _sram(plan: Plan) -> dict[str, tuple[int, int]]:
     return {name: (p.offset, p.end) for name, p in plan.placed.items() if p.tensor.place == "sram"}
 
 
-def model_of(c: Configuration, start: compare.Start, seed: int) -> Model:
+def model_of(c: Configuration, start: compare.StartingPoint, seed: int) -> Model:
     """The method of `c`, calibrated; its mask, the place of its weights and reuse do not matter."""
     return _model(replace(c, mask=None, weights=None, reuse=True), start, seed)
 
 
 @lru_cache(maxsize=16)
-def _model(c: Configuration, start: compare.Start, seed: int) -> Model:
+def _model(c: Configuration, start: compare.StartingPoint, seed: int) -> Model:
     method, backbone = methods.get(c.method), (wide_network(c.network, c.width), start.weights)
     config = Config(start.config.weight_exponents, trained=c.trained, fraction=c.fraction or Config.fraction, seed=seed)
     config = method.calibrated(*backbone, config, start.calibration, seed)

@@ -22,7 +22,9 @@ from m0sim.study.whatif.grid import Point, Sweep
 from m0sim.study.whatif.measure import Measured, images_of, measure
 
 
-def run(configuration: Configuration, device: Device, seed: int, expected: str, start: compare.Start) -> Measured:
+def run(
+    configuration: Configuration, device: Device, seed: int, expected: str, start: compare.StartingPoint
+) -> Measured:
     """Measure a point. Raises M0simError where this is not the m0sim that asked; see `identity`."""
     here = identity(configuration.method)
     if here != expected:
@@ -41,8 +43,8 @@ class Inputs:
     def __init__(self, sweep: Sweep) -> None:
         self._sweep = sweep
         self._images: dict[str, Dataset] = {}
-        self._starts: dict[tuple[Network, int], compare.Start] = {}
-        self._digests: dict[compare.Start, str] = {}
+        self._starts: dict[tuple[Network, int], compare.StartingPoint] = {}
+        self._digests: dict[compare.StartingPoint, str] = {}
 
     def checked(self, point: Point) -> Point:
         """The point, without its configuration where the images are not its network's.
@@ -58,7 +60,7 @@ class Inputs:
             return replace(point, configuration=None, reason=str(error))
         return point
 
-    def start(self, point: Point) -> compare.Start:
+    def start(self, point: Point) -> compare.StartingPoint:
         """The start of a point. UsageError where the images are not the network's."""
         assert point.configuration is not None
         network = wide_network(point.configuration.network, point.configuration.width)
@@ -96,7 +98,7 @@ def _hash(parts: Any) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
 
 
-def _digest(start: compare.Start) -> str:
+def _digest(start: compare.StartingPoint) -> str:
     found = hashlib.sha256(repr((start.config.weight_exponents, start.note)).encode())
     for array in (*start.weights, *start.calibration, *start.training):
         found.update(repr((array.dtype.str, array.shape)).encode() + np.ascontiguousarray(array).tobytes())

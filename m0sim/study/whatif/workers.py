@@ -32,7 +32,7 @@ class PointTask:
     """A point with all that it takes: a worker needs m0sim, but no data set and no profile."""
 
     key: str
-    arguments: tuple[Configuration, Device, int, str, compare.Start]
+    arguments: tuple[Configuration, Device, int, str, compare.StartingPoint]
     """Of `points.run`."""
 
 
