@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 from conftest import Build
 
-from m0sim import Fault, Machine, UsageError
+from m0sim import Fault, Firmware, Machine, UsageError
 from m0sim.chip.bootrom import tables
 from m0sim.chip.bootrom.rom import boot_rom_of
 from m0sim.chip.device import load
+from m0sim.image import load_elf
 
 SIZE = 16 * 1024
 EDGES = (0, 1, 2, 3, 0x80, 0xFF, 0x100, 0x7FFF, 0x8000, 0xFFFF, 0x10000, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFE, 0xFFFFFFFF)
@@ -193,6 +194,18 @@ def test_code_that_the_rom_does_not_have_is_no_code_of_the_program(elf: Path) ->
     assert taken.symbol("copy").address >= 0x10000000
     with pytest.raises(UsageError, match="no symbol 'bootrom_nothing'"):
         taken.symbol("bootrom_nothing")
+
+
+def test_an_image_is_its_users(elf: Path) -> None:
+    """What is beside it in the chip is in the program, which reads the image's debug information once for all."""
+    image = load_elf(elf)
+    chips = [Machine(image), Firmware(image)]
+    assert all(chip.image is image for chip in chips)
+    assert all(s.address >= 0x10000000 for s in (*image.functions, *image.segments))
+    for chip in chips:
+        assert {s.name for s in chip.program.functions} > {s.name for s in image.functions} | {"bootrom_memcpy"}
+        assert chip.program.lines() is image.lines() != ()
+    assert chips[0].program.signatures().items() > image.signatures().items()
 
 
 def test_stores_of_the_host_are_refused(machine: Machine) -> None:

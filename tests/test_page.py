@@ -192,7 +192,7 @@ def test_every_byte_is_in_the_map_once(build: Build, source: str) -> None:
     machine = Machine.from_elf(build(source, flags=FLAGS))
     machine.alloc(np.arange(5, dtype=np.int16), name="five")
     machine.alloc(3)
-    function = next(s.name for s in machine.image.functions if s.address >= 0x10000000)
+    function = machine.image.functions[0].name
     try:
         signature = machine.signature(function)
         cost = machine.call(function, *range(6 if signature is None else len(signature.parameters)))

@@ -41,10 +41,11 @@ class Firmware:
         `bootrom` is as for a `Machine`.
         """
         self.device = profile if isinstance(profile, Device) else device.load(profile)
-        self._programmed = firmware
         self._boot_rom = boot_rom_of(self.device, firmware, bootrom)
-        self.image = firmware if self._boot_rom is None else with_boot_rom(firmware, self._boot_rom)
-        self.space = AddressSpace(self.device, self.image, 0, self._boot_rom, from_reset=True)
+        self.image = firmware
+        self.program = firmware if self._boot_rom is None else with_boot_rom(firmware, self._boot_rom)
+        """The image, and beside it what the boot ROM has: all code that may run, and its names."""
+        self.space = AddressSpace(self.device, self.program, 0, self._boot_rom, from_reset=True)
         """The memories, as the last run left them."""
         self.progress: Callable[[int], None] | None = None
         """Called with the cycles so far, several times a second while it runs."""
@@ -112,7 +113,7 @@ class Firmware:
         return _Run(self, wanted, self._flash_model(flash), stdin, on_output).cost()
 
     def _address(self, name: str | None) -> int | None:
-        return None if name is None else self.image.find(name).address
+        return None if name is None else self.program.find(name).address
 
     def _flash_model(self, flash: str | None) -> FlashModel:
         waits = self.device.xip_cache is not None or self.device.flash_timing is not None
@@ -131,7 +132,7 @@ class _Run:
         self, firmware: Firmware, wanted: Wanted, flash: FlashModel, stdin: bytes, on_output: OnOutput | None
     ) -> None:
         self._firmware, self._wanted, self._flash = firmware, wanted, flash
-        self._chip = Emulator(firmware.device, firmware.image, 0, firmware._boot_rom, from_reset=True)
+        self._chip = Emulator(firmware.device, firmware.program, 0, firmware._boot_rom, from_reset=True)
         firmware.space = self._chip.space
         self._interpreter = Interpreter(self._chip)
         self._processor = Processor(self._chip, self._interpreter, flash=flash)
@@ -140,7 +141,7 @@ class _Run:
         self._board = board_of(firmware.device, self._host)
         self._host.follow(self._board.clock)
         self._stdin = stdin
-        self._start: Start = start_of(firmware._programmed, self._chip.space)
+        self._start: Start = start_of(firmware.image, self._chip.space)
 
     def cost(self) -> RunCost:
         """Run, and tell what it cost."""
@@ -154,7 +155,7 @@ class _Run:
         if run.before is not None:
             counts = after(counts, run.before)
         return run_cost(
-            self._firmware.image, self._firmware.device, counts.counts, self._left(ended, counts, tuple(run.faults))
+            self._firmware.program, self._firmware.device, counts.counts, self._left(ended, counts, tuple(run.faults))
         )
 
     def _counted(self, *, ended: bool) -> RunCounts:

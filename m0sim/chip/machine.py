@@ -56,9 +56,11 @@ class Machine:
         self.device = profile if isinstance(profile, Device) else device.load(profile)
         self._bootrom = bootrom
         boot_rom = boot_rom_of(self.device, firmware, bootrom)
-        self.image = firmware if boot_rom is None else with_boot_rom(firmware, boot_rom)
-        self._emulator = Emulator(self.device, self.image, stack_bytes, boot_rom)
-        self._callables = Callables(self.image, self.space)
+        self.image = firmware
+        self.program = firmware if boot_rom is None else with_boot_rom(firmware, boot_rom)
+        """The image, and beside it what the boot ROM has: all code that a call may execute, and its names."""
+        self._emulator = Emulator(self.device, self.program, stack_bytes, boot_rom)
+        self._callables = Callables(self.program, self.space)
         self._interpreter: Interpreter | None = None
         self.progress: Callable[[int], None] | None = None
         """Called with the cycles so far, several times a second while a call runs."""
@@ -129,11 +131,11 @@ class Machine:
 
     def symbol(self, name: str) -> Symbol:
         """The symbol of that name: its `.address` and `.size`. Raises UsageError with the closest names."""
-        return self.image.find(name)
+        return self.program.find(name)
 
     def signature(self, function: str | int) -> Signature | None:
         """What a function takes and returns, where the image's DWARF tells it for certain: `call` checks by it."""
-        return self.image.signature(self._callables.entry(function))
+        return self.program.signature(self._callables.entry(function))
 
     def read(self, address: int, size: int) -> npt.NDArray[np.uint8]:
         """A copy of `size` bytes of memory, ``uint8[size]``."""

@@ -158,7 +158,7 @@ def name_of(image: Image, call: Call) -> str:
 
 def place_call(machine: Machine, call: Call, outputs: list[Output]) -> tuple[str | Words | Buffer, ...]:
     """A call's function and arguments, as `Machine.call` takes them in `before`."""
-    name = name_of(machine.image, call)
+    name = name_of(machine.program, call)
     args = call.args if not call.error else ()
     types = types_of(machine, name, len(args))
     try:

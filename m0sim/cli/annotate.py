@@ -44,7 +44,7 @@ def annotate(
     sources = Sources(asked.image_file, source_root)
     done = calling.run(asked)
     shown = listing(
-        done.cost, done.machine.image, fault=done.fault, names=chosen, everything=everything, sources=sources
+        done.cost, done.machine.program, fault=done.fault, names=chosen, everything=everything, sources=sources
     )
     show_notes(done.machine.image)
     notes = (*done.machine.image.notes_so_far, *shown.notes)

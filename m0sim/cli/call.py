@@ -87,7 +87,7 @@ def call(
     if any(profiles.values()):
         from m0sim.report import profile_files
 
-        profile_files.write(done.cost, done.machine.image, profiles, sources)
+        profile_files.write(done.cost, done.machine.program, profiles, sources)
     if html is not None:
         from m0sim.report.page import page
 

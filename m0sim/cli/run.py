@@ -130,7 +130,7 @@ def _write(
         from m0sim.report import profile_files
         from m0sim.report.sources import Sources
 
-        profile_files.write(done.cost, firmware.image, profiles, Sources(firmware.image.path, ()))
+        profile_files.write(done.cost, firmware.program, profiles, Sources(firmware.image.path, ()))
     if vcd is not None:
         from m0sim.report.vcd import vcd as vcd_of
 

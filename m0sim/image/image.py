@@ -53,8 +53,8 @@ class Image:
     address_words: tuple[int, ...] | None = None
     """Where 32-bit words lie that hold the address of something in the program. None where the file does not say: it
     was linked without ``--emit-relocs``."""
-    names_of_others: int = 0
-    """How many of the symbols came with `beside`."""
+    alone: Image | None = field(default=None, repr=False)
+    """The program without what came with `beside`; None where nothing did."""
 
     @cached_property
     def functions(self) -> tuple[Symbol, ...]:
@@ -73,8 +73,8 @@ class Image:
     def beside(self, other: Image) -> Image:
         """This program with another one in the same memory, which it may call, such as a ROM's.
 
-        Path, entry, sections, debug information and what else a file has are this one's. No name of `other` may be one
-        of this program's.
+        Path, entry, sections, debug information and what else a file has are this one's, and are read once for both.
+        No name of `other` may be one of this program's.
         """
         return replace(
             self,
@@ -82,7 +82,7 @@ class Image:
             symbols=tuple(sorted((*self.symbols, *other.symbols), key=lambda s: s.address)),
             code_ranges=tuple(sorted((*self.code_ranges, *other.code_ranges))),
             data_ranges=tuple(sorted((*self.data_ranges, *other.data_ranges))),
-            names_of_others=len(other.symbols),
+            alone=self,
         )
 
     def function_at(self, address: int) -> Symbol | None:
@@ -107,7 +107,7 @@ class Image:
             return found[0]
         if found:
             raise UsageError(f"{name!r} is ambiguous in {self.path}: say " + " or ".join(repr(s.name) for s in found))
-        if len(self.symbols) == self.names_of_others:
+        if not (self.alone or self).symbols:
             raise UsageError(
                 f"{self.path} has no symbols: give an address such as 0x{self._first_code:08x}, "
                 "or with --symbols the ELF that a HEX, UF2 or raw file was made from"
@@ -148,6 +148,8 @@ class Image:
     @property
     def notes_so_far(self) -> tuple[str, ...]:
         """What could not be read of lines and signatures that somebody has asked for; nothing is decoded for this."""
+        if self.alone is not None:
+            return self.alone.notes_so_far
         of_lines = self.notes if "_source" in self.__dict__ else ()
         return of_lines + (self.signature_notes if "_signatures" in self.__dict__ else ())
 
@@ -183,6 +185,8 @@ class Image:
 
     @cached_property
     def _signatures(self) -> Signatures:
+        if self.alone is not None:
+            return self.alone._signatures
         from m0sim.image.signatures import Signatures
 
         contents, notes = section_contents(self.debug)
@@ -191,7 +195,7 @@ class Image:
 
     @cached_property
     def _source(self) -> tuple[tuple[SourceLine, ...], tuple[str, ...]]:
-        return source_lines(self.debug, self.code_ranges)
+        return source_lines(self.debug, self.code_ranges) if self.alone is None else self.alone._source
 
     @property
     def _first_code(self) -> int:

@@ -41,11 +41,12 @@ class _Names:
         return f"({self._numbers[name]}) {name}"
 
 
-def _calls_by_name(roots: Sequence[CallNode]) -> dict[str, int]:
-    calls: Counter[str] = Counter()
-    for root in roots:
-        calls[root.function] += max(root.calls, 1)
-    return calls
+def _calls_from_outside(cost: Cost, roots: Sequence[CallNode]) -> dict[str, int]:
+    """By function: its calls but those that functions made; a root of the tree counts its recursion, too."""
+    inside: Counter[str] = Counter()
+    for edge in cost.edges:
+        inside[edge.callee] += edge.calls
+    return {root.function: max(cost.functions[root.function].calls - inside[root.function], 1) for root in roots}
 
 
 class _Writer:
@@ -93,7 +94,7 @@ class _Writer:
         if cost.has_several_roots:  # what no instruction took: sleep, and entering exceptions and returning from them
             idle = cost.cycles - int(cost.instruction_table.cycles.sum())
             yield f"0x0 0 {idle} 0 0{' 0' if self._has_stalls else ''}"
-        for name, calls in _calls_by_name(roots).items():
+        for name, calls in _calls_from_outside(cost, roots).items():
             yield from self._call(CallEdge(OUTSIDE, 0, name, calls, 0), 0)
         yield ""
 

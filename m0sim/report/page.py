@@ -58,7 +58,7 @@ def page(
         run=run,
         flame=flame_graph(cost.call_tree),
         calls=sorted(cost.edges, key=lambda edge: (-edge.inclusive_cycles, edge.call_address, edge.callee)),
-        listing=listing(cost, machine.image, fault=fault, sources=sources),
+        listing=listing(cost, machine.program, fault=fault, sources=sources),
         annotate=annotate_data,
         memories=[(memory, _bars(memory)) for memory in maps],
         stack_room=stack_room(machine),
