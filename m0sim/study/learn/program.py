@@ -33,7 +33,7 @@ PHASE_FUNCTIONS: dict[Phase, str] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class Addresses:
     """Absolute addresses of everything that is not code."""
 
     sram_base: int
@@ -69,7 +69,7 @@ class DeviceProgram:
         code_end = max(s.end for s in kernels.segments if flash.contains(s.address))
         flash_base = _rounded(code_end, 16)
         tables = _rounded(flash_base + plan.flash_bytes, 16)
-        self._layout = Layout(device.srams[0].base, flash_base, tables)
+        self._layout = Addresses(device.srams[0].base, flash_base, tables)
         self._symbols = {s.linkage_name: s.address | 1 for s in kernels.symbols if s.kind == "function"}
         assembler = _Tables(self.address, self._symbols, tables)
         self._lists = {kind: assembler.phases(ops) for kind, ops in variants(plan.step).items()}
