@@ -216,7 +216,8 @@ void m0_begin(struct m0_core *core, uint32_t root, uint32_t return_address)
     core->cycles = 0;
     core->stop = M0_STOP_NONE;
     core->sp_mover = core->is_full = 0;
-    core->functions[root].newest = core->functions[root].open = 1;
+    core->functions[root].newest = 1;
+    core->functions[root].recurs = 0;
     core->edges[1] = (struct m0_edge){.callee = root};
     core->edge_count = 2;
     core->contexts[1] = (struct m0_context){.edge = 1, .target = 1, .callee = root};

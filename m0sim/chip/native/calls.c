@@ -189,7 +189,7 @@ void m0_forget_calls(struct m0_core *core)
 {
     for (uint32_t i = 1; i < core->edge_count; i++) {
         struct m0_function *function = &core->functions[core->edges[i].callee];
-        function->newest = function->nodes = function->open = 0;
+        function->newest = function->nodes = function->open = function->recurs = 0;
         function->inclusive = 0;
         *edge_slot(core, &core->edges[i]) = 0;
     }

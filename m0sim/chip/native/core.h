@@ -144,7 +144,8 @@ struct m0_function {
     uint32_t entry;      /* address */
     uint32_t newest;     /* 1 + its innermost open frame, 0 if none is open */
     uint32_t nodes;      /* contexts of it that are nodes of the call tree */
-    uint32_t open;       /* frames of it that are open */
+    uint32_t open;       /* frames of it that are open, of a function that recurs */
+    uint32_t recurs;     /* 1: it was entered while it was open, or another between two frames of one: of the interpreter */
     int64_t inclusive;   /* cycles; under recursion those of the outermost frame */
 };
 
@@ -397,7 +398,7 @@ struct m0_op {
     uint8_t c;
     uint8_t extra;    /* cycles beyond one for each halfword; of a branch, all that it takes when it is taken */
     int64_t in;       /* times that control came here other than from the instruction before */
-    int64_t out;      /* times that the fast form left by it, of a direct branch; its target has not all of them in `in` */
+    int64_t out;      /* times that the fast form left by it, of a direct branch and of BLX; `in` has not all of them */
 };
 
 /* What is rarely needed of an operation; same index. */
@@ -448,7 +449,7 @@ struct m0_call {
     uint64_t target_op;   /* the one that it led to */
     uint64_t from_at;     /* the context that it came from, 1 if that is not known */
     uint64_t context_at;  /* and the one that it led to */
-    uint64_t function_at; /* the function that it led to */
+    uint64_t function_at; /* the function that it led to, if that recurs, else 0 */
 };
 
 /* A load or store that the interpreter does not make itself, and the answers to those that one instruction makes. */

@@ -210,6 +210,7 @@ M0_THREAD THREAD(BRANCH_LINK_EXCHANGE)(PARAMETERS)
     const int64_t left = LEFT_BEHIND;
     core->timed.r[14] = call->link;
     top = open_call(call, top, op + 1, left);
+    op->out++;
     struct m0_op *to = m0_pointer(call->target_op);
     to->in++;
     GO(to, left);
@@ -227,8 +228,7 @@ M0_THREAD THREAD(BRANCH_LINK_EXCHANGE)(PARAMETERS)
     } \
     const int64_t left = LEFT_BEHIND; \
     close_call(call, top, left); \
-    top--; \
-    to->in++;
+    top--;
 
 M0_THREAD THREAD(BRANCH_EXCHANGE)(PARAMETERS)
 {

@@ -537,7 +537,10 @@ static uint32_t write_line(const struct m0_core *core, const struct m0_line *lin
     return written;
 }
 
-/* Let the targets of direct branches have what the fast form did not count there. */
+/*
+ * Let the targets of direct branches have what the fast form did not count there, and so what is behind a call: it
+ * returns there, or m0_fill_frames has taken that back.
+ */
 static void credit(struct m0_core *core)
 {
     struct m0_timed *timed = &core->timed;
@@ -546,7 +549,13 @@ static void credit(struct m0_core *core)
         for (uint64_t at = first; at < first + M0_LINE_OPS; at++) {
             int64_t left = timed->ops[at].out - timed->details[at].credited;
             if (left != 0) {
-                m0_branch_target(&timed->ops[at])->in += left; /* at the head of a line, nobody looks at it */
+                uint32_t operation = timed->details[at].operation;
+                if (operation != M0_OP_BRANCH_LINK_EXCHANGE) {
+                    m0_branch_target(&timed->ops[at])->in += left; /* at the head of a line, nobody looks at it */
+                }
+                if (operation == M0_OP_BRANCH_LINK || operation == M0_OP_BRANCH_LINK_EXCHANGE) {
+                    timed->ops[at + timed->details[at].size / 2].in += left;
+                }
                 timed->details[at].credited += left;
             }
         }
@@ -698,6 +707,7 @@ uint64_t m0_expand_timed(struct m0_core *core, struct m0_executed *rows)
     const struct m0_timed *timed = &core->timed;
     uint64_t written = 0;
     credit(core);
+    m0_sum_functions(core);
     for (; written < timed->retired_count; written++) {
         rows[written] = timed->retired[written];
     }

@@ -189,6 +189,7 @@ static void overwrite_code(struct m0_core *core, const struct now *now, uint32_t
     struct m0_op *next = now->op + 1;
     bool runs_on = !m0_is_head(next) && (now->detail->flags & M0_DETAIL_CROSSES) == 0; /* else it is counted itself */
     next->in -= runs_on;
+    m0_fill_frames(core);
     m0_code_changed(core, address, size);
     next->in += runs_on;
 }
@@ -452,6 +453,7 @@ void m0_fill_frames(struct m0_core *core)
         frame->outer = function->newest;
         frame->base = i;
         frame->call = (uint64_t)(uintptr_t)none;
+        ((struct m0_op *)m0_pointer(frame->return_op))->in--; /* its return will be counted when it comes */
         frame->return_op = 0;
         function->newest = i + 1;
     }
@@ -474,13 +476,75 @@ static void note_contexts(struct m0_core *core)
     }
 }
 
+/* Cycles in the calls of a function that have ended, as long as it was never entered while it was open. */
+static int64_t sum_calls(const struct m0_core *core, uint32_t function)
+{
+    int64_t sum = 0;
+    for (uint32_t i = 1; i < core->context_count; i++) {
+        sum += core->contexts[i].callee == function ? core->contexts[i].inclusive : 0;
+    }
+    for (uint32_t i = 1; i < core->edge_count; i++) {
+        sum += core->edges[i].callee == function ? core->edges[i].inclusive : 0;
+    }
+    return sum;
+}
+
+/*
+ * The fast form does not count which cycles of a function are inclusive: they are those of all its calls, unless it is
+ * entered while it is open. The first time that happens comes here, since the context is new. From then on, frames of
+ * the functions between the two entries are counted: they are those that can be open twice.
+ */
+static void note_recursion(struct m0_core *core)
+{
+    const struct m0_frame *top = m0_top_frame(core);
+    bool is_new = false;
+    if (top->outer == 0) {
+        return;
+    }
+    for (uint32_t i = top->outer - 1; i < core->depth; i++) {
+        uint32_t number = core->frames[i].function;
+        struct m0_function *function = &core->functions[number];
+        if (function->recurs) {
+            continue;
+        }
+        is_new = true;
+        function->recurs = 1;
+        function->inclusive = sum_calls(core, number);
+        function->open = 0;
+        for (uint32_t k = 0; k < core->depth; k++) {
+            function->open += core->frames[k].function == number;
+        }
+    }
+    for (uint32_t i = 1; is_new && i < core->timed.call_count; i++) {
+        core->timed.calls[i].from_at = 1;
+    }
+}
+
+/* Inclusive cycles of the functions that never recurred. All frames are closed. */
+void m0_sum_functions(struct m0_core *core)
+{
+    for (uint32_t i = 1; i < core->edge_count; i++) {
+        struct m0_function *function = &core->functions[core->edges[i].callee];
+        function->inclusive = function->recurs ? function->inclusive : 0;
+    }
+    for (uint32_t i = 1; i < core->edge_count; i++) {
+        struct m0_function *function = &core->functions[core->edges[i].callee];
+        function->inclusive += function->recurs ? 0 : core->edges[i].inclusive;
+    }
+    for (uint32_t i = 1; i < core->context_count; i++) {
+        struct m0_function *function = &core->functions[core->contexts[i].callee];
+        function->inclusive += function->recurs ? 0 : core->contexts[i].inclusive;
+    }
+}
+
 /* Let the fast form know what a call led to. */
 static void note_call(struct m0_core *core, struct m0_call *call, uint32_t target, struct m0_op *to)
 {
     bool is_known = call->site.edge != 0 && call->site.to_context != 0 && to != NULL;
     call->from_at = is_known ? (uint64_t)(uintptr_t)&core->contexts[call->site.from_context] : 1;
     call->context_at = (uint64_t)(uintptr_t)&core->contexts[call->site.to_context];
-    call->function_at = (uint64_t)(uintptr_t)&core->functions[core->contexts[call->site.to_context].callee];
+    struct m0_function *function = &core->functions[core->contexts[call->site.to_context].callee];
+    call->function_at = function->recurs ? (uint64_t)(uintptr_t)function : 0;
     call->target = target;
     call->target_op = (uint64_t)(uintptr_t)to;
 }
@@ -516,6 +580,7 @@ static struct m0_op *leave(struct m0_core *core, const struct now *now, int64_t 
     m0_go_on(core, calls ? &m0_call_of(core, now->op)->site : &jump, flow, m0_function_at(core, now->pc), address,
              m0_function_at(core, address));
     if (core->depth != 0) {
+        note_recursion(core);
         m0_note_frame(core, m0_top_frame(core));
     }
     core->timed.access.address = now->pc; /* who jumped, where no code is */
@@ -732,6 +797,7 @@ static struct m0_op *run_on(struct m0_core *core, const struct now *now, uint32_
         core->cycles = m0_cycles_at(core, next, timed->budget);
         m0_fill_frames(core);
         m0_go_on(core, &site, M0_FLOW_JUMP, m0_function_at(core, now->pc), behind, m0_function_at(core, behind));
+        note_recursion(core);
         m0_note_frame(core, m0_top_frame(core));
     }
     timed->op = (uint64_t)(uintptr_t)next;

@@ -143,7 +143,9 @@ M0_INLINE struct m0_frame *open_call(const struct m0_call *call, struct m0_frame
     frame->context_at = call->context_at;
     frame->return_op = (uint64_t)(uintptr_t)behind;
     frame->left = left;
-    ((struct m0_function *)m0_pointer(call->function_at))->open++;
+    if (M0_RARELY(call->function_at != 0)) {
+        ((struct m0_function *)m0_pointer(call->function_at))->open++;
+    }
     return frame;
 }
 
@@ -155,7 +157,7 @@ M0_INLINE void close_call(const struct m0_call *call, const struct m0_frame *top
     struct m0_function *function = m0_pointer(call->function_at);
     context->calls++;
     context->inclusive += spent;
-    if (--function->open == 0) {
+    if (M0_RARELY(function != NULL) && --function->open == 0) {
         function->inclusive += spent;
     }
 }

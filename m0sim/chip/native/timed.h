@@ -83,6 +83,7 @@ void m0_code_changed(struct m0_core *core, uint32_t address, uint32_t size);
 /* -- step.c */
 
 void m0_fill_frames(struct m0_core *core);
+void m0_sum_functions(struct m0_core *core);
 void m0_note_frame(struct m0_core *core, struct m0_frame *frame);
 const uint32_t *m0_generation(const struct m0_core *core, uint32_t address, uint32_t slot);
 enum m0_stepping { M0_STEP_ONE, M0_STEP_STRETCH };
