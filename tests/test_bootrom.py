@@ -9,9 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import Build
+from test_cli import run_apart
 
 from m0sim import Fault, Firmware, Machine, UsageError
 from m0sim.chip.bootrom import tables
+from m0sim.chip.bootrom.build import FILE as OWN
+from m0sim.chip.bootrom.build import build as build_rom
 from m0sim.chip.bootrom.rom import boot_rom_of
 from m0sim.chip.device import load
 from m0sim.image import load_elf
@@ -188,8 +191,7 @@ def test_a_program_copies_by_the_rom(machine: Machine) -> None:
     assert tracked.findings == ()
 
 
-def test_code_that_the_rom_does_not_have_is_no_code_of_the_program(elf: Path) -> None:
-    """Where a program has a function of the same name, that is what the name means."""
+def test_names_that_nobody_has(elf: Path) -> None:
     taken = Machine.from_elf(elf)
     assert taken.symbol("copy").address >= 0x10000000
     with pytest.raises(UsageError, match="no symbol 'bootrom_nothing'"):
@@ -235,6 +237,43 @@ def test_a_file_gives_the_content(elf: Path, machine: Machine, vendors: Path) ->
         assert other.call("load", 0, engine=engine).result == 0x20041F00
     with pytest.raises(Fault, match="nothing for programs"):
         machine.call("load", 0)
+
+
+def test_an_elf_gives_its_names_too(elf: Path, rom: bytes) -> None:
+    """And the cost knows the file."""
+    made = OWN
+    other = Machine.from_elf(elf, bootrom=made)
+    assert other.read(0, SIZE).tobytes() == rom
+    cost = other.call("bootrom_popcount32", 0xFF)
+    assert (cost.result, cost.warnings) == (8, ())  # nobody says that it is m0sim's
+    assert cost.provenance is not None
+    assert cost.provenance.bootrom == str(made)
+    of_program = Machine.from_elf(made)  # linked at 0: it brings the ROM's content along
+    assert of_program.call("bootrom_popcount32", 0xFF).result == 8
+    with pytest.raises(UsageError, match="leave out --bootrom"):
+        Machine.from_elf(made, bootrom=made)
+
+
+def test_a_name_that_the_program_has_is_the_programs(build: Build, tmp_path: Path) -> None:
+    source = tmp_path / "twin.c"
+    source.write_text("int bootrom_popcount32(int x) { return x + 1; }\n")
+    twin = Machine.from_elf(build(source))
+    assert twin.call("bootrom_popcount32", 41).result == 42
+    assert twin.call("bootrom_popcount32 (boot ROM)", 41).result == 3
+
+
+def test_the_command_line_takes_it(elf: Path, vendors: Path) -> None:
+    done = run_apart("call", elf, "load", 0, "--result", "u32", "--bootrom", vendors, "--json")
+    assert done.json["result"] == 0x20041F00
+    assert done.json["provenance"]["bootrom"] == str(vendors)
+
+
+@pytest.mark.long
+def test_it_is_the_same_wherever_it_is_built(rom: bytes, tmp_path: Path) -> None:
+    """The pinned compiler knows neither folder nor time."""
+    first, second = (build_rom(tmp_path / name / "rom.elf") for name in ("a", "b"))
+    assert first.read_bytes() == second.read_bytes()
+    assert str(tmp_path).encode() not in first.read_bytes()
 
 
 def test_files_that_are_none(elf: Path, rom: bytes, tmp_path: Path) -> None:
