@@ -124,6 +124,21 @@ def test_receiving_by_interrupt_and_timeout() -> None:
     assert chip.load(UART1 + MIS) == 1 << 4
 
 
+def test_what_has_come_counts_when_the_fifo_is_turned_off() -> None:
+    """As pico-examples' uart_advanced does, while somebody sends already."""
+    chip = uart(ibrd=1, fbrd=0)
+    chip.board.receivers["UART0"].receive(b"ab")
+    chip.run(160)
+    chip.store(UART0 + IMSC, 1 << 4)
+    assert not chip.host.lines[20]
+    chip.store(UART0 + LCR_H, 0x60)
+    assert chip.host.lines[20]
+    assert chip.load(UART0) == ord("a")
+    assert not chip.host.lines[20]
+    chip.run(160)
+    assert chip.host.lines[20]
+
+
 def test_the_sender_waits_while_the_fifo_is_full_or_overruns_it() -> None:
     chip = uart(ibrd=1, fbrd=0)
     chip.board.receivers["UART0"].receive(bytes(range(100)))

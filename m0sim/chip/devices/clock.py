@@ -43,6 +43,8 @@ class SystemClock(Source):
         """The cycle that devices act in: the bus moves it."""
         self._since = 0
         self._seconds = Fraction(0)
+        self._asked: Fraction | None = None
+        self._answer: int | None = None
 
     def seconds(self, cycle: int | None = None) -> Fraction:
         """Time from reset to a cycle since the last change of the frequency; to now if none is given."""
@@ -51,19 +53,22 @@ class SystemClock(Source):
 
     def cycle_at(self, seconds: Fraction) -> int | None:
         """The first cycle that begins at that time or later; None while the clock stands still."""
-        if not self.hz:
-            return None
-        return self._since + _ceil((seconds - self._seconds) * self.hz)
+        if seconds is not self._asked:  # the same one is asked for again and again: until when a run goes
+            self._asked = seconds
+            self._answer = self._since + _ceil((seconds - self._seconds) * self.hz) if self.hz else None
+        return self._answer
 
     def set(self, hz: Fraction | int) -> None:
         """Change the frequency from now on."""
         self._seconds, self._since = self.seconds(), self.now
+        self._asked = None
         super().set(hz)
 
     def stand(self, seconds: Fraction) -> None:
         """Time passes while the clock stands still: no cycle of it."""
         assert not self.hz
         self._seconds += seconds
+        self._asked = None
         for changed in self._watchers:
             changed()
 

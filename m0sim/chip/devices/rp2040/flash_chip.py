@@ -60,6 +60,9 @@ class FlashChip:
         self._bytes = bytearray()
         self._status = [0, _QUAD_ENABLED, 0]
         self._busy_until = Fraction(-1)
+        self._busy_before: int | None = 0
+        """The same as a cycle; None while the clock stands."""
+        clock.watch(self._retime)
         self._identity = bytes((0xEF, 0x40, size.bit_length() - 1))
         self.erased = self.programmed = 0
         """Bytes so far."""
@@ -90,7 +93,10 @@ class FlashChip:
     @property
     def is_busy(self) -> bool:
         """Erasing, programming or writing a status register."""
-        return self._clock.seconds() < self._busy_until
+        return self._busy_before is None or self._clock.now < self._busy_before
+
+    def _retime(self) -> None:
+        self._busy_before = self._clock.cycle_at(self._busy_until)
 
     def _answer(self, command: int, index: int) -> int:
         """What byte number `index` behind the command is."""
@@ -162,6 +168,7 @@ class FlashChip:
     def _begin(self, seconds: Fraction) -> None:
         self._status[0] &= ~_WRITE_ENABLED
         self._busy_until = self._clock.seconds() + seconds
+        self._retime()
 
 
 _KNOWN = {

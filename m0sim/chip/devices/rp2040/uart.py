@@ -101,7 +101,7 @@ class Uart(Block):
             self.CR: self._control,
             self.ICR: self._clear,
             self.IMSC: lambda _: self._tell(),
-            self.IFLS: lambda _: self._plan(),
+            self.IFLS: lambda _: self._level_changed(),
             self.LCR_H: self._set_line,
         }
         self.volatile = {self.DR, self.RIS, self.MIS}
@@ -228,6 +228,12 @@ class Uart(Block):
         bits = 1 + 5 + (line >> 5 & 3) + (line >> 1 & 1) + 1 + (line >> 3 & 1)
         self._bit = 64 * self.words[self.IBRD] + self.words[self.FBRD]
         self._frame = bits * self._bit
+        self._level_changed()
+
+    def _level_changed(self) -> None:
+        """What has come may be enough for the interrupt now."""
+        if len(self._received) >= self._rx_level():
+            self._raw |= _RX
         self._plan()
 
     def _retune(self) -> None:
