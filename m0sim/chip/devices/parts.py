@@ -9,6 +9,7 @@ from m0sim.chip.device import Device
 from m0sim.chip.devices import nrf51, samd21
 from m0sim.chip.devices.board import Board
 from m0sim.chip.devices.host import Host
+from m0sim.chip.devices.mspm0 import board as mspm0
 from m0sim.chip.devices.rp2040 import board as rp2040
 from m0sim.chip.devices.stm32 import board as stm32
 from m0sim.chip.devices.stm32.parts import PARTS as STM32
@@ -18,6 +19,7 @@ _OTHERS: dict[str, Callable[[Host], Board]] = {
     **{name: partial(stm32.build, part) for name, part in STM32.items()},
     "samd21": samd21.build,
     "nrf51": nrf51.build,
+    **{name: partial(mspm0.build, part) for name, part in mspm0.PARTS.items()},
 }
 KNOWN = ("rp2040", *_OTHERS)
 """Profiles whose peripherals are modelled, in part at least; profiles that extend one of them are too."""

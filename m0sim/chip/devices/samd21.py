@@ -151,16 +151,40 @@ class Pm(SizedBlock):
 
 
 class Nvmctrl(SizedBlock):
-    """Ready always; erasing and writing flash are not modelled."""
+    """Ready always; erasing and writing flash are not modelled. RWS counts at once."""
 
-    def __init__(self) -> None:
+    CTRLB = 0x04
+    RWS_LIMITS = (24_000_000, 48_000_000)
+    """By wait states: the processor's clock in hertz that they are enough for, at 2.7 V or more (chapter 37)."""
+
+    def __init__(self, clock: SystemClock) -> None:
         registers = [
-            _register(0x04, 4, "CTRLB", 0x80), _register(0x08, 4, "PARAM", 0x3_1000, 0), _register(0x0C, 1, "INTENCLR"),
-            _register(0x10, 1, "INTENSET"), _register(0x14, 1, "INTFLAG", 1, 0), _register(0x18, 2, "STATUS", 0, 0),
+            _register(self.CTRLB, 4, "CTRLB", 0x80), _register(0x08, 4, "PARAM", 0x3_1000, 0),
+            _register(0x0C, 1, "INTENCLR"), _register(0x10, 1, "INTENSET"),
+            _register(0x14, 1, "INTFLAG", 1, 0), _register(0x18, 2, "STATUS", 0, 0),
             _register(0x1C, 4, "ADDR"), _register(0x20, 2, "LOCK", 0xFFFF, 0),
             (0x00, 2, Register(0x00, "CTRLA", writable=0xFFFF, effect=False)),
         ]  # fmt: skip
         super().__init__("NVMCTRL", 0x4100_4000, registers)
+        self._clock = clock
+        self.stores = {self.CTRLB: lambda _: self._tell()}
+        clock.watch(self._check)
+
+    def reset(self) -> None:
+        """No wait states."""
+        super().reset()
+        self._tell()
+
+    def _tell(self) -> None:
+        self.bus.host.set_flash_waits(self.words[self.CTRLB] >> 1 & 0xF)
+        self._check()
+
+    def _check(self) -> None:
+        control, hz = self.words[self.CTRLB], self._clock.hz
+        limit = self.RWS_LIMITS[min(control >> 1 & 0xF, len(self.RWS_LIMITS) - 1)]
+        if hz > limit:
+            what = f"RWS {control >> 1 & 0xF} at {float(hz) / 1e6:g} MHz: hardware reads wrong"
+            self.bus.unmodelled(self, self.CTRLB, control, what)
 
 
 class Port(SizedBlock):
@@ -465,7 +489,7 @@ def build(host: Host) -> Board:
     timers = [Tc(i, clock, gclk.channels[(0x1B, 0x1C, 0x1C)[i - 3]]) for i in (3, 4, 5)]
     devices: list[Device] = [
         *(UnmodelledBlock(f"peripherals at {base:#010x}", base, 0x8000, has_aliases=False) for base in _BRIDGES),
-        sysctrl, gclk, Pm(clock, gclk.generators[0]), Nvmctrl(), Port(), *sercoms, *timers,
+        sysctrl, gclk, Pm(clock, gclk.generators[0]), Nvmctrl(clock), Port(), *sercoms, *timers,
     ]  # fmt: skip
     receivers = {sercom.name: sercom for sercom in sercoms}
     return Board(Bus(host, clock, devices), clock, receivers, interrupts=tuple(INTERRUPTS))
