@@ -77,5 +77,5 @@ def build(host: Host, flash_bytes: int = 2 << 20) -> Board:
     always: list[Block] = [xosc, rosc, clocks, watchdog, resets, Psm(), VregAndChipReset(), XipCtrl(), ssi, Usb()]
     unmodelled = [UnmodelledBlock(name, base) for name, base in _UNMODELLED]
     bus = Bus(host, clk_sys, (*always, *resettable, *unmodelled))
-    bus.watchers.append(io_bank0.look)
+    bus.watchers.append(io_bank0.look_at_news)
     return Board(bus, clk_sys, {uart.name: uart for uart in uarts}, io_bank0, INTERRUPTS)

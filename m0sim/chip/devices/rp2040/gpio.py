@@ -131,6 +131,11 @@ class IoBank0(Block):
         if self.function(pin) == function:
             self._update(pin)
 
+    def look_at_news(self) -> None:
+        """The same, if a watched pin has changed."""
+        if self.bus.host.pins.is_news:
+            self.look()
+
     def look(self) -> None:
         """Take over what has happened to pins, and set the request line."""
         pins = self.bus.host.pins

@@ -140,7 +140,8 @@ class Ssi(Block):
                 self._coming.append(answer)
             if mode not in (_TRANSMIT_AND_RECEIVE, _TRANSMIT_ONLY):
                 self.bus.unmodelled(self, self.CTRLR0, control, "receiving without sending, on one line")
-        self.schedule(self._ends[-1])
+        if not self._is_forced:
+            self.schedule(self._ends[-1])  # the chip is deselected then, and begins what it was told
 
     def _exchange(self, value: int, bits: int) -> int:
         """A frame, most significant bit first, in whole bytes."""
