@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from m0sim.chip.engine.emulator import Emulator
 from m0sim.chip.engine.interpreter import Interpreter
 from m0sim.chip.engine.processor import Processor
 from m0sim.chip.native.layout import Stop
-from m0sim.image import Image, load_elf, load_raw
+from m0sim.image import Image, Symbol, load_elf, load_raw
 
 LOG = 0x20010000
 FORMS = ("fast", "simple")
@@ -68,6 +68,6 @@ def of_elf(elf: Path, name: str, **options: Any) -> Bare:
     return bare(image, next(s.address for s in image.symbols if s.name == f"{name}_vectors"), **options)
 
 
-def of_code(code: bytes, base: int, **options: Any) -> Bare:
+def of_code(code: bytes, base: int, symbols: tuple[Symbol, ...] = (), **options: Any) -> Bare:
     """A program that begins with its vector table."""
-    return bare(load_raw(code, base), base, **options)
+    return bare(replace(load_raw(code, base), symbols=symbols), base, **options)

@@ -44,6 +44,7 @@ def everything(program: Bare) -> dict[str, Any]:
         "asleep": processor.sleep_cycles,
         "abandoned": processor.abandoned,
         "functions": program.emulator.counters.tables["functions"]["inclusive"].tobytes(),
+        "contexts": sorted(program.emulator.counters.tables.used("contexts")[["edge", "calls", "inclusive"]].tolist()),
         "sram": [bytes(bank.data) for bank in program.emulator.space.banks if bank.kind == "sram"],
     }
 
@@ -180,6 +181,7 @@ def test_slices_change_nothing(name: str, begin: Begin) -> None:
 def inclusive(program: Bare) -> dict[str, int]:
     """Cycles of the calls that have ended, by function."""
     counters = program.emulator.counters
+    program.processor.executed()  # which adds them up
     return dict(zip(counters.functions.names, counters.tables["functions"]["inclusive"].tolist(), strict=True))
 
 

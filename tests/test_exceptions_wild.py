@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from engine_programs import function
 from firmware_runner import Bare, of_code
 from random_guests import program
 from test_exceptions import everything
@@ -54,7 +55,8 @@ def begun(seed: int, base: int, **options: Any) -> tuple[Bare, list[tuple[int, i
     """The program, with SysTick on and random priorities; and the requests that come: cycle, interrupt, what."""
     rng = np.random.default_rng(seed)
     code, registers = image_of(rng, base)
-    program_ = of_code(code, base, **options)
+    names = [function(f"f{at:x}", base + at, 64) for at in range(0, len(code), 64) if seed % 3 and rng.random() < 0.8]
+    program_ = of_code(code, base, symbols=tuple(names), **options)
     core = program_.emulator.counters.core
     core.timed.r[: len(registers)] = registers
     core.system.enabled |= int(rng.integers(0, 1 << 32)) << 16

@@ -625,7 +625,7 @@ void m0_reset_system(struct m0_core *core)
     struct m0_system *system = &core->system;
     if (system->is_on != 0) { /* not the first one: whatever was called ends */
         uint32_t depth = core->depth;
-        core->depth = system->depth > 0 ? system->activations[system->depth - 1].floor : 0;
+        core->depth = m0_preempted_frames(system);
         link_frames(core, 0, 0);
         core->depth = depth;
         m0_close_frames(core);

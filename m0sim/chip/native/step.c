@@ -497,6 +497,7 @@ static int64_t sum_calls(const struct m0_core *core, uint32_t function)
 static void note_recursion(struct m0_core *core)
 {
     const struct m0_frame *top = m0_top_frame(core);
+    uint32_t standing_still = m0_preempted_frames(&core->system);
     bool is_new = false;
     if (top->outer == 0) {
         return;
@@ -511,7 +512,7 @@ static void note_recursion(struct m0_core *core)
         function->recurs = 1;
         function->inclusive = sum_calls(core, number);
         function->open = 0;
-        for (uint32_t k = 0; k < core->depth; k++) {
+        for (uint32_t k = standing_still; k < core->depth; k++) { /* those of who was preempted are counted apart */
             function->open += core->frames[k].function == number;
         }
     }

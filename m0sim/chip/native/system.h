@@ -40,6 +40,12 @@ M0_INLINE bool m0_is_privileged(const struct m0_core *core)
     return (core->timed.control & 1) == 0 || core->system.ipsr != 0;
 }
 
+/* How many of the open frames are of code that exceptions preempted. */
+M0_INLINE uint32_t m0_preempted_frames(const struct m0_system *system)
+{
+    return system->depth > 0 ? system->activations[system->depth - 1].floor : 0;
+}
+
 M0_INLINE uint64_t m0_bit(uint32_t number)
 {
     return (uint64_t)1 << number;
