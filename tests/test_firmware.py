@@ -118,6 +118,27 @@ class TestPrograms:
         assert 1000 * 125_000 - worked - done.sleep_cycles == pytest.approx(0, abs=1000 * 80)
         assert 1.0 < done.seconds < 1.05
 
+    def test_flash_is_erased_and_programmed(self, built: Built) -> None:
+        done = Firmware.from_elf(built("flash")).run()
+        assert done.output == f"{512 * 255} {sum(range(256)) + 256 * 255}\n"
+        assert done.exit.is_good
+        assert not done.faults
+        # A sector takes 45 ms, a page 0.4 ms: W25Q16JV data sheet, 9.6, typical.
+        assert 0.045 + 0.0004 < done.seconds - 0.008 < 0.048
+
+    def test_floats_of_the_boot_rom(self, built: Built) -> None:
+        done = Firmware.from_elf(built("floats")).run()
+        numbers = [2 / 3, (2 / 3) ** 0.5, sum(1 / i for i in range(2, 10))]
+        assert done.output == "".join(f"{number:.6f}\n" for number in numbers)
+        assert any("boot ROM" in warning for warning in done.cost.warnings)
+
+    def test_the_heap_over_time(self, built: Built) -> None:
+        done = Firmware.from_elf(built("grows")).run()
+        assert [size.bytes for size in done.heap] == [100, 128, 1100]
+        cycles = [size.cycle for size in done.heap]
+        assert cycles == sorted(cycles)
+        assert done.cost.heap_bytes == 1100
+
 
 class TestCounts:
     def test_every_cycle_has_its_place(self, built: Built) -> None:

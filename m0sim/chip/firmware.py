@@ -185,6 +185,7 @@ class _Run:
             unmodelled=self._unmodelled(),
             clocks=self._host.rates,
             pins=self._pins(),
+            heap=tuple(self._run.heap),
             faults=faults,
             notes=(),
             provenance=self._provenance(),

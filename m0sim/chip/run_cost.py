@@ -110,6 +110,14 @@ class PinChange:
 
 
 @dataclass(frozen=True, slots=True)
+class HeapSize:
+    """How much the program's `sbrk` had given out, from one cycle on."""
+
+    cycle: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class Printed:
     """What one device sent out, or semihosting printed."""
 
@@ -140,6 +148,8 @@ class RunCost:
     """Most accesses first."""
     clocks: tuple[ClockRate, ...]
     first_output_cycle: int | None = None
+    heap: tuple[HeapSize, ...] = ()
+    """Each growth of the heap; empty where nobody asked `sbrk` for memory."""
     pins: tuple[PinChange, ...] = field(default=(), repr=False)
     faults: tuple[str, ...] = ()
     """What led to HardFault, one line each."""

@@ -26,6 +26,7 @@ def run(done: RunCost, notes: Sequence[str] = ()) -> dict[str, Any]:
         "sleep_cycles": done.sleep_cycles,
         "stack": {"msp": _stack(msp), "psp": [_stack(task) for task in tasks]},
         "flash": None if done.cost.flash is None else flash.as_object(done.cost.flash),
+        "heap": [asdict(size) for size in done.heap],
         "clocks": [asdict(clock) for clock in done.clocks],
         "unmodelled": [asdict(use) for use in done.unmodelled],
         "faults": list(done.faults),

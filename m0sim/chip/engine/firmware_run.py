@@ -22,7 +22,7 @@ from m0sim.chip.engine.run_counts import RunCounts
 from m0sim.chip.engine.start import Start
 from m0sim.chip.native import layout
 from m0sim.chip.native.layout import FaultCause, Stop
-from m0sim.chip.run_cost import Exit, ExitReason
+from m0sim.chip.run_cost import Exit, ExitReason, HeapSize
 from m0sim.errors import UsageError
 from m0sim.ticker import ticking
 
@@ -83,6 +83,7 @@ class FirmwareRun:
         """What was counted before `Wanted.begin` was come to."""
         self.faults: list[str] = []
         """What led to each HardFault, the first of them."""
+        self.heap: list[HeapSize] = []
         self._pins: list[npt.NDArray[Any]] = []
 
     @property
@@ -210,8 +211,15 @@ class FirmwareRun:
             self._ends("exit", f"{self._exits[pc]}({code})", code)
             return
         if pc in self._chip.heap.watched:
-            self._chip.heap.see(pc, registers.__getitem__)
+            self._see_heap(pc, registers)
         self._processor.pass_watched()
+
+    def _see_heap(self, pc: int, registers: tuple[int, ...]) -> None:
+        heap = self._chip.heap
+        heap.see(pc, registers.__getitem__)
+        begin, end = heap.handed_out
+        if end - begin > (self.heap[-1].bytes if self.heap else 0):
+            self.heap.append(HeapSize(self._processor.now, end - begin))
 
     def _at_breakpoint(self, pc: int) -> None:
         """Semihosting; at any other one, a debugger would take over here."""
