@@ -12,6 +12,8 @@ from reference import encode as e
 from reference.encode import LR, PC, Label
 from reference.exception_programs import (
     CLEARING_BITS,
+    CSR,
+    CVR,
     HARD_FAULT,
     ICER,
     ICPR,
@@ -24,6 +26,8 @@ from reference.exception_programs import (
     PENDING_BITS,
     PENDSV,
     PROCESS_STACK,
+    RVR,
+    SCR,
     SCRATCH,
     SHPR2,
     SHPR3,
@@ -55,6 +59,8 @@ class Scenario:
     """Handlers that return by themselves."""
     on_process_stack: bool = False
     is_misaligned: bool = False
+    requests: tuple[tuple[int, int, int], ...] = ()
+    """From which cycle on, of which interrupt, for how many cycles."""
 
     def make(self, runtime: Runtime) -> Writer:
         return _Written(runtime, self)
@@ -282,6 +288,28 @@ def supervisor_too_low() -> Scenario:
         {HARD_FAULT: does(log_special("ipsr"), note(0xFA)), IRQ[1]: does(note(0x11), SVC, note(0x12))},
         [(HARD_FAULT, MAIN), 3, 0xFA, 1, (IRQ[1], MAIN), 0x11, (HARD_FAULT, HANDLER), 3, 0xFA, 0x12, 2],
         {SVCALL: 1, IRQ[1]: 1},
+    )
+
+
+def supervisor_masked() -> Scenario:
+    """The same at the highest priority that can be given."""
+    return Scenario(
+        does(MASK, SVC, note(1), UNMASK, SVC, note(2), pend(IRQ[1]), note(3)),
+        {HARD_FAULT: note(0xFA), SVCALL: note(0xB), IRQ[1]: does(note(0x11), SVC, note(0x12))},
+        [
+            (HARD_FAULT, MAIN),
+            0xFA,
+            1,
+            (SVCALL, MAIN),
+            0xB,
+            2,
+            (IRQ[1], MAIN),
+            0x11,
+            (HARD_FAULT, HANDLER),
+            0xFA,
+            0x12,
+            3,
+        ],
     )
 
 
@@ -552,10 +580,139 @@ def equal_priority() -> Scenario:
     )
 
 
+# -- those that QEMU cannot run: by time and request lines, with WFE
+
+
+def wait(cycles: int) -> Body:
+    """Three cycles a round on a Cortex-M0+, up to some 750 of them."""
+
+    def step(asm: Piece) -> None:
+        top = Label()
+        asm.load(6, cycles // 3)
+        asm.bind(top)
+        asm.emit(e.imm8("subs", 6, 1))
+        asm.to("bcc", "ne", top)
+
+    return step
+
+
+def events_wake() -> Scenario:
+    """B1.5.18: SEV, the return from an exception and, with SEVONPEND, what becomes pending let WFE go on, once."""
+    wfe = emit(e.WFE)
+    return Scenario(
+        does(
+            *(emit(e.SEV), wfe, note(1)),
+            *(MASK, store(SCR, 1 << 4), pend(IRQ[0]), wfe, note(2)),
+            *(wfe, note(3)),  # sleeps, until IRQ 1 is requested
+            *(UNMASK, note(4), wfe, note(5)),
+            *(wfe, note(6)),  # sleeps, until IRQ 2 is requested and taken
+        ),
+        {number: note(number) for number in IRQ[:3]},
+        [1, 2, 3, (IRQ[0], MAIN), IRQ[0], (IRQ[1], MAIN), IRQ[1], 4, 5, (IRQ[2], MAIN), IRQ[2], 6],
+        requests=((2000, 1, 20), (4000, 2, 20)),
+    )
+
+
+def entry_is_an_event() -> Scenario:
+    """B1.5.6: WFE at the beginning of a handler goes on, behind a thread that has used the event up."""
+    return Scenario(
+        does(emit(e.SEV, e.WFE), pend(IRQ[0]), note(1)),
+        {IRQ[0]: does(emit(e.WFE), note(0x01))},
+        [(IRQ[0], MAIN), 1, 1],
+        requests=((4000, 3, 20),),
+    )
+
+
+def wfe_is_masked() -> Scenario:
+    """WFE sleeps on where WFI does not: PRIMASK keeps the exception away from it, and it is no event."""
+    return Scenario(
+        does(
+            *(MASK, pend(IRQ[0]), emit(e.SEV, e.WFE, e.WFI), note(1)),
+            *(store(SCR, 1 << 4), emit(e.WFE), note(2), UNMASK, note(3)),  # sleeps until IRQ 1 is requested
+        ),
+        {IRQ[0]: note(0x01), IRQ[1]: note(0x11)},
+        [1, 2, (IRQ[0], MAIN), 1, (IRQ[1], MAIN), 0x11, 3],
+        requests=((3000, 1, 20),),
+    )
+
+
+def counted() -> Scenario:
+    """B3.3.3: COUNTFLAG is set where the counter comes to 0, and cleared by a read of CSR and a write of CVR."""
+    control = log_word(CSR)
+    return Scenario(
+        does(
+            *(store(RVR, 90), store(CVR, 1), store(CSR, 5), control, wait(120), control, control),
+            *(wait(120), store(CVR, 0), control, store(CSR, 4), log_word(CVR, 0xFFFFFF00)),
+            *(store(RVR, 0x12345678), log_word(RVR)),
+        ),
+        {},
+        [5, 0x10005, 5, 5, 0, 0x345678],
+    )
+
+
+def sleeps_on_exit() -> Scenario:
+    """B1.5.19: with SLEEPONEXIT, the thread goes on only when a handler has cleared that."""
+    return Scenario(
+        does(store(SCR, 2), pend(IRQ[0]), note(1)),
+        {IRQ[0]: note(0x01), IRQ[1]: does(note(0x11), store(SCR, 0))},
+        [(IRQ[0], MAIN), 1, (IRQ[0], MAIN), 1, (IRQ[1], MAIN), 0x11, 1],
+        requests=((2000, 0, 20), (4000, 1, 20)),
+    )
+
+
+def requested() -> Scenario:
+    """B3.4.5: what is requested stays pending, whatever ICPR is told; what was requested does not."""
+    return Scenario(
+        does(
+            *(MASK, wait(600), store(ICPR, bits(0)), log_word(ISPR)),
+            *(wait(600), log_word(ISPR), store(ICPR, bits(0)), log_word(ISPR), UNMASK, note(1)),
+        ),
+        {},
+        [1, 1, 0, 1],
+        requests=((400, 0, 600),),
+    )
+
+
+def busy() -> Scenario:
+    """Whatever can be abandoned, for some 1,500 cycles, under three handlers that return in different ways."""
+
+    def thread(asm: Piece) -> None:
+        top, leaf, begin = Label(), Label(), Label()
+        asm.to("b", "", begin)
+        asm.bind(leaf)
+        asm.emit(e.push([2, 3, 4, LR]), e.data_processing("muls", 2, 3), e.pop([2, 3, 4, PC]))
+        asm.bind(begin)
+        asm.load(6, 25)
+        asm.bind(top)
+        asm.load(0, SCRATCH)
+        asm.emit(e.multiple("stm", 0, [1, 2, 3, 4]), e.imm8("subs", 0, 16), e.multiple("ldm", 0, [1, 2, 3]))
+        asm.to("bl", "", leaf)
+        asm.emit(e.mrs(1, "xpsr"), e.imm8("subs", 6, 1))
+        asm.to("bcc", "ne", top)
+
+    def leaves(asm: Piece) -> None:
+        asm.emit(e.push([4, LR]))
+        note(0x21)(asm)
+        asm.emit(e.pop([4]), e.pop([3]), e.bx(3))
+
+    return Scenario(
+        thread,
+        {IRQ[0]: note(0x01), IRQ[1]: note(0x11), IRQ[2]: leaves},
+        [],
+        {IRQ[0]: 0, IRQ[1]: 1, IRQ[2]: 2},
+        naked=(IRQ[2],),
+    )
+
+
+TIMED = {
+    make.__name__: make()
+    for make in (events_wake, entry_is_an_event, wfe_is_masked, counted, sleeps_on_exit, requested)
+}
 SCENARIOS = {
     make.__name__: make()
     for make in (
         *(nested, tail_chained, itself, masked, masked_in_a_handler, unpended, supervisor, supervisor_too_low),
+        supervisor_masked,
         *(undefined, faults, arm_state, process_stack, aligned, flags_come_back, registers_come_back),
         *(priority_registers, reprioritised, pending_registers),
         *(wfi_masked, first_thread_on_psp, two_tasks, return_by_pop, equal_priority),

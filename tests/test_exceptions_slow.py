@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import pytest
+from exception_scenarios import TIMED, Scenario, busy, events
 from firmware_runs import (
     Seen,
     different,
     load,
+    log_in,
     processor,
     run_processor,
     seen_of_core,
@@ -24,7 +26,8 @@ from firmware_runs import (
 )
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from reference.slow_core import Core
+from reference.exception_programs import image
+from reference.slow_core import Core, LineEvent
 from reference.timed_programs import LIMIT, TimedProgram, timed_program
 
 from m0sim.chip.native.layout import Stop
@@ -55,9 +58,8 @@ def on_m0sim(
     return seen_of_processor(made, emulator), stop
 
 
-def compare(source: bytes, profile: str) -> Core:
+def compare(program: TimedProgram, profile: str, seed: bytes = b"") -> Core:
     """The slow core, the fast form in one go, and either form in slices of any size."""
-    program = timed_program(source, load(profile).flash.base)
     core = on_the_slow_core(program, profile)
     found, stop = on_m0sim(program, profile, core.now)
     expected = seen_of_core(core)
@@ -65,7 +67,7 @@ def compare(source: bytes, profile: str) -> Core:
         expected["slept"] -= expected["cycles"] - found["cycles"]
         expected["cycles"] = found["cycles"]
     assert different(expected, found) == {}
-    rng = random.Random(source)
+    rng = random.Random(seed)
     cuts = iter(lambda: rng.choice((1, 2, 3, 5, 17, 96, 400)), 0)
     assert different(found, on_m0sim(program, profile, core.now, is_simple=rng.random() < 0.5, cuts=cuts)[0]) == {}
     return core
@@ -77,7 +79,7 @@ def in_form(profile: str, longest: int, examples: int) -> None:
     )
     @given(sources(longest))
     def every(source: bytes) -> None:
-        compare(source, profile)
+        compare(timed_program(source, load(profile).flash.base), profile, source)
 
     every()
 
@@ -92,6 +94,48 @@ def test_programs(profile: str) -> None:
 @pytest.mark.parametrize("profile", PROFILES)
 def test_thousands_of_programs(profile: str, shard: int) -> None:
     in_form(profile, LONG, 250)
+
+
+def by_hand(scenario: Scenario, requests: Sequence[tuple[int, int, int]], profile: str = "rp2040") -> TimedProgram:
+    lines = [LineEvent(cycle, irq, True) for cycle, irq, _ in requests]
+    lines += [LineEvent(cycle + width, irq, False) for cycle, irq, width in requests]
+    return TimedProgram(image([scenario.make], load(profile).flash.base), tuple(sorted(lines, key=lambda e: e.cycle)))
+
+
+@pytest.mark.parametrize("name", TIMED)
+def test_programs_by_hand(name: str) -> None:
+    """Their events are what the manual says, on both."""
+    scenario = TIMED[name]
+    core = compare(by_hand(scenario, scenario.requests), "rp2040")
+    assert core.stopped == "semihosting"
+    assert list(events(log_in(bytes(core.regions[1].content), core.r[1]))) == scenario.events
+
+
+def sweep(cycles: Iterable[int], profile: str) -> Counter[str]:
+    """A request, and one of a higher priority behind it, in every cycle of what can be abandoned."""
+    counts: Counter[str] = Counter()
+    for cycle in cycles:
+        requests = ((500 + cycle, 2, 3), (500 + cycle + cycle % 37, 1, 2), (900 + cycle, 0, 2))
+        core = compare(by_hand(busy(), requests, profile), profile, cycle.to_bytes(2, "little"))
+        assert core.stopped == "semihosting"
+        assert core.asleep == ""
+        counts["abandoned"] += core.abandoned
+        counts["late"] += sum(taken.late for taken in core.taken)
+        counts["tail-chained"] += sum(taken.tail_chained for taken in core.taken)
+    return counts
+
+
+def test_requests_in_every_cycle() -> None:
+    counts = sweep(range(0, 74, 2), "rp2040")
+    assert counts["abandoned"] > 20
+    assert min(counts["late"], counts["tail-chained"]) > 5
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("profile", PROFILES)
+def test_requests_in_every_cycle_of_many(profile: str) -> None:
+    counts = sweep(range(500), profile)
+    assert counts["abandoned"] > 200
 
 
 def test_programs_are_worth_it() -> None:

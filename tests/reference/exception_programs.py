@@ -124,13 +124,16 @@ class Runtime:
         asm.emit(e.bx(LR))
 
     def _write_hard_fault(self, asm: Piece) -> None:
-        """Past the two bytes of what faulted. An SVC that cannot be taken has left the address behind it."""
+        """Past the two bytes of what faulted; but an SVC that cannot be taken has left the address behind it."""
         past = Label()
         asm.bind(self.fault)
         self._find_frame(asm)
-        asm.emit(e.immediate_offset("ldr", 2, 1, 24), e.imm8("subs", 2, 2), e.immediate_offset("ldrh", 3, 2, 0))
-        asm.emit(e.shift_immediate("lsrs", 3, 3, 8), e.imm8("cmp", 3, 0xDF))
-        asm.to("bcc", "eq", past)
+        asm.emit(e.immediate_offset("ldr", 2, 1, 24), e.imm8("subs", 2, 2))
+        for offset in (0, 2):
+            asm.emit(
+                e.immediate_offset("ldrh", 3, 2, offset), e.shift_immediate("lsrs", 3, 3, 8), e.imm8("cmp", 3, 0xDF)
+            )
+            asm.to("bcc", "eq", past)
         asm.emit(e.imm8("adds", 2, 4), e.immediate_offset("str", 2, 1, 24))
         asm.bind(past)
         self._write_stub(asm, Label())
