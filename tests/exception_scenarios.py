@@ -139,6 +139,16 @@ def log_word(address: int, mask: int = 0xFFFFFFFF) -> Body:
     return step
 
 
+def keep(register: int) -> Body:
+    """Where memory is compared, but not as an event."""
+
+    def step(asm: Piece) -> None:
+        asm.load(0, SCRATCH)
+        asm.emit(e.immediate_offset("str", register, 0, 4))
+
+    return step
+
+
 def log_special(name: str, mask: int = 0xFFFFFFFF) -> Body:
     def step(asm: Piece) -> None:
         asm.load(2, mask)
@@ -624,11 +634,14 @@ def entry_is_an_event() -> Scenario:
 
 
 def wfe_is_masked() -> Scenario:
-    """WFE sleeps on where WFI does not: PRIMASK keeps the exception away from it, and it is no event."""
+    """WFE sleeps on where WFI does not: PRIMASK keeps exceptions away, and they are no event. SysTick goes on."""
+    count = does(lambda asm: asm.load(0, CVR), emit(e.immediate_offset("ldr", 1, 0, 0)), keep(1))
     return Scenario(
         does(
             *(MASK, pend(IRQ[0]), emit(e.SEV, e.WFE, e.WFI), note(1)),
-            *(store(SCR, 1 << 4), emit(e.WFE), note(2), UNMASK, note(3)),  # sleeps until IRQ 1 is requested
+            *(store(SCR, 1 << 4), store(RVR, 90), store(CVR, 0), store(CSR, 7)),
+            *(emit(e.WFE), count, note(2)),  # sleeps until IRQ 1 is requested
+            *(store(CSR, 0), store(ICSR, 1 << CLEARING_BITS[SYSTICK]), UNMASK, note(3)),
         ),
         {IRQ[0]: note(0x01), IRQ[1]: note(0x11)},
         [1, 2, (IRQ[0], MAIN), 1, (IRQ[1], MAIN), 0x11, 3],
@@ -702,6 +715,20 @@ def busy() -> Scenario:
         {IRQ[0]: 0, IRQ[1]: 1, IRQ[2]: 2},
         naked=(IRQ[2],),
     )
+
+
+def lockups() -> dict[str, Scenario]:
+    """B1.5.13: faults where neither HardFault nor anything else can be taken."""
+    fault, call = emit(UDF), does(MASK, SVC)
+    nowhere = does(lambda asm: asm.load(0, 0x60000000), emit(e.msr("msp", 0)))
+    return {
+        "undefined in HardFault": Scenario(fault, {HARD_FAULT: fault}, []),
+        "SVC in HardFault": Scenario(call, {HARD_FAULT: SVC}, []),
+        "undefined in NMI": Scenario(pend(NMI), {NMI: fault}, []),
+        "NMI in HardFault": Scenario(fault, {HARD_FAULT: pend(NMI), NMI: fault}, []),
+        "no stack for HardFault": Scenario(does(nowhere, fault), {}, []),
+        "no stack for NMI": Scenario(does(nowhere, pend(NMI)), {}, []),
+    }
 
 
 TIMED = {

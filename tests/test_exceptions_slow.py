@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
 import pytest
-from exception_scenarios import TIMED, Scenario, busy, events
+from exception_scenarios import TIMED, Scenario, busy, events, lockups
 from firmware_runs import (
     Seen,
     different,
@@ -109,6 +109,19 @@ def test_programs_by_hand(name: str) -> None:
     core = compare(by_hand(scenario, scenario.requests), "rp2040")
     assert core.stopped == "semihosting"
     assert list(events(log_in(bytes(core.regions[1].content), core.r[1]))) == scenario.events
+
+
+@pytest.mark.parametrize("name", lockups())
+def test_lockup(name: str) -> None:
+    """Both lock up at the same instruction, with the same exceptions active."""
+    program = by_hand(lockups()[name], ())
+    core = on_the_slow_core(program, "rp2040")
+    assert core.stopped.startswith("lockup")
+    made, emulator = processor(program.image, program.entry, "rp2040")
+    assert run_processor(made, LIMIT) is Stop.LOCKUP
+    found = seen_of_processor(made, emulator)
+    assert (found["ipsr"], found["active"]) == (core.ipsr, sum(1 << number for number in core.system.active))
+    assert found["pc"] == core.r[15]
 
 
 def sweep(cycles: Iterable[int], profile: str) -> Counter[str]:

@@ -280,11 +280,14 @@ class Core:
         self._take(number, began + self.choices.entry, tail_chained=False, late=number != first)
 
     def _derived(self, number: int, what: str) -> int:
-        """A fault in the entry of an exception is a HardFault, which comes first."""
-        if number in (NMI, HARD_FAULT) or self.system.execution_priority(masked=False) < 0:
+        """A fault in the entry of an exception is a HardFault, which comes first, if it is not NMI that is entered.
+
+        HardFault itself is entered all the same. DDI 0484C 3.6.1 has lockup where it is HardFault that NMI preempts.
+        """
+        if self.system.execution_priority(masked=False) < 0:
             raise Lockup(what)
         self.system.pend(HARD_FAULT)
-        return HARD_FAULT
+        return number if number == NMI else HARD_FAULT
 
     def _take(self, number: int, begins: int, *, tail_chained: bool, late: bool) -> None:
         """It is active, and no longer pending, from now on; its first instruction comes later."""

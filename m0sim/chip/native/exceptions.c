@@ -771,7 +771,9 @@ static bool is_handled(struct m0_core *core)
     }
     system->cause = M0_CAUSE_NONE;
     m0_hard_fault(core, cause);
-    core->timed.pc += cause == M0_CAUSE_SUPERVISOR ? 2 : 0; /* what the frame has: Zephyr finds the SVC before that */
+    if (cause == M0_CAUSE_SUPERVISOR && !system->is_locked_up) {
+        core->timed.pc += 2; /* that is what the frame has: Zephyr finds the SVC in front of it */
+    }
     core->stop = M0_STOP_NONE;
     if (system->stops_at_fault != 0 && !system->is_locked_up) {
         return stop_between(core, M0_STOP_FAULT);
