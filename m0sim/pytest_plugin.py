@@ -164,13 +164,14 @@ class Fixture:
         engine: Engine | None = None,
         clock: int | str | None = None,
         bootrom: str | Path | None = None,
+        startup: bool | str = False,
     ) -> Machine:
         """A fresh machine with an ELF, HEX or UF2 file in it, or, with `base`, a raw binary that runs at that address.
 
         `symbols` is the ELF that a file without names was made from. Relative paths start at pytest's root folder.
-        `flash` and `engine` are what `Machine.call` has for calls that say nothing else; `clock` is hertz, or a text
-        such as "64M"; `bootrom` is as for a `Machine`. Raises `UsageError` for what cannot be loaded, and for what the
-        part does not have.
+        `flash`, `engine` and `startup` are what `Machine.call` has for calls that say nothing else; `clock` is hertz,
+        or a text such as "64M"; `bootrom` is as for a `Machine`. Raises `UsageError` for what cannot be loaded, and for
+        what the part does not have.
         """
         __tracebackhide__ = True
         from m0sim.chip.machine import Machine
@@ -183,7 +184,7 @@ class Fixture:
 
             def call(self, *args: Any, **options: Any) -> Cost:
                 __tracebackhide__ = True
-                cost = super().call(*args, **{"flash": flash, "engine": engine, **options})
+                cost = super().call(*args, **{"flash": flash, "engine": engine, "startup": startup, **options})
                 fixture._calls += 1
                 return cost
 

@@ -74,6 +74,8 @@ class CallBench(_Bench):
     """Type of the result."""
     expect: int | float | None
     """What the function must return; None where anything will do."""
+    startup: str | None
+    """Where the image's own start-up code, uncounted, has come to before that; None where it does not run."""
     before: tuple[operands.Call, ...]
     """Functions to run first, uncounted."""
     stubs: Mapping[str, Replies]

@@ -33,7 +33,7 @@ _EVERYWHERE = ("image", "symbols", "base", "profile", "tolerance", "stop_after",
 _TOP_KEYS = ("build", *_EVERYWHERE, "bench")
 _ALWAYS = ("name", *_EVERYWHERE)
 _CALL_KEYS = (
-    *("function", "args", "result", "expect", "before", "stubs", "registers", "stdout", "fail_on"),
+    *("function", "args", "result", "expect", "startup", "before", "stubs", "registers", "stdout", "fail_on"),
     *(f"max_{figure}" for figure in FIGURES),
     *_ALWAYS,
 )
@@ -133,6 +133,7 @@ def _call(top: Table, table: Table) -> CallBench:
         args=_args(table),
         result=result,
         expect=_expect(table, result),
+        startup=_startup(table),
         before=_before(table),
         stubs=_replies(table, "stubs", str),
         registers=_replies(table, "registers", replies.address),
@@ -264,6 +265,14 @@ def _reject_files_written(table: Table, key: str, value: object, given: Sequence
     for part in (part for operand in given for part in operands.parts(operand)):
         if isinstance(part, operands.Zeroed) and part.path is not None:
             table.fail(key, f"{value!r}: a bench writes no files: leave out the file name")
+
+
+def _startup(table: Table) -> str | None:
+    """true, or the function that start-up code comes to."""
+    value = table.raw.get("startup", False)
+    if isinstance(value, bool):
+        return "main" if value else None
+    return _name(table, "startup")
 
 
 def _before(table: Table) -> tuple[operands.Call, ...]:

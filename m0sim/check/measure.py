@@ -125,7 +125,7 @@ def _verify_run(bench: RunBench, image: Image, chip: Device) -> None:
     for key, name in (("until", bench.until), ("from", bench.begin), ("to", bench.end)):
         with _naming(bench, key):
             if name is not None:
-                firmware.image.find(name)
+                firmware.program.find(name)
     with _naming(bench, "stdin"):
         if bench.stdin is not None:
             _verify_file(bench.stdin)
@@ -138,6 +138,9 @@ def _verify_call(bench: CallBench, image: Image, chip: Device) -> None:
         with _naming(bench, key):
             for name in names:
                 image.find(name)
+    with _naming(bench, "startup"):
+        if bench.startup is not None:
+            image.find(bench.startup)
     with _naming(bench, "stubs"):
         _verify_operands([one for several in bench.stubs.values() for one in several], image)
     with _naming(bench, "stdout"):
@@ -274,6 +277,7 @@ def _call(bench: CallBench, machine: Machine) -> Cost:
         fail_on=bench.fail_on,
         flash=bench.flash,
         engine=bench.engine,
+        startup=bench.startup or False,
     )
 
 

@@ -276,6 +276,8 @@ class Provenance:
     """What the device ran at."""
     bootrom: str | None = None
     """The path of the file that was in its boot ROM; None where that was m0sim's own, or where it has none."""
+    startup: str | None = None
+    """The function up to which the image's own start-up code ran before the call; None where it did not."""
 
 
 @dataclass(frozen=True, repr=False)

@@ -14,6 +14,7 @@ from m0sim.chip.device import Device
 from m0sim.chip.devices.parts import board_of
 from m0sim.chip.engine.emulator import Emulator
 from m0sim.chip.engine.firmware_run import FirmwareRun, Parts, Wanted
+from m0sim.chip.engine.heap import HeapWatch
 from m0sim.chip.engine.host import ChipHost
 from m0sim.chip.engine.interpreter import Interpreter
 from m0sim.chip.engine.printed import OnOutput, Output
@@ -24,10 +25,13 @@ from m0sim.chip.memory import AddressSpace
 from m0sim.chip.options import FlashModel, flash_model_of
 from m0sim.chip.results.runs import Left, run_cost
 from m0sim.chip.run_cost import Exit, PinChange, RunCost, UnmodelledUse
+from m0sim.chip.started import Started
 from m0sim.errors import UsageError
 from m0sim.image import Image
 
 MAX_CYCLES = 100_000_000_000
+START_UP_CYCLES = 1_000_000_000
+"""What start-up code may take: seconds on any part."""
 
 
 class Firmware:
@@ -47,6 +51,7 @@ class Firmware:
         """The image, and beside it what the boot ROM has: all code that may run, and its names."""
         self.space = AddressSpace(self.device, self.program, 0, self._boot_rom, from_reset=True)
         """The memories, as the last run left them."""
+        self._heap: HeapWatch
         self.progress: Callable[[int], None] | None = None
         """Called with the cycles so far, several times a second while it runs."""
 
@@ -112,6 +117,29 @@ class Firmware:
         )
         return _Run(self, wanted, self._flash_model(flash), stdin, on_output).cost()
 
+    def start_up(self, function: str = "main", *, max_cycles: int = START_UP_CYCLES) -> Started:
+        """Run until control comes to a function, and give what is in memory then.
+
+        Raises `UsageError` where the image has no such function, or control never comes there.
+        """
+        target = self.program.find(function)
+        done = self.run(until=function, flash="ideal", max_cycles=max_cycles)
+        if done.exit.reason == "interrupted":
+            raise KeyboardInterrupt(f"start-up: {done.exit.detail}")
+        if done.exit.reason != "until":
+            raise UsageError(
+                f"{self.image.path}: start-up code never came to {target.name}: ended by {done.exit.reason}: "
+                f"{done.exit.detail} (m0sim run --until {target.name} shows more; --startup=SYMBOL is another place)"
+            )
+        main = done.stacks[0]
+        return Started(
+            function=target.name,
+            contents=tuple(bank.data.copy() for bank in self.space.banks),
+            handed_out=self._heap.handed_out,
+            heap_end=self.space.heap_end,
+            stack=(main.low, main.top),
+        )
+
     def _address(self, name: str | None) -> int | None:
         return None if name is None else self.program.find(name).address
 
@@ -133,7 +161,7 @@ class _Run:
     ) -> None:
         self._firmware, self._wanted, self._flash = firmware, wanted, flash
         self._chip = Emulator(firmware.device, firmware.program, 0, firmware._boot_rom, from_reset=True)
-        firmware.space = self._chip.space
+        firmware.space, firmware._heap = self._chip.space, self._chip.heap
         self._interpreter = Interpreter(self._chip)
         self._processor = Processor(self._chip, self._interpreter, flash=flash)
         self._output = Output(wanted.until_output, on_output)

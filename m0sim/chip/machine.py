@@ -23,10 +23,12 @@ from m0sim.chip.engine.emulator import Emulator
 from m0sim.chip.engine.flash_runs import FlashRuns
 from m0sim.chip.engine.interpreter import Interpreter
 from m0sim.chip.engine.patches import patch, patched
+from m0sim.chip.firmware import Firmware
 from m0sim.chip.memory import MIN_STACK, AddressSpace
 from m0sim.chip.options import Engine, FlashModel, Level, chosen_engine, engine_of, flash_model_of, level_of
 from m0sim.chip.peripherals import OnWrite, RegisterAccess
 from m0sim.chip.provenance import provenance_of
+from m0sim.chip.started import Started
 from m0sim.chip.stubs import Stub, reject_twins
 from m0sim.errors import UsageError
 from m0sim.image import Image, Symbol
@@ -55,6 +57,7 @@ class Machine:
         """
         self.device = profile if isinstance(profile, Device) else device.load(profile)
         self._bootrom = bootrom
+        self._started: dict[str, Started] = {}
         boot_rom = boot_rom_of(self.device, firmware, bootrom)
         self.image = firmware
         self.program = firmware if boot_rom is None else with_boot_rom(firmware, boot_rom)
@@ -163,6 +166,7 @@ class Machine:
         engine: Engine | None = None,
         flash: FlashModel = "ideal",
         flash_report: bool = False,
+        startup: bool | str = False,
     ) -> Cost:
         """Call a function by name or address and count what it costs, from its first instruction to its return.
 
@@ -178,6 +182,10 @@ class Machine:
         `RegisterValues`. What a function among them raises ends the call, and goes through. `stdout` names functions
         that print, which are replaced as stubs are: "put" for one like ``_write(fd, data, size)``, "put:char" and
         "put:str" for those with one argument. Without any, what goes through `_write` is noted, which runs as it is.
+
+        With `startup`, what "as loaded" means above is memory as the image's own start-up code leaves it: from reset to
+        ``main``, or to the function that is named, uncounted, on a chip with devices. It runs once for a machine. What
+        it did to registers of peripherals is not there in the call.
 
         At level ``memory`` accesses are counted by what they went to, and `Cost.findings` has reads of memory that
         belongs to nothing, or that nothing was written to. `fail_on` makes kinds of them faults ("outside",
@@ -218,7 +226,9 @@ class Machine:
             engine=chosen,
             version=__version__,
             bootrom=self._bootrom,
+            startup=_start_up_function(startup),
         )
+        keep = self._begin_with(startup) and keep
         self._emulator.begin_answers(registers or {}, self._callables.words)
         with ExitStack() as arrays:
             arrays.callback(self._emulator.end_answers)
@@ -245,6 +255,21 @@ class Machine:
                 patch(self._emulator, replaced)  # what ran may have copied code to SRAM
                 return (runs.reported if flash_report else runs.counted)(call, chosen, flash)
 
+    def _begin_with(self, startup: bool | str) -> bool:
+        """Choose what calls begin with; whether the call before began with that, too."""
+        function = _start_up_function(startup)
+        started = None if function is None else self._started.get(function)
+        if function is not None and started is None:
+            self._emulator.reject_while_running()
+            firmware = Firmware(self.image, self.device, bootrom=self._bootrom)
+            firmware.progress = self.progress
+            started = self._started[function] = firmware.start_up(function)
+        if started is self._emulator.started:
+            return True
+        self._emulator.reject_while_running()
+        self._emulator.begin_with(started)
+        return False
+
     def _replaced(self, stubs: StubValues, stdout: Sequence[str]) -> list[Stub]:
         """The stubs that the caller named, and those of functions that print, which `output` answers."""
         chip_output = self._emulator.output
@@ -266,9 +291,17 @@ class Machine:
             self._interpreter = Interpreter(self._emulator)
         return self._interpreter
 
-    def count(self, function: str | int, *args: Argument, keep: bool = False, engine: Engine = "unicorn") -> int:
+    def count(
+        self,
+        function: str | int,
+        *args: Argument,
+        keep: bool = False,
+        engine: Engine = "unicorn",
+        startup: bool | str = False,
+    ) -> int:
         """The cycles of a `call`, and no other figure: for short calls much faster, and as exact."""
         entry, chosen = self._callables.entry(function), engine_of(engine)
+        keep = self._begin_with(startup) and keep
         self._emulator.begin_answers({}, self._callables.words)
         try:
             with self._callables.passing(args) as values:
@@ -297,3 +330,8 @@ class Machine:
         as `on_read` does.
         """
         self._emulator.peripherals.on_write(address, function)
+
+
+def _start_up_function(startup: bool | str) -> str | None:
+    """Up to which function start-up code runs; None for not at all."""
+    return (startup if isinstance(startup, str) else "main") if startup else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from m0sim.chip.banks import FILL, Bank, Bytes, banks_of
 from m0sim.chip.bootrom.rom import BootRom
 from m0sim.chip.device import Device
 from m0sim.chip.room import Allocation, Room
+from m0sim.chip.started import Started
 from m0sim.errors import UsageError
 from m0sim.image import Image, Range, Segment, Symbol
 from m0sim.image.heap_and_stack import HeapRegion, claimed, heap_of, stack_of, uses_heap, without
@@ -47,7 +48,11 @@ class AddressSpace:
         """What the image keeps for its stack, if it says so."""
         self._load()
         self._room = self._find_room(stack_bytes)
-        self._initial = [(bank, bank.data.copy()) for bank in self.banks if bank.kind == "sram"]
+        self._loaded = [(bank, bank.data.copy()) for bank in self.banks if bank.kind == "sram"]
+        self._initial = self._loaded
+        """What `restore` puts back."""
+        self._programmed: list[tuple[Bank, Bytes]] = []  # flash as loaded, where start-up code wrote to it
+        self._first_heap_end = self.heap_base or 0
         self.heap_end = 0
         """Where the used part of a heap in free SRAM ends: what is below survives `clear_stack`. 0 without such."""
         self._forget_heap()
@@ -257,7 +262,7 @@ class AddressSpace:
     # -- state between calls
 
     def restore(self) -> None:
-        """Put every byte of SRAM back to what it was after loading, except the buffers' contents."""
+        """Put every byte of SRAM back to what it was after loading, or start-up, except the buffers' contents."""
         kept = [(a, self.view(a.address, a.size)) for a in self.allocations]
         contents = [None if view is None else view.copy() for _, view in kept]
         for bank, initial in self._initial:
@@ -280,14 +285,66 @@ class AddressSpace:
 
         return put_back
 
+    def begin_with(self, started: Started | None) -> None:
+        """From now on `restore` puts back what start-up code left; memory as loaded, with None.
+
+        Raises `UsageError` where that code wrote to where a buffer lies.
+        """
+        for bank, content in self._programmed:
+            bank.data[:] = content
+        self._programmed = []
+        self._initial, self._first_heap_end = self._loaded, self.heap_base or 0
+        self._room.used_end = 0
+        if started is None:
+            return
+        self._reject_written_buffers(started)
+        pairs = list(zip(self.banks, started.contents, strict=True))
+        for bank, content in pairs:
+            if bank.kind != "sram" and not np.array_equal(bank.data, content):
+                self._programmed.append((bank, bank.data.copy()))
+                bank.data[:] = content
+        self._initial = [(bank, content.copy()) for bank, content in pairs if bank.kind == "sram"]
+        self._first_heap_end = max(started.heap_end, self._written_below(started.stack[0]))
+        self._room.used_end = self._first_heap_end
+        self._clear_in_initial(max(self._first_heap_end, self._room.stack_gap[0]), self.stack_top)
+
+    def _reject_written_buffers(self, started: Started) -> None:
+        for allocation in self.allocations:
+            place = self._part(started.contents, allocation.begin, allocation.end)
+            if place is not None and (place != FILL).any() and not _meet(started.stack, allocation):
+                raise UsageError(
+                    f"start-up code wrote to where {allocation.name or 'a buffer'} lies, {allocation.begin:#010x} to "
+                    f"{allocation.end - 1:#010x}, which the image does not claim: call with --startup before you "
+                    "allocate it, or take a smaller one"
+                )
+
+    def _part(self, contents: Sequence[Bytes], begin: int, end: int) -> Bytes | None:
+        for bank, content in zip(self.banks, contents, strict=True):
+            if bank.base <= begin and end <= bank.end:
+                return content[begin - bank.base : end - bank.base]
+        return None
+
+    def _written_below(self, stack_low: int) -> int:
+        """Behind the highest byte that start-up code wrote to in the stack's room, but for its own stack there."""
+        begin, end = self._room.stack_gap
+        for bank, content in self._initial if begin < stack_low <= end else ():
+            if bank.base <= begin and stack_low <= bank.end:
+                written = content[begin - bank.base : stack_low - bank.base] != FILL
+                return stack_low - int(written[::-1].argmax()) if written.any() else 0
+        return 0
+
+    def _clear_in_initial(self, begin: int, end: int) -> None:
+        for bank, content in self._initial:
+            content[max(0, begin - bank.base) : max(0, end - bank.base)] = FILL
+
     def _forget_heap(self) -> None:
-        self.heap_end = self.heap_base or 0
+        self.heap_end = self._first_heap_end
 
     def changed_end(self, begin: int, end: int) -> int:
         """The address behind the highest byte in a range of SRAM that is not as loaded; `begin` where all are."""
         view = self.view(begin, max(0, end - begin))
         bank = self.bank_at(self.device.resolve(begin))
-        initial = next((content for other, content in self._initial if other is bank), None)
+        initial = next((content for other, content in self._loaded if other is bank), None)
         if view is None or bank is None or initial is None:
             return begin
         first = self.device.resolve(begin) - bank.base
@@ -297,13 +354,14 @@ class AddressSpace:
     def reset(self) -> None:
         """Put every memory back to what it was after loading, and free all buffers."""
         self._room.clear()
+        self.begin_with(None)
         for bank in self.banks:
             bank.erase()
         self._load()
         self._forget_heap()
 
     def image_code_changed(self) -> bool:
-        """True where code of the image that lies in SRAM differs from what was loaded."""
+        """True where code of the image that lies in SRAM differs from what a call begins with."""
         for bank, initial in self._initial:
             for begin, end in self.image.code_ranges:
                 begin, end = max(begin, bank.base) - bank.base, min(end, bank.end) - bank.base
@@ -316,6 +374,10 @@ class AddressSpace:
         view = self.view(self.stack_limit, self.stack_top - self.stack_limit)
         if view is not None:
             view[:] = FILL
+
+
+def _meet(span: Range, allocation: Allocation) -> bool:
+    return span[0] < allocation.end and allocation.begin < span[1]
 
 
 def _end_of(symbol: Symbol) -> int:

@@ -25,10 +25,11 @@ def provenance_of(
     engine: Engine,
     version: str,
     bootrom: str | Path | None = None,
+    startup: str | None = None,
 ) -> Provenance:
     """Of a call from Python; `engine` is what executes the code, `version` that of m0sim.
 
-    `bootrom` is the file in the boot ROM, if one was given.
+    `bootrom` is the file in the boot ROM, if one was given; `startup` what start-up code ran up to, if it did.
     """
     return Provenance(
         image=str(image.path),
@@ -44,6 +45,7 @@ def provenance_of(
         version=version,
         base=image.base,
         clock_hz=device.clock_hz,
+        startup=startup,
         bootrom=None if bootrom is None else str(bootrom),
         symbols=None if image.symbol_file is None else str(image.symbol_file),
     )

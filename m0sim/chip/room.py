@@ -61,6 +61,8 @@ class Room:
         self.stack_gap = stack_gap
         self.heap_base = heap_base
         self._stack_size = stack_size
+        self.used_end = 0
+        """Where memory ends that code took before there were buffers, in whichever gap that is."""
         self._made = 0
 
     @property
@@ -106,7 +108,7 @@ class Room:
             if self._has_heap(gap):
                 yield from self._beside_heap(gap, reserve)
             else:
-                yield _Window(begin, end - reserve)
+                yield _Window(self._unused(begin, end), end - reserve)
         for begin, end in self._last_resort:
             yield _Window(begin, end)
 
@@ -116,12 +118,17 @@ class Room:
     def _beside_heap(self, gap: Range, stack_reserve: int) -> Iterator[_Window]:
         begin, end = gap
         base = max(begin, self.heap_base or begin)
-        least = base + min(1024, (end - base) // 4)  # what stays the heap's
+        used = self._unused(base, end)
+        least = used + min(1024, (end - used) // 4)  # what stays the heap's
         yield _Window(begin, base)
         if stack_reserve:
             kept = max(stack_reserve, self._stack_size, (end - base) // 2)
             yield _Window(least, end - kept & ~7, from_above=True)
         yield _Window(least, end - stack_reserve & ~7, from_above=True)
+
+    def _unused(self, begin: int, end: int) -> int:
+        """Where room begins between two addresses: behind what code took."""
+        return self.used_end if begin < self.used_end <= end else begin
 
     def _pieces(self, window: _Window) -> list[Range]:
         """What the buffers leave of a window, in the order in which to look."""

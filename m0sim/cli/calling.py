@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from m0sim.chip.operands import Output
 
 _NUMBER = re.compile(r"-\d")
+_STARTUP = "--startup"
 _MARK = "\0"
 """Put before a negative number, so that the parser finds no options in it. No word on a command line has a NUL."""
 
@@ -31,9 +32,16 @@ class CallCommand(click.Command):
     """A verb that calls a function: words such as -5, -0x10 and -0o17 are arguments, never options."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        rest = super().parse_args(ctx, [_MARK + word if _NUMBER.match(word) else word for word in args])
+        rest = super().parse_args(ctx, [_plain(word) for word in args])
         ctx.params = {name: _unmarked(value) for name, value in ctx.params.items()}
         return rest
+
+
+def _plain(word: str) -> str:
+    """A word as the parser can take it. ``--startup`` alone has its usual value, and not the word behind it."""
+    if word == _STARTUP:
+        return f"{_STARTUP}=main"
+    return _MARK + word if _NUMBER.match(word) else word
 
 
 def _unmarked(value: Any) -> Any:
@@ -57,6 +65,7 @@ class Asked:
     symbols: Path | None
     bootrom: Path | None
     result: str | None
+    startup: str | None
     before: tuple[str, ...]
     stub: tuple[str, ...]
     register: tuple[str, ...]
@@ -91,6 +100,11 @@ _ASKED = (
         "--result",
         metavar="TYPE",
         help="Type of the result: s32, u32, s64, u64, f32, f64, void. Default: as declared, or s32.",
+    ),
+    click.option(
+        _STARTUP,
+        metavar="[=SYMBOL]",
+        help="Run the image's own start-up code first, uncounted: from reset to main, or to SYMBOL.",
     ),
     click.option(
         "--before",
@@ -180,6 +194,7 @@ def run(asked: Asked, level: str = "cycles", fail_on: Sequence[str] = (), *, fla
                 engine=None if asked.engine is None else engine_of(asked.engine),
                 flash=flash_model_of(asked.flash),
                 flash_report=flash_report,
+                startup=asked.startup or False,
             )
         except Fault as fault:
             fault.cost = asked.noted(fault.cost)

@@ -298,7 +298,7 @@ def _in_memory(section: Section, compressed: Sequence[Compressed]) -> Section:
 def _not_decompressed(section: Section) -> str:
     return (
         f"{section.name} ({section.size} bytes at 0x{section.address:08x}) is compressed by armlink: its variables are "
-        "zero until start-up code has run; link with --datacompressor=off"
+        "zero until start-up code has run: --startup runs it, or link with --datacompressor=off"
     )
 
 

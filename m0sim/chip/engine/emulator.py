@@ -39,6 +39,7 @@ from m0sim.chip.engine.trap import Traps
 from m0sim.chip.memory import AddressSpace
 from m0sim.chip.output import Output
 from m0sim.chip.peripherals import Peripherals
+from m0sim.chip.started import Started
 from m0sim.chip.stubs import Stub
 from m0sim.errors import UsageError
 from m0sim.image import Image
@@ -89,6 +90,8 @@ class Emulator:
         """The functions that are replaced now."""
         self.is_initialised = False
         """Whether the image's own start-up function has given variables their first values."""
+        self.started: Started | None = None
+        """What calls begin with; None for memory as loaded."""
 
     def _attach(self) -> list[int]:
         """The hooks that Python answers: only where something rare happens."""
@@ -181,13 +184,21 @@ class Emulator:
     def reset(self) -> None:
         """Put everything to what it was after loading; buffers are freed, answers of registers forgotten."""
         self.peripherals.forget()
+        self.started = None
         self.space.reset()
         self.counters.byte_states.reset()
         self._reset_core()
         self.forget_code()
 
+    def begin_with(self, started: Started | None) -> None:
+        """Have calls begin with what start-up code left, or with memory as loaded. Raises `UsageError`; see space."""
+        self.space.begin_with(started)
+        self.started = started
+        self.prepare(keep=False)
+        self.forget_code()
+
     def prepare(self, keep: bool) -> None:
-        """Before a call: memory as loaded, unless `keep`, but for the buffers; an empty stack."""
+        """Before a call: memory as loaded or started, unless `keep`, but for the buffers; an empty stack."""
         code_changed = self._host_wrote or self.space.image_code_changed()
         if keep:
             self.space.clear_stack()
@@ -200,8 +211,11 @@ class Emulator:
         self._host_wrote = False
 
     def _reset_core(self) -> None:
-        self.is_initialised = False
+        self.is_initialised = self.started is not None
         self.heap.begin()
+        if self.started is not None:
+            self.heap.resume(self.started.handed_out)
+            self.counters.byte_states.lost()
         self.uc.context_restore(self._reset_registers)
         self.counters.reset_port()
 

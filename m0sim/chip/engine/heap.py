@@ -38,6 +38,10 @@ class HeapWatch:
         self._first = self._highest = self._written = 0
         self.clear()
 
+    def resume(self, handed_out: Range) -> None:
+        """Start-up code ran, and `sbrk` gave it so much."""
+        self._first, self._highest = handed_out
+
     def clear(self) -> None:
         """Forget what went wrong, before another run."""
         self._increment = 0

@@ -69,6 +69,7 @@ class Outcome:
             result_type=call.result,
             registers=registers,
             is_initialised=emulator.is_initialised,
+            has_started=emulator.started is not None,
             has_returned=self._cpu.pc == RETURN_ADDRESS,
             sp=self._sp,
             stack_base=space.stack_top,

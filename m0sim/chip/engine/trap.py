@@ -155,7 +155,7 @@ def code_hint(target: int) -> str:
     letters = target.to_bytes(4, "little")[:2].decode("latin-1")
     if target >= 1 << 16 or letters not in FUNCTIONS:
         return ""
-    return f" ({letters!r} of the boot ROM's functions? pico-sdk's start-up looks it up: run that first, with --before)"
+    return f" ({letters!r} of the boot ROM's functions? pico-sdk's start-up looks it up: --startup runs that first)"
 
 
 def _nothing_at(address: int) -> str:

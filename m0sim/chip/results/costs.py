@@ -31,6 +31,8 @@ class Ended:
     """r0 to r12, SP, LR."""
     is_initialised: bool
     """Whether the image's own start-up function ran since memory was as loaded."""
+    has_started: bool
+    """Whether all of its start-up code did, from reset on."""
     has_returned: bool
     sp: int
     """At entry."""
@@ -114,7 +116,7 @@ def cost_of(image: Image, device: Device, counts: Counts, ended: Ended) -> Cost:
 
 def _warnings(image: Image, counts: Counts, ended: Ended) -> chain[str]:
     return chain(
-        image.warnings,
+        () if ended.has_started else image.warnings,
         () if ended.is_initialised else warnings.blank_variables(image),
         ended.notes,
         warnings.semihosting(ended.semihosting_calls),

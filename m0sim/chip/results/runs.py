@@ -88,6 +88,7 @@ def _ended(image: Image, left: Left) -> Ended:
         result_type="void",
         registers=left.registers,
         is_initialised=True,
+        has_started=True,
         has_returned=False,
         sp=left.sp,
         stack_base=left.sp,

@@ -20,7 +20,7 @@ def blank_variables(image: Image) -> Iterator[str]:
     if image.initialiser is not None:
         yield (
             "variables with a first value are blank: IAR's start-up code puts it there; run that first, with "
-            f"--before {image.initialiser.name}"
+            f"--startup, or --before {image.initialiser.name}"
         )
 
 
