@@ -192,7 +192,10 @@ class Fixture:
         chosen_engine(engine, "cycles", flash_model_of(flash))
         if flash != "ideal":
             chip.require_flash_model()
-        return Counted(self._load(image, base, symbols), chip, bootrom=self._path(bootrom))
+        machine = Counted(self._load(image, base, symbols), chip, bootrom=self._path(bootrom))
+        if startup:
+            machine.start_up("main" if startup is True else startup)
+        return machine
 
     def firmware(
         self,

@@ -263,6 +263,8 @@ def _called(bench: CallBench, folder: Path, image: Image, chip: Device) -> Measu
 
 
 def _call(bench: CallBench, machine: Machine) -> Cost:
+    if bench.startup is not None:
+        machine.start_up(bench.startup)  # before buffers are there: they keep clear of what it took
     types = operands.types_of(machine, bench.function, len(bench.args))
     arguments = [operands.place(machine, arg, [], type_) for arg, type_ in zip(bench.args, types, strict=True)]
     return machine.call(

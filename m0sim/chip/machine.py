@@ -255,6 +255,14 @@ class Machine:
                 patch(self._emulator, replaced)  # what ran may have copied code to SRAM
                 return (runs.reported if flash_report else runs.counted)(call, chosen, flash)
 
+    def start_up(self, function: str = "main") -> None:
+        """Run the image's own start-up code, from reset until control comes to a function, for calls with `startup`.
+
+        The first such call does the same. Before buffers are allocated it is better, as they then lie clear of what
+        start-up code took that the image does not tell of. Raises `UsageError` where control never comes there.
+        """
+        self._begin_with(function)
+
     def _begin_with(self, startup: bool | str) -> bool:
         """Choose what calls begin with; whether the call before began with that, too."""
         function = _start_up_function(startup)

@@ -17,6 +17,7 @@ from m0sim.image import Image, Range, Segment, Symbol
 from m0sim.image.heap_and_stack import HeapRegion, claimed, heap_of, stack_of, uses_heap, without
 from m0sim.image.ranges import merged_ranges
 
+_STACKS = 4096
 MIN_STACK = 256
 """Bytes of stack without which no firmware is run, unless the caller knows how deep its own goes."""
 
@@ -53,6 +54,8 @@ class AddressSpace:
         """What `restore` puts back."""
         self._programmed: list[tuple[Bank, Bytes]] = []  # flash as loaded, where start-up code wrote to it
         self._first_heap_end = self.heap_base or 0
+        self.taken: Range = (0, 0)
+        """Free SRAM that start-up code wrote to, with no symbol to tell of it."""
         self.heap_end = 0
         """Where the used part of a heap in free SRAM ends: what is below survives `clear_stack`. 0 without such."""
         self._forget_heap()
@@ -294,7 +297,7 @@ class AddressSpace:
             bank.data[:] = content
         self._programmed = []
         self._initial, self._first_heap_end = self._loaded, self.heap_base or 0
-        self._room.used_end = 0
+        self._room.used_end, self.taken = 0, (0, 0)
         if started is None:
             return
         self._reject_written_buffers(started)
@@ -304,7 +307,9 @@ class AddressSpace:
                 self._programmed.append((bank, bank.data.copy()))
                 bank.data[:] = content
         self._initial = [(bank, content.copy()) for bank, content in pairs if bank.kind == "sram"]
-        self._first_heap_end = max(started.heap_end, self._written_below(started.stack[0]))
+        begin, end = self._room.stack_gap[0], self._taken_end(started)
+        self.taken = (begin, max(begin, end))
+        self._first_heap_end = max(started.heap_end, end)
         self._room.used_end = self._first_heap_end
         self._clear_in_initial(max(self._first_heap_end, self._room.stack_gap[0]), self.stack_top)
 
@@ -314,8 +319,8 @@ class AddressSpace:
             if place is not None and (place != FILL).any() and not _meet(started.stack, allocation):
                 raise UsageError(
                     f"start-up code wrote to where {allocation.name or 'a buffer'} lies, {allocation.begin:#010x} to "
-                    f"{allocation.end - 1:#010x}, which the image does not claim: call with --startup before you "
-                    "allocate it, or take a smaller one"
+                    f"{allocation.end - 1:#010x}, which the image does not claim: call machine.start_up() "
+                    "before you allocate it"
                 )
 
     def _part(self, contents: Sequence[Bytes], begin: int, end: int) -> Bytes | None:
@@ -324,14 +329,23 @@ class AddressSpace:
                 return content[begin - bank.base : end - bank.base]
         return None
 
-    def _written_below(self, stack_low: int) -> int:
-        """Behind the highest byte that start-up code wrote to in the stack's room, but for its own stack there."""
-        begin, end = self._room.stack_gap
-        for bank, content in self._initial if begin < stack_low <= end else ():
-            if bank.base <= begin and stack_low <= bank.end:
-                written = content[begin - bank.base : stack_low - bank.base] != FILL
-                return stack_low - int(written[::-1].argmax()) if written.any() else 0
-        return 0
+    def _taken_end(self, started: Started) -> int:
+        """Behind the highest byte in the stack's room that start-up code wrote to, or had from `sbrk`.
+
+        Its own stack is none, nor is what lies in the last 4 KiB: there the boot ROM puts boot2 and its stack (RP2040
+        datasheet, 2.8.1.3), and stacks begin.
+        """
+        begin, top = self._room.stack_gap
+        end = max(begin, top - _STACKS)
+        content = self._part(started.contents, begin, end)
+        if content is None:
+            return 0
+        written = content != FILL
+        low, high = (min(max(at - begin, 0), end - begin) for at in started.stack)
+        written[low:high] = False
+        taken = end - int(written[::-1].argmax()) if written.any() else 0
+        given = started.handed_out[1]
+        return max(taken, given) if begin < given <= end else taken
 
     def _clear_in_initial(self, begin: int, end: int) -> None:
         for bank, content in self._initial:

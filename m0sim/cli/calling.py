@@ -176,6 +176,9 @@ def run(asked: Asked, level: str = "cycles", fail_on: Sequence[str] = (), *, fla
 
     stubs, registers = replies.stubs(asked.stub), replies.registers(asked.register)
     machine = machine_of(asked.image_file, asked.base, asked.profile, asked.symbols, asked.clock, bootrom=asked.bootrom)
+    if asked.startup:
+        with Progress(machine):
+            machine.start_up(asked.startup)  # before buffers are there: they keep clear of what it took
     values, outputs = operands.parse(machine, list(asked.args), asked.function)
     initialisers = [operands.place_call(machine, operands.read_call(text), outputs) for text in asked.before]
     with Progress(machine):

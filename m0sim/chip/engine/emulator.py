@@ -216,6 +216,9 @@ class Emulator:
         if self.started is not None:
             self.heap.resume(self.started.handed_out)
             self.counters.byte_states.lost()
+            begin, end = self.space.taken
+            if begin < end:
+                self.counters.byte_states.host_wrote(begin, end - begin)
         self.uc.context_restore(self._reset_registers)
         self.counters.reset_port()
 

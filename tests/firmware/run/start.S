@@ -78,7 +78,7 @@ vectors:
     bhs 4f
     stmia r1!, {r3}
     b 3b
-4:  bl main
+4:  bl begin
     bl _exit
     .ltorg
     end_function Reset_Handler
