@@ -161,6 +161,54 @@ def test_a_fault_and_lockup(begin: Begin) -> None:
     assert program.run() is Stop.LOCKUP
 
 
+def test_sleep_on_exit(begin: Begin) -> None:
+    program = begin("on_exit")
+    assert program.run() is Stop.BREAKPOINT
+    assert program.log() == [15, 15, 15, 1]
+    assert program.processor.exceptions["tail_chained"][SYSTICK] == 0
+    assert program.processor.sleep_cycles > 2 * (1000 - 100)
+
+
+def test_events(begin: Begin) -> None:
+    program = begin("events")
+    assert program.run() is Stop.ASLEEP
+    assert program.log() == [1, 11, 2, 3]
+    program.processor.send_event()
+    assert program.run() is Stop.BREAKPOINT
+    assert program.log()[-1] == 4
+    assert program.processor.exceptions["entries"][IRQ0] == 0
+
+
+def test_unprivileged_code(begin: Begin) -> None:
+    program = begin("unprivileged")
+    assert program.run() is Stop.BREAKPOINT
+    # PRIMASK and CONTROL are as they were; the handler, which is privileged, reads what the thread may not
+    assert program.log() == [0, 1, 3, 4]
+    fault = program.processor.fault
+    assert fault is not None
+    assert (fault.cause, fault.address) == (FaultCause.UNPRIVILEGED, 0xE000E010)
+
+
+def test_systick_without_its_exception(begin: Begin) -> None:
+    program = begin("counting")
+    assert program.run() is Stop.BREAKPOINT
+    # 300 cycles, less one, between the two accesses: MOVS, 100 SUBS and BNE, all but the last taken; and STR's two
+    passed = 2 + 1 + 99 * 3 + 2
+    value, flag, again = program.log()
+    assert value == 9 - (passed - 1) % 10
+    assert (flag, again) == (0x10005, 0x5)
+
+
+@pytest.mark.parametrize("name", ["bad_return", "bad_frame"])
+def test_a_return_that_does_not_fit_is_a_fault(name: str, begin: Begin) -> None:
+    program = begin(name)
+    assert program.run() is Stop.BREAKPOINT
+    assert program.log() == [3]
+    fault = program.processor.fault
+    assert fault is not None
+    assert fault.cause is FaultCause.RETURN
+
+
 PROGRAMS = ("one_svc", "nested", "frames", "processes", "ticking", "sleeping", "switching")
 
 

@@ -351,3 +351,121 @@ requested_loop:
     bx lr
     .ltorg
     END switch
+
+    @ sleep on exit: behind each handler, without an instruction of the thread
+    VECTORS on_exit systick=on_exit_tick
+    BEGIN
+    STORE_SCS 0x014, 999
+    STORE_SCS 0xD10, 2
+    STORE_SCS 0x018, 0
+    STORE_SCS 0x010, 7
+    wfi
+    LOG 1
+    bkpt 0xAB
+    .ltorg
+    END on_exit
+    FUNCTION on_exit_tick
+    LOG 15
+    ldr r0, =LOG_AT + 12
+    cmp r0, r7
+    bne 1f
+    movs r0, #0
+    str r0, [r6, #0x10]
+    ldr r1, =SCS + 0xD10
+    str r0, [r1]
+1:  bx lr
+    .ltorg
+    END on_exit_tick
+
+    @ WFE: the event that SEV, a return and, with SEVONPEND, a pending interrupt leave
+    VECTORS events svc=log_svc irq0=log_0
+    BEGIN
+    sev
+    wfe
+    LOG 1
+    svc 1
+    wfe
+    LOG 2
+    STORE_SCS 0xD10, 16
+    STORE_SCS 0x200, 1 @ not enabled
+    wfe
+    LOG 3
+    wfe
+    LOG 4
+    bkpt 0xAB
+    .ltorg
+    END events
+
+    @ unprivileged code cannot mask, nor write CONTROL, nor reach the registers of the core
+    VECTORS unprivileged fault=unprivileged_fault
+    BEGIN
+    movs r0, #1
+    msr control, r0
+    isb
+    cpsid i
+    mrs r0, primask
+    stm r7!, {r0}
+    movs r0, #2
+    msr control, r0
+    mrs r0, control
+    stm r7!, {r0}
+    ldr r0, [r6, #0x10]
+    bkpt 0xAB
+    .ltorg
+    END unprivileged
+    FUNCTION unprivileged_fault
+    mrs r0, ipsr
+    stm r7!, {r0}
+    ldr r0, =SCS
+    ldr r0, [r0, #0x10]
+    stm r7!, {r0}
+    bkpt 0xAB
+    .ltorg
+    END unprivileged_fault
+
+    @ SysTick without its exception: COUNTFLAG, and the counter over many periods
+    VECTORS counting
+    BEGIN
+    STORE_SCS 0x014, 9
+    STORE_SCS 0x018, 0
+    movs r0, #5
+    str r0, [r6, #0x10]
+    movs r4, #100
+1:  subs r4, #1
+    bne 1b
+    ldr r0, [r6, #0x18]
+    ldr r1, [r6, #0x10]
+    ldr r2, [r6, #0x10]
+    stm r7!, {r0, r1, r2}
+    bkpt 0xAB
+    .ltorg
+    END counting
+
+    @ returns that do not fit: to a handler where none is, and to a frame with the number of an exception that is not active
+    VECTORS bad_return svc=bad_return_svc fault=log_fault_stop
+    BEGIN
+    svc 1
+    bkpt 0xAB
+    .ltorg
+    END bad_return
+    FUNCTION bad_return_svc
+    ldr r0, =0xFFFFFFF1
+    bx r0
+    .ltorg
+    END bad_return_svc
+    FUNCTION log_fault_stop
+    LOG 3
+    bkpt 0xAB
+    END log_fault_stop
+    VECTORS bad_frame svc=bad_frame_svc fault=log_fault_stop
+    BEGIN
+    svc 1
+    bkpt 0xAB
+    .ltorg
+    END bad_frame
+    FUNCTION bad_frame_svc
+    ldr r0, =0x0100000F
+    str r0, [sp, #28]
+    bx lr
+    .ltorg
+    END bad_frame_svc
