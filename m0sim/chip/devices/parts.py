@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 
 from m0sim.chip.device import Device
-from m0sim.chip.devices import nrf51, samd21
+from m0sim.chip.devices import cc2340, nrf51, samd21
 from m0sim.chip.devices.board import Board
 from m0sim.chip.devices.host import Host
 from m0sim.chip.devices.mspm0 import board as mspm0
@@ -19,6 +19,7 @@ _OTHERS: dict[str, Callable[[Host], Board]] = {
     **{name: partial(stm32.build, part) for name, part in STM32.items()},
     "samd21": samd21.build,
     "nrf51": nrf51.build,
+    "cc2340": cc2340.build,
     **{name: partial(mspm0.build, part) for name, part in mspm0.PARTS.items()},
 }
 KNOWN = ("rp2040", *_OTHERS)
