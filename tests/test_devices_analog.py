@@ -101,6 +101,23 @@ def test_pwm(
     assert drawn == levels
 
 
+def test_compare_and_top_are_taken_over_at_the_wrap() -> None:
+    made = chip()
+    log = np.zeros(64, layout.PIN_CHANGE)
+    made.host.pins.log, made.host.pins.log_capacity = log.ctypes.data, len(log)
+    made.store(IO + 4, 4)
+    made.store(PWM + 0x10, 9)
+    made.store(PWM + 0x0C, 3)
+    begin = made.host.now
+    made.store(PWM, 1)
+    made.run(5)
+    made.store(PWM + 0x0C, 7)
+    made.store(PWM + 0x10, 19)
+    made.run(60)
+    edges = [int(row["cycle"]) - begin for row in log[: made.host.pins.log_count]]
+    assert edges[-6:] == [10, 17, 30, 37, 50, 57]
+
+
 def test_a_slice_that_counts_what_comes_in_is_named() -> None:
     made = chip()
     made.store(PWM, 1 | 1 << 4)

@@ -79,13 +79,14 @@ def test_overrides() -> None:
 
 _STEPS = st.lists(
     st.one_of(
-        st.tuples(st.just("out"), st.integers(0, 7), st.just(0)),
+        st.tuples(st.just("out"), st.sampled_from([0, 1, 7]), st.just(0)),
         st.tuples(st.just("outside"), st.integers(8, 9), st.integers(0, 1)),
         st.tuples(st.just("enable"), st.sampled_from([0, 1, 7, 8, 9]), st.integers(0, 15)),
         st.tuples(st.just("force"), st.sampled_from([0, 1, 7, 8, 9]), st.integers(0, 15)),
         st.tuples(st.just("clear"), st.sampled_from([0, 1, 7, 8, 9]), st.integers(0, 15)),
         st.tuples(st.just("invert"), st.sampled_from([0, 9]), st.integers(0, 1)),
     ),
+    min_size=10,
     max_size=25,
 )
 
@@ -137,6 +138,16 @@ def test_interrupts(steps: list[tuple[str, int, int]]) -> None:
             assert made.load(INTS + 4 * (p // 8)) >> 4 * (p % 8) & 0xF == status[p]
             raw = edges[p] | (LEVEL_HIGH if pins[p] ^ inverted[p] else LEVEL_LOW)
             assert made.load(INTR + 4 * (p // 8)) >> 4 * (p % 8) & 0xF == raw
+
+
+def test_edges_of_an_inverted_interrupt() -> None:
+    made = chip(4)
+    made.store(IO + 8 * 4 + 4, 5 | 1 << 28)
+    sio(made, OE_SET, 1 << 4)
+    sio(made, OUT, 1 << 4)
+    assert made.load(INTR) >> 16 & 0xF == EDGE_LOW | LEVEL_LOW
+    sio(made, OUT, 0)
+    assert made.load(INTR) >> 16 & 0xF == EDGE_LOW | EDGE_HIGH | LEVEL_HIGH
 
 
 def test_functions_that_are_not_modelled_are_named() -> None:

@@ -261,6 +261,38 @@ def test_the_timer_counts_microseconds_through_changes_of_the_clock(chip: Chip) 
         assert chip.load(address) == chip.board.bus.load(address, 4)
 
 
+def test_the_law_of_the_counter_is_the_counter(chip: Chip) -> None:
+    """After changes of the clock in the middle of a tick, in each of 300 cycles."""
+    chip.start_xosc()
+    chip.start_timer()
+    for fbdiv, cycles in ((125, 61), (133, 47), (100, 29)):
+        chip.store(CLOCKS + CLR + 0x3C, 1)
+        chip.start_pll(fbdiv, 6, 2)
+        chip.run(cycles)
+        for _ in range(300):
+            chip.run(1)
+            assert chip.load(TIMER + 0x28) == chip.board.bus.load(TIMER + 0x28, 4)
+
+
+@pytest.mark.parametrize("alias", [0, CLR, SET, XOR])
+def test_bits_that_are_cleared_by_1_take_the_value_through_any_alias(chip: Chip, alias: int) -> None:
+    chip.start_xosc()
+    chip.start_timer()
+    now = chip.load(TIMER + 0x28)
+    for i in range(3):
+        chip.store(TIMER + 0x10 + 4 * i, now + 3)
+    chip.run(60)
+    assert chip.load(TIMER + 0x34) == 7
+    chip.store(TIMER + alias + 0x34, 2)
+    assert chip.load(TIMER + 0x34) == 5
+
+
+def test_an_integer_divisor_of_0_is_65536(chip: Chip) -> None:
+    chip.start_xosc()
+    chip.store(CLOCKS + 0x40, 0)
+    assert chip.hz == Fraction(12_000_000, 65_536)
+
+
 def test_timelr_latches_timehr_and_timehw_sets_both(chip: Chip) -> None:
     chip.start_xosc()
     chip.start_timer()
@@ -288,7 +320,8 @@ _STEPS = st.lists(
         st.tuples(st.just("clear"), st.integers(0, 15), st.just(0)),
         st.tuples(st.just("pass"), st.integers(1, 30), st.just(0)),
     ),
-    max_size=25,
+    min_size=12,
+    max_size=30,
 )
 
 
