@@ -103,9 +103,14 @@ class AddressSpace:
         """Whether m0sim's own boot ROM is there, of whose beginning programs read no more than they look up."""
         return self.boot_rom is not None and self.boot_rom.is_own
 
-    def shows(self, address: int) -> bool:
-        """Whether a load from the beginning of m0sim's own boot ROM is of something that it has for programs."""
-        return self.boot_rom is not None and not self.boot_rom.hidden[address // 4]
+    def shows(self, address: int, size: int) -> bool:
+        """Whether a program may read there; not at the beginning of m0sim's own boot ROM, but for what is looked up.
+
+        What runs from reset sees all of it, as on hardware.
+        """
+        if self._from_reset or self.boot_rom is None or not self.boot_rom.is_own:
+            return True
+        return not self.boot_rom.hidden[address // 4 : -(-(address + max(size, 1)) // 4)].any()
 
     def is_sram(self, address: int) -> bool:
         """Whether an address, aliases included, is in SRAM."""

@@ -53,7 +53,7 @@ class Output:
     def see(self, descriptor: int, begin: int, length: int) -> None:
         """Note what `_write` was called with."""
         if self.listens and descriptor in (_STDOUT, _STDERR):
-            view = self._space.view(begin, length)
+            view = self._space.view(begin, length) if self._space.shows(begin, length) else None
             self.add(b"" if view is None else view.tobytes())  # the function itself will meet what is wrong with it
 
     def replacement(self, text: str) -> tuple[str, Callable[[StubCall], int]]:

@@ -29,7 +29,7 @@ from m0sim.chip import output
 from m0sim.chip.arguments import Words
 from m0sim.chip.bootrom.rom import BootRom
 from m0sim.chip.device import Device
-from m0sim.chip.engine import mapping
+from m0sim.chip.engine import mapping, trap
 from m0sim.chip.engine.counters import Counters
 from m0sim.chip.engine.heap import HeapWatch
 from m0sim.chip.engine.hooks import Hooks
@@ -120,7 +120,12 @@ class Emulator:
         return view
 
     def read(self, address: int, size: int) -> npt.NDArray[np.uint8]:
-        """A copy of `size` bytes of memory, ``uint8[size]``. Raises `UsageError`."""
+        """A copy of `size` bytes of memory, ``uint8[size]``. Raises `UsageError`.
+
+        While code runs it is for the code, which finds nothing where a null pointer leads.
+        """
+        if self.is_running and not self.space.shows(address, size):
+            raise UsageError(f"{size} bytes at {address:#x} are {trap.HIDDEN}")
         return self.view(address, size).copy()
 
     def write(self, address: int, data: npt.ArrayLike | bytes) -> None:
@@ -262,13 +267,10 @@ class Emulator:
         self.windows.clear()
         self.host_error = None
         error = 0
-        self.is_running = True
         try:
             self.uc.emu_start(begin | 1, until)
         except UcError as raised:
             error = raised.errno
-        finally:
-            self.is_running = False
         raised_by_host = self.host_error or self.windows.error
         if raised_by_host is not None:
             self.host_error = None

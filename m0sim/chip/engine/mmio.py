@@ -84,7 +84,7 @@ class Windows:
 
     def _load_rom(self, uc: Uc, offset: int, size: int, base: int) -> int:
         reason = trap.unmapped(False, size, offset, trap.HIDDEN)
-        view = self._space.view(offset, size) if self._space.shows(offset) else None
+        view = self._space.view(offset, size) if self._space.shows(offset, size) else None
         return self._guarded(reason, lambda: None if view is None else int.from_bytes(view.tobytes(), "little"))
 
     def _store_rom(self, uc: Uc, offset: int, size: int, value: int, base: int) -> None:

@@ -48,8 +48,12 @@ class Run(ABC):
         chip.peripherals.begin_run()
         chip.heap.clear()
         chip.output.clear()
-        with self._interrupt:
-            self._emulate()
+        chip.is_running = True
+        try:
+            with self._interrupt:
+                self._emulate()
+        finally:
+            chip.is_running = False
         counters.close_frames()
         chip.heap.look(counters.stack_low, self._call.entry.address)
         chip.is_initialised |= self._call.entry == chip.image.initialiser

@@ -65,8 +65,6 @@ class TimedRun(Run):
                 raise self._outcome().fault(cause)
 
     def _emulate(self) -> None:
-        chip = self._chip
-        chip.is_running = True
         try:
             stop = self._slice()
             if stop is Stop.LIMIT:
@@ -76,7 +74,6 @@ class TimedRun(Run):
             while stop is not Stop.RETURNED:
                 stop = self._slice()
         finally:
-            chip.is_running = False
             self._engine.give_special()
 
     def _end_slice(self) -> None:
