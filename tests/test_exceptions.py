@@ -7,6 +7,7 @@ in both forms of the engine, and in slices of several sizes.
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -85,6 +86,17 @@ def test_priorities_preemption_and_tail_chaining(begin: Begin) -> None:
     assert found["cycles"][IRQ1] == ENTRY + handler
     assert found["cycles"][IRQ0] == TAIL + log + 2 + RETURN
     assert found["cycles"].sum() == cycles - before - log
+
+
+def test_a_profile_may_say_what_exceptions_cost(begin: Begin, tmp_path: Path) -> None:
+    profile = tmp_path / "other.toml"
+    profile.write_text('extends = "rp2040"\nexception_entry = 20\nexception_return = 7\ntail_chain = 3\n')
+    usual, other = begin("nested"), begin("nested", profile=profile)
+    for program in (usual, other):
+        assert program.run() is Stop.BREAKPOINT
+    assert other.log() == usual.log()
+    # of five exceptions two were tail-chained
+    assert other.processor.now - usual.processor.now == 3 * (20 - ENTRY) + 2 * (3 - TAIL) + 3 * (7 - RETURN)
 
 
 def test_stack_frames(begin: Begin) -> None:
