@@ -377,8 +377,8 @@ requested_loop:
     .ltorg
     END on_exit_tick
 
-    @ WFE: the event that SEV, a return and, with SEVONPEND, a pending interrupt leave
-    VECTORS events svc=log_svc irq0=log_0
+    @ WFE: the event that SEV, entry, return and, with SEVONPEND, a pending interrupt leave
+    VECTORS events svc=events_svc irq0=log_0
     BEGIN
     sev
     wfe
@@ -395,6 +395,11 @@ requested_loop:
     bkpt 0xAB
     .ltorg
     END events
+    FUNCTION events_svc
+    wfe @ the event of its entry; its return leaves another
+    LOG 11
+    bx lr
+    END events_svc
 
     @ unprivileged code cannot mask, nor write CONTROL, nor reach the registers of the core
     VECTORS unprivileged fault=unprivileged_fault
