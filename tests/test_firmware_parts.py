@@ -11,6 +11,7 @@ import pytest
 from m0sim import Firmware, toolchain
 from m0sim.chip import device
 from m0sim.chip.devices.parts import KNOWN
+from m0sim.errors import UsageError
 
 _FOLDER = Path(__file__).parent / "firmware/parts"
 _ENTRY = {"cortex-m0plus": 15, "cortex-m0": 16}  # cycles: DDI 0484C, 3.6.1, and DDI 0432C, 3.3.2
@@ -34,7 +35,7 @@ PARTS = {
     "stm32f0": Held("stm32f0", 48_000_000, "TIM14", 191_549),
     "stm32f031": Held("stm32f0", 48_000_000, "TIM14", 191_549),
     "stm32l0": Held("stm32l0", 32_000_000, "TIM21", 126_908),
-    "samd21": Held("samd21", 48_000_000, "TC3", 185_884),
+    "samd21": Held("samd21", 48_000_000, "TC3", 185_886),
     "cc2340": Held("cc2340", 48_000_000, "LGPT0", 169_161),
     "nrf51": Held("nrf51", 16_000_000, "TIMER0", 63_611),
     "mspm0g3507": Held("mspm0g3507", 80_000_000, "TIMG0", 289_452),
@@ -110,3 +111,24 @@ def test_wait_states_are_those_that_firmware_sets(name: str, before: int, states
     else:
         assert before * missed < flash.cold.cycles < states * missed
     assert done.output == "ready\n123\npin\n"
+
+
+def test_a_profile_of_a_board_has_the_peripherals_of_its_part(built: Built, tmp_path: Path) -> None:
+    """The name is the board's: what it extends counts, or what `peripherals` says."""
+    board = tmp_path / "board.toml"
+    board.write_text('extends = "stm32g0"\nname = "our-board"\n')
+    assert device.load(board).peripherals == "stm32g0"
+    done = Firmware.from_elf(built("stm32g0"), profile=board).run(seconds=1, flash="ideal")
+    assert done.cycles == PARTS["stm32g0"].cycles
+    (tmp_path / "above.toml").write_text('extends = "board.toml"\n')
+    assert device.load(tmp_path / "above.toml").peripherals == "stm32g0"
+    board.write_text('extends = "m0plus-slowmul"\nperipherals = "stm32g0"\n')
+    assert device.load(board).peripherals == "stm32g0"
+
+
+def test_what_a_part_does_not_have_is_refused(built: Built) -> None:
+    firmware = Firmware.from_elf(built("stm32g0"), profile="stm32g0")
+    with pytest.raises(UsageError, match="pins over time"):
+        firmware.run(pins=True)
+    with pytest.raises(UsageError, match="does not know the peripherals of m0plus-slowmul"):
+        Firmware.from_elf(built("nrf51"), profile="m0plus-slowmul").run(seconds=1)

@@ -125,6 +125,8 @@ class Device:
     """Everything m0sim knows of one microcontroller."""
 
     name: str
+    peripherals: str
+    """The bundled profile whose peripherals firmware finds in `m0sim run`: its own name, or of what it extends."""
     description: str
     core: Core
     multiplier_cycles: int
@@ -273,7 +275,7 @@ def _bundled_directory() -> Path:
 
 
 _TOP_KEYS = (
-    *("extends", "name", "description", "core", "core_source", "multiplier_cycles", "multiplier_source"),
+    *("extends", "name", "peripherals", "description", "core", "core_source", "multiplier_cycles", "multiplier_source"),
     *("clock_hz", "clock_source", "clock_max_hz", "clock_max_source", "zero_wait", "zero_wait_source"),
     *("exception_entry", "exception_return", "tail_chain", "exception_source"),
     *("memory", "alias", "io_port", "xip_cache", "flash", "bus", "energy"),
@@ -299,6 +301,7 @@ def _read(path: Path) -> Device:
         top.fail("io_port", "a cortex-m0 has no single-cycle I/O port")
     device = Device(
         name=top.text("name", path.stem),
+        peripherals=top.text("peripherals", top.text("name", path.stem)),
         description=top.text("description", ""),
         core=core,
         multiplier_cycles=_multiplier_cycles(top),
@@ -335,7 +338,9 @@ def _extended(path: Path, below: tuple[Path, ...]) -> Table:
         top.fail("extends", f"no profile {text!r}{did_you_mean(text, names())} (or give the path of a .toml file)")
     if base.resolve() in (seen := (*below, path.resolve())):
         top.fail("extends", f"{text!r} extends this profile in turn")
-    top.raw = _merged(_extended(base, seen).raw, {"name": path.stem} | top.raw)
+    below_it = _extended(base, seen).raw
+    inherited = {"name": path.stem, "peripherals": below_it.get("peripherals", below_it.get("name", base.stem))}
+    top.raw = _merged(below_it, inherited | top.raw)
     return top
 
 

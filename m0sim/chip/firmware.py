@@ -106,6 +106,10 @@ class Firmware:
             raise UsageError(f"max_cycles must be at least 1, not {max_cycles}")
         if seconds is not None and seconds <= 0:
             raise UsageError(f"seconds must be more than 0, not {seconds}")
+        if pins and not self.device.has_sio_divider:
+            raise UsageError(
+                f"pins over time (--vcd) are those of an RP2040; {self.device.name} has none that are recorded"
+            )
         wanted = Wanted(
             seconds=None if seconds is None else Fraction(seconds),
             until=self._address(until),

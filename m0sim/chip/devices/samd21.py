@@ -218,6 +218,35 @@ class Port(SizedBlock):
         self.words[offset] = value & WORD
 
 
+class Iobus(Device):
+    """The same registers on the processor's single-cycle port: chapter PORT, "PORT IOBUS"."""
+
+    def __init__(self, port: Port) -> None:
+        self.name, self.base, self.size, self.has_aliases = "PORT_IOBUS", 0x6000_0000, 0x400, False
+        self._port = port
+
+    def load(self, offset: int) -> int:
+        """A word."""
+        return self._port.load(offset)
+
+    def store(self, offset: int, value: int) -> None:
+        """Store a word."""
+        self._port.store(offset, value)
+        self.bus.changed(self._port)
+
+    def load_narrow(self, offset: int, size: int) -> int:
+        """1 or 2 bytes."""
+        return self._port.load_narrow(offset, size)
+
+    def store_narrow(self, offset: int, value: int, size: int) -> None:
+        """Store 1 or 2 bytes."""
+        self._port.store_narrow(offset, value, size)
+        self.bus.changed(self._port)
+
+    def reset(self) -> None:
+        """The port is reset itself."""
+
+
 class _Interrupting(SizedBlock):
     """INTENCLR, INTENSET and INTFLAG, at the offsets that each block has them at."""
 
@@ -486,10 +515,11 @@ def build(host: Host) -> Board:
     sysctrl = Sysctrl()
     gclk = Gclk(sysctrl)
     sercoms = [Sercom(i, clock, gclk.channels[0x14 + i]) for i in range(6)]
+    port = Port()
     timers = [Tc(i, clock, gclk.channels[(0x1B, 0x1C, 0x1C)[i - 3]]) for i in (3, 4, 5)]
     devices: list[Device] = [
         *(UnmodelledBlock(f"peripherals at {base:#010x}", base, 0x8000, has_aliases=False) for base in _BRIDGES),
-        sysctrl, gclk, Pm(clock, gclk.generators[0]), Nvmctrl(clock), Port(), *sercoms, *timers,
+        sysctrl, gclk, Pm(clock, gclk.generators[0]), Nvmctrl(clock), port, Iobus(port), *sercoms, *timers,
     ]  # fmt: skip
     receivers = {sercom.name: sercom for sercom in sercoms}
     return Board(Bus(host, clock, devices), clock, receivers, interrupts=tuple(INTERRUPTS))

@@ -68,6 +68,6 @@ static inline int toggle_pin(void)
 {
     REGISTER8(PORT + 0x40 + 17) = 1 << 1; /* PINCFG17: INEN */
     REGISTER(PORT + 0x08) = 1 << 17;      /* DIRSET */
-    REGISTER(PORT + 0x1C) = 1 << 17;      /* OUTTGL */
+    REGISTER(0x6000001Cu) = 1 << 17;      /* OUTTGL, by the IOBUS */
     return (int)(REGISTER(PORT + 0x20) >> 17 & 1);
 }
