@@ -8,6 +8,7 @@ from typing import Any
 from sio_registers import Sio
 
 from m0sim.chip.devices.bus import Bus
+from m0sim.chip.devices.host import EVERYTHING, Reach
 
 
 @dataclass
@@ -21,7 +22,7 @@ class FakeHost:
     published: dict[int, tuple[int, int | None]] = field(default_factory=dict)
     counters: dict[int, tuple[int, int, int, int, int]] = field(default_factory=dict)
     sent: list[tuple[int, str, bytes]] = field(default_factory=list)
-    restarts: list[str] = field(default_factory=list)
+    restarts: list[tuple[str, Reach]] = field(default_factory=list)
     halts: list[str] = field(default_factory=list)
     flash: bytearray = field(default_factory=lambda: bytearray(b"\xff" * 0x20_0000))
     asked: int = 0
@@ -60,8 +61,8 @@ class FakeHost:
     def output(self, data: bytes, source: str) -> None:
         self.sent.append((self.now, source, data))
 
-    def restart(self, reason: str) -> None:
-        self.restarts.append(reason)
+    def restart(self, reason: str, reach: Reach = EVERYTHING) -> None:
+        self.restarts.append((reason, reach))
 
     def halt(self, reason: str) -> None:
         self.halts.append(reason)

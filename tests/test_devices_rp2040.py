@@ -15,6 +15,7 @@ from m0sim.chip.devices.rp2040.board import build
 XOSC, RESETS, CLOCKS, PLL_SYS, WATCHDOG, TIMER = (
     0x4002_4000, 0x4000_C000, 0x4000_8000, 0x4002_8000, 0x4005_8000, 0x4005_4000,
 )  # fmt: skip
+PSM_WDSEL, ALL_STAGES = 0x4001_0008, 0x1_FFFF
 XOR, SET, CLR = 0x1000, 0x2000, 0x3000
 
 
@@ -213,6 +214,7 @@ def test_what_is_not_modelled_is_named(chip: Chip) -> None:
 
 def test_the_watchdog_counts_twice_a_tick_and_resets(chip: Chip) -> None:
     """Erratum RP2040-E1."""
+    chip.store(PSM_WDSEL, ALL_STAGES)
     chip.start_xosc()
     chip.start_timer()
     chip.store(WATCHDOG + 4, 2_000)
@@ -231,7 +233,47 @@ def test_the_watchdog_counts_twice_a_tick_and_resets(chip: Chip) -> None:
     assert chip.load(WATCHDOG) & 1 << 30 == 0
 
 
+@pytest.mark.parametrize(
+    ("selected", "reached", "port"),
+    [
+        (0, None, None),
+        (1 << 16, None, None),  # core 1 alone
+        (1 << 15, {"WATCHDOG"}, False),
+        (1 << 14 | 1 << 16, {"WATCHDOG"}, True),
+        (1 << 13, {"WATCHDOG", "VREG_AND_CHIP_RESET"}, True),
+        (1 << 4, {"WATCHDOG", "VREG_AND_CHIP_RESET", "XIP_CTRL", "XIP_SSI"}, True),
+    ],
+)
+def test_the_watchdog_resets_the_first_stage_selected_and_all_behind_it(
+    chip: Chip, selected: int, reached: set[str] | None, port: bool | None
+) -> None:
+    """Section 2.13.4; with the processor not among them, the program runs on."""
+    chip.store(PSM_WDSEL, selected)
+    chip.store(WATCHDOG + SET, 1 << 31)
+    assert len(chip.host.restarts) == (reached is not None)
+    for _, reach in chip.host.restarts:
+        assert reach.devices is not None
+        assert {device.name for device in reach.devices} == reached  # type: ignore[attr-defined]
+        assert reach.port is port
+
+
+def test_the_watchdog_resets_blocks_that_resets_selects(chip: Chip) -> None:
+    chip.store(RESETS + CLR, 1 << 21 | 1 << 12)
+    chip.store(RESETS + 4, 1 << 21)
+    chip.store(WATCHDOG + SET, 1 << 31)
+    assert chip.load(RESETS + 8) == 1 << 12
+    assert not chip.host.restarts
+
+
+def test_a_reset_takes_all_requests_back(chip: Chip) -> None:
+    chip.host.lines.update(dict.fromkeys(chip.host.lines, True))
+    assert {0, 4, 13, 17, 20, 21, 22, 25} <= set(chip.host.lines)
+    chip.board.bus.reset()
+    assert not any(chip.host.lines.values())
+
+
 def test_a_disabled_watchdog_stands(chip: Chip) -> None:
+    chip.store(PSM_WDSEL, ALL_STAGES)
     chip.start_xosc()
     chip.start_timer()
     chip.store(WATCHDOG + 4, 2_000)

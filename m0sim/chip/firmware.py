@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 from m0sim import __version__, image
@@ -11,6 +12,7 @@ from m0sim.chip import device
 from m0sim.chip.bootrom.rom import boot_rom_of, with_boot_rom
 from m0sim.chip.cost import Provenance
 from m0sim.chip.device import Device
+from m0sim.chip.devices.host import BY_PIN
 from m0sim.chip.devices.parts import board_of
 from m0sim.chip.engine.emulator import Emulator
 from m0sim.chip.engine.firmware_run import FirmwareRun, Parts, Wanted
@@ -20,7 +22,9 @@ from m0sim.chip.engine.interpreter import Interpreter
 from m0sim.chip.engine.printed import OnOutput, Output
 from m0sim.chip.engine.processor import Processor
 from m0sim.chip.engine.run_counts import RunCounts, after, counted
-from m0sim.chip.engine.start import Start, start_of
+from m0sim.chip.engine.start import Start, later_start, start_of
+from m0sim.chip.engine.world import World
+from m0sim.chip.inputs import AnalogInput, Outside, PinInput
 from m0sim.chip.memory import AddressSpace
 from m0sim.chip.options import FlashModel, flash_model_of
 from m0sim.chip.results.runs import Left, run_cost
@@ -87,6 +91,9 @@ class Firmware:
         begin: str | None = None,
         end: str | None = None,
         stdin: bytes = b"",
+        pins_driven: Sequence[PinInput] = (),
+        adc: Sequence[AnalogInput] = (),
+        resets: Sequence[float | Fraction] = (),
         flash: str | None = None,
         max_cycles: int = MAX_CYCLES,
         pins: bool = False,
@@ -96,9 +103,14 @@ class Firmware:
 
         That is `seconds` of simulated time, control at `until` (a function or an address), the text `until_output`, the
         program's own end, a fault, Ctrl-C, or `max_cycles`. With `begin`, only what runs after control first came
-        there is counted, up to `end` where that is given. `stdin` is what the first UART receives. `flash` is ``cold``,
-        as after reset, or ``ideal``, which lets nothing wait. `pins` fills `RunCost.pins`. `on_output` hears what the
-        firmware prints as it comes.
+        there is counted, up to `end` where that is given.
+
+        `stdin` is what the first UART receives, `pins_driven` and `adc` what is done to pins and to channels of the
+        ADC, `resets` the seconds at which the reset button is pressed. Resets on the way, whoever asks for them, end
+        nothing: the firmware begins again, and `RunCost.resets` tells why.
+
+        `flash` is ``cold``, as after reset, or ``ideal``, which lets nothing wait. `pins` fills `RunCost.pins`.
+        `on_output` hears what the firmware prints as it comes.
 
         Raises `UsageError` when the request makes no sense, or the image has nothing that a reset could start.
         """
@@ -119,7 +131,8 @@ class Firmware:
             max_cycles=max_cycles,
             pins=pins,
         )
-        return _Run(self, wanted, self._flash_model(flash), stdin, on_output).cost()
+        outside = Outside(tuple(pins_driven), tuple(adc), tuple(Fraction(at) for at in resets), stdin)
+        return _Run(self, wanted, self._flash_model(flash), outside, on_output).cost()
 
     def start_up(self, function: str = "main", *, max_cycles: int = START_UP_CYCLES) -> Started:
         """Run until control comes to a function, and give what is in memory then.
@@ -161,7 +174,7 @@ class _Run:
     """One run of a firmware in a chip of its own."""
 
     def __init__(
-        self, firmware: Firmware, wanted: Wanted, flash: FlashModel, stdin: bytes, on_output: OnOutput | None
+        self, firmware: Firmware, wanted: Wanted, flash: FlashModel, outside: Outside, on_output: OnOutput | None
     ) -> None:
         self._firmware, self._wanted, self._flash = firmware, wanted, flash
         self._chip = Emulator(firmware.device, firmware.program, 0, firmware._boot_rom, from_reset=True)
@@ -172,16 +185,20 @@ class _Run:
         self._host = ChipHost(self._chip, self._interpreter, self._processor, self._output)
         self._board = board_of(firmware.device, self._host)
         self._host.follow(self._board.clock)
-        self._stdin = stdin
+        self._outside = outside
+        self._world = World(self._board, outside, self._press)
         self._start: Start = start_of(firmware.image, self._chip.space)
+
+    def _press(self) -> None:
+        self._host.restart("the reset pin was low", BY_PIN)
 
     def cost(self) -> RunCost:
         """Run, and tell what it cost."""
-        parts = Parts(self._chip, self._interpreter, self._processor, self._board, self._host, self._output)
+        parts = Parts(
+            self._chip, self._interpreter, self._processor, self._board, self._host, self._output, self._world
+        )
         run = self._run = FirmwareRun(parts, self._wanted, lambda: self._counted(ended=False), self._firmware.progress)
-        run.begin(self._start)
-        if self._stdin:
-            next(iter(self._board.receivers.values())).receive(self._stdin)
+        run.begin(self._start, partial(later_start, self._firmware.image, self._chip.space))
         ended = run.execute()
         counts = self._counted(ended=True)
         if run.before is not None:
@@ -218,6 +235,7 @@ class _Run:
             clocks=self._host.rates,
             pins=self._pins(),
             heap=tuple(self._run.heap),
+            resets=tuple(self._run.resets),
             faults=faults,
             notes=(),
             provenance=self._provenance(),

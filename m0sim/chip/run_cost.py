@@ -98,6 +98,15 @@ class ClockRate:
 
 
 @dataclass(frozen=True, slots=True)
+class ChipReset:
+    """A reset on the way, after which the firmware began again."""
+
+    cycle: int
+    seconds: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class PinChange:
     """What the chip drives its pins to, from one cycle on."""
 
@@ -151,6 +160,8 @@ class RunCost:
     heap: tuple[HeapSize, ...] = ()
     """Each growth of the heap; empty where nobody asked `sbrk` for memory."""
     pins: tuple[PinChange, ...] = field(default=(), repr=False)
+    resets: tuple[ChipReset, ...] = ()
+    """After the first one, with which the run begins."""
     faults: tuple[str, ...] = ()
     """What led to HardFault, one line each."""
 

@@ -27,6 +27,20 @@ if TYPE_CHECKING:
 @click.option("--until-output", metavar="TEXT", help="Stop when the firmware has printed this.")
 @click.option("--from", "begin", metavar="SYMBOL", help="Count only from the first time that control comes here,")
 @click.option("--to", "end", metavar="SYMBOL", help="until it then comes here.")
+@click.option(
+    "--pin",
+    "driven",
+    metavar="PIN=LEVEL@TIME",
+    multiple=True,
+    help="Drive a pin from outside, such as 9=0@10ms,1@12ms; z lets go of it.",
+)
+@click.option(
+    "--adc",
+    metavar="CHANNEL=VOLTS@TIME",
+    multiple=True,
+    help="What a channel of the ADC is at, such as 0=1.65.",
+)
+@click.option("--reset", "resets", metavar="TIME", multiple=True, help="Press the reset button then.")
 @click.option("--stdin", "stdin", metavar="FILE|-", help="What the first UART receives; - for standard input.")
 @click.option("--bootrom", metavar="FILE", type=options.PATH, help="The vendor's boot ROM, instead of m0sim's own.")
 @click.option("--flash", metavar="MODEL", help="cold (default where the part's flash waits) or ideal.")
@@ -100,11 +114,15 @@ def _run(
     until_output: str | None,
     begin: str | None,
     end: str | None,
+    driven: tuple[str, ...],
+    adc: tuple[str, ...],
+    resets: tuple[str, ...],
     stdin: str | None,
     flash: str | None,
     max_cycles: str,
 ) -> RunCost:
     from m0sim.chip.durations import seconds_of
+    from m0sim.chip.inputs import analog_inputs, pin_inputs
     from m0sim.chip.operands import integer
 
     received = b"" if stdin is None else sys.stdin.buffer.read() if stdin == "-" else files.read(Path(stdin))
@@ -116,6 +134,9 @@ def _run(
             begin=begin,
             end=end,
             stdin=received,
+            pins_driven=[each for text in driven for each in pin_inputs(text)],
+            adc=[each for text in adc for each in analog_inputs(text)],
+            resets=[seconds_of(text) for text in resets],
             flash=flash,
             max_cycles=integer(max_cycles),
             pins=pins,

@@ -29,6 +29,7 @@ def run(done: RunCost, notes: Sequence[str] = ()) -> dict[str, Any]:
         "heap": [asdict(size) for size in done.heap],
         "clocks": [asdict(clock) for clock in done.clocks],
         "unmodelled": [asdict(use) for use in done.unmodelled],
+        "resets": [asdict(reset) for reset in done.resets],
         "faults": list(done.faults),
     }
 

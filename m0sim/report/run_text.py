@@ -12,9 +12,10 @@ from m0sim.report.figures import Figure
 from m0sim.report.flash import lines as flash_lines
 from m0sim.report.run_figures import figures
 from m0sim.report.text import functions, grid, memory, pairs
-from m0sim.report.units import count
+from m0sim.report.units import count, si
 
 _MAX_UNMODELLED = 10
+_MAX_RESETS = 5
 
 
 def run(done: RunCost, device: Device) -> RenderableType:
@@ -23,6 +24,7 @@ def run(done: RunCost, device: Device) -> RenderableType:
     parts: list[RenderableType] = [
         Text.assemble((cost.function, "bold"), f" on {device.name} ({device.core})"),
         Text(f"ended by {done.exit.reason}: {done.exit.detail}", style="" if done.exit.is_good else "bold red"),
+        *_resets(done),
         Text(),
         pairs([_row(figure) for figure in figures(done)]),
         Text(),
@@ -40,6 +42,13 @@ def run(done: RunCost, device: Device) -> RenderableType:
     parts += [Text(f"fault: {line}", style="bold red") for line in done.faults]
     parts += [Text(f"warning: {line}", style="yellow") for line in cost.warnings]
     return Group(*parts)
+
+
+def _resets(done: RunCost) -> list[Text]:
+    """Those on the way, one a line."""
+    lines = [Text(f"reset at {si(reset.seconds, 's')}: {reset.reason}") for reset in done.resets[:_MAX_RESETS]]
+    left = len(done.resets) - _MAX_RESETS
+    return [*lines, Text(f"... and {left} more resets", style="dim")] if left > 0 else lines
 
 
 def _row(figure: Figure) -> tuple[str, str, str]:

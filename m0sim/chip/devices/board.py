@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Protocol
 
 from m0sim.chip.devices.bus import Bus
 from m0sim.chip.devices.clock import SystemClock
+from m0sim.chip.devices.host import EVERYTHING, Reach
 
 
 class Receiver(Protocol):
@@ -20,8 +22,26 @@ class Receiver(Protocol):
 class Pins(Protocol):
     """The pins of a part, as the world outside has them."""
 
+    numbers: Collection[int]
+    """Of those that there are."""
+
     def drive(self, pin: int, level: int | None) -> None:
         """Drive a pin to 0 or 1 from outside, or with None let go of it."""
+
+
+class Analog(Protocol):
+    """What measures voltages."""
+
+    channels: int
+    reference: Fraction
+    """Volts of the highest value, and one step more."""
+
+    def apply(self, channel: int, volts: Fraction) -> None:
+        """The world outside has a channel, from 0 on, at so many volts."""
+
+
+def _nothing() -> None:
+    pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,3 +55,8 @@ class Board:
     pins: Pins | None = None
     interrupts: tuple[str, ...] = ()
     """Names of the interrupts, by number."""
+    analog: Analog | None = None
+    by_core: Reach = EVERYTHING
+    """What is reset when the processor asks for a reset (AIRCR.SYSRESETREQ)."""
+    pressed: Callable[[], None] = _nothing
+    """Called after a reset of everything by the reset pin: what only that changes."""

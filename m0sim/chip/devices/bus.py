@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from m0sim.chip.devices.block import REPEAT, Device
 from m0sim.chip.devices.clock import SystemClock
-from m0sim.chip.devices.host import Host
+from m0sim.chip.devices.host import Host, Resettable
 
 _GRAIN = 10
 """Devices begin at multiples of 1 KiB."""
@@ -128,11 +128,17 @@ class Bus:
         self._next = min(self._due.values(), default=None)
         self.host.wake_at(self._next)
 
-    def reset(self) -> None:
-        """Every device as a reset of the chip leaves it."""
-        for device in self.devices:
+    def reset(self, devices: Iterable[Resettable] | None = None) -> None:
+        """Devices, all of them if none are given, as a reset of the chip leaves them."""
+        self.clock.now = self.host.now
+        for device in self.devices if devices is None else devices:
             device.reset()
+        for device in self.devices:
             self.changed(device)
+
+    def ask_again(self) -> None:
+        """The host has forgotten when it was asked to call."""
+        self.host.wake_at(self._next)
 
     # -- what devices call
 

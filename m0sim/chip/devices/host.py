@@ -2,7 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
+
+
+class Resettable(Protocol):
+    """A device, as far as a reset goes."""
+
+    def reset(self) -> None:
+        """Go back to the state that a reset leaves."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """What is reset with the processor."""
+
+    devices: Sequence[Resettable] | None = None
+    """None: all of them."""
+    port: bool = True
+    """The I/O port, and what is behind it."""
+    by_pin: bool = False
+    """By the reset pin, which outdoes what keeps its state otherwise."""
+
+
+EVERYTHING = Reach()
+PROCESSOR_ALONE = Reach((), port=False)
+BY_PIN = Reach(by_pin=True)
 
 
 class Host(Protocol):
@@ -45,8 +71,8 @@ class Host(Protocol):
     def output(self, data: bytes, source: str) -> None:
         """The device `source` sent bytes."""
 
-    def restart(self, reason: str) -> None:
-        """The chip resets itself: end the run, or begin it again."""
+    def restart(self, reason: str, reach: Reach = EVERYTHING) -> None:
+        """The chip resets itself when the access is answered, or what is due is done."""
 
     def halt(self, reason: str) -> None:
         """Nothing can ever go on: the run ends, and this is why."""

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from m0sim.chip.devices.board import Board
+from m0sim.chip.devices.host import Reach
 from m0sim.chip.engine import faults, semihosting
 from m0sim.chip.engine.emulator import Emulator
 from m0sim.chip.engine.host import PIN_LOG, ChipHost
@@ -20,9 +21,10 @@ from m0sim.chip.engine.printed import Output
 from m0sim.chip.engine.processor import Processor
 from m0sim.chip.engine.run_counts import RunCounts
 from m0sim.chip.engine.start import Start
+from m0sim.chip.engine.world import NEVER, World
 from m0sim.chip.native import layout
 from m0sim.chip.native.layout import FaultCause, Stop
-from m0sim.chip.run_cost import Exit, ExitReason, HeapSize
+from m0sim.chip.run_cost import ChipReset, Exit, ExitReason, HeapSize
 from m0sim.errors import UsageError
 from m0sim.ticker import ticking
 
@@ -31,6 +33,8 @@ _SLICE_SECONDS = 0.1
 _EXITS = ("_exit", "_Exit", "__exit", "_sys_exit")
 """What programs end in: newlib's and picolibc's, IAR's, Arm's. r0 is the exit code."""
 _FAULTS_KEPT = 20
+MOST_RESETS = 100
+"""Of a chip that only boots again and again, nobody wants to see more."""
 _HARD_FAULT = 3
 _BRANCH_TO_ITSELF = 0xE7FE
 
@@ -63,6 +67,7 @@ class Parts:
     board: Board
     host: ChipHost
     output: Output
+    world: World
 
 
 class FirmwareRun:
@@ -74,7 +79,10 @@ class FirmwareRun:
         """`mark` gives the counts up to now; `progress` is told the cycles so far, now and then."""
         self._chip, self._processor, self._board = parts.chip, parts.processor, parts.board
         self._interpreter, self._host, self._output = parts.interpreter, parts.host, parts.output
+        self._world = parts.world
         self._wanted, self._mark, self._progress = wanted, mark, progress
+        self._last: int | None = None
+        self._board.clock.watch(self._retime)
         self._interrupt = Interrupt()
         self._end: Exit | None = None
         functions = [s for s in self._chip.image.symbols if s.kind == "function"]
@@ -84,6 +92,8 @@ class FirmwareRun:
         self.faults: list[str] = []
         """What led to each HardFault, the first of them."""
         self.heap: list[HeapSize] = []
+        self.resets: list[ChipReset] = []
+        """Those after the first."""
         self._pins: list[npt.NDArray[Any]] = []
 
     @property
@@ -91,12 +101,14 @@ class FirmwareRun:
         """What the pins did, if that was wanted: rows of `layout.PIN_CHANGE`."""
         return np.concatenate([np.zeros(0, layout.PIN_CHANGE), *self._pins])
 
-    def begin(self, start: Start) -> None:
-        """Reset the core and all devices."""
+    def begin(self, start: Start, again: Callable[[], Start]) -> None:
+        """Reset the core and all devices. `again` is asked where later resets begin; it may raise `UsageError`."""
+        self._again = again
         self._interpreter.also_watched = self._watched
         self._processor.reset(start.sp, start.pc, start.vector_table)
         self._processor.stop_at_faults(True)
         self._board.bus.reset()
+        self._world.advance(self._processor.now)
 
     @property
     def _watched(self) -> frozenset[int]:
@@ -119,15 +131,19 @@ class FirmwareRun:
         if self._interrupt.came:
             self._ends("interrupted", f"Ctrl-C, {self._where()}")
             return
-        limit = self._limit()
         slice_cycles = _SLICE_CYCLES
         if self._wanted.pins:
             self._host.log_pins()
             slice_cycles = PIN_LOG  # a change takes an instruction
-        stop = self._processor.run(min(limit, self._processor.now + slice_cycles))
+        if self._host.restarts is not None:
+            slice_cycles = 0  # the instruction that asked for it comes to its end
+        limit = self._limit()
+        stop = self._processor.run(min(limit, self._world.due, self._processor.now + slice_cycles))
         self._deal_with(stop, limit)
         if self._wanted.pins:
             self._pins.append(self._host.pin_changes())
+        if self._end is None and stop != Stop.ACCESS and self._host.restarts is not None:
+            self._restart(*self._host.restarts)
         if self._end is None and self._host.ended is not None:
             self._end = self._host.ended
         if self._end is None and self._output.has_wanted:
@@ -138,11 +154,11 @@ class FirmwareRun:
         match stop:
             case Stop.LIMIT:
                 self._after_slice(limit)
-            case Stop.DUE:
+            case Stop.DUE | Stop.PINS:
                 self._board.bus.advance()
                 self._after_slice(limit)
-            case Stop.ASLEEP if self._wanted.seconds is not None:
-                self._processor.wake_at(limit)  # nothing else will
+            case Stop.ASLEEP if self._world.due != NEVER or self._wanted.seconds is not None:
+                self._processor.wake_at(min(limit, self._world.due))  # nothing else will
             case Stop.ACCESS:
                 self._answer_access()
             case Stop.READ_ONLY:
@@ -154,17 +170,48 @@ class FirmwareRun:
                 self._at_breakpoint(self._processor.pc)
             case Stop.FAULT:
                 self._note_fault()
+            case Stop.RESET:
+                self._host.restart(
+                    f"the program asked for it (AIRCR.SYSRESETREQ), {self._where()}", self._board.by_core
+                )
             case _:
                 self._ends_by(stop)
 
+    def _restart(self, reason: str, reach: Reach) -> None:
+        """The chip is reset. Memories stay as they are, and so does what was counted; time goes on."""
+        now = self._processor.now
+        self._host.restarts = None
+        self.resets.append(ChipReset(now, self._host.seconds_at(now), reason))
+        if len(self.resets) > MOST_RESETS:
+            self._ends("limit", f"the chip was reset more than {MOST_RESETS} times; why the last time: {reason}")
+            return
+        try:
+            start = self._again()
+        except UsageError as error:
+            self._ends("fault", f"reset: {reason}; then {error}")
+            return
+        if reach.port:
+            self._host.reset_port()
+        self._board.bus.reset(reach.devices)
+        if reach.by_pin:
+            self._board.pressed()
+        self._processor.reset(start.sp, start.pc, start.vector_table)
+        self._board.bus.ask_again()
+
     def _limit(self) -> int:
         """The cycle at which the run ends, as the clock goes now."""
-        seconds, limit = self._wanted.seconds, self._wanted.max_cycles
-        cycle = None if seconds is None else self._board.clock.cycle_at(seconds)
-        return limit if cycle is None else min(limit, cycle)
+        if self._last is None:
+            seconds, limit = self._wanted.seconds, self._wanted.max_cycles
+            cycle = None if seconds is None else self._board.clock.cycle_at(seconds)
+            self._last = limit if cycle is None else min(limit, cycle)
+        return self._last
+
+    def _retime(self) -> None:
+        self._last = None
 
     def _after_slice(self, limit: int) -> None:
         now = self._processor.now
+        self._world.advance(now)
         if self._progress is not None:
             self._progress(now)
         if self._is_stuck():
@@ -273,8 +320,6 @@ class FirmwareRun:
                 self._ends("fault", f"lockup: {first}{self._fault_text()}")
             case Stop.ASLEEP:
                 self._ends("limit", f"asleep for good {self._where()}: no interrupt that is enabled will ever come")
-            case Stop.RESET:
-                self._ends("exit", f"the firmware reset the chip (AIRCR.SYSRESETREQ) {self._where()}", 0)
             case Stop.DEPTH:
                 self._ends("fault", f"more than 65,536 calls are open {self._where()}")
             case Stop.PORT:

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from m0sim.chip.devices.clock import SystemClock
-from m0sim.chip.devices.host import PinState
+from m0sim.chip.devices.host import EVERYTHING, PinState, Reach
 from m0sim.chip.engine.emulator import Emulator
 from m0sim.chip.engine.interpreter import Interpreter
 from m0sim.chip.engine.printed import Output
@@ -32,6 +32,8 @@ class ChipHost:
         self._output = output
         self.ended: Exit | None = None
         """Set by a device that ends the run."""
+        self.restarts: tuple[str, Reach] | None = None
+        """A reset that is due: why, and of what."""
         self.dropped_stores = 0
         """Stores to flash or ROM, which hardware drops."""
         self._rates: list[ClockRate] = []
@@ -105,8 +107,8 @@ class ChipHost:
         if self._interpreter.cache is not None:
             self._interpreter.cache.drop(self._processor.access.address)
 
-    def restart(self, reason: str) -> None:
-        self.ended = Exit("exit", 0, reason)
+    def restart(self, reason: str, reach: Reach = EVERYTHING) -> None:
+        self.restarts = reason, reach
 
     def halt(self, reason: str) -> None:
         self.ended = Exit("fault", None, reason)
@@ -138,6 +140,11 @@ class ChipHost:
     def cache_counts(self) -> tuple[int, int]:
         cache = self._interpreter.cache
         return (0, 0) if cache is None else (cache.hits, cache.hits + cache.code_misses + cache.data_misses)
+
+    def reset_port(self) -> None:
+        """The I/O port as a reset leaves it."""
+        self._chip.counters.reset_port()
+        self.update_pins()
 
     @property
     def pins(self) -> PinState:

@@ -25,8 +25,11 @@ def start_of(image: Image, space: AddressSpace) -> Start:
     if not image.segments:
         raise UsageError(f"{image.path}: there is nothing in it that could be run")
     lowest = min(segment.load_address for segment in image.segments if segment.size)
-    if space.is_sram(lowest):
-        return _in_sram(image, space, lowest)
+    return _in_sram(image, space, lowest) if space.is_sram(lowest) else later_start(image, space)
+
+
+def later_start(image: Image, space: AddressSpace) -> Start:
+    """Where it begins after a reset on the way, which nothing loads an image into SRAM for. Raises as `start_of`."""
     rom = space.device.region_at(0)
     if rom is not None and rom.kind == "rom" and space.view(0, 8) is not None:
         return _from_vectors(image, space, 0, "the boot ROM")

@@ -663,6 +663,7 @@ struct m0_system {
     uint32_t returns_to;   /* EXC_RETURN of a return that is made after all that is due up to its cycle, 0 for none */
     uint32_t lacks_t;      /* 1: the T bit is clear, and the HardFault of that has not been entered */
     uint32_t stops_at_fault; /* 1: Python wants M0_STOP_FAULT */
+    uint32_t asks_reset;     /* 1: AIRCR.SYSRESETREQ was written */
     uint32_t cause;        /* of the fault that stopped an instruction, enum m0_cause */
     uint32_t vtor;
     uint32_t vtor_mask;    /* bits that VTOR has; 0 where there is none */

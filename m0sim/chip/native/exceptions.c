@@ -619,28 +619,39 @@ static void return_from_exception(struct m0_core *core, uint32_t target)
     take(core, next, core->cycles, system->tail_cycles);
 }
 
-/* A reset, to `timed.pc`. What the part has and what was counted stays. */
+/* A reset that is not the first: whatever was called ends, and the marks of the main stack stay where they are. */
+static void end_all(struct m0_core *core)
+{
+    struct m0_system *system = &core->system;
+    int64_t sp = core->timed.r[13], low = (core->timed.control & 2) != 0 ? system->msp_low : core->sp_min;
+    uint32_t depth = core->depth;
+    core->depth = m0_preempted_frames(system);
+    link_frames(core, 0, 0);
+    core->depth = depth;
+    m0_close_frames(core);
+    open_root(core, 0, core->timed.pc);
+    core->sp_min = sp < low ? sp : low;
+    system->msp_high = sp > system->msp_high ? sp : system->msp_high;
+}
+
+/* A reset, to `timed.pc`. What the part has, its interrupts' request lines and what was counted stays. */
 void m0_reset_system(struct m0_core *core)
 {
     struct m0_system *system = &core->system;
-    if (system->is_on != 0) { /* not the first one: whatever was called ends */
-        uint32_t depth = core->depth;
-        core->depth = m0_preempted_frames(system);
-        link_frames(core, 0, 0);
-        core->depth = depth;
-        m0_close_frames(core);
-        open_root(core, 0, core->timed.pc);
+    if (system->is_on != 0) {
+        end_all(core);
+    } else {
+        system->msp_high = core->timed.r[13];
     }
     system->is_on = 1;
     core->frames[0].return_address = M0_NOTHING;
     system->ipsr = system->depth = system->asleep = system->event = system->scr = system->vtor = 0;
     system->is_locked_up = system->is_entering = system->returns_to = system->lacks_t = system->cause = 0;
-    system->pending = system->active = 0;
+    system->pending = (uint64_t)system->lines << EXCEPTION_INTERRUPT;
+    system->active = 0;
     system->enabled = always_enabled;
-    system->lines = 0;
     system->partial = 0;
     system->wake_at = system->msp_low = M0_NEVER;
-    system->msp_high = core->timed.r[13];
     system->systick.control = system->systick.denominator == 0 ? 4 : 0;
     system->systick.reload = system->systick.value = system->systick.counted = 0;
     system->task = 0;
@@ -708,6 +719,10 @@ static bool settle(struct m0_core *core)
         }
         if (system->is_locked_up) {
             return stop_between(core, M0_STOP_LOCKUP);
+        }
+        if (system->asks_reset != 0) {
+            system->asks_reset = 0;
+            return stop_between(core, M0_STOP_RESET);
         }
         if (core->port.pins.is_news != 0) {
             return stop_between(core, M0_STOP_PINS);

@@ -226,8 +226,7 @@ static bool write_control(struct m0_core *core, uint32_t offset, uint32_t value,
     case VTOR: system->vtor = value & system->vtor_mask; return true;
     case AIRCR:
         if (value >> 16 == AIRCR_KEY && (value & AIRCR_SYSRESETREQ) != 0) {
-            core->cycles = now;
-            m0_stop_timed(core, M0_STOP_RESET, core->timed.pc);
+            core->system.asks_reset = 1;
         }
         return true;
     case SCR: system->scr = value & 0x16; return true;

@@ -15,7 +15,17 @@ from m0sim.chip.results.counts import Counts
 from m0sim.chip.results.flash import FlashCounts
 from m0sim.chip.results.handlers import handlers, own_cycles, task_stacks
 from m0sim.chip.results.run_energy import with_energy
-from m0sim.chip.run_cost import ClockRate, Exit, HeapSize, PinChange, Printed, RunCost, StackUse, UnmodelledUse
+from m0sim.chip.run_cost import (
+    ChipReset,
+    ClockRate,
+    Exit,
+    HeapSize,
+    PinChange,
+    Printed,
+    RunCost,
+    StackUse,
+    UnmodelledUse,
+)
 from m0sim.image import Image
 from m0sim.image.heap_and_stack import StackRegion
 
@@ -48,6 +58,7 @@ class Left:
     clocks: tuple[ClockRate, ...]
     pins: tuple[PinChange, ...]
     heap: tuple[HeapSize, ...]
+    resets: tuple[ChipReset, ...]
     faults: tuple[str, ...]
     notes: tuple[str, ...]
     provenance: Provenance
@@ -76,6 +87,7 @@ def run_cost(image: Image, device: Device, counts: Counts, left: Left) -> RunCos
         first_output_cycle=left.first_output_cycle,
         pins=left.pins,
         heap=left.heap,
+        resets=left.resets,
         faults=left.faults,
     )
 

@@ -14,6 +14,9 @@ CONVERSION = 96
 CHANNELS = 5
 TEMPERATURE = 4
 FIFO_DEPTH = 4
+_STEPS = 4096
+REFERENCE = Fraction(33, 10)
+"""Volts at ADC_AVDD of the reference design."""
 DEFAULTS = (0, 0, 0, 0, 876)
 """What channels read until somebody says otherwise: 0 V, and 27 degrees Celsius, 0.706 V of 3.3 V (section 4.9.5)."""
 
@@ -58,6 +61,13 @@ class Adc(Block):
         self.volatile = {self.FIFO, self.FCS}
         offsets = (self.INTR, self.INTE, self.INTF, self.INTS)
         self._interrupts = Interrupts(self, (_ADC_IRQ_FIFO,), offsets, self._reached)
+
+    channels, reference = CHANNELS, REFERENCE
+
+    def apply(self, channel: int, volts: Fraction) -> None:
+        """A channel is at so many volts: 0 to `REFERENCE` is 0 to 4095, to the nearest step."""
+        self._settle()
+        self.values[channel] = min(max(0, int(volts * _STEPS / self.reference + Fraction(1, 2))), _STEPS - 1)
 
     def reset(self) -> None:
         """Off."""

@@ -8,9 +8,10 @@ from m0sim.chip.devices.block import Block
 from m0sim.chip.devices.board import Board
 from m0sim.chip.devices.bus import Bus
 from m0sim.chip.devices.clock import SystemClock
-from m0sim.chip.devices.host import Host
+from m0sim.chip.devices.host import PROCESSOR_ALONE, Host, Resettable
 from m0sim.chip.devices.rp2040.adc import Adc
 from m0sim.chip.devices.rp2040.busctrl import Busctrl
+from m0sim.chip.devices.rp2040.chip_reset import ChipReset
 from m0sim.chip.devices.rp2040.clocks import Clocks
 from m0sim.chip.devices.rp2040.flash_chip import FlashChip
 from m0sim.chip.devices.rp2040.gpio import F_UART, IoBank0, IoQspi, PadsBank0, PadsQspi
@@ -66,16 +67,31 @@ def build(host: Host, flash_bytes: int = 2 << 20) -> Board:
     io_bank0 = IoBank0(pads)
     for uart, pins in zip(uarts, _UART_TX_PINS, strict=True):
         uart.is_connected = partial(io_bank0.has_function, F_UART, pins)
+    adc = Adc(clk_sys, clocks.clocks["adc"])
     resettable: list[Block] = [
         pll_sys, pll_usb, Syscfg(), Sysinfo(), Tbman(), Timer(clk_sys, watchdog.tick), *uarts,
-        pads, io_bank0, io_qspi, PadsQspi(), Pwm(io_bank0), Adc(clk_sys, clocks.clocks["adc"]),
+        pads, io_bank0, io_qspi, PadsQspi(), Pwm(io_bank0), adc,
         Rtc(clk_sys, clocks.clocks["rtc"]), *(Spi(number, clk_sys, clocks.clocks["peri"]) for number in range(2)),
         *(I2c(number) for number in range(2)), Busctrl(),
     ]  # fmt: skip
-    resets = Resets()
+    resets, psm, vreg, xip_ctrl, usb = Resets(), Psm(), VregAndChipReset(), XipCtrl(), Usb()
     resets.holds({block.name: block for block in resettable})
-    always: list[Block] = [xosc, rosc, clocks, watchdog, resets, Psm(), VregAndChipReset(), XipCtrl(), ssi, Usb()]
     unmodelled = [UnmodelledBlock(name, base) for name, base in _UNMODELLED]
+    always: list[Block] = [xosc, rosc, clocks, watchdog, resets, psm, vreg, xip_ctrl, ssi, usb]
     bus = Bus(host, clk_sys, (*always, *resettable, *unmodelled))
     bus.watchers.append(io_bank0.look_at_news)
-    return Board(bus, clk_sys, {uart.name: uart for uart in uarts}, io_bank0, INTERRUPTS)
+    stages: dict[str, list[Resettable]] = {
+        "ROSC": [rosc], "XOSC": [xosc], "CLOCKS": [clocks], "RESETS": [resets, usb, *unmodelled],
+        "XIP": [xip_ctrl, ssi], "VREG_AND_CHIP_RESET": [vreg],
+    }  # fmt: skip
+    chip_reset = ChipReset(host, watchdog, resets, psm, vreg, stages)
+    return Board(
+        bus,
+        clk_sys,
+        {uart.name: uart for uart in uarts},
+        io_bank0,
+        INTERRUPTS,
+        analog=adc,
+        by_core=PROCESSOR_ALONE,  # section 2.4.2.9
+        pressed=chip_reset.by_pin,
+    )

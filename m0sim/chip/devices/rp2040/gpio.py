@@ -75,6 +75,7 @@ class PadsBank0(Block):
 class IoBank0(Block):
     """Functions of pins 0 to 29, and their interrupts to core 0. `drive` is what the world outside does to a pin."""
 
+    numbers = range(PINS)
     INTR, PROC0_INTE, PROC0_INTF, PROC0_INTS, PROC1_INTE, DORMANT_WAKE_INTE = 0xF0, 0x100, 0x110, 0x120, 0x130, 0x160
 
     def __init__(self, pads: PadsBank0) -> None:

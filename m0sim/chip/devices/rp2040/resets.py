@@ -13,6 +13,12 @@ BLOCKS = (
 """By bit of RESETS."""
 
 _ALL = (1 << len(BLOCKS)) - 1
+STAGES = (
+    *("ROSC", "XOSC", "CLOCKS", "RESETS", "BUSFABRIC", "ROM"),
+    *(f"SRAM{i}" for i in range(6)),
+    *("XIP", "VREG_AND_CHIP_RESET", "SIO", "PROC0", "PROC1"),
+)
+"""By bit of PSM, in the order in which they come out of reset."""
 _PSM_ALL = 0x1_FFFF
 _PSM_PROC1 = 1 << 16
 
@@ -28,7 +34,7 @@ class Resets(Block):
             0x4000_C000,
             (
                 Register(self.RESET, "RESET", _ALL, writable=_ALL),
-                Register(self.WDSEL, "WDSEL", writable=_ALL, effect=False),
+                Register(self.WDSEL, "WDSEL", writable=_ALL),
                 Register(self.RESET_DONE, "RESET_DONE", writable=0),
             ),
         )
@@ -43,6 +49,11 @@ class Resets(Block):
     def reset(self) -> None:
         """All are held in reset."""
         super().reset()
+        self._hold()
+
+    def watchdog_fired(self) -> None:
+        """Blocks that WDSEL says are held in reset."""
+        self.words[self.RESET] |= self.words[self.WDSEL]
         self._hold()
 
     def _hold(self) -> None:
@@ -70,6 +81,11 @@ class Psm(Block):
         )
         self.loads = {self.DONE: lambda: _PSM_ALL & ~self.words[self.FRCE_OFF]}
         self.stores = {self.FRCE_OFF: self._force_off}
+
+    def watchdog_fired(self) -> tuple[str, ...]:
+        """The stages that are reset: the first that WDSEL says, and all after it (section 2.13.4)."""
+        selected = self.words[self.WDSEL]
+        return STAGES[(selected & -selected).bit_length() - 1 :] if selected else ()
 
     def _force_off(self, value: int) -> None:
         if value & ~_PSM_PROC1:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from m0sim.chip.devices.block import WORD, Block, Register
 
 _ROK = 1 << 12
+_HAD_POR, _HAD_RUN = 1 << 8, 1 << 16
 
 
 class Sysinfo(Block):
@@ -53,7 +54,7 @@ class Tbman(Block):
 
 
 class VregAndChipReset(Block):
-    """The regulator is in regulation always, and the chip had a power-on reset. Voltages change nothing."""
+    """The regulator is in regulation always. Voltages change nothing."""
 
     VREG, BOD, CHIP_RESET = 0x00, 0x04, 0x08
 
@@ -64,7 +65,17 @@ class VregAndChipReset(Block):
             (
                 Register(self.VREG, "VREG", 0xB1, writable=0xF3),
                 Register(self.BOD, "BOD", 0x91, writable=0xF1),
-                Register(self.CHIP_RESET, "CHIP_RESET", 0x100, writable=0, clears=1 << 24),
+                Register(self.CHIP_RESET, "CHIP_RESET", _HAD_POR, writable=0, clears=1 << 24),
             ),
         )
         self.loads = {self.VREG: lambda: (self.words[self.VREG] | _ROK) & WORD}
+
+    def reset(self) -> None:
+        """What was the last reset of the whole chip, stays."""
+        was = self.words[self.CHIP_RESET]
+        super().reset()
+        self.words[self.CHIP_RESET] = was
+
+    def pressed(self) -> None:
+        """The RUN pin was low."""
+        self.words[self.CHIP_RESET] = _HAD_RUN

@@ -5,6 +5,8 @@ RP2040 datasheet, section 4.7. Erratum RP2040-E1 is modelled: a tick counts twic
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from m0sim.chip.devices.block import Block, Register
 from m0sim.chip.devices.clock import Source, SystemClock, Ticks
 
@@ -32,6 +34,8 @@ class Watchdog(Block):
                 Register(self.TICK, "TICK", _TICK_ENABLE, writable=0x3FF),
             ),
         )
+        self.fired: Callable[[str], None] = lambda reason: self.bus.host.restart(reason)
+        """Called when it resets the chip, with why it does: what that reaches, others know."""
         self.tick = Source("watchdog tick")
         self._countdown = Source("watchdog countdown")
         self._clk_ref = clk_ref
@@ -66,7 +70,7 @@ class Watchdog(Block):
 
     def _fire(self, reason: int, text: str) -> None:
         self.words[self.REASON] = reason
-        self.bus.host.restart(text)
+        self.fired(text)
 
     def _left(self) -> int:
         return max(0, self._end - _PER_TICK * self._ticks.count())

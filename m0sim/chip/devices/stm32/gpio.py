@@ -74,6 +74,7 @@ class Ports:
 
     def __init__(self, ports: dict[int, Gpio]) -> None:
         self._ports = ports
+        self.numbers = [PINS * port + pin for port in ports for pin in range(PINS)]
 
     def drive(self, pin: int, level: int | None) -> None:
         """Drive a pin to 0 or 1 from outside, or with None let go of it."""

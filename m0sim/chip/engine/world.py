@@ -1,0 +1,72 @@
+"""What the world outside does at what time, as a run comes to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import partial
+
+from m0sim.chip.devices.board import Analog, Board, Pins
+from m0sim.chip.inputs import AnalogInput, Outside, PinInput
+from m0sim.errors import UsageError
+
+NEVER = 1 << 62
+
+
+@dataclass(frozen=True, slots=True)
+class _Act:
+    seconds: Fraction
+    do: Callable[[], None]
+
+
+class World:
+    """Everything that is asked for, in the order of its times; of one time, in the order that it was given in."""
+
+    def __init__(self, board: Board, outside: Outside, press: Callable[[], None]) -> None:
+        """`press` presses the reset button. Raises `UsageError`."""
+        acts = [*_on_pins(outside.pins, board.pins), *_on_channels(outside.voltages, board.analog)]
+        acts += [_Act(seconds, press) for seconds in outside.presses]
+        if outside.sent:
+            acts.append(_Act(Fraction(0), partial(next(iter(board.receivers.values())).receive, outside.sent)))
+        if any(act.seconds < 0 for act in acts):
+            raise UsageError("the time of an input is 0 or later: it begins at the first reset")
+        self._clock = board.clock
+        self._clock.watch(self._retime)
+        self.due = NEVER
+        """The cycle in which something is next done, as the clock goes now."""
+        self._acts = sorted(acts, key=lambda act: act.seconds, reverse=True)
+
+        self._retime()
+
+    def advance(self, now: int) -> None:
+        """Do all that is due until now."""
+        self._clock.now = now
+        while self.due <= now:
+            self._acts.pop().do()
+            self._retime()
+
+    def _retime(self) -> None:
+        cycle = self._clock.cycle_at(self._acts[-1].seconds) if self._acts else None
+        self.due = NEVER if cycle is None else cycle
+
+
+def _on_pins(inputs: Sequence[PinInput], pins: Pins | None) -> Iterator[_Act]:
+    for given in inputs:
+        if pins is None:
+            raise UsageError("the pins of this part cannot be driven: they are not modelled as inputs")
+        if given.pin not in pins.numbers:
+            raise UsageError(f"there is no pin {given.pin}: pins are {min(pins.numbers)} to {max(pins.numbers)}")
+        yield _Act(given.seconds, partial(pins.drive, given.pin, given.level))
+
+
+def _on_channels(inputs: Sequence[AnalogInput], analog: Analog | None) -> Iterator[_Act]:
+    for given in inputs:
+        if analog is None:
+            raise UsageError("this part has no ADC that is modelled")
+        if given.channel >= analog.channels:
+            raise UsageError(f"there is no channel {given.channel}: the ADC has 0 to {analog.channels - 1}")
+        if not 0 <= given.volts <= analog.reference:
+            limit = float(analog.reference)
+            raise UsageError(f"{float(given.volts):g} V at channel {given.channel}: the ADC takes 0 to {limit:g} V")
+        yield _Act(given.seconds, partial(analog.apply, given.channel, given.volts))

@@ -1,0 +1,84 @@
+"""What the world outside does to a chip while firmware runs: levels of pins, voltages, the reset button."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Literal
+
+from m0sim.chip.durations import seconds_of
+from m0sim.errors import UsageError
+
+_LEVELS: dict[str, Literal[0, 1] | None] = {"0": 0, "1": 1, "z": None}
+
+
+@dataclass(frozen=True, slots=True)
+class PinInput:
+    """Somebody drives a pin, or lets go of it."""
+
+    pin: int
+    level: Literal[0, 1] | None
+    """None: it is not driven any more, and its pulls decide."""
+    seconds: Fraction = Fraction(0)
+    """When, from the first reset on."""
+
+
+@dataclass(frozen=True, slots=True)
+class AnalogInput:
+    """A channel of the ADC comes to a voltage."""
+
+    channel: int
+    volts: Fraction
+    seconds: Fraction = Fraction(0)
+    """When, from the first reset on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """All that the world outside does during a run."""
+
+    pins: tuple[PinInput, ...] = ()
+    voltages: tuple[AnalogInput, ...] = ()
+    presses: tuple[Fraction, ...] = ()
+    """Seconds at which the reset button is pressed."""
+    sent: bytes = b""
+    """To the first UART."""
+
+
+def pin_inputs(text: str) -> tuple[PinInput, ...]:
+    """Such as ``9=0@10ms,1@10.5ms,z@2s``: a pin, and the levels that it is driven to. Without a time, from the start.
+
+    Raises `UsageError`.
+    """
+    pin, steps = _split(text, "PIN=LEVEL@TIME, such as 9=0@10ms; LEVEL is 0, 1, or z to let go of it")
+    return tuple(PinInput(pin, _level(level, text), seconds) for level, seconds in steps)
+
+
+def analog_inputs(text: str) -> tuple[AnalogInput, ...]:
+    """Such as ``0=1.5,2.5@10ms``: a channel of the ADC, and its volts. Raises `UsageError`."""
+    channel, steps = _split(text, "CHANNEL=VOLTS@TIME, such as 0=1.65")
+    return tuple(AnalogInput(channel, _volts(volts, text), seconds) for volts, seconds in steps)
+
+
+def _split(text: str, form: str) -> tuple[int, list[tuple[str, Fraction]]]:
+    number, is_given, steps = text.partition("=")
+    if not is_given or not number.strip().isdecimal():
+        raise UsageError(f"{text!r} is not {form}")
+    found = []
+    for step in steps.split(","):
+        value, has_time, time = step.partition("@")
+        found.append((value.strip().lower(), seconds_of(time) if has_time else Fraction(0)))
+    return int(number), found
+
+
+def _level(level: str, text: str) -> Literal[0, 1] | None:
+    if level not in _LEVELS:
+        raise UsageError(f"{text!r}: a level is 0, 1 or z, not {level!r}")
+    return _LEVELS[level]
+
+
+def _volts(volts: str, text: str) -> Fraction:
+    try:
+        return Fraction(volts.removesuffix("v"))
+    except (ValueError, ZeroDivisionError):
+        raise UsageError(f"{text!r}: {volts!r} is not a number of volts") from None
