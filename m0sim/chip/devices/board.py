@@ -22,8 +22,9 @@ class Receiver(Protocol):
 class Pins(Protocol):
     """The pins of a part, as the world outside has them."""
 
-    numbers: Collection[int]
-    """Of those that there are."""
+    @property
+    def numbers(self) -> Collection[int]:
+        """Of those that there are."""
 
     def drive(self, pin: int, level: int | None) -> None:
         """Drive a pin to 0 or 1 from outside, or with None let go of it."""
