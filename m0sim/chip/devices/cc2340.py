@@ -95,6 +95,7 @@ class Gpio(Peripheral):
     """A pin that is an output has its level from DOUT, another what drives it from outside. IOC is not looked at."""
 
     DOUT, DOE, DIN = 0x200, 0x500, 0x700
+    numbers = range(32)
 
     def __init__(self) -> None:
         steps = (0x10, "SET"), (0x20, "CLR"), (0x30, "TGL")
