@@ -14,7 +14,8 @@ from pathlib import Path
 import firmware_images
 import pytest
 
-from m0sim import Firmware
+from m0sim import Firmware, UsageError
+from m0sim.image import load_raw
 
 Built = Callable[..., Path]
 _ENTRY = 15  # cycles: Cortex-M0+ TRM (DDI 0484C), 3.6.1
@@ -259,6 +260,18 @@ class TestCommand:
 
 
 class TestCareless:
+    def test_nothing_to_begin_with(self) -> None:
+        """A part that begins at its vectors, and one whose boot ROM looks for boot2 first."""
+        with pytest.raises(UsageError, match=r"0x08000000 begin with 0x0+, 0x0+: no stack and reset"):
+            Firmware(load_raw(bytes(64), 0x08000000), "stm32g030").run()
+        done = Firmware(load_raw(bytes(64), 0x10000000)).run()
+        assert (done.exit.reason, done.exit.is_good) == ("fault", False)
+        assert "no boot2 in flash" in done.exit.detail
+
+    def test_another_part(self, built: Built) -> None:
+        with pytest.raises(UsageError, match="choose another --profile"):
+            Firmware.from_elf(built("echo"), "samd21")
+
     def test_a_wait_for_what_is_not_modelled(self, built: Built) -> None:
         """It is named, with who waits for it."""
         done = Firmware.from_elf(built("stuck")).run(seconds=0.02)
