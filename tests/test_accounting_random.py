@@ -119,7 +119,7 @@ def by_address(addresses: np.ndarray, counts: np.ndarray) -> dict[int, int]:
     return {address: count for address, count in zip(addresses.tolist(), counts.tolist(), strict=True) if count}
 
 
-QUICK = 4
+QUICK = 2
 """Shards that every run of the tests takes; the others belong to the long one."""
 
 
@@ -145,6 +145,7 @@ def run_reference(program: Program) -> Trace:
     return trace(0x10000000 + program.entry, [0x20000000, *program.args], 0x20008000 + STACK, memory)
 
 
+@pytest.mark.long
 def test_every_instruction_is_in_one_program_of_a_hundred() -> None:
     """Measured on the same programs as above: the instructions that a program executes, not those that it holds."""
     rows: Counter[str] = Counter()

@@ -540,6 +540,7 @@ def test_objdump_agrees_on_every_16_bit_encoding_but_those_listed(tmp_path: Path
     check_narrow(table, OBJDUMP_NARROW)
 
 
+@pytest.mark.long
 @needs_objdump
 def test_objdump_agrees_on_32_bit_encodings_but_those_listed(tmp_path: Path) -> None:
     first, second = cover()

@@ -242,7 +242,7 @@ def examples(count: int) -> settings:
 # ------------------------------------------------------------------------------------------------------------- tests
 
 
-@examples(120)
+@examples(60)
 @given(sizes, st.integers(1, 9), shifts, flags, flags, kinds, kinds, st.booleans(), st.integers(0, 3), seeds)
 def test_dense(
     elf: Path,
@@ -311,7 +311,7 @@ def geometries(draw: st.DrawFn) -> tuple[int, ...]:
     return height, width, channels, draw(st.integers(1, 9)), kernel_h, kernel_w, draw(st.integers(1, 2)), pad
 
 
-@examples(150)
+@examples(70)
 @given(geometries(), shifts, flags, flags, kinds, kinds, st.integers(0, 3), seeds)
 def test_conv(
     elf: Path,

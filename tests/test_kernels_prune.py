@@ -19,7 +19,7 @@ from m0sim.image import Image, load_elf
 
 KERNELS = Path(__file__).parents[1] / "kernels"
 SOURCES = [KERNELS / name for name in ("select.S", "mask.S", "sparse_mask.S")]
-MANY = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+MANY = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 Bytes = npt.NDArray[np.uint8]
 Block = list["str | int"]
@@ -259,6 +259,7 @@ def check_selections(image: Image, weights: Bytes, scores: Bytes, selections: li
         np.testing.assert_array_equal(out.read()[: n // 8], np.packbits(keep, bitorder="little"))
 
 
+@pytest.mark.long
 def test_every_threshold(image: Image) -> None:
     """Every cut with the scores around it, without ties and with ties that end in, between and behind blocks."""
     rng = np.random.default_rng(0)

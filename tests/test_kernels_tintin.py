@@ -27,7 +27,7 @@ LARGEST = 127 * 256
 
 Array = npt.NDArray[Any]
 
-many = settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
+many = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 # The formulas

@@ -463,6 +463,7 @@ sram = "16K"
 """
 
 
+@pytest.mark.long
 def test_a_summary_opens_nothing_but_the_results_and_the_copy_can_be_run(
     monkeypatch, capsys, tmp_path: Path, scheduler: str
 ) -> None:
