@@ -291,3 +291,8 @@ class TestCareless:
         assert "follow" in done.exit.detail
         assert "faulty.c" in done.exit.detail
         assert len(done.faults) == 1
+
+    def test_stores_to_flash_are_told(self, built: Built) -> None:
+        done = Firmware.from_elf(built("flashy")).run()
+        assert done.exit.is_good
+        assert "3 stores went to flash or ROM, which dropped them" in done.cost.warnings

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
@@ -237,11 +237,21 @@ class _Run:
             heap=tuple(self._run.heap),
             resets=tuple(self._run.resets),
             faults=faults,
-            notes=(),
+            notes=tuple(self._notes()),
             provenance=self._provenance(),
             boot_rom=chip.space.boot_rom,
             flash=counts.flash,
         )
+
+    def _notes(self) -> Iterator[str]:
+        """What a reader of the cost should know."""
+        if self._processor.tasks_refused:
+            yield (
+                f"{self._processor.tasks_refused:,} times a thread found no room among 64 with 256 open calls each: "
+                "inclusive cycles and the call tree leave out calls of threads that were switched out then"
+            )
+        if self._host.dropped_stores:
+            yield f"{self._host.dropped_stores:,} stores went to flash or ROM, which dropped them"
 
     def _unmodelled(self) -> tuple[UnmodelledUse, ...]:
         around = self._chip.counters.functions.around

@@ -352,6 +352,11 @@ class Processor:
         return int(self._system.vector_stalls)
 
     @property
+    def tasks_refused(self) -> int:
+        """Times that a thread found no room for its calls."""
+        return int(self._system.tasks_refused)
+
+    @property
     def abandoned(self) -> tuple[int, int]:
         """Instructions that an exception ended and that began again, and the cycles that this cost."""
         return int(self._system.abandoned), int(self._system.abandoned_cycles)
