@@ -10,6 +10,7 @@ import pytest
 from m0sim import Fault, Machine
 from m0sim.chip.cost import Cost
 from m0sim.errors import UsageError
+from m0sim.report.flash import lines
 
 FLASH = 0x10000000
 # LDR r1, [r0]; ADDS r1, #1; STR r1, [r0]; MOVS r0, r1; BX LR: six halfwords of three words, with a NOP first.
@@ -45,6 +46,27 @@ def test_a_report_changes_nothing_else(machine: Machine) -> None:
     plain = machine.call(FLASH, buffer)
     buffer.write(np.zeros(1, np.int32))
     assert without_flash(machine.call(FLASH, buffer, flash_report=True)) == plain
+
+
+def test_a_long_call_is_run_once(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its report has no figures, and says how to ask for them; asked for, they are there whatever the length."""
+    executed = len(BUMP) // 2
+    monkeypatch.setattr("m0sim.chip.engine.flash_runs.REPORT_LIMIT", executed)
+    buffer = machine.alloc(np.zeros(1, np.int32))
+    at_the_limit = machine.call(FLASH, buffer, flash_report=True)
+    assert at_the_limit.instructions == executed
+    assert at_the_limit.flash is not None
+    assert at_the_limit.flash.cold is not None
+    monkeypatch.setattr("m0sim.chip.engine.flash_runs.REPORT_LIMIT", executed - 1)
+    beyond = machine.call(FLASH, buffer, flash_report=True)
+    assert beyond.flash is not None
+    assert (beyond.flash.cold, beyond.flash.warm) == (None, None)
+    assert lines(beyond.flash) == [
+        "flash waits, which is in none of the figures above: --flash cold or --flash warm counts it"
+    ]
+    asked = machine.call(FLASH, buffer, flash="cold", flash_report=True)
+    assert asked.flash is not None
+    assert asked.flash.cold_cycles == WORDS * MISS
 
 
 @pytest.mark.parametrize("model", ["ideal", "cold", "warm"])
