@@ -129,6 +129,12 @@ class TestResets:
         assert "main" in done.exit.detail
         assert len(done.resets) == 101
 
+    def test_the_button_while_clk_sys_is_made_of_the_crystal(self, built: Built) -> None:
+        """All is reset, and clk_sys is never without a source meanwhile."""
+        done = Firmware.from_elf(built("inputs")).run(seconds=0.05, resets=[20 * _MS])
+        assert done.exit.reason == "time"
+        assert next(clock.hertz for clock in done.clocks if clock.cycle >= done.resets[0].cycle) == 6.5e6
+
     def test_the_button(self, built: Built) -> None:
         """It clears the scratch registers: all boots are the first one, and the third comes to the countdown."""
         done = Firmware.from_elf(built("reboots")).run(until_output="\n1 1", resets=[3 * _MS, 6 * _MS])

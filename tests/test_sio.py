@@ -270,3 +270,8 @@ def test_news_of_a_watched_pin(watched: int) -> None:
     assert pins.is_news == 0
     sio.store(0x14, 1 << 25)
     assert pins.is_news == (1 if watched else 0)
+
+
+def test_the_chip_select_of_the_flash_reads_as_high() -> None:
+    """Nobody holds BOOTSEL, which pulls it low; the other pins of the flash have no pulls up."""
+    assert Sio().load(0x08) == 1 << 1

@@ -60,6 +60,9 @@ static uint32_t bootrom_exchange(uint32_t byte)
     return REGISTER(SSI_DR0);
 }
 
+/* Turns of three cycles between two looks at the status: a small part of 0.4 ms, and of 45. */
+enum { PROGRAM_POLL = 128, ERASE_POLL = 4096 };
+
 /* Selects the chip, and sends a command, with an address where it has one. */
 static void bootrom_command(uint32_t command, bool has_address, uint32_t address)
 {
@@ -83,6 +86,9 @@ static void bootrom_change(uint32_t command, uint32_t address, const uint8_t *da
     bootrom_select(SELECT_HIGH);
     bootrom_command(STATUS, false, 0);
     while ((bootrom_exchange(0) & 1) != 0) { /* the chip sends its status for as long as it is selected */
+        for (uint32_t rest = size != 0 ? PROGRAM_POLL : ERASE_POLL; rest != 0; rest--) {
+            __asm volatile(""); /* nobody need know to the microsecond, and a simulation of asking takes long */
+        }
     }
     bootrom_select(SELECT_HIGH);
 }

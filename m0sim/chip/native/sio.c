@@ -11,7 +11,7 @@ enum { GPIO_IN = 0x04, GPIO_HI_IN = 0x08, GPIO_OUT = 0x10, GPIO_OE = 0x20, GPIO_
 enum { FIFO_ST = 0x50, FIFO_WR = 0x54, FIFO_RD = 0x58, SPINLOCK_ST = 0x5C };
 enum { INTERP0_ACCUM0 = 0x80, INTERP1_BASE_1AND0 = 0xFC, SPINLOCK0 = 0x100, SPINLOCK31 = 0x17C };
 
-enum { SIO_IRQ_PROC0 = 15 };
+enum { SIO_IRQ_PROC0 = 15, QSPI_SS = 1 << 1 };
 enum { FIFO_WORDS = 8, FIFO_RDY = 2, FIFO_WOF = 4, FIFO_ROE = 8 };
 
 static uint32_t *word_at(struct m0_core *core, uint32_t offset)
@@ -298,7 +298,10 @@ uint32_t m0_read_sio(struct m0_core *core, uint32_t offset)
 {
     if (offset < GPIO_OUT) {
         const struct m0_pins *pins = &core->port.pins;
-        return offset == GPIO_IN ? (pins->seen & pins->in_and) ^ pins->in_xor : 0; /* CPUID of core 0; QSPI pins low */
+        if (offset == GPIO_HI_IN) {
+            return QSPI_SS; /* pulled up, and nobody holds BOOTSEL; the others are low */
+        }
+        return offset == GPIO_IN ? (pins->seen & pins->in_and) ^ pins->in_xor : 0; /* CPUID of core 0 */
     }
     if (offset <= GPIO_HI_OE_XOR) {
         return *word_at(core, offset & ~0xFu);

@@ -77,11 +77,12 @@ def build(host: Host, flash_bytes: int = 2 << 20) -> Board:
     resets, psm, vreg, xip_ctrl, usb = Resets(), Psm(), VregAndChipReset(), XipCtrl(), Usb()
     resets.holds({block.name: block for block in resettable})
     unmodelled = [UnmodelledBlock(name, base) for name, base in _UNMODELLED]
-    always: list[Block] = [xosc, rosc, clocks, watchdog, resets, psm, vreg, xip_ctrl, ssi, usb]
+    # CLOCKS before XOSC, wherever both are reset: clk_sys never stands on an oscillator that is off
+    always: list[Block] = [rosc, clocks, xosc, watchdog, resets, psm, vreg, xip_ctrl, ssi, usb]
     bus = Bus(host, clk_sys, (*always, *resettable, *unmodelled))
     bus.watchers.append(io_bank0.look_at_news)
     stages: dict[str, list[Resettable]] = {
-        "ROSC": [rosc], "XOSC": [xosc], "CLOCKS": [clocks], "RESETS": [resets, usb, *unmodelled],
+        "ROSC": [rosc], "XOSC": [clocks, xosc], "CLOCKS": [clocks], "RESETS": [resets, usb, *unmodelled],
         "XIP": [xip_ctrl, ssi], "VREG_AND_CHIP_RESET": [vreg],
     }  # fmt: skip
     chip_reset = ChipReset(host, watchdog, resets, psm, vreg, stages)
