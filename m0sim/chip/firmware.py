@@ -56,6 +56,7 @@ class Firmware:
         self.space = AddressSpace(self.device, self.program, 0, self._boot_rom, from_reset=True)
         """The memories, as the last run left them."""
         self._heap: HeapWatch
+        self._processor: Processor
         self.progress: Callable[[int], None] | None = None
         """Called with the cycles so far, several times a second while it runs."""
 
@@ -154,6 +155,7 @@ class Firmware:
             contents=tuple(bank.data.copy() for bank in self.space.banks),
             handed_out=self._heap.handed_out,
             heap_end=self.space.heap_end,
+            vector_table=self._processor.vector_table,
             stack=(main.low, main.top),
         )
 
@@ -180,7 +182,7 @@ class _Run:
         self._chip = Emulator(firmware.device, firmware.program, 0, firmware._boot_rom, from_reset=True)
         firmware.space, firmware._heap = self._chip.space, self._chip.heap
         self._interpreter = Interpreter(self._chip)
-        self._processor = Processor(self._chip, self._interpreter, flash=flash)
+        self._processor = firmware._processor = Processor(self._chip, self._interpreter, flash=flash)
         self._output = Output(wanted.until_output, on_output)
         self._host = ChipHost(self._chip, self._interpreter, self._processor, self._output)
         self._board = board_of(firmware.device, self._host)

@@ -250,7 +250,7 @@ class Machine:
             with patched(self._emulator, replaced):
                 runs = self._runs
                 for each in first:  # what they write, the call may read
-                    runs.counted(each, "unicorn" if level == "cycles" else "timed", "ideal")
+                    runs.counted(each, chosen if level == "cycles" else "timed", "ideal")
                     self.space.clear_stack()
                 patch(self._emulator, replaced)  # what ran may have copied code to SRAM
                 return (runs.reported if flash_report else runs.counted)(call, chosen, flash)
@@ -315,9 +315,7 @@ class Machine:
             with self._callables.passing(args) as values:
                 call = self._callables.call(entry, values, "void", "cycles", DEFAULT_MAX_CYCLES)
                 self._emulator.prepare(keep)
-                run = self._runs.one(call, chosen)
-                run.execute()
-                run.check()
+                self._runs.executed(call, chosen).check()
         finally:
             self._emulator.end_answers()
         return self.counters.cycles

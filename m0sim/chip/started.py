@@ -19,5 +19,7 @@ class Started:
     """What `sbrk` gave out until then; an empty range where it gave nothing, or nobody saw it."""
     heap_end: int
     """Where the used part of a heap in free SRAM ends; 0 without such."""
+    vector_table: int
+    """Where VTOR points to."""
     stack: Range
     """The main stack, from SP at its lowest to where it began."""

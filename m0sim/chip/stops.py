@@ -26,7 +26,10 @@ class FaultKind(StrEnum):
     READ_ONLY = "read-only", "a store to flash"
     UNDEFINED = "undefined", "an encoding that ARMv6-M does not have, or UDF"
     BREAKPOINT = "breakpoint", "BKPT; of semihosting, what m0sim does not answer, the program's exit among it"
-    SUPERVISOR_CALL = "supervisor-call", "SVC: exceptions are not simulated"
+    SUPERVISOR_CALL = (
+        "supervisor-call",
+        "SVC where no exception is taken: on Unicorn, at level memory, without vectors",
+    )
     ASLEEP = "asleep", "WFI: nothing is there to wake the core"
     ARM_STATE = "arm-state", "a jump, call or return to an even address, which asks for Arm state"
     NOT_CODE = "not-code", "execution reached data, erased memory, or no memory"

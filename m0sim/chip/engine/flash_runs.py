@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from m0sim.chip.call import Call
 from m0sim.chip.cost import Cost
 from m0sim.chip.engine.emulator import Emulator
+from m0sim.chip.engine.exception_run import ExceptionRun
 from m0sim.chip.engine.interpreter import Interpreter
 from m0sim.chip.engine.run import Run
 from m0sim.chip.engine.snapshot import Snapshot
-from m0sim.chip.engine.timed_run import TimedRun
+from m0sim.chip.engine.start import vector_table_of
+from m0sim.chip.engine.timed_run import NeedsExceptions, TimedRun
 from m0sim.chip.engine.unicorn_run import UnicornRun
 from m0sim.chip.fault import Fault, Interrupted
 from m0sim.chip.flash_cost import FlashCost
@@ -30,6 +32,8 @@ class FlashRuns:
     chip: Emulator
     interpreter: Callable[[], Interpreter]
     progress: Callable[[int], None] | None
+    with_exceptions: set[int] = field(default_factory=set)
+    """Functions that were found to take exceptions, by address."""
 
     def counted(self, call: Call, engine: Engine, flash: FlashModel) -> Cost:
         """The call's cost, in which flash is as `flash` says. Raises the `Fault` of that run.
@@ -82,18 +86,34 @@ class FlashRuns:
             return FlashCost(flash, None, None), (f"with a {flash} flash cache, the call ends in a fault: {fault}",)
         return found, ()
 
-    def one(self, call: Call, engine: Engine, flash: FlashModel = "ideal") -> Run:
-        """A run that has not begun."""
-        if engine == "timed":
-            return TimedRun(self.chip, self.interpreter(), call, self.progress, flash=flash)
-        return UnicornRun(self.chip, call, self.progress)
+    def executed(self, call: Call, engine: Engine, flash: FlashModel = "ideal") -> Run:
+        """A run that has come to its end, with exceptions where the code takes some. Raises its `Fault`."""
+        chip = self.chip
+        if engine == "unicorn":
+            return _executed(UnicornRun(chip, call, self.progress))
+        vectors = vector_table_of(chip.image, chip.space, chip.started)
+        timed = TimedRun(chip, self.interpreter(), call, self.progress, flash=flash, vector_table=vectors)
+        if vectors is None:
+            return _executed(timed)
+        if call.entry.address not in self.with_exceptions:
+            begin = Snapshot(chip, call.stubs)
+            try:
+                return _executed(timed)
+            except NeedsExceptions:
+                self.with_exceptions.add(call.entry.address)
+                begin.restore()
+        return _executed(ExceptionRun(chip, self.interpreter(), call, self.progress, vectors=vectors, flash=flash))
 
     def _run(self, call: Call, engine: Engine, flash: FlashModel) -> Cost:
-        run = self.one(call, engine, flash)
-        run.execute()
+        run = self.executed(call, engine, flash)
         cost = run.cost()
         run.check()
         return cost
+
+
+def _executed(run: Run) -> Run:
+    run.execute()
+    return run
 
 
 def _with(cost: Cost, more: FlashCost, warnings: tuple[str, ...]) -> Cost:

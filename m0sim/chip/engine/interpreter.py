@@ -39,6 +39,7 @@ class Interpreter:
         self._earlier: list[npt.NDArray[Any]] = []
         self._waited = self._waits_settled = self._most_states = 0
         self._code_version = emulator.code_version
+        self._is_for_firmware = False  # how what is decoded was decoded
         self._watched: frozenset[int] = frozenset()
         self.also_watched: frozenset[int] = frozenset()
         """Addresses before whose instructions `Stop.WATCHED` is wanted, beside those of the emulator's."""
@@ -152,9 +153,11 @@ class Interpreter:
         timed = self._timed
         self._use_flash(flash)
         self._watch()
-        if self._code_version != self._chip.code_version or timed.tracks != tracks:
+        is_other = self._is_for_firmware != bool(self._tables.core.system.is_on)
+        if is_other or self._code_version != self._chip.code_version or timed.tracks != tracks:
             self._forget()
         self._code_version, timed.tracks = self._chip.code_version, tracks
+        self._is_for_firmware = bool(self._tables.core.system.is_on)
         timed.is_simple = is_simple
         self._counters.begin(entry, RETURN_ADDRESS, sp, sp_limit, tracks=tracks)
         if tracks:
@@ -172,15 +175,34 @@ class Interpreter:
         timed.n = timed.c = timed.v = 0
         timed.z = 1
         timed.pc = entry
-        self._take_special()
+        self.take_special()
 
-    def begin_firmware(self, entry: int, sp: int, *, flash: FlashModel = "ideal", is_simple: bool = False) -> None:
-        """The same for firmware that runs from `entry`: code is decoded so that events come exactly in time."""
+    def begin_firmware(
+        self,
+        entry: int,
+        sp: int,
+        sp_limit: int = 0,
+        *,
+        flash: FlashModel = "ideal",
+        is_simple: bool = False,
+        hides_rom: bool = False,
+    ) -> None:
+        """The same for firmware that runs from `entry`: code is decoded so that events come exactly in time.
+
+        All of the boot ROM can be read, as on hardware, unless `hides_rom`.
+        """
         self._tables.core.system.is_on = 1
         self._forget()
-        self.begin([], entry, sp, 0, flash=flash, is_simple=is_simple)
+        self.begin([], entry, sp, sp_limit, flash=flash, is_simple=is_simple)
         self._tables.core.system.is_on = 0  # until the reset
-        self._timed.hidden_end = 0  # all of the boot ROM can be read, as on hardware
+        if not hides_rom:
+            self._timed.hidden_end = 0
+
+    def end_firmware(self) -> None:
+        """There are no exceptions any more: calls without them come next. Counts stay."""
+        system = self._tables.core.system
+        system.is_on = system.attention = system.stops_at_fault = system.asleep = 0
+        system.ipsr = system.depth = system.is_entering = system.returns_to = system.lacks_t = 0
 
     def set_flash_waits(self, states: int) -> None:
         """Flash on the chip has so many wait states from now on. With ideal flash nothing waits all the same."""
@@ -295,7 +317,7 @@ class Interpreter:
     def end_at(self, address: int, *, block_is_complete: bool) -> None:
         """Everything that ran is counted."""
 
-    def _take_special(self) -> None:
+    def take_special(self) -> None:
         """PRIMASK, CONTROL and the stack pointer that is not in use are the machine's, whichever engine runs."""
         timed, uc = self._timed, self._chip.uc
         timed.control, timed.primask = uc.reg_read(UC_ARM_REG_CONTROL), uc.reg_read(UC_ARM_REG_PRIMASK)

@@ -14,6 +14,7 @@ A bare program runs like this::
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -72,6 +73,7 @@ class Processor:
         self._timed: Any = self._core.timed
         self._system: Any = self._core.system
         self._has_begun = False
+        ctypes.memset(ctypes.addressof(self._system), 0, ctypes.sizeof(self._system))  # of one before on this chip
         self._share_tables()
         self._describe(emulator)
 
@@ -113,6 +115,22 @@ class Processor:
         timed.access.answered = 0
         CORE.m0_reset_system(self._tables.address)
         self._system.vtor = vector_table
+
+    def begin_call(
+        self, registers: Sequence[int], entry: int, sp: int, sp_limit: int, vector_table: int, return_address: int
+    ) -> None:
+        """Begin a function instead of a reset: it returns to `return_address`, where there is no memory.
+
+        `run` then stops there with `Stop.FAULT`, as at every other fault.
+        """
+        self._interpreter.begin_firmware(entry, sp, sp_limit, flash=self._flash, hides_rom=True)
+        self._has_begun = True
+        self.reset(sp, entry, vector_table)
+        self._timed.r[: len(registers)] = list(registers)
+        self._timed.r[14] = return_address | 1
+        self._tables["frames"]["return_address"][0] = return_address
+        self._interpreter.take_special()
+        self.stop_at_faults(True)
 
     def run(self, limit: int) -> Stop:
         """Run until Python is needed; `limit` is a cycle count. Returns why:
@@ -157,6 +175,11 @@ class Processor:
     def exception(self) -> int:
         """Number of the exception that executes, 0 in Thread mode."""
         return int(self._system.ipsr)
+
+    @property
+    def vector_table(self) -> int:
+        """VTOR."""
+        return int(self._system.vtor)
 
     @property
     def is_asleep(self) -> bool:

@@ -13,6 +13,7 @@ from m0sim.chip.engine import semihosting, trap
 from m0sim.chip.engine.emulator import RETURN_ADDRESS, Emulator
 from m0sim.chip.engine.interrupt import Interrupt
 from m0sim.chip.engine.outcome import Cpu, Outcome
+from m0sim.chip.engine.start import vector_table_of
 from m0sim.chip.fault import Fault
 from m0sim.chip.native.layout import Stop
 from m0sim.chip.stops import KIND_OF_STOP, Cause, FaultKind
@@ -116,6 +117,13 @@ class Run(ABC):
         return self._outcome().fault(cause, [(self._call.entry.name, RETURN_ADDRESS)])
 
     # -- why an instruction did not run
+
+    def _supervisor_call(self, at: int, why: str) -> Cause:
+        """SVC that is no exception; `why` is the reason where the image has vectors."""
+        chip = self._chip
+        has_vectors = vector_table_of(chip.image, chip.space, chip.started) is not None
+        reason = f"SVC #{self._halfword(at) & 0xFF}, and {why if has_vectors else 'the image has no vector table'}"
+        return Cause(FaultKind.SUPERVISOR_CALL, reason, at)
 
     def _cause(self, stop: Stop, at: int) -> Cause:
         """Why the core did not begin the instruction at `at`."""

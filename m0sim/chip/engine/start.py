@@ -5,8 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from m0sim.chip.memory import AddressSpace
+from m0sim.chip.started import Started
 from m0sim.errors import UsageError
 from m0sim.image import Image
+
+_VECTOR_TABLES = (
+    *("__vectors", "_vectors", "vectors", "__Vectors", "__vector_table", "__VECTOR_TABLE", "__vectors_start"),
+    *("g_pfnVectors", "__isr_vector", "__isr_vectors", "__interrupt_vector", "_vector_table", "vector_table"),
+)
+"""Of CMSIS's and ST's start-up files, pico-sdk, IAR, cortex-m-rt, Zephyr, ChibiOS."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +42,27 @@ def later_start(image: Image, space: AddressSpace) -> Start:
         return _from_vectors(image, space, 0, "the boot ROM")
     table = next(region.base for region in space.device.regions if region.kind == "flash")
     return _from_vectors(image, space, table, "the image")
+
+
+def vector_table_of(image: Image, space: AddressSpace, started: Started | None) -> int | None:
+    """The vector table that exceptions of a call find: that of start-up code, or the one that the image shows.
+
+    Shown by a symbol, or where the hardware or boot2 looks: at the begin of flash, or 256 bytes behind it. None where
+    there is none whose vector of SVC is code.
+    """
+    if started is not None:
+        places = [started.vector_table]
+    else:
+        flash = [region.base for region in space.device.regions if region.kind == "flash"]
+        places = [s.address for s in image.symbols if s.linkage_name in _VECTOR_TABLES]
+        places += [base + offset for base in flash for offset in (0, 256)]
+    return next((place for place in places if _has_vectors(space, place)), None)
+
+
+def _has_vectors(space: AddressSpace, table: int) -> bool:
+    sp, reset, supervisor = (_word(space, table + 4 * number) for number in (0, 1, 11))
+    is_code = all(entry & 1 and space.view(entry & ~1, 2) is not None for entry in (reset, supervisor))
+    return is_code and not sp & 3 and space.is_sram(sp - 4)
 
 
 def _in_sram(image: Image, space: AddressSpace, lowest: int) -> Start:

@@ -19,7 +19,12 @@ from m0sim.ticker import ticking
 # Between two slices Ctrl-C is looked at and progress is told. Code that runs slowly is stopped by the clock.
 _SLICE_CYCLES = 20_000_000
 _SLICE_SECONDS = 0.1
+_PPB, _PPB_SHIFT = 0xE000E, 12  # the private peripheral bus: NVIC, SCB, SysTick (DDI 0419, B3.2.1)
 _KINDS = {"outside": FaultKind.OUTSIDE, "uninitialised": FaultKind.UNINITIALISED}
+
+
+class NeedsExceptions(Exception):  # no error: nobody outside of the engine sees one
+    """Control came to SVC, or to a register of NVIC, SCB or SysTick: only an `ExceptionRun` goes on there."""
 
 
 class TimedRun(Run):
@@ -34,11 +39,14 @@ class TimedRun(Run):
         *,
         flash: FlashModel = "ideal",
         is_simple: bool = False,
+        vector_table: int | None = None,
     ) -> None:
+        """With the address of a vector table, `execute` raises `NeedsExceptions` where the code takes one."""
         super().__init__(emulator, interpreter, call, progress)
         self._engine = interpreter
         self._flash = flash
         self._is_simple = is_simple
+        self._vector_table = vector_table
         self._core = emulator.counters.core
 
     def _begin(self) -> None:
@@ -79,12 +87,15 @@ class TimedRun(Run):
     def _end_slice(self) -> None:
         self._core.timed.is_due = 1
 
+    def _go(self, limit: int) -> Stop:
+        return self._engine.run(limit)
+
     def _slice(self) -> Stop:
         """Run until something happens, and deal with it."""
         if self._interrupt.came:
             raise self._interrupted(self._engine.pc)
         self._core.timed.is_due = 0
-        stop = self._engine.run(min(self._call.max_cycles, self._counters.cycles + _SLICE_CYCLES))
+        stop = self._go(min(self._call.max_cycles, self._counters.cycles + _SLICE_CYCLES))
         if stop is Stop.LIMIT:
             self._after_slice()
         elif stop is Stop.GROW:
@@ -116,6 +127,8 @@ class TimedRun(Run):
         else:
             answer = peripherals.load(address, size)
         if answer is None:
+            if address >> _PPB_SHIFT == _PPB:
+                self._need_exceptions()
             reason = trap.unmapped(bool(access.is_store), size, address, self._chip.traps.absent(address))
             raise self._ended(FaultKind.UNMAPPED, reason)
         access.answers[access.answered] = answer
@@ -155,6 +168,17 @@ class TimedRun(Run):
         self._core.timed.r[0] = self._semihosting(operation, parameter, pc)
         self._core.timed.pc = pc + 2
 
+    # -- exceptions
+
+    @property
+    def _tracks(self) -> bool:
+        return self._call.level == "memory"
+
+    def _need_exceptions(self) -> None:
+        """Raises `NeedsExceptions` where the call can run anew with them."""
+        if self._vector_table is not None and not self._tracks:
+            raise NeedsExceptions
+
     # -- faults
 
     def _fault(self, stop: Stop) -> Fault:
@@ -168,8 +192,8 @@ class TimedRun(Run):
             case Stop.SLEEP:
                 return self._ended(FaultKind.ASLEEP, "WFI, and nothing is there to wake it")
             case Stop.SUPERVISOR:
-                reason = f"SVC #{halfword(at) & 0xFF}, and exceptions are not simulated"
-                return self._ended(FaultKind.SUPERVISOR_CALL, reason)
+                self._need_exceptions()
+                return self._outcome().ended_by(self._supervisor_call(at, "at level memory there are no exceptions"))
             case Stop.BREAKPOINT:
                 return self._outcome().ended_by(self._chip.traps.breakpoint(at, halfword(at) & 0xFF))
             case Stop.JUMP:

@@ -74,7 +74,7 @@ class Traps:
         """What the emulator stopped for, at `pc` and with `error`."""
         if self._interrupt == _SVC:
             number = halfword(pc - 2) & 0xFF
-            return Cause(FaultKind.SUPERVISOR_CALL, f"SVC #{number}, and exceptions are not simulated", pc - 2)
+            return Cause(FaultKind.SUPERVISOR_CALL, f"SVC #{number}", pc - 2)
         if self._interrupt == _BKPT:
             return self.breakpoint(pc, halfword(pc) & 0xFF)
         if self._interrupt == _DATA_ABORT:

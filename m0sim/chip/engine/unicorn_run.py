@@ -103,6 +103,8 @@ class UnicornRun(Run):
         if traps.is_breakpoint and self._halfword(pc) == semihosting.BKPT:
             return self._after_semihosting(pc)
         cause = traps.explain(self._chip.uc, pc, error, self._halfword)
+        if cause.kind is FaultKind.SUPERVISOR_CALL:
+            cause = self._supervisor_call(cause.address, "Unicorn takes no exceptions: --engine timed does")
         is_complete = cause.kind in trap.AT_TARGET and not self._counters.is_pending(pc)
         raise self._outcome().ended_by(cause, block_is_complete=is_complete)
 
