@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 
 import firmware_images
@@ -121,6 +122,13 @@ class TestResets:
         done = Firmware.from_elf(built("reboots")).run(seconds=1)
         sent = first.seconds + len(done.output.splitlines(keepends=True)[0]) * 10 / 115_200
         assert 500e-6 < done.resets[0].seconds - sent < 510e-6
+
+    def test_pins_that_a_reset_lets_go_of(self, built: Built) -> None:
+        """The UART's TX, pin 0: the watchdog lets go of it in that cycle, the processor's own reset does not."""
+        done = Firmware.from_elf(built("reboots")).run(seconds=1, pins=True)
+        changes = [(change.cycle, change.driven & 1) for change in done.pins]
+        let_go = [cycle for (_, was), (cycle, is_driven) in pairwise(changes) if was and not is_driven]
+        assert let_go == [reset.cycle for reset in done.resets[:2]]
 
     def test_again_and_again(self, built: Built) -> None:
         done = Firmware.from_elf(built("reset_forever")).run(seconds=60)

@@ -140,10 +140,10 @@ class FirmwareRun:
         limit = self._limit()
         stop = self._processor.run(min(limit, self._world.due, self._processor.now + slice_cycles))
         self._deal_with(stop, limit)
-        if self._wanted.pins:
-            self._pins.append(self._host.pin_changes())
         if self._end is None and stop != Stop.ACCESS and self._host.restarts is not None:
             self._restart(*self._host.restarts)
+        if self._wanted.pins:
+            self._pins.append(self._host.pin_changes())
         if self._end is None and self._host.ended is not None:
             self._end = self._host.ended
         if self._end is None and self._output.has_wanted:
