@@ -106,6 +106,7 @@ def test_erasing(board: Board, address: int, count: int, block: int, sent: list[
         chips_own(command)
         soon = board.chip.board.clock.seconds(board.chip.host.now + 1000)
         flash_chip._busy_until = min(flash_chip._busy_until, soon)  # it is 45 ms and more
+        flash_chip._retime()
 
     interface: Any = next(device for device in board.chip.board.bus.devices if device.name == "XIP_SSI")
     flash_chip = interface._chip

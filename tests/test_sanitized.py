@@ -110,7 +110,7 @@ SUITES = {
     "faults": ["test_faults.py", "test_port.py"],
     "core": ["test_native.py"],
     "calls": ["test_call_tree.py"],
-    "state": ["test_state.py", "test_flash_cache.py"],
+    "state": ["test_state.py", "test_cache_as_sram.py"],
     "timed": [
         f"test_timed.py::{name}"
         for name in ("test_guests", "test_code_that_is_changed_from_elsewhere", "test_tables_that_are_small")
