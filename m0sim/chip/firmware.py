@@ -49,6 +49,7 @@ class Firmware:
         `bootrom` is as for a `Machine`.
         """
         self.device = profile if isinstance(profile, Device) else device.load(profile)
+        self._bootrom = None if bootrom is None else str(bootrom)
         self._boot_rom = boot_rom_of(self.device, firmware, bootrom)
         self.image = firmware
         self.program = firmware if self._boot_rom is None else with_boot_rom(firmware, self._boot_rom)
@@ -214,7 +215,7 @@ class _Run:
 
     def _left(self, ended: Exit, counts: RunCounts, faults: tuple[str, ...]) -> Left:
         chip, processor = self._chip, self._processor
-        first = processor.now - counts.counts.cycles
+        first, printed = processor.now - counts.counts.cycles, self._output.first_cycle
         return Left(
             exit=ended,
             seconds=self._host.seconds_at(processor.now) - self._host.seconds_at(first),
@@ -231,7 +232,7 @@ class _Run:
             heap_bytes_in_free_sram=chip.heap.bytes_in_free_sram,
             printed=self._output.printed(),
             printed_dropped=self._output.dropped,
-            first_output_cycle=self._output.first_cycle,
+            first_output_cycle=None if printed is None or printed < first else printed - first,
             interrupts=self._board.interrupts,
             unmodelled=self._unmodelled(),
             clocks=self._host.rates,
@@ -290,5 +291,6 @@ class _Run:
             version=__version__,
             base=firmware.base,
             symbols=None if firmware.symbol_file is None else str(firmware.symbol_file),
-            clock_hz=None,
+            clock_hz=None,  # the firmware chooses: RunCost.clocks
+            bootrom=self._firmware._bootrom,
         )

@@ -157,6 +157,7 @@ class RunCost:
     """Most accesses first."""
     clocks: tuple[ClockRate, ...]
     first_output_cycle: int | None = None
+    """Cycles from where counting began to the first byte; None where nothing was printed since."""
     heap: tuple[HeapSize, ...] = ()
     """Each growth of the heap; empty where nobody asked `sbrk` for memory."""
     pins: tuple[PinChange, ...] = field(default=(), repr=False)

@@ -18,5 +18,5 @@ def figures(done: RunCost) -> list[Figure]:
     asleep = Figure("asleep", count(done.sleep_cycles), share(done.sleep_cycles, cost.cycles), "exact")
     first = []
     if done.first_output_cycle is not None:
-        first.append(Figure("first output", count(done.first_output_cycle), "cycles after reset", "exact"))
+        first.append(Figure("first output", count(done.first_output_cycle), "cycles to the first byte", "exact"))
     return [cycles, Figure("time", si(done.seconds, "s"), f"clock: {clocks}", "exact"), asleep, *first, *rest]
