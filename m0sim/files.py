@@ -100,6 +100,8 @@ def check_folder(path: Path | None) -> None:
     """Raises `UsageError` where the folder that a file is to be written to is not there. None is no file: fine."""
     if path is not None and not path.parent.is_dir():
         raise UsageError(f"{path}: there is no folder {path.parent} to write to")
+    if path is not None and path.is_dir():
+        raise UsageError(f"{path} is a directory: name a file in it")
 
 
 def _chunks(file: io.FileIO, path: Path) -> Iterator[bytes]:

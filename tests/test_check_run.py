@@ -177,6 +177,8 @@ def test_a_budget_for_what_did_not_happen_fails(run: Run, project: Project, text
         ("tasks", "until = 'Default_Handler'\nfor = '2ms'", "before Default_Handler"),
         ("tasks", "until_output = 'nobody worked'", "ended by exit: _exit(0), before 'nobody worked'"),
         ("tasks", "expect = 1", "ended by exit: _exit(0), expected 1"),
+        ("tasks", "from = 'NMI_Handler'", "NMI_Handler was not reached"),
+        ("tasks", "from = 'NMI_Handler'\nfor = '2ms'", "NMI_Handler was not reached"),
         ("tasks", "stop_after = 1000", "ended by limit"),
         ("ram_clock", "", "ended by exit: _exit(131374), expected 0"),
     ],

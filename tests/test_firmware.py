@@ -188,6 +188,17 @@ class TestCounts:
         assert one.exit.reason == "until"
         assert one.cycles < 30 + 5 * _MISS
 
+    def test_latencies_of_a_part_are_those_of_its_entries(self, built: Built) -> None:
+        """The first entry waits for flash. What begins in its handler has none but the later ones."""
+        firmware = Firmware.from_elf(built("tasks"))
+        whole = {handler.number: handler for handler in firmware.run().handlers}
+        part = {handler.number: handler for handler in firmware.run(begin="SysTick_Handler").handlers}
+        first, later = whole[15].latency, part[15].latency
+        assert first is not None
+        assert later is not None
+        assert part[15].entries == whole[15].entries - 1
+        assert later.min <= later.mean <= later.max < first.max
+
     def test_output_ends_it(self, built: Built) -> None:
         done = Firmware.from_elf(built("alarms")).run(until_output="300 4", flash="ideal")
         assert done.exit.reason == "output"
@@ -229,6 +240,41 @@ class TestCommand:
         assert _command(built("ram_clock", in_ram=True)).returncode == 1
         assert _command(built("sleep"), "--for", "5ms").returncode == 0
         assert _command(built("sleep"), "--max-cycles", "100000").returncode == 1
+
+    @pytest.mark.parametrize(
+        ("words", "says"),
+        [
+            (["--until", "NMI_Handler"], "NMI_Handler was not reached"),
+            (["--until", "NMI_Handler", "--for", "1ms"], "NMI_Handler was not reached"),
+            (["--until-output", "nothing"], "'nothing' was not printed"),
+            (["--until-output", "nothing", "--for", "1ms"], "'nothing' was not printed"),
+            (["--from", "NMI_Handler"], "NMI_Handler was not reached: the figures are of all that ran"),
+            (["--from", "main", "--to", "NMI_Handler"], "NMI_Handler was not reached"),
+            (["--from", "_exit", "--to", "main"], "main was not reached"),
+        ],
+    )
+    def test_what_never_came_is_told_and_no_success(self, built: Built, words: list[str], says: str) -> None:
+        done = _command(built("tasks"), *words)
+        assert done.returncode == 1
+        assert f"warning: {says}" in done.stdout
+
+    def test_what_came_is_not_told(self, built: Built) -> None:
+        for words in (["--until", "main", "--until-output", "nothing"], ["--from", "main", "--to", "supervise"]):
+            done = _command(built("tasks"), *words)
+            assert (done.returncode, "was not" in done.stdout) == (0, False)
+
+    def test_closed_streams(self, built: Built) -> None:
+        for closed in ("1>&-", "2>&-"):
+            words = [sys.executable, "-m", "m0sim", "run", built("tasks")]
+            done = subprocess.run(
+                ["sh", "-c", f'"$@" {closed}', "sh", *map(str, words)], capture_output=True, text=True, timeout=60
+            )
+            assert (done.returncode, done.stderr) == (0, "")
+
+    def test_a_folder_is_no_file_to_write(self, built: Built, tmp_path: Path) -> None:
+        done = _command(built("tasks"), "--vcd", tmp_path)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert "is a directory" in done.stderr
 
     @pytest.mark.parametrize(
         ("words", "says"),

@@ -40,6 +40,8 @@ def missed(bench: RunBench, done: RunCost) -> str:
     names = [name for name in (bench.until, bench.end) if name is not None]
     waited = [*names, *([repr(bench.until_output)] if bench.until_output else [])]
     reason, expected = done.exit.reason, ""
+    if bench.begin is not None and done.exit.is_good and done.missed:
+        return f"ended by {reason}: {done.exit.detail}; {'; '.join(done.missed)}"
     if reason in ("until", "output") or (reason == "time" and not waited):
         return ""
     if reason == "exit" and not waited:

@@ -240,6 +240,7 @@ class _Run:
             heap=tuple(self._run.heap),
             resets=tuple(self._run.resets),
             faults=faults,
+            missed=self._run.missed(),
             notes=tuple(self._notes()),
             provenance=self._provenance(),
             boot_rom=chip.space.boot_rom,

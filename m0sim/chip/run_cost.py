@@ -165,6 +165,13 @@ class RunCost:
     """After the first one, with which the run begins."""
     faults: tuple[str, ...] = ()
     """What led to HardFault, one line each."""
+    missed: tuple[str, ...] = ()
+    """What was waited for and did not come before the run ended, one line each; among `cost.warnings` too."""
+
+    @property
+    def is_good(self) -> bool:
+        """Whether it ended well, and all that was waited for came."""
+        return self.exit.is_good and not self.missed
 
     @property
     def cycles(self) -> int:

@@ -33,6 +33,7 @@ def main() -> NoReturn:
     gc.set_threshold(100_000)  # importing makes many objects and no garbage: collecting then doubles start-up time
     code = 0
     try:
+        _open_closed_streams()
         if isinstance(sys.stdout, io.TextIOWrapper):  # symbols may have names that the terminal has no letters for
             sys.stdout.reconfigure(errors="backslashreplace")
         code = _run()
@@ -70,6 +71,14 @@ def _run() -> int:
     except click.exceptions.Exit as end:
         return end.exit_code
     return 0
+
+
+def _open_closed_streams() -> None:
+    """Where a shell closed stdout or stderr (``>&-``) Python has None, which nothing can be written to."""
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115
 
 
 def _show_warning(message: Warning | str, *_: object, **__: object) -> None:

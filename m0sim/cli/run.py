@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -72,7 +73,7 @@ def run(
 
     It stops at the end of --for, at --until or --until-output, when the program ends (_exit, or by semihosting), at a
     fault, or by Ctrl-C, with the report so far. Exits with 0 where a condition that was asked for ended it, or the
-    program with 0.
+    program with 0; with 1 where --for was over, or the program, before what was waited for came.
     """
     from m0sim.chip.firmware import Firmware
 
@@ -89,16 +90,18 @@ def run(
     _write(done, firmware, profiles, vcd, html)
     show_notes(image)
     _report(done, firmware, json_wanted, output)
-    if not done.exit.is_good:
+    if not done.is_good:
         raise click.exceptions.Exit(1)
 
 
 def _shown(json_wanted: bool) -> Callable[[str, bytes], None]:
     """What the firmware prints goes to stdout as it comes; to stderr where stdout is one JSON object."""
     stream = sys.stderr if json_wanted else sys.stdout
+    decoders: dict[str, codecs.IncrementalDecoder] = {}  # a character may come in bytes, and those of two mixed
 
     def show(source: str, data: bytes) -> None:
-        stream.write(data.decode("utf-8", "replace"))
+        decoder = decoders.setdefault(source, codecs.getincrementaldecoder("utf-8")("replace"))
+        stream.write(decoder.decode(data))
         stream.flush()
 
     return show

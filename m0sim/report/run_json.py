@@ -31,6 +31,7 @@ def run(done: RunCost, notes: Sequence[str] = ()) -> dict[str, Any]:
         "unmodelled": [asdict(use) for use in done.unmodelled],
         "resets": [asdict(reset) for reset in done.resets],
         "faults": list(done.faults),
+        "missed": list(done.missed),
     }
 
 

@@ -101,6 +101,17 @@ class FirmwareRun:
         """What the pins did, if that was wanted: rows of `layout.PIN_CHANGE`."""
         return np.concatenate([np.zeros(0, layout.PIN_CHANGE), *self._pins])
 
+    def missed(self) -> tuple[str, ...]:
+        """What was waited for and did not come before the run ended, one line each."""
+        wanted, came = self._wanted, self._end is not None and self._end.reason in ("until", "output")
+        waited = [] if came else [a for a in (wanted.until, wanted.end) if a is not None]
+        lines = [f"{self._name(address)} was not reached" for address in waited]
+        if wanted.until_output and not came:
+            lines.append(f"{wanted.until_output.decode('utf-8', 'replace')!r} was not printed")
+        if wanted.begin is not None and self.before is None:
+            lines.append(f"{self._name(wanted.begin)} was not reached: the figures are of all that ran since reset")
+        return tuple(lines)
+
     def begin(self, start: Start, again: Callable[[], Start]) -> None:
         """Reset the core and all devices. `again` is asked where later resets begin; it may raise `UsageError`."""
         self._again = again
@@ -250,6 +261,7 @@ class FirmwareRun:
         wanted, registers = self._wanted, self._processor.registers
         if pc == wanted.begin and self.before is None:
             self.before = self._mark()
+            self._processor.forget_latencies()
         if pc == wanted.until or (pc == wanted.end and (wanted.begin is None or self.before is not None)):
             self._ends("until", f"{self._name(pc)} was reached")
             return

@@ -331,6 +331,11 @@ class Processor:
             rows["cycles"][newest.number] += self.now - newest.counted
         return rows
 
+    def forget_latencies(self) -> None:
+        """The least and the longest latencies are those of exceptions from now on."""
+        rows = self._tables["exceptions"]
+        rows["latency_min"], rows["latency_max"] = np.iinfo(np.int64).max, -1
+
     @property
     def tasks(self) -> npt.NDArray[Any]:
         """`layout.TASK[n]`: the threads that ran, the first one included. A copy, with the stack mark up to now."""

@@ -62,7 +62,7 @@ def _put_aside(counters: Counters, processor: Processor) -> tuple[npt.NDArray[An
 
 
 def after(done: RunCounts, before: RunCounts) -> RunCounts:
-    """What was counted after `before`. Least and longest latencies stay those of the whole run."""
+    """What was counted after `before`. Least and longest latencies are those since `forget_latencies`."""
     exceptions = done.exceptions.copy()
     for column in _SUMS:
         exceptions[column] -= before.exceptions[column]

@@ -60,6 +60,7 @@ class Left:
     heap: tuple[HeapSize, ...]
     resets: tuple[ChipReset, ...]
     faults: tuple[str, ...]
+    missed: tuple[str, ...]
     notes: tuple[str, ...]
     provenance: Provenance
     boot_rom: BootRom | None
@@ -89,6 +90,7 @@ def run_cost(image: Image, device: Device, counts: Counts, left: Left) -> RunCos
         heap=left.heap,
         resets=left.resets,
         faults=left.faults,
+        missed=left.missed,
     )
 
 
@@ -113,7 +115,7 @@ def _ended(image: Image, left: Left) -> Ended:
         semihosting_calls=0,
         stubs=(),
         register_uses=(),
-        notes=left.notes,
+        notes=(*left.missed, *left.notes),
         provenance=left.provenance,
         boot_rom=left.boot_rom,
         flash=left.flash,
