@@ -15,6 +15,7 @@ import firmware_images
 import pytest
 
 from m0sim import Firmware, UsageError
+from m0sim.cli.run import _shown
 from m0sim.image import load_raw
 
 Built = Callable[..., Path]
@@ -262,6 +263,12 @@ class TestCommand:
         for words in (["--until", "main", "--until-output", "nothing"], ["--from", "main", "--to", "supervise"]):
             done = _command(built("tasks"), *words)
             assert (done.returncode, "was not" in done.stdout) == (0, False)
+
+    def test_characters_come_in_bytes(self, capsys: pytest.CaptureFixture[str]) -> None:
+        show = _shown(json_wanted=False)
+        for source, data in (("UART0", b"\xc3"), ("UART1", b"x\xff"), ("UART0", b"\xa9")):
+            show(source, data)
+        assert capsys.readouterr().out == "x\ufffd\u00e9"
 
     def test_closed_streams(self, built: Built) -> None:
         for closed in ("1>&-", "2>&-"):
