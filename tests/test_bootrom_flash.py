@@ -216,7 +216,7 @@ def test_exits_have_words(board: Board) -> None:
     [
         ("usb_boot", "exit", 0, "reset to USB boot"),
         ("faults", "fault", None, "bootrom_hardfault: load of 4 bytes at 0x00000001: unaligned"),
-        (None, "fault", None, "no boot2 in flash (its checksum is wrong): reset to USB boot"),
+        (None, "fault", None, "no boot2 in flash (its checksum is wrong): reset to USB boot; m0sim call needs none"),
     ],
 )
 def test_how_a_run_from_reset_ends_in_it(

@@ -202,6 +202,7 @@ BAD = [
     (RUN + "stdin = 5", 8, "stdin", "a string"),
     (RUN + "expect = 4294967296", 8, "expect", "2147483647"),
     (RUN + "flash = 'warm'", 8, "flash", "cold or ideal"),
+    (RUN + "clock = '64M'", 8, "clock", "chooses its clock"),
     (RUN + "max_latency = '1K'", 8, "max_latency", "an integer"),
     (RUN + "max_latency = { SysTick = -1 }", 8, "max_latency", "-1"),
     (RUN + "max_stack = { msp = '1X' }", 8, "max_stack", "'1X'"),

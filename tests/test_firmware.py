@@ -290,6 +290,8 @@ class TestCommand:
             (["--for", "0s"], "more than 0"),
             (["--until", "superwise"], "did you mean"),
             (["--flash", "warm"], "cold"),
+            (["--until", "stacks"], "is data"),
+            (["--clock", "64M"], "no such option"),
             (["--profile", "stm32g030"], "choose another --profile"),
         ],
     )

@@ -231,7 +231,11 @@ def _profile(top: Table, table: Table) -> str:
 
 
 def _clock(top: Table, table: Table) -> int | None:
-    """Hertz, as an integer or as a text such as "64M"."""
+    """Hertz, as an integer or as a text such as "64M"; None for a run of firmware, which chooses its clock itself."""
+    if table.flag("run", False):
+        if "clock" in table.raw:
+            table.fail("clock", "the firmware that runs chooses its clock: leave it out")
+        return None
     owner = _owner(top, table, "clock")
     value = owner.raw.get("clock")
     if value is None:

@@ -161,7 +161,12 @@ class Firmware:
         )
 
     def _address(self, name: str | None) -> int | None:
-        return None if name is None else self.program.find(name).address
+        if name is None:
+            return None
+        symbol = self.program.find(name)
+        if symbol.kind == "object":
+            raise UsageError(f"{name!r} is data: control never comes there; name a function or an address in code")
+        return symbol.address
 
     def _flash_model(self, flash: str | None) -> FlashModel:
         waits = self.device.xip_cache is not None or self.device.flash_timing is not None

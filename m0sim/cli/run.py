@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 @click.command()
 @options.image_file
 @options.profile
-@options.clock
 @click.option("--for", "duration", metavar="TIME", help="Stop after so much simulated time, such as 50ms or 2s.")
 @click.option("--until", metavar="SYMBOL", help="Stop when control comes to this function or address.")
 @click.option("--until-output", metavar="TEXT", help="Stop when the firmware has printed this.")
@@ -59,7 +58,6 @@ if TYPE_CHECKING:
 def run(
     image_file: Path,
     profile: str,
-    clock: str | None,
     base: str | None,
     symbols: Path | None,
     bootrom: Path | None,
@@ -85,7 +83,7 @@ def run(
         from m0sim.report.lcov import require_lines
 
         require_lines(image)
-    firmware = Firmware(image, device_of(profile, clock), bootrom=bootrom)
+    firmware = Firmware(image, device_of(profile, None), bootrom=bootrom)
     done = _run(firmware, _shown(json_wanted), pins=vcd is not None, **asked)
     _write(done, firmware, profiles, vcd, html)
     show_notes(image)

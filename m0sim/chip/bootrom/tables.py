@@ -61,7 +61,9 @@ class RomExit(NamedTuple):
 #: By the number of the BKPT there.
 EXITS = {
     0xB0: RomExit("reset to USB boot", is_wanted=True),
-    0xB1: RomExit("no boot2 in flash (its checksum is wrong): reset to USB boot", is_wanted=False),
+    0xB1: RomExit(
+        "no boot2 in flash (its checksum is wrong): reset to USB boot; m0sim call needs none", is_wanted=False
+    ),
 }
 
 _HEADER = 0x14  # halfwords: function table, data table, the function that looks up in either
