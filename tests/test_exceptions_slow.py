@@ -93,7 +93,7 @@ def test_programs(profile: str) -> None:
 @pytest.mark.parametrize("shard", range(4))
 @pytest.mark.parametrize("profile", PROFILES)
 def test_thousands_of_programs(profile: str, shard: int) -> None:
-    in_form(profile, LONG, 250)
+    in_form(profile, LONG, 125)
 
 
 def by_hand(scenario: Scenario, requests: Sequence[tuple[int, int, int]], profile: str = "rp2040") -> TimedProgram:

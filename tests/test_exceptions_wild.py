@@ -124,4 +124,4 @@ def test_all_forms_show_the_same() -> None:
 @pytest.mark.long
 @pytest.mark.parametrize("shard", range(4))
 def test_all_forms_show_the_same_of_many(shard: int) -> None:
-    compare_all(range(1000 + 400 * shard, 1400 + 400 * shard))
+    compare_all(range(1000 + 200 * shard, 1200 + 200 * shard))
