@@ -7,7 +7,7 @@ import io
 import os
 import sys
 import warnings
-from typing import NoReturn
+from typing import NoReturn, TextIO
 
 import click
 
@@ -76,9 +76,13 @@ def _run() -> int:
 def _open_closed_streams() -> None:
     """Where a shell closed stdout or stderr (``>&-``) Python has None, which nothing can be written to."""
     if sys.stdout is None:
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
+        sys.stdout = _nowhere()
     if sys.stderr is None:
-        sys.stderr = open(os.devnull, "w")  # noqa: SIM115
+        sys.stderr = _nowhere()
+
+
+def _nowhere() -> TextIO:
+    return os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
 
 
 def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
