@@ -240,7 +240,7 @@ class _Run:
             first_output_cycle=None if printed is None or printed < first else printed - first,
             interrupts=self._board.interrupts,
             unmodelled=self._unmodelled(),
-            clocks=self._host.rates,
+            clocks=self._host.rates_since(first),
             pins=self._pins(),
             heap=tuple(self._run.heap),
             resets=tuple(self._run.resets),

@@ -179,3 +179,31 @@ class Block(Device):
         """Of a register that is not volatile: until the block's next event."""
         register = self.registers.get(offset)
         return register is not None and register.effect and offset not in self.volatile, self.due
+
+
+class TimedBlock(Block):
+    """A block that changes by itself: before each access it is brought to what it is by now."""
+
+    def load(self, offset: int) -> int:
+        """The register at `offset`, as of now."""
+        self._settle()
+        return super().load(offset)
+
+    def store(self, offset: int, value: int) -> None:
+        """Store to the register at `offset`."""
+        self._settle()
+        super().store(offset, value)
+        self._plan()
+
+    def at(self) -> None:
+        """Something that time brings has come."""
+        self._settle()
+        self._plan()
+
+    @abstractmethod
+    def _settle(self) -> None:
+        """Do what was due until now."""
+
+    @abstractmethod
+    def _plan(self) -> None:
+        """Ask for the next cycle in which something happens that nobody has to ask for."""

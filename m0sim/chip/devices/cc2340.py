@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import partial
 
-from m0sim.chip.devices.block import Block, Device, Register
+from m0sim.chip.devices.block import Block, Device, Register, TimedBlock
 from m0sim.chip.devices.board import Board
 from m0sim.chip.devices.bus import Bus
 from m0sim.chip.devices.clock import Source, SystemClock, Ticks
@@ -133,7 +133,7 @@ class Gpio(Peripheral):
         return self.words[self.DOUT] & enabled | self._outside & ~enabled
 
 
-class Uart(Peripheral):
+class Uart(TimedBlock, Peripheral):
     """UART0, a PL011 with FIFOs of 8. The receive time-out, breaks, LIN, IrDA and DMA are not modelled."""
 
     DR, FR, IBRD, FBRD, LCRH, CTL = 0x00, 0x18, 0x24, 0x28, 0x2C, 0x30
@@ -203,22 +203,6 @@ class Uart(Peripheral):
         self._out.frame = self._in.frame = self._raw = self._waited = 0
         self._was_busy = False
         self.bus.host.set_line(_UART_LINE, False)
-
-    def load(self, offset: int) -> int:
-        """The register at `offset`, as of now."""
-        self._settle()
-        return super().load(offset)
-
-    def store(self, offset: int, value: int) -> None:
-        """Store to the register at `offset`."""
-        self._settle()
-        super().store(offset, value)
-        self._plan()
-
-    def at(self) -> None:
-        """A frame has ended, or come."""
-        self._settle()
-        self._plan()
 
     def steady(self, offset: int) -> tuple[bool, int | None]:
         """FR has its value until a frame ends or has come."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from m0sim.chip.devices.block import WORD, Block, Device, Register
+from m0sim.chip.devices.block import WORD, Block, Device, Register, TimedBlock
 from m0sim.chip.devices.board import Board
 from m0sim.chip.devices.bus import Bus
 from m0sim.chip.devices.clock import Source, SystemClock, Ticks
@@ -121,7 +121,7 @@ _STARTRX, _STOPRX, _STARTTX, _STOPTX = 0x00, 0x04, 0x08, 0x0C
 _RXD, _TXD, _BAUDRATE, _ENABLE, _CONFIG = 0x518, 0x51C, 0x524, 0x500, 0x56C
 
 
-class Uart(Peripheral):
+class Uart(TimedBlock, Peripheral):
     """UART0: TXDRDY when a byte has been sent, RXDRDY when one has come; six bytes wait to be read."""
 
     def __init__(self, clock: SystemClock) -> None:
@@ -158,22 +158,6 @@ class Uart(Peripheral):
         self._sends = self._receives = False
         self.words[_BAUDRATE] = 0x0400_0000
         self._tune()
-
-    def store(self, offset: int, value: int) -> None:
-        """Store to the register at `offset`."""
-        self._settle()
-        super().store(offset, value)
-        self._plan()
-
-    def load(self, offset: int) -> int:
-        """The register at `offset`, as of now."""
-        self._settle()
-        return super().load(offset)
-
-    def at(self) -> None:
-        """A byte has been sent, or has come."""
-        self._settle()
-        self._plan()
 
     def _settle(self) -> None:
         was_busy = self._out.is_busy
@@ -216,7 +200,7 @@ _COMPARE0, _SHORTS, _MODE, _BITMODE, _PRESCALER, _CC0 = 0x140, 0x200, 0x504, 0x5
 _BITS = (16, 8, 24, 32)
 
 
-class Timer(Peripheral):
+class Timer(TimedBlock, Peripheral):
     """TIMER0 to 2: 16 MHz / 2**PRESCALER. As a counter of events it counts TASKS_COUNT."""
 
     def __init__(self, number: int, clock: SystemClock) -> None:
@@ -243,22 +227,6 @@ class Timer(Peripheral):
         self._counter.is_running = False
         self._counter.prescale, self._counter.period = 16, 1 << 16
         self._counter.restart()
-
-    def store(self, offset: int, value: int) -> None:
-        """Store to the register at `offset`."""
-        self._settle()
-        super().store(offset, value)
-        self._plan()
-
-    def load(self, offset: int) -> int:
-        """The register at `offset`, as of now."""
-        self._settle()
-        return super().load(offset)
-
-    def at(self) -> None:
-        """A compare register was matched."""
-        self._settle()
-        self._plan()
 
     def _settle(self) -> None:
         self._match(*self._counter.settle())
@@ -292,7 +260,7 @@ class Timer(Peripheral):
 _TICK, _OVRFLW, _EVTEN, _COUNTER, _RTC_PRESCALER = 0x100, 0x104, 0x340, 0x504, 0x508
 
 
-class Rtc(Peripheral):
+class Rtc(TimedBlock, Peripheral):
     """RTC0 and RTC1: 24 bits of 32,768 Hz / (PRESCALER + 1)."""
 
     def __init__(self, number: int, clock: SystemClock) -> None:
@@ -327,22 +295,6 @@ class Rtc(Peripheral):
         super().reset()
         self._counter.is_running, self._counter.prescale = False, 1
         self._counter.restart()
-
-    def store(self, offset: int, value: int) -> None:
-        """Store to the register at `offset`."""
-        self._settle()
-        super().store(offset, value)
-        self._plan()
-
-    def load(self, offset: int) -> int:
-        """The register at `offset`, as of now."""
-        self._settle()
-        return super().load(offset)
-
-    def at(self) -> None:
-        """A tick, an overflow or a match."""
-        self._settle()
-        self._plan()
 
     def _wanted(self, offset: int) -> bool:
         """Events happen where they are routed or request an interrupt."""

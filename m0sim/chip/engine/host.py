@@ -53,10 +53,10 @@ class ChipHost:
         self._rates.append(ClockRate(clock.now, float(clock.hz)))
         self._times.append((clock.now, clock.seconds(), clock.hz))
 
-    @property
-    def rates(self) -> tuple[ClockRate, ...]:
-        """The clock's frequencies so far."""
-        return tuple(self._rates)
+    def rates_since(self, cycle: int) -> tuple[ClockRate, ...]:
+        """The clock's frequency at a cycle, and those after it."""
+        at = bisect_right(self._rates, cycle, key=lambda rate: rate.cycle) - 1
+        return tuple(self._rates[at:])
 
     def seconds_at(self, cycle: int) -> float:
         """Time from reset to a cycle."""

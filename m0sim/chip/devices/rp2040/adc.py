@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from fractions import Fraction
 
-from m0sim.chip.devices.block import Block, Register
+from m0sim.chip.devices.block import Register, TimedBlock
 from m0sim.chip.devices.clock import Source, SystemClock, Ticks
 from m0sim.chip.devices.interrupts import Interrupts
 
@@ -25,7 +25,7 @@ _EN, _TS_EN, _START_ONCE, _START_MANY, _READY = 1, 2, 4, 8, 1 << 8
 _FCS_EN, _FCS_SHIFT, _FCS_DREQ_EN, _EMPTY, _FULL, _UNDER, _OVER = 1, 2, 8, 1 << 8, 1 << 9, 1 << 10, 1 << 11
 
 
-class Adc(Block):
+class Adc(TimedBlock):
     """Conversions take their time, and never err."""
 
     CS, RESULT, FCS, FIFO, DIV = 0x00, 0x04, 0x08, 0x0C, 0x10
@@ -75,22 +75,6 @@ class Adc(Block):
         self._begin, self._errors = None, 0
         self._samples.clear()
         self._interrupts.tell()
-
-    def load(self, offset: int) -> int:
-        """The register at `offset`, as of now."""
-        self._settle()
-        return super().load(offset)
-
-    def store(self, offset: int, value: int) -> None:
-        """Store to the register at `offset`."""
-        self._settle()
-        super().store(offset, value)
-        self._plan()
-
-    def at(self) -> None:
-        """A conversion has ended."""
-        self._settle()
-        self._plan()
 
     def steady(self, offset: int) -> tuple[bool, int | None]:
         """READY and RESULT have their values until a conversion begins or ends."""

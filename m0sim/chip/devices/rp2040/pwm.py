@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from m0sim.chip.devices.block import Block, Register
+from m0sim.chip.devices.block import Register, TimedBlock
 from m0sim.chip.devices.interrupts import Interrupts
 from m0sim.chip.devices.rp2040.gpio import F_PWM, PINS, IoBank0
 
@@ -78,7 +78,7 @@ class _Slice:
         return min(edge for edge in edges if edge > self.position)
 
 
-class Pwm(Block):
+class Pwm(TimedBlock):
     """The slices. Counting what comes in at a B pin is not modelled: such a slice stands."""
 
     CSR, DIV, CTR, CC, TOP = 0x00, 0x04, 0x08, 0x0C, 0x10
@@ -122,22 +122,6 @@ class Pwm(Block):
         for pin in self._io.pins_of(F_PWM, range(PINS)):
             if pins.log_capacity or pins.watched >> pin & 1:
                 self._followed.setdefault(pin >> 1 & 7, []).append(pin)
-        self._plan()
-
-    def load(self, offset: int) -> int:
-        """The register at `offset`, as of now."""
-        self._settle()
-        return super().load(offset)
-
-    def store(self, offset: int, value: int) -> None:
-        """Store to the register at `offset`."""
-        self._settle()
-        super().store(offset, value)
-        self._plan()
-
-    def at(self) -> None:
-        """A counter has wrapped, or an output changes."""
-        self._settle()
         self._plan()
 
     def _settle(self) -> None:

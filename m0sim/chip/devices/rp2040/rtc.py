@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from m0sim.chip.devices.block import Block, Register
+from m0sim.chip.devices.block import Register, TimedBlock
 from m0sim.chip.devices.clock import Source, SystemClock, Ticks
 from m0sim.chip.devices.interrupts import Interrupts
 
@@ -21,7 +21,7 @@ _FIELDS = {
 """By name: the register of the two that it is in, its bit, and its mask."""
 
 
-class Rtc(Block):
+class Rtc(TimedBlock):
     """A calendar that counts seconds of clk_rtc / (CLKDIV_M1 + 1). A match is looked for when a second begins."""
 
     CLKDIV_M1, SETUP_0, SETUP_1, CTRL, IRQ_SETUP_0, IRQ_SETUP_1 = 0x00, 0x04, 0x08, 0x0C, 0x10, 0x14
@@ -69,22 +69,6 @@ class Rtc(Block):
         self._time = dict.fromkeys(_FIELDS, 0)
         self._enabled_at = None
         self._interrupts.reset()
-
-    def load(self, offset: int) -> int:
-        """The register at `offset`, as of now."""
-        self._settle()
-        return super().load(offset)
-
-    def store(self, offset: int, value: int) -> None:
-        """Store to the register at `offset`."""
-        self._settle()
-        super().store(offset, value)
-        self._plan()
-
-    def at(self) -> None:
-        """A second has begun."""
-        self._settle()
-        self._plan()
 
     def _settle(self) -> None:
         if self._enabled_at is None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import deque
 
-from m0sim.chip.devices.block import Block, Register
+from m0sim.chip.devices.block import Register, TimedBlock
 from m0sim.chip.devices.clock import Source, SystemClock, Ticks
 from m0sim.chip.devices.rp2040.interposer import INTERPOSER_CYCLES
 
@@ -19,7 +19,7 @@ _TIMEOUT_BITS = 32
 _IDENTIFICATION = (0x22, 0x10, 0x34, 0x00, 0x0D, 0xF0, 0x05, 0xB1)
 
 
-class Spi(Block):
+class Spi(TimedBlock):
     """One SPI. A frame has DSS + 1 bits, each of CPSDVSR * (1 + SCR) cycles of clk_peri (section 4.4.3.4)."""
 
     alias_stall = INTERPOSER_CYCLES
@@ -73,22 +73,6 @@ class Spi(Block):
         self._received.clear()
         self._latched, self._timeout = 0, None
         self.bus.host.set_line(self._line, False)
-
-    def load(self, offset: int) -> int:
-        """The register at `offset`, as of now."""
-        self._settle()
-        return super().load(offset)
-
-    def store(self, offset: int, value: int) -> None:
-        """Store to the register at `offset`."""
-        self._settle()
-        super().store(offset, value)
-        self._plan()
-
-    def at(self) -> None:
-        """A frame has ended, or the receive timeout is over."""
-        self._settle()
-        self._plan()
 
     def steady(self, offset: int) -> tuple[bool, int | None]:
         """Flags change at the end of a frame."""
