@@ -291,6 +291,8 @@ class TestCommand:
             (["--until", "superwise"], "did you mean"),
             (["--flash", "warm"], "cold"),
             (["--until", "stacks"], "is data"),
+            (["--until-output", ""], "no characters"),
+            (["--flash", "idal"], "did you mean 'ideal'"),
             (["--clock", "64M"], "no such option"),
             (["--profile", "stm32g030"], "choose another --profile"),
         ],

@@ -30,7 +30,7 @@ from m0sim.chip.options import FlashModel, flash_model_of
 from m0sim.chip.results.runs import Left, run_cost
 from m0sim.chip.run_cost import Exit, PinChange, RunCost, UnmodelledUse
 from m0sim.chip.started import Started
-from m0sim.errors import UsageError
+from m0sim.errors import UsageError, did_you_mean
 from m0sim.image import Image
 
 MAX_CYCLES = 100_000_000_000
@@ -170,9 +170,11 @@ class Firmware:
 
     def _flash_model(self, flash: str | None) -> FlashModel:
         waits = self.device.xip_cache is not None or self.device.flash_timing is not None
-        model = flash_model_of(flash) if flash is not None else "cold" if waits else "ideal"
-        if model == "warm":
+        if flash == "warm":
             raise UsageError("firmware that runs from reset finds the flash cache cold: cold or ideal")
+        if flash not in (None, "cold", "ideal"):
+            raise UsageError(f"unknown flash model {flash!r}: cold or ideal{did_you_mean(flash, ('cold', 'ideal'))}")
+        model: FlashModel = flash_model_of(flash) if flash is not None else "cold" if waits else "ideal"
         if model != "ideal":
             self.device.require_flash_model()
         return model

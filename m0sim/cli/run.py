@@ -125,13 +125,17 @@ def _run(
     from m0sim.chip.durations import seconds_of
     from m0sim.chip.inputs import analog_inputs, pin_inputs
     from m0sim.chip.operands import integer
+    from m0sim.errors import UsageError
+
+    if until_output == "":
+        raise UsageError("--until-output: a text of no characters is never waited for; leave it out")
 
     received = b"" if stdin is None else sys.stdin.buffer.read() if stdin == "-" else files.read(Path(stdin))
     with Progress(firmware):
         return firmware.run(
             seconds=None if duration is None else seconds_of(duration),
             until=until,
-            until_output=until_output or "",
+            until_output="" if until_output is None else until_output,
             begin=begin,
             end=end,
             stdin=received,
