@@ -7,7 +7,7 @@ from functools import partial
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from part_chip import PartChip
 
@@ -422,6 +422,7 @@ STEPS = st.one_of(
 )
 
 
+@example([("cr1", 1), ("run", 2), ("cr1", 0), ("cr1", 1)])
 @given(st.lists(STEPS, max_size=40))
 @settings(max_examples=40, deadline=None)
 def test_a_timer_is_what_a_clock_by_clock_one_is(steps: list[tuple[str, int]]) -> None:

@@ -65,6 +65,8 @@ class Timer(Peripheral):
         self._bits, self._channels = bits, channels
         self._origin = 0
         """The tick at which the count was 0 while it counts; where it stands still, ticks since then."""
+        self._held = 0
+        """Ticks since the count was 0 when it began to run: it does not go back in the clock before it counts."""
         self._runs = False
         self._flags = 0
         """SR."""
@@ -93,7 +95,8 @@ class Timer(Peripheral):
     def reset(self) -> None:
         """At 0, standing still."""
         super().reset()
-        self._origin, self._runs, self._flags, self._looked, self._is_beyond = 0, False, 0, 0, False
+        self._origin, self._held, self._runs, self._flags = 0, 0, False, 0
+        self._looked, self._is_beyond = 0, False
         self._prescale, self._reload = 1, (1 << self._bits) - 1
         self._tell()
 
@@ -112,7 +115,7 @@ class Timer(Peripheral):
 
     def _elapsed(self) -> int:
         """Ticks of the prescaler's clock since the count was 0."""
-        return max(0, self._ticks.count() - self._origin) if self._runs else self._origin
+        return max(self._held, self._ticks.count() - self._origin) if self._runs else self._origin
 
     def _count(self) -> int:
         return self._elapsed() // self._prescale
@@ -131,6 +134,7 @@ class Timer(Peripheral):
                 return
             self._look(self._looked + 1, ticks // self._prescale - 1)
             self._origin += ticks
+            self._held = 0
             self._looked = -1
             if not self._is_beyond and not self.words[self.CR1] & _UDIS:
                 self._update()
@@ -203,7 +207,8 @@ class Timer(Peripheral):
         if runs == self._runs:
             return
         if runs:
-            self._origin = self._ticks.count() + _START - self._origin
+            self._held = self._origin
+            self._origin = self._ticks.count() + _START - self._held
             self._runs = True
         else:
             self._origin = self._elapsed()
@@ -231,6 +236,7 @@ class Timer(Peripheral):
     def _set_count(self, value: int) -> None:
         elapsed = (value & (1 << self._bits) - 1) * self._prescale
         self._origin = self._ticks.count() - elapsed if self._runs else elapsed
+        self._held = 0
         self._looked = value & (1 << self._bits) - 1
 
     def _set_reload(self, _: int) -> None:
