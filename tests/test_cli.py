@@ -24,7 +24,6 @@ import mutate_elf
 import numpy as np
 import pytest
 from conftest import FIRMWARE, Build
-from pace import slowdown
 
 from m0sim import cli, files
 from m0sim.cli import shared, verbs
@@ -743,9 +742,7 @@ def test_interrupt(faulty: Path, name: str, wants_json: bool) -> None:
     process = start("call", faulty, name, *["--json"] * wants_json)
     time.sleep(0.5 + 1.5 * (time.perf_counter() - began))
     process.send_signal(signal.SIGINT)
-    sent = time.perf_counter()
-    out, err = process.communicate(timeout=120)
-    assert time.perf_counter() - sent < 1.2 * slowdown()
+    out, err = process.communicate(timeout=120)  # how soon: test_faults.py, in processor time
     assert process.returncode == 1
     assert "Traceback" not in err
     if wants_json:

