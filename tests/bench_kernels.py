@@ -8,13 +8,13 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from kernel_cases import BOUNDS, CONV_MACS_INSIDE, At, Case, Code, Side, active_edges, cases
+from kernel_cases import BOUNDS, CONV_MACS_INSIDE, At, Block, Case, Code, Side, active_edges, cases
 from numpy.typing import NDArray
 
 from m0sim import Machine, toolchain
@@ -23,6 +23,7 @@ from m0sim.chip.buffer import Buffer
 from m0sim.chip.cost import Cost
 from m0sim.errors import UsageError
 from m0sim.image import Image, load_elf
+from m0sim.study.learn import blocks
 
 _ROOT = Path(__file__).resolve().parent.parent
 _KERNELS = _ROOT / "kernels"
@@ -36,6 +37,8 @@ GROUPS = {
     "move, shift, add, compare": (isa.Kind.DATA,),
 }
 """What is none of these is a branch, a call or a return."""
+Fields = Mapping[str, tuple[str, ...]]
+"""Of a function's block, in order."""
 SLOWEST_RATIO = 1.5
 """How much faster than compiled code a kernel that multiplies has to be."""
 
@@ -98,11 +101,12 @@ def _built(chosen: toolchain.Toolchain, sources: list[Path], flags: tuple[str, .
         return load_elf(chosen.build(sources, path, flags=flags, linker_script=_KERNELS / "m0sim.ld"))
 
 
-def measure(image: Image, side: Side) -> Measured:
-    """Run the calls one after the other on one chip."""
+def measure(image: Image, side: Side, fields: Fields | None = None) -> Measured:
+    """Run the calls one after the other on one chip. `fields`: of the blocks of `image`, default m0k.h's of now."""
     machine = Machine(image)
     arrays = {name: machine.alloc(_whole_words(array)) for name, array in side.arrays.items()}
-    prepared = [(function, [_word(machine, arrays, word) for word in words]) for function, words in side.calls]
+    fields = blocks.blocks() if fields is None else fields
+    prepared = [(function, [_word(machine, arrays, fields, w) for w in words]) for function, words in side.calls]
     costs = [machine.call(function, *words) for function, words in prepared]
     result = arrays[side.result].read().view(side.arrays[side.result].dtype)[: side.arrays[side.result].size]
     return Measured(
@@ -120,7 +124,7 @@ def _whole_words(array: NDArray[Any]) -> NDArray[np.uint8]:
     return np.pad(flat, (0, -flat.size % 4))
 
 
-def _word(machine: Machine, arrays: dict[str, Buffer], word: Any) -> int:
+def _word(machine: Machine, arrays: dict[str, Buffer], fields: Fields, word: Any) -> int:
     """The number that stands for `word`; blocks are put into memory."""
     if isinstance(word, str):
         return arrays[word].address
@@ -128,8 +132,10 @@ def _word(machine: Machine, arrays: dict[str, Buffer], word: Any) -> int:
         return arrays[word.name].address + word.offset
     if isinstance(word, Code):
         return machine.symbol(word.name).address | 1
+    if isinstance(word, Block):
+        word = tuple(word.words.get(name, 0) for name in fields[word.function])
     if isinstance(word, tuple):
-        numbers = [_word(machine, arrays, entry) & 0xFFFFFFFF for entry in word]
+        numbers = [_word(machine, arrays, fields, entry) & 0xFFFFFFFF for entry in word]
         return machine.alloc(np.array(numbers, np.uint32)).address
     return int(word)
 

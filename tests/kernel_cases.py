@@ -10,7 +10,7 @@ import numpy as np
 from kernel_operands import Layer, Recorded, recorded, uniform
 from numpy.typing import NDArray
 
-from m0sim.study.learn import layout
+from m0sim.study.learn import blocks, layout
 from m0sim.study.learn.arithmetic import bit_length, largest, sat
 from m0sim.study.learn.methods.pruning import top_k
 
@@ -32,8 +32,16 @@ class Code:
     name: str
 
 
-Word = "str | int | At | Code | tuple[Word, ...]"
-"""An array (its address), a number, or a block of words in memory (its address)."""
+@dataclass(frozen=True)
+class Block:
+    """A kernel's parameter block: its words by the names of kernels/m0k.h. A field that is not named is 0."""
+
+    function: str
+    words: dict[str, Any]
+
+
+Word = "str | int | At | Code | Block | tuple[Word, ...]"
+"""An array (its address), a number, or a block or a tuple of words in memory (its address)."""
 
 View = Callable[[Array], Array]
 
@@ -120,8 +128,28 @@ def cases() -> list[Case]:
 # ------------------------------------------------------------------------------------------------------------- helpers
 
 
-def one(kernel: str, block: tuple[Any, ...]) -> list[tuple[str, list[Any]]]:
-    return [(kernel, [block])]
+def block(function: str, *first: Any, **more: Any) -> Block:
+    """`first` are the first fields of the function's block in the order of m0k.h; `more` are others by name."""
+    fields = blocks.blocks()[function]
+    words = dict(zip(fields, first, strict=False)) | more
+    assert len(words) == len(first) + len(more), f"{function}: a field given twice, or more than there are"
+    assert words.keys() <= set(fields), f"{function} has no field {words.keys() - set(fields)}"
+    return Block(function, words)
+
+
+def one(function: str, *first: Any, **more: Any) -> list[tuple[str, list[Any]]]:
+    """One call with one block."""
+    return [(function, [block(function, *first, **more)])]
+
+
+def provided(
+    function: str, *first: Any, scratch: str, row: int, groups: int, **more: Any
+) -> list[tuple[str, list[Any]]]:
+    """The calls of a provider, a group of `row` bytes each; here every group has a place of its own in `scratch`."""
+    places = (At(scratch, g * row) for g in range(groups))
+    return [
+        (function, [block(function, *first, scratch=place, row_bytes=row, **more), g]) for g, place in enumerate(places)
+    ]
 
 
 def unpacked(*shape: int) -> View:
@@ -151,13 +179,15 @@ def _dense() -> list[Case]:
 def _dense_case(low: int, limit: float) -> Case:
     n_in, n_out, shift, is_signed = 784, 64, 12, int(low < 0)
     a, w = uniform(1, n_in, low=low), uniform(2, n_out, n_in)
-    block = ("in", "weights", "out", n_in, n_out, shift, 0, is_signed, 0, 0, 0)
+    words = ("in", "weights", "out", n_in, n_out, shift, 0, is_signed)
     return Case(
         "m0k_dense_forward",
         f"784 to 64, activations {low}..127, uniform",
         "MAC",
         n_in * n_out,
-        Side({"in": a, "weights": layout.pack_weights(w), "out": zeros(n_out)}, one("m0k_dense_forward", block), "out"),
+        Side(
+            {"in": a, "weights": layout.pack_weights(w), "out": zeros(n_out)}, one("m0k_dense_forward", *words), "out"
+        ),
         Side(
             {"in": a, "weights": w, "out": zeros(n_out)},
             [("ref_dense_forward", ["in", "weights", "out", n_in, n_out, shift, 0])],
@@ -183,13 +213,13 @@ def _conv_case(low: int, limit: float) -> Case:
     is_signed, shift, size = int(low < 0), 11, 14 * 14 * 16
     a, w = uniform(3, 14, 14, 8, low=low), uniform(4, 16, 72)
     ours = {"in": a, "weights": layout.pack_weights(w), "out": zeros(size), "patch": zeros(72)}
-    block = ("in", "weights", "out", "patch", *CONV, shift, 0, is_signed, 0)
+    words = ("in", "weights", "out", "patch", *CONV, shift, 0, is_signed)
     return Case(
         "m0k_conv_forward",
         f"3x3 pad 1, 8 to 16 channels at 14x14, activations {low}..127, uniform",
         "MAC",
         size * 72,
-        Side(ours, one("m0k_conv_forward", block), "out"),
+        Side(ours, one("m0k_conv_forward", *words), "out"),
         Side(
             {"shape": shape(CONV), "in": a, "weights": w, "out": zeros(size)},
             [("ref_conv_forward", ["shape", "in", "weights", "out", shift, 0])],
@@ -215,7 +245,7 @@ def _im2col_case() -> Case:
         size,
         Side(
             {"in": a, "patches": zeros(size)},
-            [("m0k_im2col", [("in", At("patches", at), *channels, y, x)]) for at, y, x in places],
+            [("m0k_im2col", [block("m0k_im2col", "in", At("patches", at), *channels, y, x)]) for at, y, x in places],
             "patches",
         ),
         Side(
@@ -246,10 +276,9 @@ def _pool_case(what: str, raw: Array) -> Case:
     size = 14 * 14 * 8
 
     def side(function: str, pack: bool) -> Side:
-        words = ("in", "out", "argmax", 28, 28, 8)
-        both = zeros(2 * size)
-        call = [(At("both", 0) if w == "out" else At("both", size) if w == "argmax" else w) for w in words]
-        return Side({"in": raw, "both": both}, [(function, [tuple(call)] if pack else call)], "both")
+        words = ["in", At("both", 0), At("both", size), 28, 28, 8]
+        calls = one(function, *words) if pack else [(function, words)]
+        return Side({"in": raw, "both": zeros(2 * size)}, calls, "both")
 
     return Case(
         "m0k_pool",
@@ -269,7 +298,7 @@ def _requant_case(what: str, acc: Array, relu: int, gate: Array | None) -> Case:
         f"3,136 sums, {what}",
         "element",
         acc.size,
-        Side(arrays, one("m0k_requant", ("acc", "out", acc.size, 0, 0, 0, relu, gate_word)), "out"),
+        Side(arrays, one("m0k_requant", "acc", "out", acc.size, relu=relu, gate=gate_word), "out"),
         Side(arrays, [("ref_requant", ["acc", "out", acc.size, relu, gate_word])], "out"),
     )
 
@@ -283,7 +312,7 @@ def _loss_case(what: str, logits: Array, label: int, exponent: int) -> Case:
         10,
         Side(
             {"logits": logits, "number": number, "error": zeros(10)},
-            one("m0k_loss", ("logits", At("number", 0), "error", 10, At("number", 4))),
+            one("m0k_loss", "logits", At("number", 0), "error", 10, At("number", 4)),
             "error",
         ),
         Side(
@@ -317,13 +346,13 @@ def _dense_back_case(what: str, error: Array, weights: Array, gate: Array, shift
     n_out, n_in = weights.shape
     arrays = {"error": error, "acc": zeros(n_in, np.int32), "out": zeros(n_in), "gate": gate}
     active = int(np.count_nonzero(error))
-    block = ("error", "weights", "acc", "out", n_in, n_out, shift, "gate", 0, 0, 0)
+    words = ("error", "weights", "acc", "out", n_in, n_out, shift, "gate")
     return Case(
         "m0k_dense_back",
         f"784 to 64, {what}, {active} of {n_out} errors not zero",
         "MAC",
         active * n_in,
-        Side(arrays | {"weights": layout.pack_weights(weights)}, one("m0k_dense_back", block), "out"),
+        Side(arrays | {"weights": layout.pack_weights(weights)}, one("m0k_dense_back", *words), "out"),
         Side(
             arrays | {"weights": weights},
             [("ref_dense_back", ["error", "weights", "acc", "out", n_in, n_out, shift, "gate"])],
@@ -344,13 +373,13 @@ def _conv_back_case(what: str, error: Array, argmax: Array | None, weights: Arra
     arrays = {"error": error, "acc": zeros(size, np.int32), "out": zeros(size), "gate": gate}
     arrays |= {} if argmax is None else {"argmax": argmax}
     place: str | int = 0 if argmax is None else "argmax"
-    block = ("error", place, 0, "weights", "acc", "out", *CONV, shift, "gate", 0)
+    words = ("error", place, 0, "weights", "acc", "out", *CONV, shift, "gate")
     return Case(
         "m0k_conv_back",
         described(CONV, what, error),
         "MAC",
         int(np.count_nonzero(error)) * 72,
-        Side(arrays | {"weights": layout.pack_weights(weights)}, one("m0k_conv_back", block), "out"),
+        Side(arrays | {"weights": layout.pack_weights(weights)}, one("m0k_conv_back", *words), "out"),
         Side(
             arrays | {"weights": weights, "shape": shape(CONV)},
             [("ref_conv_back", ["shape", "error", place, "weights", "acc", "out", shift, "gate"])],
@@ -372,7 +401,7 @@ def _conv_grad_case(what: str, conv: tuple[int, ...], error: Array, argmax: Arra
         int(np.count_nonzero(error)) * n_in,
         Side(
             arrays | {"grad": zeros(n_out * row, np.int32)},
-            one("m0k_conv_grad", ("error", place, "in", "grad", *conv)),
+            one("m0k_conv_grad", "error", place, "in", "grad", *conv),
             "grad",
             grad_rows(n_out, n_in),
         ),
@@ -450,7 +479,7 @@ def _niti_dense_case(u: Update, is_dynamic: bool) -> Case:
         u.weights.size,
         Side(
             arrays | {"weights": layout.pack_weights(u.weights)},
-            one("m0k_niti_dense", ("error", "in", "weights", n_in, n_out, used, 1, 0)),
+            one("m0k_niti_dense", "error", "in", "weights", n_in, n_out, used, 1),
             "weights",
             unpacked(n_out, n_in),
         ),
@@ -469,7 +498,7 @@ def _niti_grad_case(what: str, grad: Array, weights: Array) -> Case:
         grad.size,
         Side(
             {"grad": packed_grad(grad), "weights": layout.pack_weights(weights)},
-            one("m0k_niti_grad", ("grad", "weights", n_in, n_out, shift, 0)),
+            one("m0k_niti_grad", "grad", "weights", n_in, n_out, shift),
             "weights",
             unpacked(n_out, n_in),
         ),
@@ -495,7 +524,7 @@ def _score_dense_case(u: Update, limit: float) -> Case:
         u.weights.size,
         Side(
             arrays | packed,
-            one("m0k_score_dense", ("error", "in", "weights", "scores", n_in, n_out, u.shift, 0)),
+            one("m0k_score_dense", "error", "in", "weights", "scores", n_in, n_out, u.shift),
             "scores",
             unpacked(n_out, n_in),
         ),
@@ -525,7 +554,7 @@ def _score_grad_case(what: str, grad: Array, weights: Array, scores: Array, shif
         grad.size,
         Side(
             {"grad": packed_grad(grad)} | packed,
-            one("m0k_score_grad", ("grad", "weights", "scores", n_in, n_out, shift)),
+            one("m0k_score_grad", "grad", "weights", "scores", n_in, n_out, shift),
             "scores",
             unpacked(n_out, n_in),
         ),
@@ -580,7 +609,7 @@ def _sparse_dense_case(u: Update) -> Case:
         few.count,
         Side(
             arrays | {"weights": layout.pack_weights(u.weights)} | few.arrays,
-            one("m0k_sparse_dense", (*words, n_out, u.shift)),
+            one("m0k_sparse_dense", *words, n_out, u.shift),
             "scores",
             logical(few.order),
         ),
@@ -600,7 +629,7 @@ def _sparse_grad_case(what: str, grad: Array, weights: Array, scores: Array, shi
         few.count,
         Side(
             {"grad": packed_grad(grad), "weights": layout.pack_weights(weights)} | few.arrays,
-            one("m0k_sparse_grad", (*words, n_in, n_out, shift)),
+            one("m0k_sparse_grad", *words, n_in, n_out, shift),
             "scores",
             logical(few.order),
         ),
@@ -638,7 +667,7 @@ def wide_view(*shape: int) -> View:
 def _tintin_dense_case(u: Update) -> Case:
     n_out, n_in = u.weights.shape
     arrays, wide = {"error": u.error, "in": u.inputs, "exponents": zeros(2, np.int32)}, widened(u.weights)
-    block = ("error", "in", "weights16", n_in, n_out, At("exponents", 0), At("exponents", 4), u.shift)
+    words = ("error", "in", "weights16", n_in, n_out, At("exponents", 0), At("exponents", 4), u.shift)
     return Case(
         "m0k_tintin_dense",
         f"784 to 64, {u.what}, shift {u.shift}",
@@ -646,7 +675,7 @@ def _tintin_dense_case(u: Update) -> Case:
         wide.size,
         Side(
             arrays | {"weights16": layout.pack_wide(wide)},
-            one("m0k_tintin_dense", block),
+            one("m0k_tintin_dense", *words),
             "weights16",
             wide_view(n_out, n_in),
         ),
@@ -662,7 +691,7 @@ def _tintin_dense_case(u: Update) -> Case:
 def _tintin_grad_case(what: str, grad: Array, weights: Array) -> Case:
     n_out, n_in = weights.shape
     wide, shift = widened(weights), 4
-    block = ("grad", "weights16", n_in, n_out, At("exponents", 0), At("exponents", 4), shift)
+    words = ("grad", "weights16", n_in, n_out, At("exponents", 0), At("exponents", 4), shift)
     return Case(
         "m0k_tintin_grad",
         f"16 x 72 gradients, {what}, shift {shift}",
@@ -670,7 +699,7 @@ def _tintin_grad_case(what: str, grad: Array, weights: Array) -> Case:
         grad.size,
         Side(
             {"grad": packed_grad(grad), "weights16": layout.pack_wide(wide), "exponents": zeros(2, np.int32)},
-            one("m0k_tintin_grad", block),
+            one("m0k_tintin_grad", *words),
             "weights16",
             wide_view(n_out, n_in),
         ),
@@ -687,8 +716,8 @@ def _w16_cases(layer: Layer) -> list[Case]:
     n, row, view = wide.size, 4 * n_in, unpacked(n_out, n_in)
     ours = {"weights16": layout.pack_wide(wide), "out": zeros(n, np.uint8)}
     theirs = Side({"weights16": wide, "out": zeros(n)}, [("ref_w16_copy", ["weights16", "out", n])], "out")
-    copy = one("m0k_w16_copy", ("weights16", "out", n))
-    rows = [("m0k_rows_w16", [("weights16", At("out", g * row), row), g]) for g in range(n_out // 4)]
+    copy = one("m0k_w16_copy", "weights16", "out", n)
+    rows = provided("m0k_rows_w16", "weights16", scratch="out", row=row, groups=n_out // 4)
     return [
         Case("m0k_w16_copy", "784 to 64", "edge", n, Side(ours, copy, "out", view), theirs),
         Case("m0k_rows_w16", "784 to 64, 16 groups", "edge", n, Side(ours, rows, "out", view), theirs),
@@ -739,7 +768,7 @@ def _select_case(p: Pruned) -> Case:
         "784 to 64, top 98 %, recorded",
         "edge",
         n,
-        Side({"scores": p.scores} | scratch, one("m0k_select", words), "selection"),
+        Side({"scores": p.scores} | scratch, one("m0k_select", *words), "selection"),
         Side(
             {"scores": p.signed["scores"]} | scratch,
             [("ref_select", list(words))],
@@ -757,7 +786,7 @@ def _mask_copy_case(p: Pruned) -> Case:
         "784 to 64, top 98 %, recorded",
         "edge",
         n,
-        Side(p.stored | {"out": zeros(n, np.uint8)}, one("m0k_mask_copy", words), "out", unbiased),
+        Side(p.stored | {"out": zeros(n, np.uint8)}, one("m0k_mask_copy", *words), "out", unbiased),
         Side(p.signed | {"out": zeros(n)}, [("ref_mask_copy", list(words))], "out"),
     )
 
@@ -770,7 +799,7 @@ def _mask_pack_case(p: Pruned) -> Case:
         "784 to 64, top 98 %, recorded",
         "edge",
         n,
-        Side(p.stored | {"bits": zeros(n // 8, np.uint8)}, one("m0k_mask_pack", words), "bits"),
+        Side(p.stored | {"bits": zeros(n // 8, np.uint8)}, one("m0k_mask_pack", *words), "bits"),
         Side(p.signed | {"bits": zeros(n // 8, np.uint8)}, [("ref_mask_pack", list(words))], "bits"),
     )
 
@@ -786,8 +815,8 @@ def _rows_cases(p: Pruned) -> list[Case]:
     ours = p.stored | bits | {"out": zeros(n, np.uint8), "state": zeros(1, np.uint32)}
     theirs = p.signed | bits | {"out": zeros(n)}
 
-    def case(kernel: str, head: tuple[str, ...], tail: tuple[str, ...], reference: list[Any]) -> Case:
-        calls = [(kernel, [(*head, At("out", g * row), row, *tail), g]) for g in range(groups)]
+    def case(kernel: str, head: tuple[str, ...], reference: list[Any], **more: str) -> Case:
+        calls = provided(kernel, *head, scratch="out", row=row, groups=groups, **more)
         ref = [(f"ref_{'mask_bits' if kernel == 'm0k_rows_bits' else 'mask_copy'}", reference)]
         what = "784 to 64, top 98 %, recorded, 16 groups"
         return Case(kernel, what, "edge", n, Side(ours, calls, "out", unbiased), Side(theirs, ref, "out"))
@@ -796,13 +825,12 @@ def _rows_cases(p: Pruned) -> list[Case]:
         case(
             "m0k_rows_scores",
             ("weights", "scores", "selection"),
-            ("state",),
             ["weights", "scores", "selection", "out", n],
+            state="state",
         ),
         case(
             "m0k_rows_bits",
             ("weights", "bits"),
-            (),
             ["weights", "bits", "out", n],
         ),
     ]
@@ -817,7 +845,7 @@ def _sparse_mask_cases(layer: Layer) -> list[Case]:
     ours = p.stored | gaps | {"out": zeros(n, np.uint8), "state": zeros(4, np.uint32)}
     words = ("weights", "scores", "selection", "gaps", few.count)
     theirs = Side(p.signed | gaps | {"out": zeros(n)}, [("ref_sparse_copy", [*words, "out", n])], "out")
-    rows = [("m0k_rows_sparse", [(*words, At("out", g * row), row, "state"), g]) for g in range(n_out // 4)]
+    rows = provided("m0k_rows_sparse", *words, scratch="out", row=row, groups=n_out // 4, state="state")
     what = "784 to 64, a tenth scored, top 98 %, recorded"
     return [
         Case(
@@ -825,7 +853,7 @@ def _sparse_mask_cases(layer: Layer) -> list[Case]:
             what,
             "edge",
             n,
-            Side(ours, one("m0k_sparse_copy", (*words, "out", n)), "out", unbiased),
+            Side(ours, one("m0k_sparse_copy", *words, "out", n), "out", unbiased),
             theirs,
         ),
         Case("m0k_rows_sparse", f"{what}, 16 groups", "edge", n, Side(ours, rows, "out", unbiased), theirs),
@@ -845,7 +873,7 @@ def _run_case(kernel: str) -> Case:
     """A list of functions that do nothing (tests/firmware/nothing.S), so that only dispatching is counted."""
 
     def side(function: str) -> Side:
-        return Side({"none": zeros(4)}, one(function, (*([Code("nothing"), 0] * ENTRIES), 0, 0)), "none")
+        return Side({"none": zeros(4)}, [(function, [(*([Code("nothing"), 0] * ENTRIES), 0, 0)])], "none")
 
     note = "; the phase functions are the same code" if kernel == "m0k_run" else ""
     return Case(kernel, f"{ENTRIES} empty functions{note}", "entry", ENTRIES, side(kernel), side("ref_run"))

@@ -52,7 +52,11 @@ def _fields(block: str, body: str) -> tuple[str, ...]:
 def blocks() -> Mapping[str, tuple[str, ...]]:
     """The fields of the block that each function of kernels/m0k.h takes, in order; of a provider, of its context."""
     path = next(path for path in _PLACES if path.is_file())
-    header = path.read_text(encoding="utf-8")
+    return of_functions(path.read_text(encoding="utf-8"))
+
+
+def of_functions(header: str) -> dict[str, tuple[str, ...]]:
+    """As `parse`, and the same fields by the name of each function that takes such a block."""
     structs = parse(header)
     return structs | {function: structs[block] for function, block in _PROTOTYPE.findall(header)}
 
