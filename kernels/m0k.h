@@ -31,7 +31,7 @@ typedef struct {
     uint32_t ties;
 } m0k_selection_t;
 
-/* ---------------- forward: dense.S, conv.S, pool.S, requant.S, loss.S */
+/* ---------------- forward: dense.S, conv.S, pool.S, requant.S, bias.S, loss.S */
 
 typedef struct {
     const int8_t *in;
@@ -84,6 +84,14 @@ typedef struct {
 } m0k_requant_t;
 
 typedef struct {
+    const int32_t *biases;
+    int32_t *out; /* int32[n]: the biases, shifted to the exponent of the accumulators that begin with them */
+    uint32_t n;
+    const int32_t *exponent_in;
+    int32_t exponent_image; /* the inputs' exponent that they are written for */
+} m0k_first_values_t;
+
+typedef struct {
     const int8_t *logits;
     const uint32_t *label;
     int8_t *error;
@@ -96,6 +104,7 @@ void m0k_dense_forward(const m0k_dense_t *p);
 void m0k_conv_forward(const m0k_conv_t *p);
 void m0k_pool(const m0k_pool_t *p);
 void m0k_requant(const m0k_requant_t *p);
+void m0k_first_values(const m0k_first_values_t *p);
 void m0k_loss(const m0k_loss_t *p);
 
 /* ---------------- backward: error and gradient */

@@ -143,6 +143,7 @@ OUTPUTS = {
     "m0k_dense_forward": (2, 10),
     "m0k_pool": (1, 2),
     "m0k_requant": (1, 3),
+    "m0k_first_values": (1,),
     "m0k_loss": (2,),
     "m0k_dense_back": (2, 3),
     "m0k_conv_back": (4, 5),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
@@ -13,8 +14,9 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from m0sim.errors import UsageError
-from m0sim.study.learn import arithmetic, draws, layers, layout, methods, networks
+from m0sim.study.learn import arithmetic, biases, draws, layers, layout, methods, networks
 from m0sim.study.learn.calibrate import Rules, calibrate
+from m0sim.study.learn.config import DeviceOptions
 from m0sim.study.learn.methods import Config
 from m0sim.study.learn.methods.integer import Context
 from m0sim.study.learn.methods.priot_s import largest_edges, random_edges, sensitivity, shares
@@ -310,7 +312,7 @@ def test_sensitive_edges_are_those_that_the_examples_would_move_most() -> None:
     weights = [rng.integers(-127, 128, stage.weight_shape).astype(np.int8) for stage in network.stages]
     images, labels = rng.integers(0, 128, (3, 6, 5, 1)).astype(np.int8), np.array([0, 2, 1])
     config = Config((-7, -7, -9), fraction=0.3, selection="sensitive", spread="root")
-    options = {"method": "niti-dynamic", "image_exponent": -7, "weight_exponents": (-7, -7, -9), "mu": 1}
+    options = {"method": "niti-dynamic", "image_exponent": -7, "weight_exponents": (-7, -7, -9), "biases": (), "mu": 1}
     options |= {"first": 0, "cool": 0, "refresh": 1, "done": 0, "update": ()}
     sums = [[0] * stage.edges for stage in network.stages]
     for image, label in zip(images, labels.tolist(), strict=True):
@@ -347,11 +349,12 @@ def small_networks(draw: st.DrawFn) -> Network:
     stack: list[Conv | Pool | Dense] = []
     for _ in range(draw(st.integers(0, 2))):
         kernel = (draw(size), draw(size))
-        stack.append(Conv(draw(st.integers(1, 6)), kernel, draw(st.integers(1, 2)), draw(st.integers(0, 2))))
+        stride, pad, bias = draw(st.integers(1, 2)), draw(st.integers(0, 2)), draw(st.booleans())
+        stack.append(Conv(draw(st.integers(1, 6)), kernel, stride, pad, bias))
         if draw(st.booleans()):
             stack.append(Pool())
-    stack += [Dense(draw(st.integers(2, 7))) for _ in range(draw(st.integers(0, 2)))]
-    network = Network("small", shape, (*stack, Dense(draw(st.integers(2, 5)))))
+    stack += [Dense(draw(st.integers(2, 7)), draw(st.booleans())) for _ in range(draw(st.integers(0, 2)))]
+    network = Network("small", shape, (*stack, Dense(draw(st.integers(2, 5)), draw(st.booleans()))))
     try:
         assume(all(min(stage.raw_shape) > 0 for stage in network.stages))
     except ValueError:
@@ -362,6 +365,7 @@ def small_networks(draw: st.DrawFn) -> Network:
 def random_config(rng: np.random.Generator, network: Network) -> Config:
     return Config(
         weight_exponents=tuple(int(e) for e in rng.integers(-9, -4, len(network.stages))),
+        biases=tuple(random_biases(rng, stage) for stage in network.stages),
         mu=int(rng.integers(-3, 8)),
         keep=float(rng.choice([0, 0.6, 0.8, 0.9, 0.9, 1])),
         theta=int(rng.choice([-127, -64, -40, -20, 0, 127])),
@@ -375,6 +379,12 @@ def random_config(rng: np.random.Generator, network: Network) -> Config:
         cool=int(rng.choice([0, 0, 1, 2])),
         refresh=int(rng.choice([1, 1, 2, 3])),
     )
+
+
+def random_biases(rng: np.random.Generator, stage: networks.Stage) -> tuple[int, ...]:
+    """As large as the products, or far too small or large."""
+    spread = int(rng.choice([20, 5000, 5000, 100_000, biases.LARGEST]))
+    return tuple(rng.integers(-spread, spread + 1, stage.n_out).tolist()) if stage.layer.bias else ()
 
 
 def jittered(rng: np.random.Generator, shifts: tuple[int, ...]) -> tuple[int, ...]:
@@ -395,6 +405,7 @@ def scalar_options(name: str, config: Config, frozen: methods.Frozen) -> dict[st
         "method": name if name not in ("priot-threshold",) else "priot",
         "image_exponent": config.image_exponent,
         "weight_exponents": config.weight_exponents,
+        "biases": config.biases,
         "forward": config.forward,
         "backward": config.backward,
         "update": config.update,
@@ -463,6 +474,25 @@ def compare_steps(name: str, network: Network, rng: np.random.Generator) -> list
 def wholes(trace: methods.StepTrace) -> list[np.ndarray]:
     """G of the layers that learn."""
     return [g.whole() for g in trace.gradients if g is not None]
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ((), "layer 1 has 2 biases, not 0"),
+        (((), (1, 2), ()), "biases of 3 layers, it has 2"),
+        (((1, 2, 3), (1, 2)), "layer 0 has 0 biases, not 3"),
+        (((), (1, -(2**29))), "a bias of layer 1 is not within"),
+    ],
+)
+def test_biases_that_are_not_the_networks_are_refused(given: tuple[tuple[int, ...], ...], said: str) -> None:
+    network = Network("small", (1, 1, 2), (Dense(3), Dense(2, bias=True)))
+    weights = [np.zeros(stage.weight_shape, np.int8) for stage in network.stages]
+    for name in methods.integer_names():
+        with pytest.raises(UsageError, match=re.escape(said)):
+            methods.get(name).model(network, weights, Config((-7, -7), biases=given), Examples(None, None), 0)  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="fp32 does not train small: it has biases"):
+        methods.get("fp32").outline(network, 2, None, DeviceOptions())
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ from m0sim.chip.cost import Cost
 from m0sim.image import load_elf
 
 KERNELS = Path(__file__).parents[1] / "kernels"
-SOURCES = [KERNELS / f"{name}.S" for name in ("dense", "conv", "pool", "requant", "loss", "run")]
+SOURCES = [KERNELS / f"{name}.S" for name in ("dense", "conv", "pool", "requant", "bias", "loss", "run")]
 IntArray = npt.NDArray[Any]
 
 #: Bytes of stack that each kernel may take, as its contract says.
@@ -29,6 +29,7 @@ STACK = {
     "m0k_im2col": 40,
     "m0k_pool": 56,
     "m0k_requant": 20,
+    "m0k_first_values": 16,
     "m0k_loss": 36,
 }
 
@@ -373,6 +374,22 @@ def test_pool(elf: Path, height: int, width: int, channels: int, kind: str, seed
     alone, to_alone = chip.room(rows * columns * channels, np.uint8)
     chip.call("m0k_pool", chip.words(chip.activations(a), to_alone, 0, height, width, channels))
     np.testing.assert_array_equal(alone.read(), out.read())
+
+
+@examples(100)
+@given(st.lists(st.integers(-(2**29) + 1, 2**29 - 1) | st.integers(-200, 200), min_size=1, max_size=9), st.data())
+def test_first_values(elf: Path, biases: list[int], data: st.DataObject) -> None:
+    """Shifts far beyond what is clamped; each side of the clamp is an edge case of small biases."""
+    shift, image = data.draw(st.integers(-40, 40) | st.sampled_from([-(2**20), 2**20])), data.draw(st.integers(-9, 9))
+    wanted = [int(np.sign(b)) * (abs(b) + (1 << shift >> 1) >> shift) if shift > 0 else b << -shift for b in biases]
+    wanted = [min(max(value, -(2**29) + 1), 2**29 - 1) for value in wanted]
+    chip = Chip(elf)
+    out, to_out = chip.room(len(biases), np.int32)
+    block = chip.words(chip.words(*biases), to_out, len(biases), chip.words(shift + image), image)
+    cost = chip.call("m0k_first_values", block)
+    assert out.read().tolist() == wanted
+    clamped = sum(abs(b) > 2**29 - 1 >> min(max(-shift, 0), 30) for b in biases)
+    assert cost.cycles == (33 + 11 * len(biases) if shift > 0 else 35 + 15 * len(biases) + 4 * clamped)
 
 
 @examples(100)

@@ -87,6 +87,19 @@ def conv_terms(layer: Layer, height: int, width: int) -> list[tuple[int, int, in
     return terms
 
 
+def first_value(bias: int, s: int) -> int:
+    """A bias in the accumulators' last place, which is 2^s of its own."""
+    value = round_shift(bias, s) if s > 0 else bias * 2**-s
+    return max(-(2**29) + 1, min(2**29 - 1, value))
+
+
+def with_first(acc: Tensor, first: list[int]) -> Tensor:
+    """Accumulators [out] or [y][x][out] that began with `first`."""
+    if isinstance(acc[0], list):
+        return [with_first(part, first) for part in acc]
+    return [x + b for x, b in zip(acc, first, strict=True)]
+
+
 def multiply(layer: Layer, weights: Tensor, a: Tensor) -> Tensor:
     """The accumulators."""
     if layer[0] == "dense":
@@ -261,16 +274,18 @@ def step(
     label: int,
     o: dict[str, Any],
 ) -> dict[str, Any]:
-    """One training step. `o`: method, image_exponent, weight_exponents, forward, backward, update, mu, rate, keep,
-    theta (None: top-k), scored (None, or the scored edges of every layer), first (the lowest layer that learns; below
-    it learned, errors and gradients are empty), cool, refresh, done (steps before this one). Returns every tensor by
-    name."""
+    """One training step. `o`: method, image_exponent, weight_exponents, biases (() or one list a layer), forward,
+    backward, update, mu, rate, keep, theta (None: top-k), scored (None, or the scored edges of every layer), first (the
+    lowest layer that learns; below it learned, errors and gradients are empty), cool, refresh, done (steps before this
+    one). Returns every tensor by name."""
     dynamic = o["method"] in ("niti-dynamic", "tin-tin")
     used, last = effective(weights, learned, cuts, o), len(layers) - 1
     inputs, raws, wheres, accs = [image], [], [], []
     exponents = [o["image_exponent"]]
     for i, layer in enumerate(layers):
         acc = multiply(layer, used[i], inputs[-1])
+        if o["biases"] and o["biases"][i]:
+            acc = with_first(acc, [first_value(b, exponents[-1] - o["image_exponent"]) for b in o["biases"][i]])
         p = dynamic_shift(acc) if dynamic else o["forward"][i]
         raw = over(lambda x, p=p: sat(round_shift(x, p)), acc)
         if i < last:

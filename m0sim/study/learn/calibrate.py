@@ -26,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from m0sim.study.learn.arithmetic import STATIC_SHIFT_MAX, Int8, Int32, bit_length, largest
+from m0sim.study.learn.biases import static_first_values
 from m0sim.study.learn.config import Config
 from m0sim.study.learn.layers import (
     columns_of,
@@ -96,7 +97,7 @@ def calibrate(
         return config
     frozen = method.freeze(network, weights, config, Examples(images, np.asarray(labels)))
     effective = method.initial_state(network, frozen, config, seed).weights
-    layers, logits, forward_shifts = _forward(network, effective, images, rules)
+    layers, logits, forward_shifts = _forward(network, effective, images, config, rules)
     config = replace(config, forward=tuple(forward_shifts))
     errors = [loss(o, config.logit_exponent, int(y)) for o, y in zip(logits, labels, strict=True)]
     backward, update = [0] * len(layers), [0] * len(layers)
@@ -112,13 +113,17 @@ def calibrate(
 
 
 def _forward(
-    network: Network, weights: Sequence[Int8], images: Int8, rules: Rules
+    network: Network, weights: Sequence[Int8], images: Int8, config: Config, rules: Rules
 ) -> tuple[list[_Layer], Int8, list[int]]:
     """The layers' inputs and argmax, the logits, and the shifts p."""
-    layers, shifts, activations = [], [], images
+    layers: list[_Layer] = []
+    shifts: list[int] = []
+    activations = images
     for stage in network.stages:
         columns = columns_of(stage, activations)
         acc = forward(stage, weights[stage.index], columns)
+        if stage.layer.bias:
+            acc += static_first_values(replace(config, forward=tuple(shifts)), stage.index)
         shifts.append(_percentile(dynamic_shifts(acc), rules.forward_percentile))
         raw = requantise(acc, shifts[-1], relu=not stage.last)
         pooled, argmax = pool(raw) if stage.pooled else (raw, None)

@@ -36,6 +36,8 @@ class Config:
     """Static shifts of what a layer learns by: s of the gradient (niti-static), r of the score gradient (priot*)."""
     image_exponent: int = -7
     """Real pixel = x * 2**exponent: 0..127 is 0..1."""
+    biases: tuple[tuple[int, ...], ...] = ()
+    """One for each output of a layer, nothing for a layer without; () where no layer has any. `biases` says more."""
     mu: int = 1
     """Log2 learning rate of NITI: the largest gradient of a layer moves its weight by about 2**mu."""
     keep: float = 0.98

@@ -242,8 +242,22 @@ class Builder:
             "relu": int(not stage.last),
             "signed_in": 0,
             "acc_out": self._sums(stage) if dynamic else 0,
-            "first": 0,
+            "first": self.first_values(stage),
         }
+
+    def first_values(self, stage: Stage) -> Word:
+        """What the accumulators begin with: 0, or the address of the biases, aligned to the accumulators' exponent."""
+        if not stage.layer.bias:
+            return 0
+        size = 4 * stage.n_out
+        biases = self.tensor(f"bias{stage.index}", "constants", size, "flash", persistent=True)
+        if not self.form.dynamic or stage.index == 0:
+            return biases
+        first = self.tensor(f"first{stage.index}", "scratch", size)
+        exponents: Words = {"exponent_in": self.exponent(stage.index)}
+        exponents["exponent_image"] = self.settings.config.image_exponent & 0xFFFFFFFF
+        self.emit("forward", "m0k_first_values", biases=biases, out=first, n=stage.n_out, **exponents)
+        return first
 
     def _requantise(self, stage: Stage) -> None:
         if not self.form.dynamic:

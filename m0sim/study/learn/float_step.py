@@ -19,7 +19,7 @@ from m0sim import toolchain
 from m0sim.chip.device import Device
 from m0sim.errors import UsageError
 from m0sim.image import Image, load_elf
-from m0sim.study.learn import step
+from m0sim.study.learn import float_model, step
 from m0sim.study.learn.config import Config, DeviceOptions
 from m0sim.study.learn.fit import Need, chip_for
 from m0sim.study.learn.networks import Conv, Network, Stage
@@ -75,6 +75,7 @@ def _kernels_folder() -> Path:
 
 def build(network: Network, learning_rate: float) -> Step:
     """The step: forward, loss, then error and update layer by layer from the last to the first; no pruning."""
+    float_model.check(network)
     config = Config(weight_exponents=(), learning_rate=learning_rate)
     return step.build(network, StepSettings(FloatForm(), config, DeviceOptions(weights_place="sram")))
 

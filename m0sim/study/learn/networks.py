@@ -1,12 +1,12 @@
 """Networks as plain data: layers with shapes, weight counts and multiply-accumulates (MACs).
 
-Tensors are HWC: height, width, channels. No layer has a bias; every layer with weights but the last is followed by a
-ReLU, and a convolution may be followed by a 2x2 max-pool of stride 2.
+Tensors are HWC: height, width, channels. A layer may have biases (none of the networks here has); every layer with
+weights but the last is followed by a ReLU, and a convolution may be followed by a 2x2 max-pool of stride 2.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from math import prod
@@ -24,6 +24,8 @@ class Conv:
     kernel: tuple[int, int] = (3, 3)
     stride: int = 1
     pad: int = 1
+    bias: bool = False
+    """Whether it has biases: constants, one an output, that `Config.biases` holds."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,8 @@ class Dense:
     """A matrix product to `outputs` values; its input is flattened in HWC order."""
 
     outputs: int
+    bias: bool = False
+    """As of a convolution."""
 
 
 @dataclass(frozen=True)
@@ -187,12 +191,19 @@ def scaled(network: Network, width: float) -> Network:
     return Network(f"{network.name}*{width:g}", network.input_shape, (*hidden, network.layers[-1]))
 
 
+def with_biases(network: Network, has_bias: Sequence[bool]) -> Network:
+    """The network whose layers with weights have biases where `has_bias`, one entry for each of them, says so."""
+    wanted = iter(has_bias)
+    layers = (layer if isinstance(layer, Pool) else replace(layer, bias=next(wanted)) for layer in network.layers)
+    return replace(network, layers=tuple(layers))
+
+
 def _widened(layer: Conv | Pool | Dense, width: float) -> Conv | Pool | Dense:
     match layer:
         case Conv(channels=channels):
             return replace(layer, channels=max(1, round(width * channels)))
         case Dense(outputs=outputs):
-            return Dense(max(1, round(width * outputs)))
+            return replace(layer, outputs=max(1, round(width * outputs)))
         case _:
             return layer
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from m0sim.chip.device import Device
 from m0sim.image import Image
 from m0sim.study.learn import layout
+from m0sim.study.learn.arithmetic import Int32
+from m0sim.study.learn.biases import static_first_values
 from m0sim.study.learn.config import Config, DeviceOptions
 from m0sim.study.learn.device_form import IntegerForm
 from m0sim.study.learn.layers import LOSS_EXPONENT
@@ -56,6 +60,7 @@ def contents(plan: Plan, config: Config, frozen: Frozen, state: State) -> dict[s
     """The initial bytes of the constant and learned tensors."""
     network, form = plan.step.network, _form(plan)
     found = {f"weights{i}": layout.pack_weights(w).tobytes() for i, w in enumerate(frozen.weights)}
+    found |= {f"bias{i}": b.astype("<i4").tobytes() for i, b in enumerate(_biases(form, config))}
     for stage in network.stages[frozen.first :]:
         found |= form.contents(stage, state.learned[stage.index], frozen, config)
     found["exponent0"] = _word(config.image_exponent)
@@ -70,6 +75,13 @@ def learned(program: DeviceProgram, frozen: Frozen) -> tuple[Learned, ...]:
     stages, form = program.plan.step.network.stages, _form(program.plan)
     arrays = [form.read(program.read, stage, frozen) for stage in stages[frozen.first :]]
     return (*[NOTHING] * frozen.first, *arrays)
+
+
+def _biases(form: IntegerForm, config: Config) -> list[Int32]:
+    """What the device is given of each layer's: with dynamic scales it aligns them itself."""
+    if form.dynamic:
+        return [np.array(b, np.int32) for b in config.biases]
+    return [static_first_values(config, i) for i in range(len(config.biases))]
 
 
 def _form(plan: Plan) -> IntegerForm:

@@ -9,6 +9,7 @@ from typing import Protocol
 import numpy as np
 
 from m0sim.study.learn.arithmetic import Int8, Int32
+from m0sim.study.learn.biases import first_values
 from m0sim.study.learn.layers import Argmax, columns_of, dynamic_shifts, forward, pool, requantise, unpool
 from m0sim.study.learn.networks import Network, Stage
 
@@ -20,6 +21,8 @@ class Scales(Protocol):
     def image_exponent(self) -> int: ...
     @property
     def weight_exponents(self) -> tuple[int, ...]: ...
+    @property
+    def biases(self) -> tuple[tuple[int, ...], ...]: ...
     @property
     def forward(self) -> tuple[int, ...]: ...
 
@@ -48,6 +51,8 @@ def forward_pass(network: Network, weights: Sequence[Int8], images: Int8, scales
     for stage in network.stages:
         columns = columns_of(stage, result.activations[-1])
         acc = forward(stage, weights[stage.index], columns)
+        if stage.layer.bias:
+            acc += first_values(scales.biases[stage.index], result.exponents[-1] - scales.image_exponent, acc.ndim)
         shift = dynamic_shifts(acc) if dynamic else scales.forward[stage.index]
         raw = requantise(acc, shift, relu=not stage.last)
         pooled, argmax = pool(raw) if stage.pooled else (raw, None)

@@ -65,6 +65,7 @@ class Fp32(Method):
     def model(
         self, network: Network, weights: Sequence[Int8], config: Config, examples: Examples, seed: int
     ) -> FloatModel:
+        float_model.check(network)
         return FloatModel(network, real_weights(weights, config), config.learning_rate)
 
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from m0sim.chip.device import Device
 from m0sim.errors import UsageError
-from m0sim.study.learn import layout, onchip
+from m0sim.study.learn import biases, layout, onchip
 from m0sim.study.learn.arithmetic import STATIC_SHIFT_MAX, Int8, Int32
 from m0sim.study.learn.calibrate import calibrate
 from m0sim.study.learn.config import Config, DeviceOptions, cooled, first_trained
@@ -113,6 +113,7 @@ class IntegerMethod(Method):
         for stage, array in zip(network.stages, weights, strict=True):
             if array.shape != stage.weight_shape or array.dtype != np.int8 or (array == -128).any():
                 raise ValueError(f"layer {stage.index} needs int8 weights {stage.weight_shape} in -127..127")
+        biases.check(network, config)
         if config.cool < 0 or config.refresh < 1:
             raise UsageError(f"cool must be 0 or more and refresh 1 or more, not {config.cool} and {config.refresh}")
         return Frozen(tuple(weights), first=first_trained(network, config.trained))

@@ -1,0 +1,58 @@
+"""Biases: constants that a layer's accumulators begin with, one for each output.
+
+A bias is an integer b with the exponent that the layer's accumulators have behind an image: real value = b *
+2**(weight exponent + image exponent), b within +-`LARGEST`. The accumulators' own exponent is that of the layer's
+inputs plus that of its weights, so b is shifted by how far the inputs' exponent is above the image's: rounded to the
+nearest, ties away from zero, or, to the left, clamped to +-`LARGEST`. With static scales that is done before
+deployment, with dynamic ones for every image.
+
+Accumulators saturate nowhere: `LARGEST` and the products of up to `INPUTS_MAX` inputs stay below 2**30, which is what
+requantising may round without leaving int32.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from m0sim.errors import UsageError
+from m0sim.study.learn.arithmetic import LIMIT, Int32, round_shift
+from m0sim.study.learn.config import Config
+from m0sim.study.learn.networks import Network
+
+LARGEST = (1 << 29) - 1
+INPUTS_MAX = (1 << 29) // LIMIT**2
+"""Inputs of one output of a layer with biases."""
+
+
+def first_values(biases: tuple[int, ...], shift: int | Int32, ndim: int = 2) -> Int32:
+    """What accumulators [n, ..., outputs] of `ndim` dimensions begin with, an array that broadcasts against them.
+
+    `shift` is the inputs' exponent minus the image's: one number, or one for each of the n.
+    """
+    by = np.asarray(shift, np.int64).reshape(-1, *[1] * (ndim - 1))
+    right, left = np.clip(by, 0, 31), np.clip(-by, 0, 30)
+    shifted = round_shift(np.array(biases, np.int64) << left, right)
+    first: Int32 = np.clip(shifted, -LARGEST, LARGEST).astype(np.int32)
+    return first
+
+
+def static_first_values(config: Config, index: int) -> Int32:
+    """int32 [outputs]: those of layer `index` with calibrated shifts."""
+    shift = sum(config.weight_exponents[:index]) + sum(config.forward[:index])
+    first: Int32 = first_values(config.biases[index], shift)[0]
+    return first
+
+
+def check(network: Network, config: Config) -> None:
+    """UsageError where the biases of a configuration are not those that the network's layers have."""
+    given = config.biases or ((),) * len(network.stages)
+    if len(given) != len(network.stages):
+        raise UsageError(f"{network.name}: biases of {len(given)} layers, it has {len(network.stages)}")
+    for stage, biases in zip(network.stages, given, strict=True):
+        wanted = stage.n_out if stage.layer.bias else 0
+        if len(biases) != wanted:
+            raise UsageError(f"{network.name}: layer {stage.index} has {wanted} biases, not {len(biases)}")
+        if any(abs(b) > LARGEST for b in biases):
+            raise UsageError(f"{network.name}: a bias of layer {stage.index} is not within +-{LARGEST:,}")
+        if biases and stage.n_in > INPUTS_MAX:
+            raise UsageError(f"{network.name}: layer {stage.index} has biases: at most {INPUTS_MAX:,} inputs an output")
