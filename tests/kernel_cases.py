@@ -173,16 +173,20 @@ def zeros(count: int, dtype: type = np.int8) -> Array:
 
 
 def _dense() -> list[Case]:
-    return [_dense_case(0, 3.7), _dense_case(-127, 4.6)]
+    w = uniform(2, 64, 784)
+    return [
+        dense_case("activations 0..127, uniform", uniform(1, 784, low=0), w, 0, 3.7),
+        dense_case("activations -127..127, uniform", uniform(1, 784), w, 1, 4.6),
+    ]
 
 
-def _dense_case(low: int, limit: float) -> Case:
-    n_in, n_out, shift, is_signed = 784, 64, 12, int(low < 0)
-    a, w = uniform(1, n_in, low=low), uniform(2, n_out, n_in)
+def dense_case(what: str, a: Array, w: Array, is_signed: int = 0, limit: float | None = None) -> Case:
+    """`a` int8 [n_in], `w` int8 [n_out, n_in]."""
+    (n_out, n_in), shift = w.shape, 12
     words = ("in", "weights", "out", n_in, n_out, shift, 0, is_signed)
     return Case(
         "m0k_dense_forward",
-        f"784 to 64, activations {low}..127, uniform",
+        f"{n_in} to {n_out}, {what}",
         "MAC",
         n_in * n_out,
         Side(
@@ -206,22 +210,30 @@ CONV_1 = (28, 28, 1, 8, 3, 3, 1, 1)
 
 
 def _conv() -> list[Case]:
-    return [_conv_case(0, 3.7), _conv_case(-127, 4.6), _im2col_case()]
+    w = uniform(4, 16, 72)
+    return [
+        conv_case(CONV, "activations 0..127, uniform", uniform(3, 14, 14, 8, low=0), w, 0, 3.7),
+        conv_case(CONV, "activations -127..127, uniform", uniform(3, 14, 14, 8), w, 1, 4.6),
+        _im2col_case(),
+    ]
 
 
-def _conv_case(low: int, limit: float) -> Case:
-    is_signed, shift, size = int(low < 0), 11, 14 * 14 * 16
-    a, w = uniform(3, 14, 14, 8, low=low), uniform(4, 16, 72)
+def conv_case(
+    conv: tuple[int, ...], what: str, a: Array, w: Array, is_signed: int = 0, limit: float | None = None
+) -> Case:
+    """`a` int8 HWC, `w` int8 [n_out, kernel_h * kernel_w * channels], stride 1, output as large as the input."""
+    (height, width, channels, n_out), shift = conv[:4], 11
+    size = height * width * n_out
     ours = {"in": a, "weights": layout.pack_weights(w), "out": zeros(size), "patch": zeros(72)}
-    words = ("in", "weights", "out", "patch", *CONV, shift, 0, is_signed)
+    words = ("in", "weights", "out", "patch", *conv, shift, 0, is_signed)
     return Case(
         "m0k_conv_forward",
-        f"3x3 pad 1, 8 to 16 channels at 14x14, activations {low}..127, uniform",
+        f"3x3 pad 1, {channels} to {n_out} channels at {height}x{width}, {what}",
         "MAC",
-        size * 72,
+        size * w.shape[1],
         Side(ours, one("m0k_conv_forward", *words), "out"),
         Side(
-            {"shape": shape(CONV), "in": a, "weights": w, "out": zeros(size)},
+            {"shape": shape(conv), "in": a, "weights": w, "out": zeros(size)},
             [("ref_conv_forward", ["shape", "in", "weights", "out", shift, 0])],
             "out",
         ),
@@ -263,16 +275,17 @@ def _other_forward(step: Recorded) -> list[Case]:
     acc = np.random.default_rng(5).integers(-(1 << 17), (1 << 17) + 1, 3136).astype(np.int32)
     gate = uniform(6, 3136, low=0) * (uniform(7, 3136) > 0)
     return [
-        _pool_case("uniform 0..127", uniform(8, 28, 28, 8, low=0)),
-        _pool_case("recorded", step.layers[0].raw),
-        _requant_case("with ReLU", acc, 1, None),
-        _requant_case("gated, half of the gates zero", acc, 0, gate),
+        pool_case("uniform 0..127", uniform(8, 28, 28, 8, low=0)),
+        pool_case("recorded", step.layers[0].raw),
+        requant_case("with ReLU", acc, 1, None),
+        requant_case("gated, half of the gates zero", acc, 0, gate),
         _loss_case("uniform logits", uniform(9, 10), 3, -6),
         _loss_case("recorded logits", step.logits, step.label, step.logit_exponent),
     ]
 
 
-def _pool_case(what: str, raw: Array) -> Case:
+def pool_case(what: str, raw: Array) -> Case:
+    """`raw` int8 [28, 28, 8]."""
     size = 14 * 14 * 8
 
     def side(function: str, pack: bool) -> Side:
@@ -290,7 +303,7 @@ def _pool_case(what: str, raw: Array) -> Case:
     )
 
 
-def _requant_case(what: str, acc: Array, relu: int, gate: Array | None) -> Case:
+def requant_case(what: str, acc: Array, relu: int, gate: Array | None) -> Case:
     arrays = {"acc": acc, "out": zeros(acc.size)} | ({} if gate is None else {"gate": gate})
     gate_word: str | int = 0 if gate is None else "gate"
     return Case(
@@ -332,26 +345,26 @@ def _backward(step: Recorded) -> list[Case]:
     gate = uniform(10, 784, low=0)
     square = uniform(11, 14, 14, 16)
     return [
-        _dense_back_case("uniform", uniform(12, 64), uniform(2, 64, 784), gate, 13),
-        _dense_back_case("recorded", dense.error, dense.masked, dense.inputs.ravel(), dense.backward),
-        _conv_back_case("uniform, no pool", square, None, uniform(4, 16, 72), uniform(3, 14, 14, 8, low=0), 13),
-        _conv_back_case("recorded, pooled", conv.error, conv.argmax, conv.masked, conv.inputs, conv.backward),
-        _conv_grad_case("uniform, no pool", CONV, square, None, uniform(3, 14, 14, 8, low=0)),
-        _conv_grad_case("recorded, pooled", CONV, conv.error, conv.argmax, conv.inputs),
-        _conv_grad_case("recorded, pooled", CONV_1, conv_0.error, conv_0.argmax, conv_0.inputs),
+        dense_back_case("uniform", uniform(12, 64), uniform(2, 64, 784), gate, 13),
+        dense_back_case("recorded", dense.error, dense.masked, dense.inputs.ravel(), dense.backward),
+        conv_back_case("uniform, no pool", square, None, uniform(4, 16, 72), uniform(3, 14, 14, 8, low=0), 13),
+        conv_back_case("recorded, pooled", conv.error, conv.argmax, conv.masked, conv.inputs, conv.backward),
+        conv_grad_case("uniform, no pool", CONV, square, None, uniform(3, 14, 14, 8, low=0)),
+        conv_grad_case("recorded, pooled", CONV, conv.error, conv.argmax, conv.inputs),
+        conv_grad_case("recorded, pooled", CONV_1, conv_0.error, conv_0.argmax, conv_0.inputs),
     ]
 
 
-def _dense_back_case(what: str, error: Array, weights: Array, gate: Array, shift: int) -> Case:
+def dense_back_case(what: str, error: Array, weights: Array, gate: Array, shift: int) -> Case:
     n_out, n_in = weights.shape
     arrays = {"error": error, "acc": zeros(n_in, np.int32), "out": zeros(n_in), "gate": gate}
     active = int(np.count_nonzero(error))
     words = ("error", "weights", "acc", "out", n_in, n_out, shift, "gate")
     return Case(
         "m0k_dense_back",
-        f"784 to 64, {what}, {active} of {n_out} errors not zero",
+        f"{n_in} to {n_out}, {what}, {active} of {n_out} errors not zero",
         "MAC",
-        active * n_in,
+        max(1, active) * n_in,
         Side(arrays | {"weights": layout.pack_weights(weights)}, one("m0k_dense_back", *words), "out"),
         Side(
             arrays | {"weights": weights},
@@ -368,8 +381,8 @@ def described(conv: tuple[int, ...], what: str, error: Array) -> str:
     return f"3x3 pad 1, {channels} to {n_out} at {height}x{width}, {what}, {active:,} of {error.size:,} errors not zero"
 
 
-def _conv_back_case(what: str, error: Array, argmax: Array | None, weights: Array, gate: Array, shift: int) -> Case:
-    size = gate.size
+def conv_back_case(what: str, error: Array, argmax: Array | None, weights: Array, gate: Array, shift: int) -> Case:
+    size, active = gate.size, int(np.count_nonzero(error))
     arrays = {"error": error, "acc": zeros(size, np.int32), "out": zeros(size), "gate": gate}
     arrays |= {} if argmax is None else {"argmax": argmax}
     place: str | int = 0 if argmax is None else "argmax"
@@ -378,7 +391,7 @@ def _conv_back_case(what: str, error: Array, argmax: Array | None, weights: Arra
         "m0k_conv_back",
         described(CONV, what, error),
         "MAC",
-        int(np.count_nonzero(error)) * 72,
+        max(1, active) * 72,
         Side(arrays | {"weights": layout.pack_weights(weights)}, one("m0k_conv_back", *words), "out"),
         Side(
             arrays | {"weights": weights, "shape": shape(CONV)},
@@ -389,7 +402,7 @@ def _conv_back_case(what: str, error: Array, argmax: Array | None, weights: Arra
     )
 
 
-def _conv_grad_case(what: str, conv: tuple[int, ...], error: Array, argmax: Array | None, image: Array) -> Case:
+def conv_grad_case(what: str, conv: tuple[int, ...], error: Array, argmax: Array | None, image: Array) -> Case:
     n_out, n_in = conv[3], 9 * conv[2]
     row = layout.row_bytes(n_in)
     arrays = {"error": error, "in": image} | ({} if argmax is None else {"argmax": argmax})
@@ -398,7 +411,7 @@ def _conv_grad_case(what: str, conv: tuple[int, ...], error: Array, argmax: Arra
         "m0k_conv_grad",
         described(conv, what, error),
         "MAC",
-        int(np.count_nonzero(error)) * n_in,
+        max(1, int(np.count_nonzero(error))) * n_in,
         Side(
             arrays | {"grad": zeros(n_out * row, np.int32)},
             one("m0k_conv_grad", "error", place, "in", "grad", *conv),
@@ -442,13 +455,13 @@ def _updates(step: Recorded) -> list[Case]:
     sums = (("uniform", wide, uniform(4, 16, 72), uniform(15, 16, 72), 16),)
     sums += (("recorded", grad, conv.weights, conv.scores, conv.update),)
     return [
-        *(_niti_dense_case(u, is_dynamic) for u in (full, real) for is_dynamic in (False, True)),
-        *(_niti_grad_case(*s[:3]) for s in sums),
-        _score_dense_case(full, 21.0),
-        _score_dense_case(real, 16.0),
-        *(_score_grad_case(*s) for s in sums),
-        *(_sparse_dense_case(u) for u in (full, real)),
-        *(_sparse_grad_case(*s) for s in sums),
+        *(niti_dense_case(u, is_dynamic) for u in (full, real) for is_dynamic in (False, True)),
+        *(niti_grad_case(*s[:3]) for s in sums),
+        score_dense_case(full, 21.0),
+        score_dense_case(real, 16.0),
+        *(score_grad_case(*s) for s in sums),
+        *(sparse_dense_case(u) for u in (full, real)),
+        *(sparse_grad_case(*s) for s in sums),
     ]
 
 
@@ -462,10 +475,10 @@ def conv_gradient(layer: Layer) -> Array:
 
 
 def niti_shift(gradient: Array, mu: int = 1) -> int:
-    return int(bit_length(np.array([largest(gradient)]))[0]) - mu
+    return max(0, int(bit_length(np.array([largest(gradient)]))[0]) - mu)
 
 
-def _niti_dense_case(u: Update, is_dynamic: bool) -> Case:
+def niti_dense_case(u: Update, is_dynamic: bool) -> Case:
     n_out, n_in = u.weights.shape
     shift, arrays = niti_shift(u.gradient), {"error": u.error, "in": u.inputs}
     calls: list[tuple[str, list[Any]]] = [("ref_niti_dense", ["error", "in", "weights", n_in, n_out, shift])]
@@ -474,7 +487,7 @@ def _niti_dense_case(u: Update, is_dynamic: bool) -> Case:
     used = 0xFFFFFFFF if is_dynamic else shift
     return Case(
         "m0k_niti_dense",
-        f"784 to 64, {u.what}, {'dynamic' if is_dynamic else 'static'} shift",
+        f"{n_in} to {n_out}, {u.what}, {'dynamic' if is_dynamic else 'static'} shift",
         "edge",
         u.weights.size,
         Side(
@@ -488,7 +501,7 @@ def _niti_dense_case(u: Update, is_dynamic: bool) -> Case:
     )
 
 
-def _niti_grad_case(what: str, grad: Array, weights: Array) -> Case:
+def niti_grad_case(what: str, grad: Array, weights: Array) -> Case:
     n_out, n_in = weights.shape
     shift = niti_shift(grad)
     return Case(
@@ -513,13 +526,13 @@ def moved_share(scores: Array, weights: Array, gradient: Array, shift: int) -> f
     return float(np.mean(sat(scores - rounded) != scores))
 
 
-def _score_dense_case(u: Update, limit: float) -> Case:
+def score_dense_case(u: Update, limit: float | None = None) -> Case:
     n_out, n_in = u.weights.shape
     arrays = {"error": u.error, "in": u.inputs}
     packed = {"weights": layout.pack_weights(u.weights), "scores": layout.pack_scores(u.scores)}
     return Case(
         "m0k_score_dense",
-        f"784 to 64, {u.what}",
+        f"{n_in} to {n_out}, {u.what}",
         "edge",
         u.weights.size,
         Side(
@@ -544,7 +557,7 @@ def active_edges(case: Case) -> int:
     return int(np.count_nonzero(case.ours.arrays["error"])) * (case.count // case.ours.arrays["error"].size)
 
 
-def _score_grad_case(what: str, grad: Array, weights: Array, scores: Array, shift: int) -> Case:
+def score_grad_case(what: str, grad: Array, weights: Array, scores: Array, shift: int) -> Case:
     n_out, n_in = weights.shape
     packed = {"weights": layout.pack_weights(weights), "scores": layout.pack_scores(scores)}
     return Case(
@@ -598,13 +611,13 @@ def logical(order: Array) -> View:
     return view
 
 
-def _sparse_dense_case(u: Update) -> Case:
+def sparse_dense_case(u: Update) -> Case:
     n_out, n_in = u.weights.shape
     few, arrays = scored(u.scores), {"error": u.error, "in": u.inputs}
     words = ("error", "in", "weights", "scores", "gaps", few.count, n_in)
     return Case(
         "m0k_sparse_dense",
-        f"784 to 64, a tenth scored, {u.what}",
+        f"{n_in} to {n_out}, a tenth scored, {u.what}",
         "scored edge",
         few.count,
         Side(
@@ -618,7 +631,7 @@ def _sparse_dense_case(u: Update) -> Case:
     )
 
 
-def _sparse_grad_case(what: str, grad: Array, weights: Array, scores: Array, shift: int) -> Case:
+def sparse_grad_case(what: str, grad: Array, weights: Array, scores: Array, shift: int) -> Case:
     n_out, n_in = weights.shape
     few = scored(scores)
     words = ("grad", "weights", "scores", "gaps", few.count)
@@ -647,9 +660,9 @@ def _tintin(step: Recorded) -> list[Case]:
     real = Update("recorded", dense.error, dense.inputs.ravel(), dense.weights, dense.scores, 3)
     grad = np.random.default_rng(14).integers(-(1 << 16), (1 << 16) + 1, (16, 72)).astype(np.int32)
     return [
-        *(_tintin_dense_case(u) for u in (full, real)),
-        _tintin_grad_case("uniform", grad, uniform(4, 16, 72)),
-        _tintin_grad_case("recorded", conv_gradient(conv), conv.weights),
+        *(tintin_dense_case(u) for u in (full, real)),
+        tintin_grad_case("uniform", grad, uniform(4, 16, 72)),
+        tintin_grad_case("recorded", conv_gradient(conv), conv.weights),
         *_w16_cases(dense),
     ]
 
@@ -664,13 +677,13 @@ def wide_view(*shape: int) -> View:
     return lambda packed: layout.unpack_wide(packed, shape).ravel()
 
 
-def _tintin_dense_case(u: Update) -> Case:
+def tintin_dense_case(u: Update) -> Case:
     n_out, n_in = u.weights.shape
     arrays, wide = {"error": u.error, "in": u.inputs, "exponents": zeros(2, np.int32)}, widened(u.weights)
     words = ("error", "in", "weights16", n_in, n_out, At("exponents", 0), At("exponents", 4), u.shift)
     return Case(
         "m0k_tintin_dense",
-        f"784 to 64, {u.what}, shift {u.shift}",
+        f"{n_in} to {n_out}, {u.what}, shift {u.shift}",
         "edge",
         wide.size,
         Side(
@@ -688,7 +701,7 @@ def _tintin_dense_case(u: Update) -> Case:
     )
 
 
-def _tintin_grad_case(what: str, grad: Array, weights: Array) -> Case:
+def tintin_grad_case(what: str, grad: Array, weights: Array) -> Case:
     n_out, n_in = weights.shape
     wide, shift = widened(weights), 4
     words = ("grad", "weights16", n_in, n_out, At("exponents", 0), At("exponents", 4), shift)
@@ -736,6 +749,12 @@ class Pruned:
     k: int
     selection: Array
 
+    @classmethod
+    def top(cls, weights: Array, scores: Array, keep: int) -> Pruned:
+        """The top `keep` of `scores` int8 [64, 784]."""
+        stored = layout.pack_scores(scores)
+        return cls(layout.pack_weights(weights), stored, keep, np.array(top_k(unbiased(stored), keep), np.uint32))
+
     @property
     def signed(self) -> dict[str, Array]:
         """The same for the reference, whose values are int8."""
@@ -754,18 +773,22 @@ def unbiased(stored: Array) -> Array:
 
 def _pruning(step: Recorded) -> list[Case]:
     layer = step.layers[2]
-    scores = layout.pack_scores(layer.scores)
-    selection = top_k(unbiased(scores), layer.keep)
-    p = Pruned(layout.pack_weights(layer.weights), scores, layer.keep, np.array(selection, np.uint32))
-    return [_select_case(p), _mask_copy_case(p), _mask_pack_case(p), *_rows_cases(p), *_sparse_mask_cases(layer)]
+    what = "top 98 %, recorded"
+    pruned = Pruned.top(layer.weights, layer.scores, layer.keep)
+    return [*pruning_cases(pruned, what), *sparse_mask_cases(layer.weights, layer.scores, what)]
 
 
-def _select_case(p: Pruned) -> Case:
+def pruning_cases(p: Pruned, what: str) -> list[Case]:
+    """Selection and masks of a layer from 784 to 64."""
+    return [_select_case(p, what), _mask_copy_case(p, what), _mask_pack_case(p, what), *_rows_cases(p, what)]
+
+
+def _select_case(p: Pruned, what: str) -> Case:
     n, scratch = p.scores.size, {"selection": zeros(2, np.int32), "bins": zeros(256, np.uint32)}
     words = ("scores", n, p.k, "selection", "bins")
     return Case(
         "m0k_select",
-        "784 to 64, top 98 %, recorded",
+        f"784 to 64, {what}",
         "edge",
         n,
         Side({"scores": p.scores} | scratch, one("m0k_select", *words), "selection"),
@@ -778,12 +801,12 @@ def _select_case(p: Pruned) -> Case:
     )
 
 
-def _mask_copy_case(p: Pruned) -> Case:
+def _mask_copy_case(p: Pruned, what: str) -> Case:
     n = p.scores.size
     words = ("weights", "scores", "selection", "out", n)
     return Case(
         "m0k_mask_copy",
-        "784 to 64, top 98 %, recorded",
+        f"784 to 64, {what}",
         "edge",
         n,
         Side(p.stored | {"out": zeros(n, np.uint8)}, one("m0k_mask_copy", *words), "out", unbiased),
@@ -791,12 +814,12 @@ def _mask_copy_case(p: Pruned) -> Case:
     )
 
 
-def _mask_pack_case(p: Pruned) -> Case:
+def _mask_pack_case(p: Pruned, what: str) -> Case:
     n = p.scores.size
     words = ("scores", "selection", "bits", n)
     return Case(
         "m0k_mask_pack",
-        "784 to 64, top 98 %, recorded",
+        f"784 to 64, {what}",
         "edge",
         n,
         Side(p.stored | {"bits": zeros(n // 8, np.uint8)}, one("m0k_mask_pack", *words), "bits"),
@@ -804,7 +827,7 @@ def _mask_pack_case(p: Pruned) -> Case:
     )
 
 
-def _rows_cases(p: Pruned) -> list[Case]:
+def _rows_cases(p: Pruned, what: str) -> list[Case]:
     """Providers: a dense layer's masked weights group by group; the reference does the whole layer at once."""
     n, groups = p.scores.size, 16
     row = n // groups
@@ -818,8 +841,14 @@ def _rows_cases(p: Pruned) -> list[Case]:
     def case(kernel: str, head: tuple[str, ...], reference: list[Any], **more: str) -> Case:
         calls = provided(kernel, *head, scratch="out", row=row, groups=groups, **more)
         ref = [(f"ref_{'mask_bits' if kernel == 'm0k_rows_bits' else 'mask_copy'}", reference)]
-        what = "784 to 64, top 98 %, recorded, 16 groups"
-        return Case(kernel, what, "edge", n, Side(ours, calls, "out", unbiased), Side(theirs, ref, "out"))
+        return Case(
+            kernel,
+            f"784 to 64, {what}, 16 groups",
+            "edge",
+            n,
+            Side(ours, calls, "out", unbiased),
+            Side(theirs, ref, "out"),
+        )
 
     return [
         case(
@@ -836,17 +865,18 @@ def _rows_cases(p: Pruned) -> list[Case]:
     ]
 
 
-def _sparse_mask_cases(layer: Layer) -> list[Case]:
-    n_out, n_in = layer.scores.shape
-    few, n, row = scored(layer.scores), layer.scores.size, 4 * n_in
+def sparse_mask_cases(weights: Array, scores: Array, what: str) -> list[Case]:
+    """Masks of a layer of which a tenth of the edges is scored, of which 98 % are kept."""
+    n_out, n_in = scores.shape
+    few, n, row = scored(scores), scores.size, 4 * n_in
     selection = top_k(unbiased(few.arrays["scores"]), round(0.98 * few.count))
-    p = Pruned(layout.pack_weights(layer.weights), few.arrays["scores"], 0, np.array(selection, np.uint32))
+    p = Pruned(layout.pack_weights(weights), few.arrays["scores"], 0, np.array(selection, np.uint32))
     gaps = {"gaps": few.arrays["gaps"]}
     ours = p.stored | gaps | {"out": zeros(n, np.uint8), "state": zeros(4, np.uint32)}
     words = ("weights", "scores", "selection", "gaps", few.count)
     theirs = Side(p.signed | gaps | {"out": zeros(n)}, [("ref_sparse_copy", [*words, "out", n])], "out")
     rows = provided("m0k_rows_sparse", *words, scratch="out", row=row, groups=n_out // 4, state="state")
-    what = "784 to 64, a tenth scored, top 98 %, recorded"
+    what = f"{n_in} to {n_out}, a tenth scored, {what}"
     return [
         Case(
             "m0k_sparse_copy",
