@@ -7,7 +7,7 @@ READY     := $(VENV)/.ready
 BUILD     := build
 
 # Tests: `test` is quick, `test-long` the rest, each under a minute; CI runs both. `test-all` is both at once.
-.PHONY: demo test test-long test-all lint check bench bench-kernels kernels libraries sanitized wheels clean
+.PHONY: demo test test-long test-all lint check bench bench-kernels bench-against kernels libraries sanitized wheels clean
 
 # What one call costs, and the main job: every training method side by side on handwritten digits.
 demo: $(READY) kernels
@@ -39,6 +39,10 @@ bench: $(READY) libraries
 # Writes docs/kernels.md. The columns of GNU are there where arm-none-eabi-gcc is.
 bench-kernels: $(READY)
 	$(BIN)/python tests/bench_kernels.py
+
+# The kernels beside those of another commit, on the same operands and on those at the ends: make bench-against REV=...
+bench-against: $(READY)
+	$(BIN)/python tests/bench_against.py $(REV)
 
 BOOTROM        := m0sim/chip/bootrom
 KERNEL_SOURCES := $(sort $(wildcard kernels/*.S))

@@ -1,0 +1,180 @@
+"""The kernels on operands at the ends: no zeros, all zeros, one that is not zero, every edge moved, ties everywhere.
+
+A kernel that chooses by what its operands are must not lose much where it chooses wrong; `bench_against.py` compares.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+from kernel_cases import (
+    CONV,
+    CONV_1,
+    Array,
+    Case,
+    Pruned,
+    Update,
+    conv_back_case,
+    conv_case,
+    conv_grad_case,
+    dense_back_case,
+    dense_case,
+    niti_dense_case,
+    niti_grad_case,
+    pool_case,
+    pruning_cases,
+    requant_case,
+    score_dense_case,
+    score_grad_case,
+    sparse_dense_case,
+    sparse_grad_case,
+    sparse_mask_cases,
+    tintin_dense_case,
+    tintin_grad_case,
+)
+from kernel_operands import uniform
+
+NEVER, ALWAYS = 24, 8
+"""Shifts of a score update: no product of three bytes rounds to 1, and every product of LARGE does."""
+
+
+def extremes() -> list[Case]:
+    """All rows; cycles are for a whole call."""
+    found = [*_forward(), *_other_forward(), *_backward(), *_updates(), *_gradients(), *_pruning()]
+    return [replace(case, unit="call", count=1, limit=None, moved=None) for case in found]
+
+
+def nonzero(seed: int, *shape: int, low: int = -127) -> Array:
+    """int8, every value of low..127 but 0."""
+    values = uniform(seed, *shape, low=low)
+    return np.where(values == 0, 1, values).astype(np.int8)
+
+
+def large(seed: int, *shape: int) -> Array:
+    """int8 of 64..127 with random signs."""
+    sign = np.where(uniform(seed, *shape) < 0, -1, 1)
+    return (sign * uniform(seed + 1, *shape, low=64)).astype(np.int8)
+
+
+def single(*shape: int) -> Array:
+    """int8, all zero but one in the middle."""
+    values = np.zeros(shape, np.int8)
+    values.reshape(-1)[values.size // 2] = 100
+    return values
+
+
+def thinned(seed: int, share: float, *shape: int) -> Array:
+    """int8 0..127, of which the given share is not zero."""
+    chosen = np.random.default_rng(seed).random(shape) < share
+    return np.where(chosen, nonzero(seed + 1, *shape, low=1), 0).astype(np.int8)
+
+
+def errors(seed: int, *shape: int) -> Iterator[tuple[str, Array]]:
+    yield "no zeros", nonzero(seed, *shape)
+    yield "all zero", np.zeros(shape, np.int8)
+    yield "one error", single(*shape)
+
+
+def activations(seed: int, *shape: int) -> Iterator[tuple[str, Array, int]]:
+    """What they are, the values, and whether they are signed."""
+    yield "no zeros", nonzero(seed, *shape, low=1), 0
+    yield "signed, no zeros", nonzero(seed, *shape), 1
+    yield "all zero", np.zeros(shape, np.int8), 0
+    yield "signed, all zero", np.zeros(shape, np.int8), 1
+    yield "one not zero", single(*shape), 0
+    for share in (0.1, 0.25, 0.5, 0.75, 0.9):
+        yield f"{share:.0%} not zero", thinned(seed + 1, share, *shape), 0
+
+
+def _forward() -> Iterator[Case]:
+    for what, a, is_signed in activations(31, 784):
+        yield dense_case(what, a, uniform(2, 64, 784), is_signed)
+    for what, a, is_signed in activations(32, 64):
+        yield dense_case(what, a, uniform(2, 10, 64), is_signed)
+    for what, a, is_signed in activations(33, 14, 14, 8):
+        yield conv_case(CONV, what, a, uniform(4, 16, 72), is_signed)
+    for what, a, is_signed in activations(34, 28, 28, 1):
+        yield conv_case(CONV_1, what, a, uniform(4, 8, 9), is_signed)
+
+
+def _other_forward() -> Iterator[Case]:
+    shape = (28, 28, 8)
+    steps = (np.arange(28)[:, None, None] + np.arange(28)[None, :, None]) * 2 + np.zeros(shape)
+    yield pool_case("all zero: ties everywhere", np.zeros(shape, np.int8))
+    yield pool_case("all 127: ties everywhere", np.full(shape, 127, np.int8))
+    yield pool_case("no zeros", nonzero(35, *shape, low=1))
+    yield pool_case("rising", steps.astype(np.int8))
+    acc = np.random.default_rng(36).integers(-(1 << 17), (1 << 17) + 1, 3136).astype(np.int32)
+    for relu in (0, 1):
+        relued = " with ReLU" if relu else ""
+        yield requant_case(f"all zero{relued}", np.zeros(3136, np.int32), relu, None)
+        yield requant_case(f"bytes, no shift{relued}", nonzero(37, 3136).astype(np.int32), relu, None)
+        yield requant_case(
+            f"all of one size{relued}", np.where(acc < 0, -200_000, 200_000).astype(np.int32), relu, None
+        )
+
+
+def _backward() -> Iterator[Case]:
+    gate, image, places = uniform(10, 784, low=0), uniform(3, 14, 14, 8, low=0), uniform(38, 7, 7, 16, low=0) % 4
+    for what, e in errors(39, 64):
+        yield dense_back_case(what, e, uniform(2, 64, 784), gate, 13)
+    for what, e in errors(40, 10):
+        yield dense_back_case(what, e, uniform(2, 10, 64), gate[:64].copy(), 13)
+    for what, e in errors(41, 14, 14, 16):
+        yield conv_back_case(f"{what}, no pool", e, None, uniform(4, 16, 72), image, 13)
+        yield conv_grad_case(f"{what}, no pool", CONV, e, None, image)
+    for what, e in errors(42, 7, 7, 16):
+        yield conv_back_case(f"{what}, pooled", e, places.astype(np.uint8), uniform(4, 16, 72), image, 13)
+        yield conv_grad_case(f"{what}, pooled", CONV, e, places.astype(np.uint8), image)
+    first, picture = uniform(43, 14, 14, 8, low=0) % 4, uniform(44, 28, 28, 1, low=0)
+    for what, e in errors(45, 14, 14, 8):
+        yield conv_grad_case(f"{what}, pooled", CONV_1, e, first.astype(np.uint8), picture)
+    yield conv_grad_case("no zeros, pooled, image all zero", CONV_1, e, first.astype(np.uint8), 0 * picture)
+
+
+def _updates() -> Iterator[Case]:
+    shape, a = (64, 784), nonzero(46, 784, low=1)
+    rows = [(what, e, a, 14) for what, e in errors(47, 64)]
+    rows.append(("inputs all zero", nonzero(47, 64), 0 * a, 14))
+    rows.append(("every edge moved", large(48, 64), uniform(50, 784, low=64), ALWAYS))
+    rows.append(("no edge moved", nonzero(47, 64), a, NEVER))
+    for what, e, inputs, shift in rows:
+        u = Update(what, e, inputs, large(51, *shape), uniform(52, *shape), shift)
+        yield score_dense_case(u)
+        yield sparse_dense_case(u)
+        if shift == 14:
+            yield niti_dense_case(u, is_dynamic=False)
+            yield niti_dense_case(u, is_dynamic=True)
+        yield tintin_dense_case(replace(u, shift=shift // 4))
+
+
+def _gradients() -> Iterator[Case]:
+    shape, wide = (16, 72), np.random.default_rng(53)
+    sign = np.where(uniform(54, *shape) < 0, -1, 1)
+    gradients = {
+        "all zero": (np.zeros(shape, np.int32), 14),
+        "one not zero": (1000 * single(*shape).astype(np.int32), 14),
+        "every edge moved": ((sign * wide.integers(1 << 15, 1 << 16, shape)).astype(np.int32), 14),
+        "no edge moved": (wide.integers(-3, 4, shape).astype(np.int32), 14),
+    }
+    for what, (grad, shift) in gradients.items():
+        weights, scores = large(55, *shape), uniform(56, *shape)
+        yield score_grad_case(what, grad, weights, scores, shift)
+        yield sparse_grad_case(what, grad, weights, scores, shift)
+        yield niti_grad_case(what, grad, weights)
+        yield tintin_grad_case(what, grad, weights)
+
+
+def _pruning() -> Iterator[Case]:
+    weights, shape = uniform(2, 64, 784), (64, 784)
+    scores = {
+        "uniform": uniform(57, *shape),
+        "all the same: ties everywhere": np.full(shape, 5, np.int8),
+        "two values": np.where(uniform(58, *shape) < 0, -127, 127).astype(np.int8),
+    }
+    for what, s in scores.items():
+        for share in (0.5, 0.98, 1.0):
+            yield from pruning_cases(Pruned.top(weights, s, round(share * s.size)), f"top {share:.0%}, scores {what}")
+        yield from sparse_mask_cases(weights, s, f"top 98 %, scores {what}")
