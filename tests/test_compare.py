@@ -12,9 +12,9 @@ import pytest
 from m0sim import cli
 from m0sim.chip import device
 from m0sim.chip.device import Device
-from m0sim.errors import UsageError
+from m0sim.errors import M0simError, UsageError
 from m0sim.study.learn import datasets as data
-from m0sim.study.learn import kernels, pretrain
+from m0sim.study.learn import kernels, methods, pretrain
 from m0sim.study.learn import side_by_side as compare
 from m0sim.study.learn.config import DeviceOptions
 
@@ -72,7 +72,8 @@ def test_text_names_reconstructions_and_estimates(monkeypatch, capsys) -> None:
         (("--methods", "priott"), "did you mean 'priot'"),
         (("--methods", ","), "no method"),
         (("--network", "tiny"), "unknown network 'tiny'"),
-        (("--network", "tiny-cnn"), "takes images of 28 x 28 x 1"),
+        (("--network", "tiny-cnn", "--data", "digits"), "takes images of 28 x 28 x 1"),
+        (("--width", "0"), "a width of 0: must be above 0 and at most 16"),
         (("--data", "mnist"), "mnist"),
         (("--steps", "0"), "--steps"),
         (("--base", "tin-tin", "--methods", "priot"), "base method"),
@@ -86,6 +87,26 @@ def test_bad_usage_is_one_line(monkeypatch, capsys, arguments: tuple[str, ...], 
     assert shown.out == ""
     assert shown.err.count("\n") == 1
     assert said in shown.err
+
+
+def test_a_width_and_images_that_nobody_named(monkeypatch, capsys) -> None:
+    arguments = ("--network", "lenet", "--width", "0.125", "--methods", "priot-s", "--steps", "1", "--json")
+    assert run(monkeypatch, "compare", *arguments) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["network"], found["width"], found["data"]) == ("lenet", 0.125, "random")
+    assert found["methods"][0]["fits"]
+    assert "random weights" in found["methods"][0]["note"]
+
+
+def test_a_device_that_learns_something_else_is_an_error(monkeypatch) -> None:
+    wrong = methods.get("niti-static").step
+
+    def other(self, network, frozen, state, image, label, config):
+        return wrong(network, frozen, state, image, (label + 1) % 10, config)
+
+    monkeypatch.setattr(type(methods.get("niti-static")), "step", other)
+    with pytest.raises(M0simError, match=r"tiny-cnn-8: the device's weights\d.* are not the golden model's"):
+        compare.compare(task(device.load("rp2040"), "niti-static", 1))
 
 
 def task(chip: Device, methods: str, steps: int) -> compare.ComparisonTask:

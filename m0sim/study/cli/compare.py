@@ -15,7 +15,8 @@ from m0sim.study.cli.shared import data_name, needs
 
 @click.command
 @click.option("--network", help="tiny-cnn, tiny-cnn-8, mlp, lenet or vgg11.")
-@data_name("digits", "digits (bundled), mnist, cifar10, or random: noise, for costs alone.")
+@click.option("--width", type=float, default=1.0, help="Times the network's channels.")
+@data_name(None, "digits (bundled), mnist, cifar10, or random: noise, for costs alone. By default digits or noise.")
 @options.data_dir
 @click.option("--methods", default="all", help="Methods, separated by commas, or all.")
 @click.option("--steps", type=int, default=5, help="Training steps of each method.")
@@ -33,7 +34,8 @@ from m0sim.study.cli.shared import data_name, needs
 @needs("matplotlib")
 def compare(
     network: str | None,
-    data_name: str,
+    width: float,
+    data_name: str | None,
     data_dir: Path | None,
     methods: str,
     steps: int,
@@ -47,19 +49,17 @@ def compare(
 ) -> None:
     """Run one training step of every method on the chip: cycles, SRAM and flash side by side."""
     one_blas_thread()
-    from m0sim.study.learn import datasets, networks
+    from m0sim.study.learn import networks
     from m0sim.study.learn import side_by_side as comparing
     from m0sim.study.learn.config import DeviceOptions
     from m0sim.study.report import compare_data
+    from m0sim.study.whatif.measure import images_of
 
-    chosen = network or {"digits": "tiny-cnn-8", "cifar10": "vgg11"}.get(data_name, "tiny-cnn")
-    if data_name == "random":
-        images = datasets.random_images(networks.get(chosen).input_shape)
-    else:
-        images = datasets.load(data_name, data_dir)
+    chosen = network or {None: "tiny-cnn-8", "digits": "tiny-cnn-8", "cifar10": "vgg11"}.get(data_name, "tiny-cnn")
+    images = images_of(networks.get(chosen), data_name or "", data_dir)
     held = DeviceOptions(mask_form=mask, weights_place=weights)
     chip = device_of(profile, clock)
-    task = comparing.task_of(chosen, images, chip, methods, steps=steps, base=base or "", options=held)
+    task = comparing.task_of(chosen, images, chip, methods, steps=steps, base=base or "", options=held, width=width)
     for line in comparing.left_out(methods, task.methods):
         click.echo(f"m0sim: {line}", err=True)
     if output is not None:

@@ -81,3 +81,5 @@ class Comparison:
     """The method that the ratios refer to."""
     methods: tuple[MethodResult, ...]
     seed: int
+    width: float = 1.0
+    """Times the network's channels."""

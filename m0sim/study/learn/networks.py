@@ -180,6 +180,16 @@ NETWORKS: dict[str, Network] = {
 }
 
 
+WIDTH_MAX = 16
+
+
+def wide(name: str, width: float) -> Network:
+    """The network `name` with `width` times its channels; UsageError for an unknown name or a width out of range."""
+    if not 0 < width <= WIDTH_MAX:
+        raise UsageError(f"a width of {width:g}: must be above 0 and at most {WIDTH_MAX}")
+    return scaled(get(name), width)
+
+
 def scaled(network: Network, width: float) -> Network:
     """The network with `width` times the channels and values of every layer but the last, at least 1 of each.
 

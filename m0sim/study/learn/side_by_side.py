@@ -10,13 +10,14 @@ from numpy.typing import NDArray
 
 from m0sim.chip.cost import Cost
 from m0sim.chip.device import Device
-from m0sim.errors import UsageError, did_you_mean
+from m0sim.errors import M0simError, UsageError, did_you_mean
 from m0sim.study.learn import methods, networks
 from m0sim.study.learn.arithmetic import Int8
 from m0sim.study.learn.comparison import RECONSTRUCTION, Comparison, MethodResult
 from m0sim.study.learn.config import Config, DeviceOptions
 from m0sim.study.learn.datasets import SPLITS, Dataset, network_input
 from m0sim.study.learn.deployment import Deployment
+from m0sim.study.learn.methods import Model
 from m0sim.study.learn.networks import Network
 from m0sim.study.learn.plan import Plan
 from m0sim.study.learn.pretrain import BUNDLED, bundled
@@ -45,6 +46,8 @@ class ComparisonTask:
     seed: int = 0
     angle: float = DEFAULT_ANGLE
     """Degrees that the images are rotated by: what the device has to learn."""
+    width: float = 1.0
+    """What the channels of `network` were multiplied by; its name says it, too."""
     base: str = ""
     """The method that ratios refer to; by default `methods.BASE`, or the first where that is not compared."""
     options: DeviceOptions = field(default_factory=DeviceOptions)
@@ -73,7 +76,8 @@ def compare(task: ComparisonTask, progress: Progress | None = None) -> Compariso
     results = [_run(task, start, name, tell) for name in task.methods]
     reference = next(r for r in results if r.method == base)
     return Comparison(
-        network=task.network.name,
+        network=task.network.name.removesuffix(f"*{task.width:g}"),
+        width=task.width,
         data=task.data.name,
         profile=task.device.name,
         clock_hz=task.device.clock_hz,
@@ -137,7 +141,10 @@ def _run(task: ComparisonTask, start: StartingPoint, name: str, tell: Progress) 
     model = method.model(*backbone, config, start.calibration, task.seed)
     deployment = Deployment.of(model, task.options, task.device)
     initial = model.initial()
-    costs = _steps(deployment.program(initial), start, task.steps, lambda done: tell(name, done, task.steps))
+    counted = deployment.program(initial)
+    costs = _steps(counted, start, task.steps, lambda done: tell(name, done, task.steps))
+    if model.is_exact:
+        _check_learned(model, counted, start)
     flash = _measure_flash(deployment.program(initial), start)
     program = deployment.program(initial)
     result = _result(task, name, deployment, program, costs, _measure_memory(program, start), flash)
@@ -152,6 +159,18 @@ def _steps(program: DeviceProgram, start: StartingPoint, steps: int, tell: Calla
         costs.append(program.step(images[i], int(labels[i])))
         tell(i + 1)
     return costs
+
+
+def _check_learned(model: Model, program: DeviceProgram, start: StartingPoint) -> None:
+    """Raise M0simError unless the device has learned from all images what the golden model learns, byte for byte."""
+    state = model.initial()
+    for image, label in zip(*start.training, strict=True):
+        state = model.step(state, image, int(label))
+    found = model.arrays(model.state_on(program))
+    wrong = [name for name, array in model.arrays(state).items() if not np.array_equal(array, found[name])]
+    if wrong:
+        network = program.plan.step.network.name
+        raise M0simError(f"{network}: the device's {', '.join(wrong)} are not the golden model's: a bug in a kernel")
 
 
 def _measure_flash(program: DeviceProgram, start: StartingPoint) -> FlashOfStep | None:
@@ -269,10 +288,19 @@ def left_out(text: str, chosen: Sequence[str], why: str = "") -> list[str]:
 
 
 def task_of(
-    network: str, data: Dataset, device: Device, method_list: str, *, steps: int, base: str, options: DeviceOptions
+    network: str,
+    data: Dataset,
+    device: Device,
+    method_list: str,
+    *,
+    steps: int,
+    base: str,
+    options: DeviceOptions,
+    width: float = 1.0,
 ) -> ComparisonTask:
     """A task from what a person types. Raises UsageError for what is unknown or out of range."""
     if not 1 <= steps <= 100_000:
         raise UsageError(f"--steps must be from 1 to 100,000, not {steps}")
     chosen: Iterable[str] = chosen_methods(method_list)
-    return ComparisonTask(networks.get(network), data, device, tuple(chosen), steps=steps, base=base, options=options)
+    wide = networks.wide(network, width)
+    return ComparisonTask(wide, data, device, tuple(chosen), steps=steps, width=width, base=base, options=options)

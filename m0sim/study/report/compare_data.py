@@ -27,6 +27,7 @@ def to_json(comparison: Comparison) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
         "network": comparison.network,
+        "width": comparison.width,
         "data": comparison.data,
         "profile": comparison.profile,
         "clock_hz": comparison.clock_hz,
@@ -72,7 +73,8 @@ def kinds(methods: Sequence[MethodResult]) -> tuple[str, ...]:
 def heading(c: Comparison) -> str:
     """One line: what was compared, where and how long."""
     steps = f"{count(c.steps)} training step{'s' * (c.steps != 1)} a method"
-    return f"{c.network}, {c.data}, on {c.profile} ({c.clock_hz / 1e6:g} MHz): {steps}, seed {c.seed}"
+    width = f" at {c.width:g} times its width" if c.width != 1 else ""
+    return f"{c.network}{width}, {c.data}, on {c.profile} ({c.clock_hz / 1e6:g} MHz): {steps}, seed {c.seed}"
 
 
 def sheets(comparison: Comparison) -> tuple[Sheet, ...]:

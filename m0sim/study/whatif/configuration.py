@@ -19,7 +19,6 @@ DEFAULT_MASK = "fused"
 """The form that needs the least SRAM."""
 
 BATCH_MAX = 1 << 16
-WIDTH_MAX = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,10 +100,8 @@ def _known(name: str, known: tuple[str, ...], what: str) -> None:
 
 @lru_cache(maxsize=4096)
 def wide_network(name: str, width: float) -> Network:
-    """The network `name` with `width` times its channels. UsageError for an unknown name or a width out of range."""
-    if not 0 < width <= WIDTH_MAX:
-        raise UsageError(f"a width of {width:g}: must be above 0 and at most {WIDTH_MAX}")
-    return networks.scaled(networks.get(name), width)
+    """`networks.wide`, made once: budgets ask for the same ones again and again."""
+    return networks.wide(name, width)
 
 
 def layers_of(configuration: Configuration) -> int:

@@ -38,13 +38,13 @@ from m0sim.chip.device import Device
 from m0sim.errors import UsageError, did_you_mean
 from m0sim.study.learn import datasets as data
 from m0sim.study.learn import methods, networks
+from m0sim.study.learn.networks import WIDTH_MAX
 from m0sim.study.learn.step import MASK_FORMS, WEIGHT_PLACES
 from m0sim.study.whatif import sizes
 from m0sim.study.whatif.configuration import (
     DEFAULT_FRACTION,
     DEFAULT_MASK,
     FRACTION_MIN,
-    WIDTH_MAX,
     Configuration,
     configure,
 )

@@ -10,8 +10,9 @@ from typing import Literal, get_args
 from m0sim.chip.device import Device
 from m0sim.errors import UsageError, did_you_mean
 from m0sim.study.learn import methods
+from m0sim.study.learn.networks import WIDTH_MAX
 from m0sim.study.whatif import planned
-from m0sim.study.whatif.configuration import WIDTH_MAX, Configuration, layers_of, with_trained
+from m0sim.study.whatif.configuration import Configuration, layers_of, with_trained
 from m0sim.study.whatif.planned import Planned
 from m0sim.study.whatif.sizes import SramRoom
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -111,6 +111,9 @@ class Method(ABC):
 
 class Model(ABC):
     """A method with its backbone, ready to learn: states are values, and a step makes the next one."""
+
+    is_exact: ClassVar[bool] = True
+    """Whether the device equals it byte for byte."""
 
     @abstractmethod
     def initial(self) -> Any:

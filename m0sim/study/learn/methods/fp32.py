@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 
@@ -77,6 +78,8 @@ def real_weights(weights: Sequence[Int8], config: Config) -> Weights:
 @dataclass(frozen=True, eq=False)
 class FloatModel(Model):
     """The model in NumPy, and the program in soft float."""
+
+    is_exact: ClassVar = False
 
     network: Network
     backbone: Weights
