@@ -1,24 +1,38 @@
 /*
  * Error through a dense layer.                                     ARMv6-M, AAPCS, void f(const block *)
  *
- * m0k_dense_back { error, weights, acc, out, n_in, n_out, shift, gate, provider, context, dynamic }
+ * m0k_dense_back { error, weights, acc, out, n_in, n_out, shift, gate, provider, context, dynamic, scratch, first, pick }
  *     acc[i] = sum over o of w[o][i] * error[o];  out[i] = gate[i] > 0 ? sat(round_shift(acc[i], shift)) : 0
  *
  * error int8[n_out] -127..127, 4-aligned, read as whole words (what lies behind n_out meets weights of 128 and counts
  * nothing); weights u8 = w + 128 as an edge array (groups of four outputs, 16 bytes an input word, bytes in the order
- * of inputs 2, 3, 0, 1), or provider != 0: provider(context, group) returns the 4 * P bytes of a group, 4-aligned.
- * P is n_in rounded up to 4. acc int32[P], 4-aligned, written by the kernel; out int8[n_in]; gate int8[n_in] or 0;
- * shift 0..24, rounded to nearest, ties away from zero, clamped to -127..127; dynamic != 0: acc is the result and out,
- * shift and gate are not read. n_in, n_out 1..65535; |acc| below 2^31 - 2^23, which holds for every n_out.
+ * of inputs 2, 3, 0, 1), or provider != 0: provider(context, group) returns the 4 * P bytes of a group, 4-aligned;
+ * with pick != 0 the provider is asked only where the word *pick is not 0.
+ * P is n_in rounded up to 4. acc int32[P], 4-aligned, written by the kernel; with first != 0 it holds the sums' first
+ * values, which must be zero where all errors are. out int8[n_in], gate int8[n_in] or 0, 4-aligned, gate is read as
+ * whole words; shift 0..24, rounded to nearest, ties away from zero, clamped to -127..127; dynamic != 0: acc is the
+ * result and out, shift and gate are not read, else acc means nothing afterwards. n_in, n_out 1..65535; |acc| below
+ * 2^31 - 2^23, which holds for every n_out. scratch, 4-aligned: 12 bytes for each of the first 64 outputs, P of them
+ * counted; 0: no list is made.
  *
  * A provider may carry state from group to group, so it is called for every group from 0 to the last with an error.
  * Without one, groups whose four errors are zero are skipped.
  *
- * Stack: 80 bytes, and what the provider takes.
- * Cycles, words = P / 4: at most 130 + 10 * words + 130 * groups + (26 * n_in unless dynamic) + for each group:
+ * Without a provider, with scratch and n_in >= 128, each 64 outputs are made a list of errors (back_list.S), and that
+ * is used where it is the faster way: where, for 16 inputs, 42 an error + 120 a chunk + 40 is less than, for each group,
+ * 244 if its errors go at once, else 184 for each pair of them and 144 for one left over. A chunk is what a lane can
+ * sum: magnitudes that add up to 258 at most. So few or small errors go through the list, at about 2.6 cycles a MAC and
+ * 7.5 an input and chunk, and 16 inputs whose gates are all zero (not with dynamic) cost next to nothing; many large
+ * ones go by groups, and making the list in vain costs 1 % at 784 inputs and 5 % at 128.
+ *
+ * Stack: 112 bytes, or 88 and what the provider takes.
+ * Cycles, words = P / 4: all errors zero, 140 + 8 * groups + n_in / 2 (2 * n_in with dynamic); else at most 165 +
+ * 10 * words (unless first) + 130 * groups + (26 * n_in unless dynamic) + for each group:
  *     61 * words where three or four errors are not zero and their magnitudes add up to at most 258 (3.8 a MAC), else
  *     46 * words + 70 for each pair of errors (5.75 a MAC) and 36 * words + 40 for one left over (9 a MAC); and the
- *     provider's, for groups up to the last with an error.
+ *     provider's, for groups up to the last with an error;
+ * and where lists are made, for each 64 outputs 110 + 55 a group + 36 an error; where one is used, instead of the sums
+ * by groups of 16 inputs or a multiple, (words / 4) * (42 an error + 120 a chunk + 40).
  *
  * Two lanes a word: with p = (u2 + (u0 << 16)) and the bias taken off, p * e is (w2 * e) + (w0 * e << 16) as an
  * integer, and up to 258 in errors may be summed before a lane leaves 16 bits (127 * 258 = 32766). The even bytes are
@@ -202,18 +216,22 @@
 
 @ ------------------------------------------------------------------------------------------------ m0k_dense_back
     .equ BLOCK, 0
-    .equ GROUP, 4
-    .equ GROUPS, 8                  @ to do: up to the last with an error
-    .equ WEIGHTS, 12                @ of this group
-    .equ ERROR, 16                  @ address of the next group's errors
-    .equ FOUR, 20                   @ this group's errors; those that are left where they go in pairs
-    .equ PENDING, 24                @ weights of an output that waits for a second one, 0: none
-    .equ PENDING_ERROR, 28
+    .equ PROVIDER, 4                @ 0: none, or not picked
+    .equ ERROR, 8                   @ address of the next group's errors
+    .equ BATCH_END, 12              @ where they end: of what one list holds,
+    .equ ERRORS_END, 16             @ and of all groups up to the last with an error
+    .equ WEIGHTS, 20                @ of the group, of its first input at ACC
+    .equ NEXT_WEIGHTS, 24           @ of the group behind the batch
+    .equ ACC, 28                    @ accumulators of the inputs to do
     .equ ACC_END, 32
-    .equ SECOND, 36                 @ weights of the second output of a pair
-    .equ FRAME, 44
+    .equ FOUR, 36                   @ this group's errors; those that are left where they go in pairs
+    .equ PENDING, 40                @ weights of an output that waits for a second one, 0: none
+    .equ PENDING_ERROR, 44
+    .equ SECOND, 48                 @ weights of the second output of a pair
+    .equ FRAME, 52
 
-    .equ LANE_ERRORS, 258           @ magnitudes in sum that a lane holds: 127 * 258 < 2^15
+    .equ LIST_OUTPUTS, 64           @ outputs of one list: its size does not grow with the layer
+    .equ LIST_INPUTS, 128           @ with fewer the list costs more than it can save
 
 @ COUNT_ZERO x: x = |x|, and 1 more in r7 where it is 0. 3 cycles for x > 0, 6 for x < 0, 5 for 0.
     .macro COUNT_ZERO x
@@ -231,47 +249,152 @@
     SAVE_ALL
     sub sp, #FRAME
     str r0, [sp, #BLOCK]
-
-@ Clear the accumulators.
     mov r7, r0
-    ldr r1, [r7, #DENSE_BACK_N_IN]
-    PADDED r1
-    ldr r0, [r7, #DENSE_BACK_ACC]
-    lsls r2, r1, #2
-    adds r2, r0, r2
-    str r2, [sp, #ACC_END]
-    bl m0k_back_clear
-    ldr r1, [r7, #DENSE_BACK_WEIGHTS]
-    str r1, [sp, #WEIGHTS]
-    movs r1, #0
-    str r1, [sp, #GROUP]
 
-@ From the end, the last group with an error: r2 errors, r3 group.
+@ From the end, the last group with an error: r2 errors, r3 behind it.
     ldr r2, [r7, #DENSE_BACK_ERROR]
     str r2, [sp, #ERROR]
     ldr r3, [r7, #DENSE_BACK_N_OUT]
-    WORDS r3
+    PADDED r3
+    adds r3, r2, r3
 .Llast_group:
-    subs r3, #1
-    blo .Llast_group_known
-    lsls r1, r3, #2
-    ldr r1, [r2, r1]
+    subs r3, #4
+    cmp r3, r2
+    blo .Lno_error
+    ldr r1, [r3]
     cmp r1, #0
     beq .Llast_group
-.Llast_group_known:
-    adds r3, #1
-    str r3, [sp, #GROUPS]
-    bne .Lgroup
-    b .Lgroups_done
+    adds r3, #4
+    str r3, [sp, #ERRORS_END]
+    str r3, [sp, #BATCH_END]
 
-@ A group. All registers are free; r7 = block.
-.Lgroup:
-    ldr r7, [sp, #BLOCK]
+@ The accumulators' first values.
+    ldr r1, [r7, #DENSE_BACK_N_IN]
+    PADDED r1
+    ldr r0, [r7, #DENSE_BACK_ACC]
+    str r0, [sp, #ACC]
+    lsls r2, r1, #2
+    adds r2, r0, r2
+    str r2, [sp, #ACC_END]
+    ldr r2, [r7, #DENSE_BACK_FIRST]
+    cmp r2, #0
+    bne .Lacc_filled
+    bl m0k_back_clear
+.Lacc_filled:
+
+@ Whose weights, and whether lists of errors may pay.
+    ldr r0, [r7, #DENSE_BACK_WEIGHTS]
+    str r0, [sp, #WEIGHTS]
     ldr r3, [r7, #DENSE_BACK_PROVIDER]
     cmp r3, #0
+    beq .Lprovider_known
+    ldr r2, [r7, #DENSE_BACK_PICK]
+    cmp r2, #0
+    beq .Lprovider_known
+    ldr r3, [r2]
+    cmp r3, #0
+    beq .Lprovider_known
+    ldr r3, [r7, #DENSE_BACK_PROVIDER]
+.Lprovider_known:
+    str r3, [sp, #PROVIDER]
+    cmp r3, #0
+    bne .Lno_lists
+    ldr r0, [r7, #DENSE_BACK_SCRATCH]
+    cmp r0, #0
+    beq .Lno_lists
+    ldr r0, [r7, #DENSE_BACK_N_IN]
+    cmp r0, #LIST_INPUTS
+    bhs .Lbatch
+.Lno_lists:
+    b .Lgroup
+
+@ No error: zeros, in the accumulators or in out, whose last bytes may be no word.
+.Lno_error:
+    ldr r1, [r7, #DENSE_BACK_N_IN]
+    ldr r0, [r7, #DENSE_BACK_DYNAMIC]
+    cmp r0, #0
+    bne .Lno_sums
+    movs r6, #3
+    ands r6, r1
+    ldr r0, [r7, #DENSE_BACK_OUT]
+    lsrs r1, r1, #2
+    bl m0k_back_clear
+    b .Lno_byte
+.Lno_byte_next:
+    strb r2, [r0]
+    adds r0, #1
+.Lno_byte:
+    subs r6, #1
+    bhs .Lno_byte_next
+    b .Ldone
+.Lno_sums:
+    PADDED r1
+    ldr r0, [r7, #DENSE_BACK_ACC]
+    bl m0k_back_clear
+    b .Ldone
+
+@ A batch: the list of its errors.
+.Lbatch:
+    ldr r0, [sp, #ERROR]
+    movs r1, r0
+    adds r1, #LIST_OUTPUTS
+    ldr r2, [sp, #ERRORS_END]
+    cmp r1, r2
+    bls .Lbatch_known
+    movs r1, r2
+.Lbatch_known:
+    str r1, [sp, #BATCH_END]
+    ldr r2, [sp, #WEIGHTS]
+    ldr r7, [sp, #BLOCK]
+    ldr r3, [r7, #DENSE_BACK_SCRATCH]
+    ldr r4, [r7, #DENSE_BACK_N_IN]
+    GROUP_BYTES r4
+    bl m0k_back_list
+    str r6, [sp, #NEXT_WEIGHTS]
+    mov r0, r8
+    cmp r0, #0
+    ble .Lgroup
+
+@ The list pays: 16 inputs at a time, then those that are left as without a list.
+    movs r1, r3
+    ldr r7, [sp, #BLOCK]
+    ldr r0, [r7, #DENSE_BACK_SCRATCH]
+    ldr r2, [sp, #ACC]
+    ldr r3, [r7, #DENSE_BACK_N_IN]
+    PADDED r3
+    lsrs r3, r3, #4
+    lsls r3, r3, #6
+    adds r3, r2, r3
+    movs r4, #0
+    ldr r5, [r7, #DENSE_BACK_DYNAMIC]
+    cmp r5, #0
+    bne .Lgate_known
+    ldr r4, [r7, #DENSE_BACK_GATE]
+.Lgate_known:
+    bl m0k_back_columns
+    ldr r1, [sp, #ACC_END]
+    cmp r3, r1
+    bne .Linputs_left
+    b .Lbatch_done
+.Linputs_left:
+    ldr r1, [sp, #ACC]
+    str r3, [sp, #ACC]
+    subs r3, r3, r1                 @ as many bytes of weights
+    ldr r0, [sp, #WEIGHTS]
+    adds r0, r0, r3
+    str r0, [sp, #WEIGHTS]
+
+@ A group. All registers are free.
+.Lgroup:
+    ldr r3, [sp, #PROVIDER]
+    cmp r3, #0
     beq .Lweights_known
+    ldr r7, [sp, #BLOCK]
     ldr r0, [r7, #DENSE_BACK_CONTEXT]
-    ldr r1, [sp, #GROUP]
+    ldr r1, [sp, #ERROR]
+    ldr r2, [r7, #DENSE_BACK_ERROR]
+    subs r1, r1, r2
+    lsrs r1, r1, #2
     blx r3
     str r0, [sp, #WEIGHTS]
 .Lweights_known:
@@ -317,8 +440,7 @@
 @ The group's four outputs, one word of inputs a round: r5 EVEN_BYTES, r6 weights, r7 accumulators, r12 their end,
 @ r8, r9, r10, lr errors, r11 bias; r0 and r2 the products of even and odd bytes, r1, r3, r4 free.
     ldr r6, [sp, #WEIGHTS]
-    ldr r7, [sp, #BLOCK]
-    ldr r7, [r7, #DENSE_BACK_ACC]
+    ldr r7, [sp, #ACC]
 .Lquad:
     ldm r6!, {r0, r1}
     LANE_PRODUCTS r0, r2, r8
@@ -345,16 +467,25 @@
     ldr r0, [sp, #WEIGHTS]
     adds r0, r0, r1
     str r0, [sp, #WEIGHTS]
-    ldr r0, [sp, #GROUP]
-    adds r0, #1
-    str r0, [sp, #GROUP]
-    ldr r1, [sp, #GROUPS]
+    ldr r0, [sp, #ERROR]
+    ldr r1, [sp, #BATCH_END]
+    cmp r0, r1
+    beq .Lbatch_done
+    b .Lgroup
+.Lbatch_done:
+    ldr r7, [sp, #BLOCK]
+    ldr r0, [sp, #BATCH_END]
+    str r0, [sp, #ERROR]
+    ldr r1, [sp, #ERRORS_END]
     cmp r0, r1
     beq .Lgroups_done
-    b .Lgroup
+    ldr r0, [sp, #NEXT_WEIGHTS]
+    str r0, [sp, #WEIGHTS]
+    ldr r0, [r7, #DENSE_BACK_ACC]
+    str r0, [sp, #ACC]
+    b .Lbatch
 
 .Lgroups_done:
-    ldr r7, [sp, #BLOCK]
     ldr r0, [r7, #DENSE_BACK_DYNAMIC]
     cmp r0, #0
     bne .Ldone
@@ -396,8 +527,7 @@
     ldr r1, [sp, #PENDING_ERROR]
     mov r8, r1
     BIAS r1, r4
-    ldr r7, [sp, #BLOCK]
-    ldr r7, [r7, #DENSE_BACK_ACC]
+    ldr r7, [sp, #ACC]
     bl m0k_back_one
     b .Lgroup_done
 
@@ -416,8 +546,7 @@
     BIAS r1, r4
     movs r0, #0
     str r0, [sp, #PENDING]
-    ldr r7, [sp, #BLOCK]
-    ldr r7, [r7, #DENSE_BACK_ACC]
+    ldr r7, [sp, #ACC]
     bl m0k_back_pair
     ldr r6, [sp, #SECOND]
     adds r6, #4

@@ -112,13 +112,16 @@ void m0k_loss(const m0k_loss_t *p);
 typedef struct {
     const int8_t *error; /* [n_out] */
     const uint8_t *weights;
-    int32_t *acc; /* int32[P], zeroed by the kernel */
+    int32_t *acc; /* int32[P], zeroed by the kernel unless `first` */
     int8_t *out;  /* [n_in] */
     uint32_t n_in, n_out, shift;
     const int8_t *gate; /* [n_in] or 0 */
     m0k_provider_t provider;
     const void *context;
-    uint32_t dynamic; /* 1: the sums are left in acc */
+    uint32_t dynamic;     /* 1: the sums are left in acc */
+    void *scratch;        /* list of errors: 12 bytes for each of the first 64 outputs; 0: none */
+    uint32_t first;       /* 1: acc holds the sums' first values */
+    const uint32_t *pick; /* not 0: `provider` only where this word is not 0, else `weights` */
 } m0k_dense_back_t;
 
 typedef struct {

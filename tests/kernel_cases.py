@@ -83,7 +83,7 @@ BOUNDS = {
     "m0k_pool": "comparing four lanes at a time without SIMD, for the maximum and for its place",
     "m0k_requant": "two passes over the sums: one for the bit length, one to round, clamp and store a byte each",
     "m0k_loss": "the division: eleven steps of shift and subtract for each class with a share",
-    "m0k_dense_back": "load and store of each accumulator for every two to four outputs, and splitting the lanes",
+    "m0k_dense_back": "splitting words into lanes; load and store of each accumulator whenever the lanes are full",
     "m0k_conv_back": "load and store of each accumulator for every two outputs; setting up short rows for each pair",
     "m0k_conv_grad": "load and store of each accumulator for every two positions; rows of three with one channel",
     "m0k_niti_dense": "the steps of psto rounding on two lanes, then clamping; zero errors and inputs are skipped",
@@ -360,12 +360,13 @@ def dense_back_case(what: str, error: Array, weights: Array, gate: Array, shift:
     arrays = {"error": error, "acc": zeros(n_in, np.int32), "out": zeros(n_in), "gate": gate}
     active = int(np.count_nonzero(error))
     words = ("error", "weights", "acc", "out", n_in, n_out, shift, "gate")
+    ours = {"weights": layout.pack_weights(weights), "scratch": zeros(layout.error_list_bytes(n_out, n_in))}
     return Case(
         "m0k_dense_back",
         f"{n_in} to {n_out}, {what}, {active} of {n_out} errors not zero",
         "MAC",
         max(1, active) * n_in,
-        Side(arrays | {"weights": layout.pack_weights(weights)}, one("m0k_dense_back", *words), "out"),
+        Side(arrays | ours, one("m0k_dense_back", *words, scratch="scratch"), "out"),
         Side(
             arrays | {"weights": weights},
             [("ref_dense_back", ["error", "weights", "acc", "out", n_in, n_out, shift, "gate"])],

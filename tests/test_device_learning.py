@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from m0sim import Machine, image
 from m0sim.chip import device
 from m0sim.image import Image
-from m0sim.study.learn import calibrate, layout, methods, networks, onchip, plan, step
+from m0sim.study.learn import blocks, calibrate, layout, methods, networks, onchip, plan, step
 from m0sim.study.learn import datasets as data
 from m0sim.study.learn import kernels as assembled
 from m0sim.study.learn.config import DeviceOptions
@@ -164,7 +164,7 @@ OUTPUTS = {
 }
 """The words of each kernel's block that point to results."""
 
-SCRATCH = re.compile(r"(patch|histogram|rows)\d+")
+SCRATCH = re.compile(r"(patch|histogram|rows|errors)\d+")
 """Tensors of which the golden model knows nothing: kernels and mask forms use them as they like."""
 
 
@@ -241,8 +241,12 @@ def golden(s: Study, trace: StepTrace) -> dict[str, NDArray[np.uint8]]:
 def results(op: step.Op) -> list[str]:
     """Names of the tensors that an operation computes."""
     words = [op.words[i] for i in OUTPUTS[op.kernel]]
-    if op.kernel in ("m0k_dense_back", "m0k_conv_back") and op.words[-1]:
-        words.pop()  # dynamic: the sums only, m0k_requant follows
+    if op.kernel in ("m0k_dense_back", "m0k_conv_back"):
+        is_dynamic = op.words[blocks.blocks()[op.kernel].index("dynamic")]
+        if is_dynamic:
+            words.pop()  # the sums only, m0k_requant follows
+        elif op.kernel == "m0k_dense_back":
+            words.pop(0)  # sums of inputs whose gate is closed are left out
     return [w.tensor for w in words if isinstance(w, step.Ref)]
 
 

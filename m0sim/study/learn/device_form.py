@@ -259,6 +259,11 @@ class Builder:
         self.emit("forward", "m0k_first_values", biases=biases, out=first, n=stage.n_out, **exponents)
         return first
 
+    def _error_list(self, stage: Stage) -> Word:
+        """Room for m0k_dense_back's list of errors, where it makes one."""
+        size = layout.error_list_bytes(stage.n_out, stage.n_in)
+        return self.tensor(f"errors{stage.index} (list)", "scratch", size) if size else 0
+
     def _requantise(self, stage: Stage) -> None:
         if not self.form.dynamic:
             return
@@ -302,6 +307,7 @@ class Builder:
             self.emit("backward", "m0k_conv_back", **where, **ends, **_conv_shape(stage), **scale)
         else:
             where |= self._rows(stage, "backward") | {"n_in": stage.n_in, "n_out": stage.n_out}
+            where |= {"scratch": self._error_list(stage), "first": 0, "pick": 0}
             self.emit("backward", "m0k_dense_back", **where, **ends, **scale)
         if dynamic:
             exponents = self.form.error_exponents(self, stage, below)

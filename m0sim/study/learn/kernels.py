@@ -30,7 +30,7 @@ STACK = {
     "m0k_requant": 20,
     "m0k_first_values": 16,
     "m0k_loss": 36,
-    "m0k_dense_back": 80,
+    "m0k_dense_back": 112,
     "m0k_conv_back": 148,
     "m0k_conv_grad": 120,
     "m0k_niti_dense": 56,

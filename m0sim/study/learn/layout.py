@@ -30,6 +30,7 @@ _BYTE_OF_INPUT = np.array([2, 3, 0, 1])
 _HALF_OF_BYTE = np.array([0, 2, 1, 3])
 _WIDE_OFFSET = 32895
 _WIDE_ZERO = _WIDE_OFFSET + 1
+_LIST_OUTPUTS, _LIST_INPUTS = 64, 128  # as in kernels/dense_back.S
 _FAR = 255
 """How far a gap of 0 advances without landing on an edge; also the largest gap that lands."""
 
@@ -42,6 +43,11 @@ def row_bytes(n_in: int) -> int:
 def array_bytes(n_out: int, n_in: int) -> int:
     """Size of a layer's edge array."""
     return row_bytes(n_out) * row_bytes(n_in)
+
+
+def error_list_bytes(n_out: int, n_in: int) -> int:
+    """Scratch of m0k_dense_back: two words an error and one more for two of them; 0 where it makes no list."""
+    return 12 * min(row_bytes(n_out), _LIST_OUTPUTS) if n_in >= _LIST_INPUTS else 0
 
 
 @lru_cache(maxsize=64)
