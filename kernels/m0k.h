@@ -97,6 +97,7 @@ typedef struct {
     int8_t *error;
     uint32_t classes;
     const int32_t *exponent_address;
+    const void *idle; /* 0, or the phases with which m0k_step goes on where all errors are 0 */
 } m0k_loss_t;
 
 void m0k_im2col(const m0k_im2col_t *p);
@@ -105,7 +106,7 @@ void m0k_conv_forward(const m0k_conv_t *p);
 void m0k_pool(const m0k_pool_t *p);
 void m0k_requant(const m0k_requant_t *p);
 void m0k_first_values(const m0k_first_values_t *p);
-void m0k_loss(const m0k_loss_t *p);
+const void *m0k_loss(const m0k_loss_t *p); /* returns 0, or idle */
 
 /* ---------------- backward: error and gradient */
 
@@ -331,19 +332,20 @@ typedef struct {
 } m0k_op_t;
 
 typedef struct {
-    void (*phase)(const m0k_op_t *ops); /* 0 ends the list */
+    const void *(*phase)(const m0k_op_t *ops); /* 0 ends the list; returns 0, or the phases to go on with instead */
     const m0k_op_t *ops;
 } m0k_phase_t;
 
 void m0k_run(const m0k_op_t *ops);
 void m0k_step(const m0k_phase_t *phases);
 
-/* The same as m0k_run, each under its own symbol, so that inclusive cycles by symbol are those of the phases. */
-void m0k_forward(const m0k_op_t *ops);
-void m0k_loss_phase(const m0k_op_t *ops);
-void m0k_backward(const m0k_op_t *ops);
-void m0k_update(const m0k_op_t *ops);
-void m0k_prune(const m0k_op_t *ops);
+/* Phases: m0k_run, each under its own symbol, so that inclusive cycles by symbol are those of the phases. They return 0,
+ * but m0k_loss_phase what its last kernel does. */
+const void *m0k_forward(const m0k_op_t *ops);
+const void *m0k_loss_phase(const m0k_op_t *ops);
+const void *m0k_backward(const m0k_op_t *ops);
+const void *m0k_update(const m0k_op_t *ops);
+const void *m0k_prune(const m0k_op_t *ops);
 
 #ifdef __cplusplus
 }

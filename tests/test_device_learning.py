@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from m0sim import Machine, image
 from m0sim.chip import device
+from m0sim.chip.cost import Cost
 from m0sim.image import Image
 from m0sim.study.learn import blocks, calibrate, layout, methods, networks, onchip, plan, step
 from m0sim.study.learn import datasets as data
@@ -296,14 +297,16 @@ class Shadow:
             self.after(index, held)
             self.check(index, f"operation {index}, {op.kernel} ({op.phase})")
 
-    def run_call(self, trace: StepTrace, picture: NDArray[np.int8], label: int) -> None:
-        """One step in one call, with all tensors checked that are still there."""
-        self.program.step(picture, label)
+    def run_call(self, trace: StepTrace, picture: NDArray[np.int8], label: int) -> Cost:
+        """One step in one call, with all tensors checked that are still there: no way back where there is no error."""
+        cost = self.program.step(picture, label)
         self.begin(picture, label)
         held = golden(self.study, trace)
-        for index in range(len(self.plan.step.ops)):
-            self.after(index, held)
+        for index, op in enumerate(self.plan.step.ops):
+            if trace.loss_error.any() or op.phase not in ("backward", "update"):
+                self.after(index, held)
         self.check(len(self.plan.step.ops) - 1, "the whole step")
+        return cost
 
 
 def train(s: Study, shadows: list[tuple[Shadow, bool]], steps: int) -> int:
@@ -367,6 +370,37 @@ def test_the_learning_rate_falls_and_the_cut_lasts(kernels: Image, variant: str)
     again = s.method.state_of(s.network, s.frozen, s.method.arrays(state), s.config, state.steps)
     late = replace(s, state=again, images=s.images[6:], labels=s.labels[6:])
     train(late, [(Shadow(late, late.deploy(kernels)), True)], 3)
+
+
+RENEWED = [("priot", 2), ("priot", 3), ("priot-s random", 2), ("priot-s random", 3)]
+
+
+@pytest.mark.parametrize(("variant", "refresh"), [*((v, 1) for v in VARIANTS if v not in LONG_ONLY), *RENEWED])
+def test_a_step_without_an_error_ends_after_the_loss(kernels: Image, variant: str, refresh: int) -> None:
+    """Idle steps (I) among others, also where the cut is renewed for what earlier steps moved (2: I after L)."""
+    s = study(networks.get("tiny-cnn-8"), variant)
+    *exponents, last = s.config.weight_exponents  # a larger exponent of the logits: the network is surer of its answers
+    s = replace(s, config=replace(s.config, weight_exponents=(*exponents, last + 9), cool=2, refresh=refresh))
+    forms = step.MASK_FORMS if variant.startswith("priot") else step.MASK_FORMS[:1]
+    shadows = [Shadow(s, s.deploy(kernels, mask_form=form)) for form in forms]
+    shadows += [Shadow(s, s.deploy(kernels, reuse=False))]
+    state, pictures = s.state, iter(s.images)
+    for done, kind in enumerate("LIILLILII"):
+        trace, picture, label = next(found for p in pictures if (found := told(s, state, p, kind == "I")))
+        for shadow in shadows:
+            ran = shadow.run_call(trace, picture, label).functions.get("m0k_update")
+            assert (ran is not None) == (kind == "L"), f"step {done}"
+        state = trace.state
+
+
+def told(
+    s: Study, state: State, picture: NDArray[np.int8], is_right: bool
+) -> tuple[StepTrace, NDArray[np.int8], int] | None:
+    """The step on a picture whose label is the network's own answer, or not; None if a right answer leaves errors."""
+    label = int(s.method.predict(s.network, s.frozen, state, picture[None], s.config)[0])
+    label = label if is_right else (label + 1) % s.network.classes
+    trace = s.method.step(s.network, s.frozen, state, picture, label, s.config)
+    return None if is_right and trace.loss_error.any() else (trace, picture, label)
 
 
 def test_what_the_options_of_a_step_cost_in_flash(kernels: Image) -> None:

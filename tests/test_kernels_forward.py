@@ -31,6 +31,9 @@ STACK = {
     "m0k_requant": 20,
     "m0k_first_values": 16,
     "m0k_loss": 36,
+    "m0k_run": 8,
+    "m0k_loss_phase": 8,
+    "m0k_step": 8 + 8 + 56,
 }
 
 # A provider whose context is {edge array, bytes of a group}; it spoils every register that a callee may.
@@ -420,12 +423,12 @@ def test_loss(elf: Path, logits: list[int], data: st.DataObject, exponent: int) 
     label = data.draw(st.integers(0, len(logits) - 1))
     chip = Chip(elf)
     error, to_error = chip.room(len(logits), np.int8, 1)
-    block = chip.words(
-        chip.activations(np.array(logits)), chip.words(label), to_error, len(logits), chip.words(exponent)
-    )
-    cost = chip.call("m0k_loss", block)
-    assert error.read()[1:].tolist() == loss_error(logits, label, exponent)
-    assert cost.cycles <= 100 + 120 * len(logits)
+    where = chip.activations(np.array(logits)), chip.words(label), to_error, len(logits), chip.words(exponent)
+    cost = chip.call("m0k_loss", chip.words(*where, 0x1234))
+    expected = loss_error(logits, label, exponent)
+    assert error.read()[1:].tolist() == expected
+    assert cost.result == (0 if any(expected) else 0x1234)
+    assert cost.cycles <= 110 + 127 * len(logits)
 
 
 def test_the_dispatcher_walks_phases_and_kernels(elf: Path) -> None:
@@ -442,8 +445,37 @@ def test_the_dispatcher_walks_phases_and_kernels(elf: Path) -> None:
     assert not cost.warnings
     assert second.read().tolist() == a.reshape(8, 8)[3::4, 3::4].reshape(-1).tolist()
     parts = [cost.functions[name].inclusive_cycles for name in ("m0k_forward", "m0k_backward")]
-    assert sum(parts) + 12 + 2 * 10 == cost.cycles
-    assert [cost.functions[name].self_cycles for name in ("m0k_forward", "m0k_backward")] == [12 + 10] * 2
+    assert sum(parts) + 12 + 2 * 12 == cost.cycles
+    assert [cost.functions[name].self_cycles for name in ("m0k_forward", "m0k_backward")] == [13 + 10] * 2
+
+
+@pytest.mark.parametrize("is_idle", [False, True])
+def test_a_step_goes_on_where_the_loss_says(elf: Path, is_idle: bool) -> None:
+    """With no error all that follows is left out, but for what the loss names instead: here a pool to elsewhere."""
+    chip = Chip(elf)
+    names = ("m0k_loss", "m0k_pool", "m0k_loss_phase", "m0k_update", "m0k_prune")
+    loss, pool, loss_phase, update, prune = (chip.machine.symbol(name).address | 1 for name in names)
+    (after, places), instead = (chip.room(4, np.uint8)[0] for _ in range(2)), chip.room(4, np.uint8)[0]
+    a = chip.activations(np.arange(16))
+    idle = chip.words(prune, chip.words(pool, chip.words(a, instead, places, 4, 4, 1), 0, 0), 0, 0)
+    logits = chip.activations(np.array([127, -127]))
+    block = chip.words(logits, chip.words(int(not is_idle)), chip.room(2, np.int8)[0], 2, chip.words(0), idle)
+    later = chip.words(pool, chip.words(a, after, places, 4, 4, 1), 0, 0)
+    cost = chip.call("m0k_step", chip.words(loss_phase, chip.words(loss, block, 0, 0), update, later, 0, 0))
+    done, left = (instead, after) if is_idle else (after, instead)
+    assert done.read().tolist() == [5, 7, 13, 15]
+    assert left.read().tolist() == [77] * 4
+    phases = 16 + 2 * 12 if is_idle else 12 + 2 * 12
+    named = ("m0k_loss_phase", "m0k_prune" if is_idle else "m0k_update")
+    assert cost.cycles == phases + sum(cost.functions[name].inclusive_cycles for name in named)
+
+
+def test_an_empty_list_goes_on_with_the_next(elf: Path) -> None:
+    chip = Chip(elf)
+    for name in ("m0k_run", "m0k_loss_phase", "m0k_step"):
+        cost = chip.call(name, chip.words(0, 0))
+        assert cost.cycles <= 15
+        assert name != "m0k_loss_phase" or cost.result == 0
 
 
 # ------------------------------------------------------------------------------------------------------------ cycles

@@ -97,7 +97,7 @@ void fp32_image(const fp32_image_t *p);
 void fp32_conv_forward(const fp32_conv_forward_t *p);
 void fp32_pool(const fp32_pool_t *p);
 void fp32_dense_forward(const fp32_dense_forward_t *p);
-void fp32_loss(const fp32_loss_t *p);
+const void *fp32_loss(const fp32_loss_t *p); /* 0: the step goes on, as m0k_loss would have it */
 void fp32_dense_back(const fp32_dense_back_t *p);
 void fp32_dense_update(const fp32_dense_update_t *p);
 void fp32_conv_back(const fp32_conv_back_t *p);

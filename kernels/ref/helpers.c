@@ -1,4 +1,4 @@
-/* The two helpers that have no formula of their own: the patch of one output position, and the dispatcher. */
+/* The helpers that have no formula of their own: the patch of one output position, and the dispatchers. */
 #include "ref.h"
 
 typedef struct {
@@ -6,8 +6,14 @@ typedef struct {
     const void *block;
 } ref_op_t;
 
+typedef struct {
+    const void *(*phase)(const void *ops);
+    const void *ops;
+} ref_phase_t;
+
 void ref_im2col(const ref_shape_t *s, const int8_t *restrict in, int8_t *restrict patch, int32_t y, int32_t x);
 void ref_run(const ref_op_t *ops);
+void ref_step(const ref_phase_t *phases);
 
 void ref_im2col(const ref_shape_t *s, const int8_t *restrict in, int8_t *restrict patch, int32_t y, int32_t x)
 {
@@ -25,4 +31,12 @@ void ref_run(const ref_op_t *ops)
 {
     for (; ops->kernel; ops++)
         ops->kernel(ops->block);
+}
+
+void ref_step(const ref_phase_t *phases)
+{
+    while (phases->phase) {
+        const ref_phase_t *other = phases->phase(phases->ops);
+        phases = other ? other : phases + 1;
+    }
 }

@@ -28,6 +28,7 @@ from m0sim.study.learn.step import (
     Kind,
     Op,
     Phase,
+    Phases,
     Ref,
     Step,
     StepSettings,
@@ -286,6 +287,7 @@ class Builder:
             error=self.error(last),
             classes=last.n_out,
             exponent_address=self.exponent(last.index + 1),
+            idle=Phases(),
         )
 
     def backward(self, stage: Stage) -> None:

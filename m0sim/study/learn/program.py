@@ -21,7 +21,7 @@ from m0sim.errors import UsageError
 from m0sim.image import Image, Section, Segment, Symbol
 from m0sim.study.learn.kernels import LINKED_AT, moved
 from m0sim.study.learn.plan import Plan
-from m0sim.study.learn.step import PHASES, Code, Constants, Op, Phase, Ref, Word, variant, variants
+from m0sim.study.learn.step import PHASES, Code, Constants, Op, Phase, Phases, Ref, Word, variant, variants
 
 PHASE_FUNCTIONS: dict[Phase, str] = {
     "forward": "m0k_forward",
@@ -229,6 +229,8 @@ class _Tables:
                 return self._symbols[symbol]
             case Constants(words):
                 return self._block(words)
+            case Phases(ops):
+                return self.phases(ops)
             case _:
                 return word
 

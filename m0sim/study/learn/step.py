@@ -59,7 +59,14 @@ class Constants:
     words: tuple[Word, ...]
 
 
-Word = int | Ref | Code | Constants
+@dataclass(frozen=True, slots=True)
+class Phases:
+    """A list of phases of its own: its address. Its operations are some of the step's, at the end of one."""
+
+    ops: tuple[Op, ...] = ()
+
+
+Word = int | Ref | Code | Constants | Phases
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,8 +179,16 @@ def variants(step: Step) -> dict[Variant, tuple[Op, ...]]:
         ops = build(step.network, replace(settings, config=halved(settings.config, by))).ops if by else step.ops
         found[Variant(by, True)] = ops
         if settings.config.refresh > 1:
+            found[Variant(by, True)] = _with_idle(ops, tuple(op for op in ops if op.phase == "prune"))
             found[Variant(by, False)] = tuple(op for op in ops if op.kernel != "m0k_select")
     return found
+
+
+def _with_idle(ops: tuple[Op, ...], left: tuple[Op, ...]) -> tuple[Op, ...]:
+    """The operations with what is left of them where no error is: the cut is new then, too, from earlier steps."""
+    return tuple(
+        replace(op, words=tuple(Phases(left) if isinstance(word, Phases) else word for word in op.words)) for op in ops
+    )
 
 
 def _check(settings: StepSettings) -> None:
