@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -102,8 +102,18 @@ def found_toolchain(name: str) -> toolchain.Toolchain:
         pytest.skip(str(missing))
 
 
+def parts(values: Sequence[Any], long: int) -> list[Any]:
+    """Parameters of random tests that are long: the first `long` of `values`; the others repeat them: exhaustive."""
+    return [*values[:long], *(pytest.param(value, marks=pytest.mark.exhaustive) for value in values[long:])]
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The kernels' tests with a second toolchain repeat all the first one's: they belong to the long run."""
+    """The kernels' tests with a second toolchain repeat all the first one's: they belong to the long run.
+
+    What is `exhaustive` is `long` as well, so that ``-m "not long"`` leaves it out.
+    """
     for item in items:
+        if item.get_closest_marker("exhaustive"):
+            item.add_marker(pytest.mark.long)
         if item.path.stem.startswith("test_kernels") and "gnu" in item.nodeid.rpartition("[")[2]:
             item.add_marker(pytest.mark.long)

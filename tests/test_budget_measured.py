@@ -9,6 +9,7 @@ from functools import lru_cache
 import numpy as np
 import pytest
 import test_device_learning as on_device
+from conftest import parts
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -78,10 +79,14 @@ def test_plans_are_kept(configuration: Configuration) -> None:
 
 
 @pytest.mark.long
-@settings(max_examples=60, **CHOSEN)
-@given(configurations())
-def test_more_plans_are_kept(configuration: Configuration) -> None:
-    assert_plan_is_kept(configuration)
+@pytest.mark.parametrize("examples", parts([20, 60], long=1))
+def test_more_plans_are_kept(examples: int) -> None:
+    @settings(max_examples=examples, **CHOSEN)
+    @given(configurations())
+    def every(configuration: Configuration) -> None:
+        assert_plan_is_kept(configuration)
+
+    every()
 
 
 @pytest.mark.parametrize("method", methods.integer_names())

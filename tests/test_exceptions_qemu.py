@@ -108,7 +108,11 @@ def batch(seed: int, count: int) -> tuple[Image, list[Log]]:
     return made, on_qemu(made)
 
 
-BATCHES = [(1, 12), *(pytest.param(seed, 100, marks=pytest.mark.long) for seed in range(2, 12))]
+BATCHES = [
+    (1, 12),
+    *(pytest.param(seed, 100, marks=pytest.mark.long) for seed in range(2, 7)),
+    *(pytest.param(seed, 100, marks=pytest.mark.exhaustive) for seed in range(7, 12)),
+]
 
 
 @pytest.mark.parametrize(("seed", "count"), BATCHES)

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from conftest import parts
 from engine_programs import function
 from firmware_runner import Bare, of_code
 from random_guests import program
@@ -122,6 +123,6 @@ def test_all_forms_show_the_same() -> None:
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("shard", range(4))
+@pytest.mark.parametrize("shard", parts(range(4), long=2))
 def test_all_forms_show_the_same_of_many(shard: int) -> None:
     compare_all(range(1000 + 200 * shard, 1200 + 200 * shard))

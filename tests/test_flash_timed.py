@@ -15,6 +15,7 @@ from functools import cache
 import pytest
 import wait_oracle
 import xip_oracle
+from conftest import parts
 from engines import simple_form
 from flash_programs import ALIASES, FLASH, SRAM_ROOM, WINDOW, FlashProgram, flash_program
 from reference.accountant import Memory, Trace, price, trace
@@ -185,7 +186,7 @@ def test_programs(first: int) -> None:
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("first", range(200, 1700, 500))
+@pytest.mark.parametrize("first", parts(range(200, 1700, 500), long=1))
 def test_many_programs(first: int) -> None:
     for seed in range(first, first + 500):
         check_seed(seed)

@@ -32,7 +32,7 @@ from m0sim.errors import UsageError
 from m0sim.image import Symbol, load_raw
 from m0sim.libraries import CORE, Library
 
-pytestmark = pytest.mark.engines("unicorn", "fast")
+pytestmark = pytest.mark.engines("unicorn", "fast")  # once, "unicorn", where none runs or another pytest runs them all
 
 FOLDER = CORE.folder
 HEADER = (FOLDER / "core.h").read_text()
@@ -50,6 +50,7 @@ def compiled(source: str, folder: Path) -> ctypes.CDLL:
     return ctypes.CDLL(str(output))
 
 
+@pytest.mark.engines("unicorn")
 def test_the_layout_is_the_compilers(tmp_path: Path) -> None:
     structures = layout.structures(HEADER)
     names = [(name, field[0]) for name, kind in structures.items() for field in kind._fields_]
@@ -63,12 +64,14 @@ def test_the_layout_is_the_compilers(tmp_path: Path) -> None:
     assert len(names) > 150
 
 
+@pytest.mark.engines("unicorn")
 def test_the_numbers_are_the_compilers(tmp_path: Path) -> None:
     numbers = layout.numbers(HEADER)
     probe = compiled(f"unsigned long long all[] = {{{', '.join(numbers)}}};", tmp_path)
     assert list((ctypes.c_ulonglong * len(numbers)).in_dll(probe, "all")) == list(numbers.values())
 
 
+@pytest.mark.engines("unicorn")
 @pytest.mark.parametrize(
     ("prefix", "members"), [("STOP", layout.Stop), ("KIND", isa.Kind), ("FLOW", isa.Flow), ("WIDE", isa.Wide)]
 )
@@ -79,6 +82,7 @@ def test_names_are_the_same_on_both_sides(prefix: str, members: type[isa.Kind]) 
     assert {"NOTHING": 0} | ours == {"NOTHING": 0} | {member.name: int(member) for member in members}
 
 
+@pytest.mark.engines("unicorn")
 def test_a_row_of_first_is_an_encoding() -> None:
     fields = [name for name, _ in layout.structures(HEADER)["m0_encoding"]._fields_]
     columns = [name for name in fields if getattr(isa, name.upper()) == fields.index(name)]
@@ -86,6 +90,7 @@ def test_a_row_of_first_is_an_encoding() -> None:
     assert isa.FIRST.shape == (65536, len(fields))
 
 
+@pytest.mark.engines("unicorn")
 @pytest.mark.parametrize("field", ["double x;", "int32_t x : 3;", "struct nowhere x;", "int32_t x, y;"])
 def test_a_field_that_the_reader_does_not_know_is_refused(field: str) -> None:
     with pytest.raises(ValueError, match="cannot read the field"):
@@ -95,6 +100,7 @@ def test_a_field_that_the_reader_does_not_know_is_refused(field: str) -> None:
 # -- the library
 
 
+@pytest.mark.engines("unicorn")
 def test_a_library_of_another_header_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     assert CORE.load() is not None
     monkeypatch.setattr(Library, "digest", lambda self: "0" * 64)
@@ -102,6 +108,7 @@ def test_a_library_of_another_header_is_refused(monkeypatch: pytest.MonkeyPatch)
         CORE.load()
 
 
+@pytest.mark.engines("unicorn")
 def test_a_library_that_is_missing_or_none_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     other = tmp_path / "other.so"
     monkeypatch.setenv("M0SIM_CORE", str(other))
@@ -112,6 +119,7 @@ def test_a_library_that_is_missing_or_none_is_one_line(tmp_path: Path, monkeypat
         CORE.load()
 
 
+@pytest.mark.engines("unicorn")
 def test_the_core_asks_for_no_other_library() -> None:
     """Undefined symbols would tie it to a C library; what is exported is what functions.h says."""
     exported = re.findall(r"M0_EXPORT (?:extern )?[\w ]+?\*?(m0_\w+)[(\[]", (FOLDER / "functions.h").read_text())
@@ -407,6 +415,7 @@ def test_every_instruction_of_code_that_changes(build: Build, tmp_path: Path, se
 
 
 @pytest.mark.long
+@pytest.mark.engines("unicorn")
 def test_epochs_that_come_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Their number has 15 bits. With two, they come again all the time."""
     folder = tmp_path / "core"

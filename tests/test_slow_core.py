@@ -84,7 +84,14 @@ def test_every_instruction_is_the_manuals(core: tuple[str, int], stride: int) ->
             assert found.now == sum(table[row] + registers for row, registers in state.rows), where
 
 
-@pytest.mark.parametrize("seed", [1, *(pytest.param(seed, marks=LONG) for seed in range(2, 22))])
+SEEDS = [
+    1,
+    *(pytest.param(seed, marks=LONG) for seed in range(2, 7)),
+    *(pytest.param(seed, marks=pytest.mark.exhaustive) for seed in range(7, 22)),
+]
+
+
+@pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("profile", PROFILES)
 def test_programs_are_the_timed_engines(profile: str, seed: int) -> None:
     """Registers, flags, memory, instructions and cycles."""

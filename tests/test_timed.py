@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import FIRMWARE, Build
+from conftest import FIRMWARE, Build, parts
 from engine_programs import FLASH, SRAM, Guest, guests, programs_that_return, with_functions
 from engine_programs import function as symbol
 from engines import FORMS, TIMED, default_engine, different, seen
@@ -84,8 +84,9 @@ def test_programs(profile: str) -> None:
 
 @pytest.mark.long
 @pytest.mark.parametrize("profile", PROFILES)
-@pytest.mark.parametrize("shard", range(5))
+@pytest.mark.parametrize("shard", parts(range(5), long=1))
 def test_20_000_programs(profile: str, shard: int) -> None:
+    """4,000 of them in the long run."""
     for seed in range(10):
         compare_programs(1000 + 50 * shard + seed, 100, profile)
 
@@ -147,7 +148,7 @@ def test_guests(base: int) -> None:
 
 @pytest.mark.long
 @pytest.mark.parametrize("base", [FLASH, SRAM])
-@pytest.mark.parametrize("shard", range(4))
+@pytest.mark.parametrize("shard", parts(range(4), long=1))
 def test_many_guests(base: int, shard: int) -> None:
     for seed in range(25):
         compare_guests(1000 + 150 * shard + seed, 50, base)
@@ -224,7 +225,7 @@ def test_guests_that_change_their_code() -> None:
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("shard", range(4))
+@pytest.mark.parametrize("shard", parts(range(4), long=2))
 def test_many_guests_that_change_their_code(shard: int) -> None:
     assert sum(compare_with_steps(1000 + 60 * shard + seed, 50) for seed in range(12)) > 2
 

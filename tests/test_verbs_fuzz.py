@@ -11,7 +11,7 @@ from pathlib import Path
 
 import mutate_verbs
 import pytest
-from conftest import Build
+from conftest import Build, parts
 from flash_files import hex_file, uf2_file
 from make_elf import CODE, Load, Sec, Sym, elf, reader
 from test_debug_bounds import COMPRESSED, GOOD, packed
@@ -73,9 +73,9 @@ def test_a_few_mutants_end_in_a_result_or_a_line(originals: list[Path]) -> None:
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("seed", range(100, 1100, 100))
+@pytest.mark.parametrize("seed", parts(range(100, 1100, 100), long=2))
 def test_two_thousand_mutants_end_in_a_result_or_a_line(originals: list[Path], seed: int) -> None:
-    """In ten parts of 200, half a minute each."""
+    """In ten parts of 200, half a minute each: two in the long run."""
     result = of_mutants(originals, 200, seed, 600)
     check(result, 200)
     ran = sum(n for kind, n in result["outcomes"].items() if not kind.endswith("refused"))
