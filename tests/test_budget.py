@@ -453,6 +453,7 @@ def measured_budget() -> budget.Budget:
     return budget.answer(question, StepBench(CHIP, data.load("digits"), steps=1))
 
 
+@pytest.mark.long
 def test_pictures_are_the_same_twice_and_well_formed(measured_budget: budget.Budget) -> None:
     made = budget_plots.files(measured_budget)
     assert {name.rpartition(".")[0] for name in made} == {"sram", "front", "memory-niti-static", "memory-priot-s"}

@@ -72,7 +72,7 @@ def assert_plan_is_kept(c: Configuration) -> None:
 CHOSEN = {"deadline": None, "derandomize": True, "suppress_health_check": list(HealthCheck)}
 
 
-@settings(max_examples=4, **CHOSEN)
+@settings(max_examples=2, **CHOSEN)
 @given(configurations())
 def test_plans_are_kept(configuration: Configuration) -> None:
     assert_plan_is_kept(configuration)

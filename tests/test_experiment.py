@@ -218,7 +218,9 @@ def uninterrupted(name: str, engine: str) -> Training:
 
 class TestCheckpoints:
     @pytest.mark.parametrize("engine", ["device", "golden"])
-    @pytest.mark.parametrize("stops", [[1], [20], [7, 33], [20, 39]])
+    @pytest.mark.parametrize(
+        "stops", [[20], [7, 33], *(pytest.param(n, marks=pytest.mark.long) for n in ([1], [20, 39]))]
+    )
     @pytest.mark.parametrize("name", ["priot-s", "priot cool"])
     def test_a_resumed_run_is_the_same_run(self, tmp_path: Path, name: str, engine: str, stops: list[int]) -> None:
         """Where the cut is renewed every fourth step, a run only stops there."""

@@ -246,7 +246,7 @@ def examples(count: int) -> settings:
 # ------------------------------------------------------------------------------------------------------------- tests
 
 
-@examples(60)
+@examples(30)
 @given(sizes, st.integers(1, 9), shifts, flags, flags, kinds, kinds, st.booleans(), st.integers(0, 3), seeds)
 def test_dense(
     elf: Path,
@@ -315,7 +315,7 @@ def geometries(draw: st.DrawFn) -> tuple[int, ...]:
     return height, width, channels, draw(st.integers(1, 9)), kernel_h, kernel_w, draw(st.integers(1, 2)), pad
 
 
-@examples(70)
+@examples(35)
 @given(geometries(), shifts, flags, flags, kinds, kinds, st.integers(0, 3), seeds)
 def test_conv(
     elf: Path,

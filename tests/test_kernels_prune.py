@@ -19,7 +19,7 @@ from m0sim.image import Image, load_elf
 
 KERNELS = Path(__file__).parents[1] / "kernels"
 SOURCES = [KERNELS / name for name in ("select.S", "mask.S", "sparse_mask.S")]
-MANY = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+MANY = settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 Bytes = npt.NDArray[np.uint8]
 Block = list["str | int"]

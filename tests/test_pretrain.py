@@ -142,6 +142,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pretrain, "CALIBRATION_IMAGES", 32)
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("quick")
 def test_pretrain_learns_is_repeatable_and_tells_its_progress(tmp_path: Path) -> None:
     digits, steps = data.load("digits"), list[tuple[int, int]]()

@@ -594,6 +594,7 @@ def test_damaged_results_are_read_or_refused(tmp_path: Path) -> None:
             results.read(tmp_path)
 
 
+@pytest.mark.long
 def test_reports_are_the_same_twice(tmp_path: Path, scheduler: str) -> None:
     from m0sim.study.report import sweep_html, sweep_plots
 
