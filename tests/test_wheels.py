@@ -10,6 +10,8 @@ import subprocess
 import sys
 import venv
 import zipfile
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import firmware_images
@@ -38,18 +40,24 @@ CORE_EXPORTS = set(
 pytestmark = pytest.mark.long
 
 
+Made = Callable[[str], Path]
+
+
 @pytest.fixture(scope="module")
-def wheels(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Made as the Makefile does."""
+def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    """Makes the wheel of a target as the Makefile does, when it is asked for: each of xdist's workers has some."""
     if importlib.util.find_spec("hatchling") is None:
         pytest.skip("hatchling is not installed")
-    made = {}
-    for name in TARGETS:
+
+    @cache
+    def of(name: str) -> Path:
         folder = tmp_path_factory.mktemp(name)
         command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
         subprocess.run(command, cwd=ROOT, env={**os.environ, "M0SIM_TARGET": name}, check=True, capture_output=True)
-        (made[name],) = folder.glob("*.whl")
-    return made
+        (wheel,) = folder.glob("*.whl")
+        return wheel
+
+    return of
 
 
 def test_there_is_one_for_every_target() -> None:
@@ -59,10 +67,10 @@ def test_there_is_one_for_every_target() -> None:
 
 
 @pytest.mark.parametrize("name", TARGETS)
-def test_a_wheel_has_the_libraries_of_its_platform(wheels: dict[str, Path], name: str) -> None:
+def test_a_wheel_has_the_libraries_of_its_platform(made: Made, name: str) -> None:
     target = TARGETS[name]
-    assert wheels[name].name.endswith(f"-py3-none-{target.tag}.whl")
-    with zipfile.ZipFile(wheels[name]) as wheel:
+    assert made(name).name.endswith(f"-py3-none-{target.tag}.whl")
+    with zipfile.ZipFile(made(name)) as wheel:
         files = set(wheel.namelist())
         assert "m0sim/kernels/m0k.elf" in files
         assert "m0sim/chip/native/core.h" in files
@@ -89,12 +97,12 @@ def on_arm(name: str, library: object) -> bool:
     return library is DEMANGLER and ("aarch64" in name or "arm64" in name)
 
 
-def test_the_one_of_this_machine_works_alone(wheels: dict[str, Path], build: Build, tmp_path: Path) -> None:
+def test_the_one_of_this_machine_works_alone(made: Made, build: Build, tmp_path: Path) -> None:
     """With what it depends on and nothing else, far from the checkout, and without a compiler."""
     venv.create(tmp_path / "env", with_pip=True)
     programs = tmp_path / "env/bin"
     install = [str(programs / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    done = subprocess.run([*install, str(wheels[host()])], capture_output=True, text=True)
+    done = subprocess.run([*install, str(made(host()))], capture_output=True, text=True)
     if done.returncode and "No matching distribution" in done.stderr:
         pytest.skip("pip finds no packages here")
     assert done.returncode == 0, done.stderr
