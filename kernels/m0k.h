@@ -247,6 +247,48 @@ typedef struct {
     uint32_t n;
 } m0k_sparse_copy_t;
 
+/* The pruned edges as gaps of a byte, for the corrections below; their contracts are in prune_list.S and correct.S. */
+typedef struct {
+    const uint8_t *scores;
+    const m0k_selection_t *selection;
+    uint8_t *list;
+    uint32_t capacity, n;
+    uint32_t *state; /* {0, bytes in the list}; {1, 0} where they are more than capacity: `pick` of the dense kernels */
+} m0k_prune_list_t;
+
+typedef struct {
+    const uint8_t *scores;
+    const m0k_selection_t *selection;
+    const uint8_t *gaps;
+    uint32_t count;
+    uint8_t *list;
+    uint32_t capacity;
+    uint32_t *state;
+} m0k_sparse_list_t;
+
+typedef struct {
+    const int8_t *in;
+    const uint8_t *weights;
+    const uint8_t *list;
+    const uint32_t *state;
+    const int32_t *bias; /* [n_out] or 0 */
+    int32_t *out;        /* [n_out]: bias - sum over pruned edges */
+    uint32_t n_in, n_out;
+} m0k_correct_forward_t;
+
+typedef struct {
+    const int8_t *error;
+    const uint8_t *weights;
+    const uint8_t *list;
+    const uint32_t *state;
+    int32_t *acc; /* [P]: - sum over pruned edges; left alone where all errors are zero */
+    uint32_t n_in, n_out;
+} m0k_correct_back_t;
+
+void m0k_prune_list(const m0k_prune_list_t *p);
+void m0k_sparse_list(const m0k_sparse_list_t *p);
+void m0k_correct_forward(const m0k_correct_forward_t *p);
+void m0k_correct_back(const m0k_correct_back_t *p);
 void m0k_select(const m0k_select_t *p);
 void m0k_mask_copy(const m0k_mask_copy_t *p);
 void m0k_mask_pack(const m0k_mask_pack_t *p);

@@ -31,6 +31,7 @@ _HALF_OF_BYTE = np.array([0, 2, 1, 3])
 _WIDE_OFFSET = 32895
 _WIDE_ZERO = _WIDE_OFFSET + 1
 _LIST_OUTPUTS, _LIST_INPUTS = 64, 128  # as in kernels/dense_back.S
+_LIST_FAR = 240  # as in kernels/prune_list.S
 _FAR = 255
 """How far a gap of 0 advances without landing on an edge; also the largest gap that lands."""
 
@@ -48,6 +49,11 @@ def array_bytes(n_out: int, n_in: int) -> int:
 def error_list_bytes(n_out: int, n_in: int) -> int:
     """Scratch of m0k_dense_back: two words an error and one more for two of them; 0 where it makes no list."""
     return 12 * min(row_bytes(n_out), _LIST_OUTPUTS) if n_in >= _LIST_INPUTS else 0
+
+
+def pruned_list_bytes(pruned: int, n_out: int, n_in: int) -> int:
+    """What m0k_prune_list needs for so many pruned edges, wherever they are."""
+    return pruned + array_bytes(n_out, n_in) // _LIST_FAR
 
 
 @lru_cache(maxsize=64)

@@ -1,0 +1,293 @@
+/*
+ * The pruned edges of a layer as a list, where they are few: for m0k_correct_forward and m0k_correct_back.
+ *
+ * void m0k_prune_list(const m0k_prune_list_t *p)     p = { scores, selection, list, capacity, n, state }
+ *     of a layer whose edges all have a score
+ * void m0k_sparse_list(const m0k_sparse_list_t *p)   p = { scores, selection, gaps, count, list, capacity, state }
+ *     PRIOT-S: of the scored edges that gaps and scores name, as in m0k_rows_sparse
+ *
+ * scores     m0k_prune_list: an edge array, uint8[n], 4-aligned, n a multiple of 16 from 0; a score of 0 is padding,
+ *            which is never in the list. m0k_sparse_list: uint8[count], 1 .. 255, any alignment.
+ * selection  {cut, ties}, as in mask.S: an edge is pruned when its score s < cut, or s == cut and it is none of the
+ *            first `ties` such in storage order. cut 0 .. 255, ties = 0 with cut = 0.
+ * list       out, uint8[capacity], any alignment: the pruned edges by rising storage index, as gaps of one byte. 1 ..
+ *            255 is the distance to the next pruned edge, the first from index -1; 0: 240 further, no edge.
+ * capacity   bytes, from 0.
+ * state      out, two words, 4-aligned: {0, bytes in the list}, or {1, 0} where they are more than capacity. The first
+ *            is what the dense kernels read as `pick`: 1 means that the layer needs its masked weights.
+ *
+ * A list that takes (edges pruned) + n / 240 bytes holds them in any case.
+ *
+ * Sixteen scores are compared at once: with K = 126 - cut in each byte, bit 7 of w | (w + K) is set for a byte of cut +
+ * 2 and more, for one of cut + 1 where a carry comes in from the byte below it, and for none of cut or less. So a block
+ * whose 16 bits are all set has no pruned edge; in others each byte whose bit is not set is looked at. (cut > 126: each
+ * block is looked at.)
+ *
+ * Saturation none. Stack: prune_list 48 bytes, sparse_list 36.
+ * Cycles at most (tested): m0k_prune_list 130 + 23 * n / 16 + 50 a block with a score of cut + 1 or less + 24 for each
+ * such score + 15 a byte of the list. With 2 % pruned 2.7 an edge.
+ * m0k_sparse_list 90 + 16 * count + 12 for each pruned edge or one with a score of cut, and for each gap of 0.
+ */
+    .syntax unified
+    .cpu cortex-m0plus
+    .thumb
+
+    #include "macros.inc"
+    #include "m0k.inc"
+
+    .equ FAR, 240                   @ how far a gap of 0 advances: a block behind the last edge, and less than 256 with it
+    .equ BLOCK_BYTES, 16
+
+@ m0k_prune_list's frame
+    .equ ADDEND, 0                  @ K in each byte; negative: the cut is too high for it
+    .equ TIES, 4                    @ left
+    .equ P, 8                       @ the parameters
+    .equ FRAME, 12
+
+@ KEPT w: bit 7 of each byte of w becomes whether it is kept for certain. r1 = addend. Spoils r3. 2 cycles.
+    .macro KEPT w
+    adds r3, \w, r1
+    orrs \w, r3
+    .endm
+
+@ LOOK_AT w, next: goes to .Lword with the word's flags in r3 unless all its scores are kept, then r0 is moved to the next
+@ word. r2 = SIGN_BITS. 5 cycles where they are.
+    .macro LOOK_AT w
+    mvns r3, \w
+    tst r3, r2
+    beq .Lwhole\@
+    bl .Lword
+.Lwhole\@:
+    adds r0, #4
+    .endm
+
+@ BYTE at: the score at r0 + at, which stays if bit 7 of r3, whose bytes move down, is not set: listed if it is pruned.
+@ Registers as below; spoils r1, r2. 3 cycles where it stays for certain, 22 where it is listed.
+    .macro BYTE at
+    lsrs r3, r3, #8
+    bcc .Lstays\@
+    ldrb r1, [r0, #\at]
+    subs r1, #1                     @ padding becomes more than any
+    cmp r1, r12
+    bhi .Lstays\@
+    bne .Lpruned\@
+    ldr r1, [sp, #TIES]
+    subs r1, #1
+    blo .Lpruned\@
+    str r1, [sp, #TIES]
+    b .Lstays\@
+.Lpruned\@:
+    adds r1, r0, #\at
+    mov r2, r10
+    mov r10, r1
+    subs r1, r1, r2
+    mov r2, r11
+    cmp r2, r8
+    beq .Lno_room
+    strb r1, [r2]
+    adds r2, #1
+    mov r11, r2
+.Lstays\@:
+    .endm
+
+    FUNCTION m0k_prune_list
+    SAVE_ALL
+    sub sp, #FRAME
+    str r0, [sp, #P]
+    ldr r1, [r0, #PRUNE_LIST_SELECTION]
+    ldm r1!, {r3, r4}               @ SELECTION_CUT, SELECTION_TIES
+    str r4, [sp, #TIES]
+    ldr r1, [r0, #PRUNE_LIST_LIST]
+    mov r11, r1
+    ldr r2, [r0, #PRUNE_LIST_CAPACITY]
+    adds r1, r1, r2
+    mov r8, r1
+    ldr r1, [r0, #PRUNE_LIST_N]
+    ldr r0, [r0, #PRUNE_LIST_SCORES]
+    adds r1, r0, r1
+    mov r9, r1
+    subs r1, r0, #1
+    mov r10, r1
+    ldr r2, .Lsign_bits
+    subs r3, #1
+    blo .Llisted                    @ cut 0 prunes nothing
+    mov r12, r3
+    movs r1, #125
+    subs r1, r1, r3
+    bmi .Lhigh_cut
+    lsrs r3, r2, #7
+    muls r1, r3, r1
+    str r1, [sp, #ADDEND]
+    b .Lnext_block
+
+@ Blocks: r0 scores, r1 addend, r2 SIGN_BITS, r3 free, r4-r7 words, r8 end of the list, r9 of the scores, r10 the score
+@ of the last edge listed, r11 list, r12 cut - 1.
+.Lblock:
+    ldm r0!, {r4-r7}
+    KEPT r4
+    KEPT r5
+    KEPT r6
+    KEPT r7
+    movs r3, r4
+    ands r3, r5
+    ands r3, r6
+    ands r3, r7
+    mvns r3, r3
+    tst r3, r2
+    bne .Llook
+.Lnext_block:
+    cmp r0, r9
+    bne .Lblock
+
+@ The end: r1 bytes in the list.
+.Llisted:
+    ldr r0, [sp, #P]
+    ldr r1, [r0, #PRUNE_LIST_LIST]
+    mov r2, r11
+    subs r1, r2, r1
+    movs r2, #0
+.Lstate:
+    ldr r0, [r0, #PRUNE_LIST_STATE]
+    str r2, [r0]
+    str r1, [r0, #4]
+    add sp, #FRAME
+    RETURN_ALL
+.Ltoo_many:
+    ldr r0, [sp, #P]
+    movs r1, #0
+    movs r2, #1
+    b .Lstate
+
+@ A block with a score that may be pruned: a byte of the list reaches each of them from FAR or less in front of it.
+.Llook:
+    subs r0, #BLOCK_BYTES
+.Lfar:
+    mov r3, r10
+    subs r3, r0, r3
+    cmp r3, #FAR
+    bhi .Lfar_next
+    LOOK_AT r4
+    LOOK_AT r5
+    LOOK_AT r6
+    LOOK_AT r7
+    ldr r1, [sp, #ADDEND]
+    cmp r1, #0
+    bge .Lnext_block
+
+@ A cut above 126: each score may be pruned.
+.Lhigh_block:
+    cmp r0, r9
+    beq .Llisted
+    adds r0, #BLOCK_BYTES
+    movs r4, #0
+    movs r5, #0
+    movs r6, #0
+    movs r7, #0
+    b .Llook
+.Lhigh_cut:
+    str r1, [sp, #ADDEND]
+    b .Lhigh_block
+
+.Lfar_next:
+    mov r3, r11
+    cmp r3, r8
+    beq .Ltoo_many
+    movs r1, #0
+    strb r1, [r3]
+    adds r3, #1
+    mov r11, r3
+    movs r1, #FAR
+    add r10, r1
+    b .Lfar
+
+@ The word at r0: bit 7 of each byte of r3: may it be pruned?
+.Lword:
+    BYTE 0
+    BYTE 1
+    BYTE 2
+    BYTE 3
+    ldr r2, .Lsign_bits
+    bx lr
+.Lno_room:
+    b .Ltoo_many
+    .p2align 2
+.Lsign_bits:
+    .word SIGN_BITS
+    END_FUNCTION m0k_prune_list
+
+@ ------------------------------------------------------------------------------------------------ m0k_sparse_list
+
+    FUNCTION m0k_sparse_list
+    SAVE_ALL
+    mov r12, r0
+    ldr r1, [r0, #SPARSE_LIST_SELECTION]
+    ldm r1!, {r5, r6}               @ SELECTION_CUT, SELECTION_TIES
+    mov r8, r6
+    ldr r3, [r0, #SPARSE_LIST_GAPS]
+    ldr r4, [r0, #SPARSE_LIST_SCORES]
+    ldr r1, [r0, #SPARSE_LIST_COUNT]
+    adds r1, r4, r1
+    mov r9, r1
+    ldr r7, [r0, #SPARSE_LIST_LIST]
+    ldr r1, [r0, #SPARSE_LIST_CAPACITY]
+    adds r1, r7, r1
+    mov r10, r1
+    movs r2, #0
+    b .Lsparse_more
+
+@ Scored edges: r0 gap, r1 score, r2 distance from the last edge listed, r3 gaps, r4 scores, r5 cut, r6 free, r7 list, r8
+@ ties left, r9 end of the scores, r10 of the list, r12 the parameters.
+.Lskip:                             @ a gap of 0: 255 further
+    adds r2, #255
+.Lscored:
+    ldrb r0, [r3]
+    adds r3, #1
+    cmp r0, #0
+    beq .Lskip
+    adds r2, r2, r0
+    ldrb r1, [r4]
+    adds r4, #1
+    cmp r1, r5
+    bls .Lmaybe
+.Lsparse_more:
+    cmp r4, r9
+    bne .Lscored
+
+    movs r2, #0
+    mov r0, r12
+    ldr r1, [r0, #SPARSE_LIST_LIST]
+    subs r1, r7, r1
+.Lsparse_state:
+    ldr r0, [r0, #SPARSE_LIST_STATE]
+    str r2, [r0]
+    str r1, [r0, #4]
+    RETURN_ALL
+
+.Lmaybe:
+    bne .Lprune
+    mov r0, r8
+    subs r0, #1
+    blo .Lprune
+    mov r8, r0
+    b .Lsparse_more
+.Lprune:
+    cmp r7, r10
+    beq .Lsparse_too_many
+    cmp r2, #255
+    bhi .Lsparse_far
+    strb r2, [r7]
+    adds r7, #1
+    movs r2, #0
+    b .Lsparse_more
+.Lsparse_far:
+    movs r0, #0
+    strb r0, [r7]
+    adds r7, #1
+    subs r2, #FAR
+    b .Lprune
+.Lsparse_too_many:
+    mov r0, r12
+    movs r1, #0
+    movs r2, #1
+    b .Lsparse_state
+    END_FUNCTION m0k_sparse_list
