@@ -16,11 +16,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import bench_kernels
+import kernel_measure
 import numpy as np
-from bench_kernels import Fields, measure
 from kernel_cases import Block, Case, Side, cases
 from kernel_extremes import extremes
+from kernel_measure import Fields, measure
 
 from m0sim import toolchain
 from m0sim.errors import M0simError, UsageError
@@ -65,7 +65,7 @@ def at_commit(revision: str) -> Kernels:
     with tempfile.TemporaryDirectory(prefix="m0sim-kernels-") as folder:
         with tarfile.open(fileobj=io.BytesIO(found.stdout)) as archive:
             archive.extractall(folder, filter="data")
-        path, sources = Path(folder) / "kernels", [*sorted(Path(folder).glob("kernels/*.S")), bench_kernels.NOTHING]
+        path, sources = Path(folder) / "kernels", [*sorted(Path(folder).glob("kernels/*.S")), kernel_measure.NOTHING]
         elf = toolchain.find("zig").build(sources, path / "old.elf", flags=("-g",), linker_script=path / "m0sim.ld")
         return Kernels(load_elf(elf), blocks.of_functions((path / "m0k.h").read_text(encoding="utf-8")))
 
@@ -91,7 +91,7 @@ def main() -> None:
     parser.add_argument("--most", type=float, default=1.06, help="the ratio above which a row is too slow: 1.06")
     arguments = parser.parse_args()
     try:
-        old, new = at_commit(arguments.revision), Kernels(bench_kernels.kernels(), blocks.blocks())
+        old, new = at_commit(arguments.revision), Kernels(kernel_measure.kernels(), blocks.blocks())
     except M0simError as error:
         sys.exit(f"bench_against.py: {error}")
     print(f"{arguments.revision:>12} {'now':>12} {'ratio':>6}")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-from kernel_operands import Layer, Recorded, recorded, uniform
+from kernel_operands import Layer, Recorded, busiest, recorded, uniform
 from numpy.typing import NDArray
 
 from m0sim.study.learn import blocks, layout
@@ -72,8 +72,18 @@ class Case:
     """It multiplies for every unit."""
     limit: float | None = None
     """Cycles a unit that were asked for."""
+    bound: str = ""
+    """What keeps it from the limit, where that is missed."""
     moved: float | None = None
     """Share of the edges whose value changed."""
+    lanes: Mapping[str, Side] = field(default_factory=dict)
+    """The kernel's own idea in C (kernels/ref/swar.c), where there is that: its forms by name."""
+    more: tuple[Case, ...] = ()
+    """The same on other operands: cycles are summed, and `count` is of all."""
+
+    @property
+    def runs(self) -> tuple[Case, ...]:
+        return (self, *self.more)
 
 
 BOUNDS = {
@@ -112,15 +122,16 @@ BOUNDS = {
 
 def cases() -> list[Case]:
     """All rows, in the order of the table."""
-    step = recorded()
+    steps = recorded()
+    step, active = busiest(steps), [step for step in steps if not step.is_idle]
     return [
-        *_dense(),
-        *_conv(),
-        *_other_forward(step),
-        *_backward(step),
-        *_updates(step),
+        *_dense(step, steps),
+        *_conv(step, steps),
+        *_other_forward(step, steps),
+        *_backward(step, active),
+        *_updates(step, active),
         *_pruning(step),
-        *_tintin(step),
+        *_tintin(step, active),
         *_run(),
     ]
 
@@ -140,6 +151,19 @@ def block(function: str, *first: Any, **more: Any) -> Block:
 def one(function: str, *first: Any, **more: Any) -> list[tuple[str, list[Any]]]:
     """One call with one block."""
     return [(function, [block(function, *first, **more)])]
+
+
+def forms(function: str, arrays: dict[str, Array], words: list[Any]) -> dict[str, Side]:
+    """Of a function of kernels/ref/swar.c."""
+    names = {"all words": function, "skipping zeros": f"{function}_skipping"}
+    return {name: Side(arrays, [(each, words)], "out") for name, each in names.items()}
+
+
+def mean(operands: str, found: Iterable[Case], limit: float | None = None) -> Case:
+    """One row for all of them: cycles a unit are those of all together."""
+    first, *others = found
+    count = first.count + sum(case.count for case in others)
+    return replace(first, operands=operands, count=count, limit=limit, moved=None, more=tuple(others))
 
 
 def provided(
@@ -172,33 +196,38 @@ def zeros(count: int, dtype: type = np.int8) -> Array:
 # --------------------------------------------------------------------------------------------------------------- dense
 
 
-def _dense() -> list[Case]:
+def _dense(busy: Recorded, steps: Sequence[Recorded]) -> list[Case]:
     w = uniform(2, 64, 784)
     return [
-        dense_case("activations 0..127, uniform", uniform(1, 784, low=0), w, 0, 3.7),
-        dense_case("activations -127..127, uniform", uniform(1, 784), w, 1, 4.6),
+        dense_case("activations 0..127, uniform", uniform(1, 784, low=0), w, limit=3.0),
+        dense_case("activations -127..127, uniform", uniform(1, 784), w, 1, limit=4.0),
+        _recorded_dense("busiest step", busy),
+        mean(f"784 to 64, mean of {len(steps)} steps", (_recorded_dense("", step) for step in steps), 1.2),
     ]
 
 
-def dense_case(what: str, a: Array, w: Array, is_signed: int = 0, limit: float | None = None) -> Case:
+def _recorded_dense(what: str, step: Recorded) -> Case:
+    layer = step.layers[2]
+    return dense_case(what, layer.inputs.ravel(), layer.masked, shift=layer.forward, relu=1)
+
+
+def dense_case(
+    what: str, a: Array, w: Array, is_signed: int = 0, *, shift: int = 12, relu: int = 0, limit: float | None = None
+) -> Case:
     """`a` int8 [n_in], `w` int8 [n_out, n_in]."""
-    (n_out, n_in), shift = w.shape, 12
-    words = ("in", "weights", "out", n_in, n_out, shift, 0, is_signed)
+    n_out, n_in = w.shape
+    arrays, packed = {"in": a, "out": zeros(n_out)}, {"weights": layout.pack_weights(w)}
+    words = ["in", "weights", "out", n_in, n_out, shift, relu]
     return Case(
         "m0k_dense_forward",
         f"{n_in} to {n_out}, {what}",
         "MAC",
         n_in * n_out,
-        Side(
-            {"in": a, "weights": layout.pack_weights(w), "out": zeros(n_out)}, one("m0k_dense_forward", *words), "out"
-        ),
-        Side(
-            {"in": a, "weights": w, "out": zeros(n_out)},
-            [("ref_dense_forward", ["in", "weights", "out", n_in, n_out, shift, 0])],
-            "out",
-        ),
+        Side(arrays | packed, one("m0k_dense_forward", *words, is_signed), "out"),
+        Side(arrays | {"weights": w}, [("ref_dense_forward", words)], "out"),
         is_multiplying=True,
         limit=limit,
+        lanes=forms("ref_swar_dense_forward", arrays | packed, [*words, is_signed]),
     )
 
 
@@ -209,36 +238,69 @@ CONV_MACS_INSIDE = (14 * 3 - 2) ** 2 * 8 * 16
 CONV_1 = (28, 28, 1, 8, 3, 3, 1, 1)
 
 
-def _conv() -> list[Case]:
-    w = uniform(4, 16, 72)
+MNIST_LIMIT = 120_000 / (28 * 28 * 8 * 9)
+"""Cycles a MAC that were asked for as cycles of an image's first convolution."""
+
+
+def _conv(busy: Recorded, steps: Sequence[Recorded]) -> list[Case]:
+    w, w_1 = uniform(4, 16, 72), uniform(4, 8, 9)
+    number = f"mean of {len(steps)} steps"
     return [
-        conv_case(CONV, "activations 0..127, uniform", uniform(3, 14, 14, 8, low=0), w, 0, 3.7),
-        conv_case(CONV, "activations -127..127, uniform", uniform(3, 14, 14, 8), w, 1, 4.6),
+        conv_case(CONV, "activations 0..127, uniform", uniform(3, 14, 14, 8, low=0), w, limit=2.8),
+        conv_case(CONV, "activations -127..127, uniform", uniform(3, 14, 14, 8), w, 1, limit=4.6),
+        _recorded_conv(CONV, 1, "busiest step", busy),
+        _mean_conv(CONV, 1, number, steps, 1.4),
+        conv_case(CONV_1, "activations 0..127, uniform, ReLU", uniform(59, 28, 28, 1, low=0), w_1, relu=1, limit=4.9),
+        _recorded_conv(CONV_1, 0, "MNIST, busiest step", busy),
+        _mean_conv(CONV_1, 0, f"MNIST, {number}", steps, MNIST_LIMIT),
         _im2col_case(),
     ]
 
 
+def _recorded_conv(conv: tuple[int, ...], stage: int, what: str, step: Recorded) -> Case:
+    layer = step.layers[stage]
+    return conv_case(conv, what, layer.inputs, layer.masked, shift=layer.forward, relu=1)
+
+
+def _mean_conv(conv: tuple[int, ...], stage: int, what: str, steps: Sequence[Recorded], limit: float) -> Case:
+    found = [_recorded_conv(conv, stage, what, step) for step in steps]
+    return mean(found[0].operands, found, limit)
+
+
 def conv_case(
-    conv: tuple[int, ...], what: str, a: Array, w: Array, is_signed: int = 0, limit: float | None = None
+    conv: tuple[int, ...],
+    what: str,
+    a: Array,
+    w: Array,
+    is_signed: int = 0,
+    *,
+    shift: int = 11,
+    relu: int = 0,
+    limit: float | None = None,
 ) -> Case:
     """`a` int8 HWC, `w` int8 [n_out, kernel_h * kernel_w * channels], stride 1, output as large as the input."""
-    (height, width, channels, n_out), shift = conv[:4], 11
+    height, width, channels, n_out = conv[:4]
     size = height * width * n_out
-    ours = {"in": a, "weights": layout.pack_weights(w), "out": zeros(size), "patch": zeros(72)}
-    words = ("in", "weights", "out", "patch", *conv, shift, 0, is_signed)
+    arrays, packed = {"in": a, "out": zeros(size)}, {"weights": layout.pack_weights(w), "patch": zeros(72)}
+    lanes = ["shape", "in", "weights", "out", "patch", shift, relu, is_signed]
     return Case(
         "m0k_conv_forward",
         f"3x3 pad 1, {channels} to {n_out} channels at {height}x{width}, {what}",
         "MAC",
         size * w.shape[1],
-        Side(ours, one("m0k_conv_forward", *words), "out"),
         Side(
-            {"shape": shape(conv), "in": a, "weights": w, "out": zeros(size)},
-            [("ref_conv_forward", ["shape", "in", "weights", "out", shift, 0])],
+            arrays | packed,
+            one("m0k_conv_forward", "in", "weights", "out", "patch", *conv, shift, relu, is_signed),
+            "out",
+        ),
+        Side(
+            arrays | {"shape": shape(conv), "weights": w},
+            [("ref_conv_forward", ["shape", "in", "weights", "out", shift, relu])],
             "out",
         ),
         is_multiplying=True,
         limit=limit,
+        lanes=forms("ref_swar_conv_forward", arrays | packed | {"shape": shape(conv)}, lanes),
     )
 
 
@@ -271,16 +333,18 @@ def _im2col_case() -> Case:
 # ------------------------------------------------------------------------------------------------- pool, requant, loss
 
 
-def _other_forward(step: Recorded) -> list[Case]:
+def _other_forward(step: Recorded, steps: Sequence[Recorded]) -> list[Case]:
     acc = np.random.default_rng(5).integers(-(1 << 17), (1 << 17) + 1, 3136).astype(np.int32)
     gate = uniform(6, 3136, low=0) * (uniform(7, 3136) > 0)
     return [
         pool_case("uniform 0..127", uniform(8, 28, 28, 8, low=0)),
-        pool_case("recorded", step.layers[0].raw),
+        pool_case("busiest step", step.layers[0].raw),
+        mean(f"28x28x8, mean of {len(steps)} steps", (pool_case("", step.layers[0].raw) for step in steps)),
         requant_case("with ReLU", acc, 1, None),
         requant_case("gated, half of the gates zero", acc, 0, gate),
         _loss_case("uniform logits", uniform(9, 10), 3, -6),
-        _loss_case("recorded logits", step.logits, step.label, step.logit_exponent),
+        _recorded_loss("busiest step", step),
+        mean(f"10 classes, mean of {len(steps)} steps", (_recorded_loss("", step) for step in steps)),
     ]
 
 
@@ -316,6 +380,10 @@ def requant_case(what: str, acc: Array, relu: int, gate: Array | None) -> Case:
     )
 
 
+def _recorded_loss(what: str, step: Recorded) -> Case:
+    return _loss_case(what, step.logits, step.label, step.logit_exponent)
+
+
 def _loss_case(what: str, logits: Array, label: int, exponent: int) -> Case:
     number = np.array([label, exponent], np.int32)
     return Case(
@@ -340,18 +408,51 @@ def _loss_case(what: str, logits: Array, label: int, exponent: int) -> Case:
 # ------------------------------------------------------------------------------------------------------------ backward
 
 
-def _backward(step: Recorded) -> list[Case]:
-    conv_0, conv, dense, _ = step.layers
+def _backward(busy: Recorded, steps: Sequence[Recorded]) -> list[Case]:
     gate = uniform(10, 784, low=0)
-    square = uniform(11, 14, 14, 16)
+    square, image = uniform(11, 14, 14, 16), uniform(3, 14, 14, 8, low=0)
+    number = f"mean of {len(steps)} steps with an error"
     return [
         dense_back_case("uniform", uniform(12, 64), uniform(2, 64, 784), gate, 13),
-        dense_back_case("recorded", dense.error, dense.masked, dense.inputs.ravel(), dense.backward),
-        conv_back_case("uniform, no pool", square, None, uniform(4, 16, 72), uniform(3, 14, 14, 8, low=0), 13),
-        conv_back_case("recorded, pooled", conv.error, conv.argmax, conv.masked, conv.inputs, conv.backward),
-        conv_grad_case("uniform, no pool", CONV, square, None, uniform(3, 14, 14, 8, low=0)),
-        conv_grad_case("recorded, pooled", CONV, conv.error, conv.argmax, conv.inputs),
-        conv_grad_case("recorded, pooled", CONV_1, conv_0.error, conv_0.argmax, conv_0.inputs),
+        _recorded_dense_back("busiest step", busy, 4.5),
+        mean(f"784 to 64, {number}", (_recorded_dense_back("", step) for step in steps), 4.5),
+        conv_back_case("uniform, no pool", square, None, uniform(4, 16, 72), image, 13),
+        _recorded_conv_back("busiest step, pooled", busy),
+        mean(f"{shown(CONV)}, {number}, pooled", (_recorded_conv_back("", step) for step in steps)),
+        conv_grad_case("uniform, no pool", CONV, square, None, image),
+        *_recorded_conv_grads(CONV, 1, busy, steps, number, 4.8),
+        *_recorded_conv_grads(CONV_1, 0, busy, steps, number),
+    ]
+
+
+def _recorded_dense_back(what: str, step: Recorded, limit: float | None = None) -> Case:
+    layer = step.layers[2]
+    case = dense_back_case(what, layer.error, layer.masked, layer.inputs.ravel(), layer.backward)
+    return replace(case, limit=limit)
+
+
+def _recorded_conv_back(what: str, step: Recorded) -> Case:
+    layer = step.layers[1]
+    return conv_back_case(what, layer.error, layer.argmax, layer.masked, layer.inputs, layer.backward)
+
+
+def _recorded_conv_grads(
+    conv: tuple[int, ...],
+    stage: int,
+    busy: Recorded,
+    steps: Sequence[Recorded],
+    number: str,
+    limit: float | None = None,
+) -> list[Case]:
+    """The busiest step, and all of them."""
+
+    def case(what: str, step: Recorded) -> Case:
+        layer = step.layers[stage]
+        return conv_grad_case(what, conv, layer.error, layer.argmax, layer.inputs)
+
+    return [
+        replace(case("busiest step, pooled", busy), limit=limit),
+        mean(f"{shown(conv)}, {number}, pooled", (case("", step) for step in steps), limit),
     ]
 
 
@@ -377,9 +478,13 @@ def dense_back_case(what: str, error: Array, weights: Array, gate: Array, shift:
 
 
 def described(conv: tuple[int, ...], what: str, error: Array) -> str:
-    height, width, channels, n_out = conv[:4]
     active = np.count_nonzero(error)
-    return f"3x3 pad 1, {channels} to {n_out} at {height}x{width}, {what}, {active:,} of {error.size:,} errors not zero"
+    return f"{shown(conv)}, {what}, {active:,} of {error.size:,} errors not zero"
+
+
+def shown(conv: tuple[int, ...]) -> str:
+    height, width, channels, n_out = conv[:4]
+    return f"3x3 pad 1, {channels} to {n_out} at {height}x{width}"
 
 
 def conv_back_case(what: str, error: Array, argmax: Array | None, weights: Array, gate: Array, shift: int) -> Case:
@@ -447,23 +552,30 @@ class Update:
         return np.outer(self.error.astype(np.int32), self.inputs)
 
 
-def _updates(step: Recorded) -> list[Case]:
-    conv, dense = step.layers[1], step.layers[2]
+def _updates(busy: Recorded, steps: Sequence[Recorded]) -> list[Case]:
+    conv, number = busy.layers[1], f"mean of {len(steps)} steps with an error"
     full = Update("uniform", uniform(12, 64), uniform(1, 784, low=0), uniform(2, 64, 784), uniform(13, 64, 784), 14)
-    real = Update("recorded", dense.error, dense.inputs.ravel(), dense.weights, dense.scores, dense.update)
-    grad = conv_gradient(conv)
+    real, all_real = recorded_update("busiest step", busy), [recorded_update("", step) for step in steps]
     wide = np.random.default_rng(14).integers(-(1 << 16), (1 << 16) + 1, (16, 72)).astype(np.int32)
     sums = (("uniform", wide, uniform(4, 16, 72), uniform(15, 16, 72), 16),)
-    sums += (("recorded", grad, conv.weights, conv.scores, conv.update),)
+    sums += (("busiest step", conv_gradient(conv), conv.weights, conv.scores, conv.update),)
     return [
         *(niti_dense_case(u, is_dynamic) for u in (full, real) for is_dynamic in (False, True)),
+        mean(f"784 to 64, {number}, static shift", (niti_dense_case(u, False) for u in all_real)),
         *(niti_grad_case(*s[:3]) for s in sums),
         score_dense_case(full, 21.0),
         score_dense_case(real, 16.0),
+        mean(f"784 to 64, {number}", map(score_dense_case, all_real)),
         *(score_grad_case(*s) for s in sums),
         *(sparse_dense_case(u) for u in (full, real)),
+        mean(f"784 to 64, a tenth scored, {number}", map(sparse_dense_case, all_real)),
         *(sparse_grad_case(*s) for s in sums),
     ]
+
+
+def recorded_update(what: str, step: Recorded) -> Update:
+    layer = step.layers[2]
+    return Update(what, layer.error, layer.inputs.ravel(), layer.weights, layer.scores, layer.update)
 
 
 def conv_gradient(layer: Layer) -> Array:
@@ -655,15 +767,20 @@ def sparse_grad_case(what: str, grad: Array, weights: Array, scores: Array, shif
 # ------------------------------------------------------------------------------------------------------------- Tin-Tin
 
 
-def _tintin(step: Recorded) -> list[Case]:
-    conv, dense = step.layers[1], step.layers[2]
+def _tintin(busy: Recorded, steps: Sequence[Recorded]) -> list[Case]:
+    conv, dense, number = busy.layers[1], busy.layers[2], f"mean of {len(steps)} steps with an error"
     full = Update("uniform", uniform(12, 64), uniform(1, 784, low=0), uniform(2, 64, 784), uniform(13, 64, 784), 3)
-    real = Update("recorded", dense.error, dense.inputs.ravel(), dense.weights, dense.scores, 3)
     grad = np.random.default_rng(14).integers(-(1 << 16), (1 << 16) + 1, (16, 72)).astype(np.int32)
+
+    def case(what: str, step: Recorded) -> Case:
+        return tintin_dense_case(replace(recorded_update(what, step), shift=3))
+
     return [
-        *(tintin_dense_case(u) for u in (full, real)),
+        tintin_dense_case(full),
+        case("busiest step", busy),
+        mean(f"784 to 64, {number}, shift 3", (case("", step) for step in steps)),
         tintin_grad_case("uniform", grad, uniform(4, 16, 72)),
-        tintin_grad_case("recorded", conv_gradient(conv), conv.weights),
+        tintin_grad_case("busiest step", conv_gradient(conv), conv.weights),
         *_w16_cases(dense),
     ]
 
@@ -774,7 +891,7 @@ def unbiased(stored: Array) -> Array:
 
 def _pruning(step: Recorded) -> list[Case]:
     layer = step.layers[2]
-    what = "top 98 %, recorded"
+    what = "top 98 %, busiest step"
     pruned = Pruned.top(layer.weights, layer.scores, layer.keep)
     return [*pruning_cases(pruned, what), *sparse_mask_cases(layer.weights, layer.scores, what)]
 

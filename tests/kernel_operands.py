@@ -1,6 +1,6 @@
-"""What the kernels are measured on: tensors recorded from a training step on MNIST, and uniform random ones.
+"""What the kernels are measured on: tensors recorded from training steps on MNIST, and uniform random ones.
 
-``python tests/kernel_operands.py`` records the step again, from the MNIST files in the folder that the environment
+``python tests/kernel_operands.py`` records the steps again, from the MNIST files in the folder that the environment
 variable M0SIM_MNIST_DIR names.
 """
 
@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +27,11 @@ from m0sim.study.learn.methods.pruning import kept_by, top_k
 from m0sim.study.learn.pretrain import bundled
 from m0sim.study.learn.rotate import rotate
 
-RECORDED = Path(__file__).parent / "data" / "tiny-cnn-step.npz"
+RECORDED = Path(__file__).parent / "data" / "tiny-cnn-steps.npz"
 NETWORK, DATA, METHOD = "tiny-cnn", "mnist", "priot"
 ANGLE, CALIBRATION_IMAGES, IMAGES, SEED = 30.0, 32, 40, 0
 DENSE = 2
-"""The stage whose update is recorded at its dearest: the dense layer from 784 to 64."""
+"""The stage that says which step is the busiest: the dense layer from 784 to 64."""
 
 Array = NDArray[Any]
 
@@ -51,6 +53,9 @@ class Layer:
     raw: Int8
     """Output before the pool."""
     argmax: Array
+    moved: Array
+    """int16: what the step adds to the scores."""
+    forward: int
     backward: int
     update: int
 
@@ -63,14 +68,15 @@ class Recorded:
     logits: Int8
     label: int
     logit_exponent: int
-    image: int
-    """Index of the image in the data set."""
-    step: int
-    """Steps before it."""
+
+    @property
+    def is_idle(self) -> bool:
+        """The loss has no error: nothing goes back and no score moves."""
+        return not self.layers[-1].error.any()
 
 
 def record(folder: Path) -> dict[str, Array]:
-    """The step that moves most scores of the dense layer among the first IMAGES transfer images, as stored arrays."""
+    """The steps on the first IMAGES transfer images, as stored arrays: the first axis is the step."""
     network, method, backbone = networks.get(NETWORK), methods.get(METHOD), bundled(NETWORK)
     images = data.load(DATA, folder)
     frozen = method.freeze(network, backbone.weights, backbone.config)
@@ -78,20 +84,17 @@ def record(folder: Path) -> dict[str, Array]:
         network, method, backbone.weights, *_part(images, "validation", CALIBRATION_IMAGES), backbone.config, SEED
     )
     state = method.initial_state(network, frozen, config, SEED)
-    first, best, most = state.learned, None, -1
     pixels, labels = _part(images, "transfer", IMAGES)
-    for step in range(IMAGES):
-        trace = method.step(network, frozen, state, pixels[step], int(labels[step]), config)
-        moved = np.count_nonzero(trace.state.learned[DENSE] != state.learned[DENSE])
-        if moved > most:
-            best, most, chosen, before = trace, moved, step, state.learned
+    steps = []
+    for image, label in zip(pixels, labels, strict=True):
+        trace = method.step(network, frozen, state, image, int(label), config)
+        steps.append(_stored(trace, image, state.learned))
         state = trace.state
-    assert best is not None
-    arrays = _stored(best, pixels[chosen], [b.astype(np.int16) - f for b, f in zip(before, first, strict=True)])
+    arrays = {name: np.stack([step[name] for step in steps]) for name in steps[0]}
     arrays |= {f"weights{i}": w for i, w in enumerate(frozen.weights)}
-    numbers = (int(labels[chosen]), config.logit_exponent, data.SPLITS[DATA]["transfer"][chosen], chosen)
     keep = [round(config.keep * stage.edges) for stage in network.stages]
-    arrays["numbers"], arrays["shifts"] = np.array(numbers), np.array([config.backward, config.update, keep])
+    arrays["labels"], arrays["logit_exponent"] = labels, np.array(config.logit_exponent)
+    arrays["shifts"] = np.array([config.forward, config.backward, config.update, keep])
     return arrays
 
 
@@ -100,35 +103,47 @@ def _part(images: data.Dataset, part: str, count: int) -> tuple[Int8, NDArray[np
     return data.network_input(rotate(images.images[chosen], ANGLE)), images.labels[chosen]
 
 
-def _stored(trace: StepTrace, image: Int8, moved: list[Array]) -> dict[str, Array]:
-    """The scores are kept as what earlier steps added to the initial ones, which are a seeded draw: small."""
+def _stored(trace: StepTrace, image: Int8, before: Sequence[Array]) -> dict[str, Array]:
+    """The scores are kept as how far the step moved them: they start from a seeded draw, and few ever move."""
     arrays: dict[str, Array] = {"logits": trace.logits}
     inputs = (image, *trace.activations)
     for i, error in enumerate(trace.errors):
-        arrays |= {f"inputs{i}": inputs[i], f"error{i}": error, f"raw{i}": trace.raw[i], f"moved{i}": moved[i]}
+        after = trace.state.learned[i].astype(np.int16)
+        arrays |= {f"inputs{i}": inputs[i], f"error{i}": error, f"raw{i}": trace.raw[i], f"moved{i}": after - before[i]}
         argmax = trace.argmax[i]
         arrays[f"argmax{i}"] = np.zeros(0, np.uint8) if argmax is None else argmax
     return arrays
 
 
-def recorded() -> Recorded:
-    """The committed step."""
+@cache
+def recorded() -> tuple[Recorded, ...]:
+    """The committed steps, one for each image."""
     with np.load(RECORDED) as stored:
         arrays = dict(stored)
-    label, exponent, image, step = arrays["numbers"].tolist()
-    layers = tuple(_layer(arrays, i) for i in range(arrays["shifts"].shape[1]))
-    return Recorded(layers, arrays["logits"], label, exponent, image, step)
+    layers = [_layers(arrays, i) for i in range(arrays["shifts"].shape[1])]
+    exponent = int(arrays["logit_exponent"])
+    numbers = zip(arrays["logits"], arrays["labels"].tolist(), strict=True)
+    return tuple(Recorded(of, *n, exponent) for of, n in zip(zip(*layers, strict=True), numbers, strict=True))
 
 
-def _layer(arrays: dict[str, Array], i: int) -> Layer:
+def busiest(steps: Sequence[Recorded]) -> Recorded:
+    """The step that moves most scores of the dense layer."""
+    return max(steps, key=lambda step: np.count_nonzero(step.layers[DENSE].moved))
+
+
+def _layers(arrays: dict[str, Array], i: int) -> list[Layer]:
+    """The layer in each of the steps."""
     weights = arrays[f"weights{i}"].reshape(len(arrays[f"weights{i}"]), -1)
-    moved = arrays[f"moved{i}"].reshape(weights.shape)
-    scores = (draws.normal_scores(SEED, i, weights.size).reshape(weights.shape) + moved).astype(np.int8)
-    backward, update, keep = arrays["shifts"][:, i].tolist()
-    mask = kept_by(top_k(scores, keep), scores.reshape(-1), storage_index(*weights.shape))
-    masked = weights * mask.reshape(weights.shape)
-    tensors = (arrays[f"{name}{i}"] for name in ("inputs", "error", "raw", "argmax"))
-    return Layer(weights, masked, scores, keep, *tensors, backward, update)
+    *shifts, keep = arrays["shifts"][:, i].tolist()
+    scores = draws.normal_scores(SEED, i, weights.size).reshape(weights.shape)
+    found = []
+    for step, moved in enumerate(arrays[f"moved{i}"]):
+        mask = kept_by(top_k(scores, keep), scores.reshape(-1), storage_index(*weights.shape))
+        masked = weights * mask.reshape(weights.shape)
+        tensors = (arrays[f"{name}{i}"][step] for name in ("inputs", "error", "raw", "argmax", "moved"))
+        found.append(Layer(weights, masked, scores, keep, *tensors, *shifts))
+        scores = (scores + moved.reshape(weights.shape)).astype(np.int8)
+    return found
 
 
 def uniform(seed: int, *shape: int, low: int = -127) -> Int8:

@@ -7,13 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import bench_against
-import bench_kernels
+import kernel_measure
 import pytest
 from bench_against import Kernels
-from bench_kernels import Fields, Measured
 from conftest import found_toolchain
 from kernel_cases import Block, Side, block, cases
 from kernel_extremes import extremes
+from kernel_measure import Fields, Measured
 
 from m0sim.errors import UsageError
 from m0sim.image import Image
@@ -28,7 +28,7 @@ OLD = {"f": ("in", "grad", "patch")}
 @pytest.fixture(scope="module")
 def kernels() -> Kernels:
     found_toolchain("zig")
-    return Kernels(bench_kernels.kernels(), blocks.blocks())
+    return Kernels(kernel_measure.kernels(), blocks.blocks())
 
 
 def test_rows_have_names_of_their_own() -> None:
@@ -43,9 +43,9 @@ def test_every_kernel_whose_cycles_depend_on_data_is_there() -> None:
 
 @pytest.mark.long
 def test_results_at_the_ends(kernels: Kernels) -> None:
-    compiled = bench_kernels.compilations(["zig"], ["-O3"])
+    compiled = kernel_measure.compilations(["zig"], ["-O3"])
     for case in EXTREMES:
-        bench_kernels.compare(case, kernels.image, compiled)
+        kernel_measure.compare(case, kernels.image, compiled)
 
 
 def grouped() -> Side:
@@ -75,7 +75,7 @@ def test_a_slower_row_and_a_wrong_one_are_told(
     kernels: Kernels, monkeypatch: pytest.MonkeyPatch, cycles: int, result: int, ratio: float
 ) -> None:
     """The new kernels' row is `cycles` times as slow, and its bytes are `result` more."""
-    case, measure = next(case for case in EXTREMES if "rising" in case.operands), bench_kernels.measure
+    case, measure = next(case for case in EXTREMES if "rising" in case.operands), kernel_measure.measure
     after = Kernels(kernels.image, dict(kernels.fields))
 
     def changed(image: Image, side: Side, fields: Fields) -> Measured:

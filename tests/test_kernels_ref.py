@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from m0sim import Buffer, Machine, toolchain
 from m0sim.image import Image, load_elf
+from m0sim.study.learn import layout
 
 KERNELS = Path(__file__).parents[1] / "kernels"
 SOURCES = sorted((KERNELS / "ref").glob("*.c"))
@@ -86,6 +87,12 @@ def int8(*arrays: Int) -> list[Array]:
     return [array.astype(np.int8) for array in arrays]
 
 
+def whole_words(x: Int) -> Array:
+    """int8, followed by bytes of 0 .. 127 up to a whole word."""
+    flat = x.astype(np.int8).ravel()
+    return np.concatenate([flat, np.full(-flat.size % 4, 99, np.int8)])
+
+
 def patches(image: Int, kernel: tuple[int, int], stride: int, pad: int) -> Int:
     """``[out_h, out_w, kernel_h, kernel_w, channels]``."""
     padded = np.pad(image, ((pad, pad), (pad, pad), (0, 0)))
@@ -106,6 +113,22 @@ def test_dense_forward(image: Image, n_in: int, n_out: int, shift: int, relu: bo
     np.testing.assert_array_equal(out, np.maximum(y, 0) if relu else y)
     (*_, acc), _ = run(image, "ref_dense_sums", *int8(a, w), np.zeros(n_out, np.int32), n_in, n_out)
     np.testing.assert_array_equal(acc, w @ a)
+
+
+@SOME
+@given(n_in=st.integers(1, 60), n_out=SIZES, shift=SHIFTS, relu=st.booleans(), signed_in=st.booleans(), seed=SEEDS)
+@example(n_in=60, n_out=4, shift=0, relu=False, signed_in=True, seed=0)
+def test_dense_forward_in_lanes(
+    image: Image, n_in: int, n_out: int, shift: int, relu: bool, signed_in: bool, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    a, w = signed(rng, n_in), signed(rng, n_out, n_in)
+    a = a if signed_in else np.abs(a)
+    packed, out = layout.pack_weights(int8(w)[0]), np.zeros(n_out, np.int8)
+    words = (whole_words(a), packed, out, n_in, n_out, shift, relu, int(signed_in))
+    for function in ("ref_swar_dense_forward", "ref_swar_dense_forward_skipping"):
+        results, _ = run(image, function, *words)
+        np.testing.assert_array_equal(results[2], np.maximum(stored(w @ a, shift), -127 * (not relu)))
 
 
 @SOME
@@ -180,6 +203,23 @@ def test_conv_forward(image: Image, shape: tuple[int, ...], shift: int, relu: bo
     np.testing.assert_array_equal(out, np.maximum(stored(wanted, shift), -127 * (not relu)))
     (*_, acc), _ = run(image, "ref_conv_sums", *operands, np.zeros(wanted.shape, np.int32))
     np.testing.assert_array_equal(acc, wanted)
+
+
+@SOME
+@given(shape=CONVS, shift=SHIFTS, relu=st.booleans(), signed_in=st.booleans(), seed=SEEDS)
+@example(shape=(5, 5, 4, 5, 3, 3, 1, 1), shift=3, relu=False, signed_in=False, seed=0)
+def test_conv_forward_in_lanes(
+    image: Image, shape: tuple[int, ...], shift: int, relu: bool, signed_in: bool, seed: int
+) -> None:
+    conv = Conv(shape, seed)
+    values, inputs = (conv.a, conv.patches) if signed_in else (np.abs(conv.a), np.abs(conv.patches))
+    wanted = np.tensordot(inputs, conv.w, ((2, 3, 4), (1, 2, 3)))
+    patch = np.full(layout.row_bytes(conv.w[0].size), 77, np.uint8)
+    operands = (conv.block, whole_words(values), layout.pack_weights(int8(conv.w)[0]))
+    out = np.zeros(wanted.shape, np.int8)
+    for function in ("ref_swar_conv_forward", "ref_swar_conv_forward_skipping"):
+        results, _ = run(image, function, *operands, out, patch, shift, relu, int(signed_in))
+        np.testing.assert_array_equal(results[3], np.maximum(stored(wanted, shift), -127 * (not relu)))
 
 
 @SOME

@@ -1,6 +1,6 @@
 /*
  * The kernels of m0k.h as a C programmer would write them: plain `restrict` loops over row-major arrays. They are what
- * the hand-written ones are measured against, and a second statement of the same arithmetic.
+ * the hand-written ones are measured against, and a second statement of the same arithmetic. swar.c is less plain.
  *
  * Weights and scores are int8 in logical order: dense [n_out][n_in]; convolution [n_out][kernel_h][kernel_w][channels],
  * a row of which has n_in = kernel_h * kernel_w * channels entries. Images, activations and errors are int8 HWC. A
@@ -81,6 +81,19 @@ void ref_conv_back_sums(const ref_shape_t *s, const int8_t *restrict error, cons
                         const int8_t *restrict weights, int32_t *restrict acc);
 void ref_conv_grad(const ref_shape_t *s, const int8_t *restrict error, const uint8_t *restrict argmax,
                    const int8_t *restrict in, int32_t *restrict grad);
+
+/* swar.c: weights are the edge array of m0k.h, `in` and `patch` are 4-aligned and rounded up to words, as there */
+void ref_swar_dense_forward(const uint32_t *restrict in, const uint32_t *restrict weights, int8_t *restrict out,
+                            int32_t n_in, int32_t n_out, int32_t shift, int32_t relu, int32_t signed_in);
+void ref_swar_dense_forward_skipping(const uint32_t *restrict in, const uint32_t *restrict weights,
+                                     int8_t *restrict out, int32_t n_in, int32_t n_out, int32_t shift, int32_t relu,
+                                     int32_t signed_in);
+void ref_swar_conv_forward(const ref_shape_t *s, const int8_t *restrict in, const uint32_t *restrict weights,
+                           int8_t *restrict out, uint32_t *restrict patch, int32_t shift, int32_t relu,
+                           int32_t signed_in);
+void ref_swar_conv_forward_skipping(const ref_shape_t *s, const int8_t *restrict in, const uint32_t *restrict weights,
+                                    int8_t *restrict out, uint32_t *restrict patch, int32_t shift, int32_t relu,
+                                    int32_t signed_in);
 
 /* pool.c, requant.c, loss.c */
 void ref_pool(const int8_t *restrict in, int8_t *restrict out, uint8_t *restrict argmax, int32_t height, int32_t width,
