@@ -142,8 +142,11 @@ typedef struct {
     const int8_t *error;
     const uint8_t *argmax;
     const int8_t *in;
-    int32_t *grad; /* int32[n_out][P] */
+    int32_t *grad; /* int32[count_out][P] */
     uint32_t height, width, channels, n_out, kernel_h, kernel_w, stride, pad;
+    uint32_t first_out, count_out; /* of these outputs */
+    uint32_t *scratch; /* its size is in conv_grad.S; kept from the call with first_out = 0 to the last */
+    uint32_t *active;  /* 1, or 0 where all errors are 0 */
 } m0k_conv_grad_t;
 
 void m0k_dense_back(const m0k_dense_back_t *p);
@@ -168,6 +171,7 @@ typedef struct {
     uint8_t *weights;
     uint32_t n_in, n_out, shift;
     int32_t mu;
+    const uint32_t *active; /* 0, or what m0k_conv_grad left: where it is 0 all of grad is, and nothing moves */
 } m0k_niti_grad_t;
 
 typedef struct {
@@ -183,6 +187,7 @@ typedef struct {
     const uint8_t *weights;
     uint8_t *scores;
     uint32_t n_in, n_out, shift;
+    const uint32_t *active; /* 0, or what m0k_conv_grad left: where it is 0 all of grad is, and nothing moves */
 } m0k_score_grad_t;
 
 /*
@@ -204,6 +209,7 @@ typedef struct {
     uint8_t *scores;
     const uint8_t *gaps;
     uint32_t count, n_in, n_out, shift;
+    const uint32_t *active; /* 0, or what m0k_conv_grad left: where it is 0 all of grad is, and nothing moves */
 } m0k_sparse_grad_t;
 
 void m0k_niti_dense(const m0k_niti_dense_t *p);
@@ -359,6 +365,7 @@ typedef struct {
     const int32_t *error_exponent;
     const int32_t *in_exponent;
     int32_t base;
+    const uint32_t *active; /* 0, or what m0k_conv_grad left: where it is 0 all of grad is, and nothing moves */
 } m0k_tintin_grad_t;
 
 const uint8_t *m0k_rows_w16(const void *context, uint32_t group);

@@ -3,7 +3,7 @@
  *
  * m0k_niti_dense { error, in, weights, n_in, n_out, shift, mu, signed_in }
  *     W[o][i] = sat(W[o][i] - psto_shift(error[o] * in[i], s))
- * m0k_niti_grad { grad, weights, n_in, n_out, shift, mu }
+ * m0k_niti_grad { grad, weights, n_in, n_out, shift, mu, active }
  *     W[o][k] = sat(W[o][k] - psto_shift(grad[o][k], s))
  *
  * s = shift, 0..24; or, with shift == 0xFFFFFFFF, s = max(0, bit length of max |gradient| - mu), mu signed, -24..31.
@@ -25,7 +25,7 @@
  *     (14.75 an edge) and 52 for each word with a weight that clamps; 40 a word that does not move, 22 where all m' <=
  *     C, 9 where all inputs are zero. With s < 6 or signed_in: 70 + 108 * words. Dynamic: 12 * (n_in + n_out) + 200
  *     more.
- * Cycles of m0k_niti_grad: at most 70 + 16 * n_out + 104 * words * n_out; dynamic: 24 * words * n_out + 110 more.
+ * Cycles of m0k_niti_grad: at most 80 + 16 * n_out + 104 * words * n_out; dynamic: 24 * words * n_out + 110 more.
  */
     .syntax unified
     .cpu cortex-m0plus
@@ -381,6 +381,7 @@
     .endm
 
     FUNCTION m0k_niti_grad
+    SKIP_INACTIVE NITI_GRAD_ACTIVE
     SAVE_ALL
     mov r7, r0
     ldr r0, [r7, #NITI_GRAD_N_IN]

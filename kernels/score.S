@@ -3,7 +3,7 @@
  *
  * m0k_score_dense { error, in, weights, scores, n_in, n_out, shift, signed_in }
  *     S[o][i] = sat(S[o][i] - round_shift(w[o][i] * error[o] * in[i], shift))
- * m0k_score_grad { grad, weights, scores, n_in, n_out, shift }
+ * m0k_score_grad { grad, weights, scores, n_in, n_out, shift, active }
  *     S[o][k] = sat(S[o][k] - round_shift(w[o][k] * grad[o][k], shift))
  *
  * error int8[n_out], in int8[n_in] (read as whole words: room for P = n_in rounded up to 4), values -127..127 whatever
@@ -20,7 +20,7 @@
  * Cycles of m0k_score_dense, words = P / 4: at most 90 + 34 * n_out, and for each output with an error 12 + 85 * words
  *     and 4 for each score that clamps. A word is 13, or 8 with four zero activations; an edge 17 where its score
  *     moves, 1 more where the sign changes, 10 where its delta rounds to 0, 4.5 where its activation is 0.
- * Cycles of m0k_score_grad: at most 80 + 20 * n_out + 73 * words * n_out and 4 for each score that clamps.
+ * Cycles of m0k_score_grad: at most 90 + 20 * n_out + 73 * words * n_out and 4 for each score that clamps.
  *
  * The inner loop exists twice, once for edges whose score rises and once for those whose score falls, each running on
  * from edge to edge and changing over where the sign does: each needs one bound only and no sign correction.
@@ -218,6 +218,7 @@
     .endm
 
     FUNCTION m0k_score_grad
+    SKIP_INACTIVE SCORE_GRAD_ACTIVE
     SAVE_ALL
     sub sp, #G_FRAME
 

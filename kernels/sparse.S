@@ -3,7 +3,7 @@
  *
  * m0k_sparse_dense { error, in, weights, scores, gaps, count, n_in, n_out, shift }
  *     S[c] = sat(S[c] - round_shift(w * error[o] * in[i], shift)) for the c-th scored edge (o, i)
- * m0k_sparse_grad { grad, weights, scores, gaps, count, n_in, n_out, shift }
+ * m0k_sparse_grad { grad, weights, scores, gaps, count, n_in, n_out, shift, active }
  *     S[c] = sat(S[c] - round_shift(w * grad[o][k], shift))
  *
  * gaps u8: distances in the edge array, in storage order, the first from index -1; 0 moves on by 255 and is no edge.
@@ -274,6 +274,7 @@
     .endm
 
     FUNCTION m0k_sparse_grad
+    SKIP_INACTIVE SPARSE_GRAD_ACTIVE
     SAVE_ALL
     sub sp, #GRAD_FRAME
     ldr r3, [r0, #SPARSE_GRAD_SHIFT]

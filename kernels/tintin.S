@@ -12,7 +12,7 @@
  *     n, row_bytes: multiples of 16, from 16; out and scratch 4-aligned.
  * m0k_tintin_dense { error, in, weights16, n_in, n_out, error_exponent, in_exponent, base }
  *     W[o][i] = clamp(W[o][i] - psto_shift(error[o] * in[i], s))
- * m0k_tintin_grad { grad, weights16, n_in, n_out, error_exponent, in_exponent, base }
+ * m0k_tintin_grad { grad, weights16, n_in, n_out, error_exponent, in_exponent, base, active }
  *     W[o][k] = clamp(W[o][k] - psto_shift(grad[o][k], s))
  *     s = base - *error_exponent - *in_exponent, any int32; base = E_weight - 8 + rate. s < 0 shifts to the left by -s,
  *     at most 16 (that is the whole range); s > 31 moves nothing. Clamped to -32512 .. 32512.
@@ -498,6 +498,7 @@
     .endm
 
     FUNCTION m0k_tintin_grad
+    SKIP_INACTIVE TINTIN_GRAD_ACTIVE
     SAVE_ALL
     mov r7, r0
     ALIGNMENT TINTIN_GRAD_ERROR_EXPONENT

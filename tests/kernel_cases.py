@@ -10,9 +10,10 @@ import numpy as np
 from kernel_operands import Layer, Recorded, busiest, recorded, uniform
 from numpy.typing import NDArray
 
-from m0sim.study.learn import blocks, layout
+from m0sim.study.learn import blocks, layout, scratch
 from m0sim.study.learn.arithmetic import bit_length, largest, sat
 from m0sim.study.learn.methods.pruning import top_k
+from m0sim.study.learn.networks import Conv, Dense, Network, Pool, Stage
 
 Array = NDArray[Any]
 
@@ -95,7 +96,7 @@ BOUNDS = {
     "m0k_loss": "the division: eleven steps of shift and subtract for each class with a share",
     "m0k_dense_back": "splitting words into lanes; load and store of each accumulator whenever the lanes are full",
     "m0k_conv_back": "load and store of each accumulator for every two outputs; setting up short rows for each pair",
-    "m0k_conv_grad": "load and store of each accumulator for every two positions; rows of three with one channel",
+    "m0k_conv_grad": "splitting the inputs into lanes; listing the errors, and storing each output's sums",
     "m0k_niti_dense": "the steps of psto rounding on two lanes, then clamping; zero errors and inputs are skipped",
     "m0k_niti_grad": "psto rounding of one 32-bit gradient at a time: no two fit a word",
     "m0k_score_dense": "two MULS, extracting bytes, rounding, clamping and a byte store, one edge at a time; zero"
@@ -477,6 +478,12 @@ def dense_back_case(what: str, error: Array, weights: Array, gate: Array, shift:
     )
 
 
+def stage_of(conv: tuple[int, ...], pooled: bool) -> Stage:
+    """A convolution as a layer of a network."""
+    pool = (Pool(),) if pooled else ()
+    return Network("one convolution", conv[:3], (Conv(conv[3]), *pool, Dense(1))).stages[0]
+
+
 def described(conv: tuple[int, ...], what: str, error: Array) -> str:
     active = np.count_nonzero(error)
     return f"{shown(conv)}, {what}, {active:,} of {error.size:,} errors not zero"
@@ -513,14 +520,16 @@ def conv_grad_case(what: str, conv: tuple[int, ...], error: Array, argmax: Array
     row = layout.row_bytes(n_in)
     arrays = {"error": error, "in": image} | ({} if argmax is None else {"argmax": argmax})
     place: str | int = 0 if argmax is None else "argmax"
+    room = scratch.conv_grad(stage_of(conv, argmax is not None))
+    ours = arrays | {"grad": zeros(n_out * row, np.int32), "scratch": zeros(room), "active": zeros(1, np.uint32)}
     return Case(
         "m0k_conv_grad",
         described(conv, what, error),
         "MAC",
         max(1, int(np.count_nonzero(error))) * n_in,
         Side(
-            arrays | {"grad": zeros(n_out * row, np.int32)},
-            one("m0k_conv_grad", "error", place, "in", "grad", *conv),
+            ours,
+            one("m0k_conv_grad", "error", place, "in", "grad", *conv, 0, n_out, "scratch", "active"),
             "grad",
             grad_rows(n_out, n_in),
         ),

@@ -165,7 +165,7 @@ OUTPUTS = {
 }
 """The words of each kernel's block that point to results."""
 
-SCRATCH = re.compile(r"(patch|histogram|rows|errors)\d+")
+SCRATCH = re.compile(r"(patch|histogram|rows|errors|lists|active)\d+")
 """Tensors of which the golden model knows nothing: kernels and mask forms use them as they like."""
 
 
@@ -239,8 +239,8 @@ def golden(s: Study, trace: StepTrace) -> dict[str, NDArray[np.uint8]]:
     return held
 
 
-def results(op: step.Op) -> list[str]:
-    """Names of the tensors that an operation computes."""
+def results(op: step.Op) -> list[step.Ref]:
+    """The tensors that an operation computes, or from where on."""
     words = [op.words[i] for i in OUTPUTS[op.kernel]]
     if op.kernel in ("m0k_dense_back", "m0k_conv_back"):
         is_dynamic = op.words[blocks.blocks()[op.kernel].index("dynamic")]
@@ -248,7 +248,16 @@ def results(op: step.Op) -> list[str]:
             words.pop()  # the sums only, m0k_requant follows
         elif op.kernel == "m0k_dense_back":
             words.pop(0)  # sums of inputs whose gate is closed are left out
-    return [w.tensor for w in words if isinstance(w, step.Ref)]
+    return [w for w in words if isinstance(w, step.Ref)]
+
+
+def some_outputs(op: step.Op, whole: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The rows of the gradient that m0k_conv_grad was asked for."""
+    n_out, first, count = op.words[7], op.words[12], op.words[13]
+    assert isinstance(n_out, int)
+    assert isinstance(first, int)
+    assert isinstance(count, int)
+    return whole.reshape(n_out, -1)[first : first + count].reshape(-1)
 
 
 class Shadow:
@@ -268,8 +277,18 @@ class Shadow:
         self.held |= {"image": bytes_of(picture), "label": word(label)}
 
     def after(self, index: int, held: dict[str, NDArray[np.uint8]]) -> None:
-        for name in results(self.plan.step.ops[index]):
-            self.held[name] = held[name]
+        op = self.plan.step.ops[index]
+        later = [
+            ref for other in self.plan.step.ops[index + 1 :] if other.kernel == op.kernel for ref in results(other)
+        ]
+        for ref in results(op):
+            if op.kernel == "m0k_conv_grad":
+                self.held[ref.tensor] = some_outputs(op, held[ref.tensor])
+                continue
+            new = held[ref.tensor].copy()
+            rest = min((r.offset for r in later if r.tensor == ref.tensor), default=new.size)
+            new[rest:] = self.held.get(ref.tensor, new)[rest:]  # what the next operation has to do
+            self.held[ref.tensor] = new
 
     def check(self, index: int, when: str) -> None:
         """Every tensor that is known and needed at operation `index` or later."""
@@ -404,13 +423,13 @@ def told(
 
 
 def test_what_the_options_of_a_step_cost_in_flash(kernels: Image) -> None:
-    """Lists and update blocks only: the tensors, and SRAM with them, stay the same."""
+    """Lists and update blocks only, one for each four outputs of a convolution: the tensors, and SRAM, stay the same."""
     s = study(networks.get("tiny-cnn-8"), "priot")
     plain = s.deploy(kernels)
     both = replace(s, config=replace(s.config, cool=100, refresh=8))
     changed = both.deploy(kernels)
     assert changed.plan.sram_bytes == plain.plan.sram_bytes
-    assert 0 < changed.flash_bytes - plain.flash_bytes < 4096
+    assert 0 < changed.flash_bytes - plain.flash_bytes < 5120
 
 
 def assert_same_learned(s: Study, program: DeviceProgram) -> None:

@@ -23,6 +23,7 @@ from m0sim import Machine, toolchain
 from m0sim.chip.buffer import Buffer
 from m0sim.chip.cost import Cost
 from m0sim.errors import UsageError
+from m0sim.study.learn import blocks
 
 KERNELS = Path(__file__).parents[1] / "kernels"
 SOURCES = ("dense_back", "back_list", "conv_back", "conv_grad", "niti", "score", "sparse")
@@ -136,7 +137,11 @@ provider:
 
 
 def call(machine: Machine, name: str, *fields: Any) -> tuple[Cost, list[Any]]:
-    """Run `name` on a block of `fields`; an array becomes a buffer. Returns the cost and the arrays afterwards."""
+    """Run `name` on a block of `fields`; an array becomes a buffer. Returns the cost and the arrays afterwards.
+
+    Fields that are left out at the end are 0.
+    """
+    fields += (0,) * (len(blocks.blocks()[name]) - len(fields))
     buffers = [machine.alloc(f) if isinstance(f, np.ndarray) else f for f in fields]
     words = [b.address if isinstance(b, Buffer) else int(b) for b in buffers]
     block = machine.alloc(np.array(words, np.uint32))
@@ -153,7 +158,7 @@ def constants(name: str, count: int) -> list[bool]:
     written = {
         "m0k_dense_back": (2, 3, 11),
         "m0k_conv_back": (4, 5),
-        "m0k_conv_grad": (3,),
+        "m0k_conv_grad": (3, 14, 15),
         "m0k_niti_dense": (2,),
         "m0k_niti_grad": (1,),
         "m0k_score_dense": (3,),
@@ -486,22 +491,65 @@ def correlate(conv: Conv, image: Array, full: Array) -> Array:
 
 
 @many
-@given(seeds, convs(), st.booleans())
-def test_conv_grad(seed: int, conv: Conv, pooled: bool) -> None:
+@given(seeds, convs(), st.booleans(), st.integers(1, 10))
+def test_conv_grad(seed: int, conv: Conv, pooled: bool, at_once: int) -> None:
+    """All outputs, `at_once` of them a call, by what scratch keeps from call to call."""
     rng = np.random.default_rng(seed)
     error, argmax, full = conv.errors(rng, pooled)
+    error[..., rng.random(conv.n_out) < 0.3] = 0
+    full = full * (error != 0).any(axis=(0, 1))
     image = values(rng, (conv.height, conv.width, conv.channels), 0)
     grad = np.zeros((conv.n_out, padded(conv.n_in)), np.int64)
     grad[:, : conv.n_in] = correlate(conv, image, full)
-    place = np.full(grad.shape, 0x5A5A5A5A, np.int32)
-    pool = 0 if argmax is None else argmax
-    cost, after = run("m0k_conv_grad", pad_bytes(error), pool, pad_bytes(image), place, *conv.fields)
-    np.testing.assert_array_equal(after[3], grad)
+    machine = Machine.from_elf(elf("zig"))
+    places = [machine.alloc(a) for a in (pad_bytes(error), pad_bytes(image))]
+    where = [places[0].address, machine.alloc(argmax).address if argmax is not None else 0]
+    where += [places[1].address]
+    scratch = machine.alloc(np.full(conv_grad_scratch(conv, pooled) // 4, 0x5A5A5A5A, np.uint32))
+    for first in range(0, conv.n_out, at_once):
+        count = min(at_once, conv.n_out - first)
+        place = machine.alloc(np.full((count, grad.shape[1]), 0x5A5A5A5A, np.int32))
+        active = machine.alloc(np.full(1, 7, np.uint32))
+        words = [*where, place.address, *conv.fields, first, count, scratch.address, active.address]
+        block = machine.alloc(np.array(words, np.uint32))
+        cost = machine.call("m0k_conv_grad", block, result="void", keep=True)
+        np.testing.assert_array_equal(place.read(), grad[first : first + count])
+        some = error[..., first : first + count]
+        assert active.read().tolist() == [int(some.any())]
+        assert cost.cycles <= conv_grad_cycles(conv, error, first, count)
+        assert cost.stack_bytes <= 200
+    np.testing.assert_array_equal(places[0].read(), pad_bytes(error))
+    np.testing.assert_array_equal(places[1].read(), pad_bytes(image))
+
+
+def conv_grad_scratch(conv: Conv, pooled: bool) -> int:
+    """The bytes that the head of conv_grad.S asks for."""
+    rows, columns = (n // 2 if pooled else n for n in conv.out_shape)
+    row, zeros = padded((conv.width + conv.pad) * conv.channels), padded(conv.pad * conv.channels)
+    image = zeros + (conv.height + 2 * conv.pad) * row if conv.pad else 0
+    return 4 + image + 32 * (min(rows * columns, 48) + (conv.channels % 4 != 0))
+
+
+def conv_grad_cycles(conv: Conv, error: Array, first: int, count: int) -> float:
+    """The bound at the head of conv_grad.S, with as many walks as there may be."""
+    n, taps, by_words = conv.n_in, conv.kernel_w * conv.channels, conv.channels % 4 == 0
+    blocks = -(-taps // 12) if by_words else taps // 9 + taps % 9 // 3 + taps % 9 % 3
+    blocks = 1 if taps == conv.kernel_h == 3 else blocks * conv.kernel_h
     rows, columns = error.shape[:2]
-    each = (8 if conv.channels % 4 == 0 else 12) * conv.n_in + 25 * conv.kernel_h + 130
-    scan = 2.5 * grad.size + conv.n_out * (40 + 35 * rows + 10 * rows * columns)
-    assert cost.cycles <= 300 + scan + each * np.count_nonzero(error) + conv.kernel_w * conv.channels * 2
-    assert cost.stack_bytes <= 120
+    is_whole = (conv.n_out | first | count) % 4 == 0
+    cycles = 500 + 200 + conv_grad_scratch(conv, False) / 2 + 40 * conv.height
+    cycles += conv.height * conv.width * conv.channels * (8 if conv.width * conv.channels % 4 else 2)
+    for at in range(first, first + count, 4):
+        group = np.abs(error[..., at : min(at + 4, first + count)].astype(int))
+        cycles += 250 + 8 * padded(n) + rows * (40 + columns * (8 if is_whole else 60))
+        cells = int(group.any(axis=-1).sum())
+        cycles += cells * (60 if is_whole else 110)
+        cycles += np.count_nonzero(group) * (30 + 7 * blocks + n * (2 if by_words else 4))
+        full = cells // min(max(rows * columns, 1), 48) + 1
+        walks = sum(min(2 * int(magnitudes.sum()) // 258, np.count_nonzero(magnitudes)) for magnitudes in group.T)
+        walks = group.shape[-1] * full + (walks if by_words else 0)
+        cycles += walks * (130 + 50 * blocks + 7 * n + 20 * conv.kernel_h)
+    return float(cycles)
 
 
 def niti_shift(largest: int, shift: int, mu: int) -> int:
@@ -672,6 +720,18 @@ def test_the_largest_dense_layers(n_in: int, n_out: int) -> None:
     np.testing.assert_array_equal(after[2][:n_in], w.astype(np.int64).T @ e.astype(np.int64))
 
 
+@pytest.mark.parametrize("name", ["m0k_niti_grad", "m0k_score_grad", "m0k_sparse_grad"])
+def test_a_gradient_of_zeros_is_not_looked_at(name: str) -> None:
+    """Where m0k_conv_grad left a 0 as `active`; where it left a 1 the update is what it is without that word."""
+    fields = example(name)
+    learned = constants(name, len(fields)).index(False)
+    for active in (0, 1):
+        cost, after = run(name, *fields, np.array([active], np.uint32))
+        expected = run(name, *fields)[1] if active else fields
+        np.testing.assert_array_equal(after[learned], expected[learned])
+        assert active or cost.cycles <= 12
+
+
 def example(name: str) -> list[Any]:
     """A block for kernel `name`, the same at every call."""
     rng = np.random.default_rng(11)
@@ -686,10 +746,13 @@ def example(name: str) -> list[Any]:
     grad[:, :n_in] = rng.integers(-(10**6), 10**6, (n_out, n_in))
     where, gaps = scored(rng, n_out, n_in)
     few, u, v = pack_scores(s)[where], pack_weights(w), pack_scores(s)
-    blocks: dict[str, list[Any]] = {
+    examples: dict[str, list[Any]] = {
         "m0k_dense_back": [pad_bytes(e), u, np.zeros(padded(n_in), np.int32), pad_bytes(a), n_in, n_out, 9, *(0,) * 7],
         "m0k_conv_back": [error, argmax, 0, pack_weights(kernel), acc, image, *conv.fields, 8, image, 0],
-        "m0k_conv_grad": [error, argmax, image, np.zeros((6, 36), np.int32), *conv.fields],
+        "m0k_conv_grad": [
+            *(error, argmax, image, np.zeros((6, 36), np.int32), *conv.fields, 0, 6),
+            *(np.zeros(conv_grad_scratch(conv, True) // 4, np.uint32), np.zeros(1, np.uint32)),
+        ],
         "m0k_niti_dense": [pad_bytes(e), pad_bytes(a), u, n_in, n_out, 9, 0, 0],
         "m0k_niti_grad": [grad, u, n_in, n_out, DYNAMIC, 3],
         "m0k_score_dense": [pad_bytes(e), pad_bytes(a), u, v, n_in, n_out, 14, 0],
@@ -697,7 +760,7 @@ def example(name: str) -> list[Any]:
         "m0k_sparse_dense": [pad_bytes(e), pad_bytes(a), u, few, gaps, where.size, n_in, n_out, 14],
         "m0k_sparse_grad": [grad, u, few, gaps, where.size, n_in, n_out, 20],
     }
-    return blocks[name]
+    return examples[name]
 
 
 KERNEL_NAMES = (

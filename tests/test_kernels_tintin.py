@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from m0sim import Machine, UsageError, image, toolchain
 from m0sim.chip import device
 from m0sim.chip.cost import Cost
+from m0sim.study.learn import blocks, layout, methods, networks, onchip, pretrain
 from m0sim.study.learn import datasets as data
-from m0sim.study.learn import layout, methods, networks, onchip, pretrain
 from m0sim.study.learn.config import DeviceOptions
 from m0sim.study.learn.methods import Config
 from m0sim.study.learn.rotate import rotate
@@ -98,6 +98,7 @@ def run(name: str, *fields: Any, changes: int, arguments: Sequence[int] = ()) ->
     results = []
     for path in filter(None, map(elf, toolchain.NAMES)):
         machine = Machine.from_elf(path)
+        fields += (0,) * (len(blocks.blocks()[name]) - len(fields))
         buffers = [machine.alloc(f) if isinstance(f, np.ndarray) else f for f in fields]
         block = machine.alloc(np.array([b if isinstance(b, int) else b.address for b in buffers], np.uint32))
         cost = machine.call(name, block, *arguments)

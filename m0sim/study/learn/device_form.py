@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from m0sim.image import Image
-from m0sim.study.learn import kernels, layout
+from m0sim.study.learn import kernels, layout, scratch
 from m0sim.study.learn.blocks import pack
 from m0sim.study.learn.config import Config
 from m0sim.study.learn.networks import Conv, Network, Stage
@@ -36,6 +36,9 @@ from m0sim.study.learn.step import (
     Word,
 )
 
+_GROUP = 4
+"""Outputs whose edges lie together."""
+
 Words = dict[str, Word]
 """Fields of a parameter block by name."""
 
@@ -52,6 +55,8 @@ class IntegerForm(DeviceForm):
     """Fields that only the block of m0k_FAMILY_dense has."""
     dynamic = False
     """Scales measured on every tensor instead of calibrated."""
+    whole_gradient = False
+    """Whether the update of a convolution wants the gradients of all its outputs at once, not of four after four."""
     mask_forms: tuple[str, ...] = ()
     """The forms in which it can keep its mask, the presumably fastest first; none where there is no mask."""
 
@@ -93,8 +98,8 @@ class IntegerForm(DeviceForm):
         return {"exponent": 0, "exponent_in": 0, "exponent_w": 0}
 
     @abstractmethod
-    def learned_fields(self, b: Builder, stage: Stage) -> Words:
-        """Fields of both update kernels' blocks: what learns, and by which shift."""
+    def learned_fields(self, b: Builder, stage: Stage, first: int = 0) -> Words:
+        """Fields of both update kernels' blocks: what learns, from output `first` (0, 4, ...) on, by which shift."""
 
     def prune(self, b: Builder) -> None:
         """The mask of the next step: the cut, and the form that the mask is kept in."""
@@ -317,26 +322,37 @@ class Builder:
 
     def update(self, stage: Stage) -> None:
         """Gradient and update of what the stage learns."""
-        kernel = f"m0k_{self.form.family}"
-        learned: Words = {"n_in": stage.n_in, "n_out": stage.n_out, **self.form.learned_fields(self, stage)}
         if isinstance(stage.layer, Conv):
-            self.emit("update", f"{kernel}_grad", grad=self._gradient(stage), **learned)
+            self._conv_update(stage, stage.n_out if self.form.whole_gradient else _GROUP)
             return
+        learned: Words = {"n_in": stage.n_in, "n_out": stage.n_out, **self.form.learned_fields(self, stage)}
         learned |= {**self.form.dense_fields, "error": self.error(stage), "in": self.activation(stage.index)}
-        self.emit("update", f"{kernel}_dense", **learned)
+        self.emit("update", f"m0k_{self.form.family}_dense", **learned)
 
-    def _gradient(self, stage: Stage) -> Ref:
-        size = 4 * stage.n_out * layout.row_bytes(stage.n_in)
-        grad = self.tensor(f"gradient{stage.index}", "accumulators", size)
-        source: Words = {"error": self.error(stage), "argmax": self._argmax(stage)}
+    def _conv_update(self, stage: Stage, at_once: int) -> None:
+        """Gradient and update of so many outputs after the other: no more of the gradient is ever there."""
+        where: Words = {
+            "grad": self.tensor(f"gradient{stage.index}", "accumulators", 4 * at_once * layout.row_bytes(stage.n_in)),
+            "active": self.tensor(f"active{stage.index}", "scratch", 4),
+        }
+        source: Words = {"error": self.error(stage), "argmax": self._argmax(stage)} | _conv_shape(stage)
         source["in"] = self.activation(stage.index)
-        self.emit("update", "m0k_conv_grad", **source, grad=grad, **_conv_shape(stage))
-        return grad
+        source["scratch"] = self.tensor(f"lists{stage.index}", "scratch", scratch.conv_grad(stage))
+        for first in range(0, stage.n_out, at_once):
+            count = min(at_once, stage.n_out - first)
+            self.emit("update", "m0k_conv_grad", **source, **where, first_out=first, count_out=count)
+            learned: Words = {"n_in": stage.n_in, "n_out": count, **self.form.learned_fields(self, stage, first)}
+            self.emit("update", f"m0k_{self.form.family}_grad", **where, **learned)
 
 
 def edge_bytes(stage: Stage) -> int:
     """Bytes of a byte for every edge of a layer, padding included."""
     return layout.array_bytes(stage.n_out, stage.n_in)
+
+
+def edges_from(edges: Ref, stage: Stage, first: int, edge: int = 1) -> Ref:
+    """Where the edges of output `first` (0, 4, ...) begin in an array with `edge` bytes for each."""
+    return Ref(edges.tensor, edges.offset + edge * first * layout.row_bytes(stage.n_in))
 
 
 def _conv_shape(stage: Stage) -> Words:

@@ -223,8 +223,8 @@ class _Tables:
 
     def _value(self, word: Word) -> int:
         match word:
-            case Ref(tensor):
-                return self._address_of(tensor)
+            case Ref(tensor, offset):
+                return self._address_of(tensor) + offset
             case Code(symbol):
                 return self._symbols[symbol]
             case Constants(words):

@@ -40,9 +40,10 @@ class Tensor:
 
 @dataclass(frozen=True, slots=True)
 class Ref:
-    """The address of a tensor."""
+    """The address of a tensor, or so many bytes behind it."""
 
     tensor: str
+    offset: int = 0
 
 
 @dataclass(frozen=True, slots=True)

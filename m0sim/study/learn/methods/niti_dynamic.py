@@ -18,6 +18,7 @@ class NitiDynamicForm(NitiForm):
     """Accumulators are kept until their largest is known."""
 
     dynamic = True
+    whole_gradient = True  # its largest decides by how much all of it moves
 
     def update_shift(self, b: Builder, stage: Stage) -> int:
         return _MEASURED

@@ -7,7 +7,7 @@ from typing import ClassVar
 from m0sim.study.learn import layout
 from m0sim.study.learn.arithmetic import Int8, Int32, psto_shift, sat
 from m0sim.study.learn.config import Config
-from m0sim.study.learn.device_form import Builder, IntegerForm, Read, Words, edge_bytes
+from m0sim.study.learn.device_form import Builder, IntegerForm, Read, Words, edge_bytes, edges_from
 from m0sim.study.learn.methods.base import Tuned
 from m0sim.study.learn.methods.integer import Context, IntegerMethod
 from m0sim.study.learn.networks import Stage
@@ -28,9 +28,13 @@ class NitiForm(IntegerForm):
         """The block's field ``shift``."""
         return b.settings.config.update[stage.index]
 
-    def learned_fields(self, b: Builder, stage: Stage) -> Words:
+    def learned_fields(self, b: Builder, stage: Stage, first: int = 0) -> Words:
         mu = b.settings.config.mu & 0xFFFFFFFF
-        return {"weights": self.weights(b, stage), "shift": self.update_shift(b, stage), "mu": mu}
+        return {
+            "weights": edges_from(self.weights(b, stage), stage, first),
+            "shift": self.update_shift(b, stage),
+            "mu": mu,
+        }
 
     def contents(self, stage: Stage, learned: Learned, frozen: Frozen, config: Config) -> dict[str, bytes]:
         return {f"weights{stage.index}": layout.pack_weights(learned).tobytes()}

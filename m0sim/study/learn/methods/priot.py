@@ -9,7 +9,7 @@ import numpy as np
 from m0sim.study.learn import draws, layout
 from m0sim.study.learn.arithmetic import Int8, Int32, round_shift, sat
 from m0sim.study.learn.config import Config
-from m0sim.study.learn.device_form import Builder, IntegerForm, Read, Words, edge_bytes
+from m0sim.study.learn.device_form import Builder, IntegerForm, Read, Words, edge_bytes, edges_from
 from m0sim.study.learn.layout import storage_index
 from m0sim.study.learn.methods.base import Tuned
 from m0sim.study.learn.methods.integer import Context, IntegerMethod
@@ -90,8 +90,9 @@ class ScoreForm(IntegerForm):
     def _has_bits(self, b: Builder) -> bool:
         return b.settings.options.mask_form == "bits" and "bits" in self.mask_forms
 
-    def learned_fields(self, b: Builder, stage: Stage) -> Words:
-        fields: Words = {"weights": self.weights(b, stage), "scores": self.scores(b, stage), **self.scored(b, stage)}
+    def learned_fields(self, b: Builder, stage: Stage, first: int = 0) -> Words:
+        weights, scores = edges_from(self.weights(b, stage), stage, first), self.scores(b, stage)
+        fields: Words = {"weights": weights, "scores": edges_from(scores, stage, first), **self.scored(b, stage)}
         return fields | {"shift": b.settings.config.update[stage.index]}
 
     def prune(self, b: Builder) -> None:

@@ -92,6 +92,7 @@ class SparseForm(ScoreForm):
     copy_kernel = "m0k_sparse_copy"
     provider = "m0k_rows_sparse"
     provider_state = 16
+    whole_gradient = True
 
     def scores(self, b: Builder, stage: Stage) -> Ref:
         return b.tensor(f"scores{stage.index}", "scores", b.settings.scored[stage.index], persistent=True)

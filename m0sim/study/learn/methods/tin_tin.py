@@ -14,7 +14,7 @@ import numpy as np
 from m0sim.study.learn import layout
 from m0sim.study.learn.arithmetic import LIMIT, Int8, Int32, IntArray, psto_shift, round_shift
 from m0sim.study.learn.config import Config
-from m0sim.study.learn.device_form import Builder, IntegerForm, Read, Words, edge_bytes
+from m0sim.study.learn.device_form import Builder, IntegerForm, Read, Words, edge_bytes, edges_from
 from m0sim.study.learn.methods.integer import Context, IntegerMethod
 from m0sim.study.learn.networks import Stage
 from m0sim.study.learn.state import Frozen, Layer, Learned, Selection
@@ -70,11 +70,11 @@ class TinTinForm(IntegerForm):
             return b.tensor(name, "constants", 4, "flash", persistent=True)
         return b.tensor(name, "scratch", 4)
 
-    def learned_fields(self, b: Builder, stage: Stage) -> Words:
+    def learned_fields(self, b: Builder, stage: Stage, first: int = 0) -> Words:
         """And what the gradient is shifted by to the weights' own exponent."""
         base = b.settings.config.weight_exponents[stage.index] - FRACTION_BITS + b.settings.config.rate
         return {
-            "weights16": self.weights(b, stage),
+            "weights16": edges_from(self.weights(b, stage), stage, first, 2),
             "error_exponent": self._error_exponent(b, stage),
             "in_exponent": b.exponent(stage.index),
             "base": base & 0xFFFFFFFF,
