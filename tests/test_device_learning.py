@@ -21,7 +21,7 @@ from m0sim import Machine, image
 from m0sim.chip import device
 from m0sim.chip.cost import Cost
 from m0sim.image import Image
-from m0sim.study.learn import blocks, calibrate, layout, methods, networks, onchip, plan, step
+from m0sim.study.learn import blocks, calibrate, layout, methods, networks, onchip, plan, scratch, step
 from m0sim.study.learn import datasets as data
 from m0sim.study.learn import kernels as assembled
 from m0sim.study.learn.config import DeviceOptions
@@ -423,7 +423,7 @@ def told(
 
 
 def test_what_the_options_of_a_step_cost_in_flash(kernels: Image) -> None:
-    """Lists and update blocks only, one for each four outputs of a convolution: the tensors, and SRAM, stay the same."""
+    """Lists and update blocks only, one for each four outputs of a convolution: tensors, and SRAM, stay the same."""
     s = study(networks.get("tiny-cnn-8"), "priot")
     plain = s.deploy(kernels)
     both = replace(s, config=replace(s.config, cool=100, refresh=8))
@@ -500,9 +500,9 @@ def test_a_step_is_one_call_and_the_host_writes_image_and_label_only(kernels: Im
 def data_dependent(s: Study, steps: int) -> dict[str, NDArray[np.bool_]]:
     """bool per byte of a tensor: whether these steps may leave it alone.
 
-    Only the weights of dense layers, and of convolutions that do not learn, have such bytes: a word of four inputs that
-    is zero in every step, at every position, is skipped, with the weights that it would meet, unless the error passes
-    through them.
+    Lists of errors have room for one at every position. Of what else there is, only the weights of dense layers, and of
+    convolutions that do not learn, have such bytes: a word of four inputs that is zero in every step, at every
+    position, is skipped, with the weights that it would meet, unless the error passes through them.
     """
     state = s.state
     skipping = [x for x in s.network.stages if isinstance(x.layer, Dense) or x.index < s.frozen.first]
@@ -516,7 +516,9 @@ def data_dependent(s: Study, steps: int) -> dict[str, NDArray[np.bool_]]:
     wide = s.frozen.first if s.method.name == "tin-tin" else len(s.network.stages)  # from there on 16 bits a weight
     block = {i: 32 if i >= wide else 16 for i in seen}  # bytes of the weights of four inputs and four outputs
     skipped = {i: np.repeat(~used.reshape(-1, 4).any(axis=1), block[i]) for i, used in seen.items()}
-    return {f"weights{x.index}": np.tile(skipped[x.index], layout.row_bytes(x.n_out) // 4) for x in skipping}
+    found = {f"weights{x.index}": np.tile(skipped[x.index], layout.row_bytes(x.n_out) // 4) for x in skipping}
+    convs = [x for x in s.network.stages[s.frozen.first :] if isinstance(x.layer, Conv)]
+    return found | {f"lists{x.index}": np.ones(scratch.conv_grad(x), np.bool_) for x in convs}
 
 
 def columns(stage: Stage, inputs: NDArray[np.int8]) -> NDArray[np.int8]:
