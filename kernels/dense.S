@@ -1,16 +1,27 @@
 /*
  * m0k_dense_forward(const m0k_dense_t *p): out = requantised in * weights, and the core that m0k_conv_forward shares.
  *
- *   y[o] = sat(round_shift(sum over i of w[o][i] * a[i], shift)), and max(y, 0) with relu. With acc_out the sums
- *   themselves are stored there as int32[n_out]; shift, relu and out are not used then.
+ *   y[o] = sat(round_shift(first[o] + sum over i of w[o][i] * a[i], shift)), and max(y, 0) with relu. With acc_out the
+ *   sums themselves are stored there as int32[n_out]; shift, relu and out are not used then. acc_out may be first.
  *
  * Shapes    n_in, n_out 1 .. 65,535. in: P bytes are read. out: n_out bytes are written, one by one.
- * Layout    weights: edge array, bytes w + 128 (m0k.h). With a provider, provider(context, g) is called once for each
- *           group g = 0, 1, .. and returns that group's 4 * P bytes.
- * Alignment in, weights, acc_out: 4. out: 1.
- * Ranges    shift 0 .. 24. signed_in = 0: all P bytes of in are 0 .. 127. signed_in = 1: -127 .. 127.
- * Stack     88 bytes, and the provider's.
- * Code      2,060 bytes with the core, which m0k_conv_forward uses too.
+ * Layout    weights: edge array, bytes w + 128 (m0k.h). With a provider that is picked, provider(context, g) is called
+ *           once for each group g = 0, 1, .. and returns that group's 4 * P bytes. scratch: 2.5 * P + 64 bytes, whose
+ *           contents before and after the call do not matter. columns: as m0k.h has it.
+ * Alignment in, weights, acc_out, first, scratch, columns: 4. out: 1.
+ * Ranges    shift 0 .. 24. signed_in = 0: all P bytes of in are 0 .. 127. signed_in = 1: -127 .. 127. The sums, and
+ *           with first, fit int32.
+ * Stack     116 bytes, and the provider's.
+ * Needs     dense_lanes.S, dense_list.S, dense_columns.S.
+ *
+ * Which way sums are made. Layers with scratch, 37 outputs or more and P * n_out of 4,096 or more prepare their inputs
+ * once for all groups (below that preparing costs what it saves), the others read them for every group:
+ *   core     this file: words of inputs, one after the other; all small layers
+ *   lanes    dense_lanes.S: the same, split before; signed inputs always
+ *   list     dense_list.S: inputs that are not zero, one after the other
+ *   columns  dense_columns.S: the same over `columns`, where there are any and no provider is picked
+ * m0k_dense_choose estimates unsigned ones by what splitting counted. With random zeros, 784 to 64: lanes above 60 % of
+ * inputs that are not zero, core 53 to 60 %, list below; columns, inputs up to 32, below 62 %, where the list ends.
  *
  * How it works. Two products in one MULS (unsigned path): with lanes 16 bits apart,
  *     (a0 + a2 << 16) * (u2 + u0 << 16) = a0*u2 + (a0*u0 + a2*u2) << 16   (mod 2^32)
@@ -23,8 +34,9 @@
  *   Words of in that are zero (in the unsigned path: even or odd lanes that are zero) are skipped.
  *
  * Cycles, Cortex-M0+ with single-cycle multiplier, words W = P / 4, groups = ceil(n_out / 4), L = ceil(W / 4):
- *   signed_in = 0: 162 + 6 W + 20 ceil(W / 256) + groups * (S + 49 W + 4 L)
- *   signed_in = 1: 150 + groups * (S + 66 W + 4 L),      S = 59 with relu, 85 without, 37 with acc_out
+ * core:
+ *   signed_in = 0: 169 + 6 W + 20 ceil(W / 256) + groups * (S + 49 W + 4 L)
+ *   signed_in = 1: 157 + groups * (S + 66 W + 4 L),      S = 59 with relu, 85 without, 37 with acc_out
  *   exact to 3 cycles without zeros and saturation for n_out a multiple of 4. A saturated output takes 4 (relu) or 7
  *   more, a last group of 1 .. 3 outputs up to 14, a provider its own cycles and about 64 a group. Less with zeros: a
  *   zero word takes 11 (unsigned) or 14 (signed) instead of 49 or 66, even lanes or odd lanes only 32 or 35; in the
@@ -37,14 +49,13 @@
 
     #include "macros.inc"
     #include "core.inc"
+    #include "dense.inc"
     #include "m0k.inc"
 
-@ m0k_dense_forward's own words, behind the core's
-    .equ D_BLOCK, F_SIZE
-    .equ D_GROUP, F_SIZE + 4        @ with a provider: the group,
-    .equ D_OUT, F_SIZE + 8          @ its first output,
-    .equ D_END, F_SIZE + 12         @ and the end of all outputs
-    .equ D_SIZE, F_SIZE + 16
+@ Smaller layers take the core's own loops: preparing lanes would take longer than they save.
+    .equ WIDE_OUTPUTS_LOG2, 5       @ at least 2^5 outputs,
+    .equ WIDE_OUTPUTS, 37           @ at least so many
+    .equ WIDE_EDGES_LOG2, 12        @ and P * n_out at least 2^12
 
 
     FUNCTION m0k_dense_forward, align=1
@@ -52,20 +63,35 @@
     sub sp, #D_SIZE
     str r0, [sp, #D_BLOCK]
 
-@ The frame: where the inputs are, how outputs are stored, and the correction by the inputs' sum.
-    movs r4, r0
-    ldr r1, [r4, #DENSE_N_IN]
-    WORDS r1
-    ldr r0, [r4, #DENSE_IN]
-    str r0, [sp, #F_IN]
-    lsls r2, r1, #2
-    adds r2, r2, r0
-    str r2, [sp, #F_STOP]
-    ldr r2, [r4, #DENSE_ACC_OUT]
-    movs r0, r4
-    adds r0, #DENSE_SHIFT
+@ The frame: where the inputs are, and how outputs are stored. Until it is known how sums are made, r8 holds the
+@ weights, r9 out, r10 n_out, r11 not 0 if there are many outputs, r12 acc_out.
+    ldm r0!, {r1, r2, r3, r4, r5}   @ in, weights, out, n_in, n_out
+    mov r8, r2
+    mov r9, r3
+    mov r10, r5
+    WORDS r4
+    str r1, [sp, #F_IN]
+    lsls r2, r4, #2
+    adds r1, r1, r2
+    str r1, [sp, #F_STOP]
+    lsrs r5, r5, #WIDE_OUTPUTS_LOG2
+    mov r11, r5
+    movs r1, r4
+    ldr r2, [r0, #DENSE_ACC_OUT - DENSE_SHIFT]
+    mov r12, r2
     bl m0k_core_prepare
+
+@ Most small layers have one array of weights, and nothing else.
     ldr r4, [sp, #D_BLOCK]
+    ldr r0, [r4, #DENSE_PROVIDER]
+    ldr r1, [r4, #DENSE_FIRST]
+    mov r2, r11
+    orrs r2, r0
+    orrs r2, r1
+    bne .Lmore
+
+@ Of unsigned inputs the first value is a correction by their sum.
+.Lnarrow:
     ldr r5, [r4, #DENSE_SIGNED_IN]
     cmp r5, #0
     bne .Loutputs
@@ -75,31 +101,31 @@
     subs r0, r0, r3
     str r0, [sp, #F_INIT]
 
-@ r4 = first output, r5 = end of the outputs: bytes, or words with acc_out.
+@ r4 = first output, r5 = end of the outputs: bytes, or words with acc_out. r11 = provider
 .Loutputs:
-    ldr r6, [sp, #D_BLOCK]
-    ldr r4, [r6, #DENSE_OUT]
-    ldr r5, [r6, #DENSE_N_OUT]
-    ldr r0, [r6, #DENSE_ACC_OUT]
+    mov r4, r9
+    mov r5, r10
+    mov r0, r12
     cmp r0, #0
     beq .Loutputs_known
     movs r4, r0
     lsls r5, r5, #2
 .Loutputs_known:
     adds r5, r5, r4
-    ldr r0, [r6, #DENSE_PROVIDER]
-    cmp r0, #0
+    mov r2, r11
+    cmp r2, #0
     bne .Lprovided
 
 @ Weights in one array: one call of the core for all groups.
     str r5, [sp, #F_END]
-    ldr r1, [r6, #DENSE_WEIGHTS]
+    mov r1, r8
     bl m0k_core
     b .Lforward_done
 
 @ One call of the provider and of the core for each group. At its top: r1 = group, r4 = its first output; the core and
 @ the provider keep nothing else, all is in the frame.
 .Lprovided:
+    str r2, [sp, #D_PROVIDER]
     str r5, [sp, #D_END]
     movs r1, #0
 .Lprovided_group:
@@ -107,17 +133,11 @@
     str r1, [sp, #D_GROUP]
     ldr r6, [sp, #D_BLOCK]
     ldr r0, [r6, #DENSE_CONTEXT]
-    ldr r2, [r6, #DENSE_PROVIDER]
+    ldr r2, [sp, #D_PROVIDER]
     blx r2
     movs r1, r0                     @ the group's weights
     ldr r4, [sp, #D_OUT]
-    ldr r6, [sp, #D_BLOCK]
-    ldr r2, [r6, #DENSE_ACC_OUT]
-    movs r0, #4                     @ bytes of four outputs
-    cmp r2, #0
-    beq .Lgroup_end
-    movs r0, #16
-.Lgroup_end:
+    ldr r0, [sp, #D_FOUR]
     adds r0, r0, r4
     ldr r2, [sp, #D_END]
     cmp r0, r2
@@ -136,6 +156,122 @@
 .Lforward_done:
     add sp, #D_SIZE
     RETURN_ALL
+
+@ Add the first values of the next four outputs, and store them. lr next output; r1, r6, r12 stay as they are.
+.Lstore_first:
+    ldr r0, [sp, #D_FIRST]
+    ldr r4, [sp, #F_END]
+    mov r3, lr
+    subs r4, r4, r3
+    ldr r5, [sp, #D_FOUR]
+    cmp r4, r5
+    blo .Lfirst_tail
+    ldm r0!, {r3, r4, r5, r7}
+    add r8, r3
+    add r9, r4
+    add r10, r5
+    add r11, r7
+    str r0, [sp, #D_FIRST]
+.Lfirst_added:
+    ldr r3, [sp, #D_STORE]
+    mov pc, r3
+.Lfirst_tail:                       @ 1 .. 3 outputs
+    ldm r0!, {r3}
+    add r8, r3
+    lsrs r5, r5, #2                 @ bytes of an output
+    subs r4, r4, r5
+    beq .Lfirst_added
+    ldm r0!, {r3}
+    add r9, r3
+    subs r4, r4, r5
+    beq .Lfirst_added
+    ldm r0!, {r3}
+    add r10, r3
+    b .Lfirst_added
+@ r0 provider, r1 first, r2 not 0, r4 block
+.Lmore:
+    movs r3, #4
+    mov r5, r12
+    cmp r5, #0
+    beq .Lfour_known
+    lsls r3, r3, #2
+.Lfour_known:
+    str r3, [sp, #D_FOUR]
+    cmp r1, #0
+    beq .Lfirst_values_known
+    str r1, [sp, #D_FIRST]
+    ldr r1, [sp, #F_STORE]
+    str r1, [sp, #D_STORE]
+    ldr r1, .Laddress_first
+    str r1, [sp, #F_STORE]
+.Lfirst_values_known:
+    cmp r0, #0
+    beq .Lprovider_known
+    ldr r1, [r4, #DENSE_PICK]
+    cmp r1, #0
+    beq .Lprovider_known
+    ldr r1, [r1]
+    cmp r1, #0
+    bne .Lprovider_known
+    movs r0, #0
+.Lprovider_known:
+    mov r11, r0
+    mov r1, r10
+    cmp r1, #WIDE_OUTPUTS
+    blo .Lnarrow
+    ldr r2, [sp, #F_STOP]
+    ldr r3, [sp, #F_IN]
+    subs r2, r2, r3
+    muls r1, r2, r1
+    lsrs r1, r1, #WIDE_EDGES_LOG2
+    beq .Lnarrow
+    ldr r1, [r4, #DENSE_SCRATCH]
+    cmp r1, #0
+    beq .Lnarrow
+    str r0, [sp, #D_PROVIDER]
+
+@ The inputs as lanes.
+    ldr r1, [r4, #DENSE_SIGNED_IN]
+    cmp r1, #0
+    bne .Lsigned_lanes
+    bl m0k_dense_split
+    bl m0k_dense_choose
+    b .Lprepared
+.Lsigned_lanes:
+    bl m0k_dense_split_signed
+    ldr r0, [sp, #F_IN]
+    subs r1, r1, r0
+    lsrs r1, r1, #3
+    ldr r0, [sp, #D_RUNS]
+    subs r1, r1, r0                 @ words that are not zero
+    ldr r0, [sp, #F_STOP]
+    ldr r2, [sp, #D_BLOCK]
+    ldr r2, [r2, #DENSE_IN]
+    subs r0, r0, r2
+    lsrs r0, r0, #2
+    subs r0, r0, r1
+    ldr r1, .Llanes_forward         @ the others do not add to the sums what these do
+    muls r0, r1, r0
+    ldr r1, [sp, #F_INIT]
+    adds r0, r0, r1
+    str r0, [sp, #F_INIT]
+.Lprepared:
+    ldr r0, [sp, #D_BLOCK]
+    ldr r1, [r0, #DENSE_ACC_OUT]
+    mov r12, r1
+    adds r0, #DENSE_WEIGHTS
+    ldm r0!, {r1, r2, r3, r4}       @ weights, out, n_in, n_out
+    mov r8, r1
+    mov r9, r2
+    mov r10, r4
+    ldr r0, [sp, #D_PROVIDER]
+    mov r11, r0
+    b .Loutputs
+    .p2align 2
+.Laddress_first:
+    .word .Lstore_first
+.Llanes_forward:
+    .word BIAS_LANES
     END_FUNCTION m0k_dense_forward
 
 @ ---------------------------------------------------------------------------------- m0k_core_prepare (not for C)
@@ -253,24 +389,6 @@
 @ (signed: r6 BIAS_LANES), r8-r11 accumulators, r12 end of the activations, lr next output.
 @ Behind them, where outputs are stored: r1, r8-r12, lr as before; r2-r7 free, r0 free.
 
-@ UNSIGNED_WORD w, acc: acc += the four products of weight word w. Spoils w, r7. 9 cycles.
-    .macro UNSIGNED_WORD w, acc
-    lsrs r7, \w, #8
-    ands r7, r2
-    muls r7, r4, r7
-    lsrs r7, r7, #16
-    add \acc, r7
-    UNSIGNED_EVEN \w, \acc
-    .endm
-
-@ UNSIGNED_EVEN w, acc: only the even lanes of weight word w. Spoils w. 4 cycles.
-    .macro UNSIGNED_EVEN w, acc
-    ands \w, r2
-    muls \w, r3, \w
-    lsrs \w, \w, #16
-    add \acc, \w
-    .endm
-
 @ UNSIGNED_ODD w, acc: only the odd lanes. Spoils w. 5 cycles.
     .macro UNSIGNED_ODD w, acc
     lsrs \w, \w, #8
@@ -319,31 +437,6 @@
     UNSIGNED_ODD r6, r10
     UNSIGNED_ODD r7, r11
     b \next
-    .endm
-
-@ SIGNED_WORD acc: acc += the four products of the next weight word, and BIAS_LANES, which the first ADCS takes along.
-@ Spoils r5, r7. 14 cycles.
-    .macro SIGNED_WORD acc
-    ldm r1!, {r5}
-    lsrs r7, r5, #8
-    ands r7, r2
-    subs r7, r7, r6
-    muls r7, r4, r7
-    asrs r7, r7, #16                @ carry: the low lane was negative and borrowed
-    adcs r7, r6
-    ands r5, r2
-    subs r5, r5, r6
-    muls r5, r3, r5
-    asrs r5, r5, #16
-    adcs r7, r5
-    add \acc, r7
-    .endm
-
-@ SIGNED_LANES x: the bytes in the lanes of x as signed numbers: (x ^ 128) - 128. 3 cycles.
-    .macro SIGNED_LANES x
-    ands \x, r2
-    eors \x, r6
-    subs \x, \x, r6
     .endm
 
 @ SIGNED_STEP i: copy i of the loop, signed. 66 cycles; goes on behind itself.

@@ -10,6 +10,11 @@
  * for each output of the group; from the lowest address a word holds the inputs 4j+2, 4j+3, 4j, 4j+1. A weight is
  * stored as w + 128 (1 .. 255), a padding edge as 128; a score as S + 128 (1 .. 255), a padding edge as 0.
  *
+ * Columns. Weights that never change may lie in flash once more, by inputs: P rows of R bytes, w + 128 of each output, R
+ * being n_out rounded up to a multiple of 4; the rows are in the order of the bytes of a word above, 4j+2, 4j+3, 4j, 4j+1
+ * for each j. Behind them 12 bytes of padding and P bytes: the largest |w| of each row, in the order of the rows. Padding
+ * edges are 128 here, too.
+ *
  * Activations, errors and images are int8 in -127 .. 127, HWC, 4-aligned, in buffers rounded up to 4 bytes whose
  * padding is 0 .. 127.
  */
@@ -51,7 +56,10 @@ typedef struct {
     m0k_provider_t provider; /* 0: none */
     const void *context;
     int32_t *acc_out; /* not 0: int32[n_out] is stored here instead of `out` */
-    const int32_t *first; /* the accumulators' first values; not read yet, must be 0 */
+    const int32_t *first; /* int32[n_out]: the accumulators' first values; 0: they are zeros */
+    uint8_t *scratch; /* 2.5 * P + 64 bytes, 4-aligned, used during the call only; 0: slower for wide layers */
+    const uint8_t *columns; /* 0, or the same weights once more by inputs, see above; not used with a provider */
+    const uint32_t *pick; /* 0, or where a word says whether the provider is used: 0 for `weights` and `columns` */
 } m0k_dense_t;
 
 typedef struct {

@@ -35,7 +35,7 @@ def test_the_compiler_sees_the_same_offsets(tmp_path: Path) -> None:
 
 def test_every_kernel_has_its_block() -> None:
     assert blocks.blocks()["m0k_dense_forward"] == blocks.parse(HEADER)["m0k_dense"]
-    assert blocks.blocks()["m0k_dense_forward"][-2:] == ("acc_out", "first")
+    assert blocks.blocks()["m0k_dense_forward"][-2:] == ("columns", "pick")
     assert blocks.blocks()["m0k_rows_w16"] == ("weights16", "scratch", "row_bytes")
 
 

@@ -165,7 +165,7 @@ OUTPUTS = {
 }
 """The words of each kernel's block that point to results."""
 
-SCRATCH = re.compile(r"(patch|histogram|rows|errors|lists|active)\d+")
+SCRATCH = re.compile(r"(patch|histogram|rows|errors|lists|active|inputs)\d+")
 """Tensors of which the golden model knows nothing: kernels and mask forms use them as they like."""
 
 

@@ -235,6 +235,7 @@ class Builder:
 
     def _dense_forward(self, stage: Stage) -> None:
         where = self._rows(stage, "forward") | {"n_in": stage.n_in, "n_out": stage.n_out}
+        where |= {"scratch": self._inputs_prepared(stage), "columns": 0, "pick": 0}
         self.emit("forward", "m0k_dense_forward", **where, **self._forward_ends(stage))
         self._requantise(stage)
 
@@ -264,6 +265,11 @@ class Builder:
         exponents["exponent_image"] = self.settings.config.image_exponent & 0xFFFFFFFF
         self.emit("forward", "m0k_first_values", biases=biases, out=first, n=stage.n_out, **exponents)
         return first
+
+    def _inputs_prepared(self, stage: Stage) -> Word:
+        """Room for what m0k_dense_forward makes of its inputs, where it makes anything."""
+        size = layout.dense_scratch_bytes(stage.n_out, stage.n_in)
+        return self.tensor(f"inputs{stage.index} (prepared)", "scratch", size) if size else 0
 
     def _error_list(self, stage: Stage) -> Word:
         """Room for m0k_dense_back's list of errors, where it makes one."""

@@ -32,6 +32,8 @@ _WIDE_OFFSET = 32895
 _WIDE_ZERO = _WIDE_OFFSET + 1
 _LIST_OUTPUTS, _LIST_INPUTS = 64, 128  # as in kernels/dense_back.S
 _LIST_FAR = 240  # as in kernels/prune_list.S
+_WIDE_OUTPUTS, _WIDE_EDGES = 37, 1 << 12  # as in kernels/dense.S
+_COLUMNS_PADDING = 12  # as in kernels/dense_columns.S
 _FAR = 255
 """How far a gap of 0 advances without landing on an edge; also the largest gap that lands."""
 
@@ -54,6 +56,12 @@ def error_list_bytes(n_out: int, n_in: int) -> int:
 def pruned_list_bytes(pruned: int, n_out: int, n_in: int) -> int:
     """What m0k_prune_list needs for so many pruned edges, wherever they are."""
     return pruned + array_bytes(n_out, n_in) // _LIST_FAR
+
+
+def dense_scratch_bytes(n_out: int, n_in: int) -> int:
+    """Scratch of m0k_dense_forward: lanes or a list of inputs; 0 where it makes neither."""
+    row = row_bytes(n_in)
+    return row * 5 // 2 + 64 if n_out >= _WIDE_OUTPUTS and row * n_out >= _WIDE_EDGES else 0
 
 
 @lru_cache(maxsize=64)
@@ -79,6 +87,20 @@ def _shared(index: Index) -> Index:
 def pack_weights(weights: Int8) -> Bytes:
     """The edge array of int8 weights [n_out, ...]."""
     return _pack(weights, padding=OFFSET)
+
+
+def columns_bytes(n_out: int, n_in: int) -> int:
+    """Size of `pack_columns`' array."""
+    return row_bytes(n_in) * (row_bytes(n_out) + 1) + _COLUMNS_PADDING
+
+
+def pack_columns(weights: Int8) -> Bytes:
+    """int8 weights [n_out, ...] by inputs: rows of outputs, padding, and max|w| of each row, as m0k.h has it."""
+    n_out, n_in = weights.shape[0], weights[0].size
+    column, rows = np.arange(n_in), np.zeros((row_bytes(n_in), row_bytes(n_out)), np.int16)
+    rows[column // 4 * 4 + _BYTE_OF_INPUT[column % 4], :n_out] = weights.reshape(n_out, n_in).T
+    parts = (rows.reshape(-1) + OFFSET, np.full(_COLUMNS_PADDING, OFFSET), np.abs(rows).max(axis=1))
+    return np.concatenate(parts).astype(np.uint8)
 
 
 def pack_scores(scores: Int8) -> Bytes:
