@@ -112,7 +112,7 @@
 @ where the last zeros began, r10 end of this part. Unsigned: r6 127 in each byte, r7 1 in each byte, r8 sum of all
 @ lanes, r9 in each byte how many were not zero. Signed: r6 BIAS_LANES, r7, r8, r9 free.
 
-@ OPEN_RUN: the header of the run that begins with the word before r0. Spoils r4, r5. 14 cycles.
+@ OPEN_RUN: the header of the run that begins with the word before r0. Spoils r4, r5. 13 cycles.
     .macro OPEN_RUN
     mov r11, r1
     subs r4, r0, #4
@@ -126,7 +126,7 @@
     str r4, [sp, #D_RUNS]
     .endm
 
-@ CLOSE_RUN entries: the header of the run that ends at r1. Spoils r3, r4, r5. 15 cycles.
+@ CLOSE_RUN entries: the header of the run that ends at r1. Spoils r3, r4, r5. 16 cycles.
     .macro CLOSE_RUN entries
     mov r3, r11
     str r1, [r3]
@@ -141,7 +141,7 @@
     str r4, [r3, #4]
     .endm
 
-@ Behind the last word, zero = true when it was zero: the last header. Spoils r3, r4, r5.
+@ LAST_HEADER zero: behind the last word, which was zero or not, as zero is 1 or 0. Spoils r4. 5 cycles, or 3.
     .macro LAST_HEADER zero
     .if \zero
     mov r4, r12
@@ -173,8 +173,8 @@
     add r8, r4
     .endm
 
-@ SPLIT_BEGIN entries: r0, r1, r2 and r12 as they are said to be, r3 = 0, no runs yet, F_IN and F_LOOP. The
-@ core's loop becomes D_CORE. Spoils r4.
+@ SPLIT_BEGIN entries: r0, r1, r2 and r12 as they are said to be, r3 = 0, no runs yet, F_IN and F_LOOP; the core's loop
+@ becomes D_CORE. Spoils r4. 24 cycles.
     .macro SPLIT_BEGIN entries
     ldr r0, [sp, #F_IN]
     ldr r1, [sp, #D_BLOCK]

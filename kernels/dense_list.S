@@ -160,7 +160,7 @@
 @ r0 inputs, r1 list, r2 distance << 8, r3 word, r4 item, r6 1 << 8, r8 from a word's last byte to before the next's
 @ first, r9 from word to word, both << 8, r12 end of the inputs.
 
-@ ELEMENT n: byte n of r3, if it is not zero, as an item. 5 cycles if it is, else 8.
+@ ELEMENT n: byte n of r3, if it is not zero, as an item. 8 cycles, 5 if it is zero; 1 less for n = 3.
     .macro ELEMENT n
     adds r2, r2, r6
     .if \n == 3
@@ -236,7 +236,7 @@
     add \acc, r5
     .endm
 
-@ FOUR_PRODUCTS item: one item for the group r1. 19 cycles with the two before it.
+@ FOUR_PRODUCTS a: one item, a, for the group r1. 17 cycles.
     .macro FOUR_PRODUCTS a
     uxtb \a, \a
     PRODUCT \a, r1, 0, r8
@@ -245,7 +245,7 @@
     PRODUCT \a, r1, 12, r11
     .endm
 
-@ EIGHT_PRODUCTS item: for both groups. 33 cycles.
+@ EIGHT_PRODUCTS a: for both groups. 33 cycles.
     .macro EIGHT_PRODUCTS a
     FOUR_PRODUCTS \a
     PRODUCT \a, r2, 0, r12
