@@ -64,13 +64,15 @@ typedef struct {
 
 typedef struct {
     const int8_t *in; /* [height][width][channels] */
-    const uint8_t *weights;
-    int8_t *out;    /* [out_h][out_w][n_out], out_h = (height + 2 * pad - kernel_h) / stride + 1 */
-    uint8_t *patch; /* scratch, P bytes */
+    const uint8_t *weights; /* edge array; not used with a provider */
+    int8_t *out;            /* [out_h][out_w][n_out], out_h = (height + 2 * pad - kernel_h) / stride + 1 */
+    uint8_t *scratch;       /* its size is in the contract of conv.S */
     uint32_t height, width, channels, n_out, kernel_h, kernel_w, stride, pad;
     uint32_t shift, relu, signed_in;
-    int32_t *acc_out; /* not 0: int32[out_h][out_w][n_out] instead of `out` */
-    const int32_t *first; /* the accumulators' first values; not read yet, must be 0 */
+    int32_t *acc_out;        /* not 0: int32[out_h][out_w][n_out] instead of `out` */
+    const int32_t *first;    /* int32[n_out], the accumulators' first values; 0: none */
+    m0k_provider_t provider; /* 0: none; asked for each group in turn */
+    const void *context;
 } m0k_conv_t;
 
 typedef struct {

@@ -89,7 +89,7 @@ class Case:
 
 BOUNDS = {
     "m0k_dense_forward": "splitting words into lanes and adding up: a MULS gives two products of the four in a word",
-    "m0k_conv_forward": "as m0k_dense_forward; copying each position's patch, once for all outputs, is the rest",
+    "m0k_conv_forward": "one multiplication for two products as in m0k_dense_forward, on lanes split once a row",
     "m0k_im2col": "reading the block and finding the window at every call; bytes at borders",
     "m0k_pool": "comparing four lanes at a time without SIMD, for the maximum and for its place",
     "m0k_requant": "two passes over the sums: one for the bit length, one to round, clamp and store a byte each",
@@ -282,6 +282,7 @@ def conv_case(
     """`a` int8 HWC, `w` int8 [n_out, kernel_h * kernel_w * channels], stride 1, output as large as the input."""
     height, width, channels, n_out = conv[:4]
     size = height * width * n_out
+    scratch = zeros(layout.conv_scratch(conv[:3], n_out, conv[4:6], *conv[6:8], signed=bool(is_signed)))
     arrays, packed = {"in": a, "out": zeros(size)}, {"weights": layout.pack_weights(w), "patch": zeros(72)}
     lanes = ["shape", "in", "weights", "out", "patch", shift, relu, is_signed]
     return Case(
@@ -290,8 +291,8 @@ def conv_case(
         "MAC",
         size * w.shape[1],
         Side(
-            arrays | packed,
-            one("m0k_conv_forward", "in", "weights", "out", "patch", *conv, shift, relu, is_signed),
+            arrays | packed | {"scratch": scratch},
+            one("m0k_conv_forward", "in", "weights", "out", "scratch", *conv, shift, relu, is_signed),
             "out",
         ),
         Side(

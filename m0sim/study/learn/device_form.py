@@ -86,11 +86,11 @@ class IntegerForm(DeviceForm):
         """The stored weights of a layer that learns."""
 
     def whole(self, b: Builder, stage: Stage, phase: Phase) -> Ref:
-        """What the passes multiply by as one array, made where it is not there yet: what a convolution reads."""
+        """What the passes multiply by as one array, made where it is not there yet: a convolution's way back reads it."""
         return self.weights(b, stage)
 
     def rows(self, b: Builder, stage: Stage, phase: Phase) -> Words:
-        """The same for a dense layer: the fields weights, provider and context of its kernel."""
+        """The same row by row: the fields weights, provider and context of the kernels that ask for them."""
         return b.plain_rows(self.whole(b, stage, phase))
 
     def error_exponents(self, b: Builder, stage: Stage, below: Stage) -> Words:
@@ -193,7 +193,7 @@ class Builder:
         self.ops.append(Op(phase, kernel, pack(kernel, words)))
 
     def provider(self, function: str, **words: Word) -> Words:
-        """The fields of a dense kernel's block by which it asks `function` for its rows."""
+        """The fields of a kernel's block by which it asks `function` for its rows."""
         return {"weights": 0, "provider": Code(function), "context": Constants(pack(function, words))}
 
     def plain_rows(self, weights: Ref) -> Words:
@@ -224,14 +224,17 @@ class Builder:
                 self._dense_forward(stage)
 
     def _conv_forward(self, stage: Stage) -> None:
-        patch = self.tensor(f"patch{stage.index}", "scratch", layout.row_bytes(stage.n_in))
-        where: Words = {"weights": self._whole(stage, "forward"), "patch": patch}
+        layer, rows = stage.layer, self._rows(stage, "forward")
+        assert isinstance(layer, Conv)
+        shape = stage.in_shape, stage.n_out, layer.kernel, layer.stride, layer.pad
+        size = layout.conv_scratch(*shape, provided=rows["provider"] != 0)
+        where: Words = rows | {"scratch": self.tensor(f"lanes{stage.index}", "scratch", size)}
         self.emit("forward", "m0k_conv_forward", **where, **_conv_shape(stage), **self._forward_ends(stage))
         self._requantise(stage)
         if stage.pooled:
-            shape = dict(zip(("height", "width", "channels"), stage.raw_shape, strict=True))
+            raw = dict(zip(("height", "width", "channels"), stage.raw_shape, strict=True))
             argmax, pooled = self._argmax(stage), self.activation(stage.index + 1)
-            self.emit("forward", "m0k_pool", **{"in": self._raw(stage)}, out=pooled, argmax=argmax, **shape)
+            self.emit("forward", "m0k_pool", **{"in": self._raw(stage)}, out=pooled, argmax=argmax, **raw)
 
     def _dense_forward(self, stage: Stage) -> None:
         where = self._rows(stage, "forward") | {"n_in": stage.n_in, "n_out": stage.n_out}

@@ -24,7 +24,7 @@ _DISPATCHER = 16  # m0k_step and a phase function, 8 bytes each
 
 #: Stack of each kernel in bytes, from the contracts in kernels/*.S; a test compares the two.
 STACK = {
-    "m0k_conv_forward": 208,
+    "m0k_conv_forward": 272,
     "m0k_dense_forward": 116,
     "m0k_pool": 56,
     "m0k_requant": 20,

@@ -168,3 +168,36 @@ def unpack_gaps(gaps: Bytes) -> Index:
     """The ascending storage indices that a list of gaps stands for."""
     steps = np.where(gaps == 0, _FAR, gaps).astype(np.int64)
     return np.asarray((np.cumsum(steps) - 1)[gaps != 0], np.int64)
+
+
+_LANES_INPUTS, _LANES_POSITIONS = 576, 8
+_PASS_BYTES = 4096
+
+
+def conv_scratch(
+    image: tuple[int, ...],
+    n_out: int,
+    kernel: tuple[int, int],
+    stride: int,
+    pad: int,
+    *,
+    signed: bool = False,
+    provided: bool = False,
+) -> int:
+    """Bytes of scratch of m0k_conv_forward, by the rules of kernels/conv.S; `provided`: weights come from a provider.
+
+    The patch of one position, and as many of a provider's rows as fit 4,096 bytes. With channels in fours, P up to 576
+    and images of some positions at least lanes of a strip of the image, `kernel` rows high, and of the weights of eight
+    outputs: what is taken is chosen by what an image brings.
+    """
+    (height, width, channels), (kernel_h, kernel_w) = image, kernel
+    inputs = row_bytes(kernel_h * kernel_w * channels)
+    groups = min(-(-n_out // 4), _PASS_BYTES // (4 * inputs))
+    patch = inputs + (4 * inputs * groups if provided and groups > 1 else 0)
+    positions = (height + 2 * pad - kernel_h + stride) * (width + 2 * pad - kernel_w + stride)
+    if channels % 4 or inputs > _LANES_INPUTS or positions < _LANES_POSITIONS * stride**2:
+        return patch
+    columns = width + 2 * pad
+    strip = 8 * columns + kernel_h * columns * (2 * channels + 4)
+    links = kernel_h * -(-kernel_w * channels // (12 if signed else 24))
+    return max(patch, strip + 2 * inputs * (8 if n_out > 4 else 4) + 8 * links)

@@ -32,7 +32,7 @@ class ScoreForm(IntegerForm):
     mask_forms: tuple[str, ...] = MASK_FORMS
     copy_kernel = "m0k_mask_copy"
     provider = "m0k_rows_scores"
-    """What gives dense kernels their masked rows, with so many bytes of state."""
+    """What gives kernels their masked rows, with so many bytes of state."""
     provider_state = 4
 
     # -- tensors
@@ -82,13 +82,14 @@ class ScoreForm(IntegerForm):
         if b.settings.options.mask_form == "copy":
             return b.plain_rows(self._copy(b, stage))
         rows = b.row_scratch(stage, phase)
-        if self._has_bits(b):
+        if self._has_bits(b, stage):
             return b.provider("m0k_rows_bits", weights=self.weights(b, stage), bits=self._bits(b, stage), **rows)
         rows["state"] = b.tensor(f"rows{stage.index} state ({phase})", "scratch", self.provider_state)
         return b.provider(self.provider, **self._masked(b, stage), **rows)
 
-    def _has_bits(self, b: Builder) -> bool:
-        return b.settings.options.mask_form == "bits" and "bits" in self.mask_forms
+    def _has_bits(self, b: Builder, stage: Stage) -> bool:
+        is_form = b.settings.options.mask_form == "bits" and "bits" in self.mask_forms
+        return is_form and not isinstance(stage.layer, Conv)
 
     def learned_fields(self, b: Builder, stage: Stage, first: int = 0) -> Words:
         weights, scores = edges_from(self.weights(b, stage), stage, first), self.scores(b, stage)
@@ -101,7 +102,7 @@ class ScoreForm(IntegerForm):
                 self._select(b, stage)
             if b.settings.options.mask_form == "copy":
                 self._copy_masked(b, stage, "prune", self._copy(b, stage))
-            elif self._has_bits(b) and not isinstance(stage.layer, Conv):
+            elif self._has_bits(b, stage):
                 inputs: Words = {"scores": self.scores(b, stage), "selection": self._selection(b, stage)}
                 b.emit("prune", "m0k_mask_pack", **inputs, bits=self._bits(b, stage), n=edge_bytes(stage))
 
