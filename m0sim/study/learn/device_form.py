@@ -86,7 +86,7 @@ class IntegerForm(DeviceForm):
         """The stored weights of a layer that learns."""
 
     def whole(self, b: Builder, stage: Stage, phase: Phase) -> Ref:
-        """What the passes multiply by as one array, made where it is not there yet: a convolution's way back reads it."""
+        """What the passes multiply by as one array, made where it is not there yet: a convolution's way back."""
         return self.weights(b, stage)
 
     def rows(self, b: Builder, stage: Stage, phase: Phase) -> Words:
