@@ -94,7 +94,7 @@
     adcs \acc, \w
     .endm
 
-@ WORK_kind: one lane word with the weights of all outputs of the group. 35, 17, 41, 21 cycles.
+@ WORK_unsigned8: the lane word with the weights of eight outputs. 35 cycles.
     .macro WORK_unsigned8
     ldm r1!, {r4, r5, r6}
     UPPER r4, r8
@@ -109,6 +109,7 @@
     UPPER r5, r7
     .endm
 
+@ WORK_unsigned4: the same for four outputs. 17 cycles.
     .macro WORK_unsigned4
     ldm r1!, {r4, r5, r6, r7}
     UPPER r4, r8
@@ -117,6 +118,7 @@
     UPPER r7, r11
     .endm
 
+@ WORK_signed8: the same for eight outputs, signed. 41 cycles.
     .macro WORK_signed8
     ldm r1!, {r4, r5, r6}
     UPPER_SIGNED r4, r8
@@ -131,6 +133,7 @@
     UPPER_SIGNED_LOW r5, r7
     .endm
 
+@ WORK_signed4: the same for four. 21 cycles.
     .macro WORK_signed4
     ldm r1!, {r4, r5, r6, r7}
     UPPER_SIGNED r4, r8
@@ -139,7 +142,7 @@
     UPPER_SIGNED r7, r11
     .endm
 
-@ STEP kind, i: step i of the unrolled loop, 4 cycles and the work; goes on behind itself.
+@ STEP kind, i: step i of the unrolled loop. 4 cycles and those of the work; goes on behind itself.
     .macro STEP kind, i
 .L\kind\()_step\i:
     ldm r0!, {r2}
@@ -150,7 +153,7 @@
     .endm
 
 @ ZERO kind, i, next, bytes: what step i branches to for a zero word: skip its weights, take the next lane word, and go
-@ on behind itself, where step next's ZERO must be, if that is zero, too. 8 cycles with its step's, 5 behind another.
+@ on behind itself, where step next's ZERO must be, if that is zero, too. 5 cycles then; 8 in all for one zero word.
     .macro ZERO kind, i, next, bytes
 .L\kind\()_zero\i:
     adds r1, #\bytes
@@ -166,7 +169,7 @@
     mov pc, r4
     .endm
 
-@ LAST_ZERO kind, i, bytes: the ZERO of a chunk's last step.
+@ LAST_ZERO kind, i, bytes: the ZERO of a chunk's last step. 7 cycles.
     .macro LAST_ZERO kind, i, bytes
 .L\kind\()_zero\i:
     adds r1, #\bytes
@@ -650,7 +653,7 @@
 @ word's outputs; r9 pairs left in the chunk, r10 in the row, r11 rows left, r12 pairs of the next chunk.
 
 @ EXPAND_2: the lanes of two outputs, to r1 on and, for the odd inputs, to r4 on; both move. Spoils r5-r7.
-@ 25 cycles.
+@ 23 cycles.
     .macro EXPAND_2
     ldm r0!, {r5, r6}
     movs r7, r5
@@ -748,7 +751,7 @@
 @ In the loops: r0 image, r1 lanes, r2 EVEN_BYTES, r3 BIAS_LANES when signed, r4, r5 words, r6 sum of the pixel, r7
 @ words left in it; r8 its column's sum, r9 bytes from there to the pixel's sum, r10 pixels left, r12 words of a pixel.
 
-@ PIXEL_SUM: the pixel's sum r6 in place of the old one, in its column's, too. Spoils r4-r7. 15 cycles.
+@ PIXEL_SUM: the pixel's sum r6 in place of the old one, in its column's, too. Spoils r4-r7. 13 cycles.
     .macro PIXEL_SUM
     mov r4, r8
     mov r5, r9
@@ -1145,7 +1148,9 @@
     stm r0!, {r4, r5, r6, r7}
     GO_ON
 
-@ Not all of them: by way of the frame. SPILL_8 leaves L_SPILL's address in r0; so does SPILL_4.
+@ Not all of them: by way of the frame.
+
+@ SPILL_4: r8-r11 to L_SPILL, whose address is in r0 then. Spoils r4-r7. 11 cycles.
     .macro SPILL_4
     add r0, sp, #L_SPILL
     mov r4, r8
@@ -1156,6 +1161,7 @@
     subs r0, #16
     .endm
 
+@ SPILL_8: r12, lr, r3, r7 behind them. Spoils r0, r4-r6. 9 cycles.
     .macro SPILL_8
     add r0, sp, #L_SPILL + 16
     mov r4, r12
