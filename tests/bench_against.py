@@ -20,7 +20,7 @@ import kernel_measure
 import numpy as np
 from kernel_cases import Block, Case, Side, cases
 from kernel_extremes import extremes
-from kernel_measure import Fields, measure
+from kernel_measure import Fields, Measured, measure
 
 from m0sim import toolchain
 from m0sim.errors import M0simError, UsageError
@@ -70,13 +70,20 @@ def at_commit(revision: str) -> Kernels:
         return Kernels(load_elf(elf), blocks.of_functions((path / "m0k.h").read_text(encoding="utf-8")))
 
 
+def _measured(case: Case, kernels: Kernels) -> Measured:
+    """Cycles and results of all runs together."""
+    found = [measure(kernels.image, kernels.side(run.ours), kernels.fields) for run in case.runs]
+    result = np.concatenate([one.result for one in found])
+    return replace(found[0], cycles=sum(one.cycles for one in found), result=result)
+
+
 def line(case: Case, old: Kernels, new: Kernels) -> tuple[str, float]:
     """The row's text, and its cycles to those of the old kernels (0 where these have no such kernel)."""
-    after = measure(new.image, new.side(case.ours), new.fields)
+    after = _measured(case, new)
     name = f"{case.kernel}, {case.operands}"
     if case.kernel not in {symbol.name for symbol in old.image.symbols}:
         return f"{'':>12} {after.cycles:>12,} {'new':>6}  {name}", 0.0
-    before = measure(old.image, old.side(case.ours), old.fields)
+    before = _measured(case, old)
     ratio = after.cycles / before.cycles
     differs = "" if np.array_equal(before.result, after.result) else "  DIFFERENT RESULTS"
     return f"{before.cycles:>12,} {after.cycles:>12,} {ratio:>6.3f}  {name}{differs}", float(

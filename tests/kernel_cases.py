@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-from kernel_operands import Layer, Recorded, busiest, recorded, uniform
+from kernel_operands import Layer, Recorded, busiest, kept, recorded, uniform
 from numpy.typing import NDArray
 
 from m0sim.study.learn import blocks, layout, scratch
@@ -74,7 +74,7 @@ class Case:
     limit: float | None = None
     """Cycles a unit that were asked for."""
     bound: str = ""
-    """What keeps it from the limit, where that is missed."""
+    """What keeps it from what was asked for, where that is missed."""
     moved: float | None = None
     """Share of the edges whose value changed."""
     lanes: Mapping[str, Side] = field(default_factory=dict)
@@ -105,6 +105,11 @@ BOUNDS = {
     "m0k_sparse_dense": "from gap to edge: a table's word, then scattered byte loads, for each scored edge",
     "m0k_sparse_grad": "from gap to edge: a table's word, then scattered loads, for each scored edge",
     "m0k_select": "load, add and store of a bin for each edge, five cycles, and extracting its byte, two",
+    "m0k_prune_list": "sixteen scores at once are compared with the cut; a call and some 20 cycles for each near it",
+    "m0k_sparse_list": "comparing one score at a time, and adding up the gaps of all",
+    "m0k_correct_forward": "from gap to input: shifts, then scattered byte loads, for each pruned edge",
+    "m0k_correct_back": "as m0k_correct_forward, and load and store of a scattered accumulator",
+    "m0k_first_values": "rounding and a load and a store a bias",
     "m0k_mask_copy": "comparing four lanes at a time without SIMD",
     "m0k_mask_pack": "comparing four lanes at a time without SIMD; a MULS gathers their bits",
     "m0k_rows_scores": "as m0k_mask_copy; looking for ties in each group",
@@ -132,6 +137,7 @@ def cases() -> list[Case]:
         *_backward(step, active),
         *_updates(step, active),
         *_pruning(step),
+        *_corrections(step, steps, active),
         *_tintin(step, active),
         *_run(),
     ]
@@ -907,8 +913,9 @@ def _pruning(step: Recorded) -> list[Case]:
 
 
 def pruning_cases(p: Pruned, what: str) -> list[Case]:
-    """Selection and masks of a layer from 784 to 64."""
-    return [_select_case(p, what), _mask_copy_case(p, what), _mask_pack_case(p, what), *_rows_cases(p, what)]
+    """Selection, masks and list of a layer from 784 to 64."""
+    masks = [_mask_copy_case(p, what), _mask_pack_case(p, what), *_rows_cases(p, what)]
+    return [_select_case(p, what), *masks, _prune_list_case(p, what)]
 
 
 def _select_case(p: Pruned, what: str) -> Case:
@@ -1016,6 +1023,147 @@ def sparse_mask_cases(weights: Array, scores: Array, what: str) -> list[Case]:
         ),
         Case("m0k_rows_sparse", f"{what}, 16 groups", "edge", n, Side(ours, rows, "out", unbiased), theirs),
     ]
+
+
+# --------------------------------------------------------------------------------------------------------- corrections
+
+STORAGE_ORDER = "the list is in the order of the edge array, from which an input is found with more steps than in rows"
+FAR = 240
+"""How far a 0 advances in a list of pruned edges."""
+
+
+def list_bytes(edges: int, n: int) -> int:
+    """A capacity that holds any list of so many edges of n."""
+    return edges + n // FAR + 1
+
+
+def listed(both: Array) -> Array:
+    """The edges of a list that lies behind its two words of state; the state's first word where there is none."""
+    if both[0]:
+        return both[:1]
+    steps = both[8:].astype(np.int64)
+    return (np.cumsum(np.where(steps == 0, FAR, steps)) - 1)[steps != 0]
+
+
+def pruned_list(edges: Array) -> Array:
+    """Ascending indices as a list."""
+    out: list[int] = []
+    for gap in np.diff(edges, prepend=-1).tolist():
+        far = max(0, -(-(gap - 255) // FAR))
+        out += [0] * far + [gap - far * FAR]
+    return np.array(out, np.uint8)
+
+
+def _list_case(kernel: str, what: str, count: int, ours: Side, words: list[Any], reference: dict[str, Array]) -> Case:
+    both = {"both": ours.arrays["both"]}
+    theirs = Side(reference | both, [(kernel.replace("m0k_", "ref_"), words)], "both", listed)
+    return Case(kernel, what, "edge", count, ours, theirs)
+
+
+def _prune_list_case(p: Pruned, what: str) -> Case:
+    n, capacity = p.scores.size, list_bytes(p.scores.size - p.k, p.scores.size)
+    words = ["scores", "selection", At("both", 8), capacity, n, At("both", 0)]
+    arrays = p.stored | {"both": zeros(8 + capacity, np.uint8)}
+    ours = Side(arrays, one("m0k_prune_list", *words), "both", listed)
+    return _list_case("m0k_prune_list", f"784 to 64, {what}", n, ours, words, p.signed)
+
+
+def sparse_list_case(scores: Array, what: str) -> Case:
+    """Of a layer of which a tenth of the edges is scored, of which 98 % are kept."""
+    n_out, n_in = scores.shape
+    few = scored(scores)
+    keep = round(0.98 * few.count)
+    selection = np.array(top_k(unbiased(few.arrays["scores"]), keep), np.uint32)
+    p, capacity = Pruned(scores, few.arrays["scores"], keep, selection), list_bytes(few.count - keep, scores.size)
+    gaps = {"gaps": few.arrays["gaps"]}
+    words = ["scores", "selection", "gaps", few.count, At("both", 8), capacity, At("both", 0)]
+    ours = Side(
+        p.stored | gaps | {"both": zeros(8 + capacity, np.uint8)}, one("m0k_sparse_list", *words), "both", listed
+    )
+    what = f"{n_in} to {n_out}, a tenth scored, {what}"
+    return replace(_list_case("m0k_sparse_list", what, few.count, ours, words, p.signed | gaps), unit="scored edge")
+
+
+def correct_forward_case(what: str, a: Array, weights: Array, mask: Array) -> Case:
+    """`mask` bool [n_out, n_in]: the edges that are kept."""
+    n_out, n_in = weights.shape
+    ours, theirs = _lists(mask)
+    arrays = {"in": a, "out": zeros(n_out, np.int32)}
+    words = ("in", "weights", "list", "state", 0, "out", n_in, n_out)
+    return Case(
+        "m0k_correct_forward",
+        f"{n_in} to {n_out}, {what}",
+        "pruned edge",
+        max(1, int(np.count_nonzero(~mask))),
+        Side(arrays | ours | {"weights": layout.pack_weights(weights)}, one("m0k_correct_forward", *words), "out"),
+        Side(
+            arrays | theirs | {"weights": weights},
+            [("ref_correct_forward", ["in", "weights", "list", theirs["list"].size, 0, "out", n_in, n_out])],
+            "out",
+        ),
+        bound=STORAGE_ORDER,
+    )
+
+
+def correct_back_case(what: str, error: Array, weights: Array, mask: Array) -> Case:
+    n_out, n_in = weights.shape
+    ours, theirs = _lists(mask)
+    arrays = {"error": error, "acc": zeros(n_in, np.int32)}
+    words = ("error", "weights", "list", "state", "acc", n_in, n_out)
+    return Case(
+        "m0k_correct_back",
+        f"{n_in} to {n_out}, {what}",
+        "pruned edge",
+        max(1, int(np.count_nonzero(~mask))),
+        Side(arrays | ours | {"weights": layout.pack_weights(weights)}, one("m0k_correct_back", *words), "acc"),
+        Side(
+            arrays | theirs | {"weights": weights},
+            [("ref_correct_back", ["error", "weights", "list", theirs["list"].size, "acc", n_in])],
+            "acc",
+        ),
+        bound=STORAGE_ORDER,
+    )
+
+
+def _lists(mask: Array) -> tuple[dict[str, Array], dict[str, Array]]:
+    """The pruned edges as the kernel's list, in storage order, and as the reference's."""
+    edges = np.flatnonzero(~mask)
+    ours, theirs = pruned_list(np.sort(layout.storage_index(*mask.shape)[edges])), pruned_list(edges)
+    return {"list": ours, "state": np.array([0, ours.size], np.uint32)}, {"list": theirs}
+
+
+def _corrections(busy: Recorded, steps: Sequence[Recorded], active: Sequence[Recorded]) -> list[Case]:
+    layer = busy.layers[2]
+
+    def forward(what: str, step: Recorded) -> Case:
+        of = step.layers[2]
+        return correct_forward_case(what, of.inputs.ravel(), of.weights, kept(of.scores, of.keep))
+
+    def back(what: str, step: Recorded) -> Case:
+        of = step.layers[2]
+        return correct_back_case(what, of.error, of.weights, kept(of.scores, of.keep))
+
+    return [
+        sparse_list_case(layer.scores, "top 98 %, busiest step"),
+        forward("top 98 %, busiest step", busy),
+        mean(f"784 to 64, top 98 %, mean of {len(steps)} steps", (forward("", step) for step in steps)),
+        back("top 98 %, busiest step", busy),
+        mean(f"784 to 64, top 98 %, mean of {len(active)} steps with an error", (back("", step) for step in active)),
+        *(first_values_case(shift) for shift in (3, -3)),
+    ]
+
+
+def first_values_case(shift: int) -> Case:
+    biases = np.random.default_rng(60).integers(-(1 << 20), 1 << 20, 64).astype(np.int32)
+    arrays = {"biases": biases, "out": zeros(64, np.int32), "exponent": np.array([shift], np.int32)}
+    return Case(
+        "m0k_first_values",
+        f"64 biases, shifted to the {'right' if shift > 0 else 'left'} by {abs(shift)}",
+        "bias",
+        64,
+        Side(arrays, one("m0k_first_values", "biases", "out", 64, "exponent", 0), "out"),
+        Side(arrays, [("ref_first_values", ["biases", "out", 64, shift, 0])], "out"),
+    )
 
 
 # ---------------------------------------------------------------------------------------------------------- dispatcher

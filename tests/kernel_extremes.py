@@ -19,8 +19,11 @@ from kernel_cases import (
     conv_back_case,
     conv_case,
     conv_grad_case,
+    correct_back_case,
+    correct_forward_case,
     dense_back_case,
     dense_case,
+    first_values_case,
     niti_dense_case,
     niti_grad_case,
     pool_case,
@@ -30,6 +33,7 @@ from kernel_cases import (
     score_grad_case,
     sparse_dense_case,
     sparse_grad_case,
+    sparse_list_case,
     sparse_mask_cases,
     tintin_dense_case,
     tintin_grad_case,
@@ -178,3 +182,13 @@ def _pruning() -> Iterator[Case]:
         for share in (0.5, 0.98, 1.0):
             yield from pruning_cases(Pruned.top(weights, s, round(share * s.size)), f"top {share:.0%}, scores {what}")
         yield from sparse_mask_cases(weights, s, f"top 98 %, scores {what}")
+        yield sparse_list_case(s, f"top 98 %, scores {what}")
+    few = nonzero(61, *shape) > -125
+    for what, a, _ in activations(62, 784):
+        yield correct_forward_case(f"1 % pruned, {what}", a, weights, few)
+    for what, e in errors(63, 64):
+        yield correct_back_case(f"1 % pruned, {what}", e, weights, few)
+    yield correct_forward_case("none pruned", nonzero(62, 784), weights, np.ones(shape, bool))
+    yield correct_forward_case("one edge in twenty pruned", nonzero(62, 784), weights, uniform(64, *shape) > -115)
+    for shift in (30, 0, -10, -30):
+        yield first_values_case(shift)

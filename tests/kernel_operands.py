@@ -138,12 +138,17 @@ def _layers(arrays: dict[str, Array], i: int) -> list[Layer]:
     scores = draws.normal_scores(SEED, i, weights.size).reshape(weights.shape)
     found = []
     for step, moved in enumerate(arrays[f"moved{i}"]):
-        mask = kept_by(top_k(scores, keep), scores.reshape(-1), storage_index(*weights.shape))
-        masked = weights * mask.reshape(weights.shape)
+        masked = weights * kept(scores, keep)
         tensors = (arrays[f"{name}{i}"][step] for name in ("inputs", "error", "raw", "argmax", "moved"))
         found.append(Layer(weights, masked, scores, keep, *tensors, *shifts))
         scores = (scores + moved.reshape(weights.shape)).astype(np.int8)
     return found
+
+
+def kept(scores: Int8, keep: int) -> Array:
+    """Which edges [n_out, n_in] top-k keeps."""
+    mask = kept_by(top_k(scores, keep), scores.reshape(-1), storage_index(*scores.shape))
+    return mask.reshape(scores.shape)
 
 
 def uniform(seed: int, *shape: int, low: int = -127) -> Int8:

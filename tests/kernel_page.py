@@ -181,8 +181,11 @@ def _speed(row: Row) -> Target:
     assert row.case.limit is not None
     each, limit = row.each(row.ours.cycles), row.case.limit
     what = f"`{row.case.kernel}`, {row.case.operands}: cycles per {row.case.unit}"
-    note = f": {row.case.bound}" if row.case.bound else ""
-    return Target(what, f"<= {limit:.2f}", each, max(0.0, each - limit), note)
+    return Target(what, f"<= {limit:.2f}", each, max(0.0, each - limit), _bound(row.case))
+
+
+def _bound(case: Case) -> str:
+    return f": {case.bound}" if case.bound else ""
 
 
 def ratios(rows: Sequence[Row]) -> list[Target]:
@@ -193,7 +196,9 @@ def ratios(rows: Sequence[Row]) -> list[Target]:
 
 def _ratio(row: Row) -> Target:
     least, what = least_ratio(row.case), f"`{row.case.kernel}`, {row.case.operands}: ratio"
-    return Target(what, f">= {least:.1f}", row.ratio, max(0.0, least - row.ratio), f" beside {row.fastest()}")
+    return Target(
+        what, f">= {least:.1f}", row.ratio, max(0.0, least - row.ratio), f" beside {row.fastest()}{_bound(row.case)}"
+    )
 
 
 def least_ratio(case: Case) -> float:

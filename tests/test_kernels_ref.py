@@ -12,6 +12,7 @@ import pytest
 from conftest import found_toolchain
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from kernel_cases import pruned_list
 
 from m0sim import Buffer, Machine, toolchain
 from m0sim.image import Image, load_elf
@@ -373,3 +374,75 @@ def test_pruning(image: Image, n: int, few: bool, share: float, seed: int) -> No
         image, "ref_sparse_copy", *int8(more, s), selection, gap_list(edges), n, np.zeros(20 * n, np.int8), 20 * n
     )
     np.testing.assert_array_equal(results[-1], wanted)
+
+
+# --------------------------------------------------------------------------------------------------------- corrections
+
+
+def pruned_edges(stored: Array) -> Array:
+    """The edges of a list: 1 .. 255 to the next, 0: 240 further."""
+    steps = np.where(stored == 0, 240, stored).astype(np.int64)
+    return (np.cumsum(steps) - 1)[stored != 0]
+
+
+@SOME
+@given(n=st.integers(1, 1500), share=st.floats(0, 1), room=st.integers(-3, 3), seed=SEEDS)
+@example(n=1500, share=0.999, room=0, seed=3)
+@example(n=241, share=1.0, room=0, seed=3)
+def test_lists_of_pruned_edges(image: Image, n: int, share: float, room: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    s, k = signed(rng, n), round(share * n)
+    keep = np.zeros(n, bool)
+    keep[np.argsort(-s, kind="stable")[:k]] = True
+    (*_, selection, _), _ = run(image, "ref_select", *int8(s), n, k, np.zeros(2, np.int32), np.zeros(256, np.uint32))
+    edges = np.sort(rng.choice(20 * n, n, replace=False))
+    check_list(image, "ref_prune_list", [*int8(s), selection], [n], np.flatnonzero(~keep), room)
+    check_list(image, "ref_sparse_list", [*int8(s), selection, gap_list(edges), n], [], edges[~keep], room)
+
+
+def check_list(
+    image: Image, function: str, words: list[Array | int], more: list[int], wanted: Array, room: int
+) -> None:
+    """The edges are listed where they fit, and nothing is written behind a list that has `room` bytes more or less."""
+    whole, state = np.full(wanted.size + wanted.max(initial=0) // 240 + 1, 7, np.uint8), np.full(2, 7, np.uint32)
+    results, _ = run(image, function, *words, whole, whole.size, *more, state)
+    is_full, used = results[-1].tolist()
+    assert not is_full
+    np.testing.assert_array_equal(pruned_edges(results[-2][:used]), wanted)
+    assert (results[-2][used:] == 7).all()
+    capacity = min(max(0, used + room), whole.size)
+    results, _ = run(image, function, *words, whole, capacity, *more, state)
+    assert results[-1].tolist() == ([0, used] if capacity >= used else [1, 0])
+    assert (results[-2][capacity:] == 7).all()
+
+
+@SOME
+@given(n_in=st.integers(1, 300), n_out=SIZES, share=st.floats(0, 1), biased=st.booleans(), seed=SEEDS)
+@example(n_in=300, n_out=20, share=0.1, biased=True, seed=1)
+def test_corrections(image: Image, n_in: int, n_out: int, share: float, biased: bool, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    a, e, w = signed(rng, n_in), signed(rng, n_out), signed(rng, n_out, n_in)
+    pruned = rng.random(w.shape) < share**3
+    stored_list = pruned_list(np.flatnonzero(pruned))
+    given, bytes_used = np.append(stored_list, np.uint8(9)), stored_list.size
+    bias = rng.integers(-1000, 1000, n_out)
+    first = bias.astype(np.int32) if biased else None
+    out, acc = np.full(n_out, 5, np.int32), np.full(n_in, 5, np.int32)
+    results, _ = run(image, "ref_correct_forward", *int8(a, w), given, bytes_used, first, out, n_in, n_out)
+    np.testing.assert_array_equal(results[-1], bias * biased - (w * pruned) @ a)
+    results, _ = run(image, "ref_correct_back", *int8(e, w), given, bytes_used, acc, n_in)
+    np.testing.assert_array_equal(results[-1], -(e @ (w * pruned)))
+
+
+@SOME
+@given(n=st.integers(1, 30), shift=st.integers(-40, 40), exponent=st.integers(-20, 20), seed=SEEDS)
+@example(n=9, shift=31, exponent=0, seed=0)
+@example(n=9, shift=-30, exponent=0, seed=0)
+def test_first_values(image: Image, n: int, shift: int, exponent: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    largest = 2**29 - 1
+    biases = rng.choice([0, 1, -1, largest, -largest, *rng.integers(-largest, largest, 5)], n)
+    words = (biases.astype(np.int32), np.full(n, 5, np.int32), n, exponent + shift, exponent)
+    results, _ = run(image, "ref_first_values", *words)
+    left = np.clip(biases * 2.0 ** min(30, -shift), -largest, largest) if shift <= 0 else np.zeros(n)
+    np.testing.assert_array_equal(results[1], round_shift(biases, shift) if shift > 0 else left)

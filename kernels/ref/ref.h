@@ -131,4 +131,18 @@ void ref_sparse_copy(const int8_t *restrict weights, const int8_t *restrict scor
                      const ref_selection_t *restrict selection, const uint8_t *restrict gaps, int32_t count,
                      int8_t *restrict out, int32_t n);
 
+/* correct.c. Lists of pruned edges: 1 .. 255 to the next one, the first from index -1; 0: 240 further, no edge. */
+void ref_prune_list(const int8_t *restrict scores, const ref_selection_t *restrict selection, uint8_t *restrict list,
+                    int32_t capacity, int32_t n, uint32_t *restrict state);
+void ref_sparse_list(const int8_t *restrict scores, const ref_selection_t *restrict selection,
+                     const uint8_t *restrict gaps, int32_t count, uint8_t *restrict list, int32_t capacity,
+                     uint32_t *restrict state);
+void ref_correct_forward(const int8_t *restrict in, const int8_t *restrict weights, const uint8_t *restrict list,
+                         int32_t bytes, const int32_t *restrict bias, int32_t *restrict out, int32_t n_in,
+                         int32_t n_out);
+void ref_correct_back(const int8_t *restrict error, const int8_t *restrict weights, const uint8_t *restrict list,
+                      int32_t bytes, int32_t *restrict acc, int32_t n_in);
+void ref_first_values(const int32_t *restrict biases, int32_t *restrict out, int32_t n, int32_t exponent_in,
+                      int32_t exponent_image);
+
 #endif
