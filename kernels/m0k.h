@@ -190,6 +190,7 @@ typedef struct {
     const uint8_t *weights;
     uint8_t *scores;
     uint32_t n_in, n_out, shift, signed_in;
+    uint16_t *histogram; /* 0, or m0k_select_kept's: it follows the scores, or is marked as out of date */
 } m0k_score_dense_t;
 
 typedef struct {
@@ -198,6 +199,7 @@ typedef struct {
     uint8_t *scores;
     uint32_t n_in, n_out, shift;
     const uint32_t *active; /* 0, or what m0k_conv_grad left: where it is 0 all of grad is, and nothing moves */
+    uint16_t *histogram; /* as above */
 } m0k_score_grad_t;
 
 /*
@@ -237,6 +239,14 @@ typedef struct {
     m0k_selection_t *selection;
     void *histogram; /* 256 counters of scratch; their width is in the contract of the .S file */
 } m0k_select_t;
+
+typedef struct {
+    const uint8_t *scores;
+    uint32_t n, k; /* n: at most 65,535 */
+    m0k_selection_t *selection;
+    uint16_t *histogram; /* uint16[256]; [0] is 0 where it does not hold the scores: before the first call, or when they
+                            were changed by other means than the update kernels that know it */
+} m0k_select_kept_t;
 
 typedef struct {
     const uint8_t *weights;
@@ -306,6 +316,7 @@ void m0k_sparse_list(const m0k_sparse_list_t *p);
 void m0k_correct_forward(const m0k_correct_forward_t *p);
 void m0k_correct_back(const m0k_correct_back_t *p);
 void m0k_select(const m0k_select_t *p);
+void m0k_select_kept(const m0k_select_kept_t *p);
 void m0k_mask_copy(const m0k_mask_copy_t *p);
 void m0k_mask_pack(const m0k_mask_pack_t *p);
 void m0k_sparse_copy(const m0k_sparse_copy_t *p);

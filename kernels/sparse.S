@@ -235,20 +235,20 @@
     FALL_EDGE dense, 2, DENSE_PRODUCT
     FALL_EDGE dense, 3, DENSE_PRODUCT
     NEXT dense, fall
-    SCORE_LOW dense, 0, r6
-    SCORE_LOW dense, 1, r6
-    SCORE_LOW dense, 2, r6
-    SCORE_LOW dense, 3, r6
+    SCORE_LOW dense, 0, r5
+    SCORE_LOW dense, 1, r5
+    SCORE_LOW dense, 2, r5
+    SCORE_LOW dense, 3, r5
 @ Scores that rise.
     RISE_EDGE dense, 0, DENSE_PRODUCT, half=r10
     RISE_EDGE dense, 1, DENSE_PRODUCT, half=r10
     RISE_EDGE dense, 2, DENSE_PRODUCT, half=r10
     RISE_EDGE dense, 3, DENSE_PRODUCT, half=r10
     NEXT dense, rise
-    SCORE_HIGH dense, 0, r6
-    SCORE_HIGH dense, 1, r6
-    SCORE_HIGH dense, 2, r6
-    SCORE_HIGH dense, 3, r6
+    SCORE_HIGH dense, 0, r5
+    SCORE_HIGH dense, 1, r5
+    SCORE_HIGH dense, 2, r5
+    SCORE_HIGH dense, 3, r5
     FIX dense, rise, 0
     FIX dense, rise, 1
     FIX dense, rise, 2
@@ -349,20 +349,20 @@
     FALL_EDGE grad, 2, GRAD_PRODUCT
     FALL_EDGE grad, 3, GRAD_PRODUCT
     NEXT grad, fall
-    SCORE_LOW grad, 0, r6
-    SCORE_LOW grad, 1, r6
-    SCORE_LOW grad, 2, r6
-    SCORE_LOW grad, 3, r6
+    SCORE_LOW grad, 0, r5
+    SCORE_LOW grad, 1, r5
+    SCORE_LOW grad, 2, r5
+    SCORE_LOW grad, 3, r5
 @ Scores that rise.
     RISE_EDGE grad, 0, GRAD_PRODUCT, half=r12
     RISE_EDGE grad, 1, GRAD_PRODUCT, half=r12
     RISE_EDGE grad, 2, GRAD_PRODUCT, half=r12
     RISE_EDGE grad, 3, GRAD_PRODUCT, half=r12
     NEXT grad, rise
-    SCORE_HIGH grad, 0, r6
-    SCORE_HIGH grad, 1, r6
-    SCORE_HIGH grad, 2, r6
-    SCORE_HIGH grad, 3, r6
+    SCORE_HIGH grad, 0, r5
+    SCORE_HIGH grad, 1, r5
+    SCORE_HIGH grad, 2, r5
+    SCORE_HIGH grad, 3, r5
     FIX grad, rise, 0
     FIX grad, rise, 1
     FIX grad, rise, 2

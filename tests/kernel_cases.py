@@ -105,6 +105,7 @@ BOUNDS = {
     "m0k_sparse_dense": "from gap to edge: a table's word, then scattered byte loads, for each scored edge",
     "m0k_sparse_grad": "from gap to edge: a table's word, then scattered loads, for each scored edge",
     "m0k_select": "load, add and store of a bin for each edge, five cycles, and extracting its byte, two",
+    "m0k_select_kept": "as m0k_select; with a histogram that is current a load, subtraction and test for each bin",
     "m0k_prune_list": "sixteen scores at once are compared with the cut; a call and some 20 cycles for each near it",
     "m0k_sparse_list": "comparing one score at a time, and adding up the gaps of all",
     "m0k_correct_forward": "from gap to input: shifts, then scattered byte loads, for each pruned edge",
@@ -915,7 +916,7 @@ def _pruning(step: Recorded) -> list[Case]:
 def pruning_cases(p: Pruned, what: str) -> list[Case]:
     """Selection, masks and list of a layer from 784 to 64."""
     masks = [_mask_copy_case(p, what), _mask_pack_case(p, what), *_rows_cases(p, what)]
-    return [_select_case(p, what), *masks, _prune_list_case(p, what)]
+    return [_select_case(p, what), *_kept_cases(p, what), *masks, _prune_list_case(p, what)]
 
 
 def _select_case(p: Pruned, what: str) -> Case:
@@ -934,6 +935,29 @@ def _select_case(p: Pruned, what: str) -> Case:
             lambda found: np.add(found, [layout.OFFSET, 0]),
         ),
     )
+
+
+def _kept_cases(p: Pruned, what: str) -> list[Case]:
+    """With a histogram that is not current, and with one that is; the reference always counts."""
+    words = ("scores", p.scores.size, p.k, "selection", "bins")
+    theirs = _select_case(p, what).reference
+    current = np.bincount(p.scores, minlength=256).astype(np.uint16)
+    current[0] = 1
+    return [
+        Case(
+            "m0k_select_kept",
+            f"784 to 64, {what}, {which}",
+            "edge",
+            p.scores.size,
+            Side(
+                {"scores": p.scores, "selection": zeros(2, np.int32), "bins": bins},
+                one("m0k_select_kept", *words),
+                "selection",
+            ),
+            theirs,
+        )
+        for which, bins in (("counted", np.zeros(256, np.uint16)), ("current", current))
+    ]
 
 
 def _mask_copy_case(p: Pruned, what: str) -> Case:

@@ -159,13 +159,14 @@ OUTPUTS = {
     "m0k_sparse_dense": (3,),
     "m0k_sparse_grad": (2,),
     "m0k_select": (3,),
+    "m0k_select_kept": (3,),
     "m0k_mask_copy": (3,),
     "m0k_mask_pack": (2,),
     "m0k_sparse_copy": (5,),
 }
 """The words of each kernel's block that point to results."""
 
-SCRATCH = re.compile(r"(patch|histogram|rows|errors|lists|active|inputs)\d+")
+SCRATCH = re.compile(r"(patch|histogram|bins|rows|errors|lists|active|inputs)\d+")
 """Tensors of which the golden model knows nothing: kernels and mask forms use them as they like."""
 
 
@@ -291,7 +292,11 @@ class Shadow:
             self.held[ref.tensor] = new
 
     def check(self, index: int, when: str) -> None:
-        """Every tensor that is known and needed at operation `index` or later."""
+        """Every tensor that is known and needed at operation `index` or later; every histogram that claims to be."""
+        for name in self.plan.placed:
+            if name.startswith("histogram") and (found := self.program.read(name).view("<u2"))[0]:
+                scores = self.program.read(name.replace("histogram", "scores"))
+                np.testing.assert_array_equal(found[1:], np.bincount(scores, minlength=256)[1:], f"{when}: {name}")
         for name, content in self.held.items():
             place = self.plan.placed[name]
             if not place.first <= index <= place.last:

@@ -212,6 +212,45 @@ def test_select_takes_any_number_of_scores(image: Image, n: int, style: str, see
     assert cost.cycles == fixed + 121 * blocks + 12 * rest + 7 * (255 - selection[0])
 
 
+@MANY
+@given(shape=SHAPES, style=STYLES, seed=SEEDS, share=SHARES, is_current=st.booleans())
+@example(shape=(1, 1), style="uniform", seed=0, share=0.0, is_current=True)
+@example(shape=(9, 45), style="equal", seed=1, share=2.0, is_current=True)
+def test_select_kept_counts_only_what_it_must(
+    image: Image, shape: tuple[int, int], style: str, seed: int, share: float, is_current: bool
+) -> None:
+    """The same cut; a histogram that is current is believed, another one made anew."""
+    _, scores = layer(shape, style, seed)
+    k, right = round(share * shape[0] * shape[1]), np.array([1, *np.bincount(scores, minlength=256)[1:]], np.uint16)
+    given_bins = right if is_current else np.array([0, *[0xA5A5] * 255], np.uint16)
+    block: Block = ["scores", scores.size, k, "selection", "bins"]
+    chip = Chip(image, block, scores=scores, selection=np.full(2, 77, np.uint32), bins=given_bins)
+    cost = chip.call("m0k_select_kept")
+    chip.check_unchanged("scores")
+    cut, ties = chip.read("selection").tolist()
+    assert (cut, ties) == wanted_selection(scores, k)
+    np.testing.assert_array_equal(chip.read("bins"), right)
+    blocks, rest = divmod(scores.size, 16)
+    more = 17 * cut if k > np.count_nonzero(scores) else 0
+    counting = 0 if is_current else 260 + 121 * blocks + 12 * rest
+    assert cost.cycles <= 50 + 7 * (255 - cut) + more + counting
+    assert cost.stack_bytes <= 20
+
+
+@pytest.mark.parametrize("is_current", [False, True])
+def test_select_kept_of_nothing_and_of_very_much(image: Image, is_current: bool) -> None:
+    for scores, k, expected in (
+        (np.zeros(32, np.uint8), 5, (255, 0)),
+        (np.full(65_535, 9, np.uint8), 65_534, (9, 65_534)),
+    ):
+        bins = np.zeros(256, np.uint16)
+        bins[[0, 9]] = is_current, is_current * np.count_nonzero(scores)
+        block: Block = ["scores", scores.size, k, "selection", "bins"]
+        chip = Chip(image, block, scores=scores, selection=np.zeros(2, np.uint32), bins=bins)
+        chip.call("m0k_select_kept")
+        assert tuple(chip.read("selection").tolist()) == expected
+
+
 def test_select_with_padding_only_keeps_nothing(image: Image) -> None:
     assert select(image, np.zeros(32, np.uint8), 5)[0] == (255, 0)
 

@@ -32,7 +32,7 @@ def operands() -> dict[str, NDArray[np.generic]]:
     wide = rng.integers(-127 * 256, 127 * 256 + 1, DENSE)
     scored = np.sort(rng.choice(edges, edges // 10, replace=False))
     storage, _ = layout.scored_storage(scored, n_out, n_in)
-    return {
+    found: dict[str, NDArray[np.generic]] = {
         "activations": activations.astype(np.int8),
         "signed": rng.integers(-127, 128, POSITIONS * 8).astype(np.int8),
         "errors": errors.astype(np.int8),
@@ -43,6 +43,8 @@ def operands() -> dict[str, NDArray[np.generic]]:
         "argmax": rng.integers(0, 4, 3 * 3 * 16).astype(np.uint8),
         "gaps": layout.pack_gaps(storage),
     }
+    counts = np.bincount(found["scores"], minlength=256)
+    return found | {"histogram": np.array([1, *counts[1:]], np.uint16)}
 
 
 if __name__ == "__main__":

@@ -159,6 +159,10 @@ def build(network: Network, settings: StepSettings) -> Step:
     return Step(network, settings, *settings.form.operations(network, settings))
 
 
+#: The kernels that look for a new cut.
+SELECTIONS = ("m0k_select", "m0k_select_kept")
+
+
 @dataclass(frozen=True, slots=True)
 class Variant:
     """What distinguishes one step from another: how often the learning rate was halved, and whether the cut is new."""
@@ -181,7 +185,7 @@ def variants(step: Step) -> dict[Variant, tuple[Op, ...]]:
         found[Variant(by, True)] = ops
         if settings.config.refresh > 1:
             found[Variant(by, True)] = _with_idle(ops, tuple(op for op in ops if op.phase == "prune"))
-            found[Variant(by, False)] = tuple(op for op in ops if op.kernel != "m0k_select")
+            found[Variant(by, False)] = tuple(op for op in ops if op.kernel not in SELECTIONS)
     return found
 
 

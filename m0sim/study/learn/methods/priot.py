@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import numpy as np
 
@@ -18,7 +18,9 @@ from m0sim.study.learn.networks import Conv, Stage
 from m0sim.study.learn.state import Frozen, Layer, Learned, Mask, Selection
 from m0sim.study.learn.step import MASK_FORMS, Phase, Ref
 
-_HISTOGRAM_BYTES = 4 * 256
+_BINS = 256
+_KEPT_MOST = (1 << 16) - 1
+"""Scores in a layer whose histogram is kept from step to step, in counters of 16 bits; a larger one is counted anew."""
 
 
 class ScoreForm(IntegerForm):
@@ -94,7 +96,8 @@ class ScoreForm(IntegerForm):
     def learned_fields(self, b: Builder, stage: Stage, first: int = 0) -> Words:
         weights, scores = edges_from(self.weights(b, stage), stage, first), self.scores(b, stage)
         fields: Words = {"weights": weights, "scores": edges_from(scores, stage, first), **self.scored(b, stage)}
-        return fields | {"shift": b.settings.config.update[stage.index]}
+        counted: Words = {"histogram": self._histogram(b, stage)} if self.family == "score" else {}
+        return fields | counted | {"shift": b.settings.config.update[stage.index]}
 
     def prune(self, b: Builder) -> None:
         for stage in b.trained:
@@ -107,15 +110,18 @@ class ScoreForm(IntegerForm):
                 b.emit("prune", "m0k_mask_pack", **inputs, bits=self._bits(b, stage), n=edge_bytes(stage))
 
     def _select(self, b: Builder, stage: Stage) -> None:
-        b.emit(
-            "prune",
-            "m0k_select",
-            scores=self.scores(b, stage),
-            n=self.score_bytes(b, stage),
-            k=b.settings.keep[stage.index],
-            selection=self._selection(b, stage),
-            histogram=b.tensor(f"histogram{stage.index}", "scratch", _HISTOGRAM_BYTES),
-        )
+        fields: Words = {"scores": self.scores(b, stage), "n": self.score_bytes(b, stage)}
+        fields |= {"k": b.settings.keep[stage.index], "selection": self._selection(b, stage)}
+        if kept := self._histogram(b, stage):
+            b.emit("prune", "m0k_select_kept", **fields, histogram=kept)
+        else:
+            b.emit("prune", "m0k_select", **fields, histogram=b.tensor(f"bins{stage.index}", "scratch", 4 * _BINS))
+
+    def _histogram(self, b: Builder, stage: Stage) -> Ref | Literal[0]:
+        """How many scores have which value, kept current by the update; none where nothing selects or they are many."""
+        if self.family != "score" or not b.settings.keep or self.score_bytes(b, stage) > _KEPT_MOST:
+            return 0
+        return b.tensor(f"histogram{stage.index}", "mask", 2 * _BINS, persistent=True)
 
     def score_bytes(self, b: Builder, stage: Stage) -> int:
         """What the cut is looked for in: padding has scores, too, which are below all others."""
