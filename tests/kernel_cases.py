@@ -205,33 +205,48 @@ def zeros(count: int, dtype: type = np.int8) -> Array:
 
 
 def _dense(busy: Recorded, steps: Sequence[Recorded]) -> list[Case]:
-    w = uniform(2, 64, 784)
+    a, w = uniform(1, 784, low=0), uniform(2, 64, 784)
+    number = f"784 to 64, mean of {len(steps)} steps"
     return [
-        dense_case("activations 0..127, uniform", uniform(1, 784, low=0), w, limit=3.0),
+        dense_case("activations 0..127, uniform", a, w, limit=3.0),
         dense_case("activations -127..127, uniform", uniform(1, 784), w, 1, limit=4.0),
         _recorded_dense("busiest step", busy),
-        mean(f"784 to 64, mean of {len(steps)} steps", (_recorded_dense("", step) for step in steps), 1.2),
+        mean(number, (_recorded_dense("", step) for step in steps), 1.2),
+        dense_case("activations 0..127, uniform, columns", a, w, by_columns=True),
+        mean(f"{number}, columns", (_recorded_dense("", step, by_columns=True) for step in steps), 1.2),
     ]
 
 
-def _recorded_dense(what: str, step: Recorded) -> Case:
+def _recorded_dense(what: str, step: Recorded, by_columns: bool = False) -> Case:
     layer = step.layers[2]
-    return dense_case(what, layer.inputs.ravel(), layer.masked, shift=layer.forward, relu=1)
+    return dense_case(what, layer.inputs.ravel(), layer.masked, shift=layer.forward, relu=1, by_columns=by_columns)
 
 
 def dense_case(
-    what: str, a: Array, w: Array, is_signed: int = 0, *, shift: int = 12, relu: int = 0, limit: float | None = None
+    what: str,
+    a: Array,
+    w: Array,
+    is_signed: int = 0,
+    *,
+    shift: int = 12,
+    relu: int = 0,
+    by_columns: bool = False,
+    limit: float | None = None,
 ) -> Case:
-    """`a` int8 [n_in], `w` int8 [n_out, n_in]."""
+    """`a` int8 [n_in], `w` int8 [n_out, n_in]; `by_columns`: the kernel has the weights by inputs, too."""
     n_out, n_in = w.shape
     arrays, packed = {"in": a, "out": zeros(n_out)}, {"weights": layout.pack_weights(w)}
     words = ["in", "weights", "out", n_in, n_out, shift, relu]
+    room = layout.dense_scratch_bytes(n_out, n_in)
+    ours = packed | ({"scratch": zeros(room)} if room else {})
+    ours |= {"columns": layout.pack_columns(w)} if by_columns else {}
+    more = {name: name for name in ("scratch", "columns") if name in ours}
     return Case(
         "m0k_dense_forward",
         f"{n_in} to {n_out}, {what}",
         "MAC",
         n_in * n_out,
-        Side(arrays | packed, one("m0k_dense_forward", *words, is_signed), "out"),
+        Side(arrays | ours, one("m0k_dense_forward", *words, is_signed, **more), "out"),
         Side(arrays | {"weights": w}, [("ref_dense_forward", words)], "out"),
         is_multiplying=True,
         limit=limit,

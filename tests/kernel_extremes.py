@@ -95,6 +95,8 @@ def activations(seed: int, *shape: int) -> Iterator[tuple[str, Array, int]]:
 def _forward() -> Iterator[Case]:
     for what, a, is_signed in activations(31, 784):
         yield dense_case(what, a, uniform(2, 64, 784), is_signed)
+        if not is_signed:
+            yield dense_case(f"{what}, columns", a, uniform(2, 64, 784), by_columns=True)
     for what, a, is_signed in activations(32, 64):
         yield dense_case(what, a, uniform(2, 10, 64), is_signed)
     for what, a, is_signed in activations(33, 14, 14, 8):
