@@ -238,7 +238,8 @@ class Builder:
 
     def _dense_forward(self, stage: Stage) -> None:
         where = self._rows(stage, "forward") | {"n_in": stage.n_in, "n_out": stage.n_out}
-        where |= {"scratch": self._inputs_prepared(stage), "columns": 0, "pick": 0}
+        prepared = self._inputs_prepared(stage)
+        where |= {"scratch": prepared, "columns": self._columns(stage, where["weights"]) if prepared else 0, "pick": 0}
         self.emit("forward", "m0k_dense_forward", **where, **self._forward_ends(stage))
         self._requantise(stage)
 
@@ -268,6 +269,13 @@ class Builder:
         exponents["exponent_image"] = self.settings.config.image_exponent & 0xFFFFFFFF
         self.emit("forward", "m0k_first_values", biases=biases, out=first, n=stage.n_out, **exponents)
         return first
+
+    def _columns(self, stage: Stage, weights: Word) -> Word:
+        """The weights once more by inputs, where they are in flash and never change: for few inputs that are not 0."""
+        if not isinstance(weights, Ref) or self.tensors[weights.tensor].place != "flash":
+            return 0
+        size = layout.columns_bytes(stage.n_out, stage.n_in)
+        return self.tensor(f"columns{stage.index}", "weights", size, "flash", persistent=True)
 
     def _inputs_prepared(self, stage: Stage) -> Word:
         """Room for what m0k_dense_forward makes of its inputs, where it makes anything."""

@@ -60,6 +60,9 @@ def contents(plan: Plan, config: Config, frozen: Frozen, state: State) -> dict[s
     """The initial bytes of the constant and learned tensors."""
     network, form = plan.step.network, _form(plan)
     found = {f"weights{i}": layout.pack_weights(w).tobytes() for i, w in enumerate(frozen.weights)}
+    for i, weights in enumerate(frozen.weights):
+        if f"columns{i}" in plan.placed:
+            found[f"columns{i}"] = layout.pack_columns(weights).tobytes()
     found |= {f"bias{i}": b.astype("<i4").tobytes() for i, b in enumerate(_biases(form, config))}
     for stage in network.stages[frozen.first :]:
         found |= form.contents(stage, state.learned[stage.index], frozen, config)
