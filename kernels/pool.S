@@ -4,7 +4,8 @@
  *   out[y][x][c] = max of in[2y..2y+1][2x..2x+1][c]; argmax[y][x][c] = 0 .. 3, row-major, of the first maximum.
  *
  * Shapes    any; height or width below 2 writes nothing. Writes (height/2) * (width/2) * channels bytes to both; argmax
- *           0 is left out: its values go to out, where the maxima then overwrite them.
+ *           0 is left out: its values go to out, where the maxima then overwrite them. out may begin where in does:
+ *           what is written was read before.
  * Ranges    in 0 .. 127 (it stands behind a ReLU).
  * Alignment 4 for in, out and argmax when channels is a multiple of 4 (four channels at a time), else 1.
  * Stack     56 bytes.

@@ -4,7 +4,8 @@
  *   shift = max(0, bit length of max|acc| - 7); out[i] = sat(round_shift(acc[i], shift)), max(., 0) with relu, 0 where
  *   gate[i] == 0. Unless exponent is 0: *exponent = *exponent_in + exponent_w + shift.
  *
- * Shapes    n 1 or more. out: n bytes are written, one by one; gate: n bytes are read.
+ * Shapes    n 1 or more. out: n bytes are written, one by one, behind what was read: it may begin where acc does. gate:
+ *           n bytes are read.
  * Ranges    |acc| <= 2^30. Alignment 4 for acc and the exponents, 1 for out and gate.
  * Stack     20 bytes.
  *

@@ -395,6 +395,10 @@ def test_pool(elf: Path, height: int, width: int, channels: int, kind: str, seed
     chip.call("m0k_pool", chip.words(chip.activations(a), to_out, to_argmax, height, width, channels))
     np.testing.assert_array_equal(out.read(), corners.max(-1).reshape(-1))
     np.testing.assert_array_equal(argmax.read(), corners.argmax(-1).reshape(-1))
+    within = chip.activations(a)
+    chip.call("m0k_pool", chip.words(within, within, to_argmax, height, width, channels))
+    np.testing.assert_array_equal(within.read()[: out.size].view(np.uint8), out.read())
+    np.testing.assert_array_equal(argmax.read(), corners.argmax(-1).reshape(-1))
     alone, to_alone = chip.room(rows * columns * channels, np.uint8)
     chip.call("m0k_pool", chip.words(chip.activations(a), to_alone, 0, height, width, channels))
     np.testing.assert_array_equal(alone.read(), out.read())
@@ -436,6 +440,8 @@ def test_requant(elf: Path, n: int, bits: int, beside: int, relu: int, gated: in
     expected = requantised(acc, shift, relu)
     np.testing.assert_array_equal(out.read()[3:], np.where(gate == 0, 0, expected) if gated else expected)
     assert exponent.read().view(np.int32)[0] == (shift - 12 if counted else 5)
+    chip.call("m0k_requant", chip.words(sums, sums, n, 0, source, -9, relu, to_gate))
+    np.testing.assert_array_equal(sums.read().view(np.int8)[:n], out.read()[3:])
 
 
 @examples(100)

@@ -19,7 +19,7 @@ from m0sim.image import Image
 from m0sim.study.learn import kernels, layout, scratch
 from m0sim.study.learn.blocks import pack
 from m0sim.study.learn.config import Config
-from m0sim.study.learn.networks import Conv, Network, Stage
+from m0sim.study.learn.networks import Conv, Dense, Network, Stage
 from m0sim.study.learn.state import Frozen, Learned
 from m0sim.study.learn.step import (
     Code,
@@ -144,22 +144,40 @@ class Builder:
     # -- tensors
 
     def tensor(
-        self, name: str, kind: Kind, size: int, place: Literal["sram", "flash"] = "sram", persistent: bool = False
+        self,
+        name: str,
+        kind: Kind,
+        size: int,
+        place: Literal["sram", "flash"] = "sram",
+        persistent: bool = False,
+        within: str = "",
     ) -> Ref:
-        """A tensor of at least `size` bytes, made at its first mention."""
+        """A tensor of at least `size` bytes, made at its first mention; as `Tensor` has the others."""
         if name not in self.tensors:
-            self.tensors[name] = Tensor(name, kind, (size + 3) // 4 * 4, place, persistent)
+            self.tensors[name] = Tensor(name, kind, (size + 3) // 4 * 4, place, persistent, within)
         return Ref(name)
 
     def activation(self, index: int) -> Ref:
         """What stage `index` reads: the image, or the output of the stage below."""
         if index == 0:
             return self.tensor("image", "activations", prod(self.network.input_shape))
-        return self.tensor(f"activation{index}", "activations", prod(self.network.stages[index - 1].out_shape))
+        size = prod(self.network.stages[index - 1].out_shape)
+        return self.tensor(f"activation{index}", "activations", size, within=self._taken_over(index))
+
+    def _taken_over(self, index: int) -> str:
+        """The tensor whose bytes what stage `index` reads may take over: what it is pooled or requantised from.
+
+        Not where a dense layer reads padding behind it, which must stay zeros.
+        """
+        below, above = self.network.stages[index - 1], self.network.stages[index : index + 1]
+        if any(isinstance(stage.layer, Dense) and stage.n_in % 4 for stage in above):
+            return ""
+        return f"raw{below.index}" if below.pooled else f"sums{below.index}" if self.form.dynamic else ""
 
     def error(self, stage: Stage) -> Ref:
         """The error at a stage's output."""
-        return self.tensor(f"error{stage.index}", "errors", prod(stage.out_shape))
+        within = f"error sums{stage.index + 1}" if self.form.dynamic and not stage.last else ""
+        return self.tensor(f"error{stage.index}", "errors", prod(stage.out_shape), within=within)
 
     def frozen_weights(self, stage: Stage) -> Ref:
         """Weights of 8 bits that never change, where the settings want them."""
@@ -180,7 +198,8 @@ class Builder:
     def _raw(self, stage: Stage) -> Ref:
         """Where a stage's output goes before its pool."""
         if stage.pooled:
-            return self.tensor(f"raw{stage.index}", "activations", prod(stage.raw_shape))
+            within = f"sums{stage.index}" if self.form.dynamic else ""
+            return self.tensor(f"raw{stage.index}", "activations", prod(stage.raw_shape), within=within)
         return self.activation(stage.index + 1)
 
     def _sums(self, stage: Stage) -> Ref:
@@ -326,13 +345,14 @@ class Builder:
         }
         scale: Words = {"shift": 0 if dynamic else self.settings.config.backward[stage.index], "dynamic": int(dynamic)}
         where: Words = {"error": self.error(stage)}
+        sent: Words = {**ends, "out": 0, "gate": 0} if dynamic else ends
         if isinstance(stage.layer, Conv):
             where |= {"argmax": self._argmax(stage), "pooled": 0, "weights": self._whole(stage, "backward")}
-            self.emit("backward", "m0k_conv_back", **where, **ends, **_conv_shape(stage), **scale)
+            self.emit("backward", "m0k_conv_back", **where, **sent, **_conv_shape(stage), **scale)
         else:
             where |= self._rows(stage, "backward") | {"n_in": stage.n_in, "n_out": stage.n_out}
             where |= {"scratch": self._error_list(stage), "first": 0, "pick": 0}
-            self.emit("backward", "m0k_dense_back", **where, **ends, **scale)
+            self.emit("backward", "m0k_dense_back", **where, **sent, **scale)
         if dynamic:
             exponents = self.form.error_exponents(self, stage, below)
             self.emit("backward", "m0k_requant", **ends, n=count, relu=0, **exponents)

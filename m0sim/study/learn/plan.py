@@ -1,23 +1,22 @@
 """Where the tensors of a training step lie: addresses in SRAM and flash, computed without running anything.
 
-Two tensors may share bytes when no operation needs both. `pack` puts the persistent ones first and then the others,
-largest first, each at the lowest offset that is free while it lives; where that needs more than the lower bound, it
-tries other orders. What a dense layer reads shares its bytes with nothing where it ends in padding: the kernels read
-whole words, and the padding must stay the zeros it was loaded as.
+Two tensors may share bytes when no operation needs both, and where one is made within the other: `pack` keeps those
+together, or apart where less SRAM holds them so (`packing` finds the places). What a dense layer reads shares its bytes
+with nothing where it ends in padding: the kernels read whole words, and the padding must stay the zeros it was loaded
+as.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Set
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
 
+from m0sim.study.learn import packing
 from m0sim.study.learn.networks import Dense
+from m0sim.study.learn.packing import Block, Part
 from m0sim.study.learn.step import KINDS, Step, Tensor
-
-_ALIGN = 4
-_TRIES = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,24 +99,55 @@ def pack(step: Step, *, reuse: bool = True, banks: tuple[int, ...] = ()) -> Plan
     `banks` are sizes in bytes of SRAM banks that follow one another: no tensor crosses from one into the next. What
     they do not hold lies behind them.
     """
-    whole = (0, len(step.ops) - 1)
-    spans = _lifetimes(step, reuse) | dict.fromkeys(_padded_inputs(step) & step.tensors.keys(), whole)
-    walls = tuple(accumulate(banks))
-    flash = _placed([t for t in step.tensors.values() if t.place == "flash"], spans, ())
-    tried = (Plan(step, _placed(order, spans, walls) | flash, reuse) for order in _orders(step, spans, walls))
-    best, least = next(tried), max(_live_bytes(step, spans), default=0)
-    while best.sram_bytes > least and (plan := next(tried, None)):
-        best = min(best, plan, key=lambda p: p.sram_bytes)
-    return best
+    inner = [t.name for t in step.tensors.values() if t.within and reuse]
+    choices = (_blocks(step, reuse, frozenset(apart)) for apart in ([], inner, *([name] for name in inner)))
+    found = packing.pack(choices, tuple(accumulate(banks)), max(_live_bytes(step, _spans(step, reuse)), default=0))
+    placed = {part.name: Placed(step.tensors[part.name], at, part.first, part.last) for part, at in found}
+    return Plan(step, placed | _in_flash(step), reuse)
+
+
+def _in_flash(step: Step) -> dict[str, Placed]:
+    """Constants, one behind the other."""
+    constants = [t for t in step.tensors.values() if t.place == "flash"]
+    ends = accumulate((t.size for t in constants), initial=0)
+    return {t.name: Placed(t, at, 0, len(step.ops) - 1) for t, at in zip(constants, ends, strict=False)}
 
 
 Span = tuple[int, int]
 
 
-def _lifetimes(step: Step, reuse: bool) -> dict[str, Span]:
-    """The operations from a tensor's first use to its last; in flash, or without reuse, all of them."""
+def _lifetimes(step: Step, reuse: bool, apart: Set[str] = frozenset()) -> dict[str, Span]:
+    """The operations from a tensor's first use to its last; in flash, or without reuse, all of them.
+
+    A tensor that is made within another one begins behind the last operation of that one, unless it is kept apart.
+    """
     whole, used = (0, len(step.ops) - 1), step.lifetimes
-    return {t.name: used[t.name] if reuse and t.place == "sram" else whole for t in step.tensors.values()}
+    if not reuse:
+        return dict.fromkeys(step.tensors, whole)
+    spans = {t.name: used[t.name] if t.place == "sram" else whole for t in step.tensors.values()}
+    taken = [t for t in step.tensors.values() if t.within and t.name not in apart]
+    return spans | {t.name: (used[t.within][1] + 1, used[t.name][1]) for t in taken}
+
+
+def _spans(step: Step, reuse: bool, apart: Set[str] = frozenset()) -> dict[str, Span]:
+    """The same, all operations for what must not share its bytes."""
+    whole = (0, len(step.ops) - 1)
+    return _lifetimes(step, reuse, apart) | dict.fromkeys(_padded_inputs(step) & step.tensors.keys(), whole)
+
+
+def _blocks(step: Step, reuse: bool, apart: Set[str]) -> list[Block]:
+    """The tensors in SRAM, each with those that are made within it."""
+    tensors = [t for t in step.tensors.values() if t.place == "sram"]
+    spans = _spans(step, reuse, apart)
+    is_inner = {t.name: bool(t.within) and reuse and t.name not in apart for t in tensors}
+    inner = {t.within: t for t in tensors if is_inner[t.name]}
+    blocks = []
+    for outermost in (t for t in tensors if not is_inner[t.name]):
+        chain = [outermost]
+        while chain[-1].name in inner:
+            chain.append(inner[chain[-1].name])
+        blocks.append(Block(tuple(Part(t.name, t.size, *spans[t.name]) for t in chain), outermost.persistent))
+    return blocks
 
 
 def _live_bytes(step: Step, spans: dict[str, Span]) -> list[int]:
@@ -131,52 +161,7 @@ def _live_bytes(step: Step, spans: dict[str, Span]) -> list[int]:
     return list(accumulate(growth[:-1]))
 
 
-def _orders(step: Step, spans: dict[str, Span], walls: tuple[int, ...]) -> Iterator[list[Tensor]]:
-    """Orders to place the SRAM tensors in, persistent ones first in each.
-
-    Largest first nearly always reaches the lower bound; what lives longest first is for the rest. Then what came to lie
-    highest is placed before the others, a few times over.
-    """
-    tensors = [t for t in step.tensors.values() if t.place == "sram"]
-    length = {name: last - first for name, (first, last) in spans.items()}
-    by_size = sorted(tensors, key=lambda t: (not t.persistent, -t.size, t.name))
-    by_length = sorted(by_size, key=lambda t: (not t.persistent, -length[t.name]))
-    for order in (by_size, by_length):
-        for _ in range(_TRIES):
-            yield order
-            placed = _placed(order, spans, walls)
-            top = max((p.end for p in placed.values()), default=0)
-            order = sorted(order, key=lambda t: (not t.persistent, placed[t.name].end != top))
-
-
-def _placed(tensors: list[Tensor], spans: dict[str, Span], walls: tuple[int, ...]) -> dict[str, Placed]:
-    """Each tensor in turn at the lowest offset that is free while it lives."""
-    there: list[Placed] = []
-    for tensor in tensors:
-        first, last = spans[tensor.name]
-        offset = _lowest_free(tensor.size, [p for p in there if p.lives_with(first, last)], walls)
-        there.append(Placed(tensor, offset, first, last))
-    return {p.tensor.name: p for p in there}
-
-
 def _padded_inputs(step: Step) -> set[str]:
     """The inputs of dense layers that are no multiple of 4 long."""
     padded = [s.index for s in step.network.stages if isinstance(s.layer, Dense) and s.n_in % 4]
     return {f"activation{index}" if index else "image" for index in padded}
-
-
-def _lowest_free(size: int, others: list[Placed], walls: tuple[int, ...]) -> int:
-    """The lowest aligned offset at which `size` bytes overlap none of `others` and lie on one side of each wall."""
-    at = _behind_walls(0, size, walls)
-    for other in sorted(others, key=lambda p: p.offset):
-        if at + size <= other.offset:
-            break
-        at = _behind_walls(max(at, -(-other.end // _ALIGN) * _ALIGN), size, walls)
-    return at
-
-
-def _behind_walls(at: int, size: int, walls: tuple[int, ...]) -> int:
-    for wall in walls:
-        if at < wall < at + size:
-            at = wall
-    return at

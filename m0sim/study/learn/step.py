@@ -36,6 +36,9 @@ class Tensor:
     size: int
     place: Literal["sram", "flash"] = "sram"
     persistent: bool = False
+    within: str = ""
+    """The tensor whose first bytes it takes over, where there is one: the operation that makes it is the last that
+    reads that one, and reads each byte before it writes there."""
 
 
 @dataclass(frozen=True, slots=True)
