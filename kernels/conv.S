@@ -167,6 +167,7 @@
     ldr r4, [r0, #CONV_KERNEL_H]
     cmp r4, #3
     bne .Lcopy_known
+    bl m0k_one_if_it_can
     adds r6, #COPIES_NINE - COPIES_BYTES
 .Lcopy_known:
     ldr r6, [r6]
@@ -544,6 +545,31 @@
 .Laddress_add_first:
     .word .Ladd_first
     END_FUNCTION m0k_conv_forward
+
+@ ------------------------------------------------------------------------------------- m0k_one_if_it_can (local)
+@ One channel, 3x3: on to m0k_conv_one for stride 1, pad 1, unsigned, eights of outputs; else back. In: registers and the
+@ frame of m0k_conv_forward where it asks. Spoils r4. No stack.
+    LOCAL_FUNCTION m0k_one_if_it_can
+    cmp r5, #1                      @ pad
+    bne .Lnot_one
+    ldr r4, [r0, #CONV_STRIDE]
+    cmp r4, #1
+    bne .Lnot_one
+    ldr r4, [r0, #CONV_SIGNED_IN]
+    cmp r4, #0
+    bne .Lnot_one
+    ldr r4, [r0, #CONV_N_OUT]
+    lsls r4, r4, #29
+    bne .Lnot_one
+    ldr r1, .Laddress_one
+    add sp, #C_SIZE
+    bx r1
+.Lnot_one:
+    bx lr
+    .p2align 2
+.Laddress_one:
+    .word m0k_conv_one
+    END_FUNCTION m0k_one_if_it_can
 
 @ --------------------------------------------------------------------------------- m0k_lanes_if_they_pay (local)
 @ On to m0k_conv_lanes, or to the end, or back with nothing changed but r4, r5, r8-r10, r12. In: registers and the frame

@@ -26,7 +26,7 @@
  * outputs (E = P / 4, L = P / 2 lane words of a window; out_h rows of out_w positions):
  *   530 + 62 E outputs / 4 + 14 links + height (10 + width (33 + 15 channels / 4)) + width (channels + 2) kernel_h / 2.4
  *     + out_h (190 + out_w (ends + 8 links + step L)), exact to 1.5 %; signed 19 channels / 4; where
- *   ends is 134 with relu and 171 without for a group of eight, 92 and 113 for one of four; step is 39 and 21, signed 45
+ *   ends is 126 with relu and 171 without for a group of eight, 88 and 113 for one of four; step is 39 and 21, signed 45
  *   and 25. A zero lane word takes 8 instead, 5 behind another; a position whose window is zero 54 in all (unsigned).
  *   8 -> 16 channels at 14x14, pad 1: 2.69 a MAC unsigned, 2.99 signed with relu; 2.84 and 3.13 without.
  */
@@ -1000,10 +1000,15 @@
     ldr r0, [r7, #CONV_OUT]
     cmp r5, #0
     beq .Lends_known
-    movs r0, r5
     lsls r1, r1, #2
     lsls r2, r2, #2
     ldr r4, .Laddress_zero_words
+    ldr r0, [sp, #L_COUNT]
+    cmp r0, #8
+    bne .Lzero_words_known
+    ldr r4, .Laddress_zero_words8
+.Lzero_words_known:
+    movs r0, r5
 .Lends_known:
     adds r0, r0, r1
     str r0, [sp, #L_OUT]
@@ -1041,6 +1046,8 @@
     .word .Lzero_bytes
 .Laddress_zero_words:
     .word .Lzero_words
+.Laddress_zero_words8:
+    .word .Lzero_words8
 .Lstores:
     .word .Lrelu4, .Lplain4, .Lsums4, .Lsome4, .Lsome_sums4
     .word .Lrelu8, .Lplain8, .Lsums8, .Lsome8, .Lsome_sums8
@@ -1051,19 +1058,6 @@
     .macro GO_ON
     ldr r2, [sp, #L_NEXT]
     mov pc, r2
-    .endm
-
-@ RELU acc, at: output at of r0 from acc, the rounding already in it, with ReLU. r1 = shift. Spoils r4, r6. 9 cycles,
-@ saturated too.
-    .macro RELU acc, at
-    mov r4, \acc
-    asrs r4, r1
-    MAX_0 r4, r6
-    cmp r4, #127
-    bls .Lrelu_\acc\()_\@
-    movs r4, #127
-.Lrelu_\acc\()_\@:
-    strb r4, [r0, #\at]
     .endm
 
 @ PLAIN acc, at: the same without ReLU. r1 = shift, r2 = rounding, r5 = -1, or 0 when nothing is shifted. Spoils r4, r6.
@@ -1101,20 +1095,28 @@
 .Lrelu8:
     ldr r0, [sp, #L_OUT]
     ldr r1, [sp, #L_SHIFT]
-    RELU r12, 4
-    RELU lr, 5
-    RELU r3, 6
-    RELU r7, 7
+    RELU r12, 4, .Lrelu_saturate4
+    RELU lr, 5, .Lrelu_saturate5
+    RELU r3, 6, .Lrelu_saturate6
+    RELU r7, 7, .Lrelu_saturate7
     b .Lrelu_four
 .Lrelu4:
     ldr r0, [sp, #L_OUT]
     ldr r1, [sp, #L_SHIFT]
 .Lrelu_four:
-    RELU r8, 0
-    RELU r9, 1
-    RELU r10, 2
-    RELU r11, 3
+    RELU r8, 0, .Lrelu_saturate0
+    RELU r9, 1, .Lrelu_saturate1
+    RELU r10, 2, .Lrelu_saturate2
+    RELU r11, 3, .Lrelu_saturate3
     GO_ON
+    RELU_SATURATED .Lrelu_saturate0
+    RELU_SATURATED .Lrelu_saturate1
+    RELU_SATURATED .Lrelu_saturate2
+    RELU_SATURATED .Lrelu_saturate3
+    RELU_SATURATED .Lrelu_saturate4
+    RELU_SATURATED .Lrelu_saturate5
+    RELU_SATURATED .Lrelu_saturate6
+    RELU_SATURATED .Lrelu_saturate7
 
 .Lplain8:
     PLAIN_NUMBERS
@@ -1219,6 +1221,13 @@
     b .Lsome_saturated
 
 @ ---- Zeros: r0 output, r3 = 0.
+.Lzero_words8:
+    movs r4, #0
+    movs r5, #0
+    movs r6, #0
+    stm r0!, {r3, r4, r5, r6}
+    stm r0!, {r3, r4, r5, r6}
+    GO_ON
 .Lzero_words:
     ldr r4, [sp, #L_COUNT]
 .Lzero_words_next:

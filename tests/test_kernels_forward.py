@@ -21,7 +21,10 @@ from m0sim.study.learn.layout import conv_scratch
 
 KERNELS = Path(__file__).parents[1] / "kernels"
 DENSE = ("dense", "dense_lanes", "dense_list", "dense_columns")
-SOURCES = [KERNELS / f"{name}.S" for name in (*DENSE, "conv", "conv_lanes", "pool", "requant", "bias", "loss", "run")]
+SOURCES = [
+    KERNELS / f"{name}.S"
+    for name in (*DENSE, "conv", "conv_lanes", "conv_one", "pool", "requant", "bias", "loss", "run")
+]
 IntArray = npt.NDArray[Any]
 
 #: Bytes of stack that each kernel may take, as its contract says.
@@ -360,6 +363,37 @@ def test_conv(
     np.testing.assert_array_equal(sums, acc)
 
 
+@st.composite
+def first_layers(draw: st.DrawFn) -> tuple[int, ...]:
+    """height, width, n_out of what m0k_conv_one is for."""
+    return draw(st.integers(1, 9)), draw(st.integers(1, 9)), draw(st.sampled_from([8, 16, 24]))
+
+
+@examples(35)
+@given(first_layers(), shifts, flags, kinds, kinds, st.booleans(), st.booleans(), st.integers(0, 3), seeds)
+def test_the_first_layer(
+    elf: Path,
+    layer: tuple[int, ...],
+    shift: int,
+    relu: int,
+    kind_a: str,
+    kind_w: str,
+    provider: bool,
+    biased: bool,
+    offset: int,
+    seed: int,
+) -> None:
+    height, width, n_out = layer
+    rng = np.random.default_rng(seed)
+    weights, a = tensor(rng, kind_w, -127, (n_out, 3, 3, 1)), tensor(rng, kind_a, 0, (height, width, 1))
+    first = rng.integers(-(2**20), 2**20, n_out) >> rng.integers(0, 21) if biased else None
+    acc = convolution(a, weights, 1, 1) + (0 if first is None else first)
+    out, _ = run_conv(elf, weights, a, 1, 1, shift, relu, offset=offset, provider=provider, first=first)
+    np.testing.assert_array_equal(out, requantised(acc, shift, relu))
+    sums, _ = run_conv(elf, weights, a, 1, 1, acc=True, provider=provider, first=first)
+    np.testing.assert_array_equal(sums, acc)
+
+
 @pytest.mark.parametrize("channels", [160, 129])
 def test_conv_over_more_inputs_than_a_lane_can_sum(elf: Path, channels: int) -> None:
     weights, a = np.full((3, 3, 3, channels), 127), np.full((4, 3, channels), 127)
@@ -544,7 +578,7 @@ def lane_cycles(a: IntArray, shape: tuple[int, ...], kernel: int, n_out: int, re
     total = 0.0
     for outputs in [8] * (n_out // 8) + [4] * (n_out % 8 // 4):
         step = (45 if signed else 39) if outputs == 8 else (25 if signed else 21)
-        ends = (134 if relu else 171) if outputs == 8 else (92 if relu else 113)
+        ends = (126 if relu else 171) if outputs == 8 else (88 if relu else 113)
         pixels = (
             height * width * (33 + (19 if signed else 15) * channels / 4) + 10 * width * (channels + 2) / 8 * kernel / 3
         )
@@ -586,6 +620,16 @@ def test_conv_by_lanes_takes_the_documented_cycles(
     weights, a = np.ones((n_out, kernel, kernel, channels), int), np.ones((height, width, channels), int)
     out, cost = run_conv(elf, weights, a, 1, 0, 10, relu, signed)
     assert cost.cycles == pytest.approx(lane_cycles(a, out.shape, kernel, n_out, relu, signed), rel=0.015)
+
+
+@pytest.mark.parametrize("relu", [0, 1])
+@pytest.mark.parametrize(("height", "width", "n_out"), [(28, 28, 8), (3, 5, 8), (9, 2, 24)])
+def test_the_first_layer_takes_the_documented_cycles(elf: Path, height: int, width: int, n_out: int, relu: int) -> None:
+    weights, a = np.ones((n_out, 3, 3, 1), int), np.ones((height, width, 1), int)
+    _, cost = run_conv(elf, weights, a, 1, 1, 10, relu)
+    position = 345 if relu else 396
+    expected = 150 + n_out // 8 * (620 + 45 * height + height * width * position - 62 * width)
+    assert cost.cycles == pytest.approx(expected, rel=0.015)
 
 
 @pytest.mark.parametrize("signed", [0, 1])
