@@ -13,7 +13,7 @@ from kernel_cases import cases
 from kernel_libraries import of_rows
 from kernel_measure import compare, compilations, kernels, same_code, there
 from kernel_operands import recorded
-from kernel_page import page
+from kernel_page import Steps, page
 
 from m0sim import toolchain
 from m0sim.errors import UsageError
@@ -31,7 +31,7 @@ def main() -> None:
         sys.exit(f"bench_kernels.py: {error}")
     same, steps = same_code(compiled), recorded()
     rows = [compare(case, image, compiled) for case in cases()]
-    number = (len(steps), sum(not step.is_idle for step in steps))
+    number = Steps(len(steps), sum(not step.is_idle for step in steps))
     text = page(rows, [found.version() for found in there()], same, number, of_rows(rows, steps))
     arguments.output.write_text(text, encoding="utf-8")
     print(text)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -301,15 +302,20 @@ def conv_case(
     relu: int = 0,
     limit: float | None = None,
 ) -> Case:
-    """`a` int8 HWC, `w` int8 [n_out, kernel_h * kernel_w * channels], stride 1, output as large as the input."""
-    height, width, channels, n_out = conv[:4]
-    size = height * width * n_out
+    """`a` int8 HWC, `w` int8 [n_out, kernel_h * kernel_w * channels]."""
+    n_out, stride, pad = conv[3], *conv[6:8]
+    size = n_out * prod(
+        (side + 2 * pad - kernel) // stride + 1 for side, kernel in zip(conv[:2], conv[4:6], strict=True)
+    )
     scratch = zeros(layout.conv_scratch(conv[:3], n_out, conv[4:6], *conv[6:8], signed=bool(is_signed)))
-    arrays, packed = {"in": a, "out": zeros(size)}, {"weights": layout.pack_weights(w), "patch": zeros(72)}
+    arrays, packed = (
+        {"in": a, "out": zeros(size)},
+        {"weights": layout.pack_weights(w), "patch": zeros(layout.row_bytes(w.shape[1]))},
+    )
     lanes = ["shape", "in", "weights", "out", "patch", shift, relu, is_signed]
     return Case(
         "m0k_conv_forward",
-        f"3x3 pad 1, {channels} to {n_out} channels at {height}x{width}, {what}",
+        f"{shown(conv)}, {what}",
         "MAC",
         size * w.shape[1],
         Side(
@@ -513,8 +519,9 @@ def described(conv: tuple[int, ...], what: str, error: Array) -> str:
 
 
 def shown(conv: tuple[int, ...]) -> str:
-    height, width, channels, n_out = conv[:4]
-    return f"3x3 pad 1, {channels} to {n_out} at {height}x{width}"
+    height, width, channels, n_out, kernel_h, kernel_w, stride, pad = conv
+    by = "" if stride == 1 else f" stride {stride}"
+    return f"{kernel_h}x{kernel_w} pad {pad}{by}, {channels} to {n_out} at {height}x{width}"
 
 
 def conv_back_case(what: str, error: Array, argmax: Array | None, weights: Array, gate: Array, shift: int) -> Case:
@@ -539,23 +546,23 @@ def conv_back_case(what: str, error: Array, argmax: Array | None, weights: Array
 
 
 def conv_grad_case(what: str, conv: tuple[int, ...], error: Array, argmax: Array | None, image: Array) -> Case:
+    """Called for four outputs after the other, as a step does; `conv` has a multiple of four."""
     n_out, n_in = conv[3], 9 * conv[2]
     row = layout.row_bytes(n_in)
     arrays = {"error": error, "in": image} | ({} if argmax is None else {"argmax": argmax})
     place: str | int = 0 if argmax is None else "argmax"
-    room = scratch.conv_grad(stage_of(conv, argmax is not None))
+    room, more = scratch.conv_grad(stage_of(conv, argmax is not None)), ("scratch", "active")
     ours = arrays | {"grad": zeros(n_out * row, np.int32), "scratch": zeros(room), "active": zeros(1, np.uint32)}
+    groups = [
+        ("m0k_conv_grad", [block("m0k_conv_grad", "error", place, "in", At("grad", 4 * row * o), *conv, o, 4, *more)])
+        for o in range(0, n_out, 4)
+    ]
     return Case(
         "m0k_conv_grad",
         described(conv, what, error),
         "MAC",
         max(1, int(np.count_nonzero(error))) * n_in,
-        Side(
-            ours,
-            one("m0k_conv_grad", "error", place, "in", "grad", *conv, 0, n_out, "scratch", "active"),
-            "grad",
-            grad_rows(n_out, n_in),
-        ),
+        Side(ours, groups, "grad", grad_rows(n_out, n_in)),
         Side(
             arrays | {"grad": zeros(n_out * n_in, np.int32), "shape": shape(conv)},
             [("ref_conv_grad", ["shape", "error", place, "in", "grad"])],

@@ -46,7 +46,7 @@ NEVER, ALWAYS = 24, 8
 
 def extremes() -> list[Case]:
     """All rows; cycles are for a whole call."""
-    found = [*_forward(), *_other_forward(), *_backward(), *_updates(), *_gradients(), *_pruning()]
+    found = [*_forward(), *_other_shapes(), *_other_forward(), *_backward(), *_updates(), *_gradients(), *_pruning()]
     return [replace(case, unit="call", count=1, limit=None, moved=None) for case in found]
 
 
@@ -103,6 +103,33 @@ def _forward() -> Iterator[Case]:
         yield conv_case(CONV, what, a, uniform(4, 16, 72), is_signed)
     for what, a, is_signed in activations(34, 28, 28, 1):
         yield conv_case(CONV_1, what, a, uniform(4, 8, 9), is_signed)
+
+
+OTHERS = (
+    (32, 32, 3, 16, 3, 3, 1, 1),
+    (8, 8, 16, 32, 3, 3, 1, 1),
+    (28, 28, 1, 6, 5, 5, 1, 0),
+    (15, 13, 5, 7, 3, 3, 2, 1),
+    (9, 9, 12, 8, 1, 1, 1, 0),
+)
+"""Convolutions of other shapes: of colours, of many channels, of LeNet, with odd numbers, of a point."""
+
+
+def _other_shapes() -> Iterator[Case]:
+    for seed, conv in enumerate(OTHERS, 65):
+        n_out, n_in = conv[3], conv[2] * conv[4] * conv[5]
+        for what, a, is_signed in activations(seed, *conv[:3]):
+            if "%" not in what or what.startswith("50"):
+                yield conv_case(conv, what, a, uniform(seed, n_out, n_in), is_signed)
+    for n_in, n_out in ((100, 30), (37, 7), (512, 40)):
+        for what, a, is_signed in activations(70, n_in):
+            if "%" not in what or what.startswith("50"):
+                yield dense_case(what, whole_words(a), uniform(71, n_out, n_in), is_signed)
+
+
+def whole_words(a: Array) -> Array:
+    """Padded: the kernels read whole words."""
+    return np.pad(a, (0, -a.size % 4))
 
 
 def _other_forward() -> Iterator[Case]:

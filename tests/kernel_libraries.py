@@ -71,7 +71,7 @@ def of_rows(rows: Sequence[Row], steps: Sequence[Recorded]) -> Ours:
     conv, unsigned = "m0k_conv_forward", "activations 0..127"
     return Ours(
         one("m0k_dense_forward", unsigned),
-        one(conv, "8 to 16", unsigned),
+        one(conv, "8 to 16 at", unsigned),
         one(conv, "1 to 8", unsigned),
         one(conv, "1 to 8", "mean"),
         tuple(each for _, each in every("m0k_pool")),

@@ -64,17 +64,23 @@ the idea. 1.5 was not asked for here. "rows": the fastest plain C of the table a
 """
 
 
-def page(
-    rows: Sequence[Row], versions: Sequence[str], same: Mapping[str, str], steps: tuple[int, int], ours: Ours
-) -> str:
-    """The whole file. `same`: compilations with an earlier one's code; `steps`: all, and those with an error."""
+@dataclass(frozen=True)
+class Steps:
+    """How many steps are recorded, and how many of them have an error."""
+
+    all: int
+    active: int
+
+
+def page(rows: Sequence[Row], versions: Sequence[str], same: Mapping[str, str], steps: Steps, ours: Ours) -> str:
+    """The whole file. `same`: compilations with an earlier one's code."""
     parts = [head(versions, same, steps), _targets(rows), "## Cycles\n\n" + _cycles(rows), LANES + "\n" + _lanes(rows)]
     return "\n".join([*parts, libraries(ours), "## Bytes\n\n" + _bytes(rows), _bounds(rows)])
 
 
-def head(versions: Sequence[str], same: Mapping[str, str], steps: tuple[int, int]) -> str:
+def head(versions: Sequence[str], same: Mapping[str, str], steps: Steps) -> str:
     """What is before the tables."""
-    number = {"steps": steps[0], "active": steps[1], "idle": steps[0] - steps[1]}
+    number = {"steps": steps.all, "active": steps.active, "idle": steps.all - steps.active}
     return HEAD.format(versions=" and ".join(versions), same=_same(same), **number)
 
 
@@ -172,7 +178,7 @@ class Target:
         return f"missed by {self.missed_by:.2f}{self.note}" if self.missed_by else "reached"
 
 
-def targets(rows: Sequence[Row]) -> list[Target]:
+def speeds(rows: Sequence[Row]) -> list[Target]:
     """The absolute speeds that were asked for, in the order of the table."""
     return [_speed(row) for row in rows if row.case.limit is not None]
 
@@ -208,7 +214,7 @@ def least_ratio(case: Case) -> float:
 def _targets(rows: Sequence[Row]) -> str:
     """The absolute speeds, and the ratios that are missed."""
     missed = [target for target in ratios(rows) if target.missed_by]
-    lines = [_line(t.what, t.asked, f"{t.measured:.2f}", t.verdict) for t in (*targets(rows), *missed)]
+    lines = [_line(t.what, t.asked, f"{t.measured:.2f}", t.verdict) for t in (*speeds(rows), *missed)]
     moved = "\n".join(f"* {_moved(row)}" for row in _updates(rows))
     inside, reached = _inside(rows), len(rows) - len(missed)
     return TARGETS.format(rows="\n".join(lines), reached=reached, count=len(rows), moved=moved, inside=inside)
@@ -216,7 +222,7 @@ def _targets(rows: Sequence[Row]) -> str:
 
 def _inside(rows: Iterable[Row]) -> str:
     found = [row for row in rows if row.case.kernel == "m0k_conv_forward"]
-    uniform = [row for row in found if "8 to 16" in row.case.operands and "uniform" in row.case.operands]
+    uniform = [row for row in found if "8 to 16 at" in row.case.operands and "uniform" in row.case.operands]
     return " and ".join(f"{row.ours.cycles / CONV_MACS_INSIDE:.2f}" for row in uniform)
 
 

@@ -18,7 +18,7 @@ from kernel_cases import BOUNDS, Case, active_edges, cases
 from kernel_libraries import Ours, forward_cycles
 from kernel_measure import Row
 from kernel_operands import RECORDED, record, recorded
-from kernel_page import head, least_ratio, page
+from kernel_page import Steps, head, least_ratio, page
 
 from m0sim import toolchain
 from m0sim.image import Image
@@ -120,7 +120,7 @@ def test_the_page_has_the_kernels_rows_of_now(
 ) -> None:
     """Every line of a kernel, in all tables."""
     rows = [kernel_measure.compare(case, images[0], compiled) for case in CASES if case.kernel == kernel]
-    made = page(rows, [], {}, (0, 0), Ours(0, 0, 0, 0, (0,), 0, 0))
+    made = page(rows, [], {}, Steps(0, 0), Ours(0, 0, 0, 0, (0,), 0, 0))
 
     def of_kernel(text: str) -> list[str]:
         return sorted(line for line in text.splitlines() if line.startswith(f"| `{kernel}`"))
@@ -133,7 +133,7 @@ def test_the_page_has_what_is_not_of_one_kernel(written: str, compiled: dict[str
     steps = recorded()
     active = sum(not step.is_idle for step in steps)
     versions, same = [found.version() for found in kernel_measure.there()], kernel_measure.same_code(compiled)
-    assert written.startswith(head(versions, same, (len(steps), active)))
+    assert written.startswith(head(versions, same, Steps(len(steps), active)))
     assert f" | {forward_cycles(steps) / 1000:,.0f} k |" in written
 
 
