@@ -138,7 +138,7 @@ def test_plans_equal_those_that_compare_shows() -> None:
     """`m0sim compare` plans from the real shifts and gaps: the same SRAM, by kind."""
     from m0sim.study.learn import side_by_side as compare
 
-    options = DeviceOptions(mask_form="fused")
+    options = DeviceOptions()
     names = ",".join(methods.integer_names())
     task = compare.task_of("tiny-cnn-8", data.load("digits"), CHIP, names, steps=1, base="", options=options)
     for result in compare.compare(task).methods:

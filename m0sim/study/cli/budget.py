@@ -25,7 +25,7 @@ from m0sim.study.cli.shared import data_name, needs
     help="The most that fits: fraction (default), width or layers.",
 )
 @click.option("--fraction", type=float, help="Share of the edges that priot-s scores (0.1).")
-@click.option("--mask", help="How PRIOT keeps its mask: fused (default), bits, copy.")
+@click.option("--mask", help="How PRIOT keeps its mask: list (default), fused, bits, copy.")
 @click.option("--weights", help="Where frozen weights are: flash (default) or sram.")
 @click.option("--trained", type=int, metavar="K", help="Only the last K layers learn; 0 for all.")
 @click.option("--width", type=float, default=1.0, help="Times the network's channels.")

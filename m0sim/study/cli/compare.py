@@ -23,8 +23,8 @@ from m0sim.study.cli.shared import data_name, needs
 @click.option("--base", metavar="METHOD", help="What ratios refer to; the first method by default.")
 @click.option(
     "--mask",
-    default="fused",
-    help="How PRIOT keeps its mask: fused (least SRAM), bits, or copy (fastest passes).",
+    default="list",
+    help="How PRIOT keeps its mask: list, fused (least SRAM), bits, or copy (fastest passes).",
 )
 @click.option("--weights", default="flash", help="Where PRIOT's frozen weights are: flash or sram.")
 @options.profile

@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 @click.option("--validation-images", type=int, default=0, help="The first so many; 0 for all.")
 @click.option("--test-images", default="all", help="all, first1024, or a number: the first so many.")
 @click.option("--backbone", type=options.PATH, metavar="FILE", help="Of m0sim pretrain.")
-@click.option("--mask", default="fused", help="How PRIOT keeps its mask: fused, bits or copy.")
+@click.option("--mask", default="list", help="How PRIOT keeps its mask: list, fused, bits or copy.")
 @click.option("--weights", default="flash", help="Where frozen weights are: flash or sram.")
 @options.profile
 @click.option("--resume", is_flag=True, help="Go on from the checkpoint in DIR.")

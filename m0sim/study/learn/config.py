@@ -81,7 +81,7 @@ class Config:
 class DeviceOptions:
     """How a method is deployed; none of it changes what is computed."""
 
-    mask_form: str = "copy"
+    mask_form: str = "list"
     weights_place: str = "flash"
     reuse: bool = True
 

@@ -93,6 +93,18 @@ class IntegerForm(DeviceForm):
         """The same row by row: the fields weights, provider and context of the kernels that ask for them."""
         return b.plain_rows(self.whole(b, stage, phase))
 
+    def pick(self, b: Builder, stage: Stage) -> Word:
+        """Where the device says whether a dense layer needs its provider; 0: it does, if there is one."""
+        return 0
+
+    def first_sums(self, b: Builder, stage: Stage, first: Word) -> Word:
+        """What a dense layer's sums begin with: `first`, or what the form makes of it for the rows that it gives."""
+        return first
+
+    def first_error_sums(self, b: Builder, stage: Stage, sums: Ref) -> Word:
+        """Whether the sums of the error through a dense layer begin with what the form put into `sums`."""
+        return 0
+
     def error_exponents(self, b: Builder, stage: Stage, below: Stage) -> Words:
         """Where exponents of errors are kept, if they matter; with dynamic scales only."""
         return {"exponent": 0, "exponent_in": 0, "exponent_w": 0}
@@ -259,7 +271,11 @@ class Builder:
         where = self._rows(stage, "forward") | {"n_in": stage.n_in, "n_out": stage.n_out}
         prepared = self._inputs_prepared(stage)
         where |= {"scratch": prepared, "columns": self._columns(stage, where["weights"]) if prepared else 0, "pick": 0}
-        self.emit("forward", "m0k_dense_forward", **where, **self._forward_ends(stage))
+        ends = self._forward_ends(stage)
+        if self.learns(stage):
+            where["pick"] = self.form.pick(self, stage)
+            ends["first"] = self.form.first_sums(self, stage, ends["first"])
+        self.emit("forward", "m0k_dense_forward", **where, **ends)
         self._requantise(stage)
 
     def _forward_ends(self, stage: Stage) -> Words:
@@ -338,8 +354,9 @@ class Builder:
         below, dynamic = self.network.stages[stage.index - 1], self.form.dynamic
         count = prod(stage.in_shape)
         sums = count if isinstance(stage.layer, Conv) else layout.row_bytes(stage.n_in)
+        acc = self.tensor(f"error sums{stage.index}", "accumulators", 4 * sums)
         ends: Words = {
-            "acc": self.tensor(f"error sums{stage.index}", "accumulators", 4 * sums),
+            "acc": acc,
             "out": self.error(below),
             "gate": self.activation(stage.index),
         }
@@ -351,7 +368,8 @@ class Builder:
             self.emit("backward", "m0k_conv_back", **where, **sent, **_conv_shape(stage), **scale)
         else:
             where |= self._rows(stage, "backward") | {"n_in": stage.n_in, "n_out": stage.n_out}
-            where |= {"scratch": self._error_list(stage), "first": 0, "pick": 0}
+            first = self.form.first_error_sums(self, stage, acc)
+            where |= {"scratch": self._error_list(stage), "first": first, "pick": self.form.pick(self, stage)}
             self.emit("backward", "m0k_dense_back", **where, **sent, **scale)
         if dynamic:
             exponents = self.form.error_exponents(self, stage, below)

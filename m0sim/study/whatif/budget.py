@@ -224,7 +224,7 @@ def _layers(asked: Configuration, knobs: Knobs) -> Sequence[int]:
 
 
 def _variants(asked: Configuration, knobs: Knobs) -> Iterator[Configuration]:
-    """All places of the weights and forms of the mask: SRAM before flash, a copy before bits before comparing."""
+    """All places of the weights and forms of the mask: SRAM before flash, masks as `MASK_FORMS` has them."""
     places = ("sram", "flash") if asked.weights is not None and knobs.weights is None else (asked.weights,)
     masks = methods.get(asked.method).mask_forms if asked.mask is not None and knobs.mask is None else (asked.mask,)
     for place in places:

@@ -66,7 +66,7 @@ class Task:
     backbone: Path | None = None
     """A file of `m0sim pretrain`; None for the bundled one."""
     profile: Device = field(default_factory=lambda: device.load(device.DEFAULT))
-    options: DeviceOptions = field(default_factory=lambda: DeviceOptions(mask_form="fused"))
+    options: DeviceOptions = field(default_factory=DeviceOptions)
 
     def identity(self) -> dict[str, Any]:
         """What decides about the result, as JSON values: two runs with the same give the same bytes."""

@@ -89,7 +89,8 @@ class Method(ABC):
 
     @abstractmethod
     def outline(self, network: Network, trained: int, fraction: float | None, options: DeviceOptions) -> Step:
-        """A step from which sizes can be planned without calibration: all shifts are 0, no size is too small.
+        """A step from which sizes can be planned without calibration: all shifts are 0, the rest is as `Config` has it,
+        and no size is too small.
 
         `trained` (1 to all) is how many of the last layers learn; `fraction` is None where nothing is scored by share.
         """

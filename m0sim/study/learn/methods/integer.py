@@ -215,13 +215,14 @@ class IntegerMethod(Method):
         count = len(network.stages)
         first = count - trained
         scored = tuple(_scored(stage, fraction, first) for stage in network.stages)
-        keeps = self.device.keeps(Config(()), 0) is not None
+        edges = scored if fraction is not None else tuple(stage.edges for stage in network.stages)
+        keeps = [self.device.keeps(Config(()), count) for count in edges]
         settings = StepSettings(
             self.device,
             Config((0,) * count, forward=(0,) * count, backward=(0,) * count, update=(0,) * count),
             options,
             first=first,
-            keep=(0,) * count if keeps else (),
+            keep=tuple(k for k in keeps if k is not None),
             scored=scored,
             gap_bytes=tuple(map(_most_gap_bytes, network.stages, scored)),
         )

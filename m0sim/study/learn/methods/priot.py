@@ -16,23 +16,30 @@ from m0sim.study.learn.methods.integer import Context, IntegerMethod
 from m0sim.study.learn.methods.pruning import kept_by, threshold, top_k
 from m0sim.study.learn.networks import Conv, Stage
 from m0sim.study.learn.state import Frozen, Layer, Learned, Mask, Selection
-from m0sim.study.learn.step import MASK_FORMS, Phase, Ref
+from m0sim.study.learn.step import MASK_FORMS, Phase, Ref, Word
 
 _BINS = 256
 _KEPT_MOST = (1 << 16) - 1
 """Scores in a layer whose histogram is kept from step to step, in counters of 16 bits; a larger one is counted anew."""
 
+_LISTED, _LISTED_UNKNOWN = 20, 32
+"""One edge of so many is pruned at most where the pruned ones are listed: with more masks are the faster way. Where
+their number is not known the list has room for one of 32, so that it costs no more SRAM than a kilobyte or two."""
+
 
 class ScoreForm(IntegerForm):
-    """Weights that never change, with a score for each edge; the mask is kept in one of three forms.
+    """Weights that never change, with a score for each edge; the mask is kept in one of four forms.
 
     ``copy`` keeps the masked weights, ``bits`` a bit an edge for dense layers, ``fused`` nothing: the kernels compare.
+    ``list`` keeps the pruned edges of dense layers: the passes multiply by all weights and take off what these add.
+    Where more are pruned than the list has room for, the device does as with ``fused``.
     """
 
     family = "score"
     dense_fields: ClassVar = {"signed_in": 0}
     mask_forms: tuple[str, ...] = MASK_FORMS
     copy_kernel = "m0k_mask_copy"
+    list_kernel = "m0k_prune_list"
     provider = "m0k_rows_scores"
     """What gives kernels their masked rows, with so many bytes of state."""
     provider_state = 4
@@ -58,6 +65,24 @@ class ScoreForm(IntegerForm):
 
     def _bits(self, b: Builder, stage: Stage) -> Ref:
         return b.tensor(f"bits{stage.index}", "mask", edge_bytes(stage) // 8, persistent=True)
+
+    def _list(self, b: Builder, stage: Stage) -> Words:
+        """List and state of the pruned edges, empty where it is clear that they are too many, or are not listed."""
+        capacity = self._capacity(b, stage)
+        if not capacity:
+            return {}
+        pruned = b.tensor(f"list{stage.index}", "mask", capacity, persistent=True)
+        return {"list": pruned, "state": b.tensor(f"list{stage.index} state", "mask", 8, persistent=True)}
+
+    def _capacity(self, b: Builder, stage: Stage) -> int:
+        """Bytes of the list: it holds all edges that top-k prunes, or as many as pay."""
+        if b.settings.options.mask_form != "list" or isinstance(stage.layer, Conv):
+            return 0
+        candidates = self.candidates(b, stage)
+        pruned = candidates // _LISTED_UNKNOWN
+        if b.settings.keep:
+            pruned = candidates - b.settings.keep[stage.index]
+        return layout.pruned_list_bytes(pruned, stage.n_out, stage.n_in) if pruned <= candidates // _LISTED else 0
 
     # -- operations
 
@@ -87,7 +112,31 @@ class ScoreForm(IntegerForm):
         if self._has_bits(b, stage):
             return b.provider("m0k_rows_bits", weights=self.weights(b, stage), bits=self._bits(b, stage), **rows)
         rows["state"] = b.tensor(f"rows{stage.index} state ({phase})", "scratch", self.provider_state)
-        return b.provider(self.provider, **self._masked(b, stage), **rows)
+        masked = b.provider(self.provider, **self._masked(b, stage), **rows)
+        return masked | ({"weights": self.weights(b, stage)} if self._list(b, stage) else {})
+
+    def pick(self, b: Builder, stage: Stage) -> Word:
+        return self._list(b, stage).get("state", 0)
+
+    def first_sums(self, b: Builder, stage: Stage, first: Word) -> Word:
+        pruned = self._list(b, stage)
+        if not pruned:
+            return first
+        out = b.tensor(f"first{stage.index} (pruned)", "scratch", 4 * stage.n_out)
+        sums: Words = {"in": b.activation(stage.index), "bias": first, "out": out}
+        b.emit("forward", "m0k_correct_forward", **self._corrected(b, stage), **sums)
+        return out
+
+    def first_error_sums(self, b: Builder, stage: Stage, sums: Ref) -> Word:
+        pruned = self._list(b, stage)
+        if pruned:
+            b.emit("backward", "m0k_correct_back", **self._corrected(b, stage), error=b.error(stage), acc=sums)
+        return int(bool(pruned))
+
+    def _corrected(self, b: Builder, stage: Stage) -> Words:
+        """Fields of both corrections' blocks."""
+        sizes: Words = {"n_in": stage.n_in, "n_out": stage.n_out}
+        return {"weights": self.weights(b, stage), **self._list(b, stage), **sizes}
 
     def _has_bits(self, b: Builder, stage: Stage) -> bool:
         is_form = b.settings.options.mask_form == "bits" and "bits" in self.mask_forms
@@ -108,6 +157,14 @@ class ScoreForm(IntegerForm):
             elif self._has_bits(b, stage):
                 inputs: Words = {"scores": self.scores(b, stage), "selection": self._selection(b, stage)}
                 b.emit("prune", "m0k_mask_pack", **inputs, bits=self._bits(b, stage), n=edge_bytes(stage))
+            elif pruned := self._list(b, stage):
+                inputs = {"scores": self.scores(b, stage), "selection": self._selection(b, stage)}
+                inputs |= self.searched(b, stage) | {"capacity": self._capacity(b, stage)}
+                b.emit("prune", self.list_kernel, **inputs, **pruned)
+
+    def searched(self, b: Builder, stage: Stage) -> Words:
+        """Where pruned edges are looked for: further fields of the block of `list_kernel`."""
+        return {"n": edge_bytes(stage)}
 
     def _select(self, b: Builder, stage: Stage) -> None:
         fields: Words = {"scores": self.scores(b, stage), "n": self.score_bytes(b, stage)}
@@ -122,6 +179,10 @@ class ScoreForm(IntegerForm):
         if self.family != "score" or not b.settings.keep or self.score_bytes(b, stage) > _KEPT_MOST:
             return 0
         return b.tensor(f"histogram{stage.index}", "mask", 2 * _BINS, persistent=True)
+
+    def candidates(self, b: Builder, stage: Stage) -> int:
+        """Edges that have a score."""
+        return stage.edges
 
     def score_bytes(self, b: Builder, stage: Stage) -> int:
         """What the cut is looked for in: padding has scores, too, which are below all others."""

@@ -90,6 +90,7 @@ class SparseForm(ScoreForm):
     dense_fields: ClassVar = {}
     mask_forms = tuple(form for form in ScoreForm.mask_forms if form != "bits")
     copy_kernel = "m0k_sparse_copy"
+    list_kernel = "m0k_sparse_list"
     provider = "m0k_rows_sparse"
     provider_state = 16
     whole_gradient = True
@@ -101,6 +102,12 @@ class SparseForm(ScoreForm):
         size = b.settings.gap_bytes[stage.index]
         gaps = b.tensor(f"gaps{stage.index}", "constants", size, "flash", persistent=True)
         return {"gaps": gaps, "count": b.settings.scored[stage.index]}
+
+    def candidates(self, b: Builder, stage: Stage) -> int:
+        return b.settings.scored[stage.index]
+
+    def searched(self, b: Builder, stage: Stage) -> Words:
+        return self.scored(b, stage)
 
     def score_bytes(self, b: Builder, stage: Stage) -> int:
         return b.settings.scored[stage.index]
