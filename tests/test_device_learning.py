@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import pairwise
@@ -31,6 +31,7 @@ from m0sim.study.learn.networks import Conv, Dense, Network, Pool, Stage
 from m0sim.study.learn.program import DeviceProgram
 from m0sim.study.learn.rotate import rotate
 from m0sim.study.learn.state import Examples
+from tests.reference import learning as scalar
 
 KERNELS = Path(__file__).parents[1] / "kernels"
 MNIST = os.environ.get("M0SIM_MNIST_DIR")
@@ -116,6 +117,19 @@ LOGIT_EXPONENT = -5
 """Logits of up to 4: an untrained network is then wrong on nearly every image, and there is something to learn."""
 
 
+BIASED = networks.with_biases(replace(ODD, name="odd"), (True, True, True, False, True))
+"""Layers of both kinds that begin with biases, behind the image and behind scales that the device measures."""
+
+
+def biases_of(network: Network, rng: np.random.Generator) -> tuple[tuple[int, ...], ...]:
+    """Some of the size of the products, and one that is far larger than all of them."""
+    drawn = (rng.integers(-20_000, 20_000, stage.n_out) for stage in network.stages)
+    found = [b.tolist() if stage.layer.bias else [] for stage, b in zip(network.stages, drawn, strict=True)]
+    if found[0]:
+        found[0][0] = 2**29 - 1
+    return tuple(map(tuple, found))
+
+
 def study(network: Network, variant: str, seed: int = 0, trained: int = 0) -> Study:
     """Random weights, the shifts calibrated for them, and images in an order of their own."""
     name, changes = VARIANTS[variant]
@@ -125,11 +139,12 @@ def study(network: Network, variant: str, seed: int = 0, trained: int = 0) -> St
     order = rng.permutation(len(images))
     images, labels = images[order], labels[order]
     method, count = methods.get(name), len(network.stages)
-    probe = Config(weight_exponents=(-6,) * count)
+    biases = biases_of(network, rng) if any(stage.layer.bias for stage in network.stages) else ()
+    probe = Config(weight_exponents=(-6,) * count, biases=biases)
     probe = calibrate.calibrate(network, methods.get("niti-static"), weights, images[:20], labels[:20], probe)
     exponents = (-6,) * (count - 1) + (-6 + LOGIT_EXPONENT - probe.logit_exponent,)
     changes = {"keep": 0.9, "mu": 3, "fraction": 0.25} | changes  # keep 0.9: too many pruned edges for a list
-    config = Config(weight_exponents=exponents, seed=seed, trained=trained, **changes)
+    config = Config(exponents, seed=seed, trained=trained, biases=biases, **changes)
     rules = calibrate.Rules(moved=MOVED.get(name, 0.0))
     config = calibrate.calibrate(network, method, weights, images[:20], labels[:20], config, seed, rules)
     frozen = method.freeze(network, weights, config, Examples(images[:20], labels[:20]))
@@ -186,6 +201,8 @@ def word(*values: int) -> NDArray[np.uint8]:
 def lasting(s: Study, state: State) -> dict[str, NDArray[np.uint8]]:
     """The tensors that live across steps: weights, scores, masks and constants."""
     held = {"exponent0": word(s.config.image_exponent)}
+    for i, biases in enumerate(s.config.biases):
+        held[f"bias{i}"] = word(*biases) if s.method.dynamic else word(*first_values(s, i, s.config.forward))
     if not s.method.dynamic:
         held[f"exponent{len(s.network.stages)}"] = word(s.config.logit_exponent)
     if s.method.name == "tin-tin":
@@ -218,12 +235,20 @@ def lasting(s: Study, state: State) -> dict[str, NDArray[np.uint8]]:
     return held
 
 
+def first_values(s: Study, i: int, shifts: Sequence[int]) -> list[int]:
+    """Biases of a layer in the last place of its accumulators, by docs/arithmetic.md."""
+    shift = sum(s.config.weight_exponents[:i]) + sum(shifts[:i])
+    return [scalar.first_value(b, shift) for b in s.config.biases[i]]
+
+
 def golden(s: Study, trace: StepTrace) -> dict[str, NDArray[np.uint8]]:
     """Every tensor as the operation that computes it in this step leaves it."""
     held = lasting(s, trace.state)
     for stage in s.network.stages:
         i = stage.index
         held[f"sums{i}"] = bytes_of(trace.accumulators[i])
+        if stage.layer.bias:
+            held[f"first{i}"] = word(*first_values(s, i, trace.shifts))
         held[f"raw{i}"] = bytes_of(trace.raw[i])
         held[f"activation{i + 1}"] = bytes_of(trace.activations[i])
         held[f"exponent{i + 1}"] = word(trace.exponents[i])
@@ -361,6 +386,18 @@ def test_every_tensor_after_every_operation(kernels: Image, network: Network, va
     assert {n for n in by_operation.plan.placed if n not in known and not SCRATCH.match(n)} == set()
     in_one_call = Shadow(s, s.deploy(kernels, mask_form=form, reuse=False, weights_place="sram"))
     assert train(s, [(by_operation, False), (in_one_call, True)], 3) >= (2 if network is not ODD else 0)
+
+
+@pytest.mark.parametrize("variant", TRAINED)
+def test_every_tensor_of_a_network_with_biases(kernels: Image, variant: str) -> None:
+    """As of the same network without them, and what is measured differs from it."""
+    with_biases, without = study(BIASED, variant), study(ODD, variant)
+    first = [s.method.step(s.network, s.frozen, s.state, s.images[0], 0, s.config) for s in (with_biases, without)]
+    assert not np.array_equal(first[0].accumulators[0], first[1].accumulators[0])
+    program = with_biases.deploy(kernels)
+    train(with_biases, [(Shadow(with_biases, program), False)], 3)
+    flash = sum(p.tensor.size for p in program.plan.placed.values() if p.tensor.name.startswith("bias"))
+    assert flash == 4 * sum(map(len, with_biases.config.biases)) == 4 * (3 + 5 + 7 + 3)
 
 
 @pytest.mark.parametrize("trained", [1, pytest.param(2, marks=pytest.mark.long)])

@@ -489,7 +489,7 @@ def test_biases_that_are_not_the_networks_are_refused(given: tuple[tuple[int, ..
     network = Network("small", (1, 1, 2), (Dense(3), Dense(2, bias=True)))
     weights = [np.zeros(stage.weight_shape, np.int8) for stage in network.stages]
     for name in methods.integer_names():
-        with pytest.raises(UsageError, match=re.escape(said)):
+        with pytest.raises(ValueError, match=re.escape(said)):
             methods.get(name).model(network, weights, Config((-7, -7), biases=given), Examples(None, None), 0)  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="fp32 does not train small: it has biases"):
         methods.get("fp32").outline(network, 2, None, DeviceOptions())

@@ -202,6 +202,12 @@ def spoiled(change: str) -> dict[str, np.ndarray]:
             arrays["record"] = np.array("{")
         case "record":
             arrays["record"] = np.array("[]")
+        case "biases":
+            arrays["biases_1"] = np.zeros(15, np.int32)
+        case "bias":
+            arrays["biases_1"] = np.full(16, 2**29, np.int32)
+        case "bias type":
+            arrays["biases_1"] = np.zeros(16)
         case "network":
             arrays["record"] = np.array('{"schema": 1, "network": "resnet"}')
     return arrays
@@ -220,6 +226,9 @@ def spoiled(change: str) -> dict[str, np.ndarray]:
         ("schema", "schema 2, this version reads 1"),
         ("text", "not a backbone"),
         ("record", "not a backbone"),
+        ("biases", "layer 1 has 16 biases, not 15"),
+        ("bias", "a bias of layer 1 is not within"),
+        ("bias type", r"biases_1 is not int32 \[16\]"),
         ("network", "unknown network 'resnet'"),
     ],
 )
@@ -230,6 +239,21 @@ def test_wrong_backbones_are_one_line(tmp_path: Path, change: str, message: str)
         pretrain.read(path)
     assert str(error.value).startswith(f"{path}: ")
     assert "\n" not in str(error.value)
+
+
+def test_biases_of_some_layers_there_and_back(tmp_path: Path) -> None:
+    plain, path = pretrain.bundled("tiny-cnn-8"), tmp_path / "backbone.npz"
+    given = ((), tuple(range(-8, 8)), (), tuple(range(10)))
+    network = networks.with_biases(plain.network, [bool(b) for b in given])
+    biased = dataclasses.replace(plain, network=network, config=dataclasses.replace(plain.config, biases=given))
+    pretrain.save(biased, path)
+    found = pretrain.read(path)
+    assert (found.network, found.config) == (network, biased.config)
+    image = np.full((1, 8, 8, 1), 9, np.int8)
+    assert (found.logits(image) == biased.logits(image)).all()
+    pretrain.save(plain, path)
+    assert "biases_1" not in np.load(path)
+    assert pretrain.read(path).network == networks.get("tiny-cnn-8")
 
 
 def test_a_full_disk_keeps_the_old_backbone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

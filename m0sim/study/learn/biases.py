@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from m0sim.errors import UsageError
 from m0sim.study.learn.arithmetic import LIMIT, Int32, round_shift
 from m0sim.study.learn.config import Config
 from m0sim.study.learn.networks import Network
@@ -44,15 +43,15 @@ def static_first_values(config: Config, index: int) -> Int32:
 
 
 def check(network: Network, config: Config) -> None:
-    """UsageError where the biases of a configuration are not those that the network's layers have."""
+    """ValueError where the biases of a configuration are not those that the network's layers have."""
     given = config.biases or ((),) * len(network.stages)
     if len(given) != len(network.stages):
-        raise UsageError(f"{network.name}: biases of {len(given)} layers, it has {len(network.stages)}")
+        raise ValueError(f"{network.name}: biases of {len(given)} layers, it has {len(network.stages)}")
     for stage, biases in zip(network.stages, given, strict=True):
         wanted = stage.n_out if stage.layer.bias else 0
         if len(biases) != wanted:
-            raise UsageError(f"{network.name}: layer {stage.index} has {wanted} biases, not {len(biases)}")
+            raise ValueError(f"{network.name}: layer {stage.index} has {wanted} biases, not {len(biases)}")
         if any(abs(b) > LARGEST for b in biases):
-            raise UsageError(f"{network.name}: a bias of layer {stage.index} is not within +-{LARGEST:,}")
+            raise ValueError(f"{network.name}: a bias of layer {stage.index} is not within +-{LARGEST:,}")
         if biases and stage.n_in > INPUTS_MAX:
-            raise UsageError(f"{network.name}: layer {stage.index} has biases: at most {INPUTS_MAX:,} inputs an output")
+            raise ValueError(f"{network.name}: layer {stage.index} has biases: at most {INPUTS_MAX:,} inputs an output")

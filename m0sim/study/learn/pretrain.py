@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 import m0sim
 from m0sim import arrays, files
 from m0sim.errors import UsageError, did_you_mean
-from m0sim.study.learn import float_model, networks
+from m0sim.study.learn import biases, float_model, networks
 from m0sim.study.learn.arithmetic import LIMIT, STATIC_SHIFT_MAX, Int8
 from m0sim.study.learn.calibrate import calibrate
 from m0sim.study.learn.config import Config
@@ -131,8 +131,10 @@ def pretrain(network: Network, data: Dataset, seed: int = 0, progress: Progress 
 
 
 def save(backbone: Backbone, path: Path) -> None:
-    """Write `backbone` as .npz: weights_0, weights_1, ..., weight_exponents, forward_shifts and record (JSON text)."""
+    """Write `backbone` as .npz: weights_0, weights_1, ..., weight_exponents, forward_shifts and record (JSON text), and
+    biases_0, ... of the layers that have biases."""
     stored: dict[str, NDArray[Any]] = {f"weights_{i}": array for i, array in enumerate(backbone.weights)}
+    stored |= {f"biases_{i}": np.array(b, np.int32) for i, b in enumerate(backbone.config.biases) if b}
     stored["weight_exponents"] = np.array(backbone.config.weight_exponents, np.int32)
     stored["forward_shifts"] = np.array(backbone.config.forward, np.int32)
     stored["record"] = np.array(json.dumps(backbone.record))
@@ -174,7 +176,20 @@ def _from_arrays(stored: Mapping[str, NDArray[Any]]) -> Backbone:
         raise ValueError(f"{len(exponents)} exponents and {len(shifts)} shifts for {len(weights)} layers")
     if not all(0 <= shift <= STATIC_SHIFT_MAX for shift in shifts):
         raise ValueError(f"shifts {list(shifts)} are not all 0..{STATIC_SHIFT_MAX}")
-    return Backbone(network, weights, Config(weight_exponents=exponents, forward=shifts), record)
+    given = _biases(stored, network)
+    network = networks.with_biases(network, [bool(b) for b in given])
+    config = Config(weight_exponents=exponents, forward=shifts, biases=given if any(given) else ())
+    biases.check(network, config)
+    return Backbone(network, weights, config, record)
+
+
+def _biases(stored: Mapping[str, NDArray[Any]], network: Network) -> tuple[tuple[int, ...], ...]:
+    """The biases of each layer, none of one without."""
+    found = {stage.index: stored.get(f"biases_{stage.index}") for stage in network.stages}
+    for i, array in found.items():
+        if array is not None and (array.dtype != np.int32 or array.ndim != 1 or not len(array)):
+            raise ValueError(f"biases_{i} is not int32 [{network.stages[i].n_out}]")
+    return tuple(() if array is None else tuple(map(int, array)) for array in found.values())
 
 
 def _record(network: Network, data: str, seed: int, accuracy: Mapping[str, float]) -> dict[str, Any]:

@@ -120,7 +120,7 @@ def start_of(task: ComparisonTask) -> StartingPoint:
     count = task.steps
     return StartingPoint(
         weights,
-        replace(task.config or config, weight_exponents=config.weight_exponents),
+        replace(task.config or config, weight_exponents=config.weight_exponents, biases=config.biases),
         _images(task, "validation", CALIBRATION_IMAGES),
         _images(task, "transfer", count),
         note,

@@ -140,7 +140,8 @@ def model_of(c: Configuration, start: compare.StartingPoint, seed: int) -> Model
 @lru_cache(maxsize=16)
 def _model(c: Configuration, start: compare.StartingPoint, seed: int) -> Model:
     method, backbone = methods.get(c.method), (wide_network(c.network, c.width), start.weights)
-    config = Config(start.config.weight_exponents, trained=c.trained, fraction=c.fraction or Config.fraction, seed=seed)
+    given, fraction = start.config, c.fraction or Config.fraction
+    config = Config(given.weight_exponents, biases=given.biases, trained=c.trained, fraction=fraction, seed=seed)
     config = method.calibrated(*backbone, config, start.calibration, seed)
     return method.model(*backbone, config, start.calibration, seed)
 

@@ -99,7 +99,7 @@ def _hash(parts: Any) -> str:
 
 
 def _digest(start: compare.StartingPoint) -> str:
-    found = hashlib.sha256(repr((start.config.weight_exponents, start.note)).encode())
+    found = hashlib.sha256(repr((start.config.weight_exponents, start.config.biases, start.note)).encode())
     for array in (*start.weights, *start.calibration, *start.training):
         found.update(repr((array.dtype.str, array.shape)).encode() + np.ascontiguousarray(array).tobytes())
     return found.hexdigest()
