@@ -118,6 +118,13 @@
     .endm
 
     FUNCTION m0k_conv_back
+    ldr r1, [r0, #CONV_BACK_ACC]
+    cmp r1, #0
+    bne .Lsums
+    push {r4, lr}
+    bl m0k_back_gather
+    pop {r4, pc}
+.Lsums:
     SAVE_ALL
     sub sp, #FRAME
     str r0, [sp, #BLOCK]

@@ -42,7 +42,6 @@
     #include "m0k.inc"
 
     .equ MOST, 48                   @ errors that a list holds
-    .equ LANE_ERRORS, 258           @ magnitudes in sum that a lane holds: 127 * 258 < 2^15
 
     .equ BLOCK, 0
     .equ ERROR, 4                   @ errors of the group, or of the next position
@@ -96,18 +95,6 @@
     stm r3!, {r6, r7}
     mov \list, r3
 .Lnot_listed\@:
-    .endm
-
-@ GATHER word, at, index, spare: word = index (1 .. 4) bytes from at on, the first in its low byte. 3 + 8 cycles a byte.
-    .macro GATHER word, at, index, spare
-    movs \word, #0
-.Lgather\@:
-    subs \index, #1
-    ldrb \spare, [\at, \index]
-    lsls \word, \word, #8
-    orrs \word, \spare
-    cmp \index, #0
-    bne .Lgather\@
     .endm
 
 @ ADD_LANES even, odd, at: the word of inputs at r2[at] times the error r1 to two registers of two lanes each; the even

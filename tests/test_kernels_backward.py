@@ -8,7 +8,7 @@ from __future__ import annotations
 import atexit
 import shutil
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from m0sim.errors import UsageError
 from m0sim.study.learn import blocks
 
 KERNELS = Path(__file__).parents[1] / "kernels"
-SOURCES = ("dense_back", "back_list", "conv_back", "conv_grad", "niti", "score", "sparse")
+SOURCES = ("dense_back", "back_list", "conv_back", "conv_gather", "conv_grad", "niti", "score", "sparse")
 DYNAMIC = 0xFFFFFFFF
 
 Array = npt.NDArray[Any]
@@ -157,7 +157,7 @@ def constants(name: str, count: int) -> list[bool]:
     """Which fields of the block must not be written through."""
     written = {
         "m0k_dense_back": (2, 3, 11),
-        "m0k_conv_back": (4, 5),
+        "m0k_conv_back": (4, 5, 19),
         "m0k_conv_grad": (3, 14, 15),
         "m0k_niti_dense": (2,),
         "m0k_niti_grad": (1,),
@@ -512,6 +512,47 @@ def test_conv_back(seed: int, conv: Conv, shift: int, pooled: bool, gated: bool,
     np.testing.assert_array_equal(after[4], acc)
     assert cost.cycles <= conv_back_cycles(conv, error, argmax, dynamic)
     assert cost.stack_bytes <= 148
+
+
+@many
+@given(seeds, convs(), st.sampled_from([4, 8, 12, 20]), shifts, st.booleans(), st.booleans())
+def test_conv_back_without_sums(
+    seed: int, conv: Conv, channels: int, shift: int, pooled: bool, gated: bool
+) -> None:
+    conv, rng = replace(conv, channels=channels), np.random.default_rng(seed)
+    w, (error, argmax, full) = values(rng, (conv.n_out, conv.n_in)), conv.errors(rng, pooled)
+    error = (error * (rng.random(error.shape) < rng.choice([0.1, 0.5, 1.0]))).astype(np.int8)
+    if seed % 3:
+        error = np.clip(error, -9, 9)
+    y, x, o = np.indices(full.shape)
+    if pooled:
+        full = np.zeros(full.shape, np.int64)
+        y, x, o = np.indices(error.shape)
+        assert argmax is not None
+        full[2 * y + argmax // 2, 2 * x + argmax % 2, o] = error
+    else:
+        full = error.astype(np.int64)
+    shape = (conv.height, conv.width, conv.channels)
+    gate = values(rng, shape, -127 if seed & 1 else 0)
+    out = sat(round_shift(spread(conv, w, full), shift))
+    if gated:
+        out[gate <= 0] = 0
+    room = np.full(gather_scratch(conv, pooled) // 4, 0x5A5A5A5A, np.uint32)
+    cost, after = run(
+        "m0k_conv_back",
+        *(pad_bytes(error), 0 if argmax is None else argmax, 0, pack_weights(w), 0, np.full(shape, 55, np.int8)),
+        *(*conv.fields, shift, gate if gated else 0, 0, 0, 0, room),
+    )
+    np.testing.assert_array_equal(after[5], out)
+    assert cost.stack_bytes <= 264
+
+
+def gather_scratch(conv: Conv, pooled: bool) -> int:
+    """The bytes that the head of conv_gather.S asks for."""
+    units = conv.kernel_h // 2 + 1 if pooled else conv.kernel_h
+    columns = conv.out_shape[1] // 2 if pooled else conv.out_shape[1]
+    heads = (2 if pooled else 1) * (conv.width + conv.kernel_w)
+    return 40 + 16 * conv.kernel_h + units * 8 * (columns * conv.n_out + heads)
 
 
 def conv_back_cycles(conv: Conv, error: Array, argmax: Array | None, dynamic: bool) -> int:
