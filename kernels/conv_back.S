@@ -2,7 +2,7 @@
  * Error through a convolution, and through the 2x2 max-pool behind it.   ARMv6-M, AAPCS, void f(const block *)
  *
  * m0k_conv_back { error, argmax, pooled, weights, acc, out, height, width, channels, n_out, kernel_h, kernel_w, stride,
- *                 pad, shift, gate, dynamic }
+ *                 pad, shift, gate, dynamic, provider, context, scratch }
  *     acc[y*stride + ky - pad][x*stride + kx - pad][c] += w[o][ky][kx][c] * error at conv output (y, x, o)
  *     out[i] = gate[i] > 0 ? sat(round_shift(acc[i], shift)) : 0
  *
@@ -14,9 +14,10 @@
  * out int8 and gate int8 (or 0) of the same shape. shift 0..24, to nearest, ties away from zero, clamped to -127..127.
  * dynamic != 0: acc is the result; out, shift and gate are not read. kernel_h <= height + 2 * pad, same for the width.
  *
+ * acc == 0: the sums are never kept, see conv_gather.S, which says what it wants and costs. Else:
  * Errors of zero are skipped. Errors at the same position go in pairs of outputs.
  *
- * Stack: 148 bytes. Cycles, map = error elements, size = height * width * channels: at most
+ * Stack: 264 bytes. Cycles with acc, map = error elements, size = height * width * channels: at most
  *     350 + 24 * map + 100 * map / n_out + 2 * size + (27 * size unless dynamic) + for each pair of errors at one
  *     position 46 * words + 24 * kernel_h + 170 and for one left over 36 * words + 24 * kernel_h + 170, where words =
  *     kernel_h * kernel_w * channels / 4; less at borders. channels % 4 != 0: instead of 24 a row 90, and 30 for each

@@ -96,7 +96,7 @@ BOUNDS = {
     "m0k_requant": "two passes over the sums: one for the bit length, one to round, clamp and store a byte each",
     "m0k_loss": "the division: eleven steps of shift and subtract for each class with a share",
     "m0k_dense_back": "splitting words into lanes; load and store of each accumulator whenever the lanes are full",
-    "m0k_conv_back": "load and store of each accumulator for every two outputs; setting up short rows for each pair",
+    "m0k_conv_back": "splitting the weights into lanes; listing the errors, rounding and gating their sums",
     "m0k_conv_grad": "splitting the inputs into lanes; listing the errors, and storing each output's sums",
     "m0k_niti_dense": "the steps of psto rounding on two lanes, then clamping; zero errors and inputs are skipped",
     "m0k_niti_grad": "psto rounding of one 32-bit gradient at a time: no two fit a word",
@@ -526,18 +526,21 @@ def shown(conv: tuple[int, ...]) -> str:
 
 def conv_back_case(what: str, error: Array, argmax: Array | None, weights: Array, gate: Array, shift: int) -> Case:
     size, active = gate.size, int(np.count_nonzero(error))
-    arrays = {"error": error, "acc": zeros(size, np.int32), "out": zeros(size), "gate": gate}
-    arrays |= {} if argmax is None else {"argmax": argmax}
+    arrays = {"error": error, "out": zeros(size), "gate": gate} | ({} if argmax is None else {"argmax": argmax})
     place: str | int = 0 if argmax is None else "argmax"
-    words = ("error", place, 0, "weights", "acc", "out", *CONV, shift, "gate")
+    room = zeros(scratch.conv_back(stage_of(CONV, argmax is not None)))
+    is_gathered = room.size > 0
+    acc = zeros(size, np.int32)
+    words = ("error", place, 0, "weights", 0 if is_gathered else "acc", "out", *CONV, shift, "gate")
+    ours = arrays | {"weights": layout.pack_weights(weights)} | ({"room": room} if is_gathered else {"acc": acc})
     return Case(
         "m0k_conv_back",
         described(CONV, what, error),
         "MAC",
         max(1, active) * 72,
-        Side(arrays | {"weights": layout.pack_weights(weights)}, one("m0k_conv_back", *words), "out"),
+        Side(ours, one("m0k_conv_back", *words, scratch="room" if is_gathered else 0), "out"),
         Side(
-            arrays | {"weights": weights, "shape": shape(CONV)},
+            arrays | {"weights": weights, "shape": shape(CONV), "acc": acc},
             [("ref_conv_back", ["shape", "error", place, "weights", "acc", "out", shift, "gate"])],
             "out",
         ),

@@ -566,7 +566,8 @@ def data_dependent(s: Study, steps: int) -> dict[str, NDArray[np.bool_]]:
     skipped = {i: np.repeat(~used.reshape(-1, 4).any(axis=1), block[i]) for i, used in seen.items()}
     found = {f"weights{x.index}": np.tile(skipped[x.index], layout.row_bytes(x.n_out) // 4) for x in skipping}
     convs = [x for x in s.network.stages[s.frozen.first :] if isinstance(x.layer, Conv)]
-    return found | {f"lists{x.index}": np.ones(scratch.conv_grad(x), np.bool_) for x in convs}
+    found |= {f"lists{x.index}": np.ones(scratch.conv_grad(x), np.bool_) for x in convs}
+    return found | {f"lists{x.index} (backward)": np.ones(scratch.conv_back(x), np.bool_) for x in convs}
 
 
 def columns(stage: Stage, inputs: NDArray[np.int8]) -> NDArray[np.int8]:

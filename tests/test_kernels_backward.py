@@ -516,9 +516,7 @@ def test_conv_back(seed: int, conv: Conv, shift: int, pooled: bool, gated: bool,
 
 @many
 @given(seeds, convs(), st.sampled_from([4, 8, 12, 20]), shifts, st.booleans(), st.booleans())
-def test_conv_back_without_sums(
-    seed: int, conv: Conv, channels: int, shift: int, pooled: bool, gated: bool
-) -> None:
+def test_conv_back_without_sums(seed: int, conv: Conv, channels: int, shift: int, pooled: bool, gated: bool) -> None:
     conv, rng = replace(conv, channels=channels), np.random.default_rng(seed)
     w, (error, argmax, full) = values(rng, (conv.n_out, conv.n_in)), conv.errors(rng, pooled)
     error = (error * (rng.random(error.shape) < rng.choice([0.1, 0.5, 1.0]))).astype(np.int8)

@@ -351,29 +351,35 @@ class Builder:
         """The error of the stage below, gated by that stage's output, where that one learns."""
         if stage.index == self.settings.first:
             return
-        below, dynamic = self.network.stages[stage.index - 1], self.form.dynamic
-        count = prod(stage.in_shape)
-        sums = count if isinstance(stage.layer, Conv) else layout.row_bytes(stage.n_in)
-        acc = self.tensor(f"error sums{stage.index}", "accumulators", 4 * sums)
-        ends: Words = {
-            "acc": acc,
-            "out": self.error(below),
-            "gate": self.activation(stage.index),
-        }
+        dynamic = self.form.dynamic
+        ends: Words = {"out": self.error(self.network.stages[stage.index - 1]), "gate": self.activation(stage.index)}
+        sent: Words = {"out": 0, "gate": 0} if dynamic else ends
         scale: Words = {"shift": 0 if dynamic else self.settings.config.backward[stage.index], "dynamic": int(dynamic)}
-        where: Words = {"error": self.error(stage)}
-        sent: Words = {**ends, "out": 0, "gate": 0} if dynamic else ends
-        if isinstance(stage.layer, Conv):
-            where |= {"argmax": self._argmax(stage), "pooled": 0, "weights": self._whole(stage, "backward")}
-            self.emit("backward", "m0k_conv_back", **where, **sent, **_conv_shape(stage), **scale)
-        else:
-            where |= self._rows(stage, "backward") | {"n_in": stage.n_in, "n_out": stage.n_out}
-            first = self.form.first_error_sums(self, stage, acc)
-            where |= {"scratch": self._error_list(stage), "first": first, "pick": self.form.pick(self, stage)}
-            self.emit("backward", "m0k_dense_back", **where, **sent, **scale)
+        where: Words = {"error": self.error(stage)} | sent | scale
+        acc = self._conv_back(stage, where) if isinstance(stage.layer, Conv) else self._dense_back(stage, where)
         if dynamic:
-            exponents = self.form.error_exponents(self, stage, below)
-            self.emit("backward", "m0k_requant", **ends, n=count, relu=0, **exponents)
+            exponents = self.form.error_exponents(self, stage, self.network.stages[stage.index - 1])
+            self.emit("backward", "m0k_requant", acc=acc, **ends, n=prod(stage.in_shape), relu=0, **exponents)
+
+    def _error_sums(self, stage: Stage, count: int) -> Ref:
+        return self.tensor(f"error sums{stage.index}", "accumulators", 4 * count)
+
+    def _conv_back(self, stage: Stage, where: Words) -> Word:
+        room = 0 if self.form.dynamic else scratch.conv_back(stage)
+        acc: Word = 0 if room else self._error_sums(stage, prod(stage.in_shape))
+        lists: Word = self.tensor(f"lists{stage.index} (backward)", "scratch", room) if room else 0
+        where = where | {"argmax": self._argmax(stage), "pooled": 0, "weights": self._whole(stage, "backward")}
+        shape = _conv_shape(stage) | {"acc": acc, "provider": 0, "context": 0, "scratch": lists}
+        self.emit("backward", "m0k_conv_back", **where, **shape)
+        return acc
+
+    def _dense_back(self, stage: Stage, where: Words) -> Word:
+        acc = self._error_sums(stage, layout.row_bytes(stage.n_in))
+        where = where | self._rows(stage, "backward") | {"n_in": stage.n_in, "n_out": stage.n_out, "acc": acc}
+        first = self.form.first_error_sums(self, stage, acc)
+        where |= {"scratch": self._error_list(stage), "first": first, "pick": self.form.pick(self, stage)}
+        self.emit("backward", "m0k_dense_back", **where)
+        return acc
 
     def update(self, stage: Stage) -> None:
         """Gradient and update of what the stage learns."""

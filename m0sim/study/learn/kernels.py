@@ -31,7 +31,7 @@ STACK = {
     "m0k_first_values": 16,
     "m0k_loss": 36,
     "m0k_dense_back": 112,
-    "m0k_conv_back": 148,
+    "m0k_conv_back": 264,
     "m0k_conv_grad": 200,
     "m0k_niti_dense": 56,
     "m0k_niti_grad": 36,

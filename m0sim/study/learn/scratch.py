@@ -9,6 +9,20 @@ from m0sim.study.learn.networks import Conv, Stage
 
 _LIST = 48
 """Errors that a list of m0k_conv_grad holds."""
+_REACH = 256
+"""Errors that may reach an input where m0k_conv_back keeps no sums."""
+
+
+def conv_back(stage: Stage) -> int:
+    """Of m0k_conv_back without sums of the whole map: lists of errors. 0 where it needs the sums."""
+    if not isinstance(stage.layer, Conv):
+        return 0
+    (kernel_h, kernel_w), (_, width, channels) = stage.layer.kernel, stage.in_shape
+    rows, columns = (kernel_h // 2 + 1, kernel_w // 2 + 1) if stage.pooled else (kernel_h, kernel_w)
+    if channels % 4 or rows * columns * stage.n_out > _REACH:
+        return 0
+    heads = (2 if stage.pooled else 1) * (width + kernel_w)
+    return 40 + 16 * kernel_h + rows * 8 * (stage.out_shape[1] * stage.n_out + heads)
 
 
 def conv_grad(stage: Stage) -> int:
