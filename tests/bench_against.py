@@ -30,6 +30,8 @@ from m0sim.study.learn import blocks
 ROOT = Path(__file__).resolve().parent.parent
 RENAMED = {"patch": "scratch"}
 """Fields by an old name, for a header that has it, and what they are called now."""
+REPLACED = {"m0k_select_kept": "m0k_select"}
+"""Functions, and what did their work where they are not there."""
 
 
 @dataclass(frozen=True)
@@ -41,8 +43,11 @@ class Kernels:
 
     def side(self, side: Side) -> Side:
         """The calls as these kernels take them: where one is for all outputs, not those for the outputs behind."""
-        calls = [(function, [self._word(word) for word in words]) for function, words in side.calls]
+        calls = [(self._named(function), [self._word(word) for word in words]) for function, words in side.calls]
         return replace(side, calls=[call for call in calls if not any(map(self._is_for_others, call[1]))])
+
+    def _named(self, function: str) -> str:
+        return function if function in self.fields else REPLACED.get(function, function)
 
     def _is_for_others(self, word: Any) -> bool:
         return isinstance(word, Block) and bool(word.words.get("first_out")) and not self._has(word, "first_out")
@@ -54,7 +59,7 @@ class Kernels:
         if not isinstance(word, Block):
             return word
         old = {name: word.words[now] for name, now in RENAMED.items() if now in word.words}
-        return replace(word, words=old | word.words)
+        return Block(self._named(word.function), old | word.words)
 
 
 def at_commit(revision: str) -> Kernels:

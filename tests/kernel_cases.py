@@ -608,6 +608,7 @@ def _updates(busy: Recorded, steps: Sequence[Recorded]) -> list[Case]:
         score_dense_case(full, 21.0),
         score_dense_case(real, 16.0),
         mean(f"784 to 64, {number}", map(score_dense_case, all_real)),
+        update_and_select_case(real, busy.layers[2].keep, SELECT_LIMIT / real.weights.size),
         *(score_grad_case(*s) for s in sums),
         *(sparse_dense_case(u) for u in (full, real)),
         mean(f"784 to 64, a tenth scored, {number}", map(sparse_dense_case, all_real)),
@@ -704,6 +705,53 @@ def score_dense_case(u: Update, limit: float | None = None) -> Case:
         is_multiplying=True,
         limit=limit,
         moved=moved_share(u.scores, u.weights, u.gradient, u.shift),
+    )
+
+
+SELECT_LIMIT = 360_000
+"""Cycles that were asked for of update and selection together."""
+
+
+def update_and_select_case(u: Update, keep: int, limit: float | None = None) -> Case:
+    """A step's update with a histogram that is current, and the selection behind it; the reference counts."""
+    (n_out, n_in), n = u.weights.shape, u.weights.size
+    stored, weights = layout.pack_scores(u.scores), layout.pack_weights(u.weights)
+    current = np.bincount(stored, minlength=256).astype(np.uint16)
+    current[0] = 1
+    selection, scores = At("both", 0), At("both", 8)
+    arrays = {"error": u.error, "in": u.inputs}
+    ours = arrays | {"weights": weights, "both": np.concatenate([zeros(8, np.uint8), stored])}
+    update = block("m0k_score_dense", "error", "in", "weights", scores, n_in, n_out, u.shift, histogram="bins")
+    theirs = arrays | {"weights": u.weights, "both": np.concatenate([zeros(8), u.scores.ravel()])}
+    words = [scores, n, keep, selection, "bins"]
+
+    def seen(both: Array) -> Array:
+        return np.concatenate([both[:8].view(np.int32), unpacked(n_out, n_in)(both[8:])])
+
+    def seen_of_reference(both: Array) -> Array:
+        return np.concatenate([np.add(both[:8].view(np.int32), [layout.OFFSET, 0]), both[8:]])
+
+    return Case(
+        "m0k_score_dense",
+        f"{n_in} to {n_out}, {u.what}, with m0k_select_kept",
+        "edge",
+        n,
+        Side(
+            ours | {"bins": np.concatenate([current, zeros(256, np.uint16)])},
+            [("m0k_score_dense", [update]), *one("m0k_select_kept", *words)],
+            "both",
+            seen,
+        ),
+        Side(
+            theirs | {"bins": zeros(256, np.uint32)},
+            [
+                ("ref_score_dense", ["error", "in", "weights", scores, n_in, n_out, u.shift]),
+                ("ref_select", words),
+            ],
+            "both",
+            seen_of_reference,
+        ),
+        limit=limit,
     )
 
 

@@ -37,6 +37,7 @@ from kernel_cases import (
     sparse_mask_cases,
     tintin_dense_case,
     tintin_grad_case,
+    update_and_select_case,
 )
 from kernel_operands import uniform
 
@@ -164,7 +165,8 @@ def _backward() -> Iterator[Case]:
     first, picture = uniform(43, 14, 14, 8, low=0) % 4, uniform(44, 28, 28, 1, low=0)
     for what, e in errors(45, 14, 14, 8):
         yield conv_grad_case(f"{what}, pooled", CONV_1, e, first.astype(np.uint8), picture)
-    yield conv_grad_case("no zeros, pooled, image all zero", CONV_1, e, first.astype(np.uint8), 0 * picture)
+    every = nonzero(45, 14, 14, 8)
+    yield conv_grad_case("no zeros, pooled, image all zero", CONV_1, every, first.astype(np.uint8), 0 * picture)
 
 
 def _updates() -> Iterator[Case]:
@@ -176,6 +178,7 @@ def _updates() -> Iterator[Case]:
     for what, e, inputs, shift in rows:
         u = Update(what, e, inputs, large(51, *shape), uniform(52, *shape), shift)
         yield score_dense_case(u)
+        yield update_and_select_case(u, round(0.98 * u.weights.size))
         yield sparse_dense_case(u)
         if shift == 14:
             yield niti_dense_case(u, is_dynamic=False)
