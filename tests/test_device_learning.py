@@ -21,7 +21,7 @@ from m0sim import Machine, image
 from m0sim.chip import device
 from m0sim.chip.cost import Cost
 from m0sim.image import Image
-from m0sim.study.learn import blocks, calibrate, layout, methods, networks, onchip, plan, scratch, step
+from m0sim.study.learn import blocks, calibrate, fit, layout, methods, networks, onchip, plan, scratch, step
 from m0sim.study.learn import datasets as data
 from m0sim.study.learn import kernels as assembled
 from m0sim.study.learn.config import DeviceOptions
@@ -478,6 +478,25 @@ def test_what_the_options_of_a_step_cost_in_flash(kernels: Image) -> None:
     changed = both.deploy(kernels)
     assert changed.plan.sram_bytes == plain.plan.sram_bytes
     assert 0 < changed.flash_bytes - plain.flash_bytes < 5120
+
+
+@pytest.mark.parametrize("less", [0, 4])
+def test_weights_by_inputs_are_left_out_where_flash_does_not_hold_them(kernels: Image, less: int) -> None:
+    s = study(Network("odd", (9, 7, 1), (Conv(8), Dense(64), Dense(3))), "niti-static", trained=1)
+    s = replace(s, images=s.images * (s.images % 4 == 0))  # few inputs of the dense layer
+    made = s.plan()
+    size = made.placed["columns1"].tensor.size
+    assert size == made.most_flash_bytes - made.flash_bytes == layout.columns_bytes(64, 504)
+    assert_no_overlap(made)
+    whole = DEVICE.flash
+    assert whole is not None
+    flash = replace(whole, size=made.most_flash_bytes + fit.FLASH_FOR_CODE - less)
+    regions = tuple(flash if region == whole else region for region in DEVICE.regions)
+    program = onchip.deploy(made, s.config, s.frozen, s.state, kernels, replace(DEVICE, regions=regions))
+    assert ("columns1" in program.plan.placed) == (not less)
+    costs = [program.step(picture, label) for picture, label in s.samples(3)]
+    assert_same_learned(s, program)
+    assert any("m0k_dense_sixteen" in cost.functions for cost in costs) == (not less)
 
 
 def assert_same_learned(s: Study, program: DeviceProgram) -> None:

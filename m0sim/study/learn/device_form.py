@@ -163,10 +163,11 @@ class Builder:
         place: Literal["sram", "flash"] = "sram",
         persistent: bool = False,
         within: str = "",
+        optional: bool = False,
     ) -> Ref:
         """A tensor of at least `size` bytes, made at its first mention; as `Tensor` has the others."""
         if name not in self.tensors:
-            self.tensors[name] = Tensor(name, kind, (size + 3) // 4 * 4, place, persistent, within)
+            self.tensors[name] = Tensor(name, kind, (size + 3) // 4 * 4, place, persistent, within, optional)
         return Ref(name)
 
     def activation(self, index: int) -> Ref:
@@ -309,8 +310,8 @@ class Builder:
         """The weights once more by inputs, where they are in flash and never change: for few inputs that are not 0."""
         if not isinstance(weights, Ref) or self.tensors[weights.tensor].place != "flash":
             return 0
-        size = layout.columns_bytes(stage.n_out, stage.n_in)
-        return self.tensor(f"columns{stage.index}", "weights", size, "flash", persistent=True)
+        name, size = f"columns{stage.index}", layout.columns_bytes(stage.n_out, stage.n_in)
+        return self.tensor(name, "weights", size, "flash", persistent=True, optional=True)
 
     def _inputs_prepared(self, stage: Stage) -> Word:
         """Room for what m0k_dense_forward makes of its inputs, where it makes anything."""

@@ -29,7 +29,7 @@ class Need:
     """From the start of SRAM to the end of the plan's highest tensor."""
     stack_bytes: int
     flash_bytes: int
-    """At most: constant tensors and `FLASH_FOR_CODE`."""
+    """At most: constant tensors, but not the optional ones, and `FLASH_FOR_CODE`."""
 
     @classmethod
     def of(cls, plan: Plan, stack_bytes: int) -> Need:
@@ -64,6 +64,11 @@ class Need:
     def fits_flash(self, device: Device) -> bool:
         """Whether the device's first flash region holds constants and code."""
         return device.flash is not None and self.flash_bytes <= device.flash.size
+
+
+def holds_optional(plan: Plan, device: Device) -> bool:
+    """Whether the device's flash holds the optional tensors of a plan, too."""
+    return device.flash is not None and plan.most_flash_bytes + FLASH_FOR_CODE <= device.flash.size
 
 
 def stretches(device: Device) -> list[int]:

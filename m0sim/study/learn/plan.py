@@ -9,7 +9,7 @@ as.
 from __future__ import annotations
 
 from collections.abc import Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import accumulate
 
@@ -56,8 +56,17 @@ class Plan:
 
     @property
     def flash_bytes(self) -> int:
-        """Flash of the constant tensors; code and parameter blocks are not in it."""
+        """Flash of the constant tensors that the step cannot do without; code and parameter blocks are not in it."""
+        return max((p.end for p in self._in("flash") if not p.tensor.optional), default=0)
+
+    @property
+    def most_flash_bytes(self) -> int:
+        """Flash of all constant tensors."""
         return max((p.end for p in self._in("flash")), default=0)
+
+    def without_optional(self) -> Plan:
+        """The same where the flash does not hold the optional tensors."""
+        return replace(self, placed={name: p for name, p in self.placed.items() if not p.tensor.optional})
 
     @cached_property
     def lower_bound(self) -> int:
@@ -107,8 +116,8 @@ def pack(step: Step, *, reuse: bool = True, banks: tuple[int, ...] = ()) -> Plan
 
 
 def _in_flash(step: Step) -> dict[str, Placed]:
-    """Constants, one behind the other."""
-    constants = [t for t in step.tensors.values() if t.place == "flash"]
+    """Constants, one behind the other, the optional ones last."""
+    constants = sorted((t for t in step.tensors.values() if t.place == "flash"), key=lambda t: t.optional)
     ends = accumulate((t.size for t in constants), initial=0)
     return {t.name: Placed(t, at, 0, len(step.ops) - 1) for t, at in zip(constants, ends, strict=False)}
 

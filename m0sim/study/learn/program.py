@@ -19,6 +19,7 @@ from m0sim.chip.machine import Machine
 from m0sim.chip.options import Engine, FlashModel, Level
 from m0sim.errors import UsageError
 from m0sim.image import Image, Section, Segment, Symbol
+from m0sim.study.learn.fit import holds_optional
 from m0sim.study.learn.kernels import LINKED_AT, moved
 from m0sim.study.learn.plan import Plan
 from m0sim.study.learn.step import PHASES, Code, Constants, Op, Phase, Phases, Ref, Word, variant, variants
@@ -60,18 +61,20 @@ class DeviceProgram:
 
         `contents` gives the bytes of the constant and learned tensors by name; the others start as zeros. Raises
         UsageError when they do not fit beside `stack_bytes` of stack; `fit.chip_for` makes a device into which they do.
+        Optional tensors are left out where the flash does not hold them.
         """
-        self.plan, self.steps = plan, steps
+        self.plan = plan = plan if holds_optional(plan, device) else plan.without_optional()
+        self.steps = steps
         flash = device.flash
         if flash is None:
             raise UsageError(f"{device.name} has no flash to put the kernels into")
         kernels = moved(kernels, flash.base - LINKED_AT)
         code_end = max(s.end for s in kernels.segments if flash.contains(s.address))
         flash_base = _rounded(code_end, 16)
-        tables = _rounded(flash_base + plan.flash_bytes, 16)
+        tables = _rounded(flash_base + plan.most_flash_bytes, 16)
         self._layout = Addresses(device.srams[0].base, flash_base, tables)
         self._symbols = {s.linkage_name: s.address | 1 for s in kernels.symbols if s.kind == "function"}
-        assembler = _Tables(self.address, self._symbols, tables)
+        assembler = _Tables(self._address_or_0, self._symbols, tables)
         self._lists = {kind: assembler.phases(ops) for kind, ops in variants(plan.step).items()}
         self._phase_lists = {phase: assembler.phases(ops) for phase, ops in _by_phase(plan.step.ops)}
         self._single = [assembler.phases([op]) for op in plan.step.ops]
@@ -84,6 +87,9 @@ class DeviceProgram:
         placed = self.plan.placed[tensor]
         base = self._layout.sram_base if placed.tensor.place == "sram" else self._layout.flash_base
         return base + placed.offset
+
+    def _address_or_0(self, tensor: str) -> int:
+        return self.address(tensor) if tensor in self.plan.placed else 0
 
     def _image(self, kernels: Image, tables: bytes, contents: Mapping[str, bytes]) -> Image:
         flash = self._filled("flash", contents)

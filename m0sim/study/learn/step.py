@@ -29,7 +29,10 @@ WEIGHT_PLACES = ("flash", "sram")
 
 @dataclass(frozen=True, slots=True)
 class Tensor:
-    """Some bytes with a name. `persistent` ones live across steps, the others from first to last use in a step."""
+    """Some bytes with a name. `persistent` ones live across steps, the others from first to last use in a step.
+
+    An `optional` one is in flash where that holds it; else the kernels are given 0 for its address, and are slower.
+    """
 
     name: str
     kind: Kind
@@ -39,6 +42,7 @@ class Tensor:
     within: str = ""
     """The tensor whose first bytes it takes over, where there is one: the operation that makes it is the last that
     reads that one, and reads each byte before it writes there."""
+    optional: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,7 +48,7 @@ class Planned:
     @cached_property
     def least(self) -> Need:
         """No plan needs less: the most that is live at one time, and the stack. Far quicker to say than `need`."""
-        flash = sum(t.size for t in self.step.tensors.values() if t.place == "flash")
+        flash = sum(t.size for t in self.step.tensors.values() if t.place == "flash" and not t.optional)
         return Need(lower_bound(self.step, self.configuration.reuse), self.stack_bytes, FLASH_FOR_CODE + flash)
 
     @property
