@@ -225,6 +225,7 @@ typedef struct {
     const uint8_t *gaps;
     uint32_t count, n_in, n_out, shift;
     const uint32_t *active; /* 0, or what m0k_conv_grad left: where it is 0 all of grad is, and nothing moves */
+    uint32_t passed; /* places between the last scored edge before these outputs and the first of them: 0 from the start */
 } m0k_sparse_grad_t;
 
 void m0k_niti_dense(const m0k_niti_dense_t *p);

@@ -13,6 +13,9 @@
  * word, bytes in the order of inputs 2, 3, 0, 1). n_out is not read. shift 0..24, to nearest, ties away from zero.
  * |w * grad| + max(2^(shift-1), 255) is below 2^31.
  *
+ * m0k_sparse_grad takes some outputs, from a multiple of four on, where weights, scores and gaps begin with theirs, count
+ * is that of their scored edges, and passed the places that the first gap goes before the first output's weights.
+ *
  * Stack: 104 bytes (m0k_sparse_dense), 100 (m0k_sparse_grad).
  * Cycles, groups = groups of outputs passed, the last one included: m0k_sparse_dense at most 90 + 80 * groups
  *     + 22 * (gaps of 0) + 41 * count, 14 for an edge whose error is 0, 21 for one whose input is 0; m0k_sparse_grad at
@@ -313,6 +316,8 @@
     add r4, r9
     mov r1, r9
     mvns r1, r1
+    ldr r2, [r0, #SPARSE_GRAD_PASSED]
+    subs r1, r1, r2
     ldr r2, [r0, #SPARSE_GRAD_SCORES]
     ldr r5, [r0, #SPARSE_GRAD_COUNT]
     ldr r0, [r0, #SPARSE_GRAD_GAPS]

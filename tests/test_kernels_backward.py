@@ -809,6 +809,30 @@ def test_the_largest_dense_layers(n_in: int, n_out: int) -> None:
     np.testing.assert_array_equal(after[2][:n_in], w.astype(np.int64).T @ e.astype(np.int64))
 
 
+@many
+@given(seeds, sizes, sizes, shifts)
+def test_sparse_grad_takes_four_outputs_at_a_time(seed: int, n_in: int, n_out: int, shift: int) -> None:
+    """Each call has the lists from where its outputs' edges begin, and no edge of another output is touched."""
+    rng = np.random.default_rng(seed)
+    w, s = values(rng, (n_out, n_in)), values(rng, (n_out, n_in))
+    grad = gradients(rng, n_out, n_in, 127 * 127 * 784)
+    where, gaps = scored(rng, n_out, n_in)
+    new = pack_scores(sat(s - round_shift(w * grad[:, :n_in].astype(np.int64), shift)))[where]
+    scores, weights, row = pack_scores(s)[where], pack_weights(w), 4 * padded(n_in)
+    machine = Machine.from_elf(elf("zig"))
+    for first in range(0, n_out, 4):
+        at = range(first // 4 * row, first // 4 * row + row)
+        own = (where >= at.start) & (where < at.stop)
+        before = where[where < at.start]
+        passed = at.start - 1 - (before[-1] if before.size else -1)
+        used = np.flatnonzero(gaps)[before.size - 1] + 1 if before.size else 0
+        fields = [grad[first : first + 4], weights[at.start : at.stop], scores[own], gaps[used:]]
+        outputs = min(4, n_out - first)
+        fields += [np.count_nonzero(own), n_in, outputs, shift, 0, passed]
+        _, after = call(machine, "m0k_sparse_grad", *fields)
+        np.testing.assert_array_equal(after[2], new[own])
+
+
 @pytest.mark.parametrize("name", ["m0k_niti_grad", "m0k_score_grad", "m0k_sparse_grad"])
 def test_a_gradient_of_zeros_is_not_looked_at(name: str) -> None:
     """Where m0k_conv_grad left a 0 as `active`; where it left a 1 the update is what it is without that word."""

@@ -12,11 +12,11 @@ from m0sim.study.learn.biases import static_first_values
 from m0sim.study.learn.config import Config, DeviceOptions
 from m0sim.study.learn.device_form import IntegerForm
 from m0sim.study.learn.layers import LOSS_EXPONENT
-from m0sim.study.learn.networks import Network
+from m0sim.study.learn.networks import Network, Stage
 from m0sim.study.learn.plan import Plan, pack
 from m0sim.study.learn.program import DeviceProgram
 from m0sim.study.learn.state import NOTHING, Frozen, Learned, State
-from m0sim.study.learn.step import StepSettings, build
+from m0sim.study.learn.step import ScoredGroup, StepSettings, build
 
 
 def settings(
@@ -32,6 +32,19 @@ def settings(
         keep=tuple(k for k in kept if k is not None),
         scored=tuple(len(s) for s in frozen.scored),
         gap_bytes=tuple(len(frozen.gaps(stage)) for stage in network.stages) if frozen.scored else (),
+        scored_groups=tuple(_scored_groups(frozen, stage) for stage in network.stages) if frozen.scored else (),
+    )
+
+
+def _scored_groups(frozen: Frozen, stage: Stage) -> tuple[ScoredGroup, ...]:
+    storage, _ = layout.scored_storage(frozen.scored[stage.index], stage.n_out, stage.n_in)
+    ends = np.concatenate([[0], np.flatnonzero(frozen.gaps(stage)) + 1])  # in the list of gaps, of each scored edge
+    starts = np.arange(0, layout.array_bytes(stage.n_out, stage.n_in) + 1, 4 * layout.row_bytes(stage.n_in))
+    first = np.searchsorted(storage, starts)
+    before = np.concatenate([[-1], storage])[first]
+    return tuple(
+        ScoredGroup(int(ends[i]), int(i), int(end - i), int(start - 1 - last))
+        for i, end, start, last in zip(first, first[1:], starts, before, strict=False)
     )
 
 

@@ -98,6 +98,19 @@ def _tensors(words: Iterable[Word]) -> Iterable[str]:
             yield from _tensors(word.words)
 
 
+@dataclass(frozen=True, slots=True)
+class ScoredGroup:
+    """PRIOT-S: the scored edges of four outputs, in the lists of their layer."""
+
+    gap: int = 0
+    """Bytes of the list of gaps before theirs."""
+    score: int = 0
+    """Scores before theirs."""
+    count: int = 0
+    passed: int = 0
+    """Places between the last scored edge before these outputs and the first place of theirs."""
+
+
 @dataclass(frozen=True)
 class StepSettings:
     """What a step needs to know besides the network. Per-stage tuples have one entry a stage with weights."""
@@ -114,6 +127,8 @@ class StepSettings:
     """PRIOT-S: number of scored edges."""
     gap_bytes: tuple[int, ...] = ()
     """PRIOT-S: length of the gap lists."""
+    scored_groups: tuple[tuple[ScoredGroup, ...], ...] = ()
+    """PRIOT-S: where each four outputs' scored edges are in these lists; empty where only sizes matter."""
 
 
 @dataclass(frozen=True)

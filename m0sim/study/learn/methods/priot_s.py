@@ -23,9 +23,9 @@ from m0sim.study.learn.methods.base import Tuned
 from m0sim.study.learn.methods.integer import Context
 from m0sim.study.learn.methods.priot import Priot, ScoreForm
 from m0sim.study.learn.methods.pruning import kept_by
-from m0sim.study.learn.networks import Network, Stage
+from m0sim.study.learn.networks import Conv, Network, Stage
 from m0sim.study.learn.state import Examples, Frozen, Learned, Mask, Selection
-from m0sim.study.learn.step import Ref
+from m0sim.study.learn.step import Ref, ScoredGroup
 
 
 def random_edges(stage: Stage, fraction: float, seed: int) -> Index:
@@ -93,15 +93,27 @@ class SparseForm(ScoreForm):
     list_kernel = "m0k_sparse_list"
     provider = "m0k_rows_sparse"
     provider_state = 16
-    whole_gradient = True
 
     def scores(self, b: Builder, stage: Stage) -> Ref:
         return b.tensor(f"scores{stage.index}", "scores", b.settings.scored[stage.index], persistent=True)
 
     def scored(self, b: Builder, stage: Stage) -> Words:
+        return {"gaps": self._gaps(b, stage), "count": b.settings.scored[stage.index]}
+
+    def _gaps(self, b: Builder, stage: Stage) -> Ref:
         size = b.settings.gap_bytes[stage.index]
-        gaps = b.tensor(f"gaps{stage.index}", "constants", size, "flash", persistent=True)
-        return {"gaps": gaps, "count": b.settings.scored[stage.index]}
+        return b.tensor(f"gaps{stage.index}", "constants", size, "flash", persistent=True)
+
+    def learned_fields(self, b: Builder, stage: Stage, first: int = 0) -> Words:
+        """A convolution's by four outputs: the lists from where theirs begin."""
+        fields = super().learned_fields(b, stage, first)
+        if not isinstance(stage.layer, Conv):
+            return fields
+        groups = b.settings.scored_groups
+        at = groups[stage.index][first // 4] if groups else ScoredGroup()
+        gaps = self._gaps(b, stage)
+        lists: Words = {"scores": Ref(self.scores(b, stage).tensor, at.score), "gaps": Ref(gaps.tensor, at.gap)}
+        return fields | lists | {"count": at.count, "passed": at.passed}
 
     def candidates(self, b: Builder, stage: Stage) -> int:
         return b.settings.scored[stage.index]
