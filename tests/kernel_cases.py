@@ -1129,11 +1129,6 @@ FAR = 240
 """How far a 0 advances in a list of pruned edges."""
 
 
-def list_bytes(edges: int, n: int) -> int:
-    """A capacity that holds any list of so many edges of n."""
-    return edges + n // FAR + 1
-
-
 def listed(both: Array) -> Array:
     """The edges of a list that lies behind its two words of state; the state's first word where there is none."""
     if both[0]:
@@ -1158,7 +1153,7 @@ def _list_case(kernel: str, what: str, count: int, ours: Side, words: list[Any],
 
 
 def _prune_list_case(p: Pruned, what: str) -> Case:
-    n, capacity = p.scores.size, list_bytes(p.scores.size - p.k, p.scores.size)
+    n, capacity = p.scores.size, layout.pruned_list_bytes(p.scores.size - p.k, 64, 784)
     words = ["scores", "selection", At("both", 8), capacity, n, At("both", 0)]
     arrays = p.stored | {"both": zeros(8 + capacity, np.uint8)}
     ours = Side(arrays, one("m0k_prune_list", *words), "both", listed)
@@ -1171,7 +1166,10 @@ def sparse_list_case(scores: Array, what: str) -> Case:
     few = scored(scores)
     keep = round(0.98 * few.count)
     selection = np.array(top_k(unbiased(few.arrays["scores"]), keep), np.uint32)
-    p, capacity = Pruned(scores, few.arrays["scores"], keep, selection), list_bytes(few.count - keep, scores.size)
+    p, capacity = (
+        Pruned(scores, few.arrays["scores"], keep, selection),
+        layout.pruned_list_bytes(few.count - keep, n_out, n_in),
+    )
     gaps = {"gaps": few.arrays["gaps"]}
     words = ["scores", "selection", "gaps", few.count, At("both", 8), capacity, At("both", 0)]
     ours = Side(
