@@ -10,7 +10,8 @@
  * with argmax != 0 [oh/2][ow/2][n_out] of the pool's output, argmax uint8 of the same shape telling which of the four
  * positions has the error; the unpooled map never exists. 4-aligned, read as words. pooled is not read.
  * weights u8 = w + 128 as an edge array, n_in = kernel_h * kernel_w * channels (groups of four outputs, 16 bytes an
- * input word, bytes in the order of inputs 2, 3, 0, 1). acc int32[height][width][channels] is written by the kernel;
+ * input word, bytes in the order of inputs 2, 3, 0, 1), or with acc and provider != 0: provider(context, group) returns
+ * the 4 * P bytes of a group, 4-aligned; it is asked for every group from 0 to the last with an error. acc int32[height][width][channels] is written by the kernel;
  * out int8 and gate int8 (or 0) of the same shape. shift 0..24, to nearest, ties away from zero, clamped to -127..127.
  * dynamic != 0: acc is the result; out, shift and gate are not read. kernel_h <= height + 2 * pad, same for the width.
  *
@@ -52,7 +53,12 @@
     .equ SCAN, 96                   @ position being flushed
     .equ FIRST, 100                 @ weights of the first error's output
     .equ END, 104                   @ of a row's accumulators
-    .equ FRAME, 108
+    .equ OUTPUTS, 108               @ of a cell that are looked at: all, or with a provider those of a group
+    .equ OTHERS, 112                @ and those that are not
+    .equ WEIGHTS, 116
+    .equ FIRST_OUTPUT, 120          @ of the group
+    .equ LAST_OUTPUT, 124           @ 0, or behind the last output of the last group with an error
+    .equ FRAME, 132
 
 @ A slot
     .equ SLOT_WEIGHT, 0             @ weights of the output, 0: empty
@@ -69,7 +75,7 @@
 
 @ SCAN_REGISTERS: r3 = outputs, r4 = argmax - error, or 0 without a pool. r7 = block. Spoils r5. 9 cycles.
     .macro SCAN_REGISTERS
-    ldr r3, [r7, #CONV_BACK_N_OUT]
+    ldr r3, [sp, #OUTPUTS]
     ldr r4, [r7, #CONV_BACK_ARGMAX]
     cmp r4, #0
     beq .Lno_pool\@
@@ -177,25 +183,94 @@
     str r3, [sp, #ROWS]
 .Lmap_known:
     ldr r3, [sp, #ROWS]
-    cmp r3, #0
-    beq .Lstore
-    cmp r2, #0
-    beq .Lstore
+    muls r3, r2, r3
+    bne .Lhas_map
+    b .Lstore
+.Lhas_map:
 
     movs r1, #0
-    str r1, [sp, #ROW]
-    str r1, [sp, #COLUMN]
     str r1, [sp, #SLOTS]
     str r1, [sp, #SLOTS + SLOT_BYTES]
     str r1, [sp, #SLOTS + 2 * SLOT_BYTES]
     str r1, [sp, #SLOTS + 3 * SLOT_BYTES]
+    str r1, [sp, #FIRST_OUTPUT]
+    str r1, [sp, #LAST_OUTPUT]
+    str r1, [sp, #OTHERS]
+    ldr r0, [r7, #CONV_BACK_N_OUT]
+    str r0, [sp, #OUTPUTS]
+    ldr r1, [r7, #CONV_BACK_WEIGHTS]
+    str r1, [sp, #WEIGHTS]
+    ldr r1, [r7, #CONV_BACK_PROVIDER]
+    cmp r1, #0
+    beq .Lmap
+
+@ With a provider, four outputs after the other: first the last ones with an error. r0 = behind them.
+    subs r0, #1
+    lsrs r0, r0, #2
+    lsls r0, r0, #2
+.Llast_group:
+    ldr r1, [r7, #CONV_BACK_ERROR]
+    adds r1, r1, r0
+    ldr r2, [r7, #CONV_BACK_N_OUT]
+    subs r3, r2, r0
+    cmp r3, #4
+    ble .Llast_outputs
+    movs r3, #4
+.Llast_outputs:
+    ldr r4, [sp, #ROWS]
+    ldr r5, [sp, #COLUMNS]
+    muls r4, r5, r4
+.Llast_cell:                        @ r1 errors, r3 how many, r4 cells left
+    mov r5, r3
+.Llast_error:
+    subs r5, #1
+    ldrb r6, [r1, r5]
+    cmp r6, #0
+    bne .Llast_known
+    cmp r5, #0
+    bne .Llast_error
+    adds r1, r1, r2
+    subs r4, #1
+    bne .Llast_cell
+    subs r0, #4
+    bpl .Llast_group
+    b .Lstore
+.Llast_known:
+    adds r0, #4
+    str r0, [sp, #LAST_OUTPUT]
+
+@ A group: its weights, and how many outputs it has.
+.Lgroup:
+    ldr r7, [sp, #BLOCK]
+    ldr r0, [r7, #CONV_BACK_CONTEXT]
+    ldr r1, [sp, #FIRST_OUTPUT]
+    lsrs r1, r1, #2
+    ldr r2, [r7, #CONV_BACK_PROVIDER]
+    blx r2
+    str r0, [sp, #WEIGHTS]
+    ldr r0, [r7, #CONV_BACK_N_OUT]
+    ldr r1, [sp, #FIRST_OUTPUT]
+    subs r1, r0, r1
+    cmp r1, #4
+    ble .Loutputs_known
+    movs r1, #4
+.Loutputs_known:
+    str r1, [sp, #OUTPUTS]
+    subs r0, r0, r1
+    str r0, [sp, #OTHERS]
+.Lmap:
+    movs r1, #0
+    str r1, [sp, #ROW]
+    str r1, [sp, #COLUMN]
     ldr r0, [r7, #CONV_BACK_ERROR]
+    ldr r1, [sp, #FIRST_OUTPUT]
+    adds r0, r0, r1
 
 @ A cell of the error map: its errors one by one. r0 error, r1 weights, r2 output, r3 outputs, r4 argmax - error or 0;
 @ r5, r6, r7 free.
 .Lcell:
     ldr r7, [sp, #BLOCK]
-    ldr r1, [r7, #CONV_BACK_WEIGHTS]
+    ldr r1, [sp, #WEIGHTS]
     movs r2, #0
     SCAN_REGISTERS
 .Lscan:                             @ a whole word of zeros?
@@ -231,8 +306,7 @@
     bne .Lpair
     str r1, [r7, #SLOT_WEIGHT]
     str r6, [r7, #SLOT_ERROR]
-    ldr r7, [sp, #BLOCK]
-    ldr r3, [r7, #CONV_BACK_N_OUT]
+    ldr r3, [sp, #OUTPUTS]
 .Lscan_next:
     adds r0, #1
     adds r1, #4
@@ -259,6 +333,8 @@
 
 @ The next cell.
     ldr r0, [sp, #ERROR]
+    ldr r1, [sp, #OTHERS]
+    adds r0, r0, r1
     ldr r1, [sp, #COLUMN]
     adds r1, #1
     str r1, [sp, #COLUMN]
@@ -273,6 +349,12 @@
     ldr r2, [sp, #ROWS]
     cmp r1, r2
     bne .Lcell
+    ldr r1, [sp, #FIRST_OUTPUT]
+    adds r1, #4
+    str r1, [sp, #FIRST_OUTPUT]
+    ldr r2, [sp, #LAST_OUTPUT]
+    cmp r1, r2
+    blt .Lgroup
 
 @ The sums, rounded, to `out`.
 .Lstore:

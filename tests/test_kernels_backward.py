@@ -511,7 +511,28 @@ def test_conv_back(seed: int, conv: Conv, shift: int, pooled: bool, gated: bool,
     np.testing.assert_array_equal(after[5], place if dynamic else out)
     np.testing.assert_array_equal(after[4], acc)
     assert cost.cycles <= conv_back_cycles(conv, error, argmax, dynamic)
-    assert cost.stack_bytes <= 148
+    assert cost.stack_bytes <= 172
+
+
+@many
+@given(seeds, convs(), st.booleans())
+def test_conv_back_asks_a_provider_for_one_group_after_the_other(seed: int, conv: Conv, pooled: bool) -> None:
+    rng = np.random.default_rng(seed)
+    w, (error, argmax, _) = values(rng, (conv.n_out, conv.n_in)), conv.errors(rng, pooled)
+    if seed % 2:
+        error[..., conv.n_out // 2 :] = 0
+    machine = Machine.from_elf(elf("zig"))
+    weights = machine.alloc(pack_weights(w))
+    context = machine.alloc(np.array([weights.address, 4 * padded(conv.n_in), 0], np.uint32))
+    shape, place = (conv.height, conv.width, conv.channels), 0 if argmax is None else argmax
+    fields = [pad_bytes(error), place, 0, 0, np.zeros(shape, np.int32), 0, *conv.fields, 0, 0, 1]
+    provider = machine.symbol("provider").address | 1
+    _, after = call(machine, "m0k_conv_back", *fields, provider, context)
+    fields[3] = pack_weights(w)
+    _, expected = run("m0k_conv_back", *fields)
+    np.testing.assert_array_equal(after[4], expected[4])
+    with_error = np.flatnonzero(error.reshape(-1, conv.n_out).any(axis=0))
+    assert context.read()[2] == (with_error[-1] // 4 + 1 if with_error.size else 0)
 
 
 @many

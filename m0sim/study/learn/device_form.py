@@ -89,6 +89,10 @@ class IntegerForm(DeviceForm):
         """What the passes multiply by as one array, made where it is not there yet: a convolution's way back."""
         return self.weights(b, stage)
 
+    def copies(self, b: Builder) -> bool:
+        """Whether `whole` makes an array of a layer's size for the pass."""
+        return False
+
     def rows(self, b: Builder, stage: Stage, phase: Phase) -> Words:
         """The same row by row: the fields weights, provider and context of the kernels that ask for them."""
         return b.plain_rows(self.whole(b, stage, phase))
@@ -366,13 +370,20 @@ class Builder:
         return self.tensor(f"error sums{stage.index}", "accumulators", 4 * count)
 
     def _conv_back(self, stage: Stage, where: Words) -> Word:
-        room = 0 if self.form.dynamic else scratch.conv_back(stage)
-        acc: Word = 0 if room else self._error_sums(stage, prod(stage.in_shape))
-        lists: Word = self.tensor(f"lists{stage.index} (backward)", "scratch", room) if room else 0
-        where = where | {"argmax": self._argmax(stage), "pooled": 0, "weights": self._whole(stage, "backward")}
-        shape = _conv_shape(stage) | {"acc": acc, "provider": 0, "context": 0, "scratch": lists}
-        self.emit("backward", "m0k_conv_back", **where, **shape)
-        return acc
+        """By lists of errors, with all weights at hand, or by sums of the whole map: static scales by the smaller."""
+        room = scratch.conv_back(stage)
+        sums, is_copied = 4 * prod(stage.in_shape), self.form.copies(self)
+        lists = room + is_copied * edge_bytes(stage)
+        where = where | {"argmax": self._argmax(stage), "pooled": 0} | _conv_shape(stage)
+        if self.form.dynamic or room == 0 or lists > sums + is_copied * 4 * layout.row_bytes(stage.n_in):
+            acc = self._error_sums(stage, prod(stage.in_shape))
+            where |= self._rows(stage, "backward") | {"acc": acc, "scratch": 0}
+            self.emit("backward", "m0k_conv_back", **where)
+            return acc
+        where |= self.plain_rows(self._whole(stage, "backward")) | {"acc": 0}
+        where["scratch"] = self.tensor(f"lists{stage.index} (backward)", "scratch", room)
+        self.emit("backward", "m0k_conv_back", **where)
+        return 0
 
     def _dense_back(self, stage: Stage, where: Words) -> Word:
         acc = self._error_sums(stage, layout.row_bytes(stage.n_in))

@@ -105,6 +105,9 @@ class ScoreForm(IntegerForm):
         fields["selection"] = self._selection(b, stage)
         return fields | self.scored(b, stage)
 
+    def copies(self, b: Builder) -> bool:
+        return b.settings.options.mask_form != "copy"
+
     def rows(self, b: Builder, stage: Stage, phase: Phase) -> Words:
         if b.settings.options.mask_form == "copy":
             return b.plain_rows(self._copy(b, stage))

@@ -52,6 +52,9 @@ class TinTinForm(IntegerForm):
         b.emit(phase, "m0k_w16_copy", weights16=self.weights(b, stage), out=rounded, n=size)
         return rounded
 
+    def copies(self, b: Builder) -> bool:
+        return True
+
     def rows(self, b: Builder, stage: Stage, phase: Phase) -> Words:
         scratch = b.row_scratch(stage, phase)
         return b.provider("m0k_rows_w16", weights16=self.weights(b, stage), **scratch)
