@@ -629,6 +629,14 @@
 .Lmeasured:
     str r0, [sp, #TO]
     START_SUMS
+    ldr r0, [sp, #TO]
+    ldr r1, [sp, #FROM]
+    subs r0, r0, r1
+    ldr r1, [sp, #ADDING]
+    adds r0, r0, r1
+    cmp r0, #8                      @ one error, and nothing there yet
+    bne .Lwalk_row
+    b .Lsingle
 .Lwalk_row:
     ldr r1, [sp, #TAPS]
 
@@ -674,6 +682,7 @@
     NEXT_ROW .Lwalk_row
 
 @ The next errors, if there are any left.
+.Lwalk_over:
     ldr r0, [sp, #TO]
     str r0, [sp, #FROM]
     str r0, [sp, #ADDING]
@@ -718,6 +727,52 @@
     SUM_LANES r8, r9
     SUM_LANES r10, r11
     b .Lwalked
+
+@ One error: its products are the gradients. r0 gradients, r1 error, r2 window, r3 EVEN_BYTES, r4-r7 lanes and
+@ gradients, r8 from the end of a row to the next, r9 2^15, r10 rows left, r11 TAPS, r12 end of the row.
+.Lsingle:
+    ldr r0, [sp, #FROM]
+    ldm r0!, {r1, r2}
+    ldr r0, [sp, #SUMS]
+    ldr r4, [sp, #TAPS]
+    mov r11, r4
+    ldr r5, [sp, #PITCH]
+    subs r5, r5, r4
+    mov r8, r5
+    ldr r4, [sp, #ROWS_LEFT]
+    mov r10, r4
+    movs r4, #1
+    lsls r4, r4, #15
+    mov r9, r4
+    ldr r3, .Leven_bytes_2
+.Lsingle_row:
+    mov r4, r11
+    adds r4, r2, r4
+    mov r12, r4
+.Lsingle_word:
+    ldm r2!, {r4}
+    lsrs r5, r4, #8
+    ands r5, r3
+    muls r4, r1, r4
+    muls r5, r1, r5
+    lsls r6, r5, #8
+    subs r6, r4, r6
+    sxth r4, r6
+    add r6, r9                      @ 1 more where the low lane is negative: it borrowed
+    asrs r6, r6, #16
+    mov r7, r9
+    adds r7, r7, r5
+    asrs r7, r7, #16
+    sxth r5, r5
+    stm r0!, {r4-r7}
+    cmp r2, r12
+    bne .Lsingle_word
+    add r2, r8
+    mov r4, r10
+    subs r4, #1
+    mov r10, r4
+    bne .Lsingle_row
+    b .Lwalk_over
 
 .Lone_word:
     TAKE 4
