@@ -394,6 +394,27 @@ def test_the_first_layer(
     np.testing.assert_array_equal(sums, acc)
 
 
+@pytest.mark.parametrize("row", range(6))
+def test_the_first_layer_of_one_pixel(elf: Path, row: int) -> None:
+    """Outputs are zeros without a look at the positions where all three rows are, and only there."""
+    rng = np.random.default_rng(row)
+    weights, a = tensor(rng, "uniform", -127, (8, 3, 3, 1)), np.zeros((6, 5, 1), int)
+    a[row, rng.integers(5)] = 127
+    out, _ = run_conv(elf, weights, a, 1, 1, 7, 1)
+    np.testing.assert_array_equal(out, requantised(convolution(a, weights, 1, 1), 7, 1))
+
+
+def test_conv_of_rows_that_a_provider_gives_in_several_passes(elf: Path) -> None:
+    rng = np.random.default_rng(8)
+    weights, a = tensor(rng, "uniform", -127, (9, 3, 3, 130)), tensor(rng, "uniform", 0, (3, 2, 130))
+    first = rng.integers(-(2**20), 2**20, 9)
+    acc = convolution(a, weights, 1, 1) + first
+    out, _ = run_conv(elf, weights, a, 1, 1, 13, 1, provider=True, first=first)
+    np.testing.assert_array_equal(out, requantised(acc, 13, 1))
+    sums, _ = run_conv(elf, weights, a, 1, 1, acc=True, provider=True, first=first)
+    np.testing.assert_array_equal(sums, acc)
+
+
 @pytest.mark.parametrize("channels", [160, 129])
 def test_conv_over_more_inputs_than_a_lane_can_sum(elf: Path, channels: int) -> None:
     weights, a = np.full((3, 3, 3, channels), 127), np.full((4, 3, channels), 127)
