@@ -284,6 +284,7 @@ typedef struct {
     uint8_t *list;
     uint32_t capacity, n;
     uint32_t *state; /* {0, bytes in the list}; {1, 0} where they are more than capacity: `pick` of the dense kernels */
+    uint32_t early;  /* 1: gives up where the list grows faster than capacity allows */
 } m0k_prune_list_t;
 
 typedef struct {
@@ -294,6 +295,7 @@ typedef struct {
     uint8_t *list;
     uint32_t capacity;
     uint32_t *state;
+    uint32_t early;
 } m0k_sparse_list_t;
 
 typedef struct {

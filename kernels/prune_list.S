@@ -1,9 +1,10 @@
 /*
  * The pruned edges of a layer as a list, where they are few: for m0k_correct_forward and m0k_correct_back.
  *
- * void m0k_prune_list(const m0k_prune_list_t *p)     p = { scores, selection, list, capacity, n, state }
+ * void m0k_prune_list(const m0k_prune_list_t *p)     p = { scores, selection, list, capacity, n, state, early }
  *     of a layer whose edges all have a score
- * void m0k_sparse_list(const m0k_sparse_list_t *p)   p = { scores, selection, gaps, count, list, capacity, state }
+ * void m0k_sparse_list(const m0k_sparse_list_t *p)   p = { scores, selection, gaps, count, list, capacity, state,
+ *     early }
  *     PRIOT-S: of the scored edges that gaps and scores name, as in m0k_rows_sparse
  *
  * scores     m0k_prune_list: an edge array, uint8[n], 4-aligned, n a multiple of 16 from 0; a score of 0 is padding,
@@ -13,6 +14,9 @@
  * list       out, uint8[capacity], any alignment: the pruned edges by rising storage index, as gaps of one byte. 1 ..
  *            255 is the distance to the next pruned edge, the first from index -1; 0: 240 further, no edge.
  * capacity   bytes, from 0.
+ * early      0: gives up where the list is full; 1: also where, after some 16th of the scores, it is longer than that
+ *            many 16ths of capacity and another one. So what is far more than capacity is known after an eighth; what
+ *            is a little more may take all the cycles below in vain.
  * state      out, two words, 4-aligned: {0, bytes in the list}, or {1, 0} where they are more than capacity. The first
  *            is what the dense kernels read as `pick`: 1 means that the layer needs its masked weights.
  *
@@ -23,10 +27,12 @@
  * whose 16 bits are all set has no pruned edge; in others each byte whose bit is not set is looked at. (cut > 126: each
  * block is looked at.)
  *
- * Saturation none. Stack: prune_list 48 bytes, sparse_list 36.
- * Cycles at most (tested): m0k_prune_list 130 + 23 * n / 16 + 50 a block with a score of cut + 1 or less + 24 for each
- * such score + 15 a byte of the list. With 2 % pruned 2.7 an edge.
- * m0k_sparse_list 90 + 16 * count + 12 for each pruned edge or one with a score of cut, and for each gap of 0.
+ * Saturation none. Stack: prune_list 52 bytes, sparse_list 36.
+ * Cycles at most (tested): m0k_prune_list 170 + 23 * n / 16 + 50 a block with a score of cut + 1 or less + 24 for each
+ * such score + 15 a byte of the list; with a cut above 126 50 for each block and 9 for each score. With 2 % pruned 2.7 an
+ * edge.
+ * m0k_sparse_list 130 + 16 * count + 12 for each pruned edge or one with a score of cut, and for each gap of 0.
+ * With early 50 more for each 16th.
  */
     .syntax unified
     .cpu cortex-m0plus
@@ -35,14 +41,22 @@
     #include "macros.inc"
     #include "m0k.inc"
 
-    .equ FAR, 240                   @ how far a gap of 0 advances: a block behind the last edge, and less than 256 with it
+    .equ FAR, 240                   @ how far a gap of 0 advances: less than 256 with the 16 bytes of a block
     .equ BLOCK_BYTES, 16
 
 @ m0k_prune_list's frame
     .equ ADDEND, 0                  @ K in each byte; negative: the cut is too high for it
     .equ TIES, 4                    @ left
     .equ P, 8                       @ the parameters
-    .equ FRAME, 12
+    .equ ALLOWED, 12                @ end of the list that is allowed at the end of this leg of the scores
+    .equ FRAME, 16
+
+@ LEG_BYTES end, capacity: end, of the list as it is allowed, moves on by a 16th of capacity and a byte. 3 cycles.
+    .macro LEG_BYTES end, capacity
+    lsrs \capacity, \capacity, #4
+    adds \capacity, #1
+    adds \end, \end, \capacity
+    .endm
 
 @ KEPT w: bit 7 of each byte of w becomes whether it is kept for certain. r1 = addend. Spoils r3. 2 cycles.
     .macro KEPT w
@@ -50,8 +64,8 @@
     orrs \w, r3
     .endm
 
-@ LOOK_AT w, next: goes to .Lword with the word's flags in r3 unless all its scores are kept, then r0 is moved to the next
-@ word. r2 = SIGN_BITS. 5 cycles where they are.
+@ LOOK_AT w: goes to .Lword with the word's flags in r3 unless all its scores are kept, then r0 goes on by a word.
+@ r2 = SIGN_BITS. 5 cycles where they are.
     .macro LOOK_AT w
     mvns r3, \w
     tst r3, r2
@@ -100,12 +114,12 @@
     ldr r1, [r0, #PRUNE_LIST_LIST]
     mov r11, r1
     ldr r2, [r0, #PRUNE_LIST_CAPACITY]
-    adds r1, r1, r2
-    mov r8, r1
-    ldr r1, [r0, #PRUNE_LIST_N]
+    adds r4, r1, r2
+    mov r8, r4
+    LEG_BYTES r1, r2
+    str r1, [sp, #ALLOWED]
     ldr r0, [r0, #PRUNE_LIST_SCORES]
-    adds r1, r0, r1
-    mov r9, r1
+    mov r9, r0
     subs r1, r0, #1
     mov r10, r1
     ldr r2, .Lsign_bits
@@ -120,8 +134,8 @@
     str r1, [sp, #ADDEND]
     b .Lnext_block
 
-@ Blocks: r0 scores, r1 addend, r2 SIGN_BITS, r3 free, r4-r7 words, r8 end of the list, r9 of the scores, r10 the score
-@ of the last edge listed, r11 list, r12 cut - 1.
+@ Blocks: r0 scores, r1 addend, r2 SIGN_BITS, r3 free, r4-r7 words, r8 end of the list, r9 of the leg of scores, r10 the
+@ score of the last edge listed, r11 list, r12 cut - 1.
 .Lblock:
     ldm r0!, {r4-r7}
     KEPT r4
@@ -138,6 +152,36 @@
 .Lnext_block:
     cmp r0, r9
     bne .Lblock
+
+@ The end of a leg, or of all.
+.Lleg:
+    ldr r4, [sp, #P]
+    ldr r5, [r4, #PRUNE_LIST_SCORES]
+    ldr r3, [r4, #PRUNE_LIST_N]
+    adds r5, r5, r3
+    cmp r0, r5
+    beq .Llisted
+    ldr r6, [r4, #PRUNE_LIST_EARLY]
+    cmp r6, #0
+    beq .Llast_leg
+    ldr r6, [sp, #ALLOWED]
+    cmp r11, r6
+    bhi .Ltoo_many
+    ldr r7, [r4, #PRUNE_LIST_CAPACITY]
+    LEG_BYTES r6, r7
+    str r6, [sp, #ALLOWED]
+    lsrs r3, r3, #8
+    adds r3, #1
+    lsls r3, r3, #4                 @ a 16th, in blocks
+    adds r3, r0, r3
+    cmp r3, r5
+    bhs .Llast_leg
+    movs r5, r3
+.Llast_leg:
+    mov r9, r5
+    cmp r1, #0
+    bge .Lblock
+    b .Lhigh_block
 
 @ The end: r1 bytes in the list.
 .Llisted:
@@ -177,7 +221,7 @@
 @ A cut above 126: each score may be pruned.
 .Lhigh_block:
     cmp r0, r9
-    beq .Llisted
+    beq .Lleg
     adds r0, #BLOCK_BYTES
     movs r4, #0
     movs r5, #0
@@ -225,18 +269,19 @@
     mov r8, r6
     ldr r3, [r0, #SPARSE_LIST_GAPS]
     ldr r4, [r0, #SPARSE_LIST_SCORES]
-    ldr r1, [r0, #SPARSE_LIST_COUNT]
-    adds r1, r4, r1
-    mov r9, r1
+    mov r9, r4
     ldr r7, [r0, #SPARSE_LIST_LIST]
     ldr r1, [r0, #SPARSE_LIST_CAPACITY]
-    adds r1, r7, r1
-    mov r10, r1
+    adds r6, r7, r1
+    mov r10, r6
+    movs r6, r7
+    LEG_BYTES r6, r1
+    mov r11, r6
     movs r2, #0
-    b .Lsparse_more
+    b .Lsparse_leg
 
-@ Scored edges: r0 gap, r1 score, r2 distance from the last edge listed, r3 gaps, r4 scores, r5 cut, r6 free, r7 list, r8
-@ ties left, r9 end of the scores, r10 of the list, r12 the parameters.
+@ Scored edges: r0 gap, r1 score, r2 distance from the last edge listed, r3 gaps, r4 scores, r5 cut, r6 free, r7 list,
+@ r8 ties left, r9 end of the scores, r10 of the list, r12 the parameters.
 .Lskip:                             @ a gap of 0: 255 further
     adds r2, #255
 .Lscored:
@@ -253,8 +298,36 @@
     cmp r4, r9
     bne .Lscored
 
-    movs r2, #0
+@ The end of a leg, or of all.
+.Lsparse_leg:
+    mov lr, r3
     mov r0, r12
+    ldr r6, [r0, #SPARSE_LIST_SCORES]
+    ldr r3, [r0, #SPARSE_LIST_COUNT]
+    adds r6, r6, r3
+    cmp r4, r6
+    beq .Lsparse_listed
+    ldr r1, [r0, #SPARSE_LIST_EARLY]
+    cmp r1, #0
+    beq .Lsparse_last_leg
+    cmp r7, r11
+    bhi .Lsparse_too_many
+    mov r1, r11
+    ldr r0, [r0, #SPARSE_LIST_CAPACITY]
+    LEG_BYTES r1, r0
+    mov r11, r1
+    lsrs r3, r3, #4
+    adds r3, #1
+    adds r3, r4, r3
+    cmp r3, r6
+    bhs .Lsparse_last_leg
+    movs r6, r3
+.Lsparse_last_leg:
+    mov r9, r6
+    mov r3, lr
+    b .Lscored
+.Lsparse_listed:
+    movs r2, #0
     ldr r1, [r0, #SPARSE_LIST_LIST]
     subs r1, r7, r1
 .Lsparse_state:

@@ -44,7 +44,9 @@ def call(machine: Machine, kernel: str, *fields: Any) -> Cost:
     return machine.call(kernel, machine.alloc(np.array(words, np.uint32)), result="void")
 
 
-def listed(machine: Machine, scores: Array, selection: Selection, capacity: int, *gaps: Any) -> tuple[Any, Array, Cost]:
+def listed(
+    machine: Machine, scores: Array, selection: Selection, capacity: int, *gaps: Any, early: int = 0
+) -> tuple[Any, Array, Cost]:
     """The storage indices that the kernel listed, or None where they are too many; the list itself, its cost.
 
     Around the list nothing may change, and the operands neither.
@@ -53,10 +55,10 @@ def listed(machine: Machine, scores: Array, selection: Selection, capacity: int,
     held = machine.alloc(scores)
     chosen = np.array(selection, np.uint32)
     if gaps:
-        fields: tuple[Any, ...] = (held, chosen, *gaps, room.address + 4, capacity, state)
+        fields: tuple[Any, ...] = (held, chosen, *gaps, room.address + 4, capacity, state, early)
         cost = call(machine, "m0k_sparse_list", *fields)
     else:
-        cost = call(machine, "m0k_prune_list", held, chosen, room.address + 4, capacity, scores.size, state)
+        cost = call(machine, "m0k_prune_list", held, chosen, room.address + 4, capacity, scores.size, state, early)
     np.testing.assert_array_equal(held.read(), scores)
     around = room.read()
     assert (around[:4] == RED).all()
@@ -116,7 +118,7 @@ def test_the_list_names_the_pruned_edges(
     room = len(wanted) + packed.size // FAR
     found, used, cost = listed(machine, packed, selection, room)
     np.testing.assert_array_equal(found, wanted)
-    assert cost.stack_bytes <= 48
+    assert cost.stack_bytes <= 52
     assert cost.cycles <= list_cycles(packed, selection, len(used))
     exact, again, _ = listed(machine, packed, selection, len(used))
     np.testing.assert_array_equal(exact, wanted)
@@ -127,8 +129,9 @@ def test_the_list_names_the_pruned_edges(
 
 def list_cycles(scores: Array, selection: Selection, length: int) -> float:
     """The bound at the head of prune_list.S."""
-    near = scores.reshape(-1, 16) <= selection.cut + 1
-    return 130 + 23 * scores.size / 16 + 50 * near.any(1).sum() + 24 * near.sum() + 15 * length
+    near, high = scores.reshape(-1, 16) <= selection.cut + 1, selection.cut > 126
+    blocks, every = len(near) if high else near.any(1).sum(), 9 * scores.size if high else 0
+    return 170 + 23 * scores.size / 16 + 50 * blocks + 24 * near.sum() + 15 * length + every
 
 
 @pytest.mark.parametrize("cut", [0, 1, 62, 125, 126, 127, 128, 254, 255])
@@ -172,12 +175,35 @@ def test_the_list_of_a_sparse_layer(
     zeros = np.count_nonzero(gaps == 0) + np.count_nonzero(used == 0)
     assert (
         cost.cycles
-        <= 90 + 16 * storage.size + 12 * np.count_nonzero(~kept) + 12 * zeros + 12 * (scores == selection.cut).sum()
+        <= 130 + 16 * storage.size + 12 * np.count_nonzero(~kept) + 12 * zeros + 12 * (scores == selection.cut).sum()
     )
     if len(used):
         assert listed(machine, scores, selection, len(used) - 1, gaps, storage.size)[0] is None
         exact = listed(machine, scores, selection, len(used), gaps, storage.size)[0]
         np.testing.assert_array_equal(exact, storage[~kept])
+
+
+@pytest.mark.parametrize("cut", [20, 200])
+@pytest.mark.parametrize("of", [2, 16, 17, 32, 64, 1000])
+def test_a_list_that_grows_too_fast_is_given_up_early(image: Image, cut: int, of: int) -> None:
+    """One edge of so many is pruned and one of 32 fits; what does not fit by far is known after an eighth."""
+    machine, rng = Machine(image), np.random.default_rng(of)
+    scores = rng.integers(cut + 2, 256, 16_000).astype(np.uint8)
+    scores[::of] = cut
+    room, selection = 500 + 66, Selection(cut, 0)
+    whole = listed(machine, scores, selection, 20_000)[2].cycles
+    found, _, cost = listed(machine, scores, selection, room, early=1)
+    gaps = layout.pack_gaps(np.arange(16_000))
+    found_sparse, _, _ = listed(machine, scores, selection, room, gaps, scores.size, early=1)
+    if of >= 32:
+        np.testing.assert_array_equal(found, np.arange(0, 16_000, of))
+        np.testing.assert_array_equal(found_sparse, found)
+    else:
+        assert found is found_sparse is None
+        assert cost.cycles < 1.05 * whole / 8 + 500
+    crowded = np.sort(scores)  # all that are pruned come first
+    assert (listed(machine, crowded, selection, room, early=1)[0] is None) == (of <= 200)
+    assert (listed(machine, crowded, selection, room)[0] is None) == (of < 32)
 
 
 # --------------------------------------------------------------------------------------------------------- corrections

@@ -22,10 +22,6 @@ _BINS = 256
 _KEPT_MOST = (1 << 16) - 1
 """Scores in a layer whose histogram is kept from step to step, in counters of 16 bits; a larger one is counted anew."""
 
-_LISTED, _LISTED_UNKNOWN = 20, 32
-"""One edge of so many is pruned at most where the pruned ones are listed: with more masks are the faster way. Where
-their number is not known the list has room for one of 32, so that it costs no more SRAM than a kilobyte or two."""
-
 
 class ScoreForm(IntegerForm):
     """Weights that never change, with a score for each edge; the mask is kept in one of four forms.
@@ -40,6 +36,9 @@ class ScoreForm(IntegerForm):
     mask_forms: tuple[str, ...] = MASK_FORMS
     copy_kernel = "m0k_mask_copy"
     list_kernel = "m0k_prune_list"
+    listed, listed_unknown = 12, 32
+    """One of so many candidates is pruned at most where the pruned ones are listed: with more masks are the faster way.
+    Where their number is not known the list has room for fewer, so that it costs no more SRAM than two kilobytes."""
     provider = "m0k_rows_scores"
     """What gives kernels their masked rows, with so many bytes of state."""
     provider_state = 4
@@ -79,10 +78,10 @@ class ScoreForm(IntegerForm):
         if b.settings.options.mask_form != "list" or isinstance(stage.layer, Conv):
             return 0
         candidates = self.candidates(b, stage)
-        pruned = candidates // _LISTED_UNKNOWN
+        pruned = candidates // self.listed_unknown
         if b.settings.keep:
             pruned = candidates - b.settings.keep[stage.index]
-        return layout.pruned_list_bytes(pruned, stage.n_out, stage.n_in) if pruned <= candidates // _LISTED else 0
+        return layout.pruned_list_bytes(pruned, stage.n_out, stage.n_in) if pruned <= candidates // self.listed else 0
 
     # -- operations
 
@@ -163,6 +162,7 @@ class ScoreForm(IntegerForm):
             elif pruned := self._list(b, stage):
                 inputs = {"scores": self.scores(b, stage), "selection": self._selection(b, stage)}
                 inputs |= self.searched(b, stage) | {"capacity": self._capacity(b, stage)}
+                inputs["early"] = int(not b.settings.keep)
                 b.emit("prune", self.list_kernel, **inputs, **pruned)
 
     def searched(self, b: Builder, stage: Stage) -> Words:

@@ -91,6 +91,7 @@ class SparseForm(ScoreForm):
     mask_forms = tuple(form for form in ScoreForm.mask_forms if form != "bits")
     copy_kernel = "m0k_sparse_copy"
     list_kernel = "m0k_sparse_list"
+    listed, listed_unknown = 2, 4
     provider = "m0k_rows_sparse"
     provider_state = 16
 
