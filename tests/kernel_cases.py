@@ -93,7 +93,7 @@ BOUNDS = {
     "m0k_conv_forward": "one multiplication for two products as in m0k_dense_forward, on lanes split once a row",
     "m0k_im2col": "reading the block and finding the window at every call; bytes at borders",
     "m0k_pool": "comparing four lanes at a time without SIMD, for the maximum and for its place",
-    "m0k_requant": "two passes over the sums: one for the bit length, one to round, clamp and store a byte each",
+    "m0k_requant": "two passes over the sums: one for the bit length, one to round, clamp and pack",
     "m0k_loss": "the division: eleven steps of shift and subtract for each class with a share",
     "m0k_dense_back": "splitting words into lanes; load and store of each accumulator whenever the lanes are full",
     "m0k_conv_back": "splitting the weights into lanes; listing the errors, rounding and gating their sums",

@@ -27,7 +27,7 @@ STACK = {
     "m0k_conv_forward": 272,
     "m0k_dense_forward": 116,
     "m0k_pool": 56,
-    "m0k_requant": 20,
+    "m0k_requant": 28,
     "m0k_first_values": 16,
     "m0k_loss": 36,
     "m0k_dense_back": 112,
