@@ -12,11 +12,12 @@
  * list, and its sum tells whether the products fit 16 bits; place + (y * kernel_w + x) * 4 * channels is the address
  * of the weights that belong to input (y, x). Rows are made when the input comes to them, and kept for kernel_h rows.
  *
- * Stack: 256 bytes, and 8 of m0k_conv_back's. Cycles: at most 800 + for each row of the output 60 + 30 * columns + 8 *
- *     columns * n_out / 4 (60 * columns * n_out / 4 where n_out % 4 != 0) + for each four outputs of a position with an
- *     error 90 and for each error 60 + for each input row 150 + for each input 60 + 3 * channels and, where a gate is
- *     open and errors reach it, 100 + 20 * kernel_h + 30 * channels and for each error that does 8 + 5 * channels (3
- *     where magnitudes are at most 258).
+ * Stack: 256 bytes, and 8 of m0k_conv_back's. Cycles, groups = n_out / 4 rounded up, passes = 2 pooled, else 1: at most
+ *     800 + for each row of the error map and each pass 120 + 8 * (width + 9) + columns * (40 + 9 * groups) (50 * groups
+ *     where n_out % 4 != 0) + for each pass and each group with an error at a position 150 (240), and each error 30
+ *     + for each input row 170 + 20 * kernel_h + for each input 70 + 3 * channels + 20 * kernel_h and, where a gate is
+ *     not 0 and errors reach it, 150 + 32 * channels + 30 * kernel_h and for each of these 5 + 3 * channels or, where
+ *     their magnitudes are more than 258 in sum, 8 + 5.25 * channels.
  *
  * Where magnitudes of an input's errors are at most 2^shift and (32767 - half) / 127 in sum, nothing can saturate, and
  * four channels are rounded and gated at once. Else they go one by one;

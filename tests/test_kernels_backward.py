@@ -563,7 +563,32 @@ def test_conv_back_without_sums(seed: int, conv: Conv, channels: int, shift: int
         *(*conv.fields, shift, gate if gated else 0, 0, 0, 0, room),
     )
     np.testing.assert_array_equal(after[5], out)
+    assert cost.cycles <= gather_cycles(conv, error, full, gate if gated else None)
     assert cost.stack_bytes <= 264
+
+
+def gather_cycles(conv: Conv, error: Array, full: Array, gate: Array | None) -> float:
+    """The bound at the head of conv_gather.S."""
+    (rows, columns), c, n_out = error.shape[:2], conv.channels, conv.n_out
+    groups, passes = -(-n_out // 4), full.shape[0] // rows if rows else 0
+    some = error.astype(bool)
+    padded_out = np.zeros((rows, columns, 4 * groups), bool)
+    padded_out[..., :n_out] = some
+    busy = int(padded_out.reshape(rows, columns, groups, 4).any(axis=-1).sum())
+    cycles = 800 + passes * rows * (120 + columns * (40 + groups * (9 if n_out % 4 == 0 else 50)))
+    cycles += passes * (
+        busy * (150 if n_out % 4 == 0 else 240) + 30 * np.count_nonzero(error) + 8 * rows * (conv.width + 9)
+    )
+    ones = np.ones((n_out, conv.n_in), np.int64)
+    reach = spread(
+        replace(conv, channels=1), ones[:, : conv.kernel_h * conv.kernel_w], full.astype(bool).astype(np.int64)
+    )
+    magnitudes = spread(replace(conv, channels=1), ones[:, : conv.kernel_h * conv.kernel_w], np.abs(full))
+    is_open = np.ones(reach.shape[:2], bool) if gate is None else (gate != 0).any(axis=-1)
+    at = is_open & (reach[..., 0] > 0)
+    each = np.where(magnitudes[..., 0] > 258, 8 + 5.25 * c, 5 + 3 * c)
+    cycles += conv.height * (170 + 20 * conv.kernel_h) + conv.height * conv.width * (70 + 3 * c + 20 * conv.kernel_h)
+    return float(cycles + (at * (150 + 32 * c + 30 * conv.kernel_h + reach[..., 0] * each)).sum())
 
 
 def gather_scratch(conv: Conv, pooled: bool) -> int:
