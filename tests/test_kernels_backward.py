@@ -567,6 +567,21 @@ def test_conv_back_without_sums(seed: int, conv: Conv, channels: int, shift: int
     assert cost.stack_bytes <= 264
 
 
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 5, 9])
+@pytest.mark.parametrize("signs", [(1, 1), (-1, 1), (1, -1)])
+def test_conv_back_without_sums_at_the_ends(count: int, signs: tuple[int, int]) -> None:
+    """Lanes hold 258 in magnitudes of errors; with a small shift less than that saturates."""
+    conv = Conv(3, 3, 8, count, 1, 1, 1, 0)
+    error = np.full((3, 3, count), 127 * signs[0], np.int8)
+    error[1], error[2] = signs[0], error[2] // 43
+    w = np.full((count, 8), 127 * signs[1], np.int8)
+    room, place = np.zeros(gather_scratch(conv, False) // 4, np.uint32), np.full((3, 3, 8), 55, np.int8)
+    for shift in (0, 1, 6, 7, 8, 9, 12, 15, 16, 24):
+        fields = [pad_bytes(error), 0, 0, pack_weights(w), 0, place, *conv.fields, shift, 0, 0, 0, 0, room]
+        expected = sat(round_shift(spread(conv, w, error.astype(np.int64)), shift))
+        np.testing.assert_array_equal(run("m0k_conv_back", *fields)[1][5], expected)
+
+
 def gather_cycles(conv: Conv, error: Array, full: Array, gate: Array | None) -> float:
     """The bound at the head of conv_gather.S."""
     (rows, columns), c, n_out = error.shape[:2], conv.channels, conv.n_out
