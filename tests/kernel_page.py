@@ -35,9 +35,9 @@ Cycles include the call, the bias or border handling, and for forward kernels th
 count at the border too, as usual, though 9 % of them at 14x14 have a padding zero, which the references skip; in
 backward kernels a MAC is one with an error that is not zero.
 
-`make bench-against REV=640f1b5` runs these rows, and as many on operands at the ends (no zeros, all zeros, one that is
-not zero, every edge moved, ties everywhere; `tests/kernel_extremes.py`), beside the kernels of that commit, compares
-their results, and fails where a row takes more than 1.06 times as long.
+`make bench-against REV=640f1b5` runs these rows, and more on operands at the ends (no zeros, all zeros, one that is not
+zero, every edge moved, ties everywhere, other shapes; `tests/kernel_extremes.py`), beside the kernels of that commit,
+compares their results, and fails where a row takes more than 1.06 times as long.
 """
 
 TARGETS = """\
