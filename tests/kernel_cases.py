@@ -525,22 +525,22 @@ def shown(conv: tuple[int, ...]) -> str:
 
 
 def conv_back_case(what: str, error: Array, argmax: Array | None, weights: Array, gate: Array, shift: int) -> Case:
+    """Where the kernel does without `acc` the array is there nevertheless: older kernels want it."""
     size, active = gate.size, int(np.count_nonzero(error))
     arrays = {"error": error, "out": zeros(size), "gate": gate} | ({} if argmax is None else {"argmax": argmax})
+    arrays |= {"acc": zeros(size, np.int32)}
     place: str | int = 0 if argmax is None else "argmax"
-    room = zeros(scratch.conv_back(stage_of(CONV, argmax is not None)))
-    is_gathered = room.size > 0
-    acc = zeros(size, np.int32)
-    words = ("error", place, 0, "weights", 0 if is_gathered else "acc", "out", *CONV, shift, "gate")
-    ours = arrays | {"weights": layout.pack_weights(weights)} | ({"room": room} if is_gathered else {"acc": acc})
+    room = scratch.conv_back(stage_of(CONV, argmax is not None))
+    words = ("error", place, 0, "weights", 0 if room else "acc", "out", *CONV, shift, "gate")
+    ours = arrays | {"weights": layout.pack_weights(weights)} | ({"room": zeros(room)} if room else {})
     return Case(
         "m0k_conv_back",
         described(CONV, what, error),
         "MAC",
         max(1, active) * 72,
-        Side(ours, one("m0k_conv_back", *words, scratch="room" if is_gathered else 0), "out"),
+        Side(ours, one("m0k_conv_back", *words, scratch="room" if room else 0), "out"),
         Side(
-            arrays | {"weights": weights, "shape": shape(CONV), "acc": acc},
+            arrays | {"weights": weights, "shape": shape(CONV)},
             [("ref_conv_back", ["shape", "error", place, "weights", "acc", "out", shift, "gate"])],
             "out",
         ),
