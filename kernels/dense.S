@@ -14,7 +14,7 @@
  * Stack     116 bytes, and the provider's.
  * Needs     dense_lanes.S, dense_list.S, dense_columns.S.
  *
- * Which way sums are made. Layers with scratch, 37 outputs or more and P * n_out of 4,096 or more prepare their inputs
+ * Which way sums are made. Layers with scratch, 37 outputs or more, 93 inputs and P * n_out of 8,192 prepare their inputs
  * once for all groups (below that preparing costs what it saves), the others read them for every group:
  *   core     this file: words of inputs, one after the other; all small layers
  *   lanes    dense_lanes.S: the same, split before; signed inputs always
@@ -41,7 +41,14 @@
  *   more, a last group of 1 .. 3 outputs up to 14, a provider its own cycles and about 64 a group. Less with zeros: a
  *   zero word takes 11 (unsigned) or 14 (signed) instead of 49 or 66, even lanes or odd lanes only 32 or 35; in the
  *   signed path a word of which only the lowest byte is not zero takes 70.
- *   784 -> 64: 3.17 a MAC unsigned, 4.21 signed.
+ * lanes, exact to 1 as above, all words not zero:
+ *   signed_in = 0: 412 + 17.5 W + 51 ceil(W / 128) + groups * (S + 24 + 45 W + 4 L)
+ *   signed_in = 1: 300 + 17 W + groups * (S + 24 + 59 W + 4 L)
+ *   a zero word takes 7 in all, not again for each group; another run of words 12 a group and 50.
+ * list of n inputs, Z words being zero, about: 490 + 16 Z + 45 (W - Z) + 3 n + groups * (34 + S + 19.5 n)
+ * columns, chunks being one, about: 530 + 18 Z + 45 (W - Z) + 11 n + groups * (68 + S + 9.7 n); another chunk 32 a group
+ *   784 -> 64: core 3.17 a MAC unsigned, 4.21 signed; lanes 2.98 and 3.85. Recorded activations of tiny-cnn (31 % not
+ *   zero, up to 32), means over 40 images: 2.08 with the core, 1.73 with the list, 1.02 with columns.
  */
     .syntax unified
     .cpu cortex-m0plus
@@ -55,7 +62,8 @@
 @ Smaller layers take the core's own loops: preparing lanes would take longer than they save.
     .equ WIDE_OUTPUTS_LOG2, 5       @ at least 2^5 outputs,
     .equ WIDE_OUTPUTS, 37           @ at least so many
-    .equ WIDE_EDGES_LOG2, 12        @ and P * n_out at least 2^12
+    .equ WIDE_INPUTS, 96            @ at least so many inputs, so that estimates hold,
+    .equ WIDE_EDGES_LOG2, 13        @ and P * n_out at least 2^13
 
 
     FUNCTION m0k_dense_forward, align=1
@@ -222,6 +230,8 @@
     ldr r2, [sp, #F_STOP]
     ldr r3, [sp, #F_IN]
     subs r2, r2, r3
+    cmp r2, #WIDE_INPUTS
+    blo .Lnarrow
     muls r1, r2, r1
     lsrs r1, r1, #WIDE_EDGES_LOG2
     beq .Lnarrow

@@ -107,7 +107,7 @@
 
 @ -------------------------------------------------------------- m0k_dense_split, m0k_dense_split_signed (not for C)
 @ Makes the lanes of the inputs F_IN .. F_STOP in the scratch. Out: F_IN the lanes, F_LOOP, r1 the lanes' end; D_RUNS,
-@ and for unsigned inputs D_SUM and D_COUNT. Spoils all registers. No stack.
+@ and for unsigned inputs D_SUM, D_COUNT, D_EVEN. Spoils all registers. No stack.
 @
 @ r0 inputs, r1 lanes, r2 EVEN_BYTES, r3 a word, then its even lanes, r4 odd lanes, r5 free, r11 header of the run, r12
 @ where the last zeros began, r10 end of this part. Unsigned: r6 127 in each byte, r7 1 in each byte, r8 sum of all
@@ -198,6 +198,7 @@
     SPLIT_BEGIN .Lunsigned_table
     str r3, [sp, #D_SUM]
     str r3, [sp, #D_COUNT]
+    str r3, [sp, #D_EVEN]
     mov r8, r3
     mov r9, r3
     ldr r6, =0x7F7F7F7F
@@ -249,7 +250,7 @@
     .ltorg
 
 @ The end of a part, r0: 128 words add at most 32,512 to a lane, and 128 to a count. Out: r10 the next part's end; the Z
-@ flag if there is none. Spoils r3, r4.
+@ flag if there is none. Spoils r3, r4, r5.
 .Lfold:
     mov r3, r8
     uxth r4, r3
@@ -260,14 +261,20 @@
     str r3, [sp, #D_SUM]
     mov r3, r9
     lsrs r4, r3, #8
-    ands r4, r2
     ands r3, r2
-    adds r3, r3, r4
-    uxth r4, r3
+    uxth r5, r3
     lsrs r3, r3, #16
-    adds r4, r4, r3
+    adds r5, r5, r3
+    ldr r3, [sp, #D_EVEN]
+    adds r3, r3, r5
+    str r3, [sp, #D_EVEN]
+    ands r4, r2
+    uxth r3, r4
+    adds r5, r5, r3
+    lsrs r4, r4, #16
+    adds r5, r5, r4
     ldr r3, [sp, #D_COUNT]
-    adds r3, r3, r4
+    adds r3, r3, r5
     str r3, [sp, #D_COUNT]
     movs r3, #0
     mov r8, r3

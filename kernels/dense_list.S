@@ -24,7 +24,10 @@
     .equ LANES_WORD, 46             @ lanes: a word that is not zero, for four outputs
     .equ LANES_RUN, 13
     .equ CORE_WORD, 28              @ the core's own loops, zeros being anywhere: a word, and
-    .equ CORE_ITEM, 7               @ each of its inputs that is not zero
+    .equ CORE_ITEM, 7               @ each of its inputs that is not zero;
+    .equ CORE_ZERO, 12              @ a word of zeros,
+    .equ CORE_EVEN, 21              @ what its even lanes add, where they are not zero,
+    .equ CORE_ODD, 24               @ and its odd ones
     .equ LIST_ITEM, 39              @ list: an item for eight outputs
     .equ ROW_ITEM, 42               @ the same by four outputs at a time
     .equ LIST_WORD_LOG2, 5          @ building: 2^5 a word that is not zero
@@ -53,11 +56,33 @@
     ldr r5, [sp, #D_COUNT]
     ldr r6, [r7, #DENSE_N_IN]
     WORDS r6
+    ldr r4, [sp, #D_EVEN]
+    subs r2, r5, r4
+    cmp r4, r6
+    bls .Leven_known
+    movs r4, r6
+.Leven_known:
+    cmp r2, r6
+    bls .Lodd_known
+    movs r2, r6
+.Lodd_known:
+    movs r0, #CORE_EVEN
+    muls r4, r0, r4
+    movs r0, #CORE_ODD
+    muls r2, r0, r2
+    adds r4, r4, r2
+    movs r0, #CORE_ZERO
+    muls r0, r6, r0
+    adds r4, r4, r0                 @ at most
     movs r0, #CORE_WORD
     muls r0, r6, r0
     movs r2, #CORE_ITEM
     muls r2, r5, r2
-    adds r0, r0, r2
+    adds r0, r0, r2                 @ about so many where zeros are anywhere
+    cmp r0, r4
+    bls .Lcore_known
+    movs r0, r4
+.Lcore_known:
     cmp r0, r3
     bhs .Llanes_kept
     movs r3, r0

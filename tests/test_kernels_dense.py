@@ -81,7 +81,7 @@ def inputs(rng: np.random.Generator, n_in: int, share: float, low: int, high: in
 
 
 shares = st.one_of(st.floats(0, 1), st.sampled_from([0.0, 0.02, 0.3, 0.5, 0.6, 1.0]))
-sizes = st.one_of(st.integers(1, 90), st.sampled_from([127, 200, 511, 512, 513, 515, 784, 1025, 1040, 2051]))
+sizes = st.one_of(st.integers(1, 300), st.sampled_from([127, 200, 511, 512, 513, 515, 784, 1025, 1040, 2051]))
 outputs = st.one_of(st.integers(37, 70), st.sampled_from([9, 31, 36, 64, 100]))
 
 
@@ -184,6 +184,47 @@ def test_the_way_is_chosen_by_the_inputs(
     assert ways(cost) == ({way} if way else set())
 
 
+def lanes_cycles(n_in: int, n_out: int, relu: int, signed: int) -> float:
+    """The formulas at the head of dense.S, for inputs that are not zero."""
+    words, kind = -(-n_in // 4), 59 if relu else 85
+    before = 300 + 17 * words if signed else 412 + 17.5 * words + 51 * -(-words // 128)
+    return before + -(-n_out // 4) * (kind + 24 + (59 if signed else 45) * words + 4 * -(-words // 4))
+
+
+@pytest.mark.parametrize("relu", [0, 1])
+@pytest.mark.parametrize("signed", [0, 1])
+@pytest.mark.parametrize(("n_in", "n_out"), [(784, 64), (512, 40), (1028, 48), (148, 100)])
+def test_lanes_take_the_documented_cycles(elf: Path, n_in: int, n_out: int, signed: int, relu: int) -> None:  # noqa: F811
+    _, cost = run(elf, np.ones((n_out, n_in), int), np.ones(n_in, int), 10, relu, signed)
+    assert abs(lanes_cycles(n_in, n_out, relu, signed) - cost.cycles) <= 3
+
+
+@pytest.mark.parametrize("by_inputs", [False, True])
+@pytest.mark.parametrize(("n_in", "n_out", "count"), [(784, 64, 60), (784, 64, 196), (512, 48, 20), (1024, 56, 80)])
+def test_lists_take_about_the_documented_cycles(
+    elf: Path,  # noqa: F811
+    n_in: int,
+    n_out: int,
+    count: int,
+    by_inputs: bool,
+) -> None:
+    a = np.where(np.arange(n_in) % 4 == 0, np.arange(n_in) // 4 < count, 0).astype(int)
+    _, cost = run(elf, np.ones((n_out, n_in), int), a, 10, 1, by_inputs=by_inputs)
+    groups, zero = n_out // 4, n_in // 4 - count
+    said = 490 + 16 * zero + 48 * count + groups * (34 + 59 + 19.5 * count)
+    if by_inputs:
+        said = 530 + 18 * zero + 56 * count + -(-groups // 4) * 4 * (68 + 59 + 9.7 * count)
+    assert cost.cycles == pytest.approx(said, rel=0.03)
+
+
+@pytest.mark.parametrize(("signed", "limit"), [(0, 3.0), (1, 4.0)])
+def test_784_to_64_is_fast(elf: Path, signed: int, limit: float) -> None:  # noqa: F811
+    rng = np.random.default_rng(7)
+    a, weights = rng.integers(-127 if signed else 0, 128, 784), rng.integers(-127, 128, (64, 784))
+    _, cost = run(elf, weights, a, 12, 0, signed)
+    assert cost.cycles <= limit * 784 * 64
+
+
 def test_the_host_packs_the_same_columns() -> None:
     rng = np.random.default_rng(4)
     for n_out, n_in in ((1, 1), (7, 5), (10, 64), (33, 18)):
@@ -195,7 +236,7 @@ def test_the_host_packs_the_same_columns() -> None:
 
 def test_the_host_gives_scratch_to_the_layers_that_use_it(elf: Path) -> None:  # noqa: F811
     rng = np.random.default_rng(5)
-    for n_out, n_in in ((31, 784), (32, 784), (36, 784), (37, 784), (37, 108), (37, 112), (64, 60), (64, 64)):
+    for n_out, n_in in ((31, 784), (32, 784), (36, 784), (37, 784), (64, 124), (64, 125), (300, 92), (300, 93)):
         _, cost = run(elf, rng.integers(-127, 128, (n_out, n_in)), np.full(n_in, 5), 9, 1)
         assert bool(ways(cost)) == bool(layout.dense_scratch_bytes(n_out, n_in)), (n_out, n_in)
     assert layout.dense_scratch_bytes(64, 783) == 784 * 5 // 2 + 64

@@ -17,6 +17,8 @@ from m0sim.study.learn import layout
 HERE = Path(__file__).parent
 DENSE = (32, 196)
 """Outputs and inputs of the dense layer: 6,272 edges."""
+WIDE = (64, 196)
+"""Outputs and inputs of a dense layer that prepares its inputs."""
 CONV = (16, 72)
 """3 x 3 x 8 to 16 channels, on 7 x 7 positions."""
 POSITIONS = 49
@@ -43,8 +45,21 @@ def operands() -> dict[str, NDArray[np.generic]]:
         "argmax": rng.integers(0, 4, 3 * 3 * 16).astype(np.uint8),
         "gaps": layout.pack_gaps(storage),
     }
+    found |= _wide()
     counts = np.bincount(found["scores"], minlength=256)
     return found | {"histogram": np.array([1, *counts[1:]], np.uint16)}
+
+
+def _wide() -> dict[str, NDArray[np.generic]]:
+    """A dense layer that prepares its inputs: none of them zero, or a fifth of them not, which are small."""
+    rng = np.random.default_rng(21)
+    weights = rng.integers(-127, 128, WIDE).astype(np.int8)
+    return {
+        "full": rng.integers(1, 128, WIDE[1]).astype(np.int8),
+        "few": (rng.integers(1, 32, WIDE[1]) * (rng.integers(0, 5, WIDE[1]) == 0)).astype(np.int8),
+        "layer": layout.pack_weights(weights),
+        "columns": layout.pack_columns(weights),
+    }
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ _WIDE_OFFSET = 32895
 _WIDE_ZERO = _WIDE_OFFSET + 1
 _LIST_OUTPUTS, _LIST_INPUTS = 64, 128  # as in kernels/dense_back.S
 _LIST_FAR = 240  # as in kernels/prune_list.S
-_WIDE_OUTPUTS, _WIDE_EDGES = 37, 1 << 12  # as in kernels/dense.S
+_WIDE_OUTPUTS, _WIDE_INPUTS, _WIDE_EDGES = 37, 96, 1 << 13  # as in kernels/dense.S
 _COLUMNS_PADDING = 12  # as in kernels/dense_columns.S
 _FAR = 255
 """How far a gap of 0 advances without landing on an edge; also the largest gap that lands."""
@@ -61,7 +61,8 @@ def pruned_list_bytes(pruned: int, n_out: int, n_in: int) -> int:
 def dense_scratch_bytes(n_out: int, n_in: int) -> int:
     """Scratch of m0k_dense_forward: lanes or a list of inputs; 0 where it makes neither."""
     row = row_bytes(n_in)
-    return row * 5 // 2 + 64 if n_out >= _WIDE_OUTPUTS and row * n_out >= _WIDE_EDGES else 0
+    is_wide = n_out >= _WIDE_OUTPUTS and row >= _WIDE_INPUTS and row * n_out >= _WIDE_EDGES
+    return row * 5 // 2 + 64 if is_wide else 0
 
 
 @lru_cache(maxsize=64)
