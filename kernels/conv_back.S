@@ -10,15 +10,15 @@
  * with argmax != 0 [oh/2][ow/2][n_out] of the pool's output, argmax uint8 of the same shape telling which of the four
  * positions has the error; the unpooled map never exists. 4-aligned, read as words. pooled is not read.
  * weights u8 = w + 128 as an edge array, n_in = kernel_h * kernel_w * channels (groups of four outputs, 16 bytes an
- * input word, bytes in the order of inputs 2, 3, 0, 1), or with acc and provider != 0: provider(context, group) returns
- * the 4 * P bytes of a group, 4-aligned; it is asked for every group from 0 to the last with an error. acc int32[height][width][channels] is written by the kernel;
- * out int8 and gate int8 (or 0) of the same shape. shift 0..24, to nearest, ties away from zero, clamped to -127..127.
+ * input word, bytes in the order of inputs 2, 3, 0, 1), or with provider != 0: provider(context, group) returns
+ * the 4 * P bytes of a group, 4-aligned; it is asked for every group from 0 to the last with an error.
+ * acc int32[height][width][channels] is written by the kernel; out int8 and gate int8 (or 0) of the same shape. shift 0..24, to nearest, ties away from zero, clamped to -127..127.
  * dynamic != 0: acc is the result; out, shift and gate are not read. kernel_h <= height + 2 * pad, same for the width.
  *
- * acc == 0: the sums are never kept, see conv_gather.S, which says what it wants and costs. Else:
+ * scratch != 0: the sums are never kept, and acc is not read; conv_gather.S says what that wants and costs. Else:
  * Errors of zero are skipped. Errors at the same position go in pairs of outputs.
  *
- * Stack: 264 bytes. Cycles with acc, map = error elements, size = height * width * channels: at most
+ * Stack: 264 bytes. Cycles without scratch, map = error elements, size = height * width * channels: at most
  *     350 + 24 * map + 100 * map / n_out + 2 * size + (27 * size unless dynamic) + for each pair of errors at one
  *     position 46 * words + 24 * kernel_h + 170 and for one left over 36 * words + 24 * kernel_h + 170, where words =
  *     kernel_h * kernel_w * channels / 4; less at borders. channels % 4 != 0: instead of 24 a row 90, and 30 for each
@@ -125,9 +125,9 @@
     .endm
 
     FUNCTION m0k_conv_back
-    ldr r1, [r0, #CONV_BACK_ACC]
+    ldr r1, [r0, #CONV_BACK_SCRATCH]
     cmp r1, #0
-    bne .Lsums
+    beq .Lsums
     push {r4, lr}
     bl m0k_back_gather
     pop {r4, pc}

@@ -1,7 +1,7 @@
 /*
  * Error through a convolution, gathered pixel by pixel: m0k_conv_back without sums of the whole map.     ARMv6-M
  *
- * m0k_back_gather (not for C): what m0k_conv_back does where acc == 0; r0 = its block. channels % 4 == 0, dynamic == 0,
+ * m0k_back_gather (not for C): what m0k_conv_back does where scratch != 0; r0 = its block. channels % 4 == 0, dynamic == 0,
  * no provider; kernel_h * kernel_w * n_out <= 256, pooled (h / 2 + 1) * (kernel_w / 2 + 1) * n_out in place
  * of it. `scratch`, 4-aligned, with h = kernel_h, columns of the error map, and u = h units of rows, pooled h / 2 + 1:
  *     40 + 16 * h + u * 8 * (columns * n_out + (pooled ? 2 : 1) * (width + kernel_w)) bytes

@@ -140,7 +140,7 @@ typedef struct {
     const uint8_t *argmax;
     const int8_t *pooled; /* 0 */
     const uint8_t *weights;
-    int32_t *acc; /* int32[height * width * channels], zeroed by the kernel; 0: the sums are never kept */
+    int32_t *acc; /* int32[height * width * channels], zeroed by the kernel; not read with scratch */
     int8_t *out;
     uint32_t height, width, channels, n_out, kernel_h, kernel_w, stride, pad;
     uint32_t shift;
@@ -148,7 +148,7 @@ typedef struct {
     uint32_t dynamic;
     m0k_provider_t provider;
     const void *context;
-    void *scratch; /* where acc is 0: its size is in conv_gather.S */
+    void *scratch; /* not 0: the sums are never kept; its size is in conv_gather.S */
 } m0k_conv_back_t;
 
 typedef struct {
