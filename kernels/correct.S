@@ -21,9 +21,11 @@
  * 33 another, 7 for each 240 bytes. m0k_correct_back 120 + 2 * P + 17 a group + 21 a pruned edge whose error is 0, 35
  * another, 7 for each 240 bytes.
  *
- * When it pays: masked rows cost 3.9 cycles an edge in either pass (m0k_rows_scores), m0k_prune_list 1.4 an edge and some
- * 60 a pruned one, once a step at most. So with p of the edges pruned, corrections are the faster way to about 7.8 - 1.4 =
- * (60 + 2 * 27) * p, p = 5 %.
+ * When it pays: masked rows cost 3.9 cycles an edge in either pass (m0k_rows_scores), and keep m0k_dense_forward from
+ * weights by inputs; m0k_prune_list 1.4 an edge and some 60 a pruned one, once a step at most. With p of the edges pruned
+ * (60 + 2 * 27) * p = 2 * 3.9 - 1.4 gives p = 5.6 % for the dense kernels' time alone, whole steps of tiny-cnn gain up to
+ * about 10 %: lists are made up to one edge of 12. Of PRIOT-S's scored edges, whose rows cost 0.7 an edge and 18 a scored
+ * one, up to half. The chip chooses by the list's length: `pick`.
  */
     .syntax unified
     .cpu cortex-m0plus

@@ -24,7 +24,7 @@ from m0sim.study.cli.shared import data_name, needs
 @click.option(
     "--mask",
     default="list",
-    help="How PRIOT keeps its mask: list, fused (least SRAM), bits, or copy (fastest passes).",
+    help="How PRIOT keeps its mask: list, fused (least SRAM), bits, or copy (fastest where many are pruned).",
 )
 @click.option("--weights", default="flash", help="Where PRIOT's frozen weights are: flash or sram.")
 @options.profile

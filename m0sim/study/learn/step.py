@@ -23,7 +23,7 @@ PHASES: tuple[Phase, ...] = ("forward", "loss", "backward", "update", "prune")
 Kind = Literal["weights", "scores", "mask", "activations", "errors", "accumulators", "scratch", "constants"]
 KINDS: tuple[Kind, ...] = ("weights", "scores", "mask", "activations", "errors", "accumulators", "scratch", "constants")
 
-MASK_FORMS = ("copy", "list", "bits", "fused")
+MASK_FORMS = ("list", "copy", "bits", "fused")
 WEIGHT_PLACES = ("flash", "sram")
 
 
