@@ -216,6 +216,7 @@ typedef struct {
     uint8_t *scores;
     const uint8_t *gaps;
     uint32_t count, n_in, n_out, shift;
+    uint16_t *histogram; /* as above */
 } m0k_sparse_dense_t;
 
 typedef struct {

@@ -1,7 +1,7 @@
 /*
  * PRIOT-S: score gradient and update of the scored edges only.           ARMv6-M, AAPCS, void f(const block *)
  *
- * m0k_sparse_dense { error, in, weights, scores, gaps, count, n_in, n_out, shift }
+ * m0k_sparse_dense { error, in, weights, scores, gaps, count, n_in, n_out, shift, histogram }
  *     S[c] = sat(S[c] - round_shift(w * error[o] * in[i], shift)) for the c-th scored edge (o, i)
  * m0k_sparse_grad { grad, weights, scores, gaps, count, n_in, n_out, shift, active }
  *     S[c] = sat(S[c] - round_shift(w * grad[o][k], shift))
@@ -16,9 +16,14 @@
  * m0k_sparse_grad takes some outputs, from a multiple of four on, where weights, scores and gaps begin with theirs, count
  * is that of their scored edges, and passed the places that the first gap goes before the first output's weights.
  *
- * Stack: 104 bytes (m0k_sparse_dense), 100 (m0k_sparse_grad).
- * Cycles, groups = groups of outputs passed, the last one included: m0k_sparse_dense at most 90 + 80 * groups
- *     + 22 * (gaps of 0) + 41 * count, 14 for an edge whose error is 0, 21 for one whose input is 0; m0k_sparse_grad at
+ * histogram: 0, or uint16[256] of the scores as m0k_select_kept leaves it; it follows them if bins[0] is not 0, 28 cycles
+ * for each that moves or clamps instead of 7.6 for each to count anew. It is given up, bins[0] = 0, where more than 1/16
+ * move.
+ *
+ * Stack: 112 bytes (m0k_sparse_dense), 100 (m0k_sparse_grad).
+ * Cycles, groups = groups of outputs passed, the last one included: m0k_sparse_dense at most 110 + 80 * groups
+ *     + 22 * (gaps of 0) + 41 * count + 28 * count / 16 where scores are counted, 14 for an edge whose error is 0, 21 for
+ *     one whose input is 0; m0k_sparse_grad at
  *     most 120 + 17 * groups + 22 * (gaps of 0) + 34 * count.
  *
  * An edge's output in its group is bits 2..3 of its index, its input 4 * (bits from 4 on) + (bits 0..1 + 2) % 4. Both
@@ -49,33 +54,33 @@
     bcs \fix
     .endm
 
-@ FALL_EDGE name, k, product: edge k of the chain that falls; product makes r5 and its flags, or goes on to the next
+@ FALL_EDGE name, k, product, away: edge k of the chain that falls; product makes r5 and its flags, or goes on to the next
 @ edge if it is 0. Spoils r5, r6, and r4 where product does. 15 cycles and those of product.
-    .macro FALL_EDGE name, k, product
+    .macro FALL_EDGE name, k, product, away
 .L\name\()_fall_gap\k:
     GAP \k, .L\name\()_fall_fix\k
 .L\name\()_fall_edge\k:
     \product .L\name\()_fall_next\k
     bmi .L\name\()_rise\k
-    SCORE_FALL \name, \k, x=r5, score=r6, at=r2, op=subs, half=r8, none=beq
+    SCORE_FALL \name, \k, x=r5, score=r6, at=r2, op=subs, half=r8, none=beq, away=\away
     .endm
 
-@ RISE_EDGE name, k, product, half: the same in the chain that rises; half = r8 - 1. 16 cycles and those of product.
-    .macro RISE_EDGE name, k, product, half
+@ RISE_EDGE name, k, product, half, away: the same in the chain that rises; half = r8 - 1. 16 cycles and those of product.
+    .macro RISE_EDGE name, k, product, half, away
 .L\name\()_rise_gap\k:
     GAP \k, .L\name\()_rise_fix\k
 .L\name\()_rise_edge\k:
     \product .L\name\()_rise_next\k
     bpl .L\name\()_fall\k
-    SCORE_RISE \name, \k, x=r5, score=r6, at=r2, op=subs, half=\half, none=bpl
+    SCORE_RISE \name, \k, x=r5, score=r6, at=r2, op=subs, half=\half, none=bpl, away=\away
     .endm
 
-@ FIX name, chain, k: has an index past the group put right by .LNAME_fix, which returns to r6: PC is read as two
-@ instructions ahead, so to the edge; after a gap of 0 one further, for another gap. 3 cycles and 2.
-    .macro FIX name, chain, k
+@ FIX name, chain, k, kernel: has an index past the group put right by .LKERNEL_fix, which returns to r6: PC is read as
+@ two instructions ahead, so to the edge; after a gap of 0 one further, for another gap. 3 cycles and 2.
+    .macro FIX name, chain, k, kernel
 .L\name\()_\chain\()_fix\k:
     mov r6, pc
-    b .L\name\()_fix
+    b .L\kernel\()_fix
     b .L\name\()_\chain\()_edge\k
     b .L\name\()_\chain\()_gap\k
     .endm
@@ -92,13 +97,13 @@
     mov pc, r6
     .endm
 
-@ NEXT name, chain: four edges on; the next four, or the end. 5 cycles, 6 to the end.
-    .macro NEXT name, chain
+@ NEXT name, chain, kernel: four edges on; the next four, or the end. 5 cycles, 6 to the end.
+    .macro NEXT name, chain, kernel
     adds r0, #4
     adds r2, #4
     cmp r2, lr
     bne .L\name\()_\chain\()_gap0
-    b .L\name\()_done
+    b .L\kernel\()_done
     .endm
 
 @ START name: starts within four edges so that the last four end with the list: r5 = count, not 0; r0, r2 as many back
@@ -128,7 +133,9 @@
 @ r9 4 * P, r10 half - 1, r11 end of the group's weights, r12 end of in - 3, lr end of scores.
     .equ TABLE, 0                   @ for each r1 % 16: error << 24 | place of the input + 3, less the index / 4
     .equ ERRORS, 64                 @ address of the group's errors
-    .equ DENSE_FRAME, 68
+    .equ BINS, 68                   @ histogram, or 0: edges are not counted
+    .equ LEFT, 72                   @ so many edges may still move until it is given up
+    .equ DENSE_FRAME, 76
 
 @ DENSE_PRODUCT next: r5 = weight * error * input of the edge r1, flags as of it; to next if error or input is 0. Spoils
 @ r4, r6. 18 cycles.
@@ -167,6 +174,55 @@
     str r5, [r7, #(TABLE + 16 * \o + 4)]
     .endm
 
+@ MOVED name, chain, k: what SCORE_FALL or SCORE_RISE does away: the edge moves from bin to bin; after the last that
+@ may, the histogram is given up and the chains that do not count go on. 28 cycles with the way there and back.
+    .macro MOVED name, chain, k
+.L\name\()_\chain\()_count\k:
+    ldr r4, [r7, #LEFT]
+    subs r4, #1
+    bmi .Lgiven_up\@
+    str r4, [r7, #LEFT]
+    ldr r4, [r7, #BINS]
+    MOVE_COUNT r5, r6, bins=r4, spare=r4
+    b .L\name\()_\chain\()_next\k
+.Lgiven_up\@:
+    ldr r4, [r7, #BINS]
+    movs r5, #0
+    strh r5, [r4]
+    b .Ldense_\chain\()_next\k
+    .endm
+
+@ DENSE_CHAINS name, away: both chains, and what is beside them within reach of their branches. At most 41 cycles an
+@ edge, and what is done away.
+    .macro DENSE_CHAINS name, away
+    FIX \name, fall, 0, dense
+    FIX \name, fall, 1, dense
+    FIX \name, fall, 2, dense
+    FIX \name, fall, 3, dense
+    SCORE_LOW \name, 0, r5
+    SCORE_LOW \name, 1, r5
+    SCORE_LOW \name, 2, r5
+    SCORE_LOW \name, 3, r5
+    FALL_EDGE \name, 0, DENSE_PRODUCT, away=\away
+    FALL_EDGE \name, 1, DENSE_PRODUCT, away=\away
+    FALL_EDGE \name, 2, DENSE_PRODUCT, away=\away
+    FALL_EDGE \name, 3, DENSE_PRODUCT, away=\away
+    NEXT \name, fall, dense
+    RISE_EDGE \name, 0, DENSE_PRODUCT, half=r10, away=\away
+    RISE_EDGE \name, 1, DENSE_PRODUCT, half=r10, away=\away
+    RISE_EDGE \name, 2, DENSE_PRODUCT, half=r10, away=\away
+    RISE_EDGE \name, 3, DENSE_PRODUCT, half=r10, away=\away
+    NEXT \name, rise, dense
+    FIX \name, rise, 0, dense
+    FIX \name, rise, 1, dense
+    FIX \name, rise, 2, dense
+    FIX \name, rise, 3, dense
+    SCORE_HIGH \name, 0, r5
+    SCORE_HIGH \name, 1, r5
+    SCORE_HIGH \name, 2, r5
+    SCORE_HIGH \name, 3, r5
+    .endm
+
     FUNCTION m0k_sparse_dense
     SAVE_ALL
     sub sp, #DENSE_FRAME
@@ -195,13 +251,29 @@
     mov lr, r6
     cmp r5, #0
     beq .Ldense_done
+    lsrs r5, r5, #4
+    str r5, [r7, #LEFT]
+    ldr r4, [r0, #SPARSE_DENSE_HISTOGRAM]
+    cmp r4, #0
+    beq .Ldense_bins
+    ldrh r5, [r4]
+    cmp r5, #0
+    bne .Ldense_bins
+    movs r4, #0
+.Ldense_bins:
+    str r4, [r7, #BINS]
     ldr r4, [r0, #SPARSE_DENSE_ERROR]
     ldr r0, [r0, #SPARSE_DENSE_GAPS]
     mov r6, pc                      @ behind the branch
     b .Ldense_table
     mov r5, lr
     subs r5, r5, r2
+    ldr r4, [r7, #BINS]
+    cmp r4, #0
+    bne .Ldense_counted
     START dense
+.Ldense_counted:
+    START counted
 .Ldense_done:
     add sp, #DENSE_FRAME
     RETURN_ALL
@@ -228,34 +300,16 @@
 .Ldense_zero:
     FIX_ZERO .Ldense_group
 
-    FIX dense, fall, 0
-    FIX dense, fall, 1
-    FIX dense, fall, 2
-    FIX dense, fall, 3
-@ Scores that fall.
-    FALL_EDGE dense, 0, DENSE_PRODUCT
-    FALL_EDGE dense, 1, DENSE_PRODUCT
-    FALL_EDGE dense, 2, DENSE_PRODUCT
-    FALL_EDGE dense, 3, DENSE_PRODUCT
-    NEXT dense, fall
-    SCORE_LOW dense, 0, r5
-    SCORE_LOW dense, 1, r5
-    SCORE_LOW dense, 2, r5
-    SCORE_LOW dense, 3, r5
-@ Scores that rise.
-    RISE_EDGE dense, 0, DENSE_PRODUCT, half=r10
-    RISE_EDGE dense, 1, DENSE_PRODUCT, half=r10
-    RISE_EDGE dense, 2, DENSE_PRODUCT, half=r10
-    RISE_EDGE dense, 3, DENSE_PRODUCT, half=r10
-    NEXT dense, rise
-    SCORE_HIGH dense, 0, r5
-    SCORE_HIGH dense, 1, r5
-    SCORE_HIGH dense, 2, r5
-    SCORE_HIGH dense, 3, r5
-    FIX dense, rise, 0
-    FIX dense, rise, 1
-    FIX dense, rise, 2
-    FIX dense, rise, 3
+    DENSE_CHAINS dense
+    DENSE_CHAINS counted, away=1
+    MOVED counted, fall, 0
+    MOVED counted, fall, 1
+    MOVED counted, fall, 2
+    MOVED counted, fall, 3
+    MOVED counted, rise, 0
+    MOVED counted, rise, 1
+    MOVED counted, rise, 2
+    MOVED counted, rise, 3
     END_FUNCTION m0k_sparse_dense
 
 @ ----------------------------------------------------------------------------------------------- m0k_sparse_grad
@@ -344,16 +398,16 @@
 .Lgrad_zero:
     FIX_ZERO .Lgrad_group
 
-    FIX grad, fall, 0
-    FIX grad, fall, 1
-    FIX grad, fall, 2
-    FIX grad, fall, 3
+    FIX grad, fall, 0, grad
+    FIX grad, fall, 1, grad
+    FIX grad, fall, 2, grad
+    FIX grad, fall, 3, grad
 @ Scores that fall.
     FALL_EDGE grad, 0, GRAD_PRODUCT
     FALL_EDGE grad, 1, GRAD_PRODUCT
     FALL_EDGE grad, 2, GRAD_PRODUCT
     FALL_EDGE grad, 3, GRAD_PRODUCT
-    NEXT grad, fall
+    NEXT grad, fall, grad
     SCORE_LOW grad, 0, r5
     SCORE_LOW grad, 1, r5
     SCORE_LOW grad, 2, r5
@@ -363,13 +417,13 @@
     RISE_EDGE grad, 1, GRAD_PRODUCT, half=r12
     RISE_EDGE grad, 2, GRAD_PRODUCT, half=r12
     RISE_EDGE grad, 3, GRAD_PRODUCT, half=r12
-    NEXT grad, rise
+    NEXT grad, rise, grad
     SCORE_HIGH grad, 0, r5
     SCORE_HIGH grad, 1, r5
     SCORE_HIGH grad, 2, r5
     SCORE_HIGH grad, 3, r5
-    FIX grad, rise, 0
-    FIX grad, rise, 1
-    FIX grad, rise, 2
-    FIX grad, rise, 3
+    FIX grad, rise, 0, grad
+    FIX grad, rise, 1, grad
+    FIX grad, rise, 2, grad
+    FIX grad, rise, 3, grad
     END_FUNCTION m0k_sparse_grad

@@ -163,7 +163,7 @@ def constants(name: str, count: int) -> list[bool]:
         "m0k_niti_grad": (1,),
         "m0k_score_dense": (3, 8),
         "m0k_score_grad": (2, 7),
-        "m0k_sparse_dense": (3,),
+        "m0k_sparse_dense": (3, 9),
         "m0k_sparse_grad": (2,),
     }[name]
     return [i not in written for i in range(count)]
@@ -767,8 +767,8 @@ def scored(rng: np.random.Generator, n_out: int, n_in: int) -> tuple[Array, Arra
 
 
 @many
-@given(seeds, sizes, sizes, shifts)
-def test_sparse_dense(seed: int, n_in: int, n_out: int, shift: int) -> None:
+@given(seeds, sizes, sizes, shifts, counters)
+def test_sparse_dense(seed: int, n_in: int, n_out: int, shift: int, state: str) -> None:
     rng = np.random.default_rng(seed)
     w, s = values(rng, (n_out, n_in)), values(rng, (n_out, n_in))
     e, a = values(rng, n_out), values(rng, n_in, -127 if seed & 1 else 0)
@@ -777,11 +777,18 @@ def test_sparse_dense(seed: int, n_in: int, n_out: int, shift: int) -> None:
     cost, after = run(
         "m0k_sparse_dense",
         *(pad_bytes(e), pad_bytes(a), pack_weights(w), pack_scores(s)[where], gaps, where.size, n_in, n_out, shift),
+        0 if state == "none" else histogram(pack_scores(s)[where], state),
     )
     np.testing.assert_array_equal(after[3], pack_scores(new)[where])
+    if state != "none":
+        changed = np.count_nonzero(round_shift(w * np.outer(e.astype(np.int64), a), shift).reshape(-1))
+        few = 0 < changed <= where.size // 16
+        check_histogram(after[9], state, pack_scores(s)[where], after[3], 0, 0)
+        assert after[9][0] or state == "stale" or not few
     zeros = np.count_nonzero(gaps == 0)
-    assert cost.cycles <= 90 + 80 * (padded(n_out) // 4) + 22 * zeros + 41 * where.size
-    assert cost.stack_bytes <= 104
+    counting = 28 * (where.size // 16 + 1) if state == "current" else 0
+    assert cost.cycles <= 110 + 80 * (padded(n_out) // 4) + 22 * zeros + 41 * where.size + counting
+    assert cost.stack_bytes <= 112
 
 
 @many
@@ -933,7 +940,18 @@ def example(name: str) -> list[Any]:
         "m0k_niti_grad": [grad, u, n_in, n_out, DYNAMIC, 3],
         "m0k_score_dense": [pad_bytes(e), pad_bytes(a), u, v, n_in, n_out, 14, 0, histogram(v, "current")],
         "m0k_score_grad": [grad, u, v, n_in, n_out, 20, 0, histogram(v, "current")],
-        "m0k_sparse_dense": [pad_bytes(e), pad_bytes(a), u, few, gaps, where.size, n_in, n_out, 14],
+        "m0k_sparse_dense": [
+            pad_bytes(e),
+            pad_bytes(a),
+            u,
+            few,
+            gaps,
+            where.size,
+            n_in,
+            n_out,
+            14,
+            histogram(few, "current"),
+        ],
         "m0k_sparse_grad": [grad, u, few, gaps, where.size, n_in, n_out, 20],
     }
     return examples[name]

@@ -37,7 +37,7 @@ STACK = {
     "m0k_niti_grad": 36,
     "m0k_score_dense": 60,
     "m0k_score_grad": 52,
-    "m0k_sparse_dense": 104,
+    "m0k_sparse_dense": 112,
     "m0k_sparse_grad": 100,
     "m0k_select": 20,
     "m0k_select_kept": 20,

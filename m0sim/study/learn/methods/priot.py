@@ -147,7 +147,7 @@ class ScoreForm(IntegerForm):
     def learned_fields(self, b: Builder, stage: Stage, first: int = 0) -> Words:
         weights, scores = edges_from(self.weights(b, stage), stage, first), self.scores(b, stage)
         fields: Words = {"weights": weights, "scores": edges_from(scores, stage, first), **self.scored(b, stage)}
-        counted: Words = {"histogram": self._histogram(b, stage)} if self.family == "score" else {}
+        counted: Words = {"histogram": self._histogram(b, stage)} if self.counts(stage) else {}
         return fields | counted | {"shift": b.settings.config.update[stage.index]}
 
     def prune(self, b: Builder) -> None:
@@ -177,9 +177,13 @@ class ScoreForm(IntegerForm):
         else:
             b.emit("prune", "m0k_select", **fields, histogram=b.tensor(f"bins{stage.index}", "scratch", 4 * _BINS))
 
+    def counts(self, stage: Stage) -> bool:
+        """Whether the kernel of a layer's update can keep a histogram of the scores."""
+        return True
+
     def _histogram(self, b: Builder, stage: Stage) -> Ref | Literal[0]:
         """How many scores have which value, kept current by the update; none where nothing selects or they are many."""
-        if self.family != "score" or not b.settings.keep or self.score_bytes(b, stage) > _KEPT_MOST:
+        if not self.counts(stage) or not b.settings.keep or self.score_bytes(b, stage) > _KEPT_MOST:
             return 0
         return b.tensor(f"histogram{stage.index}", "mask", 2 * _BINS, persistent=True)
 

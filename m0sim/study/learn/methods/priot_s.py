@@ -122,6 +122,10 @@ class SparseForm(ScoreForm):
     def searched(self, b: Builder, stage: Stage) -> Words:
         return self.scored(b, stage)
 
+    def counts(self, stage: Stage) -> bool:
+        """A convolution has so few scores that counting them costs hardly more."""
+        return not isinstance(stage.layer, Conv)
+
     def score_bytes(self, b: Builder, stage: Stage) -> int:
         return b.settings.scored[stage.index]
 
