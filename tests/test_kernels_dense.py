@@ -149,6 +149,43 @@ def test_extremes(elf: Path, w: int, signed: int, share: float, by_inputs: bool)
     np.testing.assert_array_equal(sums, weights @ a)
 
 
+#: For each way: the share of inputs that are not zero, the largest, whether there are columns, whether they are signed.
+WAYS = {
+    LANES: (1.0, 127, False, 0),
+    "signed": (0.7, 127, False, 1),
+    LIST: (0.2, 127, False, 0),
+    COLUMNS: (0.3, 30, True, 0),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+@examples(12)
+@given(st.integers(224, 400), st.integers(37, 50), st.sampled_from([1, 20, 127]), st.sampled_from([1, 4]), seeds)
+def test_each_way(elf: Path, way: str, n_in: int, n_out: int, largest: int, by: int, seed: int) -> None:  # noqa: F811
+    """Sums of both signs beside one another, with first values, and the way that is meant."""
+    rng = np.random.default_rng(seed)
+    share, high, by_inputs, signed = WAYS[way]
+    there = np.repeat(rng.random(-(-n_in // by)) < share, by)[:n_in]
+    a = np.where(there, rng.integers(1, high + 1, n_in), 0)
+    a = a * rng.choice([-1, 1], n_in) if signed else a
+    weights = rng.integers(-largest, largest + 1, (n_out, n_in)) // rng.choice([1, 8], (1, n_in))
+    first = rng.integers(-(1 << 20), 1 << 20, n_out)
+    sums, cost = run(elf, weights, a, signed=signed, by_inputs=by_inputs, first=first, acc=True)
+    np.testing.assert_array_equal(sums, weights @ a + first)
+    if by == 1:
+        assert ways(cost) == {LANES if signed else way}
+
+
+@pytest.mark.parametrize("a", range(1, 40))
+def test_chunks_end_before_a_lane_is_too_small(elf: Path, a: int) -> None:  # noqa: F811
+    """Sums of both signs as large as they can be, in every lane; a chunk ends at 32,767."""
+    values = np.where(np.arange(400) % 4 == 1, a, 0)
+    weights = np.where(np.arange(45)[:, None] % 3 < 2, 127, -127) * np.ones((1, 400), int)
+    sums, cost = run(elf, weights, values, by_inputs=True, acc=True)
+    np.testing.assert_array_equal(sums, weights @ values)
+    assert ways(cost) == {COLUMNS}
+
+
 @pytest.mark.parametrize("place", range(8))
 @pytest.mark.parametrize("by_inputs", [False, True])
 def test_one_input(elf: Path, place: int, by_inputs: bool) -> None:  # noqa: F811
