@@ -377,7 +377,9 @@ class Builder:
         where = where | {"argmax": self._argmax(stage), "pooled": 0} | _conv_shape(stage)
         if self.form.dynamic or room == 0 or lists > sums + is_copied * 4 * layout.row_bytes(stage.n_in):
             acc = self._error_sums(stage, prod(stage.in_shape))
-            where |= self._rows(stage, "backward") | {"acc": acc, "scratch": 0}
+            is_large = is_copied and edge_bytes(stage) > sums  # asking for each group takes time, too
+            rows = self._rows(stage, "backward") if is_large else self.plain_rows(self._whole(stage, "backward"))
+            where |= rows | {"acc": acc, "scratch": 0}
             self.emit("backward", "m0k_conv_back", **where)
             return acc
         where |= self.plain_rows(self._whole(stage, "backward")) | {"acc": 0}
