@@ -403,16 +403,16 @@ def test_nothing_on_the_front_is_beaten_and_all_else_is(found: list[PlottedPoint
 
 
 def test_the_best_of_each_budget(tmp_path: Path, scheduler: str) -> None:
-    text = SMALL + "[constraints]\nsram = ['1500', '16K']\ncycles = 150_000\n"
+    text = SMALL + "[constraints]\nsram = ['3000', '16K']\ncycles = 150_000\n"
     rows = swept(tmp_path, text, scheduler).rows
-    limits = grid.Constraints((1500, 16384), 150_000)
+    limits = grid.Constraints((3000, 16384), 150_000)
     for budget, row in results.best(rows, limits):
         own = [
             r for r in rows if r["method"] == row["method"] and r["needed_bytes"] <= budget and r["cycles"] <= 150_000
         ]
         assert row in own
         assert row["trained"] == max(r["trained"] for r in own)
-    assert [budget for budget, _ in results.best(rows, limits)] == [1500, 1500, 16384, 16384]
+    assert [budget for budget, _ in results.best(rows, limits)] == [3000, 3000, 16384, 16384]
 
 
 # The command line

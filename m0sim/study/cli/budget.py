@@ -26,6 +26,8 @@ from m0sim.study.cli.shared import data_name, needs
 )
 @click.option("--fraction", type=float, help="Share of the edges that priot-s scores (0.1).")
 @click.option("--mask", help="How PRIOT keeps its mask: list (default), fused, bits, copy.")
+@click.option("--scratch", help="Memory that kernels are given: full (default), or least: slower.")
+@click.option("--form", help="Mask and scratch by one name: fast, default or small.")
 @click.option("--weights", help="Where frozen weights are: flash (default) or sram.")
 @click.option("--trained", type=int, metavar="K", help="Only the last K layers learn; 0 for all.")
 @click.option("--width", type=float, default=1.0, help="Times the network's channels.")
@@ -47,6 +49,8 @@ def budget(
     solve: str | None,
     fraction: float | None,
     mask: str | None,
+    scratch: str | None,
+    form: str | None,
     weights: str | None,
     trained: int | None,
     width: float,
@@ -63,14 +67,17 @@ def budget(
 ) -> None:
     """What can be trained in so much SRAM, what it costs, and the best that fits."""
     one_blas_thread()
-    from m0sim.study.learn import networks, side_by_side
+    from m0sim.study.learn import networks, side_by_side, step
     from m0sim.study.report import budget_data
     from m0sim.study.whatif import budget as asking
     from m0sim.study.whatif import sizes
     from m0sim.study.whatif.measure import StepBench, images_of
     from m0sim.study.whatif.solve import knob
 
-    knobs = asking.Knobs(width, trained, fraction, mask, weights, reuse, batch)
+    if form is not None:
+        named = step.form(form)
+        mask, scratch = mask or named[0], scratch or named[1]
+    knobs = asking.Knobs(width, trained, fraction, mask, weights, scratch, reuse, batch)
     question = asking.Question(
         network,
         asking.chosen_methods(methods, knobs, network),

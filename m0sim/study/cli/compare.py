@@ -10,7 +10,7 @@ import click
 from m0sim import files
 from m0sim.cli import options
 from m0sim.cli.shared import Bar, device_of, emit, make_folder, one_blas_thread
-from m0sim.study.cli.shared import data_name, needs
+from m0sim.study.cli.shared import data_name, device_options, memory_forms, needs
 
 
 @click.command
@@ -23,9 +23,9 @@ from m0sim.study.cli.shared import data_name, needs
 @click.option("--base", metavar="METHOD", help="What ratios refer to; the first method by default.")
 @click.option(
     "--mask",
-    default="list",
-    help="How PRIOT keeps its mask: list, fused (least SRAM), bits, or copy (fastest where many are pruned).",
+    help="How PRIOT keeps its mask: list (default), fused (least SRAM), bits, or copy (fastest where many are pruned).",
 )
+@memory_forms
 @click.option("--weights", default="flash", help="Where PRIOT's frozen weights are: flash or sram.")
 @options.profile
 @options.clock
@@ -40,7 +40,9 @@ def compare(
     methods: str,
     steps: int,
     base: str | None,
-    mask: str,
+    mask: str | None,
+    scratch: str | None,
+    form: str,
     weights: str,
     profile: str,
     clock: str | None,
@@ -51,13 +53,12 @@ def compare(
     one_blas_thread()
     from m0sim.study.learn import networks
     from m0sim.study.learn import side_by_side as comparing
-    from m0sim.study.learn.config import DeviceOptions
     from m0sim.study.report import compare_data
     from m0sim.study.whatif.measure import images_of
 
     chosen = network or {None: "tiny-cnn-8", "digits": "tiny-cnn-8", "cifar10": "vgg11"}.get(data_name, "tiny-cnn")
     images = images_of(networks.get(chosen), data_name or "", data_dir)
-    held = DeviceOptions(mask_form=mask, weights_place=weights)
+    held = device_options(mask, scratch, form, weights)
     chip = device_of(profile, clock)
     task = comparing.task_of(chosen, images, chip, methods, steps=steps, base=base or "", options=held, width=width)
     for line in comparing.left_out(methods, task.methods):

@@ -14,7 +14,7 @@ from m0sim import files
 from m0sim.cli import options
 from m0sim.cli.shared import Bar, emit, make_folder, one_blas_thread
 from m0sim.errors import UsageError, did_you_mean
-from m0sim.study.cli.shared import data_name, needs
+from m0sim.study.cli.shared import data_name, device_options, memory_forms, needs
 
 if TYPE_CHECKING:
     from m0sim.study.learn.experiment.training import Task, Training, TrainingRun
@@ -50,7 +50,8 @@ if TYPE_CHECKING:
 @click.option("--validation-images", type=int, default=0, help="The first so many; 0 for all.")
 @click.option("--test-images", default="all", help="all, first1024, or a number: the first so many.")
 @click.option("--backbone", type=options.PATH, metavar="FILE", help="Of m0sim pretrain.")
-@click.option("--mask", default="list", help="How PRIOT keeps its mask: list, fused, bits or copy.")
+@click.option("--mask", help="How PRIOT keeps its mask: list (default), fused, bits or copy.")
+@memory_forms
 @click.option("--weights", default="flash", help="Where frozen weights are: flash or sram.")
 @options.profile
 @click.option("--resume", is_flag=True, help="Go on from the checkpoint in DIR.")
@@ -71,7 +72,9 @@ def train(
     validation_images: int,
     test_images: str,
     backbone: Path | None,
-    mask: str,
+    mask: str | None,
+    scratch: str | None,
+    form: str,
     weights: str,
     profile: str,
     resume: bool,
@@ -82,7 +85,6 @@ def train(
     """Let a backbone learn rotated images on the chip: accuracy, cycles and memory by epoch."""
     one_blas_thread()
     from m0sim.chip import device
-    from m0sim.study.learn.config import DeviceOptions
     from m0sim.study.learn.experiment.setting import tuned
     from m0sim.study.learn.experiment.training import Task, TrainingRun
 
@@ -101,7 +103,7 @@ def train(
         **_engines(engine),
         backbone=backbone,
         profile=device.load(profile),
-        options=DeviceOptions(mask_form=mask, weights_place=weights),
+        options=device_options(mask, scratch, form, weights),
     )
     if resume and output is None:
         raise UsageError("--resume needs the folder to resume from: -o DIR")

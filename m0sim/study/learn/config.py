@@ -84,6 +84,8 @@ class DeviceOptions:
     mask_form: str = "list"
     weights_place: str = "flash"
     reuse: bool = True
+    scratch: str = "full"
+    """``full``: kernels have the memory that makes them faster; ``least``: what they cannot do without."""
 
 
 @lru_cache(maxsize=64)

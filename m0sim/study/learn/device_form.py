@@ -157,6 +157,11 @@ class Builder:
         """The layers that learn, lowest first."""
         return self.network.stages[self.settings.first :]
 
+    @property
+    def has_full_scratch(self) -> bool:
+        """Whether kernels are given memory that they could do without."""
+        return self.settings.options.scratch == "full"
+
     # -- tensors
 
     def tensor(
@@ -319,12 +324,12 @@ class Builder:
 
     def _inputs_prepared(self, stage: Stage) -> Word:
         """Room for what m0k_dense_forward makes of its inputs, where it makes anything."""
-        size = layout.dense_scratch_bytes(stage.n_out, stage.n_in)
+        size = layout.dense_scratch_bytes(stage.n_out, stage.n_in) if self.has_full_scratch else 0
         return self.tensor(f"inputs{stage.index} (prepared)", "scratch", size) if size else 0
 
     def _error_list(self, stage: Stage) -> Word:
         """Room for m0k_dense_back's list of errors, where it makes one."""
-        size = layout.error_list_bytes(stage.n_out, stage.n_in)
+        size = layout.error_list_bytes(stage.n_out, stage.n_in) if self.has_full_scratch else 0
         return self.tensor(f"errors{stage.index} (list)", "scratch", size) if size else 0
 
     def _requantise(self, stage: Stage) -> None:

@@ -246,6 +246,8 @@ def _options(task: ComparisonTask, name: str, deployment: Deployment) -> dict[st
     chosen = {}
     if methods.get(name).mask_forms:
         chosen = {"mask": task.options.mask_form, "weights": task.options.weights_place}
+    if methods.get(name).scratch_forms:
+        chosen["scratch"] = task.options.scratch
     if deployment.model.scored_edges is not None:
         chosen["scored edges"] = str(deployment.model.scored_edges)
     return chosen

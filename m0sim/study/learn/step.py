@@ -25,6 +25,16 @@ KINDS: tuple[Kind, ...] = ("weights", "scores", "mask", "activations", "errors",
 
 MASK_FORMS = ("list", "copy", "bits", "fused")
 WEIGHT_PLACES = ("flash", "sram")
+SCRATCH_FORMS = ("full", "least")
+FORMS = {"fast": ("copy", "full"), "default": ("list", "full"), "small": ("fused", "least")}
+"""What time and memory are given for one another by: names of a mask form and of a form of scratch together."""
+
+
+def form(name: str) -> tuple[str, str]:
+    """Mask form and form of scratch of the form called `name`; UsageError for another."""
+    if name not in FORMS:
+        raise UsageError(f"unknown form {name!r} (known: {', '.join(FORMS)}){did_you_mean(name, FORMS)}")
+    return FORMS[name]
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +186,7 @@ class DeviceForm(ABC):
 
 
 def build(network: Network, settings: StepSettings) -> Step:
-    """The step of a method on a network. Raises UsageError for an unknown mask form or place."""
+    """The step of a method on a network. Raises UsageError for an unknown mask form, place or form of scratch."""
     _check(settings)
     return Step(network, settings, *settings.form.operations(network, settings))
 
@@ -222,6 +232,7 @@ def _check(settings: StepSettings) -> None:
     for value, known, what in (
         (settings.options.mask_form, MASK_FORMS, "mask form"),
         (settings.options.weights_place, WEIGHT_PLACES, "place for weights"),
+        (settings.options.scratch, SCRATCH_FORMS, "form of scratch"),
     ):
         if value not in known:
             raise UsageError(f"unknown {what} {value!r} (known: {', '.join(known)}){did_you_mean(value, known)}")

@@ -78,6 +78,7 @@ def knobs(c: Configuration) -> dict[str, Any]:
         "fraction": c.fraction,
         "mask": c.mask,
         "weights": c.weights,
+        "scratch": c.scratch,
         "reuse": c.reuse,
         "batch": c.batch,
     }
@@ -171,6 +172,7 @@ def shown(budget: Budget) -> str:
         "layers learning": {f"{c.trained} of {layers_of(c)}" for c in asked},
         "scored": {f"{100 * c.fraction:.3g} %" for c in asked if c.fraction is not None},
         "mask": {c.mask for c in asked if c.mask is not None},
+        "scratch": {c.scratch for c in asked if c.scratch is not None},
         "frozen weights in": {c.weights for c in asked if c.weights is not None},
         "batch": {str(c.batch) for c in asked if c.batch != 1},
         "reuse": {"off" for c in asked if not c.reuse},
@@ -189,7 +191,7 @@ def _best(budget: Budget) -> Sheet:
     )
 
 
-_CHOSEN = ("method", "sram", "layers", "scored", "mask", "weights", "width", "needed", "spare", *_COSTS)
+_CHOSEN = ("method", "sram", "layers", "scored", "mask", "scratch", "weights", "width", "needed", "spare", *_COSTS)
 
 
 def _chosen(budget: Budget, row: BudgetRow, a: Answer | None) -> tuple[str, ...]:
@@ -203,6 +205,7 @@ def _chosen(budget: Budget, row: BudgetRow, a: Answer | None) -> tuple[str, ...]
         f"{c.trained} of {layers_of(c)}",
         "-" if c.fraction is None else f"{100 * c.fraction:.3g} %",
         c.mask or "-",
+        c.scratch or "-",
         c.weights or "-",
         f"{c.width:g}",
         count(a.planned.needed_bytes),

@@ -92,7 +92,7 @@ def sheets(constraints: Constraints, finished: Finished) -> tuple[Sheet, ...]:
 
 
 _COLUMNS = (
-    *("method", "layers", "scored", "mask", "weights", "width", "profile", "seed"),
+    *("method", "layers", "scored", "mask", "scratch", "weights", "width", "profile", "seed"),
     *("needed", "cycles", "flash (est.)", "accuracy"),
 )
 
@@ -108,6 +108,7 @@ def _cells(row: SweepRow) -> tuple[str, ...]:
         f"{row['trained']} of {row['layers']}",
         "-" if row["fraction"] is None else f"{100 * row['fraction']:.3g} %",
         row["mask"] or "-",
+        row["scratch"] or "-",
         row["weights"] or "-",
         f"{row['width']:g}",
         row["profile"],

@@ -29,6 +29,7 @@ class Knobs:
     fraction: float | None = None
     mask: str | None = None
     weights: str | None = None
+    scratch: str | None = None
     reuse: bool = True
     batch: int = 1
 
@@ -171,7 +172,7 @@ class _Draft:
 
     @classmethod
     def of(cls, question: Question, configuration: Configuration, space: Space) -> _Draft:
-        solved = most(configuration, question.solve, space) if question.solve else None
+        solved = _solved(configuration, question, space)
         candidates = best_fits(configuration, question.knobs, space)
         return cls(
             question,
@@ -198,6 +199,16 @@ class _Draft:
         return Answer(planned, room, planned.fits(room, device), measured)
 
 
+def _solved(asked: Configuration, question: Question, space: Space) -> Configuration | None:
+    """The most of the knob in any memory form that the user left open, in the presumably fastest that has so much."""
+    knob = question.solve
+    if knob is None:
+        return None
+    forms = _memory_forms(asked, question.knobs)
+    found = [fit for form in forms if (fit := most(form, knob, space)) is not None]
+    return max(found, key=lambda fit: knob_value(fit, knob), default=None)
+
+
 def _slowness(answer: Answer) -> float:
     """Measured cycles with what flash adds. Where nothing was run the order of the candidates decides."""
     return 0.0 if answer.measured is None else answer.measured.with_flash
@@ -213,7 +224,9 @@ def best_fits(asked: Configuration, knobs: Knobs, space: Space) -> list[Configur
         found = [fit for start in _variants(with_trained(asked, layers), knobs) if (fit := _fit(start, knobs, space))]
         if found:
             largest = max(c.fraction or 0.0 for c in found)
-            return [c for c in found if (c.fraction or 0.0) == largest]
+            best = [c for c in found if (c.fraction or 0.0) == largest]
+            # What fits with the memory that makes it faster need not be run without.
+            return [c for c in best if c.scratch != "least" or replace(c, scratch="full") not in best]
     return []
 
 
@@ -224,12 +237,20 @@ def _layers(asked: Configuration, knobs: Knobs) -> Sequence[int]:
 
 
 def _variants(asked: Configuration, knobs: Knobs) -> Iterator[Configuration]:
-    """All places of the weights and forms of the mask: SRAM before flash, masks as `MASK_FORMS` has them."""
+    """All places of the weights, SRAM before flash, with all memory forms."""
     places = ("sram", "flash") if asked.weights is not None and knobs.weights is None else (asked.weights,)
-    masks = methods.get(asked.method).mask_forms if asked.mask is not None and knobs.mask is None else (asked.mask,)
     for place in places:
+        yield from _memory_forms(replace(asked, weights=place), knobs)
+
+
+def _memory_forms(asked: Configuration, knobs: Knobs) -> Iterator[Configuration]:
+    """All forms of mask and scratch that are not named, presumably faster ones before others."""
+    method = methods.get(asked.method)
+    masks = method.mask_forms if asked.mask is not None and knobs.mask is None else (asked.mask,)
+    forms = method.scratch_forms if asked.scratch is not None and knobs.scratch is None else (asked.scratch,)
+    for scratch in forms:
         for mask in masks:
-            yield replace(asked, weights=place, mask=mask)
+            yield replace(asked, mask=mask, scratch=scratch)
 
 
 def _fit(start: Configuration, knobs: Knobs, space: Space) -> Configuration | None:

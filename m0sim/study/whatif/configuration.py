@@ -9,7 +9,7 @@ from m0sim.errors import UsageError, did_you_mean
 from m0sim.study.learn import methods, networks
 from m0sim.study.learn.config import DeviceOptions
 from m0sim.study.learn.networks import Network
-from m0sim.study.learn.step import MASK_FORMS, WEIGHT_PLACES
+from m0sim.study.learn.step import MASK_FORMS, SCRATCH_FORMS, WEIGHT_PLACES
 
 DEFAULT_FRACTION = 0.1
 FRACTION_MIN = 1e-6
@@ -40,13 +40,15 @@ class Configuration:
     """Where weights that never change are: flash or sram. None where all weights learn."""
     reuse: bool = True
     """Whether tensors that are not needed at the same time share bytes."""
+    scratch: str | None = None
+    """``full`` or ``least``: the memory that kernels are given. None where there is no choice."""
     batch: int = 1
     """Images a step. Kernels train on one; more is planned only, with int32 gradients that add up."""
 
     @property
     def options(self) -> DeviceOptions:
         """How the step is deployed."""
-        return DeviceOptions(self.mask or DEFAULT_MASK, self.weights or "flash", self.reuse)
+        return DeviceOptions(self.mask or DEFAULT_MASK, self.weights or "flash", self.reuse, self.scratch or "full")
 
 
 def configure(
@@ -59,6 +61,7 @@ def configure(
     mask: str = DEFAULT_MASK,
     weights: str = "flash",
     reuse: bool = True,
+    scratch: str = "full",
     batch: int = 1,
 ) -> Configuration:
     """The configuration with these knobs, those that the method does not have left out.
@@ -68,6 +71,7 @@ def configure(
     _known(method, methods.names(), "method")
     _known(mask, MASK_FORMS, "mask form")
     _known(weights, WEIGHT_PLACES, "place for weights")
+    _known(scratch, SCRATCH_FORMS, "form of scratch")
     if not FRACTION_MIN <= fraction <= 1:
         raise UsageError(f"a fraction of {fraction:g}: the share of scored edges must be from {FRACTION_MIN:f} to 1")
     if not 1 <= batch <= BATCH_MAX:
@@ -89,6 +93,7 @@ def configure(
         mask=(mask if mask in forms else DEFAULT_MASK) if forms else None,
         weights=weights if has_frozen else None,
         reuse=reuse,
+        scratch=scratch if chosen.scratch_forms else None,
         batch=batch,
     )
 

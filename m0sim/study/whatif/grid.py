@@ -14,6 +14,7 @@ fraction = [0.05, 0.1]
 mask = ["fused", "copy"]
 weights = ["flash", "sram"]
 reuse = [true]
+scratch = ["full", "least"]
 profile = ["rp2040"]
 seed = [0]
 
@@ -39,7 +40,7 @@ from m0sim.errors import UsageError, did_you_mean
 from m0sim.study.learn import datasets as data
 from m0sim.study.learn import methods, networks
 from m0sim.study.learn.networks import WIDTH_MAX
-from m0sim.study.learn.step import MASK_FORMS, WEIGHT_PLACES
+from m0sim.study.learn.step import MASK_FORMS, SCRATCH_FORMS, WEIGHT_PLACES
 from m0sim.study.whatif import sizes
 from m0sim.study.whatif.configuration import (
     DEFAULT_FRACTION,
@@ -153,6 +154,7 @@ _AXES: dict[str, tuple[Check, Any]] = {
     "mask": (_one_of(MASK_FORMS), DEFAULT_MASK),
     "weights": (_one_of(WEIGHT_PLACES), "flash"),
     "reuse": (_flag, True),
+    "scratch": (_one_of(SCRATCH_FORMS), "full"),
     "profile": (_text, device.DEFAULT),
     "seed": (_integer(0, _SEED_MAX), 0),
 }

@@ -30,7 +30,7 @@ COLUMNS = {
     "width": "double",
     **dict.fromkeys(("trained", "layers"), "int64"),
     "fraction": "double",
-    **dict.fromkeys(("mask", "weights"), "string"),
+    **dict.fromkeys(("mask", "weights", "scratch"), "string"),
     "reuse": "bool",
     **dict.fromkeys(("profile", "data"), "string"),
     **dict.fromkeys(("seed", "steps", "needed_bytes", "plan_bytes", "lower_bound_bytes", "stack_bytes"), "int64"),
@@ -83,6 +83,7 @@ def _planned(point: Point) -> SweepRow:
     tensor, phase = made.limiting
     return {
         **{name: getattr(c, name) for name in ("network", "method", "width", "trained", "fraction", "mask", "weights")},
+        "scratch": c.scratch,
         "reuse": c.reuse,
         "layers": layers_of(c),
         "needed_bytes": made.needed_bytes,

@@ -74,6 +74,11 @@ class Method(ABC):
         """The forms in which it can keep its mask, the presumably fastest first; none where there is no mask."""
         return ()
 
+    @property
+    def scratch_forms(self) -> tuple[str, ...]:
+        """The forms of scratch in which it can be deployed, the faster first; none where there is no choice."""
+        return ()
+
     def is_available(self) -> bool:
         """Whether the device's code is there or can be made."""
         return True

@@ -29,7 +29,7 @@ from m0sim.study.learn.passes import Forward, forward_pass, gated_error, raw_err
 from m0sim.study.learn.plan import Plan
 from m0sim.study.learn.program import DeviceProgram
 from m0sim.study.learn.state import NOTHING, Examples, Frozen, Layer, Learned, Selection, State
-from m0sim.study.learn.step import Step, StepSettings, build
+from m0sim.study.learn.step import SCRATCH_FORMS, Step, StepSettings, build
 
 _EVALUATED = 250
 """Images at a time."""
@@ -102,6 +102,10 @@ class IntegerMethod(Method):
     @property
     def mask_forms(self) -> tuple[str, ...]:
         return self.device.mask_forms
+
+    @property
+    def scratch_forms(self) -> tuple[str, ...]:
+        return SCRATCH_FORMS
 
     def freeze(
         self, network: Network, weights: Sequence[Int8], config: Config, examples: Examples | None = None

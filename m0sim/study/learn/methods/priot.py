@@ -183,7 +183,8 @@ class ScoreForm(IntegerForm):
 
     def _histogram(self, b: Builder, stage: Stage) -> Ref | Literal[0]:
         """How many scores have which value, kept current by the update; none where nothing selects or they are many."""
-        if not self.counts(stage) or not b.settings.keep or self.score_bytes(b, stage) > _KEPT_MOST:
+        is_kept = b.has_full_scratch and self.counts(stage) and self.score_bytes(b, stage) <= _KEPT_MOST
+        if not b.settings.keep or not is_kept:
             return 0
         return b.tensor(f"histogram{stage.index}", "mask", 2 * _BINS, persistent=True)
 
