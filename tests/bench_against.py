@@ -30,8 +30,6 @@ from m0sim.study.learn import blocks
 ROOT = Path(__file__).resolve().parent.parent
 RENAMED = {"patch": "scratch"}
 """Fields by an old name, for a header that has it, and what they are called now."""
-WANTED = {"m0k_conv_back": ("scratch", {"acc": "acc"})}
-"""A field of a function, and what it is given instead where its header has not that field: arrays of the case."""
 REPLACED = {"m0k_select_kept": "m0k_select"}
 """Functions, and what did their work where they are not there."""
 
@@ -61,9 +59,7 @@ class Kernels:
         if not isinstance(word, Block):
             return word
         old = {name: word.words[now] for name, now in RENAMED.items() if now in word.words}
-        field, wanted = WANTED.get(word.function, ("", {}))
-        instead = {} if not field or self._has(word, field) else wanted
-        return Block(self._named(word.function), old | word.words | instead)
+        return Block(self._named(word.function), old | word.words)
 
 
 def at_commit(revision: str) -> Kernels:

@@ -528,13 +528,13 @@ def shown(conv: tuple[int, ...]) -> str:
 
 
 def conv_back_case(what: str, error: Array, argmax: Array | None, weights: Array, gate: Array, shift: int) -> Case:
-    """Where the kernel does without `acc` the array is there nevertheless: older kernels want it."""
+    """`acc` is there even where the kernel, with scratch, does without it: older kernels want it."""
     size, active = gate.size, int(np.count_nonzero(error))
     arrays = {"error": error, "out": zeros(size), "gate": gate} | ({} if argmax is None else {"argmax": argmax})
     arrays |= {"acc": zeros(size, np.int32)}
     place: str | int = 0 if argmax is None else "argmax"
     room = scratch.conv_back(stage_of(CONV, argmax is not None))
-    words = ("error", place, 0, "weights", 0 if room else "acc", "out", *CONV, shift, "gate")
+    words = ("error", place, 0, "weights", "acc", "out", *CONV, shift, "gate")
     ours = arrays | {"weights": layout.pack_weights(weights)} | ({"room": zeros(room)} if room else {})
     return Case(
         "m0k_conv_back",
