@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from kernel_cases import cases
-from kernel_libraries import of_rows
+from kernel_libraries import forward_cycles, of_rows
 from kernel_measure import compare, compilations, kernels, same_code, there
 from kernel_operands import recorded
 from kernel_page import Steps, page
@@ -32,7 +32,8 @@ def main() -> None:
     same, steps = same_code(compiled), recorded()
     rows = [compare(case, image, compiled) for case in cases()]
     number = Steps(len(steps), sum(not step.is_idle for step in steps))
-    text = page(rows, [found.version() for found in there()], same, number, of_rows(rows, steps))
+    ours = of_rows(rows, forward_cycles(steps), len(steps))
+    text = page(rows, [found.version() for found in there()], same, number, ours)
     arguments.output.write_text(text, encoding="utf-8")
     print(text)
 

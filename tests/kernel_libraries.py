@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from kernel_cases import CONV, CONV_1, shown
 from kernel_measure import Row
 from kernel_operands import NETWORK, Recorded
 
@@ -58,25 +59,18 @@ class Ours:
     steps: int
 
 
-def of_rows(rows: Sequence[Row], steps: Sequence[Recorded]) -> Ours:
-    """The rows that stand for each shape, and the network's forward pass, run now."""
-
-    def one(kernel: str, *words: str) -> float:
-        (found,) = (each for each in every(kernel) if all(word in each[0] for word in words))
-        return found[1]
-
-    def every(kernel: str) -> list[tuple[str, float]]:
-        return [(row.case.operands, row.each(row.ours.cycles)) for row in rows if row.case.kernel == kernel]
-
-    conv, unsigned = "m0k_conv_forward", "activations 0..127"
+def of_rows(rows: Sequence[Row], forward: float, steps: int) -> Ours:
+    """The rows that stand for each shape, and the cycles of the network's forward pass, a mean over `steps`."""
+    found = {(row.case.kernel, row.case.operands): row.each(row.ours.cycles) for row in rows}
+    uniform, first = "activations 0..127, uniform", shown(CONV_1)
     return Ours(
-        one("m0k_dense_forward", unsigned),
-        one(conv, "8 to 16 at", unsigned),
-        one(conv, "1 to 8", unsigned),
-        one(conv, "1 to 8", "mean"),
-        tuple(each for _, each in every("m0k_pool")),
-        forward_cycles(steps),
-        len(steps),
+        found["m0k_dense_forward", f"784 to 64, {uniform}"],
+        found["m0k_conv_forward", f"{shown(CONV)}, {uniform}"],
+        found["m0k_conv_forward", f"{first}, {uniform}, ReLU"],
+        found["m0k_conv_forward", f"{first}, MNIST, mean of {steps} steps"],
+        tuple(each for (kernel, _), each in found.items() if kernel == "m0k_pool"),
+        forward,
+        steps,
     )
 
 

@@ -8,9 +8,10 @@ import kernel_page
 import numpy as np
 import pytest
 from conftest import found_toolchain
-from kernel_cases import Case, Side, mean
-from kernel_libraries import Ours
+from kernel_cases import Case, Side, cases, mean
+from kernel_libraries import Ours, of_rows
 from kernel_measure import GROUPS, LEVELS, SMALL, Measured, Row, compilations, fastest, same_code
+from kernel_operands import recorded
 
 NOTHING = Side({}, [], "")
 CASE = Case("m0k_pool", "all", "output", 10, NOTHING, NOTHING)
@@ -72,6 +73,12 @@ def test_lanes_have_a_table_of_their_own() -> None:
 def test_libraries_stand_beside_the_rows_of_now() -> None:
     (ours,) = lines([row(1, zig_O2=1, zig_Os=1)], "| m0k, uniform")
     assert ours == "| m0k, uniform operands | 1.50 | 2.50 | 3.50 (4.50 MNIST) | 5.2 to 6.2 | 123 k |"
+
+
+def test_rows_for_libraries_are_found_by_their_operands() -> None:
+    cells = {"784 to 64, activations 0..127, uniform": 3}
+    rows = [Row(case, measured(cells.get(case.operands, 2) * case.count), {}, {}) for case in cases()]
+    assert of_rows(rows, 9.0, len(recorded())) == Ours(3, 2, 2, 2, (2,) * 3, 9.0, 40)
 
 
 @pytest.mark.long
