@@ -8,7 +8,7 @@ import kernel_page
 import numpy as np
 import pytest
 from conftest import found_toolchain
-from kernel_cases import Case, Side, cases, mean
+from kernel_cases import NOT_FASTER, Case, Side, cases, mean
 from kernel_libraries import Ours, of_rows
 from kernel_measure import GROUPS, LEVELS, SMALL, Measured, Row, compilations, fastest, same_code
 from kernel_operands import recorded
@@ -50,6 +50,12 @@ def test_ratios_that_are_missed_are_listed(ours: int, is_multiplying: bool, miss
     told = [line for line in lines([found]) if "ratio" in line]
     assert len(told) == bool(missed)
     assert all(f"| missed by {missed:.2f} beside zig -O2 |" in line for line in told)
+
+
+def test_what_is_hardly_missed_is_missed() -> None:
+    found = row(1001, replace(CASE, kernel="m0k_loss"), zig_O2=1000, zig_Os=2000)
+    (told,) = (line for line in lines([found]) if "ratio" in line)
+    assert f"| missed by less than 0.01 beside zig -O2: {NOT_FASTER['m0k_loss']} |" in told
 
 
 def test_speeds_are_listed_missed_or_not() -> None:
