@@ -41,6 +41,7 @@
     #include "back.inc"
     #include "m0k.inc"
 
+    .equ ALL_WRITTEN, 15
     .equ MOST, 48                   @ errors that a list holds
 
     .equ BLOCK, 0
@@ -152,6 +153,13 @@
     add \sum, r3
     .endm
 
+@ ADD_PRODUCT sum, at: sum += the input at r6[at] times the error r4. Spoils r5. 4 cycles.
+    .macro ADD_PRODUCT sum, at
+    ldrb r5, [r6, #\at]
+    muls r5, r4, r5
+    adds \sum, \sum, r5
+    .endm
+
 @ NEXT_ERROR end: r1, r2 = the next error and its window, at r0, which moves on; to end behind the last. 5 cycles.
     .macro NEXT_ERROR end
     ldm r0!, {r1, r2}
@@ -235,14 +243,18 @@
     ldr r3, [r7, #CONV_GRAD_WIDTH]
     muls r3, r1, r3
     ldr r0, [r7, #CONV_GRAD_SCRATCH]
-    ldr r4, [r7, #CONV_GRAD_FIRST_OUT]
-    cmp r4, #0
-    bne .Limage_kept
-    str r4, [r0]
-.Limage_kept:
-    adds r0, #4
     ldr r2, [r7, #CONV_GRAD_IN]
     ldr r4, [r7, #CONV_GRAD_PAD]
+    ldr r5, [r7, #CONV_GRAD_FIRST_OUT]
+    cmp r5, #0
+    bne .Limage_kept
+    str r5, [r0]
+.Limage_kept:
+    cmp r4, #0
+    bne .Lpadded
+    str r0, [r0]                    @ not 0: `in` is the image
+.Lpadded:
+    adds r0, #4
     cmp r4, #0
     beq .Lwindow_known
     mov r5, r4
@@ -348,31 +360,52 @@
     beq .Lgroup_done
     bl .Lwalk_lists
 .Lgroup_done:
-    movs r6, #1
-.Lclear_next:                       @ r6 bit of the output, r7 its gradient
-    ldr r7, [sp, #GRAD]
-    ldr r0, [sp, #WRITTEN]
-    tst r0, r6
-    bne .Lcleared
-    mov r0, r7
+    ldr r0, [sp, #LEFT]
+    mov r2, r0
+    cmp r2, #4
+    bls .Loutputs_known
+    movs r2, #4
+.Loutputs_known:
+    subs r0, r0, r2
+    str r0, [sp, #LEFT]
+    ldr r0, [sp, #GRAD]
     ldr r1, [sp, #GRAD_BYTES]
+    muls r1, r2, r1
+    adds r2, r0, r1
+    str r2, [sp, #GRAD]
+    ldr r7, [sp, #WRITTEN]
+    cmp r7, #ALL_WRITTEN
+    beq .Lcleared
+    cmp r7, #0
+    bne .Lclear_some
     lsrs r1, r1, #2
     bl m0k_back_clear
 .Lcleared:
-    ldr r1, [sp, #GRAD_BYTES]
-    adds r7, r7, r1
-    str r7, [sp, #GRAD]
     ldr r0, [sp, #LEFT]
-    subs r0, #1
-    str r0, [sp, #LEFT]
+    cmp r0, #0
     beq .Lall_done
-    lsls r6, r6, #1
-    cmp r6, #8
-    bls .Lclear_next
     ldr r1, [sp, #ERROR]
     adds r1, #4
     str r1, [sp, #ERROR]
     b .Lgroup
+
+@ Some have a gradient: r7 their bits, r6 this one's.
+.Lclear_some:
+    mov r6, r0
+.Lclear_next:
+    lsrs r7, r7, #1
+    bcs .Lhas_gradient
+    mov r0, r6
+    ldr r1, [sp, #GRAD_BYTES]
+    lsrs r1, r1, #2
+    bl m0k_back_clear
+.Lhas_gradient:
+    ldr r0, [sp, #GRAD_BYTES]
+    adds r6, r6, r0
+    ldr r0, [sp, #GRAD]
+    cmp r6, r0
+    bne .Lclear_next
+    b .Lcleared
 .Lall_done:
     ldr r7, [sp, #BLOCK]
     ldr r0, [r7, #CONV_GRAD_ACTIVE]
@@ -381,16 +414,33 @@
     add sp, #FRAME
     RETURN_ALL
 
+@ The same with r2 bytes. Loads leave the flags alone.
 .Lposition_bytes:
-    ldr r2, [sp, #BYTES]
-    GATHER r4, r0, r2, r5
+    ldrb r4, [r0]
+    cmp r2, #2
+    blo .Lone_there
+    ldrb r5, [r0, #1]
+    beq .Ltwo_there
+    ldrb r6, [r0, #2]
+    orrs r5, r6
+    cmp r2, #3
+    beq .Ltwo_there
+    ldrb r6, [r0, #3]
+    orrs r5, r6
+.Ltwo_there:
+    orrs r4, r5
+.Lone_there:
     adds r0, r0, r3
     cmp r4, #0
-    bne .Lsome
+    bne .Lsome_bytes
 .Lposition_bytes_next:
     subs r1, #1
     bne .Lposition_bytes
     b .Lline_done
+
+.Lsome_bytes:
+    subs r6, r0, r3
+    GATHER r4, r6, r2, r5
 
 @ Errors r4, of which some are not 0: r5 argmax, r2 window, r1 its places. r0, r8-r12 as above.
 .Lsome:
@@ -421,6 +471,7 @@
     mov r12, r1
     bne .Lnot_full
     bl .Lwalk_lists
+    bl .Lempty_lists
 .Lnot_full:
     ldr r1, [sp, #COLUMN]
     ldr r7, [sp, #BLOCK]
@@ -456,7 +507,7 @@
     bx lr
 
 @ ----------------------------------------------------------------------------------------------- walking the lists
-@ The errors of the four lists to the gradients; the lists are empty then. r0 is kept; all others are lost.
+@ The errors of the four lists to the gradients. r0 is kept; all others are lost.
 .Lwalk_lists:
     str r0, [sp, #KEPT]
     mov r1, lr
@@ -467,17 +518,66 @@
     mov r6, r10
     mov r7, r11
     stm r0!, {r4-r7}
-
-@ The image with zeros around it, unless it is there.
+    adds r4, r4, r5
+    adds r4, r4, r6
+    adds r4, r4, r7
     ldr r7, [sp, #BLOCK]
-    ldr r1, [r7, #CONV_GRAD_PAD]
-    cmp r1, #0
-    beq .Limage_there
     ldr r0, [r7, #CONV_GRAD_SCRATCH]
     ldr r2, [r0]
     cmp r2, #0
-    bne .Limage_there
-    adds r2, #1
+    bne .Lgo_image_there
+
+@ No image with zeros around it yet. It is not worth its making for few errors, nor where no window is all inside.
+    ldr r5, [sp, #LISTS]
+    lsls r6, r5, #2
+    subs r4, r4, r6
+    ldr r6, [sp, #LIST_BYTES]
+    movs r1, #6                     @ 0 + 1 + 2 + 3 lists in front of the four
+    muls r6, r1, r6
+    subs r4, r4, r6                 @ 8 times the errors
+    ldr r1, [sp, #GRAD_BYTES]
+    muls r4, r1, r4
+    subs r5, r5, r0
+    lsls r5, r5, #3                 @ 8 times the image's bytes
+    ldr r1, [r7, #CONV_GRAD_WIDTH]
+    ldr r2, [r7, #CONV_GRAD_CHANNELS]
+    mov r6, r1
+    muls r6, r2, r6
+    lsls r6, r6, #30
+    beq .Lmaking_known
+    lsls r5, r5, #2                 @ made byte by byte
+.Lmaking_known:
+    cmp r4, r5
+    bls .Lno_image
+    ldr r2, [r7, #CONV_GRAD_KERNEL_W]
+    cmp r1, r2
+    bge .Lmake_image
+    ldr r1, [r7, #CONV_GRAD_HEIGHT]
+    ldr r2, [r7, #CONV_GRAD_KERNEL_H]
+    cmp r1, r2
+    bge .Lmake_image
+
+@ Sums in memory, of all outputs of the group.
+.Lno_image:
+    ldr r0, [sp, #WRITTEN]
+    cmp r0, #0
+    bne .Lgo_image_there
+    movs r0, #ALL_WRITTEN
+    str r0, [sp, #WRITTEN]
+    ldr r2, [sp, #LEFT]
+    cmp r2, #4
+    bls .Lsums_known
+    movs r2, #4
+.Lsums_known:
+    ldr r1, [sp, #GRAD_BYTES]
+    muls r1, r2, r1
+    lsrs r1, r1, #2
+    ldr r0, [sp, #GRAD]
+    bl m0k_back_clear
+.Lgo_image_there:
+    b .Limage_there
+.Lmake_image:
+    movs r2, #1
     stm r0!, {r2}
     ldr r1, [sp, #LISTS]
     subs r1, r1, r0
@@ -565,6 +665,10 @@
     orrs r4, r3
     str r4, [sp, #WRITTEN]
     ldr r7, [sp, #BLOCK]
+    ldr r4, [r7, #CONV_GRAD_SCRATCH]
+    ldr r4, [r4]
+    cmp r4, #0
+    beq .Lwindows
     ldr r4, [r7, #CONV_GRAD_CHANNELS]
     lsls r4, r4, #30
     beq .Lwalk
@@ -576,10 +680,139 @@
     adds r0, #1
     cmp r0, #4
     bne .Llist
-    bl .Lempty_lists
     ldr r0, [sp, #KEPT]
     ldr r1, [sp, #RETURN]
     mov pc, r1
+
+@ ------------------------------------------------------------------------------------- window by window, without image
+@ r0 output, r5 ADDING. The sums are in memory.
+.Lwindows:
+    ldr r1, [sp, #GRAD_BYTES]
+    muls r0, r1, r0
+    ldr r2, [sp, #GRAD]
+    adds r0, r0, r2
+    str r0, [sp, #SUMS]
+    cmp r5, #0
+    bne .Lwindow
+    lsrs r1, r1, #2
+    bl m0k_back_clear
+
+@ Where the window begins in the input, maybe outside: r0 row, r1 column in bytes.
+.Lwindow:
+    ldr r0, [sp, #FROM]
+    ldm r0!, {r4, r5}
+    str r0, [sp, #FROM]
+    ldr r7, [sp, #BLOCK]
+    ldr r3, [sp, #PITCH]
+    ldr r1, [sp, #WINDOW]
+    subs r1, r5, r1
+    ldr r6, [r7, #CONV_GRAD_PAD]
+    mvns r0, r6
+.Lrow_of_window:
+    adds r0, #1
+    subs r1, r1, r3
+    bhs .Lrow_of_window
+    adds r1, r1, r3
+    ldr r2, [r7, #CONV_GRAD_CHANNELS]
+    muls r6, r2, r6
+    subs r1, r1, r6
+
+@ Clip the rows: r0 = the first, r11 = how many, r6 = gradients left out before.
+    ldr r5, [r7, #CONV_GRAD_KERNEL_H]
+    ldr r3, [r7, #CONV_GRAD_HEIGHT]
+    subs r3, r3, r0
+    cmp r5, r3
+    ble .Lnot_below
+    mov r5, r3
+.Lnot_below:
+    movs r6, #0
+    cmp r0, #0
+    bge .Lnot_above
+    adds r5, r5, r0
+    ldr r6, [sp, #TAPS]
+    muls r6, r0, r6
+    negs r6, r6
+    movs r0, #0
+.Lnot_above:
+    cmp r5, #0
+    ble .Lwindow_done
+    mov r11, r5
+
+@ Clip the columns: r1 = the first, r5 = how many, r3 = the input's in a row, all in bytes.
+    ldr r3, [r7, #CONV_GRAD_WIDTH]
+    muls r3, r2, r3
+    muls r0, r3, r0
+    ldr r5, [sp, #TAPS]
+    subs r2, r3, r1
+    cmp r5, r2
+    ble .Lnot_right
+    mov r5, r2
+.Lnot_right:
+    cmp r1, #0
+    bge .Lnot_left
+    adds r5, r5, r1
+    subs r6, r6, r1
+    movs r1, #0
+.Lnot_left:
+    cmp r5, #0
+    ble .Lwindow_done
+    adds r0, r0, r1
+    ldr r1, [r7, #CONV_GRAD_IN]
+    ldr r7, [sp, #SUMS]
+    lsls r6, r6, #2
+    adds r7, r7, r6
+    adds r6, r0, r1
+    subs r3, r3, r5
+    mov r9, r3
+    ldr r0, [sp, #TAPS]
+    subs r0, r0, r5
+    lsls r0, r0, #2
+    mov r10, r0
+    lsls r5, r5, #2
+    mov r12, r5
+
+@ Row by row: r0-r3 gradients, r4 error, r5 product, r6 input, r7 gradient, r8 end - 16, r9, r10 from the end of a row
+@ to the next, of input and gradient, r11 rows left, r12 bytes of a row's gradients, lr their end.
+.Lwindow_row:
+    mov r5, r12
+    adds r5, r7, r5
+    mov lr, r5
+    subs r5, #16
+    mov r8, r5
+    b .Lwindow_more
+.Lwindow_four:
+    ldm r7!, {r0-r3}
+    subs r7, #16
+    ADD_PRODUCT r0, 0
+    ADD_PRODUCT r1, 1
+    ADD_PRODUCT r2, 2
+    ADD_PRODUCT r3, 3
+    stm r7!, {r0-r3}
+    adds r6, #4
+.Lwindow_more:
+    cmp r7, r8
+    bls .Lwindow_four
+    b .Lwindow_rest
+.Lwindow_one:
+    ldr r0, [r7]
+    ADD_PRODUCT r0, 0
+    stm r7!, {r0}
+    adds r6, #1
+.Lwindow_rest:
+    cmp r7, lr
+    bne .Lwindow_one
+    add r6, r9
+    add r7, r10
+    mov r0, r11
+    subs r0, #1
+    mov r11, r0
+    bne .Lwindow_row
+.Lwindow_done:
+    ldr r0, [sp, #FROM]
+    ldr r1, [sp, #END]
+    cmp r0, r1
+    bne .Lwindow
+    b .Llist_done
 
 @ START_SUMS: the output's first gradients, and the first row of its windows. Spoils r0, r1, r7.
 @ 19 cycles.

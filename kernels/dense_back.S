@@ -100,17 +100,22 @@
     movs r4, #0
     movs r5, #0
     b .Lclear_more
-.Lclear_four:                       @ r0 element, r1 elements left, r2-r5 = 0
+.Lclear_eight:                      @ r0 element, r1 elements left, r2-r5 = 0
+    stm r0!, {r2-r5}
     stm r0!, {r2-r5}
 .Lclear_more:
-    subs r1, #4
-    bhs .Lclear_four
-    adds r1, #4
-    beq .Lcleared
-.Lclear_one:
+    subs r1, #8
+    bhs .Lclear_eight
+    lsls r1, r1, #30                @ bits 2, 1 and 0 of what is left: carry, N, and N of the next. STM keeps flags
+    bcc .Lno_four
+    stm r0!, {r2-r5}
+.Lno_four:
+    bpl .Lno_two
+    stm r0!, {r2, r3}
+.Lno_two:
+    lsls r1, r1, #1
+    bpl .Lcleared
     stm r0!, {r2}
-    subs r1, #1
-    bne .Lclear_one
 .Lcleared:
     bx lr
     END_FUNCTION m0k_back_clear
