@@ -15,19 +15,22 @@
  * rounded up to 4 and R = (width + pad) * channels rounded up to 4, its bytes are
  *     4 + (pad > 0 ? L + (height + 2 * pad) * R : 0)
  *       + 32 * (min(error map's rows * columns, 48) + (channels % 4 == 0 ? 0 : 1))
- * The image is made by the first call that has an error, and stays for others: whoever asks for a few outputs at a time
+ * The image is made by the first call that wants it, and stays for others: whoever asks for a few outputs at a time
  * begins with first_out = 0 and leaves scratch and in alone until the last. first_out = 0 begins anew.
  *
  * Four outputs at a time have their errors that are not zero listed, each with the address of its window; then one
- * list after the other is walked for each few gradients, whose sums stay in registers. Needs dense_back.S
+ * list after the other is walked for each few gradients, whose sums stay in registers. Where there is no image yet, and
+ * the errors are few (their gradients together no larger than it, 4 times that where it is made byte by byte) or no
+ * window lies inside the input, each window is clipped instead and added to sums in memory. Needs dense_back.S
  * (m0k_back_clear).
  *
  * Stack: 200 bytes. Cycles, n = kernel_h * kernel_w * channels, of which blocks of 12 and what a row leaves (channels %
  *     4 != 0: of 9, 3 and 1, a kernel of 3 rows of 3 is one): at most 500
  *     + for each group of four outputs 250 + 8 * P + rows * (40 + 8 * columns) of the error map (60 * columns where
  *       n_out, first_out or count_out is no multiple of 4)
- *     + for each position of a group with an error 60 (110), for each error 30 + 7 * blocks + 2 * n (channels % 4 != 0:
- *       4 * n), for each walk along a list 130 + 50 * blocks + 7 * n + 20 * kernel_h
+ *     + for each position of a group with an error 60 (110)
+ *     + for each error 30 + 7 * blocks + 2 * n (channels % 4 != 0: 4 * n), for each walk along a list 130 + 50 * blocks +
+ *       7 * n + 20 * kernel_h; or, of a group whose windows are clipped, for each error 170 + 30 * kernel_h + 8 * n
  *     + for the image 200 + its bytes / 2 + 40 * height + 2 * in's bytes (8 where width * channels % 4 != 0).
  * A list is walked at the latest when it has 48 errors; by words, once for as many as have 258 in magnitudes.
  *
@@ -671,7 +674,9 @@
     beq .Lwindows
     ldr r4, [r7, #CONV_GRAD_CHANNELS]
     lsls r4, r4, #30
-    beq .Lwalk
+    bne .Lby_bytes
+    b .Lwalk
+.Lby_bytes:
     movs r4, #0
     str r4, [r2]                    @ an error of 0 ends the list
     b .Lbytes
@@ -792,12 +797,6 @@
 .Lwindow_more:
     cmp r7, r8
     bls .Lwindow_four
-    b .Lwindow_rest
-.Lwindow_one:
-    ldr r0, [r7]
-    ADD_PRODUCT r0, 0
-    stm r7!, {r0}
-    adds r6, #1
 .Lwindow_rest:
     cmp r7, lr
     bne .Lwindow_one
@@ -813,6 +812,12 @@
     cmp r0, r1
     bne .Lwindow
     b .Llist_done
+.Lwindow_one:
+    ldr r0, [r7]
+    ADD_PRODUCT r0, 0
+    stm r7!, {r0}
+    adds r6, #1
+    b .Lwindow_rest
 
 @ START_SUMS: the output's first gradients, and the first row of its windows. Spoils r0, r1, r7.
 @ 19 cycles.

@@ -93,7 +93,7 @@
     END_FUNCTION m0k_back_one
 
 @ ------------------------------------------------------------------------------------ m0k_back_clear (not for C)
-@ r0 = int32 array, r1 = its elements > 0: zeroes it. Words of four: 8 cycles each. r0-r5 lost.
+@ r0 = int32 array, r1 = its elements > 0: zeroes it. 1.6 cycles each. r0-r5 lost, r2 = 0.
     FUNCTION m0k_back_clear
     movs r2, #0
     movs r3, #0

@@ -694,11 +694,12 @@ def conv_grad_cycles(conv: Conv, error: Array, first: int, count: int) -> float:
         cycles += 250 + 8 * padded(n) + rows * (40 + columns * (8 if is_whole else 60))
         cells = int(group.any(axis=-1).sum())
         cycles += cells * (60 if is_whole else 110)
-        cycles += np.count_nonzero(group) * (30 + 7 * blocks + n * (2 if by_words else 4))
+        walked = np.count_nonzero(group) * (30 + 7 * blocks + n * (2 if by_words else 4))
         full = cells // min(max(rows * columns, 1), 48) + 1
         walks = sum(min(2 * int(magnitudes.sum()) // 258, np.count_nonzero(magnitudes)) for magnitudes in group.T)
         walks = group.shape[-1] * full + (walks if by_words else 0)
-        cycles += walks * (130 + 50 * blocks + 7 * n + 20 * conv.kernel_h)
+        walked += walks * (130 + 50 * blocks + 7 * n + 20 * conv.kernel_h)
+        cycles += max(walked, np.count_nonzero(group) * (170 + 30 * conv.kernel_h + 8 * n))
     return float(cycles)
 
 
