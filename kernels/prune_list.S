@@ -45,11 +45,12 @@
     .equ BLOCK_BYTES, 16
 
 @ m0k_prune_list's frame
-    .equ ADDEND, 0                  @ K in each byte; negative: the cut is too high for it
-    .equ TIES, 4                    @ left
-    .equ P, 8                       @ the parameters
-    .equ ALLOWED, 12                @ end of the list that is allowed at the end of this leg of the scores
-    .equ FRAME, 16
+    .equ ADDEND, 0                  @ K in each byte; negative: ties are counted, or the cut is too high for it
+    .equ EXACT, 4                   @ 128 - cut in each byte while ties are counted, else 0
+    .equ TIES, 8                    @ left
+    .equ P, 12                      @ the parameters
+    .equ ALLOWED, 16                @ end of the list that is allowed at the end of this leg of the scores
+    .equ FRAME, 20
 
 @ LEG_BYTES end, capacity: end, of the list as it is allowed, moves on by a 16th of capacity and a byte. 3 cycles.
     .macro LEG_BYTES end, capacity
@@ -62,6 +63,35 @@
     .macro KEPT w
     adds r3, \w, r1
     orrs \w, r3
+    .endm
+
+@ AT_LEAST w: bit 7 of each byte of w becomes whether the byte is 128 - r1's or more. r2 = SIGN_BITS. Spoils r3. 4 cycles.
+    .macro AT_LEAST w
+    movs r3, \w
+    bics r3, r2
+    adds r3, r1
+    orrs \w, r3
+    .endm
+
+@ COUNT first: the next word's part of a block with ties: bit 7 of r6 collects whether all scores are the cut or more, each
+@ byte of r7 how many are more. lr = EXACT, r1 = 1 in each byte, r2 = SIGN_BITS. Spoils r3-r5. 12 cycles.
+    .macro COUNT first=0
+    ldm r0!, {r4}
+    movs r3, r4
+    bics r3, r2
+    add r3, lr
+    subs r5, r3, r1
+    orrs r3, r4
+    orrs r5, r4
+    lsrs r5, r5, #7
+    ands r5, r1
+    .if \first
+    movs r6, r3
+    movs r7, r5
+    .else
+    ands r6, r3
+    adds r7, r5
+    .endif
     .endm
 
 @ LOOK_AT w: goes to .Lword with the word's flags in r3 unless all its scores are kept, then r0 goes on by a word.
@@ -114,10 +144,9 @@
     ldr r1, [r0, #PRUNE_LIST_LIST]
     mov r11, r1
     ldr r2, [r0, #PRUNE_LIST_CAPACITY]
-    adds r4, r1, r2
-    mov r8, r4
     LEG_BYTES r1, r2
     str r1, [sp, #ALLOWED]
+    ldr r5, [r0, #PRUNE_LIST_N]
     ldr r0, [r0, #PRUNE_LIST_SCORES]
     mov r9, r0
     subs r1, r0, #1
@@ -126,62 +155,28 @@
     subs r3, #1
     blo .Llisted                    @ cut 0 prunes nothing
     mov r12, r3
-    movs r1, #125
-    subs r1, r1, r3
-    bmi .Lhigh_cut
-    lsrs r3, r2, #7
-    muls r1, r3, r1
+    movs r7, #127
+    subs r7, r7, r3                 @ 128 - cut
+    lsrs r6, r2, #7
+    lsrs r5, r5, #5
+    cmp r4, r5
+    bls .Lfew                       @ kept ties
+    cmp r7, #0
+    bgt .Lcount
+.Lfew:
+    subs r1, r7, #2
+    bmi .Lchosen
+    muls r1, r6, r1
+.Lchosen:
+    movs r7, #0
+    b .Lway
+.Lcount:
+    muls r7, r6, r7
+    movs r1, r2                     @ negative
+.Lway:
     str r1, [sp, #ADDEND]
-    b .Lnext_block
-
-@ Blocks: r0 scores, r1 addend, r2 SIGN_BITS, r3 free, r4-r7 words, r8 end of the list, r9 of the leg of scores, r10 the
-@ score of the last edge listed, r11 list, r12 cut - 1.
-.Lblock:
-    ldm r0!, {r4-r7}
-    KEPT r4
-    KEPT r5
-    KEPT r6
-    KEPT r7
-    movs r3, r4
-    ands r3, r5
-    ands r3, r6
-    ands r3, r7
-    mvns r3, r3
-    tst r3, r2
-    bne .Llook
-.Lnext_block:
-    cmp r0, r9
-    bne .Lblock
-
-@ The end of a leg, or of all.
-.Lleg:
-    ldr r4, [sp, #P]
-    ldr r5, [r4, #PRUNE_LIST_SCORES]
-    ldr r3, [r4, #PRUNE_LIST_N]
-    adds r5, r5, r3
-    cmp r0, r5
-    beq .Llisted
-    ldr r6, [r4, #PRUNE_LIST_EARLY]
-    cmp r6, #0
-    beq .Llast_leg
-    ldr r6, [sp, #ALLOWED]
-    cmp r11, r6
-    bhi .Ltoo_many
-    ldr r7, [r4, #PRUNE_LIST_CAPACITY]
-    LEG_BYTES r6, r7
-    str r6, [sp, #ALLOWED]
-    lsrs r3, r3, #8
-    adds r3, #1
-    lsls r3, r3, #4                 @ a 16th, in blocks
-    adds r3, r0, r3
-    cmp r3, r5
-    bhs .Llast_leg
-    movs r5, r3
-.Llast_leg:
-    mov r9, r5
-    cmp r1, #0
-    bge .Lblock
-    b .Lhigh_block
+    str r7, [sp, #EXACT]
+    b .Lleg
 
 @ The end: r1 bytes in the list.
 .Llisted:
@@ -202,6 +197,58 @@
     movs r2, #1
     b .Lstate
 
+@ The next leg of the scores, if there is one, with as much of the list as it may fill.
+.Lleg:
+    ldr r4, [sp, #P]
+    ldr r5, [r4, #PRUNE_LIST_SCORES]
+    ldr r3, [r4, #PRUNE_LIST_N]
+    adds r5, r5, r3
+    cmp r0, r5
+    beq .Llisted
+    ldr r6, [r4, #PRUNE_LIST_LIST]
+    ldr r7, [r4, #PRUNE_LIST_CAPACITY]
+    adds r6, r6, r7
+    mov r8, r6
+    ldr r4, [r4, #PRUNE_LIST_EARLY]
+    cmp r4, #0
+    beq .Llast_leg
+    lsrs r3, r3, #8
+    adds r3, #1
+    lsls r3, r3, #4                 @ a 16th, in blocks
+    adds r3, r0, r3
+    cmp r3, r5
+    bhs .Llast_leg
+    movs r5, r3
+    ldr r3, [sp, #ALLOWED]
+    LEG_BYTES r3, r7
+    str r3, [sp, #ALLOWED]
+    cmp r3, r6
+    bhs .Llast_leg
+    mov r8, r3
+.Llast_leg:
+    mov r9, r5
+    b .Lgo
+
+@ Blocks: r0 scores, r1 addend, r2 SIGN_BITS, r3 free, r4-r7 words, r8 end of the list, r9 of the leg of scores, r10 the
+@ score of the last edge listed, r11 list, r12 cut - 1.
+.Lblock:
+    ldm r0!, {r4-r7}
+    KEPT r4
+    KEPT r5
+    KEPT r6
+    KEPT r7
+    movs r3, r4
+    ands r3, r5
+    ands r3, r6
+    ands r3, r7
+    mvns r3, r3
+    tst r3, r2
+    bne .Llook
+.Lnext_block:
+    cmp r0, r9
+    bne .Lblock
+    b .Lleg
+
 @ A block with a score that may be pruned: a byte of the list reaches each of them from FAR or less in front of it.
 .Llook:
     subs r0, #BLOCK_BYTES
@@ -214,9 +261,14 @@
     LOOK_AT r5
     LOOK_AT r6
     LOOK_AT r7
+.Lgo:
     ldr r1, [sp, #ADDEND]
     cmp r1, #0
     bge .Lnext_block
+    ldr r3, [sp, #EXACT]
+    cmp r3, #0
+    beq .Lhigh_block
+    b .Lties
 
 @ A cut above 126: each score may be pruned.
 .Lhigh_block:
@@ -228,14 +280,11 @@
     movs r6, #0
     movs r7, #0
     b .Llook
-.Lhigh_cut:
-    str r1, [sp, #ADDEND]
-    b .Lhigh_block
 
 .Lfar_next:
     mov r3, r11
     cmp r3, r8
-    beq .Ltoo_many
+    beq .Lno_room
     movs r1, #0
     strb r1, [r3]
     adds r3, #1
@@ -254,6 +303,53 @@
     bx lr
 .Lno_room:
     b .Ltoo_many
+
+@ While more ties are kept than a block has scores: a block with no score below the cut is counted, no more.
+.Lties:
+    mov lr, r3
+    ldr r1, [sp, #TIES]
+    cmp r1, #BLOCK_BYTES
+    blo .Lfew_left
+    lsrs r1, r2, #7
+    b .Ltied_next
+.Ltied_block:
+    COUNT first=1
+    COUNT
+    COUNT
+    COUNT
+    movs r3, r2
+    bics r3, r6
+    bne .Ltied_look
+    muls r7, r1, r7
+    lsrs r7, r7, #24
+    ldr r3, [sp, #TIES]
+    adds r3, r3, r7
+    subs r3, #BLOCK_BYTES
+    str r3, [sp, #TIES]
+    cmp r3, #BLOCK_BYTES
+    blo .Lfew_left
+.Ltied_next:
+    cmp r0, r9
+    bne .Ltied_block
+    b .Lleg
+.Ltied_look:
+    mov r3, lr
+    subs r1, r3, r1
+    subs r0, #BLOCK_BYTES
+    ldm r0!, {r4-r7}
+    AT_LEAST r4
+    AT_LEAST r5
+    AT_LEAST r6
+    AT_LEAST r7
+    b .Llook
+.Lfew_left:
+    mov r3, lr
+    lsrs r1, r2, #6
+    subs r1, r3, r1                 @ negative where the cut is 127
+    str r1, [sp, #ADDEND]
+    movs r3, #0
+    str r3, [sp, #EXACT]
+    b .Lgo
     .p2align 2
 .Lsign_bits:
     .word SIGN_BITS

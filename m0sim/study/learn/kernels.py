@@ -41,7 +41,7 @@ STACK = {
     "m0k_sparse_grad": 100,
     "m0k_select": 20,
     "m0k_select_kept": 20,
-    "m0k_prune_list": 52,
+    "m0k_prune_list": 56,
     "m0k_sparse_list": 36,
     "m0k_correct_forward": 36,
     "m0k_correct_back": 40,
