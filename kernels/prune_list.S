@@ -14,9 +14,10 @@
  * list       out, uint8[capacity], any alignment: the pruned edges by rising storage index, as gaps of one byte. 1 ..
  *            255 is the distance to the next pruned edge, the first from index -1; 0: 240 further, no edge.
  * capacity   bytes, from 0.
- * early      0: gives up where the list is full; 1: also where, after some 16th of the scores, it is longer than that
- *            many 16ths of capacity and another one. So what is far more than capacity is known after an eighth; what
- *            is a little more may take all the cycles below in vain.
+ * early      0: gives up where the list is full; 1: also where, up to the end of some 16th of the scores, it is longer
+ *            than that many 16ths of capacity and another one: m0k_prune_list as soon as it is, m0k_sparse_list at that
+ *            end. So what is twice capacity is known after an eighth; what is a little more may take all the cycles
+ *            below in vain.
  * state      out, two words, 4-aligned: {0, bytes in the list}, or {1, 0} where they are more than capacity. The first
  *            is what the dense kernels read as `pick`: 1 means that the layer needs its masked weights.
  *
@@ -27,10 +28,15 @@
  * whose 16 bits are all set has no pruned edge; in others each byte whose bit is not set is looked at. (cut > 126: each
  * block is looked at.)
  *
- * Saturation none. Stack: prune_list 52 bytes, sparse_list 36.
- * Cycles at most (tested): m0k_prune_list 170 + 23 * n / 16 + 50 a block with a score of cut + 1 or less + 24 for each
- * such score + 15 a byte of the list; with a cut above 126 50 for each block and 9 for each score. With 2 % pruned 2.7 an
- * edge.
+ * With more than n / 32 kept ties and a cut up to 127, until fewer than 16 of them are left, a block costs the same
+ * whether it has ties or not: bit 7 of w | ((w & 127) + 128 - cut) says in each byte whether it is the cut or more, of w |
+ * ((w & 127) + 127 - cut) whether it is more. Where all are the cut or more, those that are not more are taken from
+ * `ties`; in other blocks only the bytes that are not more are looked at.
+ *
+ * Saturation none. Stack: prune_list 56 bytes, sparse_list 36.
+ * Cycles at most (tested): m0k_prune_list 190 + 23 * n / 16 + 50 a block with a score of cut + 1 or less + 24 for each
+ * such score + 15 a byte of the list; with a cut above 126 50 for each block and 9 for each score; with ties that are
+ * counted 70 * n / 16 instead of 23 * n / 16, and no more than 4.1 an edge where none is less. With 2 % pruned 2.7 an edge.
  * m0k_sparse_list 130 + 16 * count + 12 for each pruned edge or one with a score of cut, and for each gap of 0.
  * With early 50 more for each 16th.
  */

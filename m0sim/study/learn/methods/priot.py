@@ -36,9 +36,10 @@ class ScoreForm(IntegerForm):
     mask_forms: tuple[str, ...] = MASK_FORMS
     copy_kernel = "m0k_mask_copy"
     list_kernel = "m0k_prune_list"
-    listed, listed_unknown = 12, 32
+    listed, listed_once, listed_unknown = 12, 24, 32
     """One of so many candidates is pruned at most where the pruned ones are listed: with more masks are the faster way.
-    Where their number is not known the list has room for fewer, so that it costs no more SRAM than two kilobytes."""
+    ``listed_once`` is for the lowest layer that learns, whose list only the forward pass uses. Where their number is
+    not known the list has room for fewer, so that it costs no more SRAM than two kilobytes."""
     provider = "m0k_rows_scores"
     """What gives kernels their masked rows, with so many bytes of state."""
     provider_state = 4
@@ -78,10 +79,11 @@ class ScoreForm(IntegerForm):
         if b.settings.options.mask_form != "list" or isinstance(stage.layer, Conv):
             return 0
         candidates = self.candidates(b, stage)
+        most = candidates // (self.listed_once if stage.index == b.settings.first else self.listed)
         pruned = candidates // self.listed_unknown
         if b.settings.keep:
             pruned = candidates - b.settings.keep[stage.index]
-        return layout.pruned_list_bytes(pruned, stage.n_out, stage.n_in) if pruned <= candidates // self.listed else 0
+        return layout.pruned_list_bytes(pruned, stage.n_out, stage.n_in) if pruned <= most else 0
 
     # -- operations
 

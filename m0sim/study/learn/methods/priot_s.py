@@ -91,7 +91,7 @@ class SparseForm(ScoreForm):
     mask_forms = tuple(form for form in ScoreForm.mask_forms if form != "bits")
     copy_kernel = "m0k_sparse_copy"
     list_kernel = "m0k_sparse_list"
-    listed, listed_unknown = 2, 4
+    listed, listed_once, listed_unknown = 2, 4, 4
     provider = "m0k_rows_sparse"
     provider_state = 16
 
