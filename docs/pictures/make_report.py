@@ -40,7 +40,7 @@ def training_step(network_name: str, method_name: str) -> tuple[DeviceProgram, A
     images, labels = data.network_input(digits.images[:64]), digits.labels[:64]
     frozen = method.freeze(network, backbone.weights, backbone.config)
     config = calibrate(network, method, backbone.weights, images, labels, backbone.config)
-    plan = onchip.plan(network, method.device, config, frozen, DeviceOptions(mask_form="fused"))
+    plan = onchip.plan(network, method.device, config, frozen, DeviceOptions())
     state = method.initial_state(network, frozen, config, 0)
     return onchip.deploy(plan, config, frozen, state, kernels.load(), device.load("rp2040")), images, labels
 

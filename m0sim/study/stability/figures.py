@@ -105,11 +105,11 @@ def _cost(data: StabilityFigures, remedy: str) -> tuple[str, str, str, str]:
     name = remedy.split(",")[0]
     if name in ESTIMATES:
         return "", *ESTIMATES[name], "estimated"
-    cost = [c for (r, _, mask), c in data.costs.items() if r == remedy and mask == "fused"][-1]
+    cost = [c for (r, _, mask), c in data.costs.items() if r == remedy and mask == "list"][-1]
     shift = f"{cost['shift']:+}"
     if remedy in REFERENCES:
         return shift, f"{cost['cycles']:,}", f"{cost['sram']:,} SRAM, {cost['flash']:,} flash", "measured"
-    reference = data.costs[next(r for r in REFERENCES if name.startswith(r)), cost["shift"], "fused"]
+    reference = data.costs[next(r for r in REFERENCES if name.startswith(r)), cost["shift"], "list"]
     more = {key: cost[key] - reference[key] for key in ("cycles", "sram", "flash")}
     share = f"{more['cycles']:+,} ({100 * more['cycles'] / reference['cycles']:+.1f} %)"
     return shift, share, f"{more['sram']:+,} SRAM, {more['flash']:+,} flash", "measured"

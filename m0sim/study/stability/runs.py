@@ -98,19 +98,20 @@ def run(spec: Spec, data_dir: Path) -> list[float]:
 
 
 VARIANTS = (
+    ("priot", -2, "list"),
+    ("priot", -4, "list"),
+    ("priot,cool=2048", -4, "list"),
+    ("priot,refresh=16", -2, "list"),
+    ("priot,refresh=1024", -2, "list"),
+    ("priot,trained=1", -2, "list"),
+    ("priot,trained=2", -2, "list"),
+    ("priot-threshold", -2, "list"),
+    ("priot-threshold,cool=2048", -4, "list"),
     ("priot", -2, "fused"),
-    ("priot", -4, "fused"),
-    ("priot,cool=2048", -4, "fused"),
-    ("priot,refresh=16", -2, "fused"),
-    ("priot,refresh=1024", -2, "fused"),
-    ("priot,trained=1", -2, "fused"),
-    ("priot,trained=2", -2, "fused"),
-    ("priot-threshold", -2, "fused"),
-    ("priot-threshold,cool=2048", -4, "fused"),
     ("priot", -2, "copy"),
     ("priot,refresh=1024", -2, "copy"),
-    ("niti-static", -3, "fused"),
-    ("niti-static,cool=2048", -3, "fused"),
+    ("niti-static", -3, "list"),
+    ("niti-static,cool=2048", -3, "list"),
 )
 """What is measured on the device: remedy, shift, form of the mask."""
 
