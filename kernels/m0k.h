@@ -185,7 +185,16 @@ typedef struct {
     uint32_t n_in, n_out, shift;
     int32_t mu;
     const uint32_t *active; /* 0, or what m0k_conv_grad left: where it is 0 all of grad is, and nothing moves */
+    const uint32_t *magnitudes; /* M0K_DYNAMIC: of the whole gradient, of which grad is a part; 0: grad is measured */
 } m0k_niti_grad_t;
+
+typedef struct {
+    const int32_t *grad; /* int32[n_out][P] */
+    uint32_t n_in, n_out;
+    uint32_t *magnitudes;   /* the OR of all |grad| is added to it: it has the bit length of the largest */
+    uint32_t begin;         /* 1: it is 0 before */
+    const uint32_t *active; /* as above: where it is 0 grad is not read */
+} m0k_niti_measure_t;
 
 typedef struct {
     const int8_t *error;
@@ -231,6 +240,7 @@ typedef struct {
 
 void m0k_niti_dense(const m0k_niti_dense_t *p);
 void m0k_niti_grad(const m0k_niti_grad_t *p);
+void m0k_niti_measure(const m0k_niti_measure_t *p);
 void m0k_score_dense(const m0k_score_dense_t *p);
 void m0k_score_grad(const m0k_score_grad_t *p);
 void m0k_sparse_dense(const m0k_sparse_dense_t *p);

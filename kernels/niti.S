@@ -3,10 +3,14 @@
  *
  * m0k_niti_dense { error, in, weights, n_in, n_out, shift, mu, signed_in }
  *     W[o][i] = sat(W[o][i] - psto_shift(error[o] * in[i], s))
- * m0k_niti_grad { grad, weights, n_in, n_out, shift, mu, active }
+ * m0k_niti_grad { grad, weights, n_in, n_out, shift, mu, active, magnitudes }
  *     W[o][k] = sat(W[o][k] - psto_shift(grad[o][k], s))
+ * m0k_niti_measure { grad, n_in, n_out, magnitudes, begin, active }
+ *     *magnitudes = (begin ? 0 : *magnitudes) | the OR of all |grad[o][k]|
  *
  * s = shift, 0..24; or, with shift == 0xFFFFFFFF, s = max(0, bit length of max |gradient| - mu), mu signed, -24..31.
+ * The gradient is the one given; or, with magnitudes != 0, a larger one of which that is a part, and which
+ * m0k_niti_measure has measured part by part before. *magnitudes < 2^30 has the bit length of its largest.
  * error int8[n_out] -127..127; in int8[n_in], 0..127, or -127..127 with signed_in != 0, 4-aligned, read as words; grad
  * int32[n_out][P], |grad| < 2^30, 4-aligned, 0 in the padding (as m0k_conv_grad leaves it), P = n_in rounded up to 4;
  * weights u8 = w + 128 as an edge array (groups of four outputs, 16 bytes an input word, bytes in the order of inputs
@@ -20,12 +24,14 @@
  * Skipped: outputs whose error is 0 or too small to move anything; words of zero inputs, or with all m' <= C; words, or
  * edges, that do not move.
  *
- * Stack: 56 bytes (m0k_niti_dense), 36 (m0k_niti_grad).
+ * Stack: 56 bytes (m0k_niti_dense), 36 (m0k_niti_grad), 20 (m0k_niti_measure).
  * Cycles of m0k_niti_dense, words = P / 4: at most 130 + 34 * n_out, and for each output with an error 70 + 59 * words
  *     (14.75 an edge) and 52 for each word with a weight that clamps; 40 a word that does not move, 22 where all m' <=
  *     C, 9 where all inputs are zero. With s < 6 or signed_in: 70 + 108 * words. Dynamic: 12 * (n_in + n_out) + 200
  *     more.
- * Cycles of m0k_niti_grad: at most 80 + 16 * n_out + 104 * words * n_out; dynamic: 24 * words * n_out + 110 more.
+ * Cycles of m0k_niti_grad: at most 80 + 16 * n_out + 104 * words * n_out; dynamic: 24 * words * n_out + 110 more,
+ *     but with magnitudes 110 more.
+ * Cycles of m0k_niti_measure: at most 70 + 24 * words * n_out.
  */
     .syntax unified
     .cpu cortex-m0plus
@@ -380,6 +386,18 @@
     WEIGHT_UP grad, \i, \k, step=r5
     .endm
 
+@ OR_MAGNITUDES end: r5 |= the magnitudes of the gradients from r0, not empty, to end. Spoils r0-r4, r6. 24 cycles a word.
+    .macro OR_MAGNITUDES end
+.Lmagnitudes\@:
+    ldm r0!, {r1-r4}
+    OR_MAGNITUDE r1, r5, r6
+    OR_MAGNITUDE r2, r5, r6
+    OR_MAGNITUDE r3, r5, r6
+    OR_MAGNITUDE r4, r5, r6
+    cmp r0, \end
+    bne .Lmagnitudes\@
+    .endm
+
     FUNCTION m0k_niti_grad
     SKIP_INACTIVE NITI_GRAD_ACTIVE
     SAVE_ALL
@@ -393,20 +411,20 @@
     adds r2, r3, #1
     bne .Lgrad_shift
 
-@ Dynamic: r5 = OR of the magnitudes, r3 = s = its bit length, less mu. r0 grad, r8 its end, r1-r4 gradients, r6 free.
+@ Dynamic: r5 = OR of the magnitudes, r3 = s = its bit length, less mu.
+    ldr r5, [r7, #NITI_GRAD_MAGNITUDES]
+    cmp r5, #0
+    beq .Lgrad_measure
+    ldr r5, [r5]
+    b .Lgrad_measured
+.Lgrad_measure:
     muls r1, r0, r1
     ldr r0, [r7, #NITI_GRAD_GRAD]
     adds r1, r0, r1
     mov r8, r1
     movs r5, #0
-.Lgrad_magnitudes:
-    ldm r0!, {r1-r4}
-    OR_MAGNITUDE r1, r5, r6
-    OR_MAGNITUDE r2, r5, r6
-    OR_MAGNITUDE r3, r5, r6
-    OR_MAGNITUDE r4, r5, r6
-    cmp r0, r8
-    bne .Lgrad_magnitudes
+    OR_MAGNITUDES end=r8
+.Lgrad_measured:
     ldr r3, [r7, #NITI_GRAD_MU]
     negs r3, r3
     cmp r5, #0
@@ -454,3 +472,28 @@
     GRAD_UP 2, 0
     GRAD_UP 3, 1
     END_FUNCTION m0k_niti_grad
+
+@ --------------------------------------------------------------------------------------------- m0k_niti_measure
+    FUNCTION m0k_niti_measure
+    ldr r2, [r0, #NITI_MEASURE_MAGNITUDES]
+    ldr r1, [r0, #NITI_MEASURE_BEGIN]
+    cmp r1, #0
+    beq .Lmeasure_more
+    movs r1, #0
+    str r1, [r2]
+.Lmeasure_more:
+    SKIP_INACTIVE NITI_MEASURE_ACTIVE
+    push {r4-r7, lr}
+    mov r12, r2
+    ldr r5, [r2]
+    ldr r1, [r0, #NITI_MEASURE_N_IN]
+    GROUP_BYTES r1
+    ldr r7, [r0, #NITI_MEASURE_N_OUT]
+    muls r7, r1, r7
+    ldr r0, [r0, #NITI_MEASURE_GRAD]
+    adds r7, r0, r7
+    OR_MAGNITUDES end=r7
+    mov r2, r12
+    str r5, [r2]
+    pop {r4-r7, pc}
+    END_FUNCTION m0k_niti_measure

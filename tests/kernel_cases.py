@@ -100,6 +100,7 @@ BOUNDS = {
     "m0k_conv_grad": "splitting the inputs into lanes; listing the errors, and storing each output's sums",
     "m0k_niti_dense": "the steps of psto rounding on two lanes, then clamping; zero errors and inputs are skipped",
     "m0k_niti_grad": "psto rounding of one 32-bit gradient at a time: no two fit a word",
+    "m0k_niti_measure": "the magnitude of a gradient takes three instructions, and one more adds it to the others",
     "m0k_score_dense": "two MULS, extracting bytes, rounding, clamping and a byte store, one edge at a time; zero"
     " errors and inputs are skipped",
     "m0k_score_grad": "MULS, extracting bytes, rounding, clamping and a byte store, one edge at a time",
@@ -621,6 +622,7 @@ def _updates(busy: Recorded, steps: Sequence[Recorded]) -> list[Case]:
         *(niti_dense_case(u, is_dynamic) for u in (full, real) for is_dynamic in (False, True)),
         mean(f"784 to 64, {number}, static shift", (niti_dense_case(u, False) for u in all_real)),
         *(niti_grad_case(*s[:3]) for s in sums),
+        *(niti_measure_case(*s[:2]) for s in sums),
         score_dense_case(full, 21.0),
         score_dense_case(real, 16.0),
         mean(f"784 to 64, {number}", map(score_dense_case, all_real)),
@@ -688,6 +690,27 @@ def niti_grad_case(what: str, grad: Array, weights: Array) -> Case:
             unpacked(n_out, n_in),
         ),
         Side({"grad": grad, "weights": weights}, [("ref_niti_grad", ["grad", "weights", grad.size, shift])], "weights"),
+    )
+
+
+def niti_measure_case(what: str, grad: Array) -> Case:
+    n_out, n_in = grad.shape
+    words = zeros(1, np.uint32)
+    return Case(
+        "m0k_niti_measure",
+        f"16 x 72 gradients, {what}",
+        "edge",
+        grad.size,
+        Side(
+            {"grad": packed_grad(grad), "magnitudes": words},
+            one("m0k_niti_measure", "grad", n_in, n_out, "magnitudes", 1),
+            "magnitudes",
+        ),
+        Side(
+            {"grad": grad, "magnitudes": words},
+            [("ref_niti_measure", ["grad", grad.size, "magnitudes", 1])],
+            "magnitudes",
+        ),
     )
 
 

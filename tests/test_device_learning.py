@@ -170,6 +170,7 @@ OUTPUTS = {
     "m0k_tintin_grad": (1,),
     "m0k_niti_dense": (2,),
     "m0k_niti_grad": (1,),
+    "m0k_niti_measure": (),  # parts of a gradient one after the other: what follows from it is checked
     "m0k_score_dense": (3,),
     "m0k_score_grad": (2,),
     "m0k_sparse_dense": (3,),
@@ -186,7 +187,7 @@ OUTPUTS = {
 }
 """The words of each kernel's block that point to results."""
 
-SCRATCH = re.compile(r"(lanes|histogram|bins|rows|errors|lists?|active|inputs|first)\d+")
+SCRATCH = re.compile(r"(lanes|histogram|bins|rows|errors|lists?|active|magnitudes|inputs|first)\d+")
 """Tensors of which the golden model knows nothing: kernels and mask forms use them as they like."""
 
 
@@ -386,6 +387,37 @@ def test_every_tensor_after_every_operation(kernels: Image, network: Network, va
     assert {n for n in by_operation.plan.placed if n not in known and not SCRATCH.match(n)} == set()
     in_one_call = Shadow(s, s.deploy(kernels, mask_form=form, reuse=False, weights_place="sram"))
     assert train(s, [(by_operation, False), (in_one_call, True)], 3) >= (2 if network is not ODD else 0)
+
+
+LEAST = [v if v in ("niti-dynamic", "priot") else pytest.param(v, marks=pytest.mark.long) for v in TRAINED]
+
+
+@pytest.mark.parametrize("variant", LEAST)
+@pytest.mark.parametrize("network", [networks.get("tiny-cnn-8"), ODD], ids=lambda n: n.name)
+def test_every_tensor_with_the_least_scratch(kernels: Image, network: Network, variant: str) -> None:
+    """Also where the shift of a convolution's gradient is found in a pass of its own."""
+    s = study(network, variant)
+    by_operation, in_one_call = (Shadow(s, s.deploy(kernels, scratch="least", reuse=reuse)) for reuse in (True, False))
+    measured = [op for op in by_operation.plan.step.ops if op.kernel == "m0k_niti_measure"]
+    assert bool(measured) == (variant == "niti-dynamic")
+    assert train(s, [(by_operation, False), (in_one_call, True)], 3) >= (2 if network is not ODD else 0)
+    assert_same_learned(s, by_operation.program)
+    cost = in_one_call.program.step(s.images[0], 0, level="memory")
+    assert cost.findings == ()
+    assert not touched_sram(in_one_call.program, cost.stack_bytes)[in_one_call.plan.sram_bytes :].any()
+
+
+@pytest.mark.parametrize(("network", "width"), [("tiny-cnn", 1), ("lenet", 1), ("vgg11", 0.25), ("vgg11", 1)])
+def test_a_gradient_is_kept_with_the_least_scratch_where_that_costs_nothing(
+    network: str, width: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two passes wherever they may be, by force, need no byte less."""
+    made = networks.wide(network, width)
+    config = Config((-6,) * len(made.stages))
+    settings = step.StepSettings(methods.get("niti-dynamic").device, config, DeviceOptions(scratch="least"))
+    needed = plan.pack(step.build(made, settings)).sram_bytes
+    monkeypatch.setattr("m0sim.study.learn.device_form.Builder._keeps_gradient", lambda *_: False)
+    assert needed == plan.pack(step.build(made, settings)).sram_bytes
 
 
 @pytest.mark.parametrize("variant", TRAINED)

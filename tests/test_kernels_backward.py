@@ -161,6 +161,7 @@ def constants(name: str, count: int) -> list[bool]:
         "m0k_conv_grad": (3, 14, 15),
         "m0k_niti_dense": (2,),
         "m0k_niti_grad": (1,),
+        "m0k_niti_measure": (3,),
         "m0k_score_dense": (3, 8),
         "m0k_score_grad": (2, 7),
         "m0k_sparse_dense": (3, 9),
@@ -756,6 +757,38 @@ def test_niti_grad(seed: int, n_in: int, n_out: int, rounding: tuple[int, int]) 
     assert cost.stack_bytes <= 36
 
 
+@many
+@given(seeds, sizes, sizes, st.integers(-24, 31), st.sampled_from([0, 1, 2, 127, 2**30 - 1]), st.integers(1, 9))
+def test_niti_grad_of_parts(seed: int, n_in: int, n_out: int, mu: int, largest: int, at_once: int) -> None:
+    """Measured part by part and then updated part by part, it is the update by the whole gradient."""
+    rng = np.random.default_rng(seed)
+    w, grad = values(rng, (n_out, n_in)), gradients(rng, n_out, n_in, largest)
+    grad[rng.random(n_out) < 0.3] = 0
+    at_once = min(at_once * 4 if at_once < 5 else n_out, n_out)
+    parts = [grad[first : first + at_once] for first in range(0, n_out, at_once)]
+    machine = Machine.from_elf(elf("zig"))
+    magnitudes = machine.alloc(np.full(1, 0xFFFFFFFF, np.uint32))  # of another step
+    active = [machine.alloc(np.array([part.any()], np.uint32)).address for part in parts]
+    measured = 0
+    for part, is_active in zip(parts, active, strict=True):
+        begin = int(part is parts[0])
+        fields = [part, n_in, part.shape[0], magnitudes.address, begin, is_active if begin or seed % 2 else 0]
+        cost, _ = call(machine, "m0k_niti_measure", *fields)
+        measured |= int(np.bitwise_or.reduce(np.abs(part), axis=None))
+        assert magnitudes.read().tolist() == [measured]
+        assert cost.cycles <= (70 + 6 * part.size if part.any() or not fields[-1] else 20)
+        assert cost.stack_bytes <= 20
+    whole = pack_weights(sat(w - psto_shift(grad[:, :n_in], niti_shift(int(np.abs(grad).max()), DYNAMIC, mu))))
+    row = 4 * padded(n_in)
+    for number, (part, is_active) in enumerate(zip(parts, active, strict=True)):
+        edges = slice(number * at_once // 4 * row, (number * at_once // 4 + padded(part.shape[0]) // 4) * row)
+        fields = [part, pack_weights(w)[edges], n_in, part.shape[0], DYNAMIC, mu & 0xFFFFFFFF]
+        cost, after = call(machine, "m0k_niti_grad", *fields, is_active, magnitudes.address)
+        np.testing.assert_array_equal(after[1], whole[edges])
+        assert cost.cycles <= 70 + 16 * part.shape[0] + 104 * part.size // 4 + 110
+    assert magnitudes.read().tolist() == [measured]
+
+
 def scored(rng: np.random.Generator, n_out: int, n_in: int) -> tuple[Array, Array]:
     """A random set of real edges as storage indices, and their gap list."""
     real = np.flatnonzero(pack(np.ones((n_out, n_in), np.int8), 0, 0))
@@ -939,6 +972,7 @@ def example(name: str) -> list[Any]:
         ],
         "m0k_niti_dense": [pad_bytes(e), pad_bytes(a), u, n_in, n_out, 9, 0, 0],
         "m0k_niti_grad": [grad, u, n_in, n_out, DYNAMIC, 3],
+        "m0k_niti_measure": [grad, n_in, n_out, np.full(1, 2**29, np.uint32), 0],
         "m0k_score_dense": [pad_bytes(e), pad_bytes(a), u, v, n_in, n_out, 14, 0, histogram(v, "current")],
         "m0k_score_grad": [grad, u, v, n_in, n_out, 20, 0, histogram(v, "current")],
         "m0k_sparse_dense": [
@@ -959,7 +993,7 @@ def example(name: str) -> list[Any]:
 
 
 KERNEL_NAMES = (
-    *("dense_back", "conv_back", "conv_grad", "niti_dense", "niti_grad"),
+    *("dense_back", "conv_back", "conv_grad", "niti_dense", "niti_grad", "niti_measure"),
     *("score_dense", "score_grad", "sparse_dense", "sparse_grad"),
 )
 

@@ -317,6 +317,10 @@ def test_gradient_updates(image: Image, n: int, bits: int, shift: int, mu: int, 
     np.testing.assert_array_equal(results[1], sat(w - psto_shift(grad, shift)))
     _, dynamic = run(image, "ref_niti_grad_shift", grad.astype(np.int32), n, mu)
     assert dynamic == bit_length(grad) - mu
+    for begin, before in ((1, 0), (0, 1 << 29)):
+        seen = np.array([1 << 29], np.uint32)
+        results, _ = run(image, "ref_niti_measure", grad.astype(np.int32), n, seen, begin)
+        assert results[1].tolist() == [before | int(np.bitwise_or.reduce(np.abs(grad)))]
     grad //= 2
     results, _ = run(image, "ref_score_grad", grad.astype(np.int32), *int8(w, s), n, shift)
     np.testing.assert_array_equal(results[2], sat(s - round_shift(w * grad, shift)))

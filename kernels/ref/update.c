@@ -43,6 +43,14 @@ int32_t ref_niti_grad_shift(const int32_t *restrict grad, int32_t n, int32_t mu)
     return bit_length(seen) - mu;
 }
 
+void ref_niti_measure(const int32_t *restrict grad, int32_t n, uint32_t *restrict magnitudes, int32_t begin)
+{
+    uint32_t seen = begin ? 0 : *magnitudes;
+    for (int32_t i = 0; i < n; i++)
+        seen |= magnitude(grad[i]);
+    *magnitudes = seen;
+}
+
 void ref_score_dense(const int8_t *restrict error, const int8_t *restrict in, const int8_t *restrict weights,
                      int8_t *restrict scores, int32_t n_in, int32_t n_out, int32_t shift)
 {

@@ -53,10 +53,13 @@ class IntegerForm(DeviceForm):
     """Its kernels of the update are called m0k_FAMILY_dense and m0k_FAMILY_grad."""
     dense_fields: ClassVar[Mapping[str, Word]] = {}
     """Fields that only the block of m0k_FAMILY_dense has."""
+    grad_fields: ClassVar[Mapping[str, Word]] = {}
+    """Fields that only the block of m0k_FAMILY_grad has."""
     dynamic = False
     """Scales measured on every tensor instead of calibrated."""
     whole_gradient = False
-    """Whether the update of a convolution wants the gradients of all its outputs at once, not of four after four."""
+    """Whether by how much a weight of a convolution moves depends on the whole gradient: all of it is kept then, or
+    made twice, four outputs after four, the first time for m0k_FAMILY_measure."""
     mask_forms: tuple[str, ...] = ()
     """The forms in which it can keep its mask, the presumably fastest first; none where there is no mask."""
 
@@ -403,26 +406,49 @@ class Builder:
     def update(self, stage: Stage) -> None:
         """Gradient and update of what the stage learns."""
         if isinstance(stage.layer, Conv):
-            self._conv_update(stage, stage.n_out if self.form.whole_gradient else _GROUP)
+            self._conv_update(stage)
             return
         learned: Words = {"n_in": stage.n_in, "n_out": stage.n_out, **self.form.learned_fields(self, stage)}
         learned |= {**self.form.dense_fields, "error": self.error(stage), "in": self.activation(stage.index)}
         self.emit("update", f"m0k_{self.form.family}_dense", **learned)
 
-    def _conv_update(self, stage: Stage, at_once: int) -> None:
-        """Gradient and update of so many outputs after the other: no more of the gradient is ever there."""
+    def _conv_update(self, stage: Stage) -> None:
+        """Gradient and update of some outputs after the other: no more of the gradient is ever there."""
+        is_kept = self.form.whole_gradient and self._keeps_gradient(stage)
+        groups = _groups(stage.n_out, stage.n_out if is_kept else _GROUP)
+        fields = {**self.form.grad_fields}
+        if self.form.whole_gradient and not is_kept:
+            fields["magnitudes"] = self.tensor(f"magnitudes{stage.index}", "scratch", 4)
+            for first, count in groups:
+                measured = self._gradient(stage, first, count) | {"n_in": stage.n_in, "n_out": count, **fields}
+                self.emit("update", f"m0k_{self.form.family}_measure", **measured, begin=int(first == 0))
+        for first, count in groups:
+            learned: Words = self._gradient(stage, first, count) | {"n_in": stage.n_in, "n_out": count, **fields}
+            learned |= self.form.learned_fields(self, stage, first)
+            self.emit("update", f"m0k_{self.form.family}_grad", **learned)
+
+    def _keeps_gradient(self, stage: Stage) -> bool:
+        """Whether the whole gradient is there at once: with less scratch where the sums of the forward pass hide it."""
+        size, sums = stage.n_out * layout.row_bytes(stage.n_in), max(prod(s.raw_shape) for s in self.network.stages)
+        return self.has_full_scratch or stage.n_out <= _GROUP or 2 * size <= sums
+
+    def _gradient(self, stage: Stage, first: int, count: int) -> Words:
+        """Emits the gradient of some outputs. Returns the fields by which it is found."""
+        size = 4 * count * layout.row_bytes(stage.n_in)
         where: Words = {
-            "grad": self.tensor(f"gradient{stage.index}", "accumulators", 4 * at_once * layout.row_bytes(stage.n_in)),
+            "grad": self.tensor(f"gradient{stage.index}", "accumulators", size),
             "active": self.tensor(f"active{stage.index}", "scratch", 4),
         }
         source: Words = {"error": self.error(stage), "argmax": self._argmax(stage)} | _conv_shape(stage)
         source["in"] = self.activation(stage.index)
         source["scratch"] = self.tensor(f"lists{stage.index}", "scratch", scratch.conv_grad(stage))
-        for first in range(0, stage.n_out, at_once):
-            count = min(at_once, stage.n_out - first)
-            self.emit("update", "m0k_conv_grad", **source, **where, first_out=first, count_out=count)
-            learned: Words = {"n_in": stage.n_in, "n_out": count, **self.form.learned_fields(self, stage, first)}
-            self.emit("update", f"m0k_{self.form.family}_grad", **where, **learned)
+        self.emit("update", "m0k_conv_grad", **source, **where, first_out=first, count_out=count)
+        return where
+
+
+def _groups(outputs: int, at_once: int) -> list[tuple[int, int]]:
+    """First output and number of outputs of each group."""
+    return [(first, min(at_once, outputs - first)) for first in range(0, outputs, at_once)]
 
 
 def edge_bytes(stage: Stage) -> int:

@@ -35,6 +35,7 @@ STACK = {
     "m0k_conv_grad": 200,
     "m0k_niti_dense": 56,
     "m0k_niti_grad": 36,
+    "m0k_niti_measure": 20,
     "m0k_score_dense": 60,
     "m0k_score_grad": 52,
     "m0k_sparse_dense": 112,

@@ -11,7 +11,7 @@ from m0sim.study.learn.methods.niti_static import NitiForm, NitiStatic
 from m0sim.study.learn.networks import Stage
 
 _MEASURED = 0xFFFFFFFF
-"""The shift in a block that tells the kernel to measure the gradient itself."""
+"""The shift in a block that tells the kernel to measure the gradient, or to take what was measured."""
 
 
 class NitiDynamicForm(NitiForm):

@@ -20,6 +20,7 @@ class NitiForm(IntegerForm):
 
     family = "niti"
     dense_fields: ClassVar = {"signed_in": 0}
+    grad_fields: ClassVar = {"magnitudes": 0}
 
     def weights(self, b: Builder, stage: Stage) -> Ref:
         return b.tensor(f"weights{stage.index}", "weights", edge_bytes(stage), persistent=True)
