@@ -4,7 +4,7 @@
  * m0k_back_gather (not for C): what m0k_conv_back does where scratch != 0; r0 = its block. channels % 4 == 0, dynamic == 0,
  * no provider; kernel_h * kernel_w * n_out <= 256, pooled (h / 2 + 1) * (kernel_w / 2 + 1) * n_out in place
  * of it. `scratch`, 4-aligned, with h = kernel_h, columns of the error map, and u = h units of rows, pooled h / 2 + 1:
- *     40 + 16 * h + u * 8 * (columns * n_out + (pooled ? 2 : 1) * (width + kernel_w)) bytes
+ *     40 + 16 * h + (pooled ? 8 * n_out : 0) + u * 8 * (columns * n_out + (pooled ? 2 : 1) * (width + kernel_w)) bytes
  *
  * A row of the convolution's output is a list of its errors that are not zero, {error, place}, from left to right, and
  * a head for each input column x: where in the list the windows begin whose last column is x or more, and the sum of
@@ -12,9 +12,12 @@
  * list, and its sum tells whether the products fit 16 bits; place + (y * kernel_w + x) * 4 * channels is the address
  * of the weights that belong to input (y, x). Rows are made when the input comes to them, and kept for kernel_h rows.
  *
- * Stack: 256 bytes, and 8 of m0k_conv_back's. Cycles, groups = n_out / 4 rounded up, passes = 2 pooled, else 1: at most
- *     800 + for each row of the error map and each pass 120 + 8 * (width + 9) + columns * (40 + 9 * groups) (50 * groups
- *     where n_out % 4 != 0) + for each pass and each group with an error at a position 150 (240), and each error 30
+ * The two rows under a pool's row are made together: the list of the second goes down from the end of the first one's
+ * room, and errors of the pool's second column wait until those of the first are listed.
+ *
+ * Stack: 256 bytes, and 8 of m0k_conv_back's. Cycles, groups = n_out / 4 rounded up: at most
+ *     800 + for each row of the error map 150 + 8 * (width + 9) (20 pooled) + columns * (50 + 9 * groups) (50 * groups
+ *     where n_out % 4 != 0) + for each group with an error at a position 180 (270), and each error 50
  *     + for each input row 170 + 20 * kernel_h + for each input 70 + 3 * channels + 20 * kernel_h and, where a gate is
  *     not 0 and errors reach it, 150 + 32 * channels + 30 * kernel_h and for each of these 5 + 3 * channels or, where
  *     their magnitudes are more than 258 in sum, 8 + 5.25 * channels.
@@ -50,7 +53,7 @@
     .equ PIECES, 56                 @ pieces of lists over an input, ended by 0
     .equ Y, 60                      @ input row
     .equ NEXT_Y, 64                 @ input row of the next output row's window
-    .equ BOTTOM, 68                 @ heads of a pool's second row, 0: no errors
+    .equ BOTTOM, 68                 @ heads of a pool's second row, 0: no errors. Its list goes down
     .equ HAS_BOTTOM, 72
     .equ OUT, 76
     .equ GATE, 80                   @ gate - out
@@ -69,8 +72,7 @@
     .equ LARGE, 132                 @ SMALL, LANES or WIDE
     .equ RETURN, 136
     .equ COLUMN, 140                @ columns left
-    .equ PLACE, 144                 @ of the row's first window
-    .equ PASS, 148                  @ 0, or of a pool's second row BYTE_TWOS
+    .equ STASH_FROM, 148            @ errors of a pool's second column: up from here
     .equ HEAD_END, 152
     .equ FIRST_HEAD, 156
     .equ SUMS, 160                  @ of eight channels
@@ -82,14 +84,12 @@
     .equ STEP_HEAD, 212             @ and heads
     .equ FRAME, 220
 @ While lists are made
-    .equ STASH, 160                 @ errors of a pool's second column, from the end of the unit's lists down
+    .equ STASH, 160                 @ end of those of the first row
     .equ HEAD_TO, 164               @ behind the heads of the column
     .equ HEAD_TO_2, 168
     .equ CELL_PLACE, 172
-    .equ TOP, 176
-    .equ NEXT_ERROR, 180
-    .equ RETURN_ROW, 184
-    .equ LIST_START, 188
+    .equ ROW_PLACE, 184             @ weights from a pool's first row to its second
+    .equ SUM_2, 188                 @ of the second row's errors
     .equ ENTRY, 192
 
     .equ NO_GATE, 1                 @ as GATE
@@ -109,8 +109,29 @@
     add r9, r7
     .endm
 
-@ LIST j: error j of r4, if it is not 0 and in this row; r5 argmax, 0 or 1 where in this row, r2 place of the first of the
-@ four. To the list, or that of the cell's second column, r0 down. Spoils r3, r6, r7. 20 cycles.
+@ APPEND_2: the same to the list of a pool's second row, lr down, and SUM_2; r7 the place of the first row. Spoils r3.
+@ 21 cycles.
+    .macro APPEND_2
+    ldr r3, [sp, #ROW_PLACE]
+    subs r7, r7, r3
+    mov r3, lr
+    subs r3, #8
+    str r6, [r3]
+    str r7, [r3, #4]
+    mov lr, r3
+    asrs r3, r6, #31
+    movs r7, r6
+    eors r7, r3
+    subs r7, r7, r3
+    lsls r7, r7, #16
+    adds r7, r7, r6
+    ldr r3, [sp, #SUM_2]
+    adds r7, r7, r3
+    str r7, [sp, #SUM_2]
+    .endm
+
+@ LIST j: error j of r4, if it is not 0; r5 argmax, r2 place of the first of the four. To its row's list, or to the
+@ errors of the pool's second column: of the first row r0 up, of the second r10 down. Spoils r3, r6, r7. 34 cycles, 4 for 0.
     .macro LIST j
     lsls r6, r4, #(24 - 8 * \j)
     asrs r6, r6, #24
@@ -121,14 +142,23 @@
     .endif
     lsls r3, r5, #(24 - 8 * \j)
     lsrs r3, r3, #24
-    beq .Lfirst_column\@
-    cmp r3, #1
-    bne .Lnot_listed\@
-    subs r0, #8
-    str r6, [r0]
-    str r7, [r0, #4]
+    beq .Lfirst\@
+    cmp r3, #2
+    beq .Lsecond_row\@
+    bhi .Lboth\@
+    stm r0!, {r6, r7}
     b .Lnot_listed\@
-.Lfirst_column\@:
+.Lboth\@:
+    mov r3, r10
+    subs r3, #8
+    str r6, [r3]
+    str r7, [r3, #4]
+    mov r10, r3
+    b .Lnot_listed\@
+.Lsecond_row\@:
+    APPEND_2
+    b .Lnot_listed\@
+.Lfirst\@:
     APPEND
 .Lnot_listed\@:
     .endm
@@ -289,6 +319,14 @@
     str r0, [sp, #PIECES]
     adds r0, r0, r1
     adds r0, #24
+    str r0, [sp, #STASH_FROM]
+    ldr r1, [sp, #ARGMAX]
+    cmp r1, #0
+    beq .Lno_stash
+    ldr r1, [r7, #CONV_BACK_N_OUT]
+    lsls r1, r1, #3
+    adds r0, r0, r1
+.Lno_stash:
     str r0, [sp, #FIRST_UNIT]
     str r0, [sp, #UNIT]
     adds r0, r0, r5
@@ -538,6 +576,13 @@
     bne .Lpixel
     b .Lrow_done
 
+@ A list of a pool's second row goes down.
+.Ldown:
+    str r7, [r2]
+    str r0, [r2, #4]
+    adds r2, #8
+    b .Lno_piece
+
 .Lopen:
     ldr r0, [r7, #CONV_BACK_SCRATCH]
     ldr r1, [sp, #LIVE_END]
@@ -559,6 +604,7 @@
     ldr r7, [r5]
     cmp r0, r7
     beq .Lno_piece
+    bhi .Ldown
     stm r2!, {r0, r7}
 .Lno_piece:
     mov r0, r8
@@ -785,8 +831,8 @@
     b .Lchannels_done
 
 @ --------------------------------------------------------------------------------------- lists of the error map's rows
-@ FILL to: the heads up to the address `to`, or their end, say that the list goes on at r1 behind the sum r9. r12 = the
-@ next head. Spoils r3, r6, r7. 10 cycles, and 6 a head.
+@ FILL to: the heads up to the address `to`, or their end, say that the list goes on at r1 behind the sum r9, and those
+@ of a pool's second row the same of its list. r12 = the next head. Spoils r3, r5-r7. 10 cycles, or 30 and 12 a head.
     .macro FILL to
     ldr r3, [sp, #\to]
     ldr r6, [sp, #HEAD_END]
@@ -802,7 +848,20 @@
     stm r7!, {r1, r6}
     cmp r7, r3
     blt .Lfill\@
+    mov r6, r12
     mov r12, r7
+    ldr r5, [sp, #ARGMAX]
+    cmp r5, #0
+    beq .Lfilled\@
+    ldr r5, [sp, #HEADS]
+    adds r6, r6, r5
+    adds r3, r3, r5
+    mov r5, lr
+    ldr r7, [sp, #SUM_2]
+.Lfill_2\@:
+    stm r6!, {r5, r7}
+    cmp r6, r3
+    blt .Lfill_2\@
 .Lfilled\@:
     .endm
 
@@ -834,109 +893,78 @@
     str r1, [sp, #HAS_BOTTOM]
     bx lr
 
+@ In the loops: r0 error, r1 list, r2 place of its output's first tap, r4 errors, r5 outputs left or argmax, r8 outputs
+@ left, r9 sum, r10 errors of the pool's second row and column, r11 GROUP, r12 next head, lr list of the second row,
+@ HEAD_TO behind the heads of this column.
 .Lunit_lists:
     ldr r7, [sp, #BLOCK]
-    ldr r0, [r7, #CONV_BACK_WEIGHTS]
+    ldr r2, [r7, #CONV_BACK_WEIGHTS]
     ldr r1, [sp, #NEXT_Y]
-    ldr r2, [sp, #TAPS]
-    muls r1, r2, r1
-    subs r0, r0, r1
-    ldr r1, [r7, #CONV_BACK_PAD]
-    ldr r2, [sp, #TAP]
-    muls r1, r2, r1
-    adds r0, r0, r1
-    str r0, [sp, #PLACE]
-    ldr r1, [sp, #UNIT]
-    ldr r2, [sp, #ENTRIES]
-    adds r2, r1, r2
-    mov r10, r2
-    str r2, [sp, #STASH]
-    movs r0, #0
-    str r0, [sp, #PASS]
-    bl .Llist
-    str r0, [sp, #TOP]
-    mov r2, r10
-    ldr r3, [sp, #HEADS]
-    adds r2, r2, r3
-    ldr r0, [sp, #ARGMAX]
-    cmp r0, #0
-    beq .Lunit_done
-    ldr r0, .Lbyte_twos
-    str r0, [sp, #PASS]
-    ldr r7, [sp, #BLOCK]
-    ldr r4, [sp, #TAPS]
-    ldr r5, [r7, #CONV_BACK_STRIDE]
-    muls r4, r5, r4
-    ldr r0, [sp, #PLACE]
-    subs r0, r0, r4
-    str r0, [sp, #PLACE]
-    bl .Llist
-    str r0, [sp, #BOTTOM]
-    movs r0, #1
-    str r0, [sp, #HAS_BOTTOM]
-    ldr r2, [sp, #HEAD_END]
-.Lunit_done:
-    ldr r0, [sp, #LAST_UNIT]
-    cmp r2, r0
-    bne .Lnext_unit
-    ldr r2, [sp, #FIRST_UNIT]
-.Lnext_unit:
-    str r2, [sp, #UNIT]
-    ldr r0, [sp, #NEXT_ERROR]
-    str r0, [sp, #ERROR]
-    ldr r0, [sp, #TOP]
-    ldr r1, [sp, #RETURN]
-    mov pc, r1
-    .p2align 2
-.Lbyte_twos:
-    .word 0x02020202
-
-@ One row of the output: r1 its list, r2 its heads, PLACE that of the first window; r10 end of the unit's lists. r0 =
-@ the heads, or 0 without errors; r1 end of the list; r10 is kept.
-@ In the loops: r0 error, r1 list, r2 place of its output's first tap, r4 errors, r5 outputs left or argmax, r8 outputs
-@ left, r9 sum, r11 GROUP, r12 next head, HEAD_TO behind the heads of this column.
-.Llist:
-    mov r0, lr
-    str r0, [sp, #RETURN_ROW]
-    str r2, [sp, #FIRST_HEAD]
-    str r1, [sp, #LIST_START]
-    mov r12, r2
-    ldr r3, [sp, #HEADS]
-    adds r3, r2, r3
-    str r3, [sp, #HEAD_END]
-    ldr r7, [sp, #BLOCK]
-    ldr r3, [r7, #CONV_BACK_KERNEL_W]
+    ldr r3, [sp, #TAPS]
+    muls r1, r3, r1
+    subs r2, r2, r1
+    ldr r1, [r7, #CONV_BACK_STRIDE]
+    muls r3, r1, r3
+    str r3, [sp, #ROW_PLACE]
     ldr r4, [r7, #CONV_BACK_PAD]
+    ldr r3, [sp, #TAP]
+    muls r3, r4, r3
+    adds r2, r2, r3
+    str r2, [sp, #CELL_PLACE]
+    ldr r1, [sp, #UNIT]
+    ldr r5, [sp, #ENTRIES]
+    adds r5, r1, r5                 @ heads
+    mov lr, r5
+    mov r12, r5
+    str r5, [sp, #FIRST_HEAD]
+    ldr r3, [sp, #HEADS]
+    adds r3, r5, r3
+    str r3, [sp, #HEAD_END]
+    ldr r3, [r7, #CONV_BACK_KERNEL_W]
     subs r3, r3, r4
     lsls r3, r3, #3
-    adds r3, r3, r2
+    adds r3, r3, r5
     str r3, [sp, #HEAD_TO]
     movs r0, #0
     mov r9, r0
+    str r0, [sp, #SUM_2]
     ldr r0, [sp, #GROUP]
     mov r11, r0
+    ldr r0, [sp, #STASH_FROM]
+    str r0, [sp, #STASH]
+    ldr r0, [sp, #FIRST_UNIT]
+    mov r10, r0
     ldr r0, [sp, #ERROR]
-    ldr r2, [sp, #PLACE]
-    str r2, [sp, #CELL_PLACE]
     ldr r3, [sp, #COLUMNS]
 .Lcell:
     str r3, [sp, #COLUMN]
     ldr r5, [r7, #CONV_BACK_N_OUT]
     lsls r3, r5, #30
-    bne .Lcell_bytes
+    bne .Lgo_cell_bytes
 .Lcell_word:
     ldr r4, [r0]
     cmp r4, #0
-    bne .Lsome
+    bne .Lgo_some
 .Lword_done:
     adds r0, #4
     add r2, r11
     subs r5, #4
     bne .Lcell_word
+    b .Lcell_done
+.Lgo_some:
+    b .Lsome
+.Lgo_cell_bytes:
+    b .Lcell_bytes
+.Lgo_second_column:
+    b .Lsecond_column
 .Lcell_done:
     ldr r3, [sp, #STASH]
+    ldr r4, [sp, #STASH_FROM]
+    cmp r3, r4
+    bne .Lgo_second_column
+    ldr r3, [sp, #FIRST_UNIT]
     cmp r3, r10
-    bne .Lsecond_column
+    bne .Lgo_second_column
 .Lnext_cell:
     ldr r2, [sp, #CELL_PLACE]
     ldr r3, [sp, #STEP_PLACE]
@@ -949,36 +977,72 @@
     ldr r3, [sp, #COLUMN]
     subs r3, #1
     bne .Lcell
-    str r0, [sp, #NEXT_ERROR]
-    movs r0, #0
-    ldr r3, [sp, #LIST_START]
-    cmp r3, r1
-    beq .Llist_done
+    str r0, [sp, #ERROR]
     FILL HEAD_END
-    ldr r0, [sp, #FIRST_HEAD]
-.Llist_done:
-    ldr r3, [sp, #RETURN_ROW]
-    mov pc, r3
 
-@ Errors of several columns of one pool: those of the second one.
+@ The unit's heads, 0 of a row without errors.
+    ldr r0, [sp, #FIRST_HEAD]
+    ldr r2, [sp, #HEAD_END]
+    mov r4, r2
+    cmp r0, lr
+    bne .Lbottom_known
+    movs r4, #0
+.Lbottom_known:
+    str r4, [sp, #BOTTOM]
+    ldr r3, [sp, #UNIT]
+    cmp r3, r1
+    bne .Ltop_known
+    movs r0, #0
+.Ltop_known:
+    ldr r3, [sp, #ARGMAX]
+    str r3, [sp, #HAS_BOTTOM]
+    cmp r3, #0
+    beq .Lunit_known
+    ldr r3, [sp, #HEADS]
+    adds r2, r2, r3
+.Lunit_known:
+    ldr r3, [sp, #LAST_UNIT]
+    cmp r2, r3
+    bne .Lnext_unit
+    ldr r2, [sp, #FIRST_UNIT]
+.Lnext_unit:
+    str r2, [sp, #UNIT]
+    ldr r1, [sp, #RETURN]
+    mov pc, r1
+
+@ Errors of the second column: r4 end, r5 next, r2 from column to column.
 .Lsecond_column:
     ldr r3, [sp, #HEAD_TO]
     ldr r4, [r7, #CONV_BACK_STRIDE]
     lsls r5, r4, #3
     adds r3, r3, r5
     str r3, [sp, #HEAD_TO_2]
-    ldr r5, [sp, #TAP]
-    muls r4, r5, r4
-    ldr r5, [sp, #STASH]
+    ldr r2, [sp, #TAP]
+    muls r2, r4, r2
     mov r8, r7
     FILL HEAD_TO_2
+    ldr r4, [sp, #STASH]
+    ldr r5, [sp, #STASH_FROM]
+    str r5, [sp, #STASH]
+    b .Lstashed_more
 .Lstashed:
     ldm r5!, {r6, r7}
-    subs r7, r7, r4
+    subs r7, r7, r2
     APPEND
-    cmp r5, r10
+.Lstashed_more:
+    cmp r5, r4
     bne .Lstashed
-    str r5, [sp, #STASH]
+    ldr r4, [sp, #FIRST_UNIT]
+    mov r5, r10
+    mov r10, r4
+    b .Lstashed_2_more
+.Lstashed_2:
+    ldm r5!, {r6, r7}
+    subs r7, r7, r2
+    APPEND_2
+.Lstashed_2_more:
+    cmp r5, r4
+    bne .Lstashed_2
     mov r7, r8
     b .Lnext_cell
 
@@ -999,6 +1063,15 @@
     adds r0, r0, r5                 @ back by what was none of this position's
     b .Lcell_done
 
+.Largmax_bytes:
+    adds r6, r0, r5
+    mov r3, r8
+    cmp r3, #4
+    ble .Largmax_count
+    movs r3, #4
+.Largmax_count:
+    GATHER r5, r6, r3, r7
+    b .Largmax_known
 .Lsome:
     mov r8, r5
     FILL HEAD_TO
@@ -1010,9 +1083,6 @@
     lsls r7, r7, #30
     bne .Largmax_bytes
     ldr r5, [r0, r5]
-.Largmax_there:
-    ldr r3, [sp, #PASS]
-    eors r5, r3
 .Largmax_known:
     str r0, [sp, #ENTRY]
     ldr r0, [sp, #STASH]
@@ -1030,13 +1100,4 @@
     b .Lbytes_done
 .Lword_done_far:
     b .Lword_done
-.Largmax_bytes:
-    adds r6, r0, r5
-    mov r3, r8
-    cmp r3, #4
-    ble .Largmax_count
-    movs r3, #4
-.Largmax_count:
-    GATHER r5, r6, r3, r7
-    b .Largmax_there
     END_FUNCTION m0k_back_gather

@@ -586,15 +586,14 @@ def test_conv_back_without_sums_at_the_ends(count: int, signs: tuple[int, int]) 
 def gather_cycles(conv: Conv, error: Array, full: Array, gate: Array | None) -> float:
     """The bound at the head of conv_gather.S."""
     (rows, columns), c, n_out = error.shape[:2], conv.channels, conv.n_out
-    groups, passes = -(-n_out // 4), full.shape[0] // rows if rows else 0
+    groups = -(-n_out // 4)
     some = error.astype(bool)
     padded_out = np.zeros((rows, columns, 4 * groups), bool)
     padded_out[..., :n_out] = some
     busy = int(padded_out.reshape(rows, columns, groups, 4).any(axis=-1).sum())
-    cycles = 800 + passes * rows * (120 + columns * (40 + groups * (9 if n_out % 4 == 0 else 50)))
-    cycles += passes * (
-        busy * (150 if n_out % 4 == 0 else 240) + 30 * np.count_nonzero(error) + 8 * rows * (conv.width + 9)
-    )
+    cycles = 800 + rows * (150 + columns * (50 + groups * (9 if n_out % 4 == 0 else 50)))
+    cycles += busy * (180 if n_out % 4 == 0 else 270) + 50 * np.count_nonzero(error)
+    cycles += rows * (8 if full.shape[0] == rows else 20) * (conv.width + 9)
     ones = np.ones((n_out, conv.n_in), np.int64)
     reach = spread(
         replace(conv, channels=1), ones[:, : conv.kernel_h * conv.kernel_w], full.astype(bool).astype(np.int64)
@@ -612,7 +611,7 @@ def gather_scratch(conv: Conv, pooled: bool) -> int:
     units = conv.kernel_h // 2 + 1 if pooled else conv.kernel_h
     columns = conv.out_shape[1] // 2 if pooled else conv.out_shape[1]
     heads = (2 if pooled else 1) * (conv.width + conv.kernel_w)
-    return 40 + 16 * conv.kernel_h + units * 8 * (columns * conv.n_out + heads)
+    return 40 + 16 * conv.kernel_h + (8 * conv.n_out if pooled else 0) + units * 8 * (columns * conv.n_out + heads)
 
 
 def conv_back_cycles(conv: Conv, error: Array, argmax: Array | None, dynamic: bool) -> int:

@@ -25,7 +25,8 @@ def conv_back(stage: Stage) -> int:
     if channels % 4 or channels < 8 or rows * columns * stage.n_out > _REACH:
         return 0
     heads = (2 if stage.pooled else 1) * (width + kernel_w)
-    return 40 + 16 * kernel_h + rows * 8 * (stage.out_shape[1] * stage.n_out + heads)
+    lists = rows * 8 * (stage.out_shape[1] * stage.n_out + heads)
+    return 40 + 16 * kernel_h + (8 * stage.n_out if stage.pooled else 0) + lists
 
 
 def conv_grad(stage: Stage) -> int:
