@@ -428,7 +428,10 @@ class Builder:
             self.emit("update", f"m0k_{self.form.family}_grad", **learned)
 
     def _keeps_gradient(self, stage: Stage) -> bool:
-        """Whether the whole gradient is there at once: with less scratch where the sums of the forward pass hide it."""
+        """Whether the whole gradient is there at once; with the least scratch, where the forward pass needs more.
+
+        Twice its bytes stand for the gradient and what else is needed then.
+        """
         size, sums = stage.n_out * layout.row_bytes(stage.n_in), max(prod(s.raw_shape) for s in self.network.stages)
         return self.has_full_scratch or stage.n_out <= _GROUP or 2 * size <= sums
 
