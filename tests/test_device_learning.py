@@ -599,9 +599,10 @@ def test_a_step_is_one_call_and_the_host_writes_image_and_label_only(kernels: Im
 def data_dependent(s: Study, steps: int) -> dict[str, NDArray[np.bool_]]:
     """bool per byte of a tensor: whether these steps may leave it alone.
 
-    Lists of errors have room for one at every position. Of what else there is, only the weights of dense layers, and of
-    convolutions that do not learn, have such bytes: a word of four inputs that is zero in every step, at every
-    position, is skipped, with the weights that it would meet, unless the error passes through them.
+    Lists of errors and of inputs have room for one at every place. Of what else there is, only the weights of dense
+    layers, and of convolutions that do not learn, have such bytes: an input that is zero in every step, at every
+    position, is skipped, with the weights that it would meet, unless the error passes through them. Weights of 16 bits
+    are read by whole words of four inputs.
     """
     state = s.state
     skipping = [x for x in s.network.stages if isinstance(x.layer, Dense) or x.index < s.frozen.first]
@@ -613,12 +614,22 @@ def data_dependent(s: Study, steps: int) -> dict[str, NDArray[np.bool_]]:
             seen[stage.index][: stage.n_in] |= columns(stage, inputs[stage.index]).any(axis=0)
         state = trace.state
     wide = s.frozen.first if s.method.name == "tin-tin" else len(s.network.stages)  # from there on 16 bits a weight
-    block = {i: 32 if i >= wide else 16 for i in seen}  # bytes of the weights of four inputs and four outputs
-    skipped = {i: np.repeat(~used.reshape(-1, 4).any(axis=1), block[i]) for i, used in seen.items()}
-    found = {f"weights{x.index}": np.tile(skipped[x.index], layout.row_bytes(x.n_out) // 4) for x in skipping}
+    groups = {i: skipped_wide(used) if i >= wide else skipped_weights(used) for i, used in seen.items()}
+    found = {f"weights{x.index}": np.tile(groups[x.index], layout.row_bytes(x.n_out) // 4) for x in skipping}
     convs = [x for x in s.network.stages[s.frozen.first :] if isinstance(x.layer, Conv)]
     found |= {f"lists{x.index}": np.ones(scratch.conv_grad(x), np.bool_) for x in convs}
     return found | {f"lists{x.index} (backward)": np.ones(scratch.conv_back(x), np.bool_) for x in convs}
+
+
+def skipped_weights(used: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """bool per byte of the weights of four outputs: those of inputs that are not used (m0k.h has the order)."""
+    words = ~used.reshape(-1, 1, 4)[:, :, [2, 3, 0, 1]]
+    return np.broadcast_to(words, (len(words), 4, 4)).reshape(-1)
+
+
+def skipped_wide(used: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The same for weights of 16 bits: those of words of four inputs none of which is used."""
+    return np.repeat(~used.reshape(-1, 4).any(axis=1), 32)
 
 
 def columns(stage: Stage, inputs: NDArray[np.int8]) -> NDArray[np.int8]:
@@ -676,6 +687,8 @@ def assert_plan_is_kept(s: Study, program: DeviceProgram) -> None:
     for name, used in touched_by_tensor(program, s, 10).items():
         if is_list and re.fullmatch(r"list\d+|rows\d+ .*", name):
             continue  # room for as many pruned edges as there may be, and for masked rows where there are more
+        if re.fullmatch(r"inputs\d+ \(prepared\)|errors\d+ \(list\)", name):
+            continue  # used where the chip finds that it pays, and as far as there are inputs and errors
         idle = ~used
         idle[sizes.get(name, used.size) :] = False
         if name in may_idle:
