@@ -146,3 +146,17 @@ def test_pretrain_writes_a_backbone(monkeypatch, capsys, tmp_path: Path) -> None
 def test_only_mnist_can_be_fetched(monkeypatch, capsys) -> None:
     assert run(monkeypatch, "data", "fetch", "imagenet") == 2
     assert "only mnist" in capsys.readouterr().err
+
+
+@pytest.mark.long
+def test_a_quarter_of_vgg11_learns_on_a_pico() -> None:
+    """All nine layers, in half of its SRAM; that the device's scores are the golden model's is checked by comparing."""
+    images = data.random_images((32, 32, 3))
+    options = DeviceOptions()
+    asked = compare.task_of(
+        "vgg11", images, device.load("rp2040"), "priot-s", steps=1, base="", options=options, width=0.25
+    )
+    (found,) = compare.compare(asked).methods
+    assert found.fits
+    assert found.sram["total"] <= found.sram_planned["total"] <= 128 * 1024
+    assert found.cycles_mean > 10_000_000
