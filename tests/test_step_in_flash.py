@@ -138,10 +138,10 @@ def test_train_has_that_figure_of_its_own_first_steps() -> None:
 
 
 def test_weights_in_sram_do_not_wait_and_a_slower_flash_waits_longer() -> None:
-    """What is left is code, which no longer fits the cache, and a few constants."""
+    """What is left is code, which no longer fits the cache, and constants: parameter blocks, gaps, operation lists."""
     inside, outside = (steps_in_flash(program(PICO, place)) for place in ("sram", "flash"))
     data = [sum(cost.flash.warm.data_misses for cost in costs) for costs in (inside, outside)]
-    assert data[0] < data[1] / 2
+    assert data[0] < 0.75 * data[1]
     mean = FlashOfStep.of(outside)
     assert FlashOfStep.of(inside).misses_words < mean.misses_words
     assert FlashOfStep.of(steps_in_flash(program(CLKDIV_4))) == FlashOfStep(2 * mean.cycles, mean.misses_words)
