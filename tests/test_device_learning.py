@@ -600,12 +600,12 @@ def data_dependent(s: Study, steps: int) -> dict[str, NDArray[np.bool_]]:
     """bool per byte of a tensor: whether these steps may leave it alone.
 
     Lists of errors and of inputs have room for one at every place. Of what else there is, only the weights of dense
-    layers, and of convolutions that do not learn, have such bytes: an input that is zero in every step, at every
-    position, is skipped, with the weights that it would meet, unless the error passes through them. Weights of 16 bits
-    are read by whole words of four inputs.
+    layers, and of convolutions that no error passes through, have such bytes: an input that is zero in every step, at
+    every position, is skipped, with the weights that it would meet. Weights of 16 bits are read by whole words of four
+    inputs. Weights of 8 bits that belong to no edge need not be read.
     """
     state = s.state
-    skipping = [x for x in s.network.stages if isinstance(x.layer, Dense) or x.index < s.frozen.first]
+    skipping = [x for x in s.network.stages if isinstance(x.layer, Dense) or x.index <= s.frozen.first]
     seen = {x.index: np.zeros(layout.row_bytes(x.n_in), np.bool_) for x in skipping}
     for picture, label in s.samples(steps):
         trace = s.method.step(s.network, s.frozen, state, picture, label, s.config)
@@ -616,6 +616,10 @@ def data_dependent(s: Study, steps: int) -> dict[str, NDArray[np.bool_]]:
     wide = s.frozen.first if s.method.name == "tin-tin" else len(s.network.stages)  # from there on 16 bits a weight
     groups = {i: skipped_wide(used) if i >= wide else skipped_weights(used) for i, used in seen.items()}
     found = {f"weights{x.index}": np.tile(groups[x.index], layout.row_bytes(x.n_out) // 4) for x in skipping}
+    for stage in s.network.stages[:wide]:
+        is_padding = np.ones(layout.array_bytes(stage.n_out, stage.n_in), np.bool_)
+        is_padding[layout.storage_index(stage.n_out, stage.n_in)] = False
+        found[f"weights{stage.index}"] = found.get(f"weights{stage.index}", False) | is_padding
     convs = [x for x in s.network.stages[s.frozen.first :] if isinstance(x.layer, Conv)]
     found |= {f"lists{x.index}": np.ones(scratch.conv_grad(x), np.bool_) for x in convs}
     return found | {f"lists{x.index} (backward)": np.ones(scratch.conv_back(x), np.bool_) for x in convs}
