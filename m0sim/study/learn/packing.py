@@ -16,7 +16,7 @@ _EXCHANGES = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class Occupant:
     """Some bytes with a name that are needed from operation `first` to `last`."""
 
     name: str
@@ -26,10 +26,10 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
-class Block:
-    """Parts that begin at one byte, one after the other."""
+class SharedPlace:
+    """Parts that begin at one byte, one after the other in time."""
 
-    parts: tuple[Part, ...]
+    parts: tuple[Occupant, ...]
     is_bottom: bool
     """Whether it is placed before those that are not: it lives all the time."""
 
@@ -44,7 +44,7 @@ class Block:
         return self.parts[-1].last - self.parts[0].first
 
 
-def pack(choices: Iterable[Sequence[Block]], walls: tuple[int, ...], least: int) -> list[tuple[Part, int]]:
+def pack(choices: Iterable[Sequence[SharedPlace]], walls: tuple[int, ...], least: int) -> list[tuple[Occupant, int]]:
     """All parts with their offsets, of the choice of blocks that needs the fewest bytes.
 
     No part lies across one of the `walls`. The search ends where a choice needs no more than `least` bytes.
@@ -76,7 +76,7 @@ class _Places:
         """The first offset behind a block."""
         return self.offsets[index] + self.room.sizes[index]
 
-    def parts(self) -> list[tuple[Part, int]]:
+    def parts(self) -> list[tuple[Occupant, int]]:
         """Every part and its offset."""
         pairs = zip(self.room.blocks, self.offsets, strict=True)
         return [(part, offset) for block, offset in pairs for part in block.parts]
@@ -89,7 +89,7 @@ def _better(one: _Places | None, other: _Places) -> _Places:
 class _Room:
     """Where blocks are placed, and which offsets they bar to one another."""
 
-    def __init__(self, blocks: Sequence[Block], walls: tuple[int, ...]) -> None:
+    def __init__(self, blocks: Sequence[SharedPlace], walls: tuple[int, ...]) -> None:
         self.blocks = sorted(blocks, key=lambda block: (not block.is_bottom, -block.size, block.parts[0].name))
         self.sizes = [block.size for block in self.blocks]
         self._walls = walls

@@ -15,7 +15,7 @@ from itertools import accumulate
 
 from m0sim.study.learn import packing
 from m0sim.study.learn.networks import Dense
-from m0sim.study.learn.packing import Block, Part
+from m0sim.study.learn.packing import Occupant, SharedPlace
 from m0sim.study.learn.step import KINDS, Step, Tensor
 
 
@@ -144,7 +144,7 @@ def _spans(step: Step, reuse: bool, apart: Set[str] = frozenset()) -> dict[str, 
     return _lifetimes(step, reuse, apart) | dict.fromkeys(_padded_inputs(step) & step.tensors.keys(), whole)
 
 
-def _blocks(step: Step, reuse: bool, apart: Set[str]) -> list[Block]:
+def _blocks(step: Step, reuse: bool, apart: Set[str]) -> list[SharedPlace]:
     """The tensors in SRAM, each with those that are made within it."""
     tensors = [t for t in step.tensors.values() if t.place == "sram"]
     spans = _spans(step, reuse, apart)
@@ -155,7 +155,7 @@ def _blocks(step: Step, reuse: bool, apart: Set[str]) -> list[Block]:
         chain = [outermost]
         while chain[-1].name in inner:
             chain.append(inner[chain[-1].name])
-        blocks.append(Block(tuple(Part(t.name, t.size, *spans[t.name]) for t in chain), outermost.persistent))
+        blocks.append(SharedPlace(tuple(Occupant(t.name, t.size, *spans[t.name]) for t in chain), outermost.persistent))
     return blocks
 
 
