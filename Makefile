@@ -9,8 +9,8 @@ BUILD     := build
 # Where bytecode is not kept, each of the hundred processes that tests start compiles all that it imports.
 export PYTHONDONTWRITEBYTECODE :=
 
-# Tests: `test` is quick, `test-long` the rest, each under a minute; CI runs both. `test-all` is both, and more random
-# programs of the kinds that they have. docs/architecture.md says which test belongs where.
+# Tests: `test` is quick, `test-long` the rest, each under a minute; CI runs both. `test-all` is both, more random
+# programs of the kinds that they have, and examples drawn anew. docs/architecture.md says which test belongs where.
 .PHONY: demo test test-long test-all lint check bench bench-kernels bench-against kernels libraries sanitized wheels clean
 
 # What one call costs, and the main job: every training method side by side on handwritten digits.
@@ -25,7 +25,7 @@ test-long: $(READY) kernels
 	$(BIN)/python -m pytest -n auto -m "long and not exhaustive"
 
 test-all: $(READY) kernels
-	$(BIN)/python -m pytest -n auto
+	$(BIN)/python -m pytest -n auto --hypothesis-profile random
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -27,7 +27,7 @@
  *     and 4 for each score that clamps. A word is 13, or 8 with four zero activations; an edge 17 where its score
  *     moves, 1 more where the sign changes, 10 where its delta rounds to 0, 4.5 where its activation is 0. Where scores
  *     are counted, 28 + 2 * words for each output with an error and 17 for each that moves or clamps more.
- * Cycles of m0k_score_grad: at most 112 + 28 * n_out + 73 * words * n_out and 4 for each score that clamps. Where scores
+ * Cycles of m0k_score_grad: at most 70 + 34 * n_out + 71 * words * n_out and 4 for each score that clamps. Where scores
  *     are counted, 20 + 2 * words for each output and 15 for each that moves or clamps more.
  *
  * The inner loop exists twice, once for edges whose score rises and once for those whose score falls, each running on
