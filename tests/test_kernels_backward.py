@@ -215,9 +215,7 @@ def histogram(stored: Array, state: str) -> Array:
     return np.array([1, *np.bincount(stored, minlength=256)[1:]], np.uint16)
 
 
-def check_histogram(
-    found: Array, state: str, before: Array, after: Array, n: int, shift: int, clamped: int = 0
-) -> int:
+def check_histogram(found: Array, state: str, before: Array, after: Array, n: int, shift: int, clamped: int = 0) -> int:
     """
     It is that of the new scores, or says that it is not; no more than a bound. Scores that clamp count as moved, also
     those that were at the limit before. Returns how many edges moved.

@@ -19,7 +19,7 @@ from m0sim.image import Image
 from m0sim.study.learn import kernels, layout, scratch
 from m0sim.study.learn.blocks import pack
 from m0sim.study.learn.config import Config
-from m0sim.study.learn.networks import Conv, Dense, Network, Stage
+from m0sim.study.learn.networks import Conv, Dense, Network, Stage, pads_of
 from m0sim.study.learn.state import Frozen, Learned
 from m0sim.study.learn.step import (
     Code,
@@ -270,7 +270,7 @@ class Builder:
     def _conv_forward(self, stage: Stage) -> None:
         layer, rows = stage.layer, self._rows(stage, "forward")
         assert isinstance(layer, Conv)
-        shape = stage.in_shape, stage.n_out, layer.kernel, layer.stride, layer.pad
+        shape = stage.in_shape, stage.n_out, layer.kernel, layer.stride, pads_of(layer)[0]
         size = layout.conv_scratch(*shape, provided=rows["provider"] != 0)
         where: Words = rows | {"scratch": self.tensor(f"lanes{stage.index}", "scratch", size)}
         self.emit("forward", "m0k_conv_forward", **where, **_conv_shape(stage), **self._forward_ends(stage))
@@ -477,5 +477,5 @@ def _conv_shape(stage: Stage) -> Words:
         "kernel_h": kernel_h,
         "kernel_w": kernel_w,
         "stride": stage.layer.stride,
-        "pad": stage.layer.pad,
+        "pad": pads_of(stage.layer)[0],
     }

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from m0sim.errors import UsageError
 from m0sim.study.learn.arithmetic import Int8
-from m0sim.study.learn.networks import Conv, Network, Stage
+from m0sim.study.learn.networks import Conv, Network, Stage, pads_of
 
 Float = NDArray[np.float32]
 Ties = Literal["first", "all"]
@@ -139,9 +139,9 @@ def _padded(stage: Stage, n: int) -> tuple[Float, Float]:
     """Zeros [n, h + 2 pad, w + 2 pad, c], and the view of them without the padding."""
     assert isinstance(stage.layer, Conv)
     height, width, channels = stage.in_shape
-    pad = stage.layer.pad
-    whole = np.zeros((n, height + 2 * pad, width + 2 * pad, channels), np.float32)
-    return whole, whole[:, pad : pad + height, pad : pad + width]
+    above, left = pads_of(stage.layer)
+    whole = np.zeros((n, height + 2 * above, width + 2 * left, channels), np.float32)
+    return whole, whole[:, above : above + height, left : left + width]
 
 
 def _patches(stage: Stage, images: Float) -> Float:

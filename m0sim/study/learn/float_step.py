@@ -22,7 +22,7 @@ from m0sim.image import Image, load_elf
 from m0sim.study.learn import float_model, step
 from m0sim.study.learn.config import Config, DeviceOptions
 from m0sim.study.learn.fit import Need, chip_for
-from m0sim.study.learn.networks import Conv, Network, Stage
+from m0sim.study.learn.networks import Conv, Network, Stage, pads_of
 from m0sim.study.learn.plan import Plan, pack
 from m0sim.study.learn.program import DeviceProgram
 from m0sim.study.learn.step import DeviceForm, Kind, Op, Phase, Ref, Step, StepSettings, Tensor, Word
@@ -184,7 +184,7 @@ class _Builder:
 def _shape(stage: Stage) -> tuple[int, ...]:
     """fp32_shape_t: height, width, channels, n_out, kernel_h, kernel_w, stride, pad."""
     assert isinstance(stage.layer, Conv)
-    return (*stage.in_shape, stage.n_out, *stage.layer.kernel, stage.layer.stride, stage.layer.pad)
+    return (*stage.in_shape, stage.n_out, *stage.layer.kernel, stage.layer.stride, pads_of(stage.layer)[0])
 
 
 class FloatProgram(DeviceProgram):

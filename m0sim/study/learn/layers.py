@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from m0sim.study.learn.arithmetic import LIMIT, Int8, Int32, matmul, psto_shift, sat
 from m0sim.study.learn.layout import Index
-from m0sim.study.learn.networks import Conv, Shape, Stage
+from m0sim.study.learn.networks import Conv, Shape, Stage, pads_of
 
 Argmax = NDArray[np.uint8]
 
@@ -29,9 +29,9 @@ _NO_ROWS: Index = np.zeros(0, np.int64)
 def patches(layer: Conv, images: Int8, raw_shape: Shape) -> Int8:
     """im2col: [n, h, w, c] -> [n, positions, kh * kw * c]."""
     n, height, width, channels = images.shape
-    pad = layer.pad
-    padded = np.zeros((n, height + 2 * pad, width + 2 * pad, channels), np.int8)
-    padded[:, pad : pad + height, pad : pad + width] = images
+    above, left = pads_of(layer)
+    padded = np.zeros((n, height + 2 * above, width + 2 * left, channels), np.int8)
+    padded[:, above : above + height, left : left + width] = images
     return padded.reshape(n, -1).take(_taps(layer, padded.shape[1:], raw_shape), axis=1)
 
 
@@ -147,8 +147,8 @@ def error_through(stage: Stage, weights: Int8, raw_error: Int8) -> Int32:
 def _reached_by(layer: Conv, in_shape: Shape, raw_shape: Shape) -> Index:
     """int64 [h * w, kh * kw]: the output position that an input reaches through each tap, their number for none."""
     (kh, kw), (rows, columns) = layer.kernel, raw_shape[:2]
-    y = np.arange(in_shape[0])[:, None] + layer.pad - np.arange(kh)
-    x = np.arange(in_shape[1])[:, None] + layer.pad - np.arange(kw)
+    y = np.arange(in_shape[0])[:, None] + pads_of(layer)[0] - np.arange(kh)
+    x = np.arange(in_shape[1])[:, None] + pads_of(layer)[1] - np.arange(kw)
     is_row = (y % layer.stride == 0) & (y >= 0) & (y < rows * layer.stride)
     is_column = (x % layer.stride == 0) & (x >= 0) & (x < columns * layer.stride)
     at = (y // layer.stride)[:, None, :, None] * columns + (x // layer.stride)[None, :, None, :]

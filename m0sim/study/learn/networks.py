@@ -1,7 +1,8 @@
 """Networks as plain data: layers with shapes, weight counts and multiply-accumulates (MACs).
 
-Tensors are HWC: height, width, channels. A layer may have biases (none of the networks here has); every layer with
-weights but the last is followed by a ReLU, and a convolution may be followed by a 2x2 max-pool of stride 2.
+Tensors are HWC: height, width, channels; a signal [length, channels] is an image of one row. A layer may have biases
+(none of the networks here has). Every layer with weights but the last is followed by a ReLU; behind a convolution an
+earlier output may be added before the ReLU, and a pool may follow it.
 """
 
 from __future__ import annotations
@@ -18,19 +19,50 @@ Shape = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Conv:
-    """A convolution to `channels` channels; `pad` zeros on every side."""
+    """A convolution to `channels` channels; `pad` zeros on every side, or (above and below, left and right)."""
 
     channels: int
     kernel: tuple[int, int] = (3, 3)
     stride: int = 1
-    pad: int = 1
+    pad: int | tuple[int, int] = 1
     bias: bool = False
     """Whether it has biases: constants, one an output, that `Config.biases` holds."""
 
 
 @dataclass(frozen=True)
+class Depthwise:
+    """A convolution of each channel by itself: as many channels come out as go in. As `Conv` has the others."""
+
+    kernel: tuple[int, int] = (3, 3)
+    stride: int = 1
+    pad: int | tuple[int, int] = 1
+    bias: bool = False
+
+
+@dataclass(frozen=True)
 class Pool:
-    """Maximum over 2x2 windows, stride 2; an odd last row or column is dropped."""
+    """Maximum over windows (height, width) that lie side by side; an odd last row or column is dropped.
+
+    (2, 2), or of signals (1, 2).
+    """
+
+    window: tuple[int, int] = (2, 2)
+
+
+@dataclass(frozen=True)
+class AveragePool:
+    """Mean over windows (height, width) that lie side by side, what is left of the map being dropped; None: over all of
+    the map."""
+
+    window: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True)
+class Add:
+    """What layer `layer` of the network gives (an index; behind its pool, if it has one; -1 is the input) is added to
+    the convolution's output in front of this, before the ReLU. Shapes are equal."""
+
+    layer: int
 
 
 @dataclass(frozen=True)
@@ -42,21 +74,31 @@ class Dense:
     """As of a convolution."""
 
 
+Layer = Conv | Depthwise | Pool | AveragePool | Add | Dense
+
+
 @dataclass(frozen=True)
 class Stage:
     """One layer with weights, together with the ReLU and the pool behind it: the unit that training works in."""
 
     index: int
-    layer: Conv | Dense
+    layer: Conv | Depthwise | Dense
     in_shape: Shape
     """(height, width, channels) of a convolution's input, (values,) of a dense layer's."""
     raw_shape: Shape
     """Shape of the layer's output before the pool."""
     out_shape: Shape
     """Shape of what the next stage reads: behind the pool, if there is one."""
-    pooled: bool
+    pool: Pool | AveragePool | None
     last: bool
     """The last stage gives the logits: it has no ReLU."""
+    added: int | None = None
+    """What is added before the ReLU: the activation that stage `added` reads, 0 being the input."""
+
+    @property
+    def pooled(self) -> bool:
+        """Whether a maximum is taken behind it."""
+        return isinstance(self.pool, Pool)
 
     @property
     def n_out(self) -> int:
@@ -70,9 +112,11 @@ class Stage:
 
     @property
     def weight_shape(self) -> Shape:
-        """[c_out, kh, kw, c_in] or [n_out, n_in]."""
+        """[c_out, kh, kw, c_in], [channels, kh, kw] of a depthwise one, or [n_out, n_in]."""
         if isinstance(self.layer, Conv):
             return (self.layer.channels, *self.layer.kernel, self.in_shape[2])
+        if isinstance(self.layer, Depthwise):
+            return (self.in_shape[2], *self.layer.kernel)
         return (self.layer.outputs, prod(self.in_shape))
 
     @property
@@ -97,7 +141,7 @@ class Network:
 
     name: str
     input_shape: Shape
-    layers: tuple[Conv | Pool | Dense, ...]
+    layers: tuple[Layer, ...]
 
     @cached_property
     def stages(self) -> tuple[Stage, ...]:
@@ -122,43 +166,89 @@ class Network:
 
 def _stages(network: Network) -> Iterator[Stage]:
     """Walk the layers; ValueError for a stack that cannot be run."""
-    layers, shape, index = network.layers, network.input_shape, 0
+    layers, shape, at = network.layers, network.input_shape, 0
     if not layers or not isinstance(layers[-1], Dense):
         raise ValueError(f"{network.name}: the last layer must be dense")
-    for at, layer in enumerate(layers):
-        before = layers[at - 1] if at else None
-        if isinstance(layer, Pool) and not isinstance(before, Conv):
-            raise ValueError(f"{network.name}: layer {at} is a pool that does not follow a convolution")
-        if isinstance(layer, Conv) and isinstance(before, Dense):
+    shapes, reads = {-1: shape}, {-1: 0}  # of every layer that something may be added from: what it gives, who reads it
+    for index in range(len(layers)):
+        layer, first = layers[at], at
+        if not isinstance(layer, Conv | Depthwise | Dense):
+            raise ValueError(f"{network.name}: layer {at} must be a convolution or dense, not {_words(layer)}")
+        if not isinstance(layer, Dense) and len(shape) != 3:
             raise ValueError(f"{network.name}: layer {at} is a convolution behind a dense layer")
-    for at, layer in enumerate(layers):
-        if isinstance(layer, Pool):
-            continue
-        pooled = at + 1 < len(layers) and isinstance(layers[at + 1], Pool)
-        in_shape = shape if isinstance(layer, Conv) else (prod(shape),)
-        raw_shape = conv_shape(layer, in_shape) if isinstance(layer, Conv) else (layer.outputs,)
-        shape = pool_shape(raw_shape) if pooled else raw_shape
+        in_shape = (prod(shape),) if isinstance(layer, Dense) else shape
+        raw_shape = (layer.outputs,) if isinstance(layer, Dense) else conv_shape(layer, in_shape)
+        behind, at = _behind(layers, at, isinstance(layer, Dense))
+        added, pool = behind
+        if added is not None and shapes.get(added.layer) != raw_shape:
+            raise ValueError(f"{network.name}: layer {first} cannot be added to: {_mismatch(added, shapes, raw_shape)}")
+        shape = pool_shape(raw_shape, pool) if pool else raw_shape
         if min(shape) < 1:
-            raise ValueError(f"{network.name}: nothing is left of the image behind layer {at}")
-        yield Stage(index, layer, in_shape, raw_shape, shape, pooled, last=at == len(layers) - 1)
-        index += 1
+            raise ValueError(f"{network.name}: nothing is left of the image behind layer {first}")
+        source = None if added is None else reads[added.layer]
+        yield Stage(index, layer, in_shape, raw_shape, shape, pool, at == len(layers), source)
+        if at == len(layers):
+            return
+        # A layer that another follows in the same stage gives nothing of its own.
+        shapes[at - 1], reads[at - 1] = shape, index + 1
 
 
-def conv_shape(layer: Conv, in_shape: Shape) -> Shape:
+def _behind(
+    layers: tuple[Layer, ...], at: int, is_dense: bool
+) -> tuple[tuple[Add | None, Pool | AveragePool | None], int]:
+    """What belongs to the layer with weights at `at`, and where the next one is."""
+    added: Add | None = None
+    pool: Pool | AveragePool | None = None
+    at += 1
+    if at < len(layers) and isinstance(found := layers[at], Add) and not is_dense:
+        added, at = found, at + 1
+    if at < len(layers) and isinstance(found := layers[at], Pool | AveragePool) and not is_dense:
+        pool, at = found, at + 1
+    return (added, pool), at
+
+
+def _words(layer: Layer) -> str:
+    match layer:
+        case Add():
+            return "an addition: it follows a convolution"
+        case _:
+            return "a pool: it follows a convolution, and no other pool"
+
+
+def _mismatch(added: Add, shapes: dict[int, Shape], wanted: Shape) -> str:
+    if added.layer not in shapes:
+        return f"layer {added.layer} has no output of its own (those in front of it that have: {_listed(shapes)})"
+    has, needs = (" x ".join(map(str, shape)) for shape in (shapes[added.layer], wanted))
+    return f"layer {added.layer} gives {has}, needed is {needs}"
+
+
+def _listed(shapes: dict[int, Shape]) -> str:
+    return ", ".join("the input, -1" if at < 0 else str(at) for at in shapes)
+
+
+def pads_of(layer: Conv | Depthwise) -> tuple[int, int]:
+    """Zeros above and below, and left and right."""
+    return layer.pad if isinstance(layer.pad, tuple) else (layer.pad, layer.pad)
+
+
+def conv_shape(layer: Conv | Depthwise, in_shape: Shape) -> Shape:
     """Output shape of a convolution on an input (height, width, channels)."""
-    height, width = ((n + 2 * layer.pad - k) // layer.stride + 1 for n, k in zip(in_shape, layer.kernel, strict=False))
-    return (height, width, layer.channels)
+    sides = zip(in_shape, layer.kernel, pads_of(layer), strict=False)
+    height, width = ((n + 2 * pad - k) // layer.stride + 1 for n, k, pad in sides)
+    return (height, width, layer.channels if isinstance(layer, Conv) else in_shape[2])
 
 
-def pool_shape(shape: Shape) -> Shape:
-    """Output shape of the 2x2 pool."""
-    return (shape[0] // 2, shape[1] // 2, shape[2])
+def pool_shape(shape: Shape, pool: Pool | AveragePool = Pool()) -> Shape:
+    """Output shape of a pool."""
+    if pool.window is None:
+        return (1, 1, shape[2])
+    return (shape[0] // pool.window[0], shape[1] // pool.window[1], shape[2])
 
 
 _POOL = Pool()
 
 
-def _vgg11() -> tuple[Conv | Pool | Dense, ...]:
+def _vgg11() -> tuple[Layer, ...]:
     plan = (64, 0, 128, 0, 256, 256, 0, 512, 512, 0, 512, 512, 0)
     return (*(Conv(channels) if channels else _POOL for channels in plan), Dense(10))
 
@@ -204,11 +294,14 @@ def scaled(network: Network, width: float) -> Network:
 def with_biases(network: Network, has_bias: Sequence[bool]) -> Network:
     """The network whose layers with weights have biases where `has_bias`, one entry for each of them, says so."""
     wanted = iter(has_bias)
-    layers = (layer if isinstance(layer, Pool) else replace(layer, bias=next(wanted)) for layer in network.layers)
+    layers = (
+        replace(layer, bias=next(wanted)) if isinstance(layer, Conv | Depthwise | Dense) else layer
+        for layer in network.layers
+    )
     return replace(network, layers=tuple(layers))
 
 
-def _widened(layer: Conv | Pool | Dense, width: float) -> Conv | Pool | Dense:
+def _widened(layer: Layer, width: float) -> Layer:
     match layer:
         case Conv(channels=channels):
             return replace(layer, channels=max(1, round(width * channels)))
