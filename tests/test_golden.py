@@ -22,7 +22,7 @@ from m0sim.study.learn.methods.integer import Context
 from m0sim.study.learn.methods.priot_s import largest_edges, random_edges, sensitivity, shares
 from m0sim.study.learn.methods.pruning import kept_by, threshold, top_k
 from m0sim.study.learn.methods.tin_tin import aligned
-from m0sim.study.learn.networks import Conv, Dense, Network, Pool
+from m0sim.study.learn.networks import Conv, Dense, Depthwise, Network, Pool
 from m0sim.study.learn.state import Examples
 from tests.reference import learning as scalar
 
@@ -346,11 +346,15 @@ def random_int8(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
 def small_networks(draw: st.DrawFn) -> Network:
     size = st.integers(1, 3)
     shape = (draw(st.integers(2, 8)), draw(st.integers(2, 8)), draw(size))
-    stack: list[Conv | Pool | Dense] = []
+    stack: list[Conv | Depthwise | Pool | Dense] = []
     for _ in range(draw(st.integers(0, 2))):
         kernel = (draw(size), draw(size))
         stride, pad, bias = draw(st.integers(1, 2)), draw(st.integers(0, 2)), draw(st.booleans())
-        stack.append(Conv(draw(st.integers(1, 6)), kernel, stride, pad, bias))
+        is_depthwise = draw(st.booleans())
+        channels = draw(st.integers(1, 6))
+        stack.append(
+            Depthwise(kernel, stride, pad, bias) if is_depthwise else Conv(channels, kernel, stride, pad, bias)
+        )
         if draw(st.booleans()):
             stack.append(Pool())
     stack += [Dense(draw(st.integers(2, 7)), draw(st.booleans())) for _ in range(draw(st.integers(0, 2)))]
@@ -393,10 +397,14 @@ def jittered(rng: np.random.Generator, shifts: tuple[int, ...]) -> tuple[int, ..
 
 
 def scalar_layers(network: Network) -> list[scalar.Layer]:
-    return [
-        ("conv", *s.layer.kernel, s.layer.stride, s.layer.pad, s.pooled) if isinstance(s.layer, Conv) else ("dense",)
-        for s in network.stages
-    ]
+    def one(stage: networks.Stage) -> scalar.Layer:
+        layer = stage.layer
+        if isinstance(layer, Dense):
+            return ("dense",)
+        kind = "depthwise" if isinstance(layer, Depthwise) else "conv"
+        return (kind, *layer.kernel, layer.stride, layer.pad, stage.pooled)
+
+    return [one(stage) for stage in network.stages]
 
 
 def scalar_options(name: str, config: Config, frozen: methods.Frozen) -> dict[str, Any]:

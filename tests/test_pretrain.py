@@ -16,7 +16,7 @@ from m0sim.study.learn import float_model, networks, pretrain
 from m0sim.study.learn.arithmetic import round_shift
 from m0sim.study.learn.datasets import SPLITS
 from m0sim.study.learn.layers import columns_of, forward
-from m0sim.study.learn.networks import Conv, Dense, Network, Pool
+from m0sim.study.learn.networks import Conv, Dense, Depthwise, Network, Pool
 from m0sim.study.learn.passes import forward_pass
 
 MNIST_DIR = os.environ.get("M0SIM_MNIST_DIR")
@@ -82,9 +82,10 @@ def test_no_bundled_backbone() -> None:
 
 ODD = Network("odd", (9, 8, 2), (Conv(3, (3, 3)), Pool(), Conv(4, (2, 3), stride=2, pad=1), Dense(5), Dense(3)))
 BARE = Network("bare", (7, 7, 1), (Conv(2, (5, 3), pad=0), Pool(), Dense(3)))
+APART = Network("apart", (9, 8, 3), (Depthwise(), Conv(4), Depthwise((2, 3), stride=2, pad=2), Pool(), Dense(3)))
 
 
-@pytest.mark.parametrize("network", [ODD, BARE])
+@pytest.mark.parametrize("network", [ODD, BARE, APART])
 def test_gradients_are_the_slopes(network: Network) -> None:
     """A small step along any direction in a layer's weights changes the output by the gradient times the step."""
     rng = np.random.default_rng(5)
@@ -107,12 +108,12 @@ def test_gradients_are_the_slopes(network: Network) -> None:
 
 def test_float_and_integer_passes_agree_on_layout() -> None:
     """The float network with the int8 weights gives the integer accumulators of the first layer, exactly."""
-    for network in (ODD, TINY):
+    for network in (ODD, TINY, APART):
         stage = network.stages[0]
         x = np.random.default_rng(1).integers(0, 128, (3, *network.input_shape)).astype(np.int8)
         w = np.random.default_rng(2).integers(-127, 128, stage.weight_shape).astype(np.int8)
         rows = float_model._patches(stage, x.astype(np.float32))
-        product = rows @ w.reshape(stage.n_out, -1).T.astype(np.float32)
+        product = float_model._products(stage, rows, w.astype(np.float32))
         assert np.array_equal(product.reshape(3, *stage.raw_shape), forward(stage, w, columns_of(stage, x)))
 
 

@@ -1,7 +1,8 @@
 """docs/arithmetic.md once more, in plain Python integers: one number at a time, no NumPy, nothing of m0sim.
 
 Tensors are nested lists: activations and errors [y][x][channel] or [value], weights [out][ky][kx][in] or [out][in].
-A network is a list of layers: ("conv", kernel height, kernel width, stride, pad, pooled) or ("dense",).
+A network is a list of layers: ("conv", kernel height, kernel width, stride, pad, pooled), the same with "depthwise",
+whose weights are [channel][ky][kx], or ("dense",).
 """
 
 from __future__ import annotations
@@ -110,6 +111,9 @@ def multiply(layer: Layer, weights: Tensor, a: Tensor) -> Tensor:
     acc = [[[0] * len(weights) for _ in range(columns)] for _ in range(rows)]
     for y, x, i, j, v, u in conv_terms(layer, len(a), len(a[0])):
         for o in range(len(weights)):
+            if layer[0] == "depthwise":
+                acc[y][x][o] += weights[o][i][j] * a[v][u][o]
+                continue
             for c in range(len(a[0][0])):
                 acc[y][x][o] += weights[o][i][j][c] * a[v][u][c]
     return acc
@@ -159,6 +163,9 @@ def multiply_back(layer: Layer, weights: Tensor, error: Tensor, a: Tensor) -> Te
     acc = over(lambda _: 0, a)
     for y, x, i, j, v, u in conv_terms(layer, len(a), len(a[0])):
         for o in range(len(weights)):
+            if layer[0] == "depthwise":
+                acc[v][u][o] += weights[o][i][j] * error[y][x][o]
+                continue
             for c in range(len(a[0][0])):
                 acc[v][u][c] += weights[o][i][j][c] * error[y][x][o]
     return acc
@@ -170,6 +177,9 @@ def weight_gradient(layer: Layer, weights: Tensor, error: Tensor, a: Tensor) -> 
     g = over(lambda _: 0, weights)
     for y, x, i, j, v, u in conv_terms(layer, len(a), len(a[0])):
         for o in range(len(weights)):
+            if layer[0] == "depthwise":
+                g[o][i][j] += error[y][x][o] * a[v][u][o]
+                continue
             for c in range(len(a[0][0])):
                 g[o][i][j][c] += error[y][x][o] * a[v][u][c]
     return g
@@ -290,7 +300,7 @@ def step(
         raw = over(lambda x, p=p: sat(round_shift(x, p)), acc)
         if i < last:
             raw = over(lambda x: max(x, 0), raw)
-        out, where = max_pool(raw) if layer[0] == "conv" and layer[5] else (raw, None)
+        out, where = max_pool(raw) if layer[0] != "dense" and layer[5] else (raw, None)
         accs.append(acc), raws.append(raw), wheres.append(where), inputs.append(out)
         exponents.append(exponents[-1] + o["weight_exponents"][i] + p)
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from m0sim.errors import UsageError
 from m0sim.study.learn.arithmetic import Int8
-from m0sim.study.learn.networks import Conv, Network, Stage, pads_of
+from m0sim.study.learn.networks import Conv, Dense, Depthwise, Network, Stage, pads_of
 
 Float = NDArray[np.float32]
 Ties = Literal["first", "all"]
@@ -75,8 +75,8 @@ def forward(network: Network, weights: Sequence[Float], images: Float) -> tuple[
     """Logits [n, classes] of real images [n, h, w, c], and what `backward` needs."""
     trace, inputs = [], images
     for stage in network.stages:
-        rows = _patches(stage, inputs) if isinstance(stage.layer, Conv) else inputs.reshape(len(inputs), -1)
-        raw = (rows @ weights[stage.index].reshape(stage.n_out, -1).T).reshape(len(inputs), *stage.raw_shape)
+        rows = inputs.reshape(len(inputs), -1) if isinstance(stage.layer, Dense) else _patches(stage, inputs)
+        raw = _products(stage, rows, weights[stage.index]).reshape(len(inputs), *stage.raw_shape)
         if not stage.last:
             np.maximum(raw, 0, out=raw)
         output = raw
@@ -94,19 +94,44 @@ def backward(
     """Gradient of every layer's weights, in their shape, from the error at the logits."""
     gradients = []
     for stage in reversed(network.stages):
-        matrix, layer = weights[stage.index].reshape(stage.n_out, -1), trace[stage.index]
+        layer = trace[stage.index]
         error = error.reshape(layer.output.shape)
         if not stage.last:
             error = error * (layer.output > 0)
         if stage.pooled:
             error = _unpooled(stage, layer, error, ties)
         by_row = error.reshape(-1, stage.n_out)
-        gradients.append((by_row.T @ layer.rows).reshape(stage.weight_shape))
+        gradients.append(_gradient(stage, by_row, layer.rows).reshape(stage.weight_shape))
         if stage.index:
-            error = by_row @ matrix
-            if isinstance(stage.layer, Conv):
+            error = _through(stage, by_row, weights[stage.index])
+            if not isinstance(stage.layer, Dense):
                 error = _unpatch(stage, error)
     return gradients[::-1]
+
+
+def _products(stage: Stage, rows: Float, weights: Float) -> Float:
+    """[n * positions, n_out]; what the rows of a depthwise convolution are `layers.columns_of` says."""
+    matrix = weights.reshape(stage.n_out, -1)
+    if isinstance(stage.layer, Depthwise):
+        products: Float = np.einsum("ptc,ct->pc", rows.reshape(len(rows), -1, stage.n_out), matrix)
+        return products
+    return rows @ matrix.T
+
+
+def _gradient(stage: Stage, by_row: Float, rows: Float) -> Float:
+    """[n_out, n_in], from the errors [n * positions, n_out]."""
+    if isinstance(stage.layer, Depthwise):
+        gradient: Float = np.einsum("pc,ptc->ct", by_row, rows.reshape(len(rows), -1, stage.n_out))
+        return gradient
+    return by_row.T @ rows
+
+
+def _through(stage: Stage, by_row: Float, weights: Float) -> Float:
+    """The error at the rows that the layer multiplied."""
+    matrix = weights.reshape(stage.n_out, -1)
+    if isinstance(stage.layer, Depthwise):
+        return (by_row[:, None, :] * matrix.T).reshape(len(by_row), -1)
+    return by_row @ matrix
 
 
 def _unpooled(stage: Stage, layer: LayerTrace, pooled: Float, ties: Ties) -> Float:
@@ -127,7 +152,7 @@ def _windows(stage: Stage) -> list[tuple[slice, slice, slice]]:
 
 def _taps(stage: Stage) -> Iterator[tuple[int, int, tuple[slice, slice, slice]]]:
     """For every position (i, j) in the kernel the padded inputs [n, h, w, c] that meet it."""
-    assert isinstance(stage.layer, Conv)
+    assert isinstance(stage.layer, Conv | Depthwise)
     (kh, kw), step = stage.layer.kernel, stage.layer.stride
     rows, columns = (step * (size - 1) + 1 for size in stage.raw_shape[:2])
     for i in range(kh):
@@ -137,26 +162,32 @@ def _taps(stage: Stage) -> Iterator[tuple[int, int, tuple[slice, slice, slice]]]
 
 def _padded(stage: Stage, n: int) -> tuple[Float, Float]:
     """Zeros [n, h + 2 pad, w + 2 pad, c], and the view of them without the padding."""
-    assert isinstance(stage.layer, Conv)
+    assert isinstance(stage.layer, Conv | Depthwise)
     height, width, channels = stage.in_shape
     above, left = pads_of(stage.layer)
     whole = np.zeros((n, height + 2 * above, width + 2 * left, channels), np.float32)
     return whole, whole[:, above : above + height, left : left + width]
 
 
+def _window(stage: Stage) -> tuple[int, ...]:
+    """What a convolution reads for an output position: kernel height and width, channels."""
+    assert isinstance(stage.layer, Conv | Depthwise)
+    return (*stage.layer.kernel, stage.in_shape[2])
+
+
 def _patches(stage: Stage, images: Float) -> Float:
     """im2col: [n, h, w, c] -> [n * positions, kh * kw * c]."""
     whole, inner = _padded(stage, len(images))
     inner[:] = images
-    columns = np.empty((len(images), *stage.raw_shape[:2], *stage.weight_shape[1:]), np.float32)
+    columns = np.empty((len(images), *stage.raw_shape[:2], *_window(stage)), np.float32)
     for i, j, met in _taps(stage):
         columns[:, :, :, i, j] = whole[met]
-    return columns.reshape(-1, stage.n_in)
+    return columns.reshape(len(images) * stage.positions, -1)
 
 
 def _unpatch(stage: Stage, rows: Float) -> Float:
     """The transpose of `_patches`: sums [n * positions, kh * kw * c] -> [n, h, w, c]."""
-    columns = rows.reshape(-1, *stage.raw_shape[:2], *stage.weight_shape[1:])
+    columns = rows.reshape(-1, *stage.raw_shape[:2], *_window(stage))
     whole, inner = _padded(stage, len(columns))
     for i, j, met in _taps(stage):
         whole[met] += columns[:, :, :, i, j]

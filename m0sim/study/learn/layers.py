@@ -13,9 +13,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from m0sim.study.learn import depthwise
 from m0sim.study.learn.arithmetic import LIMIT, Int8, Int32, matmul, psto_shift, sat
 from m0sim.study.learn.layout import Index
-from m0sim.study.learn.networks import Conv, Shape, Stage, pads_of
+from m0sim.study.learn.networks import Conv, Dense, Depthwise, Shape, Stage, pads_of
 
 Argmax = NDArray[np.uint8]
 
@@ -26,7 +27,7 @@ _EXPONENT_RANGE = (-15, 7)
 _NO_ROWS: Index = np.zeros(0, np.int64)
 
 
-def patches(layer: Conv, images: Int8, raw_shape: Shape) -> Int8:
+def patches(layer: Conv | Depthwise, images: Int8, raw_shape: Shape) -> Int8:
     """im2col: [n, h, w, c] -> [n, positions, kh * kw * c]."""
     n, height, width, channels = images.shape
     above, left = pads_of(layer)
@@ -36,7 +37,7 @@ def patches(layer: Conv, images: Int8, raw_shape: Shape) -> Int8:
 
 
 @lru_cache(maxsize=64)
-def _taps(layer: Conv, padded_shape: Shape, raw_shape: Shape) -> Index:
+def _taps(layer: Conv | Depthwise, padded_shape: Shape, raw_shape: Shape) -> Index:
     """int64 [positions, kh * kw * c]: where in a padded image (flat) the inputs of every output position lie."""
     at = np.arange(prod(padded_shape)).reshape(padded_shape)
     windows = np.lib.stride_tricks.sliding_window_view(at, layer.kernel, axis=(0, 1))
@@ -45,14 +46,19 @@ def _taps(layer: Conv, padded_shape: Shape, raw_shape: Shape) -> Index:
 
 
 def columns_of(stage: Stage, inputs: Int8) -> Int8:
-    """What every row of weights is multiplied by: int8 [n, positions, n_in] of inputs [n, ...]."""
-    if isinstance(stage.layer, Conv):
-        return patches(stage.layer, inputs, stage.raw_shape)
-    return inputs.reshape(len(inputs), 1, -1)
+    """What every row of weights is multiplied by: int8 [n, positions, n_in] of inputs [n, ...].
+
+    Of a depthwise convolution that is [n, positions, taps * channels]: a row meets its own channel in each tap.
+    """
+    if isinstance(stage.layer, Dense):
+        return inputs.reshape(len(inputs), 1, -1)
+    return patches(stage.layer, inputs, stage.raw_shape)
 
 
 def forward(stage: Stage, weights: Int8, columns: Int8) -> Int32:
     """Accumulators int32 [n, *raw_shape] of `columns_of` n inputs."""
+    if isinstance(stage.layer, Depthwise):
+        return depthwise.forward(stage, weights, columns)
     n, _, n_in = columns.shape
     return matmul(columns.reshape(-1, n_in), weights.reshape(-1, n_in).T).reshape(n, *stage.raw_shape)
 
@@ -132,19 +138,22 @@ def error_through(stage: Stage, weights: Int8, raw_error: Int8) -> Int32:
     """Accumulators int32 [*in_shape] of the error at the layer's input; raw_error int8 [*raw_shape]."""
     if not raw_error.any():
         return np.zeros(stage.in_shape, np.int32)
-    if not isinstance(stage.layer, Conv):
+    if isinstance(stage.layer, Dense):
         (some,) = raw_error.nonzero()
         return matmul(raw_error[None, some], weights[some]).reshape(stage.in_shape)
+    if isinstance(stage.layer, Depthwise):
+        reached = _reached_by(stage.layer, stage.in_shape, stage.raw_shape)
+        return depthwise.error_through(stage, weights, raw_error, reached)
     rows, taps = stage.n_out, prod(stage.layer.kernel)
     error = np.zeros((stage.positions + 1, rows), np.int8)
     error[:-1] = raw_error.reshape(-1, rows)
-    reached = error.take(_reached_by(stage.layer, stage.in_shape, stage.raw_shape), axis=0)
+    met = error.take(_reached_by(stage.layer, stage.in_shape, stage.raw_shape), axis=0)
     matrix = weights.reshape(rows, taps, -1).transpose(1, 0, 2).reshape(taps * rows, -1)
-    return matmul(reached.reshape(-1, taps * rows), matrix).reshape(stage.in_shape)
+    return matmul(met.reshape(-1, taps * rows), matrix).reshape(stage.in_shape)
 
 
 @lru_cache(maxsize=64)
-def _reached_by(layer: Conv, in_shape: Shape, raw_shape: Shape) -> Index:
+def _reached_by(layer: Conv | Depthwise, in_shape: Shape, raw_shape: Shape) -> Index:
     """int64 [h * w, kh * kw]: the output position that an input reaches through each tap, their number for none."""
     (kh, kw), (rows, columns) = layer.kernel, raw_shape[:2]
     y = np.arange(in_shape[0])[:, None] + pads_of(layer)[0] - np.arange(kh)
@@ -175,6 +184,8 @@ class Gradient(NamedTuple):
 
 def gradient(stage: Stage, raw_error: Int8, columns: Int8) -> Gradient:
     """G: error times activation, summed over positions; columns int8 [positions, n_in] of one image."""
+    if isinstance(stage.layer, Depthwise):
+        return Gradient(*depthwise.gradient(stage, raw_error, columns), stage.weight_shape)
     if len(columns) == 1:
         (rows,) = raw_error.reshape(-1).nonzero()
         error = raw_error.reshape(-1)[rows].astype(np.int32)
