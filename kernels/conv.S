@@ -3,11 +3,11 @@
  * the core of dense.S on it, which is what stands here.
  * m0k_im2col(const m0k_im2col_t *p): the patch of one output position.
  *
- *   y[oy][ox][o] = sat(round_shift(first[o] + sum over ky, kx, c of w[o][ky][kx][c] * a[oy*stride - pad + ky][ox*stride
- *   - pad + kx][c], shift)), and max(y, 0) with relu; a is 0 outside, first is 0 without one. With acc_out the sums are
- *   stored there as int32 instead.
+ *   y[oy][ox][o] = sat(round_shift(first[o] + sum over ky, kx, c of w[o][ky][kx][c] * a[oy*stride - pad_h + ky]
+ *   [ox*stride - pad_w + kx][c], shift)), and max(y, 0) with relu; a is 0 outside, first is 0 without one. With
+ *   acc_out the sums are stored there as int32 instead.
  *
- * Shapes    any height, width, channels, n_out, kernel, stride >= 1 and pad >= 0 that give at least one output, with
+ * Shapes    any height, width, channels, n_out, kernel, stride >= 1 and pads >= 0 that give at least one output, with
  *           n_in = kernel_h * kernel_w * channels <= 65,535.
  * Layout    in, out, acc_out: HWC. weights: edge array (m0k.h). With a provider, provider(context, g) is called once for
  *           each group g = 0, 1, .. and returns that group's 4 * P bytes; not at all where in is zero.
@@ -28,9 +28,9 @@
  *
  * Cycles, Cortex-M0+ with single-cycle multiplier, kernel 3x3, all positions inside, not by lanes (G: the dense kernel's
  * group, with its remarks; C channels):
- *   219 + 51 out_h + out_h out_w (position + ceil(n_out / 4) * G), exact to 4 cycles, where position is
+ *   221 + 51 out_h + out_h out_w (position + ceil(n_out / 4) * G), exact to 4 cycles, where position is
  *   C = 4, 8, 12, .. : 130 + 16.5 C unsigned, 114 + 8.25 C signed;  C = 1: 121 unsigned, 131 signed.
- *   Asking for lanes takes 32 where P and channels allow them, 8 a word of in where too few are not zero. A position at
+ *   Asking for lanes takes 34 where P and channels allow them, 8 a word of in where too few are not zero. A position at
  *   the border takes up to 190 + 8 W more (and fewer in the core, for its zero words); one whose patch is zero takes
  *   position - 24 + 5 ceil(n_out / 4) in all. Other shapes: a tap copied by bytes takes 7. block.first takes 32 a group
  *   and position, a provider its own cycles and 3 a word of rows. An image of zeros takes 8 a word of in and 1.5 an
@@ -75,7 +75,7 @@
     .equ C_STORE, F_SIZE + 76       @ F_STORE without block.first
     .equ C_ADDS, F_SIZE + 80        @ block.first
     .equ C_IM2COL, F_SIZE + 84      @ m0k_im2col_t
-    .equ C_SIZE, C_IM2COL + IM2COL_BYTES
+    .equ C_SIZE, C_IM2COL + IM2COL_BYTES + 4 @ sp is a multiple of 8 where others are called
 
 @ Entries of .Lcopies, the ways to copy a patch; by words is the first
     .equ COPIES_BYTES, 4
@@ -102,7 +102,7 @@
     sub sp, #C_SIZE
     str r0, [sp, #C_BLOCK]
 
-@ The block of m0k_im2col: {in, patch, height, width, channels, kernel_h, kernel_w, stride, pad, y, x}
+@ The block of m0k_im2col: {in, patch, height, width, channels, kernel_h, kernel_w, stride, pad_h, pad_w, y, x}
     mov r7, r0
     add r1, sp, #C_IM2COL
     ldr r2, [r7, #CONV_IN]
@@ -113,23 +113,23 @@
     stm r1!, {r2, r3, r4, r5, r6}
     str r3, [sp, #F_IN]
     adds r7, #CONV_KERNEL_H
-    ldm r7!, {r2, r3, r4, r5}
-    stm r1!, {r2, r3, r4, r5}
+    ldm r7!, {r2, r3, r4, r5, r6}
+    stm r1!, {r2, r3, r4, r5, r6}
 
-@ Sizes of window and image. r0 block, r2 kernel_h, r3 kernel_w, r4 stride, r5 pad
+@ Sizes of window and image. r0 block, r2 kernel_h, r3 kernel_w, r4 stride, r5 pad_h, r6 pad_w
     ldr r1, [r0, #CONV_CHANNELS]
     muls r4, r1, r4
     str r4, [sp, #C_STEP]
-    ldr r6, [r0, #CONV_WIDTH]
-    adds r7, r6, r5
-    subs r7, r7, r3
-    str r7, [sp, #C_LAST]
+    ldr r4, [r0, #CONV_WIDTH]
+    adds r6, r6, r4
+    subs r6, r6, r3
+    str r6, [sp, #C_LAST]
     movs r7, r3
     muls r7, r1, r7                 @ bytes of a window's row
     str r7, [sp, #C_ROW]
-    muls r6, r1, r6
-    subs r6, r6, r7
-    str r6, [sp, #C_SKIP]
+    muls r4, r1, r4
+    subs r4, r4, r7
+    str r4, [sp, #C_SKIP]
     muls r2, r7, r2                 @ n_in
     WORDS r2
     ldr r6, [sp, #F_IN]
@@ -140,7 +140,7 @@
     movs r6, #0
     str r6, [r4]                    @ what lies behind n_in stays zero
 
-@ How to copy a patch. r1 channels, r2 words, r3 kernel_w, r5 pad, r6 address of the entry in .Lcopies, r7 bytes of a
+@ How to copy a patch. r1 channels, r2 words, r3 kernel_w, r5 pad_h, r6 address of the entry in .Lcopies, r7 bytes of a
 @ row
     adr r6, .Lcopies                @ by words
     lsls r4, r1, #30                @ channels % 4
@@ -220,7 +220,7 @@
     str r2, [sp, #C_OUT_BYTES]
     ldr r1, [sp, #C_PASS_OUT]
     str r1, [sp, #C_OUT]
-    ldr r1, [r0, #CONV_PAD]
+    ldr r1, [r0, #CONV_PAD_H]
     rsbs r1, r1, #0
     str r1, [sp, #C_TOP]
     movs r1, #0
@@ -233,7 +233,7 @@
     ldr r1, [sp, #C_TOP]
     ldr r2, [r0, #CONV_WIDTH]
     ldr r3, [r0, #CONV_CHANNELS]
-    ldr r4, [r0, #CONV_PAD]
+    ldr r4, [r0, #CONV_PAD_W]
     rsbs r4, r4, #0
     str r4, [sp, #C_LEFT]
     movs r5, #0
@@ -439,7 +439,7 @@
     ldr r0, [sp, #C_TOP]
     adds r0, r0, r1
     ldr r2, [sp, #C_IM2COL + IM2COL_HEIGHT]
-    ldr r3, [sp, #C_IM2COL + IM2COL_PAD]
+    ldr r3, [sp, #C_IM2COL + IM2COL_PAD_H]
     adds r2, r2, r3
     ldr r3, [sp, #C_IM2COL + IM2COL_KERNEL_H]
     subs r2, r2, r3
@@ -547,10 +547,13 @@
     END_FUNCTION m0k_conv_forward
 
 @ ------------------------------------------------------------------------------------- m0k_one_if_it_can (local)
-@ One channel, 3x3: on to m0k_conv_one for stride 1, pad 1, unsigned, eights of outputs; else back. In: registers and the
+@ One channel, 3x3: on to m0k_conv_one for stride 1, pads 1, unsigned, eights of outputs; else back. In: registers and the
 @ frame of m0k_conv_forward where it asks. Spoils r4. No stack.
     LOCAL_FUNCTION m0k_one_if_it_can
-    cmp r5, #1                      @ pad
+    cmp r5, #1                      @ pad_h
+    bne .Lnot_one
+    ldr r4, [r0, #CONV_PAD_W]
+    cmp r4, #1
     bne .Lnot_one
     ldr r4, [r0, #CONV_STRIDE]
     cmp r4, #1
@@ -577,14 +580,15 @@
     LOCAL_FUNCTION m0k_lanes_if_they_pay
 
 @ Lanes, if there are as many positions, by their number across times that down, times stride^2: at least three strides
-@ in both directions together, in tiny maps there are less. r0 block, r2 words of a patch, r4 across, r5 pad, then down,
+@ in both directions together, in tiny maps there are less. r0 block, r2 words of a patch, r4 across, r5 pad_h, then down,
 @ r1, r3, r6, r7 stay
     mov r12, r2
     mov r8, r1
     mov r9, r3
     ldr r1, [r0, #CONV_STRIDE]
     ldr r4, [sp, #C_LAST]
-    adds r4, r4, r5
+    ldr r3, [r0, #CONV_PAD_W]
+    adds r4, r4, r3
     lsls r5, r5, #1
     ldr r3, [r0, #CONV_HEIGHT]
     adds r5, r5, r3
@@ -639,8 +643,9 @@
     bne .Lnot_lanes
     ldr r1, [r0, #CONV_STRIDE]
     ldr r4, [sp, #C_LAST]
-    ldr r5, [r0, #CONV_PAD]
+    ldr r5, [r0, #CONV_PAD_W]
     adds r4, r4, r5
+    ldr r5, [r0, #CONV_PAD_H]
     lsls r5, r5, #1
     ldr r3, [r0, #CONV_HEIGHT]
     adds r5, r5, r3
@@ -806,7 +811,7 @@
     ldr r5, [r7, #IM2COL_X]
     ldr r6, [r7, #IM2COL_STRIDE]
     muls r5, r6, r5
-    ldr r6, [r7, #IM2COL_PAD]
+    ldr r6, [r7, #IM2COL_PAD_W]
     subs r5, r5, r6
     movs r0, #0
     cmp r5, #0
@@ -845,7 +850,7 @@
     ldr r0, [r7, #IM2COL_Y]
     ldr r3, [r7, #IM2COL_STRIDE]
     muls r0, r3, r0
-    ldr r3, [r7, #IM2COL_PAD]
+    ldr r3, [r7, #IM2COL_PAD_H]
     subs r3, r0, r3
     ldr r5, [r7, #IM2COL_WIDTH]
     movs r0, r5

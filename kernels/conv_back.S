@@ -2,18 +2,18 @@
  * Error through a convolution, and through the 2x2 max-pool behind it.   ARMv6-M, AAPCS, void f(const block *)
  *
  * m0k_conv_back { error, argmax, pooled, weights, acc, out, height, width, channels, n_out, kernel_h, kernel_w, stride,
- *                 pad, shift, gate, dynamic, provider, context, scratch }
- *     acc[y*stride + ky - pad][x*stride + kx - pad][c] += w[o][ky][kx][c] * error at conv output (y, x, o)
+ *                 pad_h, pad_w, shift, gate, dynamic, provider, context, scratch }
+ *     acc[y*stride + ky - pad_h][x*stride + kx - pad_w][c] += w[o][ky][kx][c] * error at conv output (y, x, o)
  *     out[i] = gate[i] > 0 ? sat(round_shift(acc[i], shift)) : 0
  *
- * error int8 -127..127, HWC: [oh][ow][n_out] of the conv's output, oh = (height + 2 * pad - kernel_h) / stride + 1, or
+ * error int8 -127..127, HWC: [oh][ow][n_out] of the conv's output, oh = (height + 2 * pad_h - kernel_h) / stride + 1, or
  * with argmax != 0 [oh/2][ow/2][n_out] of the pool's output, argmax uint8 of the same shape telling which of the four
  * positions has the error; the unpooled map never exists. 4-aligned, read as words. pooled is not read.
  * weights u8 = w + 128 as an edge array, n_in = kernel_h * kernel_w * channels (groups of four outputs, 16 bytes an
  * input word, bytes in the order of inputs 2, 3, 0, 1), or with provider != 0: provider(context, group) returns
  * the 4 * P bytes of a group, 4-aligned; it is asked for every group from 0 to the last with an error.
  * acc int32[height][width][channels] is written by the kernel; out int8 and gate int8 (or 0) of the same shape. shift 0..24, to nearest, ties away from zero, clamped to -127..127.
- * dynamic != 0: acc is the result; out, shift and gate are not read. kernel_h <= height + 2 * pad, same for the width.
+ * dynamic != 0: acc is the result; out, shift and gate are not read. kernel_h <= height + 2 * pad_h, same for the width.
  *
  * scratch != 0: the sums are never kept, and acc is not read; conv_gather.S says what that wants and costs. Else:
  * Errors of zero are skipped. Errors at the same position go in pairs of outputs.
@@ -163,12 +163,14 @@
 
 @ The error map's size: that of the convolution's output, halved by the pool.
     ldr r3, [r7, #CONV_BACK_STRIDE]
-    ldr r4, [r7, #CONV_BACK_PAD]
+    ldr r4, [r7, #CONV_BACK_PAD_H]
     lsls r4, r4, #1
     ldr r0, [r7, #CONV_BACK_HEIGHT]
     ldr r1, [r7, #CONV_BACK_KERNEL_H]
     bl .Lsteps
     str r2, [sp, #ROWS]
+    ldr r4, [r7, #CONV_BACK_PAD_W]
+    lsls r4, r4, #1
     ldr r0, [r7, #CONV_BACK_WIDTH]
     ldr r1, [r7, #CONV_BACK_KERNEL_W]
     bl .Lsteps
@@ -425,7 +427,7 @@
     beq .Lunpooled
     UNPOOL r0, r1, r5, r2
 .Lunpooled:
-    WINDOW_START CONV_BACK_STRIDE, CONV_BACK_PAD
+    WINDOW_START CONV_BACK_STRIDE, CONV_BACK_PAD_H, CONV_BACK_PAD_W
 
 @ Clip the rows: r0 = the first, r2 = how many, r4 = its accumulators, r6 = its weights.
     ldr r2, [r7, #CONV_BACK_KERNEL_H]

@@ -271,13 +271,15 @@
 
 @ The error map's size, and the sizes of units.
     ldr r3, [r7, #CONV_BACK_STRIDE]
-    ldr r4, [r7, #CONV_BACK_PAD]
+    ldr r4, [r7, #CONV_BACK_PAD_H]
     lsls r4, r4, #1
     ldr r0, [r7, #CONV_BACK_HEIGHT]
     ldr r1, [r7, #CONV_BACK_KERNEL_H]
     mov r5, r1                      @ units
     bl .Lsteps
     mov r6, r2
+    ldr r4, [r7, #CONV_BACK_PAD_W]
+    lsls r4, r4, #1
     ldr r0, [r7, #CONV_BACK_WIDTH]
     ldr r1, [r7, #CONV_BACK_KERNEL_W]
     bl .Lsteps
@@ -355,7 +357,7 @@
     ldr r2, [sp, #TAP]
     muls r2, r1, r2
     str r2, [sp, #STEP_PLACE]
-    ldr r1, [r7, #CONV_BACK_PAD]
+    ldr r1, [r7, #CONV_BACK_PAD_H]
     negs r1, r1
     str r1, [sp, #NEXT_Y]
     movs r0, #0
@@ -906,7 +908,7 @@
     ldr r1, [r7, #CONV_BACK_STRIDE]
     muls r3, r1, r3
     str r3, [sp, #ROW_PLACE]
-    ldr r4, [r7, #CONV_BACK_PAD]
+    ldr r4, [r7, #CONV_BACK_PAD_W]
     ldr r3, [sp, #TAP]
     muls r3, r4, r3
     adds r2, r2, r3

@@ -1,19 +1,19 @@
 /*
  * Weight gradient of a convolution, summed over positions.               ARMv6-M, AAPCS, void f(const block *)
  *
- * m0k_conv_grad { error, argmax, in, grad, height, width, channels, n_out, kernel_h, kernel_w, stride, pad, first_out,
- *                 count_out, scratch, active }
+ * m0k_conv_grad { error, argmax, in, grad, height, width, channels, n_out, kernel_h, kernel_w, stride, pad_h, pad_w,
+ *                 first_out, count_out, scratch, active }
  *     grad[o - first_out][ky][kx][c] =
- *         sum over y, x of error(y, x, o) * in[y*stride + ky - pad][x*stride + kx - pad][c]
+ *         sum over y, x of error(y, x, o) * in[y*stride + ky - pad_h][x*stride + kx - pad_w][c]
  *     for the count_out outputs o from first_out on
  *
  * error and argmax as for m0k_conv_back (argmax != 0: both have the shape of the pooled map). in int8 HWC, values
  * 0..127, 4-aligned. grad int32[count_out][P], P = kernel_h * kernel_w * channels rounded up to 4, 4-aligned, written by
  * the kernel, padding 0. int32 holds 133,144 positions of 127 * 127. *active = 1, or 0 where all these errors are 0.
  *
- * scratch, 4-aligned: a word, where pad > 0 an image with zeros around it, and four lists. With L = pad * channels
- * rounded up to 4 and R = (width + pad) * channels rounded up to 4, its bytes are
- *     4 + (pad > 0 ? L + (height + 2 * pad) * R : 0)
+ * scratch, 4-aligned: a word, where a pad is not 0 an image with zeros around it, and four lists. With L = pad_w *
+ * channels rounded up to 4 and R = (width + pad_w) * channels rounded up to 4, its bytes are
+ *     4 + (pad_h + pad_w > 0 ? L + (height + 2 * pad_h) * R : 0)
  *       + 32 * (min(error map's rows * columns, 48) + (channels % 4 == 0 ? 0 : 1))
  * The image is made by the first call that wants it, and stays for others: whoever asks for a few outputs at a time
  * begins with first_out = 0 and leaves scratch and in alone until the last. first_out = 0 begins anew.
@@ -197,12 +197,14 @@
 
 @ The error map's size, r6 rows and r2 columns: that of the convolution's output, halved by the pool; r5 argmax - error.
     ldr r3, [r7, #CONV_GRAD_STRIDE]
-    ldr r4, [r7, #CONV_GRAD_PAD]
+    ldr r4, [r7, #CONV_GRAD_PAD_H]
     lsls r4, r4, #1
     ldr r0, [r7, #CONV_GRAD_HEIGHT]
     ldr r1, [r7, #CONV_GRAD_KERNEL_H]
     bl .Lsteps
     mov r6, r2
+    ldr r4, [r7, #CONV_GRAD_PAD_W]
+    lsls r4, r4, #1
     ldr r0, [r7, #CONV_GRAD_WIDTH]
     ldr r1, [r7, #CONV_GRAD_KERNEL_W]
     bl .Lsteps
@@ -247,7 +249,9 @@
     muls r3, r1, r3
     ldr r0, [r7, #CONV_GRAD_SCRATCH]
     ldr r2, [r7, #CONV_GRAD_IN]
-    ldr r4, [r7, #CONV_GRAD_PAD]
+    ldr r4, [r7, #CONV_GRAD_PAD_H]
+    ldr r5, [r7, #CONV_GRAD_PAD_W]
+    orrs r4, r5
     ldr r5, [r7, #CONV_GRAD_FIRST_OUT]
     cmp r5, #0
     bne .Limage_kept
@@ -260,13 +264,14 @@
     adds r0, #4
     cmp r4, #0
     beq .Lwindow_known
-    mov r5, r4
+    ldr r5, [r7, #CONV_GRAD_PAD_W]
     muls r5, r1, r5                 @ zeros in front of a row
     adds r3, r3, r5
     PADDED r3
     mov r2, r5
     PADDED r2
     adds r2, r0, r2                 @ the image's first row
+    ldr r4, [r7, #CONV_GRAD_PAD_H]
     lsls r4, r4, #1
     ldr r0, [r7, #CONV_GRAD_HEIGHT]
     adds r0, r0, r4
@@ -590,8 +595,9 @@
     ldr r4, [r7, #CONV_GRAD_WIDTH]
     ldr r2, [r7, #CONV_GRAD_CHANNELS]
     muls r4, r2, r4
-    ldr r0, [r7, #CONV_GRAD_PAD]
+    ldr r0, [r7, #CONV_GRAD_PAD_W]
     muls r2, r0, r2
+    ldr r0, [r7, #CONV_GRAD_PAD_H]
     ldr r3, [sp, #PITCH]
     muls r0, r3, r0
     adds r0, r0, r2
@@ -711,13 +717,14 @@
     ldr r3, [sp, #PITCH]
     ldr r1, [sp, #WINDOW]
     subs r1, r5, r1
-    ldr r6, [r7, #CONV_GRAD_PAD]
+    ldr r6, [r7, #CONV_GRAD_PAD_H]
     mvns r0, r6
 .Lrow_of_window:
     adds r0, #1
     subs r1, r1, r3
     bhs .Lrow_of_window
     adds r1, r1, r3
+    ldr r6, [r7, #CONV_GRAD_PAD_W]
     ldr r2, [r7, #CONV_GRAD_CHANNELS]
     muls r6, r2, r6
     subs r1, r1, r6

@@ -3,7 +3,7 @@
  * and weights that are split into 16-bit lanes once and multiplied many times. m0k_conv_forward goes on here, with all registers saved.
  *
  * Shapes    channels 4, 8, .. 1,024; else as conv.S, whose ranges and alignment hold, too.
- * Scratch   with columns = width + 2 * pad, G = 8 outputs a group (4 for n_out <= 4), and links = kernel_h *
+ * Scratch   with columns = width + 2 * pad_w, G = 8 outputs a group (4 for n_out <= 4), and links = kernel_h *
  *           ceil(kernel_w * channels / 24) (/ 12 signed): 8 columns + kernel_h * columns * (2 channels + 4) + 2 G P + 8
  *           links bytes. All are written before they are read.
  * Stack     272 bytes with m0k_conv_forward, and the provider's.
@@ -219,7 +219,7 @@
     str r1, [sp, #L_PIXEL]
     ldr r2, [r7, #CONV_KERNEL_W]
     ldr r3, [r7, #CONV_WIDTH]
-    ldr r4, [r7, #CONV_PAD]
+    ldr r4, [r7, #CONV_PAD_W]
     lsls r0, r4, #1
     adds r3, r3, r0
     subs r0, r3, r2                 @ last column of a position, and
@@ -227,6 +227,7 @@
     str r2, [sp, #L_INNER]
     ldr r5, [r7, #CONV_KERNEL_H]
     ldr r6, [r7, #CONV_HEIGHT]
+    ldr r4, [r7, #CONV_PAD_H]
     adds r6, r6, r4
     subs r6, r6, r5
     str r6, [sp, #L_REACH]
@@ -340,7 +341,7 @@
     str r0, [sp, #L_MADE]
     str r0, [sp, #L_OLDEST]
     ldr r7, [sp, #L_BLOCK]
-    ldr r1, [r7, #CONV_PAD]
+    ldr r1, [r7, #CONV_PAD_H]
     subs r0, r0, r1
     str r0, [sp, #L_TOP]
 
@@ -789,7 +790,7 @@
     ldr r4, [sp, #L_SUMS + 4]
     subs r3, r3, r4
     mov r9, r3
-    ldr r5, [r7, #CONV_PAD]
+    ldr r5, [r7, #CONV_PAD_W]
     lsls r3, r5, #2
     adds r4, r4, r3
     mov r8, r4

@@ -1,5 +1,5 @@
 /*
- * m0k_conv_one(const m0k_conv_t *p): m0k_conv_forward (conv.S) for images of one channel, 3x3, stride 1, pad 1, unsigned,
+ * m0k_conv_one(const m0k_conv_t *p): m0k_conv_forward (conv.S) for images of one channel, 3x3, stride 1, pads 1, unsigned,
  * n_out a multiple of 8: what the first layer of a network for grey images is. m0k_conv_forward goes on here, with all
  * registers saved.
  *

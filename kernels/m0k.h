@@ -41,7 +41,7 @@ typedef struct {
 typedef struct {
     const int8_t *in;
     uint8_t *patch; /* P bytes; bytes behind n_in are set to zero */
-    uint32_t height, width, channels, kernel_h, kernel_w, stride, pad;
+    uint32_t height, width, channels, kernel_h, kernel_w, stride, pad_h, pad_w;
     uint32_t y, x; /* output position */
 } m0k_im2col_t;
 
@@ -65,9 +65,9 @@ typedef struct {
 typedef struct {
     const int8_t *in; /* [height][width][channels] */
     const uint8_t *weights; /* edge array; not used with a provider */
-    int8_t *out;            /* [out_h][out_w][n_out], out_h = (height + 2 * pad - kernel_h) / stride + 1 */
+    int8_t *out;            /* [out_h][out_w][n_out], out_h = (height + 2 * pad_h - kernel_h) / stride + 1 */
     uint8_t *scratch;       /* its size is in the contract of conv.S */
-    uint32_t height, width, channels, n_out, kernel_h, kernel_w, stride, pad;
+    uint32_t height, width, channels, n_out, kernel_h, kernel_w, stride, pad_h, pad_w;
     uint32_t shift, relu, signed_in;
     int32_t *acc_out;        /* not 0: int32[out_h][out_w][n_out] instead of `out` */
     const int32_t *first;    /* int32[n_out], the accumulators' first values; 0: none */
@@ -142,7 +142,7 @@ typedef struct {
     const uint8_t *weights;
     int32_t *acc; /* int32[height * width * channels], zeroed by the kernel; not read with scratch */
     int8_t *out;
-    uint32_t height, width, channels, n_out, kernel_h, kernel_w, stride, pad;
+    uint32_t height, width, channels, n_out, kernel_h, kernel_w, stride, pad_h, pad_w;
     uint32_t shift;
     const int8_t *gate;
     uint32_t dynamic;
@@ -156,7 +156,7 @@ typedef struct {
     const uint8_t *argmax;
     const int8_t *in;
     int32_t *grad; /* int32[count_out][P] */
-    uint32_t height, width, channels, n_out, kernel_h, kernel_w, stride, pad;
+    uint32_t height, width, channels, n_out, kernel_h, kernel_w, stride, pad_h, pad_w;
     uint32_t first_out, count_out; /* of these outputs */
     uint32_t *scratch; /* its size is in conv_grad.S; kept from the call with first_out = 0 to the last */
     uint32_t *active;  /* 1, or 0 where all errors are 0 */

@@ -272,11 +272,11 @@ def dense_case(
     )
 
 
-CONV = (14, 14, 8, 16, 3, 3, 1, 1)
-"""height, width, channels, n_out, kernel_h, kernel_w, stride, pad: the second layer of tiny-cnn."""
+CONV = (14, 14, 8, 16, 3, 3, 1, 1, 1)
+"""height, width, channels, n_out, kernel_h, kernel_w, stride, pad_h, pad_w: the second layer of tiny-cnn."""
 CONV_MACS_INSIDE = (14 * 3 - 2) ** 2 * 8 * 16
 """Those of them that do not multiply a padding zero: a row of the window is outside at both ends of each direction."""
-CONV_1 = (28, 28, 1, 8, 3, 3, 1, 1)
+CONV_1 = (28, 28, 1, 8, 3, 3, 1, 1, 1)
 
 
 MNIST_LIMIT = 120_000 / (28 * 28 * 8 * 9)
@@ -320,11 +320,10 @@ def conv_case(
     limit: float | None = None,
 ) -> Case:
     """`a` int8 HWC, `w` int8 [n_out, kernel_h * kernel_w * channels]."""
-    n_out, stride, pad = conv[3], *conv[6:8]
-    size = n_out * prod(
-        (side + 2 * pad - kernel) // stride + 1 for side, kernel in zip(conv[:2], conv[4:6], strict=True)
-    )
-    scratch = zeros(layout.conv_scratch(conv[:3], n_out, conv[4:6], *conv[6:8], signed=bool(is_signed)))
+    n_out, stride, pads = conv[3], conv[6], conv[7:9]
+    sides = zip(conv[:2], conv[4:6], pads, strict=True)
+    size = n_out * prod((side + 2 * pad - kernel) // stride + 1 for side, kernel, pad in sides)
+    scratch = zeros(layout.conv_scratch(conv[:3], n_out, conv[4:6], stride, pads, signed=bool(is_signed)))
     arrays, packed = (
         {"in": a, "out": zeros(size)},
         {"weights": layout.pack_weights(w), "patch": zeros(layout.row_bytes(w.shape[1]))},
@@ -358,7 +357,7 @@ def shape(conv: tuple[int, ...]) -> Array:
 def _im2col_case() -> Case:
     a, size = uniform(3, 14, 14, 8, low=0), 196 * 72
     places = [(72 * i, y, x) for i, (y, x) in enumerate(np.ndindex(14, 14))]
-    channels = 14, 14, 8, 3, 3, 1, 1
+    channels = 14, 14, 8, 3, 3, 1, 1, 1
     return Case(
         "m0k_im2col",
         "3x3 pad 1, 8 channels at 14x14, all positions",
@@ -536,7 +535,7 @@ def described(conv: tuple[int, ...], what: str, error: Array) -> str:
 
 
 def shown(conv: tuple[int, ...]) -> str:
-    height, width, channels, n_out, kernel_h, kernel_w, stride, pad = conv
+    height, width, channels, n_out, kernel_h, kernel_w, stride, pad, _ = conv
     by = "" if stride == 1 else f" stride {stride}"
     return f"{kernel_h}x{kernel_w} pad {pad}{by}, {channels} to {n_out} at {height}x{width}"
 

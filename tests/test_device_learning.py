@@ -156,7 +156,7 @@ def study(network: Network, variant: str, seed: int = 0, trained: int = 0) -> St
 
 
 OUTPUTS = {
-    "m0k_conv_forward": (2, 15),
+    "m0k_conv_forward": (2, 16),
     "m0k_dense_forward": (2, 10),
     "m0k_pool": (1, 2),
     "m0k_requant": (1, 3),
@@ -285,7 +285,7 @@ def results(op: step.Op) -> list[step.Ref]:
 
 def some_outputs(op: step.Op, whole: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """The rows of the gradient that m0k_conv_grad was asked for."""
-    n_out, first, count = op.words[7], op.words[12], op.words[13]
+    n_out, first, count = op.words[7], op.words[13], op.words[14]
     assert isinstance(n_out, int)
     assert isinstance(first, int)
     assert isinstance(count, int)

@@ -157,8 +157,8 @@ def constants(name: str, count: int) -> list[bool]:
     """Which fields of the block must not be written through."""
     written = {
         "m0k_dense_back": (2, 3, 11),
-        "m0k_conv_back": (4, 5, 19),
-        "m0k_conv_grad": (3, 14, 15),
+        "m0k_conv_back": (4, 5, 20),
+        "m0k_conv_grad": (3, 15, 16),
         "m0k_niti_dense": (2,),
         "m0k_niti_grad": (1,),
         "m0k_niti_measure": (3,),
@@ -443,12 +443,13 @@ class Conv:
     kernel_h: int
     kernel_w: int
     stride: int
-    pad: int
+    pad_h: int
+    pad_w: int
 
     @property
     def out_shape(self) -> tuple[int, int]:
-        rows = (self.height + 2 * self.pad - self.kernel_h) // self.stride + 1
-        return rows, (self.width + 2 * self.pad - self.kernel_w) // self.stride + 1
+        rows = (self.height + 2 * self.pad_h - self.kernel_h) // self.stride + 1
+        return rows, (self.width + 2 * self.pad_w - self.kernel_w) // self.stride + 1
 
     @property
     def n_in(self) -> int:
@@ -458,7 +459,7 @@ class Conv:
     def fields(self) -> tuple[int, ...]:
         return (
             *(self.height, self.width, self.channels, self.n_out),
-            *(self.kernel_h, self.kernel_w, self.stride, self.pad),
+            *(self.kernel_h, self.kernel_w, self.stride, self.pad_h, self.pad_w),
         )
 
     def errors(self, rng: np.random.Generator, pooled: bool) -> tuple[Array, Array | None, Array]:
@@ -477,22 +478,22 @@ class Conv:
 
 @st.composite
 def convs(draw: Any) -> Conv:
-    kernel_h, kernel_w = draw(st.sampled_from([(3, 3), (1, 1), (5, 5), (2, 3), (3, 1)]))
-    pad = draw(st.integers(0, 2))
-    height = draw(st.integers(max(1, kernel_h - 2 * pad), 9))
-    width = draw(st.integers(max(1, kernel_w - 2 * pad), 9))
+    kernel_h, kernel_w = draw(st.sampled_from([(3, 3), (1, 1), (5, 5), (2, 3), (3, 1), (1, 5)]))
+    pad_h, pad_w = draw(st.integers(0, 2)), draw(st.integers(0, 2))
+    height = draw(st.integers(max(1, kernel_h - 2 * pad_h), 9))
+    width = draw(st.integers(max(1, kernel_w - 2 * pad_w), 9))
     channels, n_out = draw(st.sampled_from([1, 2, 3, 4, 5, 8, 12])), draw(st.integers(1, 10))
-    return Conv(height, width, channels, n_out, kernel_h, kernel_w, draw(st.integers(1, 3)), pad)
+    return Conv(height, width, channels, n_out, kernel_h, kernel_w, draw(st.integers(1, 3)), pad_h, pad_w)
 
 
 def spread(conv: Conv, w: Array, full: Array) -> Array:
     """int64 [height][width][channels]: every error times every weight, added where the weight's input was."""
-    wide = np.zeros((conv.height + 2 * conv.pad, conv.width + 2 * conv.pad, conv.channels), np.int64)
+    wide = np.zeros((conv.height + 2 * conv.pad_h, conv.width + 2 * conv.pad_w, conv.channels), np.int64)
     kernel = w.astype(np.int64).reshape(conv.n_out, conv.kernel_h, conv.kernel_w, conv.channels)
     for y, x in np.ndindex(full.shape[:2]):
         top, left = y * conv.stride, x * conv.stride
         wide[top : top + conv.kernel_h, left : left + conv.kernel_w] += np.tensordot(full[y, x], kernel, 1)
-    return wide[conv.pad : conv.pad + conv.height, conv.pad : conv.pad + conv.width]
+    return wide[conv.pad_h : conv.pad_h + conv.height, conv.pad_w : conv.pad_w + conv.width]
 
 
 @many
@@ -575,7 +576,7 @@ def test_conv_back_without_sums(seed: int, conv: Conv, channels: int, shift: int
 @pytest.mark.parametrize("signs", [(1, 1), (-1, 1), (1, -1)])
 def test_conv_back_without_sums_at_the_ends(count: int, signs: tuple[int, int]) -> None:
     """Lanes hold 258 in magnitudes of errors; with a small shift less than that saturates."""
-    conv = Conv(3, 3, 8, count, 1, 1, 1, 0)
+    conv = Conv(3, 3, 8, count, 1, 1, 1, 0, 0)
     error = np.full((3, 3, count), 127 * signs[0], np.int8)
     error[1], error[2] = signs[0], error[2] // 43
     w = np.full((count, 8), 127 * signs[1], np.int8)
@@ -634,7 +635,7 @@ def conv_back_cycles(conv: Conv, error: Array, argmax: Array | None, dynamic: bo
 
 def correlate(conv: Conv, image: Array, full: Array) -> Array:
     """int64 [n_out][n_in]: every error times the patch it came from, summed over positions."""
-    wide = np.pad(image.astype(np.int64), [(conv.pad, conv.pad)] * 2 + [(0, 0)])
+    wide = np.pad(image.astype(np.int64), [(conv.pad_h, conv.pad_h), (conv.pad_w, conv.pad_w), (0, 0)])
     grad = np.zeros((conv.n_out, conv.n_in), np.int64)
     for y, x in np.ndindex(full.shape[:2]):
         top, left = y * conv.stride, x * conv.stride
@@ -678,8 +679,8 @@ def test_conv_grad(seed: int, conv: Conv, pooled: bool, at_once: int) -> None:
 def conv_grad_scratch(conv: Conv, pooled: bool) -> int:
     """The bytes that the head of conv_grad.S asks for."""
     rows, columns = (n // 2 if pooled else n for n in conv.out_shape)
-    row, zeros = padded((conv.width + conv.pad) * conv.channels), padded(conv.pad * conv.channels)
-    image = zeros + (conv.height + 2 * conv.pad) * row if conv.pad else 0
+    row, zeros = padded((conv.width + conv.pad_w) * conv.channels), padded(conv.pad_w * conv.channels)
+    image = zeros + (conv.height + 2 * conv.pad_h) * row if conv.pad_h + conv.pad_w else 0
     return 4 + image + 32 * (min(rows * columns, 48) + (conv.channels % 4 != 0))
 
 
@@ -954,7 +955,7 @@ def test_a_gradient_of_zeros_is_not_looked_at(name: str) -> None:
 def example(name: str) -> list[Any]:
     """A block for kernel `name`, the same at every call."""
     rng = np.random.default_rng(11)
-    n_in, n_out, conv = 37, 11, Conv(9, 8, 4, 6, 3, 3, 1, 1)
+    n_in, n_out, conv = 37, 11, Conv(9, 8, 4, 6, 3, 3, 1, 1, 1)
     w, s = values(rng, (n_out, n_in), -126), values(rng, (n_out, n_in), -126)
     e, a = rng.integers(-127, 128, n_out), rng.integers(0, 128, n_in)
     e[::3] = a[::5] = 0

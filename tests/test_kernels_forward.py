@@ -85,16 +85,24 @@ def requantised(acc: IntArray, shift: int, relu: int) -> IntArray:
     return np.clip(round_shift(acc, shift), 0 if relu else -127, 127)
 
 
-def convolution(image: IntArray, weights: IntArray, stride: int, pad: int) -> IntArray:
+Pads = int | tuple[int, int]
+
+
+def sides(pad: Pads) -> tuple[int, int]:
+    """Zeros above and below, left and right."""
+    return pad if isinstance(pad, tuple) else (pad, pad)
+
+
+def convolution(image: IntArray, weights: IntArray, stride: int, pad: Pads) -> IntArray:
     """int64[oh, ow, c_out] of an image [h, w, c] and weights [c_out, kh, kw, c]."""
     taps = windows(image, weights.shape[1:3], stride, pad)
     acc: IntArray = np.einsum("yxklc,oklc->yxo", taps, weights.astype(np.int64))
     return acc
 
 
-def windows(image: IntArray, kernel: tuple[int, ...], stride: int, pad: int) -> IntArray:
+def windows(image: IntArray, kernel: tuple[int, ...], stride: int, pad: Pads) -> IntArray:
     """The taps of each output position: int64[oh, ow, kh, kw, c]."""
-    padded = np.pad(image.astype(np.int64), ((pad, pad), (pad, pad), (0, 0)))
+    padded = np.pad(image.astype(np.int64), (*((n, n) for n in sides(pad)), (0, 0)))
     views = np.lib.stride_tricks.sliding_window_view(padded, kernel, (0, 1))[::stride, ::stride]
     return views.transpose(0, 1, 3, 4, 2)
 
@@ -200,7 +208,7 @@ def run_conv(
     weights: IntArray,
     a: IntArray,
     stride: int,
-    pad: int,
+    pad: Pads,
     shift: int = 0,
     relu: int = 0,
     signed: int = 0,
@@ -213,14 +221,15 @@ def run_conv(
     chip = Chip(elf)
     n_out, kernel_h, kernel_w, channels = weights.shape
     height, width, _ = a.shape
-    shape = (height + 2 * pad - kernel_h) // stride + 1, (width + 2 * pad - kernel_w) // stride + 1, n_out
+    pad_h, pad_w = pads = sides(pad)
+    shape = (height + 2 * pad_h - kernel_h) // stride + 1, (width + 2 * pad_w - kernel_w) // stride + 1, n_out
     inputs, edges = chip.activations(a), chip.machine.alloc(pack(weights.reshape(n_out, -1)))
     kernel = kernel_h, kernel_w
-    size = conv_scratch(a.shape, n_out, kernel, stride, pad, signed=bool(signed), provided=provider)
+    size = conv_scratch(a.shape, n_out, kernel, stride, pads, signed=bool(signed), provided=provider)
     scratch, _ = chip.room(size, np.uint8)
     out, address = chip.room(int(np.prod(shape)), np.int32 if acc else np.int8, offset)
     to_out, to_acc = (0, address) if acc else (address, 0)
-    geometry = height, width, channels, n_out, kernel_h, kernel_w, stride, pad
+    geometry = height, width, channels, n_out, kernel_h, kernel_w, stride, *pads
     array, source, to_first = (
         edges.address,
         (0, 0),
@@ -325,14 +334,14 @@ def test_dense_with_the_longest_input(elf: Path) -> None:
 
 @st.composite
 def geometries(draw: st.DrawFn) -> tuple[int, ...]:
-    """height, width, channels, n_out, kernel_h, kernel_w, stride, pad."""
-    pad = draw(st.integers(0, 2))
-    kernel_h, kernel_w = draw(st.sampled_from([(1, 1), (3, 3), (5, 5), (3, 3), (1, 3), (5, 3)]))
-    height = draw(st.integers(max(1, kernel_h - 2 * pad), 9))
-    width = draw(st.integers(max(1, kernel_w - 2 * pad), 9))
+    """height, width, channels, n_out, kernel_h, kernel_w, stride, pad_h, pad_w."""
+    pad_h, pad_w = draw(st.integers(0, 2)), draw(st.integers(0, 2))
+    kernel_h, kernel_w = draw(st.sampled_from([(1, 1), (3, 3), (5, 5), (3, 3), (1, 3), (5, 3), (1, 7)]))
+    height = draw(st.integers(max(1, kernel_h - 2 * pad_h), 9))
+    width = draw(st.integers(max(1, kernel_w - 2 * pad_w), 9))
     channels = draw(st.sampled_from([1, 2, 3, 4, 8, 12, 20]))
     n_out = draw(st.one_of(st.integers(1, 9), st.sampled_from([12, 15, 16])))
-    return height, width, channels, n_out, kernel_h, kernel_w, draw(st.integers(1, 2)), pad
+    return height, width, channels, n_out, kernel_h, kernel_w, draw(st.integers(1, 2)), pad_h, pad_w
 
 
 @examples(50)
@@ -350,11 +359,12 @@ def test_conv(
     offset: int,
     seed: int,
 ) -> None:
-    height, width, channels, n_out, kernel_h, kernel_w, stride, pad = geometry
+    height, width, channels, n_out, kernel_h, kernel_w, stride, *pads = geometry
     rng = np.random.default_rng(seed)
     weights = tensor(rng, kind_w, -127, (n_out, kernel_h, kernel_w, channels))
     a = tensor(rng, kind_a, -127 if signed else 0, (height, width, channels))
     first = rng.integers(-(2**20), 2**20, n_out) >> rng.integers(0, 21) if biased else None
+    pad = pads[0], pads[1]
     acc = convolution(a, weights, stride, pad) + (0 if first is None else first)
     where = elf, weights, a, stride, pad
     out, _ = run_conv(*where, shift, relu, signed, offset=offset, provider=provider, first=first)
@@ -425,13 +435,14 @@ def test_conv_over_more_inputs_than_a_lane_can_sum(elf: Path, channels: int) -> 
 @examples(40)
 @given(geometries(), st.data(), seeds)
 def test_im2col(elf: Path, geometry: tuple[int, ...], data: st.DataObject, seed: int) -> None:
-    height, width, channels, _, kernel_h, kernel_w, stride, pad = geometry
+    height, width, channels, _, kernel_h, kernel_w, stride, pad_h, pad_w = geometry
     a = np.random.default_rng(seed).integers(-127, 128, (height, width, channels))
-    taps = windows(a, (kernel_h, kernel_w), stride, pad)
+    taps = windows(a, (kernel_h, kernel_w), stride, (pad_h, pad_w))
     y, x = data.draw(st.integers(0, taps.shape[0] - 1)), data.draw(st.integers(0, taps.shape[1] - 1))
     chip = Chip(elf)
     patch, _ = chip.room(-(-kernel_h * kernel_w * channels // 4) * 4, np.int8)
-    block = chip.words(chip.activations(a), patch, height, width, channels, kernel_h, kernel_w, stride, pad, y, x)
+    shape = height, width, channels, kernel_h, kernel_w, stride, pad_h, pad_w
+    block = chip.words(chip.activations(a), patch, *shape, y, x)
     chip.call("m0k_im2col", block)
     expected = taps[y, x].reshape(-1)
     np.testing.assert_array_equal(patch.read(), np.pad(expected, (0, -len(expected) % 4)))
@@ -601,8 +612,8 @@ def patch_cycles(shape: tuple[int, ...], channels: int, n_out: int, relu: int, s
     """3x3, every position inside, channels a multiple of 4; exact to 4 cycles as `dense_cycles` is."""
     position = 114 + 33 * channels // 4 if signed else 130 + 66 * channels // 4
     groups = -(-n_out // 4) * group_cycles(9 * channels, relu, signed)
-    asked = 32 if channels <= 64 else 0
-    return 219 + asked + 51 * shape[0] + shape[0] * shape[1] * (position + groups)
+    asked = 34 if channels <= 64 else 0
+    return 221 + asked + 51 * shape[0] + shape[0] * shape[1] * (position + groups)
 
 
 def lane_cycles(a: IntArray, shape: tuple[int, ...], kernel: int, n_out: int, relu: int, signed: int) -> float:

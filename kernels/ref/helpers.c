@@ -17,7 +17,7 @@ void ref_step(const ref_phase_t *phases);
 
 void ref_im2col(const ref_shape_t *s, const int8_t *restrict in, int8_t *restrict patch, int32_t y, int32_t x)
 {
-    int32_t top = y * s->stride - s->pad, left = x * s->stride - s->pad;
+    int32_t top = y * s->stride - s->pad_h, left = x * s->stride - s->pad_w;
     for (int32_t row = top; row < top + s->kernel_h; row++)
         for (int32_t column = left; column < left + s->kernel_w; column++) {
             int32_t inside = row >= 0 && row < s->height && column >= 0 && column < s->width;

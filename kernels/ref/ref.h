@@ -17,9 +17,9 @@ typedef struct {
     int32_t ties;
 } ref_selection_t;
 
-/* Input [height][width][channels], output [out_h][out_w][n_out] with out_h = (height + 2 * pad - kernel_h) / stride + 1. */
+/* Input [height][width][channels], output [out_h][out_w][n_out] with out_h = (height + 2 * pad_h - kernel_h) / stride + 1. */
 typedef struct {
-    int32_t height, width, channels, n_out, kernel_h, kernel_w, stride, pad;
+    int32_t height, width, channels, n_out, kernel_h, kernel_w, stride, pad_h, pad_w;
 } ref_shape_t;
 
 static inline int32_t sat(int32_t x)

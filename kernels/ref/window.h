@@ -11,7 +11,7 @@ typedef struct {
 
 static inline window_t window(const ref_shape_t *s, int32_t y, int32_t x)
 {
-    int32_t top = y * s->stride - s->pad, left = x * s->stride - s->pad;
+    int32_t top = y * s->stride - s->pad_h, left = x * s->stride - s->pad_w;
     int32_t ky0 = top < 0 ? -top : 0, kx0 = left < 0 ? -left : 0;
     int32_t ky1 = s->height - top < s->kernel_h ? s->height - top : s->kernel_h;
     int32_t kx1 = s->width - left < s->kernel_w ? s->width - left : s->kernel_w;
@@ -22,12 +22,12 @@ static inline window_t window(const ref_shape_t *s, int32_t y, int32_t x)
 
 static inline int32_t out_height(const ref_shape_t *s)
 {
-    return (s->height + 2 * s->pad - s->kernel_h) / s->stride + 1;
+    return (s->height + 2 * s->pad_h - s->kernel_h) / s->stride + 1;
 }
 
 static inline int32_t out_width(const ref_shape_t *s)
 {
-    return (s->width + 2 * s->pad - s->kernel_w) / s->stride + 1;
+    return (s->width + 2 * s->pad_w - s->kernel_w) / s->stride + 1;
 }
 
 #endif

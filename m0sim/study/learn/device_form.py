@@ -270,7 +270,7 @@ class Builder:
     def _conv_forward(self, stage: Stage) -> None:
         layer, rows = stage.layer, self._rows(stage, "forward")
         assert isinstance(layer, Conv)
-        shape = stage.in_shape, stage.n_out, layer.kernel, layer.stride, pads_of(layer)[0]
+        shape = stage.in_shape, stage.n_out, layer.kernel, layer.stride, pads_of(layer)
         size = layout.conv_scratch(*shape, provided=rows["provider"] != 0)
         where: Words = rows | {"scratch": self.tensor(f"lanes{stage.index}", "scratch", size)}
         self.emit("forward", "m0k_conv_forward", **where, **_conv_shape(stage), **self._forward_ends(stage))
@@ -468,7 +468,7 @@ def _conv_shape(stage: Stage) -> Words:
     """The fields that the blocks of all convolutions share."""
     assert isinstance(stage.layer, Conv)
     height, width, channels = stage.in_shape
-    kernel_h, kernel_w = stage.layer.kernel
+    (kernel_h, kernel_w), (pad_h, pad_w) = stage.layer.kernel, pads_of(stage.layer)
     return {
         "height": height,
         "width": width,
@@ -477,5 +477,6 @@ def _conv_shape(stage: Stage) -> Words:
         "kernel_h": kernel_h,
         "kernel_w": kernel_w,
         "stride": stage.layer.stride,
-        "pad": pads_of(stage.layer)[0],
+        "pad_h": pad_h,
+        "pad_w": pad_w,
     }

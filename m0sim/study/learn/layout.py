@@ -180,28 +180,30 @@ def conv_scratch(
     n_out: int,
     kernel: tuple[int, int],
     stride: int,
-    pad: int,
+    pads: tuple[int, int],
     *,
     signed: bool = False,
     provided: bool = False,
 ) -> int:
     """Bytes of scratch of m0k_conv_forward, by the rules of kernels/conv.S; `provided`: weights come from a provider.
 
+    `pads` are the zeros above and below, and left and right.
+
     The patch of one position, and as many of a provider's rows as fit 4,096 bytes. With channels in fours, P up to 576
     and images of some positions at least lanes of a strip of the image, `kernel` rows high, and of the weights of eight
     outputs: what is taken is chosen by what an image brings.
     """
-    (height, width, channels), (kernel_h, kernel_w) = image, kernel
+    (height, width, channels), (kernel_h, kernel_w), (pad_h, pad_w) = image, kernel, pads
     inputs = row_bytes(kernel_h * kernel_w * channels)
     groups = min(-(-n_out // 4), _PASS_BYTES // (4 * inputs))
     patch = inputs + (4 * inputs * groups if provided and groups > 1 else 0)
-    is_first = (channels, kernel_h, kernel_w, stride, pad) == (1, 3, 3, 1, 1) and n_out % 8 == 0 and not signed
+    is_first = (channels, kernel, stride, pads) == (1, (3, 3), 1, (1, 1)) and n_out % 8 == 0 and not signed
     if is_first:
         return max(patch, 172 + 12 * width)
-    positions = (height + 2 * pad - kernel_h + stride) * (width + 2 * pad - kernel_w + stride)
+    positions = (height + 2 * pad_h - kernel_h + stride) * (width + 2 * pad_w - kernel_w + stride)
     if channels % 4 or inputs > _LANES_INPUTS or positions < _LANES_POSITIONS * stride**2:
         return patch
-    columns = width + 2 * pad
+    columns = width + 2 * pad_w
     strip = 8 * columns + kernel_h * columns * (2 * channels + 4)
     links = kernel_h * -(-kernel_w * channels // (12 if signed else 24))
     return max(patch, strip + 2 * inputs * (8 if n_out > 4 else 4) + 8 * links)

@@ -32,7 +32,8 @@ def conv_back(stage: Stage) -> int:
 def conv_grad(stage: Stage) -> int:
     """Of m0k_conv_grad: a word, the input with zeros around it, and four lists of errors."""
     assert isinstance(stage.layer, Conv)
-    (height, width, channels), pad = stage.in_shape, pads_of(stage.layer)[0]
-    image = row_bytes(pad * channels) + (height + 2 * pad) * row_bytes((width + pad) * channels) if pad else 0
+    (height, width, channels), (pad_h, pad_w) = stage.in_shape, pads_of(stage.layer)
+    rows = (height + 2 * pad_h) * row_bytes((width + pad_w) * channels)
+    image = row_bytes(pad_w * channels) + rows if pad_h or pad_w else 0
     entries = min(prod(stage.out_shape[:2]), _LIST) + (channels % 4 != 0)
     return 4 + image + 32 * entries
