@@ -29,7 +29,7 @@ MEMBERS = 4096
 """Arrays that a .npz may have: the learned arrays of the deepest network are a few dozen."""
 
 _READERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
-_DAMAGED = (
+DAMAGED = (
     *(ValueError, TypeError, LookupError, AttributeError, ArithmeticError),  # headers of other types and shapes
     *(SyntaxError, TokenError, RecursionError, MemoryError),  # headers that are no literals
     *(EOFError, OSError, RuntimeError, zipfile.BadZipFile, zlib.error),  # RuntimeError: a member with a password
@@ -78,7 +78,7 @@ def refusing(path: Path, what: str) -> Iterator[None]:
     """Whatever is wrong with a file inside becomes a `UsageError`, one line: it is not `what`."""
     try:
         yield
-    except _DAMAGED as error:
+    except DAMAGED as error:
         said = f"it has no {error}" if isinstance(error, KeyError) else str(error)
         raise UsageError(f"{path}: not {what}: {said or type(error).__name__}") from error
 

@@ -19,6 +19,8 @@ from m0sim.study.learn import calibrate, methods, networks
 from m0sim.study.learn.experiment import images
 from m0sim.study.learn.methods import Config, Method, StepTrace
 from m0sim.study.learn.pretrain import bundled
+from m0sim.study.learn.sources import Source
+from m0sim.study.learn.transfer import rotation
 from m0sim.study.stability import figures, page, remedies, runs
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -104,7 +106,8 @@ class TestFigures:
 
 def traces(method: Method, steps: int = 12, **options: Any) -> tuple[Config, list[StepTrace]]:
     """So many steps on rotated digits."""
-    part, backbone = images.part("digits", None, "transfer", 30.0).first(steps), bundled("tiny-cnn-8")
+    turned = images.part(Source("digits"), NETWORK, "transfer", rotation(30.0))
+    part, backbone = turned.first(steps), bundled("tiny-cnn-8")
     start = replace(backbone.config, keep=0.9, theta=-41, **options)
     config = calibrate.calibrate(NETWORK, method, backbone.weights, part.images, part.labels, start)
     config = replace(config, update=tuple(max(shift - 4, 0) for shift in config.update))

@@ -21,6 +21,7 @@ from m0sim.errors import UsageError
 from m0sim.study.learn import kernels
 from m0sim.study.learn.experiment import study, study_file, study_run
 from m0sim.study.learn.experiment.study import RunResult, Study, key_of
+from m0sim.study.learn.transfer import rotation
 from m0sim.study.report import study_data, study_plots
 
 try:
@@ -137,7 +138,7 @@ class TestChoice:
         assert study.run(small.tuning()[0]).right_test == (0,)
 
     def test_every_method_and_angle_is_tried_alike(self, small: Study) -> None:
-        tried = [(t.angle, t.setting.label) for t in small.tuning()]
+        tried = [(t.transfer.angle, t.setting.label) for t in small.tuning()]
         assert len(tried) == 2 * 3 * 2
         assert {tried.count(each) for each in tried} == {2}
 
@@ -216,7 +217,7 @@ class TestJournal:
         task = small.tuning()[0]
         others = [
             replace(task, seed=9),
-            replace(task, angle=31.0),
+            replace(task, transfer=rotation(31.0)),
             replace(task, epochs=7),
             replace(task, images=5),
             replace(task, setting=replace(task.setting, shift=3)),

@@ -10,7 +10,7 @@ import click
 from m0sim import files
 from m0sim.cli import options
 from m0sim.cli.shared import Bar, device_of, emit, make_folder, one_blas_thread
-from m0sim.study.cli.shared import data_name, needs
+from m0sim.study.cli.shared import DataWords, data, needs
 
 
 @click.command
@@ -36,8 +36,7 @@ from m0sim.study.cli.shared import data_name, needs
 @click.option("--stack-reserve", metavar="SIZE", help="Stack to set aside; what the kernels need by default.")
 @options.profile
 @options.clock
-@data_name(None, "Images to measure on: digits, mnist, cifar10 or random.")
-@options.data_dir
+@data(None, "What to measure on: digits, mnist, cifar10, random")
 @click.option("--plan-only", is_flag=True, help="Run nothing: no cycles, at once.")
 @options.json_wanted
 @options.output("DIR|FILE.json", "Write JSON, HTML and pictures, or the JSON.")
@@ -59,8 +58,7 @@ def budget(
     stack_reserve: str | None,
     profile: str,
     clock: str | None,
-    data_name: str | None,
-    data_dir: Path | None,
+    data: DataWords,
     plan_only: bool,
     json_wanted: bool,
     output: Path | None,
@@ -91,9 +89,7 @@ def budget(
         make_folder(output)
     else:
         files.check_folder(output)
-    bench = (
-        None if plan_only else StepBench(question.device, images_of(networks.get(network), data_name or "", data_dir))
-    )
+    bench = None if plan_only else StepBench(question.device, images_of(networks.get(network), data.source()))
     with Bar(0) as bar:
         result = asking.answer(question, bench, bar.share)
     why = "it trains all layers or none" if asking.trains_some(knobs, network) else ""

@@ -10,14 +10,13 @@ import click
 from m0sim import files
 from m0sim.cli import options
 from m0sim.cli.shared import Bar, device_of, emit, make_folder, one_blas_thread
-from m0sim.study.cli.shared import data_name, device_options, memory_forms, needs
+from m0sim.study.cli.shared import DataWords, data, device_options, memory_forms, needs
 
 
 @click.command
 @click.option("--network", help="tiny-cnn, tiny-cnn-8, mlp, lenet or vgg11.")
 @click.option("--width", type=float, default=1.0, help="Times the network's channels.")
-@data_name(None, "digits (bundled), mnist, cifar10, or random: noise, for costs alone. By default digits or noise.")
-@options.data_dir
+@data(None, "digits (bundled), mnist, cifar10, random: noise, for costs alone (default: digits or noise)", task=True)
 @click.option("--methods", default="all", help="Methods, separated by commas, or all.")
 @click.option("--steps", type=int, default=5, help="Training steps of each method.")
 @click.option("--base", metavar="METHOD", help="What ratios refer to; the first method by default.")
@@ -35,8 +34,7 @@ from m0sim.study.cli.shared import data_name, device_options, memory_forms, need
 def compare(
     network: str | None,
     width: float,
-    data_name: str | None,
-    data_dir: Path | None,
+    data: DataWords,
     methods: str,
     steps: int,
     base: str | None,
@@ -56,11 +54,12 @@ def compare(
     from m0sim.study.report import compare_data
     from m0sim.study.whatif.measure import images_of
 
-    chosen = network or {None: "tiny-cnn-8", "digits": "tiny-cnn-8", "cifar10": "vgg11"}.get(data_name, "tiny-cnn")
-    images = images_of(networks.get(chosen), data_name or "", data_dir)
+    chosen = network or ("tiny-cnn-8" if data.data_name is None else data.default_network)
+    images = images_of(networks.get(chosen), data.source())
     held = device_options(mask, scratch, form, weights)
     chip = device_of(profile, clock)
-    task = comparing.task_of(chosen, images, chip, methods, steps=steps, base=base or "", options=held, width=width)
+    settings: dict[str, Any] = {"options": held, "width": width, "transfer": data.transfer()}
+    task = comparing.task_of(chosen, images, chip, methods, steps=steps, base=base or "", **settings)
     for line in comparing.left_out(methods, task.methods):
         click.echo(f"m0sim: {line}", err=True)
     if output is not None:

@@ -9,30 +9,30 @@ import click
 from m0sim import files
 from m0sim.cli import options
 from m0sim.cli.shared import Bar, emit, one_blas_thread
-from m0sim.study.cli.shared import data_name
+from m0sim.study.cli.shared import DataWords, data
 
 
 @click.command
 @click.option("--network", default="tiny-cnn-8", help="The network to train.")
-@data_name("digits", "digits (bundled), mnist or cifar10.")
-@options.data_dir
+@data("digits", "digits (bundled), mnist, cifar10")
 @click.option("--seed", type=int, default=0, help="Of initial weights and the order of images.")
 @options.output("FILE", "The .npz to write.", default=Path("backbone.npz"))
 @options.json_wanted
-def pretrain(network: str, data_name: str, data_dir: Path | None, seed: int, output: Path, json_wanted: bool) -> None:
+def pretrain(network: str, data: DataWords, seed: int, output: Path, json_wanted: bool) -> None:
     """Train a backbone on upright images in NumPy, quantise it, calibrate its shifts, and write it as one .npz."""
     files.check_folder(output)  # better before than after the training
     one_blas_thread()
-    from m0sim.study.learn import datasets, networks
+    from m0sim.study.learn import networks, sources
     from m0sim.study.learn import pretrain as training
 
-    images = datasets.load(data_name, data_dir)
+    source, chosen = data.source(), networks.get(network)
+    images = sources.load(source, chosen)
     with Bar(0) as bar:
-        backbone = training.pretrain(networks.get(network), images, seed, bar.share)
+        backbone = training.pretrain(chosen, images, seed, bar.share)
     training.save(backbone, output)
     record = dict(backbone.record)
     emit({**record, "schema": 1, "file": str(output)}, json_wanted, None)
     if not json_wanted:
         accuracy = record["accuracy"]
         shares = ", ".join(f"{100 * value:.2f} % {name}" for name, value in accuracy.items())
-        click.echo(f"{output}: {network} on {data_name}, upright test accuracy {shares}")
+        click.echo(f"{output}: {chosen.name} on {images.name}, upright test accuracy {shares}")

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from dataclasses import dataclass, fields
 from importlib.util import find_spec
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from m0sim.cli.options import Decorator
+from m0sim.cli.options import Decorator, data_dir
 from m0sim.errors import UsageError
 
 if TYPE_CHECKING:
     from m0sim.study.learn.config import DeviceOptions
+    from m0sim.study.learn.sources import Source
+    from m0sim.study.learn.transfer import Transfer
 
 
 def needs(*modules: str) -> Decorator:
@@ -49,6 +53,75 @@ def device_options(mask: str | None, scratch: str | None, form: str, weights: st
     return DeviceOptions(mask or mask_form, weights, scratch=scratch or scratch_form)
 
 
-def data_name(default: str | None, help: str) -> Decorator:
-    """``--data``: a data set by its name."""
-    return click.option("--data", "data_name", default=default, help=help)
+@dataclass(frozen=True)
+class DataWords:
+    """What was typed about data."""
+
+    data_name: str | None
+    data_dir: Path | None
+    split: str | None
+    split_seed: int
+    range: str | None
+    window: str | None
+    label: str
+    task: str | None = None
+
+    @property
+    def default_network(self) -> str:
+        """A network that takes these data. Raises UsageError where m0sim brings none."""
+        from m0sim.study.learn import sources
+
+        source = self.source()
+        if source.is_file:
+            return sources.network_for(source)
+        return {"digits": "tiny-cnn-8", "cifar10": "vgg11"}.get(source.name, "tiny-cnn")
+
+    def source(self) -> Source:
+        """The data that they name; without a name where nothing was typed. UsageError for what is no such words."""
+        from m0sim.study.learn import data_files, split
+        from m0sim.study.learn.sources import FileOptions, Source
+
+        reading = data_files.reading(self.range, self.window, self.label)
+        fractions = split.fractions(self.split) if self.split is not None else None
+        options = FileOptions(reading, fractions, self.split_seed)
+        transfer = self.transfer()
+        return Source(self.data_name or "", self.data_dir, options, place=transfer.file if transfer else "")
+
+    def transfer(self) -> Transfer | None:
+        """The transfer task, None where there was none typed."""
+        from m0sim.study.learn import transfer
+
+        return None if self.task is None else transfer.parse(self.task)
+
+
+_FILE_OPTIONS = (
+    click.option("--split", metavar="PARTS", help="Of a file: transfer=0.2,validation=0.15,test=0.25; rest: backbone."),
+    click.option("--split-seed", type=int, default=0, help="Of a file: decides which image is of which part."),
+    click.option("--range", metavar="LOW:HIGH", help="Of a file: what becomes 0 and 255; default 0:255, floats 0:1."),
+    click.option("--window", metavar="LENGTHxCHANNELS", help="Of a .csv: samples and channels of each row."),
+    click.option("--label", metavar="COLUMN", default="", help="Of a .csv: first, last, or the name of a column."),
+)
+_TASK = click.option(
+    "--task",
+    metavar="TASK",
+    help="What is to be learned: rotate:30, noise:SIGMA, contrast:FACTOR, none, or other data.",
+)
+
+
+def data(default: str | None, known: str, *, task: bool = False) -> Decorator:
+    """``--data`` and what goes with it, as the parameter `data` of a verb; with `task` also what is to be learned."""
+
+    def decorate(verb: Callable[..., None]) -> Callable[..., None]:
+        @functools.wraps(verb)
+        def gathered(**typed: Any) -> None:
+            names = [each.name for each in fields(DataWords) if each.name in typed]
+            verb(data=DataWords(**{name: typed.pop(name) for name in names}), **typed)
+
+        named = click.option(
+            "--data", "data_name", default=default, help=f"{known}, or a file: .npz, .csv, PNG folder."
+        )
+        for option in reversed((named, data_dir, *([_TASK] if task else []), *_FILE_OPTIONS)):
+            gathered = option(gathered)
+        return gathered
+
+    return decorate

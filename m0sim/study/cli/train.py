@@ -14,18 +14,18 @@ from m0sim import files
 from m0sim.cli import options
 from m0sim.cli.shared import Bar, emit, make_folder, one_blas_thread
 from m0sim.errors import UsageError, did_you_mean
-from m0sim.study.cli.shared import data_name, device_options, memory_forms, needs
+from m0sim.study.cli.shared import DataWords, data, device_options, memory_forms, needs
 
 if TYPE_CHECKING:
     from m0sim.study.learn.experiment.training import Task, Training, TrainingRun
+    from m0sim.study.learn.transfer import Transfer
 
 
 @click.command
 @click.option("--method", required=True, help="niti-static, niti-dynamic, priot, priot-threshold, priot-s, ...")
 @click.option("--network", help="tiny-cnn, tiny-cnn-8, or one that --backbone has.")
-@data_name("digits", "digits (bundled), mnist or cifar10.")
-@options.data_dir
-@click.option("--rotate", type=float, default=30.0, metavar="DEGREES", help="What is to be learned.")
+@data("digits", "digits (bundled), mnist, cifar10", task=True)
+@click.option("--rotate", type=float, metavar="DEGREES", help="The same as --task rotate:DEGREES.")
 @click.option("--images", type=int, default=0, help="Training images; 0 for all of the transfer part.")
 @click.option("--epochs", type=int, default=10, help="Times that they are seen.")
 @click.option("--seed", type=int, default=0, help="Of scores, scored edges and the order of images.")
@@ -61,9 +61,8 @@ if TYPE_CHECKING:
 def train(
     method: str,
     network: str | None,
-    data_name: str,
-    data_dir: Path | None,
-    rotate: float,
+    data: DataWords,
+    rotate: float | None,
     images: int,
     epochs: int,
     seed: int,
@@ -89,12 +88,14 @@ def train(
     from m0sim.study.learn.experiment.training import Task, TrainingRun
 
     given = {name: value for name, value in settings.items() if value is not None}
+    source = data.source()
     task = Task(
-        network=network or {"digits": "tiny-cnn-8", "cifar10": "vgg11"}.get(data_name, "tiny-cnn"),
-        data=data_name,
+        network=network or data.default_network,
+        data=source.name,
         setting=tuned(method, shift, given),
-        data_dir=data_dir,
-        angle=rotate,
+        data_dir=source.data_dir,
+        data_options=source.options,
+        transfer=_transfer(data, rotate),
         seed=seed,
         images=images,
         epochs=epochs,
@@ -114,6 +115,17 @@ def train(
     _show(training, json_wanted, output)
     if not training.is_finished:
         raise click.exceptions.Exit(1)
+
+
+def _transfer(data: DataWords, rotate: float | None) -> Transfer:
+    """The task: turned images unless something else was typed, and a file as it is."""
+    from m0sim.study.learn import transfer
+
+    if rotate is None:
+        return data.transfer() or (transfer.NONE if data.source().is_file else transfer.rotation())
+    if data.task is not None:
+        raise UsageError(f"--rotate {rotate:g} is --task rotate:{rotate:g}: give one of --rotate and --task")
+    return transfer.rotation(rotate)
 
 
 def _engines(text: str) -> dict[str, Any]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from m0sim.chip.energy import EnergyUse
 from m0sim.study.learn import methods
@@ -83,3 +85,7 @@ class Comparison:
     seed: int
     width: float = 1.0
     """Times the network's channels."""
+    task: str = ""
+    """What the device has to learn: ``rotate:30``, ``none``, ..."""
+    split: Mapping[str, Any] | None = None
+    """How a file of one's own was divided; `datasets.Dataset` says more."""

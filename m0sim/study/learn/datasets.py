@@ -16,20 +16,23 @@ import struct
 import urllib.request
 import zlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from m0sim import arrays, files
 from m0sim.errors import UsageError, did_you_mean
+from m0sim.study.learn.layout import Index
+from m0sim.study.learn.networks import Network
 
 NAMES = ("digits", "mnist", "cifar10")
 """The data sets that `load` knows."""
 
 CLASSES = 10
-"""Every one of them has ten classes, labelled 0..9."""
+"""Every one of the bundled names has ten classes, labelled 0..9."""
 
 SPLITS: Mapping[str, Mapping[str, range]] = {
     # In the original order, where neighbours seem to be of one writer: the test range is harder than a random choice (a
@@ -107,35 +110,47 @@ _CIFAR10_RECORDS = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """`images` uint8 [n, h, w, c], 0..255, and `labels` uint8 [n], 0..9, both read-only, of the data set `name`."""
+    """`images` uint8 [n, h, w, c], 0..255, and `labels` uint8 [n], from 0 on, read-only, of the data set `name`."""
 
     name: str
     images: NDArray[np.uint8]
     labels: NDArray[np.uint8]
+    parts: Mapping[str, range | Index] = field(default_factory=dict)
+    """Which images are of which part; nothing of what is a part itself."""
+    split: Mapping[str, Any] | None = None
+    """Of a file of one's own, how it was divided and its hash, as the JSON has it."""
 
     def __len__(self) -> int:
         return len(self.labels)
 
+    @property
+    def classes(self) -> int:
+        """One more than the largest label."""
+        return int(self.labels.max()) + 1
+
+    def check(self, network: Network) -> None:
+        """Raise UsageError where the images are not the network's, or of more classes than it tells apart."""
+        if self.images.shape[1:] != network.input_shape:
+            wanted, has = (" x ".join(map(str, shape)) for shape in (network.input_shape, self.images.shape[1:]))
+            raise UsageError(f"{network.name} takes images of {wanted}, those of {self.name} are {has}")
+        if self.classes > network.classes:
+            raise UsageError(f"{network.name} tells {network.classes} classes apart, {self.name} has {self.classes}")
+
     def part(self, part: str) -> Dataset:
         """The images of one part of a whole data set: ``backbone``, ``transfer``, ``validation`` or ``test``."""
-        ranges = SPLITS[self.name]
-        if part not in ranges:
-            raise UsageError(f"{self.name} has no part {part!r}; there are {', '.join(ranges)}")
-        if len(self) != ranges["test"].stop:
-            raise UsageError(f"{self.name}: {len(self)} images are not the whole data set, which alone has parts")
-        chosen = slice(ranges[part].start, ranges[part].stop)
+        indices = self.indices(part)
+        chosen = slice(indices.start, indices.stop) if isinstance(indices, range) else indices
         return Dataset(self.name, self.images[chosen], self.labels[chosen])
 
-
-def indices(name: str, part: str) -> range:
-    """Which images of a data set are its `part`; see `SPLITS`. Raises `UsageError`, one line, for an unknown name."""
-    if name not in NAMES:
-        raise _unknown(name)
-    return SPLITS[name][part]
-
-
-def _unknown(name: str) -> UsageError:
-    return UsageError(f"no data set {name!r}; there are {', '.join(NAMES)}{did_you_mean(name, NAMES)}")
+    def indices(self, part: str) -> range | Index:
+        """Which images of a whole data set are of a part. Raises UsageError where there are none."""
+        if self.parts and part not in self.parts:
+            raise UsageError(f"{self.name} has no part {part!r}; there are {', '.join(self.parts)}")
+        if not self.parts:
+            raise UsageError(f"{self.name}: {len(self)} images are not the whole data set, which alone has parts")
+        if not len(self.parts[part]):
+            raise UsageError(f"{self.name} has no images in its {part} part: give it some with --split")
+        return self.parts[part]
 
 
 def load(name: str, data_dir: Path | None = None) -> Dataset:
@@ -146,7 +161,8 @@ def load(name: str, data_dir: Path | None = None) -> Dataset:
     Raises `UsageError`, one line, for an unknown name and for missing, wrong, truncated or swapped files.
     """
     if name not in NAMES:
-        raise _unknown(name)
+        own = " (a file of your own: .npz, .csv or a folder of PNGs)"
+        raise UsageError(f"no data set {name!r}; there are {', '.join(NAMES)}{did_you_mean(name, NAMES) or own}")
     if name == "digits":
         return _digits()
     if data_dir is None:
@@ -156,11 +172,11 @@ def load(name: str, data_dir: Path | None = None) -> Dataset:
     return _mnist(data_dir) if name == "mnist" else _cifar10(data_dir)
 
 
-def random_images(shape: tuple[int, ...], seed: int = 0) -> Dataset:
+def random_images(shape: tuple[int, ...], seed: int = 0, classes: int = CLASSES) -> Dataset:
     """64 images of noise [height, width, channels]: enough to measure what a network costs without its data set."""
     rng = np.random.default_rng(seed)
     images = rng.integers(0, 256, (64, *shape), dtype=np.uint8)
-    return _dataset("random", images, rng.integers(0, CLASSES, 64, dtype=np.uint8))
+    return _dataset("random", images, rng.integers(0, classes, 64, dtype=np.uint8))
 
 
 def network_input(images: NDArray[np.uint8]) -> NDArray[np.int8]:
@@ -208,7 +224,7 @@ def _digits() -> Dataset:
 def _dataset(name: str, images: NDArray[np.uint8], labels: NDArray[np.uint8]) -> Dataset:
     images.setflags(write=False)
     labels.setflags(write=False)
-    return Dataset(name, images, labels)
+    return Dataset(name, images, labels, SPLITS[name])
 
 
 # MNIST

@@ -5,7 +5,8 @@ each 64-bit output gives two 32-bit draws, the low half first. What is made of a
 
 * a normal score: the number of thresholds T[v] <= u, minus 127, with T[v] = round(2**32 * Phi((v + 0.5) / d)) for v in
   -127..126: N(0, d) rounded to integers and clipped to [-127, 127], d being the deviation;
-* a choice among n: (u * n) >> 32.
+* a choice among n: (u * n) >> 32;
+* noise on an image's values: as a score, with v in -255..254, clipped to [-255, 255].
 """
 
 from __future__ import annotations
@@ -19,17 +20,21 @@ from numpy.typing import NDArray
 from m0sim.study.learn.arithmetic import LIMIT, Int8
 from m0sim.study.learn.layout import Index
 
-SCORES, SCORED_SET = 0, 1
-"""Streams: initial scores, and PRIOT-S's random choice of edges."""
+SCORES, SCORED_SET, ORDER, NOISE, SPLIT = range(5)
+"""Streams: initial scores, PRIOT-S's random choice of edges, the order of images in an epoch (experiment/images.py),
+noise on images, and who is of which part (split.py)."""
 
 DEVIATION = 32
 
 
+_NOISE_LIMIT = 255
+
+
 @lru_cache(maxsize=8)
-def _thresholds(deviation: int) -> NDArray[np.int64]:
+def _thresholds(deviation: float, limit: int = LIMIT) -> NDArray[np.int64]:
     # Phi is wanted to 2**-32; a platform's erf that differs in the last bit (2**-53) rounds to the same integers.
     normal = NormalDist(0, deviation)
-    return np.array([round(2**32 * normal.cdf(v + 0.5)) for v in range(-LIMIT, LIMIT)], np.int64)
+    return np.array([round(2**32 * normal.cdf(v + 0.5)) for v in range(-limit, limit)], np.int64)
 
 
 def _draws(seed: int, stream: int, layer: int, count: int) -> NDArray[np.int64]:
@@ -47,3 +52,9 @@ def normal_scores(seed: int, layer: int, count: int, deviation: int = DEVIATION)
 def choices(seed: int, layer: int, sizes: Index) -> Index:
     """int64, one number in 0..sizes[i]-1 for every i."""
     return (_draws(seed, SCORED_SET, layer, len(sizes)) * sizes) >> 32
+
+
+def noise(image: int, count: int, deviation: float) -> Index:
+    """int64 [count] from N(0, deviation), clipped to [-255, 255]: of image number `image` always the same."""
+    below = np.searchsorted(_thresholds(deviation, _NOISE_LIMIT), _draws(0, NOISE, image, count), side="right")
+    return below.astype(np.int64) - _NOISE_LIMIT

@@ -54,6 +54,7 @@ CALIBRATION_IMAGES = 1024
 """So many backbone images, the first ones, choose the shifts."""
 
 _BATCH = 64
+_STEPS = 2000
 _EVALUATED = 500  # images at a time: bounds the memory of a forward pass
 _FOLDER = Path(__file__).parent / "backbones"
 
@@ -107,13 +108,12 @@ def pretrain(network: Network, data: Dataset, seed: int = 0, progress: Progress 
 
     Raises `UsageError` when the images do not have the network's input shape, or `seed` is negative.
     """
-    if data.images.shape[1:] != network.input_shape:
-        wanted, has = (" x ".join(map(str, shape)) for shape in (network.input_shape, data.images.shape[1:]))
-        raise UsageError(f"{network.name} takes images of {wanted}, those of {data.name} are {has}")
+    data.check(network)
     if seed < 0:
         raise UsageError(f"seed {seed}: a seed is 0 or more")
     backbone, test = data.part("backbone"), data.part("test")
-    trained = _train(network, backbone, RECIPES[data.name], seed, progress or (lambda done, todo: None))
+    recipe = recipe_of(data.name, len(backbone))
+    trained = _train(network, backbone, recipe, seed, progress or (lambda done, todo: None))
     weights, exponents = zip(*map(_quantise, trained), strict=True)
     sample = slice(CALIBRATION_IMAGES)
     calibrated = calibrate(
@@ -127,7 +127,7 @@ def pretrain(network: Network, data: Dataset, seed: int = 0, progress: Progress 
     config = Config(weight_exponents=exponents, forward=calibrated.forward)
     quantised = Backbone(network, weights, config, {})
     accuracy = {"float32": _float_accuracy(network, trained, test), "quantised": quantised.accuracy(test)}
-    return Backbone(network, weights, config, _record(network, data.name, seed, accuracy))
+    return Backbone(network, weights, config, _record(network, data, recipe, seed, accuracy))
 
 
 def save(backbone: Backbone, path: Path) -> None:
@@ -192,22 +192,28 @@ def _biases(stored: Mapping[str, NDArray[Any]], network: Network) -> tuple[tuple
     return tuple(() if array is None else tuple(map(int, array)) for array in found.values())
 
 
-def _record(network: Network, data: str, seed: int, accuracy: Mapping[str, float]) -> dict[str, Any]:
-    folder = "" if data == "digits" else " --data-dir DIR"
+def recipe_of(name: str, images: int) -> Recipe:
+    """That of a data set that m0sim knows; of others so many epochs that some 2,000 batches are seen, 3 to 200."""
+    if name in RECIPES:
+        return RECIPES[name]
+    return Recipe(epochs=min(max(round(_STEPS * _BATCH / images), 3), 200), rate=2e-3, decay=0.05, smoothing=0.1)
+
+
+def _record(
+    network: Network, data: Dataset, recipe: Recipe, seed: int, accuracy: Mapping[str, float]
+) -> dict[str, Any]:
+    folder = "" if data.name == "digits" or data.split else " --data-dir DIR"
     threads = os.environ.get("OPENBLAS_NUM_THREADS")
     prefix = f"OPENBLAS_NUM_THREADS={threads} " if threads else ""
-    recipe, ranges = RECIPES[data], SPLITS[data]
-    calibration = ranges["backbone"][:CALIBRATION_IMAGES]
-    images = {"backbone": ranges["backbone"], "calibration": calibration, "test": ranges["test"]}
     blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
     return {
         "schema": SCHEMA,
         "network": network.name,
-        "data": data,
-        "command": f"{prefix}m0sim pretrain --network {network.name} --data {data}{folder} --seed {seed}",
+        "data": data.name,
+        "command": f"{prefix}m0sim pretrain --network {network.name} --data {data.name}{folder} --seed {seed}",
         "seed": seed,
         "recipe": {name: getattr(recipe, name) for name in Recipe.__slots__} | {"batch": _BATCH},
-        "images": {name: [part.start, part.stop] for name, part in images.items()},
+        **_images(data),
         "accuracy": {name: round(value, 4) for name, value in accuracy.items()},
         "versions": {
             "m0sim": m0sim.__version__,
@@ -217,6 +223,16 @@ def _record(network: Network, data: str, seed: int, accuracy: Mapping[str, float
             "machine": platform.machine(),
         },
     }
+
+
+def _images(data: Dataset) -> dict[str, Any]:
+    """Which images were used: ranges of a data set that m0sim knows, of others how they were divided."""
+    if data.split is not None:
+        return {"split": data.split}
+    ranges = SPLITS[data.name]
+    calibration = ranges["backbone"][:CALIBRATION_IMAGES]
+    images = {"backbone": ranges["backbone"], "calibration": calibration, "test": ranges["test"]}
+    return {"images": {name: [part.start, part.stop] for name, part in images.items()}}
 
 
 def _quantise(weights: Float) -> tuple[Int8, int]:
@@ -244,7 +260,7 @@ def _train(network: Network, data: Dataset, recipe: Recipe, seed: int, progress:
         rng.normal(0.0, (2.0 / np.prod(shape[1:])) ** 0.5, shape).astype(np.float32) for shape in shapes
     ]
     mean, square = ([np.zeros_like(w) for w in weights] for _ in range(2))
-    todo = recipe.epochs * (len(data) // _BATCH)
+    todo = recipe.epochs * (len(data) // min(_BATCH, len(data)))
     for step, (images, labels) in enumerate(_batches(data, recipe.epochs, rng), start=1):
         logits, trace = float_model.forward(network, weights, images)
         error = float_model.softmax_error(logits, labels, recipe.smoothing)
@@ -259,10 +275,11 @@ def _train(network: Network, data: Dataset, recipe: Recipe, seed: int, progress:
 
 
 def _batches(data: Dataset, epochs: int, rng: np.random.Generator) -> Iterator[tuple[Float, NDArray[np.uint8]]]:
+    batch = min(_BATCH, len(data))
     for _ in range(epochs):
         order = rng.permutation(len(data))
-        for at in range(0, len(data) - _BATCH + 1, _BATCH):
-            chosen = order[at : at + _BATCH]
+        for at in range(0, len(data) - batch + 1, batch):
+            chosen = order[at : at + batch]
             yield float_model.real(network_input(data.images[chosen])), data.labels[chosen]
 
 

@@ -11,23 +11,22 @@ from numpy.typing import NDArray
 from m0sim.chip.cost import Cost
 from m0sim.chip.device import Device
 from m0sim.errors import M0simError, UsageError, did_you_mean
-from m0sim.study.learn import methods, networks
+from m0sim.study.learn import methods, networks, sources
 from m0sim.study.learn.arithmetic import Int8
 from m0sim.study.learn.comparison import RECONSTRUCTION, Comparison, MethodResult
 from m0sim.study.learn.config import Config, DeviceOptions
-from m0sim.study.learn.datasets import SPLITS, Dataset, network_input
+from m0sim.study.learn.datasets import Dataset, network_input
 from m0sim.study.learn.deployment import Deployment
 from m0sim.study.learn.methods import Model
 from m0sim.study.learn.networks import Network
 from m0sim.study.learn.plan import Plan
 from m0sim.study.learn.pretrain import BUNDLED, bundled
 from m0sim.study.learn.program import DeviceProgram, FlashOfStep, phase_cycles
-from m0sim.study.learn.rotate import rotate
 from m0sim.study.learn.state import Examples
 from m0sim.study.learn.step import PHASES
+from m0sim.study.learn.transfer import Transfer
 
 CALIBRATION_IMAGES = 32
-DEFAULT_ANGLE = 30.0
 MEASURED_STEPS = 5
 
 Progress = Callable[[str, int, int], None]
@@ -44,8 +43,8 @@ class ComparisonTask:
     methods: tuple[str, ...]
     steps: int = 5
     seed: int = 0
-    angle: float = DEFAULT_ANGLE
-    """Degrees that the images are rotated by: what the device has to learn."""
+    transfer: Transfer | None = None
+    """What the images are changed by: what the device has to learn. None: what `sources.default_transfer` says."""
     width: float = 1.0
     """What the channels of `network` were multiplied by; its name says it, too."""
     base: str = ""
@@ -53,6 +52,11 @@ class ComparisonTask:
     options: DeviceOptions = field(default_factory=DeviceOptions)
     config: Config | None = None
     """StepSettings of the methods besides the calibrated shifts."""
+
+    @property
+    def to_learn(self) -> Transfer:
+        """The transfer task."""
+        return self.transfer or sources.default_transfer(self.data)
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,6 +83,8 @@ def compare(task: ComparisonTask, progress: Progress | None = None) -> Compariso
         network=task.network.name.removesuffix(f"*{task.width:g}"),
         width=task.width,
         data=task.data.name,
+        task=task.to_learn.title,
+        split=task.data.split,
         profile=task.device.name,
         clock_hz=task.device.clock_hz,
         sram_bytes=task.device.sram_bytes,
@@ -99,16 +105,12 @@ def _with_ratios(result: MethodResult, base: MethodResult) -> MethodResult:
 
 
 def start_of(task: ComparisonTask) -> StartingPoint:
-    """The backbone's weights (random ones where there is none) and rotated images of the task's data.
+    """The backbone's weights (random ones where there is none) and changed images of the task's data.
 
     Raises UsageError where network and images do not fit together.
     """
-    network, data = task.network, task.data
-    if data.images.shape[1:] != network.input_shape:
-        wanted, has = (" x ".join(map(str, shape)) for shape in (network.input_shape, data.images.shape[1:]))
-        raise UsageError(
-            f"{network.name} takes images of {wanted}, those of {data.name} are {has}; choose other --data"
-        )
+    network = task.network
+    task.data.check(network)
     if network.name in BUNDLED:
         backbone = bundled(network.name)
         weights, config, note = backbone.weights, backbone.config, ""
@@ -128,9 +130,9 @@ def start_of(task: ComparisonTask) -> StartingPoint:
 
 
 def _images(task: ComparisonTask, part: str, count: int) -> Examples:
-    """The first images of a part of the data set, rotated, as the network reads them; repeated if it has too few."""
-    indices = np.resize(np.array(SPLITS[task.data.name][part]), count)
-    images = rotate(task.data.images[indices], task.angle)
+    """The first images of a part of the data set, changed, as the network reads them; repeated if it has too few."""
+    indices = np.resize(np.array(task.data.indices(part)), count)
+    images = task.to_learn.applied(task.data.images[indices], indices)
     return Examples(network_input(images), task.data.labels[indices])
 
 
@@ -299,10 +301,13 @@ def task_of(
     base: str,
     options: DeviceOptions,
     width: float = 1.0,
+    transfer: Transfer | None = None,
 ) -> ComparisonTask:
     """A task from what a person types. Raises UsageError for what is unknown or out of range."""
     if not 1 <= steps <= 100_000:
         raise UsageError(f"--steps must be from 1 to 100,000, not {steps}")
     chosen: Iterable[str] = chosen_methods(method_list)
     wide = networks.wide(network, width)
-    return ComparisonTask(wide, data, device, tuple(chosen), steps=steps, width=width, base=base, options=options)
+    return ComparisonTask(
+        wide, data, device, tuple(chosen), steps, transfer=transfer, width=width, base=base, options=options
+    )

@@ -29,6 +29,8 @@ def to_json(comparison: Comparison) -> dict[str, Any]:
         "network": comparison.network,
         "width": comparison.width,
         "data": comparison.data,
+        "task": comparison.task,
+        "split": comparison.split,
         "profile": comparison.profile,
         "clock_hz": comparison.clock_hz,
         "sram_bytes": comparison.sram_bytes,

@@ -22,6 +22,8 @@ def to_json(training: Training) -> dict[str, Any]:
     cycles = progress.cycles if is_known else None
     return {
         "schema": SCHEMA,
+        "task": task.transfer.title,
+        "split": None,
         **task.identity(),
         "accuracy_before": accuracy(training.before[1], training.test),
         "accuracy": [accuracy(e.right_test, training.test) for e in progress.epochs],
@@ -51,7 +53,7 @@ def heading(training: Training) -> str:
     """One line: what was trained on what."""
     task = training.task
     return (
-        f"{task.network}, {task.data} turned by {task.angle:g} degrees, {task.setting.label}, "
+        f"{task.network}, {task.source.title} {task.transfer.words}, {task.setting.label}, "
         f"shift {task.setting.shift}, seed {task.seed}, {count(training.images)} images an epoch, {task.engine} engine"
     )
 

@@ -32,6 +32,6 @@ def curve(training: Training, kind: str = "svg") -> bytes:
         axes.set_xlabel(f"seconds on {chip.name} at {chip.clock_hz / 1e6:g} MHz" if has_time else "epoch")
         axes.set_ylabel("accuracy, %")
         task = training.task
-        axes.set_title(f"{task.setting.label}, {task.data} turned by {task.angle:g} degrees", loc="left", fontsize=10)
+        axes.set_title(f"{task.setting.label}, {task.source.title} {task.transfer.words}", loc="left", fontsize=10)
         axes.legend(frameon=False, fontsize=8)
         return to_bytes(figure, kind)

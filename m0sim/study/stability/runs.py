@@ -16,9 +16,12 @@ from m0sim.study.learn.arithmetic import STATIC_SHIFT_MAX
 from m0sim.study.learn.calibrate import calibrate
 from m0sim.study.learn.config import Config, DeviceOptions
 from m0sim.study.learn.experiment import images
+from m0sim.study.learn.experiment.images import ImagePart
 from m0sim.study.learn.methods import IntegerMethod
 from m0sim.study.learn.pretrain import bundled
 from m0sim.study.learn.program import phase_cycles
+from m0sim.study.learn.sources import Source
+from m0sim.study.learn.transfer import rotation
 from m0sim.study.stability.remedies import METHODS
 
 NETWORK = "tiny-cnn"
@@ -72,10 +75,15 @@ def read_spec(text: str) -> Spec:
     return spec
 
 
+def _part(data_dir: Path, which: str, angle: float) -> ImagePart:
+    """Turned images of MNIST."""
+    return images.part(Source("mnist", data_dir), networks.get(NETWORK), which, rotation(float(angle)))
+
+
 def configure(spec: Spec, data_dir: Path) -> Config:
     """Calibrated, then shifted."""
     backbone = bundled(NETWORK)
-    seen = images.part("mnist", data_dir, "validation", float(spec.angle)).first(CALIBRATION)
+    seen = _part(data_dir, "validation", spec.angle).first(CALIBRATION)
     start = replace(backbone.config, **OPTIONS, **spec.options)
     config = calibrate(networks.get(NETWORK), spec.method, backbone.weights, seen.images, seen.labels, start, spec.seed)
     return replace(config, update=tuple(min(max(s + spec.shift, 0), STATIC_SHIFT_MAX) for s in config.update))
@@ -86,8 +94,8 @@ def run(spec: Spec, data_dir: Path) -> list[float]:
     network, method, config = networks.get(NETWORK), spec.method, configure(spec, data_dir)
     frozen = method.freeze(network, bundled(NETWORK).weights, config)
     state = method.initial_state(network, frozen, config, spec.seed)
-    train = images.part("mnist", data_dir, "transfer", float(spec.angle)).first(IMAGES)
-    judged = images.part("mnist", data_dir, "validation", float(spec.angle)).first(VALIDATION)
+    train = _part(data_dir, "transfer", spec.angle).first(IMAGES)
+    judged = _part(data_dir, "validation", spec.angle).first(VALIDATION)
     accuracies = []
     for epoch in range(EPOCHS):
         for k in np.random.default_rng([spec.seed, epoch]).permutation(len(train)):
@@ -124,7 +132,7 @@ def measure(remedy: str, shift: int, mask: str, data_dir: Path, steps: int = STE
     state = method.initial_state(network, frozen, config, spec.seed)
     plan = onchip.plan(network, method.device, config, frozen, DeviceOptions(mask_form=mask))
     program = onchip.deploy(plan, config, frozen, state, kernels.load(), chip)
-    train = images.part("mnist", data_dir, "transfer", float(spec.angle)).first(steps)
+    train = _part(data_dir, "transfer", spec.angle).first(steps)
     costs = [program.step(image, int(label)) for image, label in zip(train.images, train.labels, strict=True)]
     return {
         "remedy": remedy,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,8 +11,7 @@ from numpy.typing import NDArray
 from m0sim.chip.cost import Cost
 from m0sim.chip.device import Device
 from m0sim.errors import M0simError
-from m0sim.study.learn import datasets as data
-from m0sim.study.learn import methods
+from m0sim.study.learn import methods, sources
 from m0sim.study.learn import side_by_side as compare
 from m0sim.study.learn.config import Config
 from m0sim.study.learn.datasets import Dataset
@@ -22,6 +20,7 @@ from m0sim.study.learn.methods import Model
 from m0sim.study.learn.networks import Network
 from m0sim.study.learn.plan import Plan
 from m0sim.study.learn.program import DeviceProgram, FlashOfStep, zero_wait_cycles
+from m0sim.study.learn.sources import Source
 from m0sim.study.whatif.configuration import Configuration, wide_network
 from m0sim.study.whatif.planned import Planned
 
@@ -35,11 +34,11 @@ MACS_MAX = 50_000_000
 """Networks with more forward MACs are not measured for a budget: a step of vgg11 takes minutes at level ``memory``."""
 
 
-def images_of(network: Network, name: str, data_dir: Path | None) -> Dataset:
-    """The data set `name`; where that is empty digits for networks that take them, and noise for the others."""
-    if not name:
-        name = "digits" if network.name == "tiny-cnn-8" else "random"
-    return data.random_images(network.input_shape) if name == "random" else data.load(name, data_dir)
+def images_of(network: Network, source: Source) -> Dataset:
+    """The data; where they have no name digits for networks that take them, and noise for the others."""
+    if not source.name:
+        source = replace(source, name="digits" if network.name == "tiny-cnn-8" else "random")
+    return sources.load(source, network)
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from m0sim.study.learn import methods, networks
 from m0sim.study.learn import side_by_side as compare
 from m0sim.study.learn.datasets import Dataset
 from m0sim.study.learn.networks import Network
+from m0sim.study.learn.sources import Source
 from m0sim.study.whatif import planned
 from m0sim.study.whatif.configuration import Configuration, wide_network
 from m0sim.study.whatif.grid import Point, Sweep
@@ -77,7 +78,7 @@ class Inputs:
 
     def _images_of(self, network: str) -> Dataset:
         if network not in self._images:
-            self._images[network] = images_of(networks.get(network), self._sweep.data, self._sweep.data_dir)
+            self._images[network] = images_of(networks.get(network), Source(self._sweep.data, self._sweep.data_dir))
         return self._images[network]
 
     def key(self, point: Point) -> str:

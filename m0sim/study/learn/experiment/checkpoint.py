@@ -61,9 +61,9 @@ def load(folder: Path, task: Task) -> RunProgress:
 
 
 def _check_task(path: Path, stored: dict[str, Any], asked: dict[str, Any]) -> None:
-    for name, value in asked.items():
-        if name != _MAY_GROW and stored.get(name) != value:
-            raise UsageError(f"{path}: was made with {name} {_shown(stored.get(name))}, not {_shown(value)}")
+    for name in {**asked, **stored}:
+        if name != _MAY_GROW and stored.get(name) != asked.get(name):
+            raise UsageError(f"{path}: was made with {name} {_shown(stored.get(name))}, not {_shown(asked.get(name))}")
 
 
 def _epoch(right: Any, test: Any, cycles: Any, pruned: Any) -> Epoch:

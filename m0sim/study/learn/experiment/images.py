@@ -1,29 +1,29 @@
-"""The images of a run: which, how turned, and in which order."""
+"""The images of a run: which, how changed, and in which order."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from m0sim.errors import UsageError
-from m0sim.study.learn import datasets as data
+from m0sim.study.learn import draws, sources
 from m0sim.study.learn.arithmetic import Int8
+from m0sim.study.learn.datasets import Dataset, network_input
 from m0sim.study.learn.layout import Index
-from m0sim.study.learn.rotate import rotate
+from m0sim.study.learn.networks import Network
+from m0sim.study.learn.sources import Source
+from m0sim.study.learn.transfer import Transfer
 
 CALIBRATION = 128
 """So many images, the first of the transfer part, calibrate the shifts."""
 
-_ORDER_STREAM = 2  # of the seed; draws.py has the others
-
 
 @dataclass(frozen=True)
 class ImagePart:
-    """Rotated images int8 [n, h, w, c] as a network reads them, and their labels uint8 [n]."""
+    """Changed images int8 [n, h, w, c] as a network reads them, and their labels uint8 [n]."""
 
     images: Int8
     labels: NDArray[np.uint8]
@@ -37,16 +37,17 @@ class ImagePart:
 
 
 @lru_cache(maxsize=2)
-def load(name: str, data_dir: Path | None) -> data.Dataset:
+def load(source: Source, network: Network) -> Dataset:
     """The whole data set, read once a process."""
-    return data.load(name, data_dir)
+    return sources.load(source, network)
 
 
 @lru_cache(maxsize=8)
-def part(name: str, data_dir: Path | None, which: str, angle: float) -> ImagePart:
-    """A part of a data set, turned by `angle` degrees; made once a process."""
-    chosen = load(name, data_dir).part(which)
-    return ImagePart(data.network_input(rotate(chosen.images, angle)), chosen.labels)
+def part(source: Source, network: Network, which: str, task: Transfer) -> ImagePart:
+    """A part of a data set as the place has it that the device comes to; made once a process."""
+    whole = load(source, network)
+    chosen = whole.part(which)
+    return ImagePart(network_input(task.applied(chosen.images, whole.indices(which))), chosen.labels)
 
 
 def order(seed: int, epoch: int, count: int) -> Index:
@@ -54,13 +55,14 @@ def order(seed: int, epoch: int, count: int) -> Index:
 
     The images sorted by PCG64's raw 64-bit outputs, seeded by SeedSequence([seed, 2, epoch]).
     """
-    raw = np.random.PCG64(np.random.SeedSequence([seed, _ORDER_STREAM, epoch])).random_raw(count)
+    raw = np.random.PCG64(np.random.SeedSequence([seed, draws.ORDER, epoch])).random_raw(count)
     return np.argsort(raw, kind="stable").astype(np.int64)
 
 
-def count_of(wanted: int, name: str, which: str, option: str) -> int:
+def count_of(wanted: int, source: Source, which: str, option: str) -> int:
     """How many images of a part are used: `wanted`, or all of them for 0. Raises UsageError when there are fewer."""
-    there = len(data.indices(name, which))
+    there = sources.count(source, which)
     if not 0 <= wanted <= there:
-        raise UsageError(f"{option} must be 1 to {there} ({name} has {there} images in its {which} part), not {wanted}")
+        has = f"{source.title} has {there} images in its {which} part"
+        raise UsageError(f"{option} must be 1 to {there} ({has}), not {wanted}")
     return wanted or there

@@ -19,6 +19,7 @@ from m0sim.chip.device import Device
 from m0sim.chip.options import Engine
 from m0sim.study.learn.experiment.setting import Setting
 from m0sim.study.learn.experiment.training import MEASURED_STEPS, Task, Training, TrainingRun
+from m0sim.study.learn.transfer import rotation
 
 SHAPE = ("trained", "fraction", "selection", "spread", "prune", "cool", "refresh")
 """Options that say which method it is; the others are tuned, and the untuned setting has their defaults."""
@@ -76,7 +77,7 @@ class Study:
             data=self.data,
             setting=setting,
             data_dir=self.data_dir,
-            angle=angle,
+            transfer=rotation(angle),
             seed=seed,
             images=self.images,
             epochs=epochs,

@@ -17,7 +17,7 @@ from m0sim.chip import device
 from m0sim.chip.device import Device
 from m0sim.chip.options import Engine
 from m0sim.errors import UsageError
-from m0sim.study.learn import networks
+from m0sim.study.learn import networks, sources
 from m0sim.study.learn.config import DeviceOptions
 from m0sim.study.learn.deployment import Deployment
 from m0sim.study.learn.experiment import images
@@ -26,6 +26,8 @@ from m0sim.study.learn.experiment.setting import Setting, model_of
 from m0sim.study.learn.methods.base import Arrays
 from m0sim.study.learn.pretrain import Backbone, bundled, read
 from m0sim.study.learn.program import DeviceProgram, FlashOfStep
+from m0sim.study.learn.sources import FileOptions, Source
+from m0sim.study.learn.transfer import Transfer, rotation
 
 ENGINES = ("device", "golden")
 MEASURED_STEPS = 16
@@ -47,8 +49,12 @@ class Task:
     data: str
     setting: Setting
     data_dir: Path | None = None
-    angle: float = 30.0
-    """Degrees that all images are rotated by."""
+    transfer: Transfer = field(default_factory=rotation)
+    """What all images are changed by: the task that is to be learned."""
+    data_options: FileOptions = field(default_factory=FileOptions)
+    """How a file of data is read and divided."""
+    data_hashes: tuple[str, ...] = ()
+    """Of the files of data, once they are known: `complete` fills them in."""
     seed: int = 0
     images: int = 0
     """Training images, the first of the transfer part; 0 for all."""
@@ -68,13 +74,24 @@ class Task:
     profile: Device = field(default_factory=lambda: device.load(device.DEFAULT))
     options: DeviceOptions = field(default_factory=DeviceOptions)
 
+    @property
+    def source(self) -> Source:
+        """Where the images are from."""
+        return Source(self.data, self.data_dir, self.data_options, self.transfer.file, self.data_hashes)
+
     def identity(self) -> dict[str, Any]:
-        """What decides about the result, as JSON values: two runs with the same give the same bytes."""
+        """What decides about the result, as JSON values: two runs with the same give the same bytes.
+
+        ``task`` and ``split`` are there where it is no rotation and where there is a file of data.
+        """
+        task = {} if self.transfer.kind == "rotate" else {"task": self.transfer.title}
         return {
             "network": self.network,
-            "data": self.data,
+            "data": self.source.title,
             "backbone": None if self.backbone is None else self.backbone.name,
-            "angle": self.angle,
+            "angle": self.transfer.angle,
+            **task,
+            **sources.record(self.source),
             "method": self.setting.method,
             "shift": self.setting.shift,
             "options": dict(sorted(self.setting.options.items())),
@@ -178,7 +195,7 @@ class TrainingRun:
         return int(self.task.setting.options.get("refresh", 1))
 
     def _part(self, which: str) -> ImagePart:
-        return images.part(self.task.data, self.task.data_dir, which, self.task.angle)
+        return images.part(self.task.source, self.backbone.network, which, self.task.transfer)
 
     def train(
         self,
@@ -264,16 +281,17 @@ def complete(task: Task) -> Task:
         raise UsageError(f"--epochs must be 1 to 10,000, not {task.epochs}")
     if task.seed < 0:
         raise UsageError(f"--seed must be 0 or more, not {task.seed}")
-    test = task.test_images
-    count = images.count_of(task.images, task.data, "transfer", "--images")
+    task = replace(task, data_hashes=sources.known(task.source).hashes)
+    test, source = task.test_images, task.source
+    count = images.count_of(task.images, source, "transfer", "--images")
     refresh = task.setting.options.get("refresh", 1)
     if count % refresh:
         raise UsageError(f"refresh must divide the number of images, {count}, not {refresh}")
     return replace(
         task,
         images=count,
-        validation_images=images.count_of(task.validation_images, task.data, "validation", "--validation-images"),
-        test_images=None if test is None else images.count_of(test, task.data, "test", "--test-images"),
+        validation_images=images.count_of(task.validation_images, source, "validation", "--validation-images"),
+        test_images=None if test is None else images.count_of(test, source, "test", "--test-images"),
     )
 
 
@@ -282,10 +300,8 @@ def _backbone(task: Task) -> Backbone:
     found = bundled(task.network) if task.backbone is None else read(task.backbone)
     if found.network != network:
         raise UsageError(f"{task.backbone} is a backbone of {found.network.name}, not of {task.network}")
-    shape = images.load(task.data, task.data_dir).images.shape[1:]
-    if shape != network.input_shape:
-        wanted, has = (" x ".join(map(str, s)) for s in (network.input_shape, shape))
-        raise UsageError(f"{network.name} takes images of {wanted}, those of {task.data} are {has}")
+    images.load(task.source, found.network)
+    sources.check_backbone(task.source, found.record)
     return found
 
 
