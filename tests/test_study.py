@@ -80,7 +80,7 @@ class TestFile:
         found = study_file.read(EXAMPLES / "study-mnist.toml")
         assert {len(entry.shifts) for entry in found.entries} == {8}
         assert found.seeds == (0, 1, 2, 3, 4)
-        assert found.angles == (30.0, 45.0)
+        assert found.tasks == (rotation(30.0), rotation(45.0))
         assert found.test_images == 10_000
 
     @pytest.mark.parametrize(
@@ -128,10 +128,10 @@ def row(*right_validation: int, right_test: tuple[int, ...] = (), cycles: tuple[
 class TestChoice:
     def test_the_last_epoch_decides_and_the_larger_shift_wins_a_draw(self, small: Study) -> None:
         entry = replace(small.entries[0], shifts=(-1, 0, 1, 2))
-        one = replace(small, entries=(entry,), angles=(30.0,))
+        one = replace(small, entries=(entry,), tasks=(rotation(30.0),))
         right = {-1: row(16, 3), 0: row(2, 8), 1: row(1, 8), 2: row(9, 7)}
         rows = {key_of(task): right[task.setting.shift] for task in one.tuning()}
-        assert study.choose(one, rows) == {(30.0, "niti-static"): 1}
+        assert study.choose(one, rows) == {(rotation(30.0), "niti-static"): 1}
 
     def test_tuning_never_sees_a_test_image(self, small: Study) -> None:
         assert {task.test_images for task in small.tuning()} == {None}
@@ -146,7 +146,7 @@ class TestChoice:
         assert row(3, 9, 9, 2).chosen == 1
 
     def test_finals_have_both_settings_once(self, small: Study) -> None:
-        chosen = {(a, e.setting.label): e.shifts[0] for a in small.angles for e in small.entries}
+        chosen = {(a, e.setting.label): e.shifts[0] for a in small.tasks for e in small.entries}
         finals = small.finals(chosen)
         # niti-static's chosen shift is the untuned one here; priot-s asks for no untuned runs
         assert len(finals) == 2 * 2 * (1 + 2 + 1)

@@ -108,6 +108,10 @@ _CIFAR10_RECORD = 1 + 3 * 32 * 32
 _CIFAR10_RECORDS = 10_000
 
 
+class MisfitError(UsageError):
+    """Images that can be read, but are not a network's."""
+
+
 @dataclass(frozen=True, slots=True)
 class Dataset:
     """`images` uint8 [n, h, w, c], 0..255, and `labels` uint8 [n], from 0 on, read-only, of the data set `name`."""
@@ -129,12 +133,12 @@ class Dataset:
         return int(self.labels.max()) + 1
 
     def check(self, network: Network) -> None:
-        """Raise UsageError where the images are not the network's, or of more classes than it tells apart."""
+        """Raise MisfitError where the images are not the network's, or of more classes than it tells apart."""
         if self.images.shape[1:] != network.input_shape:
             wanted, has = (" x ".join(map(str, shape)) for shape in (network.input_shape, self.images.shape[1:]))
-            raise UsageError(f"{network.name} takes images of {wanted}, those of {self.name} are {has}")
+            raise MisfitError(f"{network.name} takes images of {wanted}, those of {self.name} are {has}")
         if self.classes > network.classes:
-            raise UsageError(f"{network.name} tells {network.classes} classes apart, {self.name} has {self.classes}")
+            raise MisfitError(f"{network.name} tells {network.classes} classes apart, {self.name} has {self.classes}")
 
     def part(self, part: str) -> Dataset:
         """The images of one part of a whole data set: ``backbone``, ``transfer``, ``validation`` or ``test``."""

@@ -11,7 +11,7 @@ from typing import Any
 from m0sim.errors import UsageError
 from m0sim.study.learn import data_csv, data_files, data_png, datasets, networks, split, transfer
 from m0sim.study.learn.data_files import Contents, Reading
-from m0sim.study.learn.datasets import Dataset
+from m0sim.study.learn.datasets import Dataset, MisfitError
 from m0sim.study.learn.networks import Network
 from m0sim.study.learn.split import PARTS, Fractions
 from m0sim.study.learn.transfer import Transfer
@@ -47,7 +47,7 @@ class Source:
     @property
     def is_file(self) -> bool:
         """Whether it is a file of one's own."""
-        return self.name not in (*datasets.NAMES, RANDOM) and transfer.is_file(self.name)
+        return bool(self.name) and self.name not in (*datasets.NAMES, RANDOM) and transfer.is_file(self.name)
 
     @property
     def title(self) -> str:
@@ -61,8 +61,8 @@ def title_of(name: str) -> str:
 
 
 def load(source: Source, network: Network) -> Dataset:
-    """The data, as images of the network's input shape. Raises UsageError, one line, where they are not such, or have
-    more classes than the network."""
+    """The data, as images of the network's input shape. Raises UsageError, one line, where they cannot be read, and
+    MisfitError where they are other images, or have more classes than the network."""
     _check_options(source)
     if source.name == RANDOM:
         found = datasets.random_images(network.input_shape, classes=network.classes)
@@ -176,7 +176,7 @@ def _file(source: Source, which: int, network: Network) -> Dataset:
     contents = _contents(source, which)
     if network.input_shape not in contents.shapes:
         wanted = " x ".join(map(str, network.input_shape))
-        raise UsageError(f"{network.name} takes images of {wanted}, those of {contents.path} are {_shapes(contents)}")
+        raise MisfitError(f"{network.name} takes images of {wanted}, those of {contents.path} are {_shapes(contents)}")
     name = title_of(source.place if which else source.name)
     images = contents.images(network.input_shape)
     for array in (images, contents.labels):

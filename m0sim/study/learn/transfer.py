@@ -116,6 +116,11 @@ def parse(text: str) -> Transfer:
     raise UsageError(f"unknown task {text!r}: {', '.join(known)}, or a file of data{hint}")
 
 
+def of_title(title: str) -> Transfer:
+    """The task whose title this is; a name that is no task's is a file's."""
+    return parse(title) if title.partition(":")[0] in KINDS else Transfer("data", file=title)
+
+
 def is_file(text: str) -> bool:
     """Whether a name is that of a file of data, and not of something that m0sim knows."""
     return (

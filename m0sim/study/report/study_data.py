@@ -8,28 +8,32 @@ from typing import Any
 from m0sim.report import cost_json
 from m0sim.report.cost_json import SCHEMA
 from m0sim.report.units import count, si
+from m0sim.study.learn import sources
 from m0sim.study.learn.comparison import RECONSTRUCTION
 from m0sim.study.learn.experiment.setting import Setting
-from m0sim.study.learn.experiment.study import UNTUNED, RunResult, RunResults, Study, StudyEntry, key_of, spread
+from m0sim.study.learn.experiment.study import UNTUNED, Chosen, RunResult, RunResults, Study, StudyEntry, key_of, spread
 from m0sim.study.learn.experiment.study_run import FinishedRuns
 from m0sim.study.learn.experiment.training import accuracy
 from m0sim.study.learn.methods import BASE, is_reconstruction
+from m0sim.study.learn.transfer import Transfer, of_title, rotation
 from m0sim.study.report.compare_data import Sheet, markdown_table, plain
 
-Chosen = Mapping[tuple[float, str], int]
 Values = dict[str, Any]
 
 
 def result(study: Study, chosen: Chosen, rows: RunResults) -> Values:
     """The object that ``m0sim study --json`` prints and study.json holds."""
-    finals = [f for angle in study.angles for f in _finals(study, angle, chosen, rows)] if study.seeds else []
+    finals = [f for what in study.tasks for f in _finals(study, what, chosen, rows)] if study.seeds else []
+    are_angles = all(what.angle is not None for what in study.tasks)
     return {
         "schema": SCHEMA,
         "network": study.network,
-        "data": study.data,
+        "data": study.source.title,
+        **sources.record(study.source),
         "profile": study.profile.name,
         "clock_hz": study.profile.clock_hz,
-        "angles": list(study.angles),
+        "angles": [what.angle for what in study.tasks],
+        **({} if are_angles else {"tasks": [what.title for what in study.tasks]}),
         "seeds": list(study.seeds),
         "images": study.images,
         "epochs": study.epochs,
@@ -37,14 +41,30 @@ def result(study: Study, chosen: Chosen, rows: RunResults) -> Values:
         "test_images": study.test_images,
         "tuning_epochs": study.tuning_epochs,
         "tuning_seeds": list(study.tuning_seeds),
-        "tuning": [_tuning(study, entry, angle, chosen, rows) for angle in study.angles for entry in study.entries],
+        "tuning": [_tuning(study, entry, what, chosen, rows) for what in study.tasks for entry in study.entries],
         "finals": finals,
         "gaps": _gaps(finals),
     }
 
 
-def _tuning(study: Study, entry: StudyEntry, angle: float, chosen: Chosen, rows: RunResults) -> Values:
-    tries = study.tries(entry, angle)
+def _what(what: Transfer) -> Values:
+    """An entry's task: the angle of a rotation, the name of another one beside it."""
+    return {"angle": what.angle} if what.angle is not None else {"angle": None, "task": what.title}
+
+
+def task_of(entry: Values) -> Transfer:
+    """The task of an entry of the result."""
+    return of_title(entry["task"]) if entry["angle"] is None else rotation(entry["angle"])
+
+
+def tasks_of(r: Values) -> list[Transfer]:
+    """The tasks of a result, in their order."""
+    names = r.get("tasks") or [rotation(angle).title for angle in r["angles"]]
+    return [of_title(name) for name in names]
+
+
+def _tuning(study: Study, entry: StudyEntry, what: Transfer, chosen: Chosen, rows: RunResults) -> Values:
+    tries = study.tries(entry, what)
     runs = [
         {
             "shift": task.setting.shift,
@@ -54,33 +74,33 @@ def _tuning(study: Study, entry: StudyEntry, angle: float, chosen: Chosen, rows:
         for task in tries
     ]
     return {
-        "angle": angle,
+        **_what(what),
         "method": entry.setting.method,
         "label": entry.setting.label,
         "options": dict(entry.setting.options),
         "before": accuracy(rows[key_of(tries[0])].before[0], study.validation_images),
         "runs": runs,
-        "chosen_shift": chosen[angle, entry.setting.label],
+        "chosen_shift": chosen[what, entry.setting.label],
     }
 
 
-def _finals(study: Study, angle: float, chosen: Chosen, rows: RunResults) -> list[Values]:
+def _finals(study: Study, what: Transfer, chosen: Chosen, rows: RunResults) -> list[Values]:
     found = []
     for entry in study.entries:
-        setting = Setting(entry.setting.method, chosen[angle, entry.setting.label], entry.setting.options)
-        found.append(_final(study, setting, True, entry.label, angle, rows))
+        setting = Setting(entry.setting.method, chosen[what, entry.setting.label], entry.setting.options)
+        found.append(_final(study, setting, True, entry.label, what, rows))
         if entry.has_untuned:
-            found.append(_final(study, entry.plain, False, entry.label, angle, rows))
+            found.append(_final(study, entry.plain, False, entry.label, what, rows))
     return found
 
 
-def _final(study: Study, setting: Setting, is_tuned: bool, label: str, angle: float, rows: RunResults) -> Values:
-    done = [rows[key_of(study.final(setting, angle, seed))] for seed in study.seeds]
+def _final(study: Study, setting: Setting, is_tuned: bool, label: str, what: Transfer, rows: RunResults) -> Values:
+    done = [rows[key_of(study.final(setting, what, seed))] for seed in study.seeds]
     total, first = study.test_images, done[0]
     test = [[accuracy(n, total) for n in row.right_test] for row in done]
     cycles = first.cycles[-1]
     return {
-        "angle": angle,
+        **_what(what),
         "method": setting.method,
         "label": label,
         "is_tuned": is_tuned,
@@ -115,13 +135,14 @@ def _gaps(finals: Sequence[Values]) -> list[Values]:
     """Every method's test accuracy minus the base method's, in points, seed by seed."""
     found = []
     for final in finals:
-        same = (f for f in finals if (f["angle"], f["is_tuned"]) == (final["angle"], final["is_tuned"]))
+        wanted = (task_of(final), final["is_tuned"])
+        same = (f for f in finals if (task_of(f), f["is_tuned"]) == wanted)
         base = next((f for f in same if f["label"] == BASE), None)
         if base is None or final["label"] == BASE:
             continue
         found.append(
             {
-                "angle": final["angle"],
+                **_what(task_of(final)),
                 "label": final["label"],
                 "is_tuned": final["is_tuned"],
                 "last": spread(_differences(final, base, lambda f, i: -1)),
@@ -145,21 +166,21 @@ def times(finished: FinishedRuns) -> Values:
 
 
 def sheets(r: Values) -> list[Sheet]:
-    """The tables of a result: for each angle final accuracy and tuning, then the gaps."""
+    """The tables of a result: for each task final accuracy and tuning, then the gaps."""
     parts = []
-    for angle in r["angles"]:
-        finals = [f for f in r["finals"] if f["angle"] == angle]
+    for what in tasks_of(r):
+        finals = [f for f in r["finals"] if task_of(f) == what]
         if finals:
-            parts.append(_final_sheet(r, angle, finals))
-        parts.append(_tuning_sheet(r, angle))
+            parts.append(_final_sheet(r, what, finals))
+        parts.append(_tuning_sheet(r, what))
     return [*parts, _gap_sheet(r)] if r["gaps"] else parts
 
 
-def _final_sheet(r: Values, angle: float, finals: Sequence[Values]) -> Sheet:
+def _final_sheet(r: Values, what: Transfer, finals: Sequence[Values]) -> Sheet:
     rows = [_final_row(f, r["epochs"] * r["images"]) for f in finals]
     before = f"{100 * finals[0]['accuracy_before']:.2f} %"
     return Sheet(
-        f"{r['data']} turned by {angle:g} degrees, test accuracy",
+        f"{r['data']} {what.words}, test accuracy",
         f"{r['epochs']} epochs of {count(r['images'])} images, {len(r['seeds'])} seeds: mean and (least to largest). "
         f"Chosen: the epoch with the best validation accuracy. {count(r['test_images'])} test images; no transfer "
         f"(static scales): {before}. Fall: largest from one epoch to the next, mean of the seeds. Cycles, seconds and "
@@ -190,15 +211,15 @@ def _range(s: Mapping[str, float], scale: float) -> str:
     return f"{mean:.2f} ({low:.2f} to {high:.2f})"
 
 
-def _tuning_sheet(r: Values, angle: float) -> Sheet:
-    found = [t for t in r["tuning"] if t["angle"] == angle]
+def _tuning_sheet(r: Values, what: Transfer) -> Sheet:
+    found = [t for t in r["tuning"] if task_of(t) == what]
     width = max(len({run["shift"] for run in t["runs"]}) for t in found)
     rows = []
     for t in found:
         cells = [f"{shift:+d}: {100 * value:.1f}" for shift, value in _by_shift(t).items()]
         rows.append((t["label"], f"{100 * t['before']:.1f}", f"{t['chosen_shift']:+d}", *cells))
     return Sheet(
-        f"tuning at {angle:g} degrees",
+        f"tuning at {_place(what)}",
         f"Validation accuracy, %, after {r['tuning_epochs']} epochs by learning shift; "
         f"{count(r['validation_images'])} images, seed {', '.join(map(str, r['tuning_seeds']))}. Shift {UNTUNED:+d} is "
         "the calibrated one.",
@@ -217,17 +238,35 @@ def _by_shift(t: Values) -> dict[int, float]:
 
 def _gap_sheet(r: Values) -> Sheet:
     rows = [
-        (g["label"], f"{g['angle']:g}", "tuned" if g["is_tuned"] else "untuned", _range(g["last"], 1), _gap(g))
+        (g["label"], _short(task_of(g)), "tuned" if g["is_tuned"] else "untuned", _range(g["last"], 1), _gap(g))
         for g in r["gaps"]
     ]
     return Sheet(
         f"gap to {BASE}, points",
-        f"Test accuracy minus that of {BASE} at the same angle and seed, both tuned or both untuned: mean and (least "
-        "to largest) over the seeds. The paper's abstract claims 8.08 to 33.75 points for PRIOT over existing static "
-        "methods: its claim, not ours.",
-        ("method", "degrees", "setting", "last epoch", "chosen epoch"),
+        f"Test accuracy minus that of {BASE} at the same {_heads(r)[0]} and seed, both tuned or both untuned: mean "
+        "and (least to largest) over the seeds. The paper's abstract claims 8.08 to 33.75 points for PRIOT over "
+        "existing static methods: its claim, not ours.",
+        ("method", _heads(r)[1], "setting", "last epoch", "chosen epoch"),
         tuple(rows),
     )
+
+
+def file_of(what: Transfer) -> str:
+    """The task in the names of files."""
+    return _short(what).replace(":", "-")
+
+
+def _heads(r: Values) -> tuple[str, str]:
+    """What tells the tasks of a result apart, and in which unit."""
+    return ("task", "task") if r.get("tasks") else ("angle", "degrees")
+
+
+def _short(what: Transfer) -> str:
+    return what.title if what.angle is None else f"{what.angle:g}"
+
+
+def _place(what: Transfer) -> str:
+    return f"the task {what.title}" if what.angle is None else f"{what.angle:g} degrees"
 
 
 def _gap(g: Values) -> str:
@@ -245,5 +284,5 @@ def markdown(r: Values) -> str:
     for sheet in sheets(r):
         title = f"{sheet.title[:1].upper()}{sheet.title[1:]}"
         parts += [f"## {title}", plain(sheet.remark), markdown_table(sheet)]
-    parts += [f"![{angle:g} degrees](curves-{angle:g}.png)" for angle in r["angles"] if r["finals"]]
+    parts += [f"![{_place(what)}](curves-{file_of(what)}.png)" for what in tasks_of(r) if r["finals"]]
     return "\n\n".join(parts) + "\n"

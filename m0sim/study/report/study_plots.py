@@ -1,4 +1,4 @@
-"""The curves of ``m0sim study``: accuracy against device time, all methods in one plot for each angle.
+"""The curves of ``m0sim study``: accuracy against device time, all methods in one plot for each task.
 
 A method has a colour. Its variants differ in line and marker: dotted where only last layers learn, dashed where scored
 edges are chosen at random, dashes and dots where they are the largest, and one marker for each share of scored edges,
@@ -16,7 +16,9 @@ from matplotlib.ticker import FuncFormatter, LogLocator
 
 from m0sim.study.learn import methods
 from m0sim.study.learn.config import Config
+from m0sim.study.learn.transfer import Transfer
 from m0sim.study.report.drawing import BLUE, GREEN, GREY, INK, ORANGE, PINK, RED, SKY, STYLE, by_method, to_bytes
+from m0sim.study.report.study_data import file_of, task_of, tasks_of
 
 _COLOURS = by_method((SKY, BLUE, RED, ORANGE, GREEN, PINK, INK))
 _LINES = {"random": "--", "largest": "-.", "sensitive": "-"}
@@ -26,17 +28,18 @@ _MARKERS = ((0.15, "^"), (0.07, "o"), (0.0, "v"))
 
 
 def files(result: dict[str, Any]) -> dict[str, bytes]:
-    """File name to contents: curves-ANGLE.png and .svg; none for a study that only tunes."""
-    angles = result["angles"] if result["finals"] else []
-    return {f"curves-{angle:g}.{kind}": curves(result, angle, kind) for angle in angles for kind in ("png", "svg")}
+    """File name to contents: curves-ANGLE.png (or curves-noise-8.png) and .svg; none for a study that only tunes."""
+    tasks = tasks_of(result) if result["finals"] else []
+    kinds = [(what, kind) for what in tasks for kind in ("png", "svg")]
+    return {f"curves-{file_of(what)}.{kind}": curves(result, what, kind) for what, kind in kinds}
 
 
-def curves(result: dict[str, Any], angle: float, kind: str = "svg") -> bytes:
+def curves(result: dict[str, Any], what: Transfer, kind: str = "svg") -> bytes:
     """Mean test accuracy of the tuned settings with a band from the worst to the best seed; logarithmic time.
 
     The axis begins below the lowest mean. Where a band goes on below it, its end is written there.
     """
-    finals = [f for f in result["finals"] if f["angle"] == angle and f["is_tuned"]]
+    finals = [f for f in result["finals"] if task_of(f) == what and f["is_tuned"]]
     with style.context(["default", STYLE]):
         figure = Figure(figsize=(9.5, 6.5), layout="constrained")
         axes = figure.subplots()
@@ -48,7 +51,7 @@ def curves(result: dict[str, Any], angle: float, kind: str = "svg") -> bytes:
         _seconds(axes, result)
         _floor(axes, finals, result["clock_hz"], before)
         axes.set_ylabel("test accuracy, %")
-        title = f"{result['network']}, {result['data']} turned by {angle:g} degrees: {len(result['seeds'])} seeds"
+        title = f"{result['network']}, {result['data']} {what.words}: {len(result['seeds'])} seeds"
         axes.set_title(title, loc="left", fontsize=10)
         figure.legend(loc="outside right upper", frameon=False, fontsize=8, handlelength=3)
         return to_bytes(figure, kind)

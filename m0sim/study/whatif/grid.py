@@ -1,7 +1,7 @@
 """A sweep's file: a grid of configurations, and what they are run on.
 
 folder = "."                 # of the paths below, itself from this file's folder on
-data = "digits"              # or mnist, cifar10 (with data_dir), random: noise; the network's default if left out
+data = "digits"              # mnist, cifar10 (with data_dir), random: noise, a file; the network's default if left out
 steps = 5                    # training steps that a figure is the mean of
 training = ["out/*/train.json"]   # results of m0sim train, for the accuracy
 
@@ -37,9 +37,10 @@ from m0sim import toml
 from m0sim.chip import device
 from m0sim.chip.device import Device
 from m0sim.errors import UsageError, did_you_mean
+from m0sim.study.learn import data_keys, methods, networks, sources
 from m0sim.study.learn import datasets as data
-from m0sim.study.learn import methods, networks
 from m0sim.study.learn.networks import WIDTH_MAX
+from m0sim.study.learn.sources import Source
 from m0sim.study.learn.step import MASK_FORMS, SCRATCH_FORMS, WEIGHT_PLACES
 from m0sim.study.whatif import sizes
 from m0sim.study.whatif.configuration import (
@@ -54,7 +55,7 @@ from m0sim.toml import Table
 
 _STEPS_MAX = 1000
 _SEED_MAX = 2**31 - 1
-_KEYS = ("folder", "data", "data_dir", "steps", "training", "grid", "constraints")
+_KEYS = ("folder", *data_keys.KEYS, "data_dir", "steps", "training", "grid", "constraints")
 
 
 @dataclass(frozen=True)
@@ -88,9 +89,8 @@ class Sweep:
     """What relative paths in it are from."""
     points: tuple[Point, ...]
     constraints: Constraints
-    data: str
-    """Empty: digits or noise, as the network wants."""
-    data_dir: Path | None
+    source: Source
+    """Of the images; without a name digits or noise, as the network wants."""
     steps: int
     training: tuple[Path, ...]
 
@@ -171,8 +171,7 @@ def load(path: Path) -> Sweep:
         folder,
         tuple(_points(_grid(top), folder)),
         _constraints(top),
-        top.choice("data", (*data.NAMES, "random"), "digits") if "data" in top.raw else "",
-        _data_dir(top, folder),
+        _source(top, folder),
         top.integer("steps", 1, _STEPS_MAX, default=STEPS),
         tuple(_training(top, folder)),
     )
@@ -199,7 +198,8 @@ def copy_of(sweep: Sweep, folder: Path) -> str:
 def _has_paths(sweep: Sweep) -> bool:
     top = _read(sweep.path)
     profiles = _axis(_grid(top), "profile", *_AXES["profile"])
-    return any(key in top.raw for key in ("folder", "data_dir", "training")) or any(map(_is_path, profiles))
+    is_path = any(key in top.raw for key in ("folder", "data_dir", "training")) or sweep.source.is_file
+    return is_path or any(map(_is_path, profiles))
 
 
 def _read(path: Path) -> Table:
@@ -211,6 +211,14 @@ def _grid(top: Table) -> Table:
     if grid is None:
         top.fail("grid", "missing: a sweep needs a [grid] with network and method")
     return grid
+
+
+def _source(top: Table, folder: Path) -> Source:
+    """The data, if the file names any."""
+    data_dir = _data_dir(top, folder)
+    if "data" in top.raw:
+        return data_keys.source(top, folder, data_dir, (*data.NAMES, sources.RANDOM), "")
+    return Source("", data_dir)
 
 
 def _data_dir(top: Table, folder: Path) -> Path | None:

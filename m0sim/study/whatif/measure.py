@@ -34,11 +34,15 @@ MACS_MAX = 50_000_000
 """Networks with more forward MACs are not measured for a budget: a step of vgg11 takes minutes at level ``memory``."""
 
 
-def images_of(network: Network, source: Source) -> Dataset:
+def source_of(network: Network, source: Source) -> Source:
     """The data; where they have no name digits for networks that take them, and noise for the others."""
-    if not source.name:
-        source = replace(source, name="digits" if network.name == "tiny-cnn-8" else "random")
-    return sources.load(source, network)
+    name = "digits" if network.name == "tiny-cnn-8" else sources.RANDOM
+    return source if source.name else replace(source, name=name)
+
+
+def images_of(network: Network, source: Source) -> Dataset:
+    """The images of `source_of`."""
+    return sources.load(source_of(network, source), network)
 
 
 @dataclass(frozen=True)

@@ -11,16 +11,15 @@ import numpy as np
 
 import m0sim
 from m0sim.chip.device import Device
-from m0sim.errors import M0simError, UsageError
+from m0sim.errors import M0simError
 from m0sim.study.learn import methods, networks
 from m0sim.study.learn import side_by_side as compare
-from m0sim.study.learn.datasets import Dataset
+from m0sim.study.learn.datasets import Dataset, MisfitError
 from m0sim.study.learn.networks import Network
-from m0sim.study.learn.sources import Source
 from m0sim.study.whatif import planned
 from m0sim.study.whatif.configuration import Configuration, wide_network
 from m0sim.study.whatif.grid import Point, Sweep
-from m0sim.study.whatif.measure import Measured, images_of, measure
+from m0sim.study.whatif.measure import Measured, images_of, measure, source_of
 
 
 def run(
@@ -54,10 +53,9 @@ class Inputs:
         """
         if point.configuration is None:
             return point
-        self.data_name(point)
         try:
             self.start(point)
-        except UsageError as error:
+        except MisfitError as error:
             return replace(point, configuration=None, reason=str(error))
         return point
 
@@ -74,11 +72,11 @@ class Inputs:
 
     def data_name(self, point: Point) -> str:
         """The data set of a point's images."""
-        return self._images_of(point.values["network"]).name
+        return source_of(networks.get(point.values["network"]), self._sweep.source).title
 
     def _images_of(self, network: str) -> Dataset:
         if network not in self._images:
-            self._images[network] = images_of(networks.get(network), Source(self._sweep.data, self._sweep.data_dir))
+            self._images[network] = images_of(networks.get(network), self._sweep.source)
         return self._images[network]
 
     def key(self, point: Point) -> str:

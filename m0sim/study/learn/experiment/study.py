@@ -1,7 +1,7 @@
 """Many runs side by side: every method tuned on the validation images, then judged on the test images.
 
 Tuning runs one seed (or more) of every method at each of its learning shifts and never sees a test image. The shift
-with the best validation accuracy after the last epoch is chosen for each angle, the larger of equals: it is the slower
+with the best validation accuracy after the last epoch is chosen for each task, the larger of equals: it is the slower
 one. The final runs use that shift and, beside it, the untuned setting: shift 0 and defaults for whatever else is tuned.
 All runs use the golden engine; the first seed of each final setting measures cycles.
 """
@@ -11,18 +11,23 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from m0sim.chip.device import Device
 from m0sim.chip.options import Engine
+from m0sim.study.learn import sources
 from m0sim.study.learn.experiment.setting import Setting
 from m0sim.study.learn.experiment.training import MEASURED_STEPS, Task, Training, TrainingRun
-from m0sim.study.learn.transfer import rotation
+from m0sim.study.learn.sources import FileOptions, Source
+from m0sim.study.learn.transfer import Transfer
 
 SHAPE = ("trained", "fraction", "selection", "spread", "prune", "cool", "refresh")
 """Options that say which method it is; the others are tuned, and the untuned setting has their defaults."""
+
+Chosen = Mapping[tuple[Transfer, str], int]
+"""Learning shifts by task and label of the setting."""
 
 UNTUNED = 0
 """The learning shift of the untuned setting."""
@@ -56,7 +61,8 @@ class Study:
     network: str
     data: str
     entries: tuple[StudyEntry, ...]
-    angles: tuple[float, ...]
+    tasks: tuple[Transfer, ...]
+    """The transfer tasks."""
     seeds: tuple[int, ...]
     """Of the final runs; none: tuning only."""
     images: int
@@ -67,17 +73,26 @@ class Study:
     tuning_seeds: tuple[int, ...]
     profile: Device
     data_dir: Path | None = None
+    data_options: FileOptions = field(default_factory=FileOptions)
+    """How a file of data is read and divided."""
     chip_engine: Engine = "unicorn"
     """What executes the steps that are measured; the results are the same."""
 
-    def task(self, setting: Setting, angle: float, seed: int, epochs: int) -> Task:
-        """One run."""
+    @property
+    def source(self) -> Source:
+        """Where the images are from."""
+        return Source(self.data, self.data_dir, self.data_options)
+
+    def task(self, setting: Setting, what: Transfer, seed: int, epochs: int) -> Task:
+        """One run. The files of data must be those that this process has read."""
         return Task(
             network=self.network,
             data=self.data,
             setting=setting,
             data_dir=self.data_dir,
-            transfer=rotation(angle),
+            transfer=what,
+            data_options=self.data_options,
+            data_hashes=sources.known(replace(self.source, place=what.file)).hashes,
             seed=seed,
             images=self.images,
             epochs=epochs,
@@ -91,32 +106,32 @@ class Study:
 
     def tuning(self) -> list[Task]:
         """All tuning runs."""
-        return [task for angle in self.angles for entry in self.entries for task in self.tries(entry, angle)]
+        return [task for what in self.tasks for entry in self.entries for task in self.tries(entry, what)]
 
-    def tries(self, entry: StudyEntry, angle: float) -> list[Task]:
-        """The tuning runs of one method at one angle, shift by shift."""
+    def tries(self, entry: StudyEntry, what: Transfer) -> list[Task]:
+        """The tuning runs of one method at one task, shift by shift."""
         return [
-            replace(self.task(replace(entry.setting, shift=shift), angle, seed, self.tuning_epochs), test_images=None)
+            replace(self.task(replace(entry.setting, shift=shift), what, seed, self.tuning_epochs), test_images=None)
             for shift in entry.shifts
             for seed in self.tuning_seeds
         ]
 
-    def finals(self, chosen: Mapping[tuple[float, str], int]) -> list[Task]:
-        """All final runs, given the shift of every (angle, label): the tuned ones first, seed by seed."""
+    def finals(self, chosen: Chosen) -> list[Task]:
+        """All final runs, given the shift of every (task, label): the tuned ones first, seed by seed."""
         tuned, untuned = [], []
         for seed in self.seeds:
-            for angle in self.angles:
+            for what in self.tasks:
                 for entry in self.entries:
-                    setting = replace(entry.setting, shift=chosen[angle, entry.setting.label])
-                    tuned.append(self.final(setting, angle, seed))
+                    setting = replace(entry.setting, shift=chosen[what, entry.setting.label])
+                    tuned.append(self.final(setting, what, seed))
                     if entry.has_untuned:
-                        untuned.append(self.final(entry.plain, angle, seed))
+                        untuned.append(self.final(entry.plain, what, seed))
         return list({key_of(task): task for task in [*tuned, *untuned]}.values())
 
-    def final(self, setting: Setting, angle: float, seed: int) -> Task:
+    def final(self, setting: Setting, what: Transfer, seed: int) -> Task:
         """The final run of a setting; that of the first seed measures cycles."""
         measured = MEASURED_STEPS if seed == self.seeds[0] else 0
-        return replace(self.task(setting, angle, seed, self.epochs), measured=measured)
+        return replace(self.task(setting, what, seed, self.epochs), measured=measured)
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,18 +205,18 @@ def row_of(training: Training) -> RunResult:
     )
 
 
-def choose(study: Study, rows: RunResults) -> dict[tuple[float, str], int]:
-    """The learning shift of every (angle, label of the setting)."""
+def choose(study: Study, rows: RunResults) -> dict[tuple[Transfer, str], int]:
+    """The learning shift of every (task, label of the setting)."""
     return {
-        (angle, entry.setting.label): _best_shift(study, entry, angle, rows)
-        for angle in study.angles
+        (what, entry.setting.label): _best_shift(study, entry, what, rows)
+        for what in study.tasks
         for entry in study.entries
     }
 
 
-def _best_shift(study: Study, entry: StudyEntry, angle: float, rows: RunResults) -> int:
+def _best_shift(study: Study, entry: StudyEntry, what: Transfer, rows: RunResults) -> int:
     right = dict.fromkeys(entry.shifts, 0)
-    for task in study.tries(entry, angle):
+    for task in study.tries(entry, what):
         right[task.setting.shift] += rows[key_of(task)].right_validation[-1]
     return max(right, key=lambda shift: (right[shift], shift))
 

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from m0sim import toml
 from m0sim.chip import device
 from m0sim.errors import UsageError
-from m0sim.study.learn import datasets as data
+from m0sim.study.learn import data_keys, sources
+from m0sim.study.learn.datasets import NAMES
 from m0sim.study.learn.experiment.setting import OPTIONS, Setting
 from m0sim.study.learn.experiment.study import Study, StudyEntry
 from m0sim.study.learn.pretrain import BUNDLED
+from m0sim.study.learn.sources import Source
+from m0sim.study.learn.transfer import NONE, Transfer, rotation
 from m0sim.toml import Table
 
 _TOP = (
     *("network", "data", "angles", "seeds", "images", "epochs", "validation_images", "test_images"),
-    *("profile", "tuning", "methods"),
+    *("profile", "tuning", "methods", "tasks", *data_keys.KEYS[1:]),
 )
 _TUNING = ("epochs", "seeds")
 _ENTRY = ("method", "shifts", "untuned", *OPTIONS)
@@ -26,29 +30,49 @@ _MOST_EPOCHS = 10_000
 def read(path: Path, data_dir: Path | None = None) -> Study:
     """The study that a file describes. Raises UsageError that names file, line and what would be right."""
     top = toml.read(path, "the study", _TOP)
-    name = top.choice("data", data.NAMES, "digits")
+    source = data_keys.source(top, path.parent, data_dir, NAMES, "digits")
+    tasks = _tasks(top, source, path.parent)
     epochs = top.integer("epochs", 1, _MOST_EPOCHS, default=10)
     tuning = top.table("tuning", _TUNING)
     seeds = _numbers(top, "seeds", [0], (int,))
     return Study(
-        network=top.choice("network", BUNDLED, "tiny-cnn-8" if name == "digits" else "tiny-cnn"),
-        data=name,
+        network=top.choice("network", BUNDLED, _default_network(source)),
+        data=source.name,
         entries=_entries(top, unique=bool(seeds)),
-        angles=tuple(float(angle) for angle in _numbers(top, "angles", [30], (int, float))),
+        tasks=tasks,
         seeds=tuple(seeds),
-        images=_count(top, "images", name, "transfer"),
+        images=_count(top, "images", source, tasks, "transfer"),
         epochs=epochs,
-        validation_images=_count(top, "validation_images", name, "validation"),
-        test_images=_count(top, "test_images", name, "test"),
+        validation_images=_count(top, "validation_images", source, tasks, "validation"),
+        test_images=_count(top, "test_images", source, tasks, "test"),
         tuning_epochs=epochs if tuning is None else tuning.integer("epochs", 1, _MOST_EPOCHS, default=epochs),
         tuning_seeds=(0,) if tuning is None else tuple(_numbers(tuning, "seeds", [0], (int,))),
         profile=device.load(top.text("profile", device.DEFAULT)),
         data_dir=data_dir,
+        data_options=source.options,
     )
 
 
-def _count(table: Table, key: str, name: str, part: str) -> int:
-    there = len(data.SPLITS[name][part])
+def _default_network(source: Source) -> str:
+    if source.is_file:
+        return sources.network_for(source)
+    return "tiny-cnn-8" if source.name == "digits" else "tiny-cnn"
+
+
+def _tasks(top: Table, source: Source, folder: Path) -> tuple[Transfer, ...]:
+    """`tasks`, or rotations by `angles`; without either 30 degrees, and a file as it is."""
+    if "tasks" in top.raw:
+        if "angles" in top.raw:
+            top.fail("angles", "are tasks, too: write rotate:30 among the tasks")
+        found = data_keys.tasks(top, folder)
+        return found or top.fail("tasks", 'missing: such as ["rotate:30", "noise:8"]')
+    if source.is_file and "angles" not in top.raw:
+        return (NONE,)
+    return tuple(rotation(float(angle)) for angle in _numbers(top, "angles", [30], (int, float)))
+
+
+def _count(table: Table, key: str, source: Source, tasks: tuple[Transfer, ...], part: str) -> int:
+    there = min(sources.count(replace(source, place=task.file, hashes=()), part) for task in tasks)
     return table.integer(key, 1, there, default=there)
 
 

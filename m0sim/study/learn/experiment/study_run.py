@@ -13,7 +13,7 @@ from m0sim import interrupts, processes
 from m0sim.errors import UsageError
 from m0sim.study import journal
 from m0sim.study.learn.experiment import study as studies
-from m0sim.study.learn.experiment.study import RunResult, Study, key_of
+from m0sim.study.learn.experiment.study import Chosen, RunResult, Study, key_of
 from m0sim.study.learn.experiment.training import Task
 
 JOURNAL = "runs.jsonl"
@@ -47,7 +47,7 @@ class FinishedRuns:
         self.rows[key], self.seconds[key] = row, seconds
 
 
-def run(study: Study, finished: FinishedRuns, jobs: int, tell: Tell | None = None) -> dict[tuple[float, str], int]:
+def run(study: Study, finished: FinishedRuns, jobs: int, tell: Tell | None = None) -> Chosen:
     """Tune, choose, and run what is left of both parts on `jobs` processes. Returns the chosen shifts."""
     with _workers(jobs) as workers:
         _all("tuning", study.tuning(), finished, workers, tell)
