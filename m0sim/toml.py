@@ -29,6 +29,11 @@ def read(path: Path, what: str, known: Collection[str]) -> Table:
         text = _read_text(path, what)
     except UnicodeDecodeError as error:
         raise UsageError(f"{path}: not a text file in UTF-8: byte {error.start}") from error
+    return parse(path, text, known)
+
+
+def parse(path: Path, text: str, known: Collection[str]) -> Table:
+    """The top table of a text; errors say that it is in the file `path`. `known` and what it raises: as of `read`."""
     try:
         raw = tomllib.loads(text)
     except ValueError as error:  # TOMLDecodeError, or of Python's own limit on the digits of an integer

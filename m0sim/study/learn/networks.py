@@ -17,6 +17,14 @@ from m0sim.errors import UsageError, did_you_mean
 Shape = tuple[int, ...]
 
 
+class LayerError(ValueError):
+    """A layer that cannot be where it is: its index in the network, and what is wrong with it."""
+
+    def __init__(self, network: str, layer: int, what: str) -> None:
+        super().__init__(f"{network}: layer {layer} {what}")
+        self.layer, self.what = layer, what
+
+
 @dataclass(frozen=True)
 class Conv:
     """A convolution to `channels` channels; `pad` zeros on every side, or (above and below, left and right)."""
@@ -168,23 +176,23 @@ def _stages(network: Network) -> Iterator[Stage]:
     """Walk the layers; ValueError for a stack that cannot be run."""
     layers, shape, at = network.layers, network.input_shape, 0
     if not layers or not isinstance(layers[-1], Dense):
-        raise ValueError(f"{network.name}: the last layer must be dense")
+        raise LayerError(network.name, len(layers) - 1, "is the last one and must be dense")
     shapes, reads = {-1: shape}, {-1: 0}  # of every layer that something may be added from: what it gives, who reads it
     for index in range(len(layers)):
         layer, first = layers[at], at
         if not isinstance(layer, Conv | Depthwise | Dense):
-            raise ValueError(f"{network.name}: layer {at} must be a convolution or dense, not {_words(layer)}")
+            raise LayerError(network.name, at, f"must be a convolution or dense, not {_words(layer)}")
         if not isinstance(layer, Dense) and len(shape) != 3:
-            raise ValueError(f"{network.name}: layer {at} is a convolution behind a dense layer")
+            raise LayerError(network.name, at, "is a convolution behind a dense layer")
         in_shape = (prod(shape),) if isinstance(layer, Dense) else shape
         raw_shape = (layer.outputs,) if isinstance(layer, Dense) else conv_shape(layer, in_shape)
         behind, at = _behind(layers, at, isinstance(layer, Dense))
         added, pool = behind
         if added is not None and shapes.get(added.layer) != raw_shape:
-            raise ValueError(f"{network.name}: layer {first} cannot be added to: {_mismatch(added, shapes, raw_shape)}")
+            raise LayerError(network.name, first, f"cannot be added to: {_mismatch(added, shapes, raw_shape)}")
         shape = pool_shape(raw_shape, pool) if pool else raw_shape
         if min(shape) < 1:
-            raise ValueError(f"{network.name}: nothing is left of the image behind layer {first}")
+            raise LayerError(network.name, first, f"leaves nothing of the image: {_product(in_shape)} comes in")
         source = None if added is None else reads[added.layer]
         yield Stage(index, layer, in_shape, raw_shape, shape, pool, at == len(layers), source)
         if at == len(layers):
@@ -218,8 +226,12 @@ def _words(layer: Layer) -> str:
 def _mismatch(added: Add, shapes: dict[int, Shape], wanted: Shape) -> str:
     if added.layer not in shapes:
         return f"layer {added.layer} has no output of its own (those in front of it that have: {_listed(shapes)})"
-    has, needs = (" x ".join(map(str, shape)) for shape in (shapes[added.layer], wanted))
+    has, needs = map(_product, (shapes[added.layer], wanted))
     return f"layer {added.layer} gives {has}, needed is {needs}"
+
+
+def _product(shape: Shape) -> str:
+    return " x ".join(map(str, shape))
 
 
 def _listed(shapes: dict[int, Shape]) -> str:
@@ -317,3 +329,26 @@ def get(name: str) -> Network:
         known = ", ".join(NETWORKS)
         raise UsageError(f"unknown network {name!r} (known: {known}){did_you_mean(name, NETWORKS)}")
     return NETWORKS[name]
+
+
+def check_runs(network: Network) -> None:
+    """Raise UsageError, one line, for a network with what nothing runs yet."""
+    lacking = {_not_yet(layer) for layer in network.layers} - {""}
+    if lacking:
+        raise UsageError(f"{network.name}: this version of m0sim does not run {' or '.join(sorted(lacking))}")
+
+
+def _not_yet(layer: Layer) -> str:
+    match layer:
+        case Depthwise():
+            return "depthwise convolutions"
+        case Add():
+            return "additions"
+        case AveragePool():
+            return "average pools"
+        case Pool(window=window) if window != (2, 2):
+            return "pools but of 2 x 2"
+        case Conv() if pads_of(layer)[0] != pads_of(layer)[1]:
+            return "paddings that differ between rows and columns"
+        case _:
+            return ""
