@@ -10,7 +10,7 @@ import click
 from m0sim import files
 from m0sim.cli import options
 from m0sim.cli.shared import Bar, device_of, emit, make_folder, one_blas_thread
-from m0sim.study.cli.shared import DataWords, data, needs
+from m0sim.study.cli.shared import DataWords, MemoryWords, data, memory, needs
 
 
 @click.command
@@ -25,10 +25,7 @@ from m0sim.study.cli.shared import DataWords, data, needs
     help="The most that fits: fraction (default), width or layers.",
 )
 @click.option("--fraction", type=float, help="Share of the edges that priot-s scores (0.1).")
-@click.option("--mask", help="How PRIOT keeps its mask: list (default), fused, bits, copy.")
-@click.option("--scratch", help="Memory that kernels are given: full (default), or least: slower.")
-@click.option("--form", help="Mask and scratch by one name: fast, default or small.")
-@click.option("--weights", help="Where frozen weights are: flash (default) or sram.")
+@memory
 @click.option("--trained", type=int, metavar="K", help="Only the last K layers learn; 0 for all.")
 @click.option("--width", type=float, default=1.0, help="Times the network's channels.")
 @click.option("--batch", type=int, default=1, help="Images whose gradients add up before an update; planned only.")
@@ -47,10 +44,7 @@ def budget(
     methods: str,
     solve: str | None,
     fraction: float | None,
-    mask: str | None,
-    scratch: str | None,
-    form: str | None,
-    weights: str | None,
+    memory: MemoryWords,
     trained: int | None,
     width: float,
     batch: int,
@@ -65,17 +59,15 @@ def budget(
 ) -> None:
     """What can be trained in so much SRAM, what it costs, and the best that fits."""
     one_blas_thread()
-    from m0sim.study.learn import networks, side_by_side, step
+    from m0sim.study.learn import networks, side_by_side
     from m0sim.study.report import budget_data
     from m0sim.study.whatif import budget as asking
     from m0sim.study.whatif import sizes
     from m0sim.study.whatif.measure import StepBench, images_of
     from m0sim.study.whatif.solve import knob
 
-    if form is not None:
-        named = step.form(form)
-        mask, scratch = mask or named[0], scratch or named[1]
-    knobs = asking.Knobs(width, trained, fraction, mask, weights, scratch, reuse, batch)
+    named = memory.resolved()
+    knobs = asking.Knobs(width, trained, fraction, named.mask, named.weights, named.scratch, reuse, batch)
     question = asking.Question(
         network,
         asking.chosen_methods(methods, knobs, network),

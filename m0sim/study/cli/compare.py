@@ -10,7 +10,7 @@ import click
 from m0sim import files
 from m0sim.cli import options
 from m0sim.cli.shared import Bar, device_of, emit, make_folder, one_blas_thread
-from m0sim.study.cli.shared import DataWords, data, device_options, memory_forms, needs
+from m0sim.study.cli.shared import DataWords, MemoryWords, data, memory, needs
 
 
 @click.command
@@ -20,12 +20,7 @@ from m0sim.study.cli.shared import DataWords, data, device_options, memory_forms
 @click.option("--methods", default="all", help="Methods, separated by commas, or all.")
 @click.option("--steps", type=int, default=5, help="Training steps of each method.")
 @click.option("--base", metavar="METHOD", help="What ratios refer to; the first method by default.")
-@click.option(
-    "--mask",
-    help="How PRIOT keeps its mask: list (default), fused (least SRAM), bits, or copy (fastest where many are pruned).",
-)
-@memory_forms
-@click.option("--weights", default="flash", help="Where PRIOT's frozen weights are: flash or sram.")
+@memory
 @options.profile
 @options.clock
 @options.json_wanted
@@ -38,10 +33,7 @@ def compare(
     methods: str,
     steps: int,
     base: str | None,
-    mask: str | None,
-    scratch: str | None,
-    form: str,
-    weights: str,
+    memory: MemoryWords,
     profile: str,
     clock: str | None,
     json_wanted: bool,
@@ -56,7 +48,7 @@ def compare(
 
     chosen = network or ("tiny-cnn-8" if data.data_name is None else data.default_network)
     images = images_of(networks.get(chosen), data.source())
-    held = device_options(mask, scratch, form, weights)
+    held = memory.options()
     chip = device_of(profile, clock)
     settings: dict[str, Any] = {"options": held, "width": width, "transfer": data.transfer()}
     task = comparing.task_of(chosen, images, chip, methods, steps=steps, base=base or "", **settings)

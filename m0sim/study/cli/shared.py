@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,21 +36,58 @@ def needs(*modules: str) -> Decorator:
     return decorate
 
 
-def memory_forms(verb: Callable[..., None]) -> Callable[..., None]:
-    """``--form`` and ``--scratch``: what is given of memory for time."""
-    named = click.option("--form", default="default", help="Mask and scratch by one name: fast, default or small.")
-    return named(
-        click.option("--scratch", help="Memory that kernels are given: full (default), or least: slower.")(verb)
-    )
+@dataclass(frozen=True)
+class MemoryWords:
+    """What was typed about memory that is given for time; None: nothing."""
+
+    mask: str | None
+    scratch: str | None
+    form: str | None
+    weights: str | None
+
+    def resolved(self) -> MemoryWords:
+        """With what the form names, where something else is not named besides it. UsageError for an unknown form."""
+        from m0sim.study.learn import step
+
+        if self.form is None:
+            return self
+        mask, scratch = step.form(self.form)
+        return replace(self, mask=self.mask or mask, scratch=self.scratch or scratch)
+
+    def options(self) -> DeviceOptions:
+        """How a step is deployed, with defaults for what was not typed."""
+        from m0sim.study.learn.config import DeviceOptions
+
+        named = replace(self, form=self.form or "default").resolved()
+        default = DeviceOptions()
+        return DeviceOptions(
+            named.mask or default.mask_form,
+            named.weights or default.weights_place,
+            scratch=named.scratch or default.scratch,
+        )
 
 
-def device_options(mask: str | None, scratch: str | None, form: str, weights: str) -> DeviceOptions:
-    """How a step is deployed: the form, and what is named besides it."""
-    from m0sim.study.learn import step
-    from m0sim.study.learn.config import DeviceOptions
+_MEMORY_OPTIONS = (
+    click.option(
+        "--mask",
+        help="How PRIOT keeps its mask: list (default), fused (least SRAM), bits, or copy (fast if many are pruned).",
+    ),
+    click.option("--scratch", help="Memory that kernels are given: full (default), or least: slower."),
+    click.option("--form", help="Mask and scratch by one name: fast, default or small."),
+    click.option("--weights", help="Where frozen weights are: flash (default) or sram."),
+)
 
-    mask_form, scratch_form = step.form(form)
-    return DeviceOptions(mask or mask_form, weights, scratch=scratch or scratch_form)
+
+def memory(verb: Callable[..., None]) -> Callable[..., None]:
+    """What is given of memory for time, as the parameter `memory` of a verb."""
+
+    @functools.wraps(verb)
+    def gathered(**typed: Any) -> None:
+        verb(memory=MemoryWords(**{each.name: typed.pop(each.name) for each in fields(MemoryWords)}), **typed)
+
+    for option in reversed(_MEMORY_OPTIONS):
+        gathered = option(gathered)
+    return gathered
 
 
 @dataclass(frozen=True)

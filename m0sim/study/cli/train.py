@@ -14,7 +14,7 @@ from m0sim import files
 from m0sim.cli import options
 from m0sim.cli.shared import Bar, emit, make_folder, one_blas_thread
 from m0sim.errors import UsageError, did_you_mean
-from m0sim.study.cli.shared import DataWords, data, device_options, memory_forms, needs
+from m0sim.study.cli.shared import DataWords, MemoryWords, data, memory, needs
 
 if TYPE_CHECKING:
     from m0sim.study.learn.experiment.training import Task, Training, TrainingRun
@@ -50,9 +50,7 @@ if TYPE_CHECKING:
 @click.option("--validation-images", type=int, default=0, help="The first so many; 0 for all.")
 @click.option("--test-images", default="all", help="all, first1024, or a number: the first so many.")
 @click.option("--backbone", type=options.PATH, metavar="FILE", help="Of m0sim pretrain.")
-@click.option("--mask", help="How PRIOT keeps its mask: list (default), fused, bits or copy.")
-@memory_forms
-@click.option("--weights", default="flash", help="Where frozen weights are: flash or sram.")
+@memory
 @options.profile
 @click.option("--resume", is_flag=True, help="Go on from the checkpoint in DIR.")
 @options.json_wanted
@@ -71,10 +69,7 @@ def train(
     validation_images: int,
     test_images: str,
     backbone: Path | None,
-    mask: str | None,
-    scratch: str | None,
-    form: str,
-    weights: str,
+    memory: MemoryWords,
     profile: str,
     resume: bool,
     json_wanted: bool,
@@ -104,7 +99,7 @@ def train(
         **_engines(engine),
         backbone=backbone,
         profile=device.load(profile),
-        options=device_options(mask, scratch, form, weights),
+        options=memory.options(),
     )
     if resume and output is None:
         raise UsageError("--resume needs the folder to resume from: -o DIR")
