@@ -15,6 +15,7 @@ from m0sim.study.learn import datasets as data
 from m0sim.study.learn import float_model, networks, pretrain
 from m0sim.study.learn.arithmetic import round_shift
 from m0sim.study.learn.datasets import SPLITS
+from m0sim.study.learn.imported import quantise
 from m0sim.study.learn.layers import columns_of, forward
 from m0sim.study.learn.networks import Conv, Dense, Depthwise, Network, Pool
 from m0sim.study.learn.passes import forward_pass
@@ -131,7 +132,7 @@ def test_softmax_error_sums_to_nothing() -> None:
 )
 def test_quantise(largest: float, exponent: int, stored: int) -> None:
     for sign in (1, -1):
-        array, found = pretrain._quantise(np.array([[0.0, sign * largest]], np.float32))
+        array, found = quantise.to_int8(np.array([[0.0, sign * largest]], np.float32))
         assert (array.dtype, array.tolist(), found) == (np.int8, [[0, sign * stored]], exponent)
 
 

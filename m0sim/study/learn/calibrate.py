@@ -112,6 +112,13 @@ def calibrate(
     return replace(config, backward=tuple(backward), update=tuple(update))
 
 
+def forward_shifts(
+    network: Network, weights: Sequence[Int8], images: Int8, config: Config, rules: Rules = DEFAULT
+) -> Config:
+    """`config` with the shifts p alone, of images int8 [n, h, w, c]: they need no labels."""
+    return replace(config, forward=tuple(_forward(network, weights, images, config, rules)[2]))
+
+
 def _forward(
     network: Network, weights: Sequence[Int8], images: Int8, config: Config, rules: Rules
 ) -> tuple[list[_Layer], Int8, list[int]]:

@@ -95,14 +95,8 @@ class Contents:
 
     @property
     def shapes(self) -> tuple[Shape, ...]:
-        """What [h, w, c] an image can be taken for: of three axes [n, h, w] is one grey level, [n, length, channels] a
-        signal, which is an image of one row."""
-        shape = self.values.shape[1:]
-        if len(shape) == 3:
-            return (shape,)
-        if len(shape) == 1:
-            return ((1, *shape, 1),)
-        return tuple(dict.fromkeys(((*shape, 1), (1, *shape))))
+        """What [h, w, c] an image can be taken for."""
+        return shapes_of(self.values)
 
     def images(self, shape: Shape) -> NDArray[np.uint8]:
         """uint8 [n, h, w, c], `shape` being one of `shapes`."""
@@ -126,6 +120,30 @@ def read(path: Path, reading: Reading) -> Contents:
     return checked(path, stored["images"], stored["labels"], split, reading, digest)
 
 
+def shapes_of(values: NDArray[np.uint8]) -> tuple[Shape, ...]:
+    """What [h, w, c] an image of values [n, ...] can be taken for.
+
+    Of three axes [n, h, w] is one grey level, [n, length, channels] a signal, which is an image of one row.
+    """
+    shape = values.shape[1:]
+    if len(shape) == 3:
+        return (shape,)
+    if len(shape) == 1:
+        return ((1, *shape, 1),)
+    return tuple(dict.fromkeys(((*shape, 1), (1, *shape))))
+
+
+def pixels(path: Path, values: NDArray[Any], reading: Reading) -> NDArray[np.uint8]:
+    """uint8, 0..255, of the same shape [n, ...]. Raises UsageError, one line, for what no images are."""
+    if not 2 <= values.ndim <= 4:
+        raise UsageError(
+            f"{path}: images {_axes(values)} must be [n, h, w, c], [n, h, w], or of signals [n, length, channels]"
+        )
+    if 0 in values.shape:
+        raise UsageError(f"{path}: images {_axes(values)} are empty")
+    return _pixels(path, values, reading.range)
+
+
 def refuse_csv_options(path: Path, reading: Reading) -> None:
     """Raise UsageError where a file that is no .csv is told how to be read as one."""
     if reading.window is not None or reading.label:
@@ -146,19 +164,14 @@ def checked(
 
     `class_names`: of labels that count from 0; without them labels are numbers, or names themselves.
     """
-    if not 2 <= values.ndim <= 4:
-        raise UsageError(
-            f"{path}: images {_axes(values)} must be [n, h, w, c], [n, h, w], or of signals [n, length, channels]"
-        )
-    if 0 in values.shape:
-        raise UsageError(f"{path}: images {_axes(values)} are empty")
+    found = pixels(path, values, reading)
     if labels.shape != values.shape[:1]:
         hint = ": of one-hot labels take .argmax(axis=1)" if labels.ndim == 2 else ""
         raise UsageError(f"{path}: labels {_axes(labels)} for {len(values)} images{hint}")
     numbers, names = (labels, tuple(class_names)) if class_names is not None else _numbered(path, labels)
     return Contents(
         path,
-        _pixels(path, values, reading.range),
+        found,
         _checked_labels(path, numbers, names),
         names,
         None if split is None else _parts(path, split, len(values)),

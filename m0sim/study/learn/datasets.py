@@ -31,6 +31,9 @@ from m0sim.study.learn.networks import Network
 NAMES = ("digits", "mnist", "cifar10")
 """The data sets that `load` knows."""
 
+SHAPES = {"digits": (8, 8, 1), "mnist": (28, 28, 1), "cifar10": (32, 32, 3)}
+"""Of their images: height, width, channels."""
+
 CLASSES = 10
 """Every one of the bundled names has ten classes, labelled 0..9."""
 

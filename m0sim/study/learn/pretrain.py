@@ -37,6 +37,7 @@ from m0sim.study.learn.calibrate import calibrate
 from m0sim.study.learn.config import Config
 from m0sim.study.learn.datasets import SPLITS, Dataset, network_input
 from m0sim.study.learn.float_model import Float
+from m0sim.study.learn.imported.quantise import to_int8
 from m0sim.study.learn.methods import niti_static
 from m0sim.study.learn.networks import Network
 from m0sim.study.learn.passes import forward_pass
@@ -114,7 +115,7 @@ def pretrain(network: Network, data: Dataset, seed: int = 0, progress: Progress 
     backbone, test = data.part("backbone"), data.part("test")
     recipe = recipe_of(data.name, len(backbone))
     trained = _train(network, backbone, recipe, seed, progress or (lambda done, todo: None))
-    weights, exponents = zip(*map(_quantise, trained), strict=True)
+    weights, exponents = zip(*map(to_int8, trained), strict=True)
     sample = slice(CALIBRATION_IMAGES)
     calibrated = calibrate(
         network,
@@ -233,16 +234,6 @@ def _images(data: Dataset) -> dict[str, Any]:
     calibration = ranges["backbone"][:CALIBRATION_IMAGES]
     images = {"backbone": ranges["backbone"], "calibration": calibration, "test": ranges["test"]}
     return {"images": {name: [part.start, part.stop] for name, part in images.items()}}
-
-
-def _quantise(weights: Float) -> tuple[Int8, int]:
-    """int8 weights and their exponent: the smallest with which the largest weight is at most 127.
-
-    Only exact steps (frexp, a power of two) and one rounding, half to even.
-    """
-    fraction, exponent = np.frexp(np.abs(weights).max())  # largest = fraction * 2^exponent, fraction in [0.5, 1)
-    exponent = int(exponent) - 7 + int(float(fraction) * 128 > LIMIT)
-    return np.rint(np.ldexp(weights, -exponent)).astype(np.int8), exponent
 
 
 def _share_right(logits: NDArray[Any], labels: NDArray[np.uint8]) -> float:

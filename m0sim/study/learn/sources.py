@@ -12,7 +12,7 @@ from m0sim.errors import UsageError
 from m0sim.study.learn import data_csv, data_files, data_png, datasets, networks, split, transfer
 from m0sim.study.learn.data_files import Contents, Reading
 from m0sim.study.learn.datasets import Dataset, MisfitError
-from m0sim.study.learn.networks import Network
+from m0sim.study.learn.networks import Network, Shape
 from m0sim.study.learn.split import PARTS, Fractions
 from m0sim.study.learn.transfer import Transfer
 
@@ -106,6 +106,11 @@ def record(source: Source) -> dict[str, Any]:
     if source.place:
         found["place"] = _record(source, 1)
     return {"split": found} if found else {}
+
+
+def shapes(source: Source) -> tuple[Shape, ...]:
+    """What [h, w, c] the images can be taken for. Of a bundled data set that is in files, nothing is checked."""
+    return _read(*_places(source)[0]).shapes if source.is_file else (datasets.SHAPES[source.name],)
 
 
 def network_for(source: Source) -> str:

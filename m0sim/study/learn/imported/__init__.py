@@ -1,0 +1,1 @@
+"""Float networks that others trained: read from ONNX, said as the study's layers, evaluated, quantised."""
