@@ -110,9 +110,25 @@ typedef struct {
     const void *idle; /* 0, or the phases with which m0k_step goes on where all errors are 0 */
 } m0k_loss_t;
 
+/* Weights [channels][kernel_h][kernel_w]: an edge array of channels outputs with kernel_h * kernel_w inputs each. The
+ * three blocks of depthwise convolutions begin alike: depthwise.S reads what they share by the names of the first. */
+typedef struct {
+    uint32_t height, width, channels, kernel_h, kernel_w, stride, pad_h, pad_w;
+    uint8_t *scratch;  /* its size is in the contract of depthwise.S; 4-aligned */
+    const int8_t *in; /* [height][width][channels], -127 .. 127 */
+    const uint8_t *weights; /* edge array; not used with a provider */
+    int8_t *out;            /* [out_h][out_w][channels], out_h = (height + 2 * pad_h - kernel_h) / stride + 1 */
+    uint32_t shift, relu;
+    int32_t *acc_out;        /* not 0: int32[out_h][out_w][channels] instead of `out` */
+    const int32_t *first;    /* int32[channels], the accumulators' first values; 0: none */
+    m0k_provider_t provider; /* 0: none; asked for each group in turn */
+    const void *context;
+} m0k_depthwise_t;
+
 void m0k_im2col(const m0k_im2col_t *p);
 void m0k_dense_forward(const m0k_dense_t *p);
 void m0k_conv_forward(const m0k_conv_t *p);
+void m0k_depthwise_forward(const m0k_depthwise_t *p);
 void m0k_pool(const m0k_pool_t *p);
 void m0k_requant(const m0k_requant_t *p);
 void m0k_first_values(const m0k_first_values_t *p);
@@ -162,9 +178,36 @@ typedef struct {
     uint32_t *active;  /* 1, or 0 where all errors are 0 */
 } m0k_conv_grad_t;
 
+typedef struct {
+    uint32_t height, width, channels, kernel_h, kernel_w, stride, pad_h, pad_w;
+    uint8_t *scratch; /* its size is in the contract of depthwise.S; 4-aligned */
+    const int8_t *gate;
+    const uint8_t *weights;
+    const int8_t *error;   /* [out_h / 2][out_w / 2][channels] with argmax, else [out_h][out_w][channels] */
+    const uint8_t *argmax; /* 0: none */
+    int32_t *acc;          /* int32[height * width * channels], with dynamic only */
+    int8_t *out;           /* without */
+    uint32_t shift, dynamic;
+    m0k_provider_t provider;
+    const void *context;
+} m0k_depthwise_back_t;
+
+typedef struct {
+    uint32_t height, width, channels, kernel_h, kernel_w, stride, pad_h, pad_w;
+    uint8_t *scratch;
+    const int8_t *in;
+    int32_t *grad; /* int32[count_out][P] */
+    const int8_t *error;
+    const uint8_t *argmax;
+    uint32_t first_out, count_out; /* of these channels */
+    uint32_t *active;              /* 1, or 0 where all their errors are 0 */
+} m0k_depthwise_grad_t;
+
 void m0k_dense_back(const m0k_dense_back_t *p);
 void m0k_conv_back(const m0k_conv_back_t *p);
 void m0k_conv_grad(const m0k_conv_grad_t *p);
+void m0k_depthwise_back(const m0k_depthwise_back_t *p);
+void m0k_depthwise_grad(const m0k_depthwise_grad_t *p);
 
 /* ---------------- update */
 

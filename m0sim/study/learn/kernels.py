@@ -26,6 +26,9 @@ _DISPATCHER = 16  # m0k_step and a phase function, 8 bytes each
 STACK = {
     "m0k_conv_forward": 272,
     "m0k_dense_forward": 116,
+    "m0k_depthwise_forward": 120,
+    "m0k_depthwise_back": 132,
+    "m0k_depthwise_grad": 132,
     "m0k_pool": 56,
     "m0k_requant": 28,
     "m0k_first_values": 16,
