@@ -25,7 +25,7 @@
  * Scratch   area = (height + 2 * pad_h) * (width + 2 * pad_w), A = area rounded up to a multiple of 4:
  *           forward 4 * P + A bytes, back 4 * P + 4 * area, grad A.
  * Alignment weights, scratch, acc, acc_out, first, grad: 4. in, out, error, argmax, gate: 1.
- * Stack     m0k_depthwise_forward 108 bytes, m0k_depthwise_back 124, m0k_depthwise_grad 124, and the provider's.
+ * Stack     m0k_depthwise_forward 120 bytes, m0k_depthwise_back 132, m0k_depthwise_grad 132; and the provider's.
  */
     .syntax unified
     .cpu cortex-m0plus
@@ -268,31 +268,6 @@
     .endm
     .equ FORWARD_TAP, 8             @ bytes of code
 
-@ RELU, PLAIN, SUM: r3 as an output at r4. RELU wants 2^(shift-1) in the sum. 10, 20 and 3 cycles.
-    .macro RELU
-    ldr r5, [sp, #SHIFT]
-    asrs r3, r5
-    MAX_0 r3, spare=r5
-    cmp r3, #127
-    bls .Lstore\@
-    movs r3, #127
-.Lstore\@:
-    strb r3, [r4]
-    .endm
-
-    .macro PLAIN
-    ldr r5, [sp, #HALF]
-    ldr r6, [sp, #SHIFT]
-    SIGN_MASK r7, shift=r6
-    ROUND_SHIFT r3, half=r5, shift=r6, mask=r7, spare=r1
-    SATURATE r3, spare=r1
-    strb r3, [r4]
-    .endm
-
-    .macro SUM
-    str r3, [r4]
-    .endm
-
 @ SIGN_MASK mask, shift: what ROUND_SHIFT wants: -1, or 0 for shift 0. 2 cycles.
     .macro SIGN_MASK mask, shift
     rsbs \mask, \shift, #0
@@ -310,6 +285,33 @@
     lsrs \spare, \x, #31
     adds \x, \x, \spare
 .Lsaturated\@:
+    .endm
+
+@ RELU: the sum r3, 2^(shift-1) in it, rounded, with ReLU, to the output r4. Spoils r5. 10 cycles.
+    .macro RELU
+    ldr r5, [sp, #SHIFT]
+    asrs r3, r5
+    MAX_0 r3, spare=r5
+    cmp r3, #127
+    bls .Lstore\@
+    movs r3, #127
+.Lstore\@:
+    strb r3, [r4]
+    .endm
+
+@ PLAIN: the sum r3 rounded to the output r4. Spoils r1, r5, r6, r7. 21 cycles.
+    .macro PLAIN
+    ldr r5, [sp, #HALF]
+    ldr r6, [sp, #SHIFT]
+    SIGN_MASK r7, shift=r6
+    ROUND_SHIFT r3, half=r5, shift=r6, mask=r7, spare=r1
+    SATURATE r3, spare=r1
+    strb r3, [r4]
+    .endm
+
+@ SUM_OUT: the sum r3 as it is to r4. 2 cycles.
+    .macro SUM_OUT
+    str r3, [r4]
     .endm
 
 @ NEXT loop: to the next window, at loop; or behind the row. 5 cycles to loop.
@@ -488,7 +490,7 @@
     .p2align 2
 .Lnine_sums:
     NINE
-    SUM
+    SUM_OUT
     NEXT .Lnine_sums
 
     .p2align 2
@@ -506,7 +508,7 @@
     NEXT_ANY
     .p2align 2
 .Lany_sums:
-    SUM
+    SUM_OUT
     NEXT_ANY
     END_FUNCTION m0k_depthwise_forward
 
@@ -515,8 +517,8 @@
 @ A window: r0 = its first element, r2 = weights or gradient as words, lr = their end, r6 = r12 = error, r11 = from the end
 @ of a row to the next: of the plane, or with three sums behind which r0 then is.
 
-@ ERRORS step, row_step: the frame's words for a walk over the errors of a channel, r8 = channels, r9 = from a window to the next. r7 =
-@ block, unit = log2 of the plane's bytes an element. Spoils r0-r4.
+@ ERRORS unit: the frame's words for a walk over the errors of a channel, r8 = channels, r9 = from a window to the next.
+@ r7 = block, unit = log2 of the plane's bytes an element. Spoils r0-r3. 22 cycles, 20 more with a pool.
     .macro ERRORS unit
     ldr r0, [r7, #DEPTHWISE_STRIDE]
     lsls r0, r0, #\unit
@@ -548,8 +550,9 @@
     str r1, [sp, #LINE]
     .endm
 
-@ EACH_ERROR: every error of the channel that is not 0 to the loop at LOOP, which goes on at .Lnext\name. r7 = block. Spoils
-@ r0-r7, r10, r12. 9 cycles for a zero, 24 and the loop's for another, 13 more with argmax, 20 a row.
+@ EACH_ERROR name, summed: every error of the channel that is not 0 to the code at LOOP, which goes on at .Lnext_name;
+@ behind the last to .Lover_name. summed: SUM gets their sum. r7 = block. Spoils r0-r7, r10, r12. 9 cycles for a zero, 28
+@ and those of LOOP for another, 5 more summed, 14 more with a pool, 22 a row.
     .macro EACH_ERROR name, summed=0
     ldr r1, [sp, #ROWS]
     cmp r1, #0
@@ -613,7 +616,7 @@
     mov pc, r1
     .endm
 
-@ ROW_END loop: the last of a row: to the next one at loop, or from the window's last back to the scan at next.
+@ ROW_END loop, next: behind a row of a window: to the next one at loop, or to the next error at next. 5 cycles to loop.
     .macro ROW_END loop, next
     add r0, r11
     mov r6, r12
@@ -625,7 +628,7 @@
     .endm
 
 @ CHOOSE three, any, taps, skip: LOOP and ENTRY for the kernel, and r11: the plane's pitch in bytes, skip less with rows
-@ of three. A tap is ten bytes of code. r7 = block, r0 = pitch. Spoils r1-r3.
+@ of three. A tap is ten bytes of code. r7 = block, r0 = pitch. Spoils r1-r3. 18 cycles.
     .macro CHOOSE three, any, taps, skip
     ldr r1, [r7, #DEPTHWISE_KERNEL_W]
     movs r2, #LARGEST_KERNEL

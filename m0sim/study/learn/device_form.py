@@ -19,7 +19,7 @@ from m0sim.image import Image
 from m0sim.study.learn import kernels, layout, scratch
 from m0sim.study.learn.blocks import pack
 from m0sim.study.learn.config import Config
-from m0sim.study.learn.networks import Conv, Dense, Network, Stage, pads_of
+from m0sim.study.learn.networks import Conv, Dense, Depthwise, Network, Stage, pads_of
 from m0sim.study.learn.state import Frozen, Learned
 from m0sim.study.learn.step import (
     Code,
@@ -262,26 +262,38 @@ class Builder:
     def forward(self) -> None:
         """Convolutions, pools and dense layers, from the image to the logits."""
         for stage in self.network.stages:
-            if isinstance(stage.layer, Conv):
-                self._conv_forward(stage)
-            else:
+            if isinstance(stage.layer, Dense):
                 self._dense_forward(stage)
+            elif isinstance(stage.layer, Depthwise):
+                self._depthwise_forward(stage)
+            else:
+                self._conv_forward(stage)
 
     def _conv_forward(self, stage: Stage) -> None:
         layer, rows = stage.layer, self._rows(stage, "forward")
         assert isinstance(layer, Conv)
         shape = stage.in_shape, stage.n_out, layer.kernel, layer.stride, pads_of(layer)
         size = layout.conv_scratch(*shape, provided=rows["provider"] != 0)
-        where: Words = rows | {"scratch": self.tensor(f"lanes{stage.index}", "scratch", size)}
+        where: Words = rows | {"scratch": self.tensor(f"lanes{stage.index}", "scratch", size), "signed_in": 0}
         self.emit("forward", "m0k_conv_forward", **where, **_conv_shape(stage), **self._forward_ends(stage))
         self._requantise(stage)
+        self._pool(stage)
+
+    def _depthwise_forward(self, stage: Stage) -> None:
+        plane = self.tensor(f"plane{stage.index}", "scratch", scratch.depthwise_forward(stage))
+        where = self._rows(stage, "forward") | _window_shape(stage) | {"scratch": plane}
+        self.emit("forward", "m0k_depthwise_forward", **where, **self._forward_ends(stage))
+        self._requantise(stage)
+        self._pool(stage)
+
+    def _pool(self, stage: Stage) -> None:
         if stage.pooled:
             raw = dict(zip(("height", "width", "channels"), stage.raw_shape, strict=True))
             argmax, pooled = self._argmax(stage), self.activation(stage.index + 1)
             self.emit("forward", "m0k_pool", **{"in": self._raw(stage)}, out=pooled, argmax=argmax, **raw)
 
     def _dense_forward(self, stage: Stage) -> None:
-        where = self._rows(stage, "forward") | {"n_in": stage.n_in, "n_out": stage.n_out}
+        where = self._rows(stage, "forward") | {"n_in": stage.n_in, "n_out": stage.n_out, "signed_in": 0}
         prepared = self._inputs_prepared(stage)
         where |= {"scratch": prepared, "columns": self._columns(stage, where["weights"]) if prepared else 0, "pick": 0}
         ends = self._forward_ends(stage)
@@ -299,7 +311,6 @@ class Builder:
             "out": 0 if dynamic else self._raw(stage),
             "shift": 0 if dynamic else self.settings.config.forward[stage.index],
             "relu": int(not stage.last),
-            "signed_in": 0,
             "acc_out": self._sums(stage) if dynamic else 0,
             "first": self.first_values(stage),
         }
@@ -369,10 +380,19 @@ class Builder:
         sent: Words = {"out": 0, "gate": 0} if dynamic else ends
         scale: Words = {"shift": 0 if dynamic else self.settings.config.backward[stage.index], "dynamic": int(dynamic)}
         where: Words = {"error": self.error(stage)} | sent | scale
-        acc = self._conv_back(stage, where) if isinstance(stage.layer, Conv) else self._dense_back(stage, where)
+        acc = self._error_through(stage, where)
         if dynamic:
             exponents = self.form.error_exponents(self, stage, self.network.stages[stage.index - 1])
             self.emit("backward", "m0k_requant", acc=acc, **ends, n=prod(stage.in_shape), relu=0, **exponents)
+
+    def _error_through(self, stage: Stage, where: Words) -> Word:
+        match stage.layer:
+            case Conv():
+                return self._conv_back(stage, where)
+            case Depthwise():
+                return self._depthwise_back(stage, where)
+            case Dense():
+                return self._dense_back(stage, where)
 
     def _error_sums(self, stage: Stage, count: int) -> Ref:
         return self.tensor(f"error sums{stage.index}", "accumulators", 4 * count)
@@ -395,6 +415,14 @@ class Builder:
         self.emit("backward", "m0k_conv_back", **where)
         return 0
 
+    def _depthwise_back(self, stage: Stage, where: Words) -> Word:
+        """A group's weights at a time: they are few, and asked for once."""
+        acc = self._error_sums(stage, prod(stage.in_shape)) if self.form.dynamic else 0
+        plane = self.tensor(f"plane{stage.index} (backward)", "scratch", scratch.depthwise_back(stage))
+        where = where | self._rows(stage, "backward") | _window_shape(stage)
+        self.emit("backward", "m0k_depthwise_back", **where, argmax=self._argmax(stage), acc=acc, scratch=plane)
+        return acc
+
     def _dense_back(self, stage: Stage, where: Words) -> Word:
         acc = self._error_sums(stage, layout.row_bytes(stage.n_in))
         where = where | self._rows(stage, "backward") | {"n_in": stage.n_in, "n_out": stage.n_out, "acc": acc}
@@ -405,7 +433,7 @@ class Builder:
 
     def update(self, stage: Stage) -> None:
         """Gradient and update of what the stage learns."""
-        if isinstance(stage.layer, Conv):
+        if not isinstance(stage.layer, Dense):
             self._conv_update(stage)
             return
         learned: Words = {"n_in": stage.n_in, "n_out": stage.n_out, **self.form.learned_fields(self, stage)}
@@ -442,10 +470,16 @@ class Builder:
             "grad": self.tensor(f"gradient{stage.index}", "accumulators", size),
             "active": self.tensor(f"active{stage.index}", "scratch", 4),
         }
-        source: Words = {"error": self.error(stage), "argmax": self._argmax(stage)} | _conv_shape(stage)
+        source: Words = {"error": self.error(stage), "argmax": self._argmax(stage)}
         source["in"] = self.activation(stage.index)
-        source["scratch"] = self.tensor(f"lists{stage.index}", "scratch", scratch.conv_grad(stage))
-        self.emit("update", "m0k_conv_grad", **source, **where, first_out=first, count_out=count)
+        if isinstance(stage.layer, Depthwise):
+            kernel, room = "m0k_depthwise_grad", ("plane{} (update)", scratch.depthwise_grad(stage))
+            source |= _window_shape(stage)
+        else:
+            kernel, room = "m0k_conv_grad", ("lists{}", scratch.conv_grad(stage))
+            source |= _conv_shape(stage)
+        source["scratch"] = self.tensor(room[0].format(stage.index), "scratch", room[1])
+        self.emit("update", kernel, **source, **where, first_out=first, count_out=count)
         return where
 
 
@@ -466,14 +500,18 @@ def edges_from(edges: Ref, stage: Stage, first: int, edge: int = 1) -> Ref:
 
 def _conv_shape(stage: Stage) -> Words:
     """The fields that the blocks of all convolutions share."""
-    assert isinstance(stage.layer, Conv)
+    return _window_shape(stage) | {"n_out": stage.n_out}
+
+
+def _window_shape(stage: Stage) -> Words:
+    """Those that they share with depthwise ones."""
+    assert not isinstance(stage.layer, Dense)
     height, width, channels = stage.in_shape
     (kernel_h, kernel_w), (pad_h, pad_w) = stage.layer.kernel, pads_of(stage.layer)
     return {
         "height": height,
         "width": width,
         "channels": channels,
-        "n_out": stage.n_out,
         "kernel_h": kernel_h,
         "kernel_w": kernel_w,
         "stride": stage.layer.stride,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import prod
 
 from m0sim.study.learn.layout import row_bytes
-from m0sim.study.learn.networks import Conv, Stage, pads_of
+from m0sim.study.learn.networks import Conv, Depthwise, Stage, pads_of
 
 _LIST = 48
 """Errors that a list of m0k_conv_grad holds."""
@@ -37,3 +37,25 @@ def conv_grad(stage: Stage) -> int:
     image = row_bytes(pad_w * channels) + rows if pad_h or pad_w else 0
     entries = min(prod(stage.out_shape[:2]), _LIST) + (channels % 4 != 0)
     return 4 + image + 32 * entries
+
+
+def depthwise_forward(stage: Stage) -> int:
+    """Of m0k_depthwise_forward: a channel's weights as words, and its map with zeros around it."""
+    return 4 * row_bytes(stage.n_in) + row_bytes(_plane(stage))
+
+
+def depthwise_back(stage: Stage) -> int:
+    """Of m0k_depthwise_back: the same with a word for each input."""
+    return 4 * row_bytes(stage.n_in) + 4 * _plane(stage)
+
+
+def depthwise_grad(stage: Stage) -> int:
+    """Of m0k_depthwise_grad: the map alone."""
+    return row_bytes(_plane(stage))
+
+
+def _plane(stage: Stage) -> int:
+    """Elements of a channel's map with its padding."""
+    assert isinstance(stage.layer, Depthwise)
+    (height, width, _), (pad_h, pad_w) = stage.in_shape, pads_of(stage.layer)
+    return (height + 2 * pad_h) * (width + 2 * pad_w)

@@ -14,7 +14,7 @@ from m0sim.study.learn.layout import storage_index
 from m0sim.study.learn.methods.base import Tuned
 from m0sim.study.learn.methods.integer import Context, IntegerMethod
 from m0sim.study.learn.methods.pruning import kept_by, threshold, top_k
-from m0sim.study.learn.networks import Conv, Stage
+from m0sim.study.learn.networks import Dense, Stage
 from m0sim.study.learn.state import Frozen, Layer, Learned, Mask, Selection
 from m0sim.study.learn.step import MASK_FORMS, Phase, Ref, Word
 
@@ -76,7 +76,7 @@ class ScoreForm(IntegerForm):
 
     def _capacity(self, b: Builder, stage: Stage) -> int:
         """Bytes of the list: it holds all edges that top-k prunes, or as many as pay."""
-        if b.settings.options.mask_form != "list" or isinstance(stage.layer, Conv):
+        if b.settings.options.mask_form != "list" or not isinstance(stage.layer, Dense):
             return 0
         candidates = self.candidates(b, stage)
         most = candidates // (self.listed_once if stage.index == b.settings.first else self.listed)
@@ -144,7 +144,7 @@ class ScoreForm(IntegerForm):
 
     def _has_bits(self, b: Builder, stage: Stage) -> bool:
         is_form = b.settings.options.mask_form == "bits" and "bits" in self.mask_forms
-        return is_form and not isinstance(stage.layer, Conv)
+        return is_form and isinstance(stage.layer, Dense)
 
     def learned_fields(self, b: Builder, stage: Stage, first: int = 0) -> Words:
         weights, scores = edges_from(self.weights(b, stage), stage, first), self.scores(b, stage)

@@ -23,7 +23,7 @@ from m0sim.study.learn.methods.base import Tuned
 from m0sim.study.learn.methods.integer import Context
 from m0sim.study.learn.methods.priot import Priot, ScoreForm
 from m0sim.study.learn.methods.pruning import kept_by
-from m0sim.study.learn.networks import Conv, Network, Stage
+from m0sim.study.learn.networks import Dense, Network, Stage
 from m0sim.study.learn.state import Examples, Frozen, Learned, Mask, Selection
 from m0sim.study.learn.step import Ref, ScoredGroup
 
@@ -108,7 +108,7 @@ class SparseForm(ScoreForm):
     def learned_fields(self, b: Builder, stage: Stage, first: int = 0) -> Words:
         """A convolution's by four outputs: the lists from where theirs begin."""
         fields = super().learned_fields(b, stage, first)
-        if not isinstance(stage.layer, Conv):
+        if isinstance(stage.layer, Dense):
             return fields
         groups = b.settings.scored_groups
         at = groups[stage.index][first // 4] if groups else ScoredGroup()
@@ -124,7 +124,7 @@ class SparseForm(ScoreForm):
 
     def counts(self, stage: Stage) -> bool:
         """A convolution has so few scores that counting them costs hardly more."""
-        return not isinstance(stage.layer, Conv)
+        return isinstance(stage.layer, Dense)
 
     def score_bytes(self, b: Builder, stage: Stage) -> int:
         return b.settings.scored[stage.index]
