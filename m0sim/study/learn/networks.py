@@ -340,8 +340,6 @@ def check_runs(network: Network) -> None:
 
 def _not_yet(layer: Layer) -> str:
     match layer:
-        case Depthwise():
-            return "depthwise convolutions"
         case Add():
             return "additions"
         case AveragePool():
