@@ -113,6 +113,8 @@ def _picture(path: Path, content: bytes) -> NDArray[np.uint8]:
     _check_size(path, *struct.unpack_from(">II", content, 16))
     try:
         with Image.open(io.BytesIO(content), formats=["PNG"]) as picture:
+            picture.verify()  # checksums; afterwards a picture has to be opened again
+        with Image.open(io.BytesIO(content), formats=["PNG"]) as picture:
             _check_size(path, *picture.size)
             if picture.mode not in _MODES or "transparency" in picture.info:
                 raise UsageError(

@@ -137,7 +137,9 @@ def check_backbone(source: Source, made: Mapping[str, Any]) -> None:
     if not isinstance(its, dict) or not ours:
         return
     for mine in (ours, ours.get("place", {})):
-        if mine.get("sha256") == its.get("sha256") and any(mine[key] != its.get(key) for key in ("seed", "fractions")):
+        is_same_file = "sha256" in mine and mine["sha256"] == its.get("sha256")
+        keys = ("fractions",) if mine.get("fractions") is None else ("fractions", "seed")
+        if is_same_file and any(mine[key] != its.get(key) for key in keys):
             raise UsageError(
                 f"the backbone was trained on other parts of {mine['file']}: give --split and --split-seed as its "
                 f"m0sim pretrain had them (seed {its.get('seed')}, {its.get('fractions')})"
@@ -168,6 +170,12 @@ def _read(path: Path, reading: Reading) -> Contents:
     return data_csv.read(path, reading) if kind == ".csv" else data_files.read(path, reading)
 
 
+def forget() -> None:
+    """Read files again when they are needed next."""
+    for kept in (_read, _divided):
+        kept.cache_clear()
+
+
 def _contents(source: Source, which: int) -> Contents:
     """Of the data (0) or the new place (1)."""
     at = -1 if which else 0
@@ -178,11 +186,10 @@ def _contents(source: Source, which: int) -> Contents:
 
 
 def _file(source: Source, which: int, network: Network) -> Dataset:
-    contents = _contents(source, which)
+    contents, name = _contents(source, which), title_of(source.place if which else source.name)
     if network.input_shape not in contents.shapes:
         wanted = " x ".join(map(str, network.input_shape))
-        raise MisfitError(f"{network.name} takes images of {wanted}, those of {contents.path} are {_shapes(contents)}")
-    name = title_of(source.place if which else source.name)
+        raise MisfitError(f"{network.name} takes images of {wanted}, those of {name} are {_shapes(contents)}")
     images = contents.images(network.input_shape)
     for array in (images, contents.labels):
         array.setflags(write=False)
