@@ -499,7 +499,7 @@ def test_biases_that_are_not_the_networks_are_refused(given: tuple[tuple[int, ..
     for name in methods.integer_names():
         with pytest.raises(ValueError, match=re.escape(said)):
             methods.get(name).model(network, weights, Config((-7, -7), biases=given), Examples(None, None), 0)  # type: ignore[arg-type]
-    with pytest.raises(UsageError, match="fp32 does not train small: it has biases"):
+    with pytest.raises(UsageError, match="fp32 does not train small: its C code has no biases"):
         methods.get("fp32").outline(network, 2, None, DeviceOptions())
 
 

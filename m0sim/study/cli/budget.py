@@ -85,7 +85,7 @@ def budget(
     with Bar(0) as bar:
         result = asking.answer(question, bench, bar.share)
     why = "it trains all layers or none" if asking.trains_some(knobs, network) else ""
-    for line in side_by_side.left_out(methods, question.methods, why):
+    for line in side_by_side.left_out(methods, question.methods, networks.get(network), why):
         click.echo(f"m0sim: {line}", err=True)
     if output is not None:
         _write(result, output)

@@ -52,7 +52,7 @@ def compare(
     chip = device_of(profile, clock)
     settings: dict[str, Any] = {"options": held, "width": width, "transfer": data.transfer()}
     task = comparing.task_of(chosen, images, chip, methods, steps=steps, base=base or "", **settings)
-    for line in comparing.left_out(methods, task.methods):
+    for line in comparing.left_out(methods, task.methods, task.network):
         click.echo(f"m0sim: {line}", err=True)
     if output is not None:
         make_folder(output)  # better refused before the work than after it

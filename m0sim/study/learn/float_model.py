@@ -13,7 +13,6 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from m0sim.errors import UsageError
 from m0sim.study.learn.arithmetic import Int8
 from m0sim.study.learn.networks import Conv, Dense, Depthwise, Network, Stage, pads_of
 
@@ -63,12 +62,6 @@ class LayerTrace:
     rows: Float
     raw: Float
     output: Float
-
-
-def check(network: Network) -> None:
-    """UsageError for a network with biases: there is no float code for them."""
-    if any(stage.layer.bias for stage in network.stages):
-        raise UsageError(f"fp32 does not train {network.name}: it has biases; choose methods in integers")
 
 
 def forward(network: Network, weights: Sequence[Float], images: Float) -> tuple[Float, list[LayerTrace]]:

@@ -19,10 +19,10 @@ from m0sim import toolchain
 from m0sim.chip.device import Device
 from m0sim.errors import UsageError
 from m0sim.image import Image, load_elf
-from m0sim.study.learn import float_model, step
+from m0sim.study.learn import step
 from m0sim.study.learn.config import Config, DeviceOptions
 from m0sim.study.learn.fit import Need, chip_for
-from m0sim.study.learn.networks import Conv, Network, Stage, pads_of
+from m0sim.study.learn.networks import Add, AveragePool, Conv, Depthwise, Network, Pool, Stage, pads_of
 from m0sim.study.learn.plan import Plan, pack
 from m0sim.study.learn.program import DeviceProgram
 from m0sim.study.learn.step import DeviceForm, Kind, Op, Phase, Ref, Step, StepSettings, Tensor, Word
@@ -73,9 +73,26 @@ def _kernels_folder() -> Path:
     return in_wheel if (in_wheel / "fp32").is_dir() else package.parent / "kernels"
 
 
+def unsupported(network: Network) -> str:
+    """What of a network there is no float code for; nothing where there is all of it."""
+    lacking = {
+        "biases": any(stage.layer.bias for stage in network.stages),
+        "depthwise convolutions": any(isinstance(layer, Depthwise) for layer in network.layers),
+        "average pools": any(isinstance(layer, AveragePool) for layer in network.layers),
+        "pools but of 2 x 2": any(isinstance(layer, Pool) and layer != Pool() for layer in network.layers),
+        "additions": any(isinstance(layer, Add) for layer in network.layers),
+        "paddings that differ between rows and columns": any(
+            isinstance(layer, Conv) and len(set(pads_of(layer))) > 1 for layer in network.layers
+        ),
+    }
+    found = [what for what, is_there in lacking.items() if is_there]
+    return f"its C code has no {' and no '.join(found)}" if found else ""
+
+
 def build(network: Network, learning_rate: float) -> Step:
     """The step: forward, loss, then error and update layer by layer from the last to the first; no pruning."""
-    float_model.check(network)
+    if lacking := unsupported(network):
+        raise ValueError(f"{network.name}: {lacking}")
     config = Config(weight_exponents=(), learning_rate=learning_rate)
     return step.build(network, StepSettings(FloatForm(), config, DeviceOptions(weights_place="sram")))
 

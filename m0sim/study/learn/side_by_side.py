@@ -285,10 +285,19 @@ def chosen_methods(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
-def left_out(text: str, chosen: Sequence[str], why: str = "") -> list[str]:
+def for_network(text: str, names: Sequence[str], network: Network) -> tuple[str, ...]:
+    """The methods that can train the network: ``all`` leaves out what cannot. UsageError for one that was named."""
+    if text == "all":
+        return tuple(name for name in names if not methods.get(name).unsupported(network))
+    for name in names:
+        methods.get(name).check(network)
+    return tuple(names)
+
+
+def left_out(text: str, chosen: Sequence[str], network: Network, why: str = "") -> list[str]:
     """Where `text` is ``all``, a line on each method that is not among the chosen ones; `why` instead of its own."""
-    missing = [name for name in methods.names() if name not in chosen] if text == "all" else []
-    return [f"{name} is left out: {why or methods.get(name).requirement}" for name in missing]
+    missing = [methods.get(name) for name in methods.names() if name not in chosen] if text == "all" else []
+    return [f"{m.name} is left out: {m.unsupported(network) or why or m.requirement}" for m in missing]
 
 
 def task_of(
@@ -306,8 +315,8 @@ def task_of(
     """A task from what a person types. Raises UsageError for what is unknown or out of range."""
     if not 1 <= steps <= 100_000:
         raise UsageError(f"--steps must be from 1 to 100,000, not {steps}")
-    chosen: Iterable[str] = chosen_methods(method_list)
     wide = networks.wide(network, width)
+    chosen: Iterable[str] = for_network(method_list, chosen_methods(method_list), wide)
     return ComparisonTask(
         wide, data, device, tuple(chosen), steps, transfer=transfer, width=width, base=base, options=options
     )

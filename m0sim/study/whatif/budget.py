@@ -261,13 +261,13 @@ def _fit(start: Configuration, knobs: Knobs, space: Space) -> Configuration | No
 
 
 def chosen_methods(text: str, knobs: Knobs, network: str) -> tuple[str, ...]:
-    """Method names of a comma-separated list; ``all`` leaves out what cannot be: fp32 where not all layers learn, or
-    where it cannot be compiled."""
+    """Method names of a comma-separated list; ``all`` leaves out what cannot be: fp32 where not all layers learn, where
+    it cannot be compiled, or for a network that it has no code for."""
     if not text.strip():
         raise UsageError("no method to plan: name one or several, such as priot,priot-s, or all")
     if not all(part.strip() for part in text.split(",")):
         raise UsageError(f"--methods {text!r}: name one method or several, such as priot,priot-s, or all")
-    names = compare.chosen_methods(text)
+    names = compare.for_network(text, compare.chosen_methods(text), wide_network(network, knobs.width))
     if text == "all" and trains_some(knobs, network):
         return tuple(name for name in names if methods.get(name).can_leave_layers)
     return names

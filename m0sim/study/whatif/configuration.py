@@ -76,10 +76,12 @@ def configure(
         raise UsageError(f"a fraction of {fraction:g}: the share of scored edges must be from {FRACTION_MIN:f} to 1")
     if not 1 <= batch <= BATCH_MAX:
         raise UsageError(f"a batch of {batch}: must be from 1 to {BATCH_MAX:,}")
-    layers = len(wide_network(network, width).stages)
+    wide = wide_network(network, width)
+    layers = len(wide.stages)
     if not 0 <= trained <= layers:
         raise UsageError(f"{network} has {layers} layers that can learn: trained must be 0 (all) to {layers}")
     chosen = methods.get(method)
+    chosen.check(wide)
     forms = chosen.mask_forms
     if trained not in (0, layers) and not chosen.can_leave_layers:
         raise UsageError(f"{method} trains all layers or none: leave out its method or the number of trained layers")

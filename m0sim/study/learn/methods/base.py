@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from m0sim.chip.device import Device
+from m0sim.errors import UsageError
 from m0sim.study.learn.arithmetic import Int8
 from m0sim.study.learn.config import Config, DeviceOptions
 from m0sim.study.learn.networks import Network
@@ -82,6 +83,15 @@ class Method(ABC):
     def is_available(self) -> bool:
         """Whether the device's code is there or can be made."""
         return True
+
+    def unsupported(self, network: Network) -> str:
+        """Why it cannot train the network; empty where it can."""
+        return ""
+
+    def check(self, network: Network) -> None:
+        """Raise UsageError, one line, for a network that it cannot train."""
+        if why := self.unsupported(network):
+            raise UsageError(f"{self.name} does not train {network.name}: {why}; choose other methods")
 
     @property
     def note(self) -> str:

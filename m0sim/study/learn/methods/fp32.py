@@ -50,7 +50,11 @@ class Fp32(Method):
     def note(self) -> str:
         return f"compiled: {self.device.version()}"
 
+    def unsupported(self, network: Network) -> str:
+        return float_step.unsupported(network)
+
     def outline(self, network: Network, trained: int, fraction: float | None, options: DeviceOptions) -> Step:
+        self.check(network)
         return float_step.build(network, Config.learning_rate)
 
     def calibrated(
@@ -66,7 +70,7 @@ class Fp32(Method):
     def model(
         self, network: Network, weights: Sequence[Int8], config: Config, examples: Examples, seed: int
     ) -> FloatModel:
-        float_model.check(network)
+        self.check(network)
         return FloatModel(network, real_weights(weights, config), config.learning_rate)
 
 
