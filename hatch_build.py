@@ -48,6 +48,8 @@ class NativeHook(BuildHookInterface):  # type: ignore[type-arg]
         script = root / "kernels/m0sim.ld"
         toolchain.find("zig").build(sources, made / "m0k.elf", linker_script=script, movable=True)
         build_data["force_include"][str(made / "m0k.elf")] = "m0sim/kernels/m0k.elf"
+        for source in (*sources, *sorted((root / "kernels").glob("*.inc"))):  # m0sim export-model copies some of them
+            build_data["force_include"][str(source)] = f"m0sim/kernels/{source.name}"
 
     def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:
         if hasattr(self, "_folder"):

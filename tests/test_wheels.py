@@ -73,6 +73,9 @@ def test_a_wheel_has_the_libraries_of_its_platform(made: Made, name: str) -> Non
     with zipfile.ZipFile(made(name)) as wheel:
         files = set(wheel.namelist())
         assert "m0sim/kernels/m0k.elf" in files
+        assert {"m0sim/kernels/dense.S", "m0sim/kernels/run.S", "m0sim/kernels/macros.inc"} <= set(
+            files
+        )  # for export-model
         assert "m0sim/chip/native/core.h" in files
         assert str(ROOT).encode() not in wheel.read("m0sim/chip/bootrom/rp2040.elf")
         names = {f"{lib.folder.relative_to(ROOT).as_posix()}/{lib.file_name(target.platform)}" for lib in LIBRARIES}

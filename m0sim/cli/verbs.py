@@ -40,6 +40,7 @@ STUDY = {
     "budget": Verb("m0sim.study.cli.budget:budget", "What can be trained in so much SRAM, and what it costs."),
     "compare": Verb("m0sim.study.cli.compare:compare", "Run a training step of every method on the chip."),
     "data": Verb("m0sim.study.cli.data:data", "Data sets."),
+    "export-model": Verb("m0sim.study.cli.export_model:export_model", "Write a network as C and as ONNX."),
     "import": Verb("m0sim.study.cli.import_:import_", "Make an int8 backbone of a float model (ONNX)."),
     "pretrain": Verb("m0sim.study.cli.pretrain:pretrain", "Train a backbone, quantise and calibrate it."),
     "study": Verb("m0sim.study.cli.study:study", "Tune and train every method with several seeds."),

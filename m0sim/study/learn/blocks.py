@@ -55,6 +55,17 @@ def blocks() -> Mapping[str, tuple[str, ...]]:
     return of_functions(path.read_text(encoding="utf-8"))
 
 
+@cache
+def _types() -> Mapping[str, str]:
+    path = next(path for path in _PLACES if path.is_file())
+    return {function: f"{block}_t" for function, block in _PROTOTYPE.findall(path.read_text(encoding="utf-8"))}
+
+
+def type_of(function: str) -> str:
+    """The C type of the block that a function takes, such as ``m0k_dense_t``."""
+    return _types()[function]
+
+
 def of_functions(header: str) -> dict[str, tuple[str, ...]]:
     """As `parse`, and the same fields by the name of each function that takes such a block."""
     structs = parse(header)

@@ -61,7 +61,7 @@ def forward(network: FloatNetwork, images: Real) -> Iterator[Real]:
             raw = raw + activations[stage.added]
         if not stage.last:
             raw = np.clip(raw, 0, network.caps[i])
-        output = _pooled(stage, raw)
+        output = pooled(stage, raw)
         activations.append(output)
         yield output
 
@@ -81,7 +81,8 @@ def _linear(stage: Stage, weights: Real, inputs: Real) -> Real:
     return each
 
 
-def _pooled(stage: Stage, raw: Real) -> Real:
+def pooled(stage: Stage, raw: Real) -> Real:
+    """What the stage's pool makes of an output [n, h, w, c]; without one, that output."""
     if stage.pool is None:
         return raw
     high, wide = stage.pool.window or stage.raw_shape[:2]

@@ -15,7 +15,7 @@ from m0sim.study.learn.arithmetic import LIMIT, Int8
 from m0sim.study.learn.config import Config
 from m0sim.study.learn.imported import float_network
 from m0sim.study.learn.imported.float_network import FloatNetwork, Real
-from m0sim.study.learn.networks import Depthwise, Network, Pool
+from m0sim.study.learn.networks import Network, Pool
 from m0sim.study.learn.passes import forward_pass
 
 EXPONENTS = range(-40, 24)
@@ -76,9 +76,8 @@ def _refuse_unbuilt(network: Network) -> None:
     for stage in network.stages:
         if stage.added is not None:
             raise UsageError(f"{network.name}: additions are read, but not trained yet")
-        if isinstance(stage.layer, Depthwise) or not (stage.pool is None or stage.pool == Pool()):
-            what = "depthwise convolutions" if isinstance(stage.layer, Depthwise) else "pools other than maxima of 2x2"
-            raise UsageError(f"{network.name}: {what} are read, but not trained yet")
+        if not (stage.pool is None or stage.pool == Pool()):
+            raise UsageError(f"{network.name}: pools other than maxima of 2x2 are read, but not trained yet")
 
 
 def to_int8(weights: NDArray[np.floating]) -> tuple[Int8, int]:

@@ -1,0 +1,127 @@
+"""m0sim export-model: the folder compiles by itself, and runs as the golden model; the ONNX file gives its logits."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from test_cli import Run, run  # noqa: F401
+
+from m0sim.chip.machine import Machine
+from m0sim.image import load_file
+from m0sim.study.learn import datasets, pretrain
+from m0sim.study.learn.biases import static_first_values
+from m0sim.study.learn.exported import c_source, inference, qdq
+from m0sim.study.learn.imported import float_network, importing
+from m0sim.study.learn.layers import columns_of, forward
+from m0sim.study.learn.pretrain import Backbone
+from m0sim.study.learn.sources import Source
+
+FILES = Path(__file__).parent / "data/onnx"
+HAS_GNU = shutil.which("arm-none-eabi-gcc") is not None
+needs_gnu = pytest.mark.skipif(not HAS_GNU, reason="arm-none-eabi-gcc is not installed")
+
+NAMES = ("tiny-cnn-8", "mlp-skl1.20.0", "cnn-batchnorm-tf1.17.0")
+
+
+def backbone_of(name: str) -> Backbone:
+    if name in pretrain.BUNDLED:
+        return pretrain.bundled(name)
+    pytest.importorskip("onnx")
+    scale = importing.scaling("0:1", None, None)
+    return importing.run(FILES / f"{name}.onnx", Source("digits"), None, scale, "").backbone
+
+
+@pytest.fixture(scope="module", params=NAMES)
+def backbone(request: pytest.FixtureRequest) -> Backbone:
+    return backbone_of(request.param)
+
+
+def digits_images() -> np.ndarray:
+    return datasets.network_input(datasets.load("digits").part("test").images)
+
+
+@needs_gnu
+def test_the_folder_compiles_and_runs_as_the_golden_model(backbone: Backbone, tmp_path: Path) -> None:
+    made = inference.plan(backbone)
+    for name, text in c_source.files(backbone, made).items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    command = ["make", "libmodel.a", "model.elf"]
+    made_by = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert "warning" not in made_by.stderr
+    machine = Machine(load_file(tmp_path / "model.elf"), stack_bytes=1024)
+    images = digits_images()[:40]
+    given, logits = machine.alloc(images[0]), machine.alloc(backbone.network.classes)
+    for image, wanted in zip(images, backbone.logits(images), strict=True):
+        given.write(image)
+        machine.call("model_run", given, logits, keep=True)
+        assert logits.read().view(np.int8).tolist() == wanted.tolist()
+        assert machine.call("model_classify", given, keep=True).result == wanted.argmax()
+
+
+def runtime_logits(backbone: Backbone, images: np.ndarray, is_optimised: bool) -> np.ndarray:
+    """What onnxruntime makes of the exported model, in last places of the logits."""
+    onnxruntime = pytest.importorskip("onnxruntime")
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    if not is_optimised:
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    session = onnxruntime.InferenceSession(qdq.model(backbone).SerializeToString(), options)
+    [found] = session.run(None, {"image": (images * np.float32(2**-7)).transpose(0, 3, 1, 2)})
+    return np.ldexp(found, -backbone.config.logit_exponent)
+
+
+def even_logits(backbone: Backbone, images: np.ndarray) -> np.ndarray:
+    """The integer network as ONNX rounds: a half to the even number, saturating at -128."""
+    config, found = backbone.config, images
+    for stage in backbone.network.stages:
+        acc = forward(stage, backbone.weights[stage.index], columns_of(stage, found))
+        acc = acc + static_first_values(config, stage.index) if stage.layer.bias else acc
+        acc = acc if stage.last else np.maximum(acc, 0)
+        found = np.clip(np.rint(acc / 2.0 ** config.forward[stage.index]), -128, 127).astype(np.int8)
+        found = np.rint(float_network.pooled(stage, found)).astype(np.int8)
+    return found
+
+
+def test_onnx_gives_the_same_logits_but_for_ties(backbone: Backbone) -> None:
+    images = digits_images()
+    assert np.array_equal(runtime_logits(backbone, images, is_optimised=False), even_logits(backbone, images))
+    has, wanted = runtime_logits(backbone, images, is_optimised=True), backbone.logits(images)
+    assert np.abs(has - wanted).max() <= 4
+    same = has.argmax(axis=1) == wanted.argmax(axis=1)
+    second, first = np.sort(wanted, axis=1)[:, -2:].T.astype(int)
+    assert (same | (first - second <= 4)).all()
+    assert np.mean(same) > 0.99
+
+
+def test_pruned_edges_are_weights_of_0() -> None:
+    """What a mask leaves out does nothing: a backbone with zeros in its weights is such a network."""
+    bundled = pretrain.bundled("tiny-cnn-8")
+    weights = tuple(np.where(np.abs(w) < 8, 0, w).astype(np.int8) for w in bundled.weights)
+    made = inference.plan(replace(bundled, weights=weights))
+    words = np.frombuffer(made.contents["weights3"], np.uint8)
+    assert np.count_nonzero(words == 128) >= np.count_nonzero(weights[3] == 0)
+
+
+def test_the_verb_writes_a_folder(run: Run, tmp_path: Path) -> None:  # noqa: F811
+    pretrain.save(pretrain.bundled("tiny-cnn-8"), tmp_path / "b.npz")
+    done = run("export-model", tmp_path / "b.npz", "-o", tmp_path / "out", "--json")
+    assert (done.code, done.err) == (0, "")
+    found = done.json
+    assert {path.name for path in (tmp_path / "out").iterdir()} == set(found["files"])
+    assert {"model.c", "model.h", "m0k.h", "Makefile", "model.onnx", "conv.S", "dense.S"} <= set(found["files"])
+    assert "niti.S" not in found["files"]
+    text = (tmp_path / "out" / "model.h").read_text(encoding="utf-8")
+    assert f"#define MODEL_SRAM_BYTES {found['sram_bytes']} " in text
+
+
+def test_it_wants_a_folder(run: Run, tmp_path: Path) -> None:  # noqa: F811
+    done = run("export-model", tmp_path / "b.npz")
+    assert (done.code, done.err) == (2, "m0sim: say where to with -o DIR\n")
+    done = run("export-model", tmp_path / "b.npz", "-o", tmp_path / "out")
+    assert done.code == 2
+    assert "no such backbone" in done.err
