@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 import m0sim
 from m0sim import arrays, files
 from m0sim.errors import UsageError, did_you_mean
-from m0sim.study.learn import biases, float_model, networks
+from m0sim.study.learn import biases, float_model, networks, sources
 from m0sim.study.learn.arithmetic import LIMIT, STATIC_SHIFT_MAX, Int8
 from m0sim.study.learn.calibrate import calibrate
 from m0sim.study.learn.config import Config
@@ -113,7 +113,7 @@ def pretrain(network: Network, data: Dataset, seed: int = 0, progress: Progress 
     if seed < 0:
         raise UsageError(f"seed {seed}: a seed is 0 or more")
     backbone, test = data.part("backbone"), data.part("test")
-    recipe = recipe_of(data.name, len(backbone))
+    recipe = recipe_of(data)
     trained = _train(network, backbone, recipe, seed, progress or (lambda done, todo: None))
     weights, exponents = zip(*map(to_int8, trained), strict=True)
     sample = slice(CALIBRATION_IMAGES)
@@ -193,17 +193,19 @@ def _biases(stored: Mapping[str, NDArray[Any]], network: Network) -> tuple[tuple
     return tuple(() if array is None else tuple(map(int, array)) for array in found.values())
 
 
-def recipe_of(name: str, images: int) -> Recipe:
+def recipe_of(data: Dataset) -> Recipe:
     """That of a data set that m0sim knows; of others so many epochs that some 2,000 batches are seen, 3 to 200."""
-    if name in RECIPES:
-        return RECIPES[name]
+    if data.split is None:
+        return RECIPES[data.name]
+    images = len(data.indices("backbone"))
     return Recipe(epochs=min(max(round(_STEPS * _BATCH / images), 3), 200), rate=2e-3, decay=0.05, smoothing=0.1)
 
 
 def _record(
     network: Network, data: Dataset, recipe: Recipe, seed: int, accuracy: Mapping[str, float]
 ) -> dict[str, Any]:
-    folder = "" if data.name == "digits" or data.split else " --data-dir DIR"
+    folder = "" if data.name == "digits" else " --data-dir DIR"
+    options = folder if data.split is None else sources.words(data.split)
     threads = os.environ.get("OPENBLAS_NUM_THREADS")
     prefix = f"OPENBLAS_NUM_THREADS={threads} " if threads else ""
     blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
@@ -211,9 +213,10 @@ def _record(
         "schema": SCHEMA,
         "network": network.name,
         "data": data.name,
-        "command": f"{prefix}m0sim pretrain --network {network.name} --data {data.name}{folder} --seed {seed}",
+        "command": f"{prefix}m0sim pretrain --network {network.name} --data {data.name}{options} --seed {seed}",
         "seed": seed,
-        "recipe": {name: getattr(recipe, name) for name in Recipe.__slots__} | {"batch": _BATCH},
+        "recipe": {name: getattr(recipe, name) for name in Recipe.__slots__}
+        | {"batch": min(_BATCH, len(data.indices("backbone")))},
         **_images(data),
         "accuracy": {name: round(value, 4) for name, value in accuracy.items()},
         "versions": {

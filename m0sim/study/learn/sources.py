@@ -113,6 +113,23 @@ def shapes(source: Source) -> tuple[Shape, ...]:
     return _read(*_places(source)[0]).shapes if source.is_file else (datasets.SHAPES[source.name],)
 
 
+def words(split_record: Mapping[str, Any]) -> str:
+    """The options, each behind a space, that divide and read a file as a record says."""
+    found, given = split_record, split_record["fractions"]
+    options = []
+    if given is not None and given != split.DEFAULT.record():
+        options.append("--split " + ",".join(f"{part}={share:g}" for part, share in given.items() if share))
+    if found["seed"]:
+        options.append(f"--split-seed {found['seed']}")
+    if "range" in found:
+        options.append("--range={:g}:{:g}".format(*found["range"]))
+    if "window" in found:
+        options.append("--window {}x{}".format(*found["window"]))
+    if "label" in found:
+        options.append(f"--label {found['label']}")
+    return "".join(f" {option}" for option in options)
+
+
 def network_for(source: Source) -> str:
     """The bundled network that a file's images fit. Raises UsageError where there is none."""
     contents = _read(*_places(source)[0])
