@@ -36,7 +36,7 @@ typedef struct {
     uint32_t ties;
 } m0k_selection_t;
 
-/* ---------------- forward: dense.S, conv.S, pool.S, requant.S, bias.S, loss.S */
+/* ---------------- forward: dense.S, conv.S, pool.S, pool_window.S, average.S, requant.S, bias.S, loss.S */
 
 typedef struct {
     const int8_t *in;
@@ -81,6 +81,20 @@ typedef struct {
     uint8_t *argmax; /* the same shape: 0 .. 3, row-major in the window, the first maximum; 0: not stored */
     uint32_t height, width, channels;
 } m0k_pool_t;
+
+typedef struct {
+    const int8_t *in;
+    int8_t *out;     /* [height / window_h][width / window_w][channels] */
+    uint8_t *argmax; /* the same shape: 0 .. window_h * window_w - 1, row-major in the window, the first maximum; or 0 */
+    uint32_t height, width, channels, window_h, window_w;
+} m0k_pool_window_t;
+
+typedef struct {
+    const int8_t *in;
+    int8_t *out; /* [height / window_h][width / window_w][channels] */
+    uint32_t height, width, channels, window_h, window_w;
+    uint32_t factor; /* 2^16 / (window_h * window_w), to nearest */
+} m0k_average_t;
 
 typedef struct {
     const int32_t *acc;
@@ -129,7 +143,9 @@ void m0k_im2col(const m0k_im2col_t *p);
 void m0k_dense_forward(const m0k_dense_t *p);
 void m0k_conv_forward(const m0k_conv_t *p);
 void m0k_depthwise_forward(const m0k_depthwise_t *p);
-void m0k_pool(const m0k_pool_t *p);
+void m0k_pool(const m0k_pool_t *p); /* 2 x 2 */
+void m0k_pool_window(const m0k_pool_window_t *p);
+void m0k_average(const m0k_average_t *p);
 void m0k_requant(const m0k_requant_t *p);
 void m0k_first_values(const m0k_first_values_t *p);
 const void *m0k_loss(const m0k_loss_t *p); /* returns 0, or idle */
@@ -203,11 +219,28 @@ typedef struct {
     uint32_t *active;              /* 1, or 0 where all their errors are 0 */
 } m0k_depthwise_grad_t;
 
+/* Of the pools but 2 x 2 maxima, in front of the kernels above, which take their `out` as `error` then, and no argmax. */
+typedef struct {
+    const int8_t *error;
+    const uint8_t *argmax; /* what m0k_pool_window stored */
+    int8_t *out;           /* [height][width][channels]: the error at the place of each maximum, else 0 */
+    uint32_t height, width, channels, window_h, window_w;
+} m0k_unpool_t;
+
+typedef struct {
+    const int8_t *error;
+    int8_t *out; /* [height][width][channels]: the error over the window's size, its exponent floor(log2 size) less */
+    uint32_t height, width, channels, window_h, window_w;
+    uint32_t factor; /* 2^(8 + floor(log2 size)) / size, to nearest: 128 .. 256 */
+} m0k_average_back_t;
+
 void m0k_dense_back(const m0k_dense_back_t *p);
 void m0k_conv_back(const m0k_conv_back_t *p);
 void m0k_conv_grad(const m0k_conv_grad_t *p);
 void m0k_depthwise_back(const m0k_depthwise_back_t *p);
 void m0k_depthwise_grad(const m0k_depthwise_grad_t *p);
+void m0k_unpool(const m0k_unpool_t *p);
+void m0k_average_back(const m0k_average_back_t *p);
 
 /* ---------------- update */
 

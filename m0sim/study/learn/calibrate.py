@@ -25,6 +25,7 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from m0sim.study.learn import pools
 from m0sim.study.learn.arithmetic import STATIC_SHIFT_MAX, Int8, Int32, bit_length, largest
 from m0sim.study.learn.biases import static_first_values
 from m0sim.study.learn.config import Config
@@ -35,11 +36,10 @@ from m0sim.study.learn.layers import (
     forward,
     gradient,
     loss,
-    pool,
     requantise,
 )
 from m0sim.study.learn.networks import Network, Stage
-from m0sim.study.learn.passes import gated_error, raw_error
+from m0sim.study.learn.passes import gated_error
 from m0sim.study.learn.state import Examples, Frozen, State
 
 
@@ -103,7 +103,9 @@ def calibrate(
     backward, update = [0] * len(layers), [0] * len(layers)
     for stage in reversed(network.stages[frozen.first :]):
         i, layer = stage.index, layers[stage.index]
-        raw = [raw_error(stage, e, None if layer.argmax is None else layer.argmax[n]) for n, e in enumerate(errors)]
+        raw = [
+            pools.backward(stage, e, None if layer.argmax is None else layer.argmax[n]) for n, e in enumerate(errors)
+        ]
         update[i] = _update_shift(stage, method, frozen, raw, layer.columns, config, rules)
         if i > frozen.first:
             acc = [error_through(stage, effective[i], e).reshape(layer.inputs.shape[1:]) for e in raw]
@@ -133,7 +135,7 @@ def _forward(
             acc += static_first_values(replace(config, forward=tuple(shifts)), stage.index)
         shifts.append(_percentile(dynamic_shifts(acc), rules.forward_percentile))
         raw = requantise(acc, shifts[-1], relu=not stage.last)
-        pooled, argmax = pool(raw) if stage.pooled else (raw, None)
+        pooled, argmax = pools.forward(stage, raw)
         layers.append(_Layer(activations, columns, argmax))
         activations = pooled
     return layers, activations, shifts

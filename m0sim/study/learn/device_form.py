@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from m0sim.image import Image
-from m0sim.study.learn import kernels, layout, scratch
+from m0sim.study.learn import kernels, layout, pools, scratch
 from m0sim.study.learn.blocks import pack
 from m0sim.study.learn.config import Config
 from m0sim.study.learn.networks import Conv, Dense, Depthwise, Network, Stage, pads_of
@@ -197,7 +197,7 @@ class Builder:
         below, above = self.network.stages[index - 1], self.network.stages[index : index + 1]
         if any(isinstance(stage.layer, Dense) and stage.n_in % 4 for stage in above):
             return ""
-        return f"raw{below.index}" if below.pooled else f"sums{below.index}" if self.form.dynamic else ""
+        return f"raw{below.index}" if below.pool else f"sums{below.index}" if self.form.dynamic else ""
 
     def error(self, stage: Stage) -> Ref:
         """The error at a stage's output."""
@@ -222,7 +222,7 @@ class Builder:
 
     def _raw(self, stage: Stage) -> Ref:
         """Where a stage's output goes before its pool."""
-        if stage.pooled:
+        if stage.pool:
             within = f"sums{stage.index}" if self.form.dynamic else ""
             return self.tensor(f"raw{stage.index}", "activations", prod(stage.raw_shape), within=within)
         return self.activation(stage.index + 1)
@@ -287,10 +287,16 @@ class Builder:
         self._pool(stage)
 
     def _pool(self, stage: Stage) -> None:
-        if stage.pooled:
-            raw = dict(zip(("height", "width", "channels"), stage.raw_shape, strict=True))
-            argmax, pooled = self._argmax(stage), self.activation(stage.index + 1)
-            self.emit("forward", "m0k_pool", **{"in": self._raw(stage)}, out=pooled, argmax=argmax, **raw)
+        if not stage.pool:
+            return
+        ends: Words = {"in": self._raw(stage), "out": self.activation(stage.index + 1)}
+        if pools.is_listed(stage):
+            self.emit("forward", "m0k_pool", **ends, argmax=self._argmax(stage), **_map(stage))
+        elif stage.pooled:
+            self.emit("forward", "m0k_pool_window", **ends, argmax=self._argmax(stage), **_map(stage), **_window(stage))
+        else:
+            factor = pools.mean_factor(stage)
+            self.emit("forward", "m0k_average", **ends, **_map(stage), **_window(stage), factor=factor)
 
     def _dense_forward(self, stage: Stage) -> None:
         where = self._rows(stage, "forward") | {"n_in": stage.n_in, "n_out": stage.n_out, "signed_in": 0}
@@ -394,6 +400,20 @@ class Builder:
             case Dense():
                 return self._dense_back(stage, where)
 
+    def _conv_error(self, stage: Stage, phase: Phase) -> Words:
+        """The error that the kernels of a convolution take, put back through its pool where they do not do so."""
+        if not stage.pool or pools.is_listed(stage):
+            return {"error": self.error(stage), "argmax": self._argmax(stage)}
+        name = f"raw error{stage.index}"
+        is_there = name in self.tensors
+        raw = self.tensor(name, "errors", prod(stage.raw_shape))
+        ends: Words = {"error": self.error(stage), "out": raw} | _map(stage) | _window(stage)
+        if not is_there and stage.pooled:
+            self.emit(phase, "m0k_unpool", argmax=self._argmax(stage), **ends)
+        elif not is_there:
+            self.emit(phase, "m0k_average_back", **ends, factor=pools.spread_factor(stage))
+        return {"error": raw, "argmax": 0}
+
     def _error_sums(self, stage: Stage, count: int) -> Ref:
         return self.tensor(f"error sums{stage.index}", "accumulators", 4 * count)
 
@@ -402,7 +422,7 @@ class Builder:
         room = scratch.conv_back(stage)
         sums, is_copied = 4 * prod(stage.in_shape), self.form.copies(self)
         lists = room + is_copied * edge_bytes(stage)
-        where = where | {"argmax": self._argmax(stage), "pooled": 0} | _conv_shape(stage)
+        where = where | self._conv_error(stage, "backward") | {"pooled": 0} | _conv_shape(stage)
         if self.form.dynamic or room == 0 or lists > sums + is_copied * 4 * layout.row_bytes(stage.n_in):
             acc = self._error_sums(stage, prod(stage.in_shape))
             is_large = is_copied and edge_bytes(stage) > sums  # asking for each group takes time, too
@@ -419,8 +439,9 @@ class Builder:
         """A group's weights at a time: they are few, and asked for once."""
         acc = self._error_sums(stage, prod(stage.in_shape)) if self.form.dynamic else 0
         plane = self.tensor(f"plane{stage.index} (backward)", "scratch", scratch.depthwise_back(stage))
-        where = where | self._rows(stage, "backward") | _window_shape(stage)
-        self.emit("backward", "m0k_depthwise_back", **where, argmax=self._argmax(stage), acc=acc, scratch=plane)
+        where = where | self._conv_error(stage, "backward")
+        where |= self._rows(stage, "backward") | _window_shape(stage)
+        self.emit("backward", "m0k_depthwise_back", **where, acc=acc, scratch=plane)
         return acc
 
     def _dense_back(self, stage: Stage, where: Words) -> Word:
@@ -470,7 +491,7 @@ class Builder:
             "grad": self.tensor(f"gradient{stage.index}", "accumulators", size),
             "active": self.tensor(f"active{stage.index}", "scratch", 4),
         }
-        source: Words = {"error": self.error(stage), "argmax": self._argmax(stage)}
+        source: Words = self._conv_error(stage, "update")
         source["in"] = self.activation(stage.index)
         if isinstance(stage.layer, Depthwise):
             kernel, room = "m0k_depthwise_grad", ("plane{} (update)", scratch.depthwise_grad(stage))
@@ -496,6 +517,16 @@ def edge_bytes(stage: Stage) -> int:
 def edges_from(edges: Ref, stage: Stage, first: int, edge: int = 1) -> Ref:
     """Where the edges of output `first` (0, 4, ...) begin in an array with `edge` bytes for each."""
     return Ref(edges.tensor, edges.offset + edge * first * layout.row_bytes(stage.n_in))
+
+
+def _map(stage: Stage) -> Words:
+    """Fields of the kernels of pools: the map in front of the pool,"""
+    return dict(zip(("height", "width", "channels"), stage.raw_shape, strict=True))
+
+
+def _window(stage: Stage) -> Words:
+    """and the window."""
+    return dict(zip(("window_h", "window_w"), pools.window_of(stage), strict=True))
 
 
 def _conv_shape(stage: Stage) -> Words:

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from m0sim.study.learn import pools
 from m0sim.study.learn.arithmetic import Int8
 from m0sim.study.learn.networks import Conv, Dense, Depthwise, Network, Stage, pads_of
 
@@ -73,9 +75,11 @@ def forward(network: Network, weights: Sequence[Float], images: Float) -> tuple[
         if not stage.last:
             np.maximum(raw, 0, out=raw)
         output = raw
-        if stage.pooled:
-            corners = [raw[window] for window in _windows(stage)]
-            output = np.maximum(np.maximum(corners[0], corners[1]), np.maximum(corners[2], corners[3]))
+        if stage.pool:
+            windows = [raw[window] for window in _windows(stage)]
+            output = reduce(np.maximum if stage.pooled else np.add, windows)
+            if not stage.pooled:
+                output = output / np.float32(len(windows))
         trace.append(LayerTrace(rows, raw, output))
         inputs = output
     return inputs, trace
@@ -91,7 +95,7 @@ def backward(
         error = error.reshape(layer.output.shape)
         if not stage.last:
             error = error * (layer.output > 0)
-        if stage.pooled:
+        if stage.pool:
             error = _unpooled(stage, layer, error, ties)
         by_row = error.reshape(-1, stage.n_out)
         gradients.append(_gradient(stage, by_row, layer.rows).reshape(stage.weight_shape))
@@ -130,7 +134,12 @@ def _through(stage: Stage, by_row: Float, weights: Float) -> Float:
 def _unpooled(stage: Stage, layer: LayerTrace, pooled: Float, ties: Ties) -> Float:
     """The error before the pool, [n, *raw_shape]."""
     error, is_given = np.zeros_like(layer.raw), np.zeros(layer.output.shape, np.bool_)
-    for window in _windows(stage):
+    windows = _windows(stage)
+    if not stage.pooled:
+        for window in windows:
+            error[window] = pooled / np.float32(len(windows))
+        return error
+    for window in windows:
         is_largest = layer.raw[window] == layer.output
         error[window] = pooled * (is_largest & ~is_given if ties == "first" else is_largest)
         is_given |= is_largest
@@ -138,9 +147,11 @@ def _unpooled(stage: Stage, layer: LayerTrace, pooled: Float, ties: Ties) -> Flo
 
 
 def _windows(stage: Stage) -> list[tuple[slice, slice, slice]]:
-    """Index of each of the four corners of all 2x2 windows in an output [n, h, w, c]."""
-    height, width = stage.raw_shape[0] // 2 * 2, stage.raw_shape[1] // 2 * 2
-    return [(slice(None), slice(i, height, 2), slice(j, width, 2)) for i in (0, 1) for j in (0, 1)]
+    """Index of each value of all windows of the pool in an output [n, h, w, c], row-major in the window."""
+    height, width = pools.window_of(stage)
+    bottom, right = stage.out_shape[0] * height, stage.out_shape[1] * width
+    places = np.ndindex(height, width)
+    return [(slice(None), slice(i, bottom, height), slice(j, right, width)) for i, j in places]
 
 
 def _taps(stage: Stage) -> Iterator[tuple[int, int, tuple[slice, slice, slice]]]:

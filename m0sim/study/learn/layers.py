@@ -11,14 +11,11 @@ from math import prod
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from m0sim.study.learn import depthwise
 from m0sim.study.learn.arithmetic import LIMIT, Int8, Int32, matmul, psto_shift, sat
 from m0sim.study.learn.layout import Index
 from m0sim.study.learn.networks import Conv, Dense, Depthwise, Shape, Stage, pads_of
-
-Argmax = NDArray[np.uint8]
 
 LOSS_EXPONENT = -7
 """Exponent of the loss error: e = 127 stands for a probability error of about 1."""
@@ -88,34 +85,6 @@ def requantise(acc: Int32, shift: int | Int32, relu: bool) -> Int8:
     rounded += 1 << shift >> 1
     rounded >>= shift
     return rounded.astype(np.int8)
-
-
-def pool(raw: Int8) -> tuple[Int8, Argmax]:
-    """2x2 maximum of [n, h, w, c] and where it was: 0..3, row-major in the window, the first maximum."""
-    corners = raw.reshape(len(raw), -1).take(_corners(raw.shape[1:]), axis=1)
-    top, bottom = np.maximum(corners[:, 0], corners[:, 1]), np.maximum(corners[:, 2], corners[:, 3])
-    in_top, in_bottom = corners[:, 1] > corners[:, 0], corners[:, 3] > corners[:, 2]
-    argmax = np.where(bottom > top, in_bottom.view(np.uint8) + np.uint8(2), in_top.view(np.uint8))
-    return np.maximum(top, bottom), argmax
-
-
-@lru_cache(maxsize=64)
-def _corners(raw_shape: Shape) -> Index:
-    """int64 [4, h / 2, w / 2, c]: where in [h, w, c] (flat) the four corners of every window lie."""
-    rows, columns, channels = raw_shape[0] // 2, raw_shape[1] // 2, raw_shape[2]
-    at = np.arange(prod(raw_shape)).reshape(raw_shape)[: 2 * rows, : 2 * columns]
-    windows = at.reshape(rows, 2, columns, 2, channels).transpose(1, 3, 0, 2, 4)
-    return np.ascontiguousarray(windows).reshape(4, rows, columns, channels)
-
-
-def unpool(error: Int8, argmax: Argmax, raw_shape: Shape) -> Int8:
-    """The error [h/2, w/2, c] moved to the argmax positions of [h, w, c]; all else is 0."""
-    raw = np.zeros(prod(raw_shape), np.int8)
-    flat = error.reshape(-1)
-    (some,) = flat.nonzero()
-    corners = _corners(raw_shape).reshape(4, -1)
-    raw[corners[argmax.reshape(-1)[some], some]] = flat[some]
-    return raw.reshape(raw_shape)
 
 
 def loss(logits: Int8, exponent: int, label: int) -> Int8:

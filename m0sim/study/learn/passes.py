@@ -8,10 +8,12 @@ from typing import Protocol
 
 import numpy as np
 
+from m0sim.study.learn import pools
 from m0sim.study.learn.arithmetic import Int8, Int32
 from m0sim.study.learn.biases import first_values
-from m0sim.study.learn.layers import Argmax, columns_of, dynamic_shifts, forward, pool, requantise, unpool
-from m0sim.study.learn.networks import Network, Stage
+from m0sim.study.learn.layers import columns_of, dynamic_shifts, forward, requantise
+from m0sim.study.learn.networks import Network
+from m0sim.study.learn.pools import Argmax
 
 
 class Scales(Protocol):
@@ -55,7 +57,7 @@ def forward_pass(network: Network, weights: Sequence[Int8], images: Int8, scales
             acc += first_values(scales.biases[stage.index], result.exponents[-1] - scales.image_exponent, acc.ndim)
         shift = dynamic_shifts(acc) if dynamic else scales.forward[stage.index]
         raw = requantise(acc, shift, relu=not stage.last)
-        pooled, argmax = pool(raw) if stage.pooled else (raw, None)
+        pooled, argmax = pools.forward(stage, raw)
         result.columns.append(columns)
         result.accumulators.append(acc)
         result.raw.append(raw)
@@ -64,11 +66,6 @@ def forward_pass(network: Network, weights: Sequence[Int8], images: Int8, scales
         result.shifts.append(shift)
         result.exponents.append(result.exponents[-1] + scales.weight_exponents[stage.index] + shift)
     return result
-
-
-def raw_error(stage: Stage, error: Int8, argmax: Argmax | None) -> Int8:
-    """The error at the layer's own output, from the one behind its pool; one image."""
-    return error if argmax is None else unpool(error, argmax, stage.raw_shape)
 
 
 def gated_error(acc: Int32, gate: Int8, shift: int | None) -> tuple[Int8, int]:

@@ -5,12 +5,18 @@ from __future__ import annotations
 from math import prod
 
 from m0sim.study.learn.layout import row_bytes
-from m0sim.study.learn.networks import Conv, Depthwise, Stage, pads_of
+from m0sim.study.learn.networks import Conv, Depthwise, Shape, Stage, pads_of
+from m0sim.study.learn.pools import is_listed
 
 _LIST = 48
 """Errors that a list of m0k_conv_grad holds."""
 _REACH = 256
 """Errors that may reach an input where m0k_conv_back keeps no sums."""
+
+
+def error_shape(stage: Stage) -> Shape:
+    """Of the error that the kernels are given: behind the pool, or at the layer's own output where it was put back."""
+    return stage.out_shape if is_listed(stage) else stage.raw_shape
 
 
 def conv_back(stage: Stage) -> int:
@@ -21,12 +27,13 @@ def conv_back(stage: Stage) -> int:
     if not isinstance(stage.layer, Conv):
         return 0
     (kernel_h, kernel_w), (_, width, channels) = stage.layer.kernel, stage.in_shape
-    rows, columns = (kernel_h // 2 + 1, kernel_w // 2 + 1) if stage.pooled else (kernel_h, kernel_w)
+    pooled, error_columns = is_listed(stage), error_shape(stage)[1]
+    rows, columns = (kernel_h // 2 + 1, kernel_w // 2 + 1) if pooled else (kernel_h, kernel_w)
     if channels % 4 or channels < 8 or rows * columns * stage.n_out > _REACH:
         return 0
-    heads = (2 if stage.pooled else 1) * (width + kernel_w)
-    lists = rows * 8 * (stage.out_shape[1] * stage.n_out + heads)
-    return 40 + 16 * kernel_h + (8 * stage.n_out if stage.pooled else 0) + lists
+    heads = (2 if pooled else 1) * (width + kernel_w)
+    lists = rows * 8 * (error_columns * stage.n_out + heads)
+    return 40 + 16 * kernel_h + (8 * stage.n_out if pooled else 0) + lists
 
 
 def conv_grad(stage: Stage) -> int:
@@ -35,7 +42,7 @@ def conv_grad(stage: Stage) -> int:
     (height, width, channels), (pad_h, pad_w) = stage.in_shape, pads_of(stage.layer)
     rows = (height + 2 * pad_h) * row_bytes((width + pad_w) * channels)
     image = row_bytes(pad_w * channels) + rows if pad_h or pad_w else 0
-    entries = min(prod(stage.out_shape[:2]), _LIST) + (channels % 4 != 0)
+    entries = min(prod(error_shape(stage)[:2]), _LIST) + (channels % 4 != 0)
     return 4 + image + 32 * entries
 
 

@@ -16,17 +16,18 @@ import numpy as np
 
 from m0sim.chip.device import Device
 from m0sim.errors import UsageError
-from m0sim.study.learn import biases, layout, onchip
+from m0sim.study.learn import biases, layout, onchip, pools
 from m0sim.study.learn.arithmetic import STATIC_SHIFT_MAX, Int8, Int32
 from m0sim.study.learn.calibrate import calibrate
 from m0sim.study.learn.config import Config, DeviceOptions, cooled, first_trained
 from m0sim.study.learn.device_form import IntegerForm
-from m0sim.study.learn.layers import LOSS_EXPONENT, Argmax, Gradient, error_through, gradient, loss
+from m0sim.study.learn.layers import LOSS_EXPONENT, Gradient, error_through, gradient, loss
 from m0sim.study.learn.layout import Index
 from m0sim.study.learn.methods.base import Arrays, Labelled, Method, Model
 from m0sim.study.learn.networks import Network, Stage
-from m0sim.study.learn.passes import Forward, forward_pass, gated_error, raw_error
+from m0sim.study.learn.passes import Forward, forward_pass, gated_error
 from m0sim.study.learn.plan import Plan
+from m0sim.study.learn.pools import Argmax
 from m0sim.study.learn.program import DeviceProgram
 from m0sim.study.learn.state import NOTHING, Examples, Frozen, Layer, Learned, Selection, State
 from m0sim.study.learn.step import SCRATCH_FORMS, Step, StepSettings, build
@@ -350,15 +351,16 @@ class _Backward:
     def _layer(self, stage: Stage) -> None:
         i, ahead = stage.index, self.ahead
         inputs = ahead.activations[i][0]
-        error = raw_error(stage, self.errors[i], ahead.argmax[i])
+        error, exponent = pools.backward(stage, self.errors[i], ahead.argmax[i]), self.exponents[i]
+        exponent -= pools.exponent_fall(stage)
         if i > self.frozen.first:
             acc = error_through(stage, self.layers[i].weights, error).reshape(inputs.shape)
             fixed = None if self.method.dynamic else self.config.backward[i]
             self.errors[i - 1], shift = gated_error(acc, inputs, fixed)
             self.accumulators[i - 1], self.shifts[i - 1] = acc, shift
-            self.exponents[i - 1] = self.exponents[i] + self.config.weight_exponents[i] + shift
+            self.exponents[i - 1] = exponent + self.config.weight_exponents[i] + shift
         self.gradients[i] = g = gradient(stage, error, ahead.columns[i][0])
-        context = Context(stage, g, self.exponents[i] + _single(ahead.exponents[i]))
+        context = Context(stage, g, exponent + _single(ahead.exponents[i]))
         before = self.layers[i]
         learned, self.update_shifts[i] = self.method.learn(context, before.learned, self.frozen, self.config)
         if learned is not before.learned or (self.renews and self.config.refresh > 1):

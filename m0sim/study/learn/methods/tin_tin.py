@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from m0sim.study.learn import layout
+from m0sim.study.learn import layout, pools
 from m0sim.study.learn.arithmetic import LIMIT, Int8, Int32, IntArray, psto_shift, round_shift
 from m0sim.study.learn.config import Config
 from m0sim.study.learn.device_form import Builder, IntegerForm, Read, Words, edge_bytes, edges_from
@@ -63,7 +63,7 @@ class TinTinForm(IntegerForm):
         return {
             "exponent": self._error_exponent(b, below),
             "exponent_in": self._error_exponent(b, stage),
-            "exponent_w": b.settings.config.weight_exponents[stage.index] & 0xFFFFFFFF,
+            "exponent_w": (b.settings.config.weight_exponents[stage.index] - pools.exponent_fall(stage)) & 0xFFFFFFFF,
         }
 
     def _error_exponent(self, b: Builder, stage: Stage) -> Ref:
@@ -76,6 +76,7 @@ class TinTinForm(IntegerForm):
     def learned_fields(self, b: Builder, stage: Stage, first: int = 0) -> Words:
         """And what the gradient is shifted by to the weights' own exponent."""
         base = b.settings.config.weight_exponents[stage.index] - FRACTION_BITS + b.settings.config.rate
+        base += pools.exponent_fall(stage)  # the gradient is of the error at the layer's own output
         return {
             "weights16": edges_from(self.weights(b, stage), stage, first, 2),
             "error_exponent": self._error_exponent(b, stage),
