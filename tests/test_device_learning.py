@@ -21,13 +21,13 @@ from m0sim import Machine, image
 from m0sim.chip import device
 from m0sim.chip.cost import Cost
 from m0sim.image import Image
-from m0sim.study.learn import blocks, calibrate, fit, layout, methods, networks, onchip, plan, scratch, step
+from m0sim.study.learn import blocks, calibrate, fit, layout, methods, networks, onchip, plan, pools, scratch, step
 from m0sim.study.learn import datasets as data
 from m0sim.study.learn import kernels as assembled
 from m0sim.study.learn.config import DeviceOptions
 from m0sim.study.learn.layers import LOSS_EXPONENT, patches
 from m0sim.study.learn.methods import Config, Frozen, Method, State, StepTrace
-from m0sim.study.learn.networks import Conv, Dense, Depthwise, Network, Pool, Stage
+from m0sim.study.learn.networks import AveragePool, Conv, Dense, Depthwise, Network, Pool, Stage
 from m0sim.study.learn.program import DeviceProgram
 from m0sim.study.learn.rotate import rotate
 from m0sim.study.learn.state import Examples
@@ -76,13 +76,46 @@ ODD_APART = Network(
 """The lowest layer and others; behind the image, with pools and biases, with channels that are no multiple of 4."""
 WIDE_APART = Network("wide apart", (5, 5, 1), (Conv(24, (1, 1), pad=0), Depthwise((5, 5), pad=2), Dense(10)))
 """Its gradient is larger than its maps."""
-NOISE = {network.name: network for network in (ODD, ODD_APART, WIDE_APART)}
-"""Networks that are trained on noise for want of images of their shape."""
 
 
 def str_of(value: object) -> str:
     """Of a network its name."""
     return value.name if isinstance(value, Network) else str(value)
+
+
+SIGNALS = Network(
+    "signals",
+    (1, 48, 2),
+    (
+        Conv(8, (1, 7), pad=(0, 3)),
+        Pool((1, 2)),
+        Conv(12, (1, 5), stride=2, pad=(0, 2)),
+        Pool((1, 2)),
+        Depthwise((1, 3), pad=(0, 1)),
+        Pool((1, 2)),
+        Conv(8, (1, 3), pad=(0, 1)),
+        AveragePool(),
+        Dense(4),
+    ),
+)
+"""Of one dimension, with maxima over two samples and a mean over all."""
+MEANS = Network(
+    "means",
+    (11, 9, 1),
+    (
+        Conv(8, pad=(0, 1)),
+        AveragePool((3, 2)),
+        Conv(5, (1, 3), pad=(1, 0)),
+        Pool((2, 1)),
+        Conv(6, (3, 2)),
+        AveragePool(),
+        Dense(3),
+    ),
+)
+"""Means over windows of six values and over a map of six, with and without whole words, and a maximum over two rows."""
+POOLS = (SIGNALS, MEANS)
+NOISE = {network.name: network for network in (ODD, ODD_APART, WIDE_APART, *POOLS)}
+"""Networks that are trained on noise for want of images of their shape."""
 
 
 @pytest.fixture(scope="session")
@@ -179,6 +212,10 @@ OUTPUTS = {
     "m0k_depthwise_forward": (11, 14),
     "m0k_dense_forward": (2, 10),
     "m0k_pool": (1, 2),
+    "m0k_pool_window": (1, 2),
+    "m0k_average": (1,),
+    "m0k_unpool": (2,),
+    "m0k_average_back": (1,),
     "m0k_requant": (1, 3),
     "m0k_first_values": (1,),
     "m0k_loss": (2,),
@@ -280,6 +317,8 @@ def golden(s: Study, trace: StepTrace) -> dict[str, NDArray[np.uint8]]:
         held[f"error{i}"] = bytes_of(trace.errors[i])
         if stage.pooled:
             held[f"argmax{i}"] = bytes_of(trace.argmax[i])
+        if stage.pool:
+            held[f"raw error{i}"] = bytes_of(pools.backward(stage, trace.errors[i], trace.argmax[i]))
         if i > s.frozen.first:
             held[f"error sums{i}"] = bytes_of(trace.error_accumulators[i - 1])
         whole, gradient = trace.gradients[i], np.zeros((stage.n_out, layout.row_bytes(stage.n_in)), np.int32)
@@ -416,6 +455,37 @@ def test_every_tensor_after_every_operation(kernels: Image, network: Network, va
     assert {n for n in by_operation.plan.placed if n not in known and not SCRATCH.match(n)} == set()
     in_one_call = Shadow(s, s.deploy(kernels, mask_form=form, reuse=False, weights_place="sram"))
     assert train(s, [(by_operation, False), (in_one_call, True)], 3) >= (0 if network in (ODD, ODD_APART) else 2)
+
+
+@pytest.mark.parametrize("variant", TRAINED)
+@pytest.mark.parametrize("network", POOLS, ids=lambda n: n.name)
+def test_every_tensor_of_a_network_with_other_pools(kernels: Image, network: Network, variant: str) -> None:
+    s = study(network, variant, seed=3)
+    by_operation, in_one_call = Shadow(s, s.deploy(kernels)), Shadow(s, s.deploy(kernels, reuse=False))
+    known = set(golden(s, s.method.step(network, s.frozen, s.state, s.images[0], 0, s.config))) | {"image", "label"}
+    assert {n for n in by_operation.plan.placed if n not in known and not SCRATCH.match(n)} == set()
+    assert train(s, [(by_operation, False), (in_one_call, True)], 3) >= 1
+    least = s.deploy(kernels, scratch="least")
+    train(s, [(Shadow(s, least), True)], 3)
+    assert_same_learned(s, least)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("variant", TRAINED)
+@pytest.mark.parametrize("network", POOLS, ids=lambda n: n.name)
+def test_fifty_steps_with_other_pools(kernels: Image, network: Network, variant: str) -> None:
+    s = study(network, variant, seed=3)
+    assert train(s, [(Shadow(s, s.deploy(kernels)), True)], 50) >= 3
+
+
+@pytest.mark.parametrize("trained", [1, 2, 3])
+@pytest.mark.parametrize("variant", ["niti-dynamic", "priot", "tin-tin"])
+@pytest.mark.parametrize("network", POOLS, ids=lambda n: n.name)
+def test_the_lowest_layer_that_learns_is_in_front_of_any_pool(
+    kernels: Image, network: Network, variant: str, trained: int
+) -> None:
+    s = study(network, variant, trained=trained)
+    assert train(s, [(Shadow(s, s.deploy(kernels)), False)], 2) >= 1
 
 
 LEAST = [v if v in ("niti-dynamic", "priot") else pytest.param(v, marks=pytest.mark.long) for v in TRAINED]

@@ -14,7 +14,7 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from m0sim.errors import UsageError
-from m0sim.study.learn import arithmetic, biases, draws, layers, layout, methods, networks
+from m0sim.study.learn import arithmetic, biases, draws, layers, layout, methods, networks, pools
 from m0sim.study.learn.calibrate import Rules, calibrate
 from m0sim.study.learn.config import DeviceOptions
 from m0sim.study.learn.methods import Config
@@ -22,7 +22,7 @@ from m0sim.study.learn.methods.integer import Context
 from m0sim.study.learn.methods.priot_s import largest_edges, random_edges, sensitivity, shares
 from m0sim.study.learn.methods.pruning import kept_by, threshold, top_k
 from m0sim.study.learn.methods.tin_tin import aligned
-from m0sim.study.learn.networks import Conv, Dense, Depthwise, Network, Pool
+from m0sim.study.learn.networks import AveragePool, Conv, Dense, Depthwise, Network, Pool
 from m0sim.study.learn.state import Examples
 from tests.reference import learning as scalar
 
@@ -345,18 +345,20 @@ def random_int8(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
 @st.composite
 def small_networks(draw: st.DrawFn) -> Network:
     size = st.integers(1, 3)
-    shape = (draw(st.integers(2, 8)), draw(st.integers(2, 8)), draw(size))
-    stack: list[Conv | Depthwise | Pool | Dense] = []
+    shape = (draw(st.integers(1, 8)), draw(st.integers(1, 8)), draw(size))
+    stack: list[networks.Layer] = []
     for _ in range(draw(st.integers(0, 2))):
         kernel = (draw(size), draw(size))
-        stride, pad, bias = draw(st.integers(1, 2)), draw(st.integers(0, 2)), draw(st.booleans())
+        stride, bias = draw(st.integers(1, 2)), draw(st.booleans())
+        pad = draw(st.integers(0, 2) | st.tuples(st.integers(0, 2), st.integers(0, 2)))
         is_depthwise = draw(st.booleans())
         channels = draw(st.integers(1, 6))
         stack.append(
             Depthwise(kernel, stride, pad, bias) if is_depthwise else Conv(channels, kernel, stride, pad, bias)
         )
-        if draw(st.booleans()):
-            stack.append(Pool())
+        windows = st.sampled_from([(2, 2), (1, 2), (2, 1), (3, 2)])
+        pool = draw(st.none() | st.builds(Pool, windows) | st.builds(AveragePool, st.none() | windows))
+        stack += [pool] if pool else []
     stack += [Dense(draw(st.integers(2, 7)), draw(st.booleans())) for _ in range(draw(st.integers(0, 2)))]
     network = Network("small", shape, (*stack, Dense(draw(st.integers(2, 5)), draw(st.booleans()))))
     try:
@@ -402,7 +404,8 @@ def scalar_layers(network: Network) -> list[scalar.Layer]:
         if isinstance(layer, Dense):
             return ("dense",)
         kind = "depthwise" if isinstance(layer, Depthwise) else "conv"
-        return (kind, *layer.kernel, layer.stride, layer.pad, stage.pooled)
+        pool = stage.pool and ("max" if stage.pooled else "mean", *pools.window_of(stage))
+        return (kind, *layer.kernel, layer.stride, networks.pads_of(layer), pool)
 
     return [one(stage) for stage in network.stages]
 

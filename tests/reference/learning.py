@@ -1,8 +1,9 @@
 """docs/arithmetic.md once more, in plain Python integers: one number at a time, no NumPy, nothing of m0sim.
 
 Tensors are nested lists: activations and errors [y][x][channel] or [value], weights [out][ky][kx][in] or [out][in].
-A network is a list of layers: ("conv", kernel height, kernel width, stride, pad, pooled), the same with "depthwise",
-whose weights are [channel][ky][kx], or ("dense",).
+A network is a list of layers: ("conv", kernel height, kernel width, stride, pads, pool), the same with "depthwise",
+whose weights are [channel][ky][kx], or ("dense",). Pads are (above and below, left and right), pool is None or
+("max" or "mean", height, width).
 """
 
 from __future__ import annotations
@@ -76,13 +77,13 @@ def dynamic_shift(acc: Tensor) -> int:
 
 def conv_terms(layer: Layer, height: int, width: int) -> list[tuple[int, int, int, int, int, int]]:
     """(output y, x, kernel y, x, input y, x) of every product that does not fall into the padding."""
-    _, kh, kw, stride, pad, _ = layer
+    _, kh, kw, stride, (above, before), _ = layer
     terms = []
-    for y in range((height + 2 * pad - kh) // stride + 1):
-        for x in range((width + 2 * pad - kw) // stride + 1):
+    for y in range((height + 2 * above - kh) // stride + 1):
+        for x in range((width + 2 * before - kw) // stride + 1):
             for i in range(kh):
                 for j in range(kw):
-                    v, u = y * stride + i - pad, x * stride + j - pad
+                    v, u = y * stride + i - above, x * stride + j - before
                     if 0 <= v < height and 0 <= u < width:
                         terms.append((y, x, i, j, v, u))
     return terms
@@ -106,8 +107,8 @@ def multiply(layer: Layer, weights: Tensor, a: Tensor) -> Tensor:
     if layer[0] == "dense":
         values = flat(a)
         return [sum(w * x for w, x in zip(row, values, strict=True)) for row in weights]
-    _, kh, kw, stride, pad, _ = layer
-    rows, columns = (len(a) + 2 * pad - kh) // stride + 1, (len(a[0]) + 2 * pad - kw) // stride + 1
+    _, kh, kw, stride, (above, before), _ = layer
+    rows, columns = (len(a) + 2 * above - kh) // stride + 1, (len(a[0]) + 2 * before - kw) // stride + 1
     acc = [[[0] * len(weights) for _ in range(columns)] for _ in range(rows)]
     for y, x, i, j, v, u in conv_terms(layer, len(a), len(a[0])):
         for o in range(len(weights)):
@@ -119,18 +120,39 @@ def multiply(layer: Layer, weights: Tensor, a: Tensor) -> Tensor:
     return acc
 
 
-def max_pool(a: Tensor) -> tuple[Tensor, Tensor]:
-    """The maxima and the positions of the first ones."""
-    values, where = [], []
-    for y in range(len(a) // 2):
-        values.append([[0] * len(a[0][0]) for _ in range(len(a[0]) // 2)])
-        where.append([[0] * len(a[0][0]) for _ in range(len(a[0]) // 2)])
-        for x in range(len(a[0]) // 2):
-            for c in range(len(a[0][0])):
-                window = [a[2 * y + i][2 * x + j][c] for i in (0, 1) for j in (0, 1)]
+def windows_of(pool: Layer, a: Tensor) -> list[tuple[int, int, list[tuple[int, int]]]]:
+    """(y, x) of every output of a pool (kind, height, width), and the places that it is made of."""
+    _, h, w = pool
+    at = [(y, x) for y in range(len(a) // h) for x in range(len(a[0]) // w)]
+    return [(y, x, [(h * y + i, w * x + j) for i in range(h) for j in range(w)]) for y, x in at]
+
+
+def pool_forward(pool: Layer, a: Tensor) -> tuple[Tensor, Tensor]:
+    """The outputs, and of maxima the positions of the first ones (None of means)."""
+    kind, h, w = pool
+    values = [[[0] * len(a[0][0]) for _ in range(len(a[0]) // w)] for _ in range(len(a) // h)]
+    where = over(lambda _: 0, values) if kind == "max" else None
+    for y, x, places in windows_of(pool, a):
+        for c in range(len(a[0][0])):
+            window = [a[v][u][c] for v, u in places]
+            if kind == "max":
                 values[y][x][c] = max(window)
                 where[y][x][c] = window.index(max(window))
+            else:
+                values[y][x][c] = min(127, round_shift(sum(window) * nearest(2**16, h * w), 16))
     return values, where
+
+
+def nearest(dividend: int, divisor: int) -> int:
+    whole, rest = divmod(dividend, divisor)
+    return whole + (2 * rest >= divisor)
+
+
+def mean_fall(layer: Layer) -> int:
+    """By how much the exponent of an error falls on its way through a mean."""
+    if layer[0] == "dense" or not layer[5] or layer[5][0] == "max":
+        return 0
+    return bit_length(layer[5][1] * layer[5][2]) - 1
 
 
 def loss(logits: list[int], exponent: int, label: int) -> list[int]:
@@ -146,12 +168,19 @@ def loss(logits: list[int], exponent: int, label: int) -> list[int]:
 # -- backward ---------------------------------------------------------------------------------------------------------
 
 
-def un_pool(error: Tensor, where: Tensor, raw: Tensor) -> Tensor:
+def pool_back(layer: Layer, error: Tensor, where: Tensor, raw: Tensor) -> Tensor:
+    """The error in front of a pool: at the maxima, or everywhere in the window."""
+    if layer[0] == "dense" or not layer[5]:
+        return error
     full = over(lambda _: 0, raw)
-    for y, row in enumerate(error):
-        for x, cell in enumerate(row):
-            for c, e in enumerate(cell):
-                full[2 * y + where[y][x][c] // 2][2 * x + where[y][x][c] % 2][c] = e
+    for y, x, places in windows_of(layer[5], raw):
+        for c, e in enumerate(error[y][x]):
+            if where is not None:
+                v, u = places[where[y][x][c]]
+                full[v][u][c] = e
+                continue
+            for v, u in places:
+                full[v][u][c] = round_shift(e * nearest(2 ** (8 + mean_fall(layer)), len(places)), 8)
     return full
 
 
@@ -300,14 +329,14 @@ def step(
         raw = over(lambda x, p=p: sat(round_shift(x, p)), acc)
         if i < last:
             raw = over(lambda x: max(x, 0), raw)
-        out, where = max_pool(raw) if layer[0] != "dense" and layer[5] else (raw, None)
+        out, where = pool_forward(layer[5], raw) if layer[0] != "dense" and layer[5] else (raw, None)
         accs.append(acc), raws.append(raw), wheres.append(where), inputs.append(out)
         exponents.append(exponents[-1] + o["weight_exponents"][i] + p)
 
     error, e_exponent = loss(inputs[-1], exponents[-1], label), -7
     errors, gradients, after = [error], [], []
     for i in range(last, o["first"] - 1, -1):
-        raw = error if wheres[i] is None else un_pool(error, wheres[i], raws[i])
+        raw, e_exponent = pool_back(layers[i], error, wheres[i], raws[i]), e_exponent - mean_fall(layers[i])
         g = weight_gradient(layers[i], used[i], raw, inputs[i])
         gradients.insert(0, g)
         after.insert(0, update(i, g, learned[i], weights[i], e_exponent + exponents[i], o))

@@ -191,7 +191,7 @@ def _stages(network: Network) -> Iterator[Stage]:
         if added is not None and shapes.get(added.layer) != raw_shape:
             raise LayerError(network.name, first, f"cannot be added to: {_mismatch(added, shapes, raw_shape)}")
         shape = pool_shape(raw_shape, pool) if pool else raw_shape
-        if min(shape) < 1:
+        if min(*raw_shape, *shape) < 1:
             raise LayerError(network.name, first, f"leaves nothing of the image: {_product(in_shape)} comes in")
         source = None if added is None else reads[added.layer]
         yield Stage(index, layer, in_shape, raw_shape, shape, pool, at == len(layers), source)
@@ -342,11 +342,5 @@ def _not_yet(layer: Layer) -> str:
     match layer:
         case Add():
             return "additions"
-        case AveragePool():
-            return "average pools"
-        case Pool(window=window) if window != (2, 2):
-            return "pools but of 2 x 2"
-        case Conv() if pads_of(layer)[0] != pads_of(layer)[1]:
-            return "paddings that differ between rows and columns"
         case _:
             return ""

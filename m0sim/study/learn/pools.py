@@ -17,31 +17,14 @@ from math import prod
 import numpy as np
 from numpy.typing import NDArray
 
-from m0sim.errors import UsageError
 from m0sim.study.learn.arithmetic import LIMIT, Int8, round_shift
 from m0sim.study.learn.layout import Index
-from m0sim.study.learn.networks import AveragePool, Network, Pool, Shape, Stage
+from m0sim.study.learn.networks import AveragePool, Pool, Shape, Stage
 
 Argmax = NDArray[np.uint8]
 
 MEAN_BITS, SPREAD_BITS = 16, 8
-"""Fraction bits of the factors of a mean, and of its error."""
-
-LARGEST_MEAN, LARGEST_MAXIMUM = 4096, 256
-"""Values in a window: of a mean its factor needs some bits, of a maximum its place is a byte."""
-
-
-def check(network: Network) -> None:
-    """UsageError for a pool over a window that is too large."""
-    for stage in network.stages:
-        largest = LARGEST_MAXIMUM if stage.pooled else LARGEST_MEAN
-        if stage.pool and prod(window_of(stage)) > largest:
-            height, width = window_of(stage)
-            kind = "maximum" if stage.pooled else "mean"
-            raise UsageError(
-                f"{network.name}: the {kind} behind layer {stage.index} is over {height} x {width} values: "
-                f"at most {largest:,} are possible; put a smaller pool, or a stride, in front of it"
-            )
+"""Fraction bits of the factors of a mean, and of its error. Windows of a mean have up to 4,096 values."""
 
 
 def window_of(stage: Stage) -> tuple[int, int]:
