@@ -14,7 +14,7 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from m0sim.errors import UsageError
-from m0sim.study.learn import arithmetic, biases, draws, layers, layout, methods, networks, pools
+from m0sim.study.learn import additions, arithmetic, biases, draws, layers, layout, methods, networks, pools
 from m0sim.study.learn.calibrate import Rules, calibrate
 from m0sim.study.learn.config import DeviceOptions
 from m0sim.study.learn.methods import Config
@@ -22,7 +22,7 @@ from m0sim.study.learn.methods.integer import Context
 from m0sim.study.learn.methods.priot_s import largest_edges, random_edges, sensitivity, shares
 from m0sim.study.learn.methods.pruning import kept_by, threshold, top_k
 from m0sim.study.learn.methods.tin_tin import aligned
-from m0sim.study.learn.networks import AveragePool, Conv, Dense, Depthwise, Network, Pool
+from m0sim.study.learn.networks import Add, AveragePool, Conv, Dense, Depthwise, Network, Pool
 from m0sim.study.learn.state import Examples
 from tests.reference import learning as scalar
 
@@ -313,7 +313,7 @@ def test_sensitive_edges_are_those_that_the_examples_would_move_most() -> None:
     images, labels = rng.integers(0, 128, (3, 6, 5, 1)).astype(np.int8), np.array([0, 2, 1])
     config = Config((-7, -7, -9), fraction=0.3, selection="sensitive", spread="root")
     options = {"method": "niti-dynamic", "image_exponent": -7, "weight_exponents": (-7, -7, -9), "biases": (), "mu": 1}
-    options |= {"first": 0, "cool": 0, "refresh": 1, "done": 0, "update": ()}
+    options |= {"first": 0, "cool": 0, "refresh": 1, "done": 0, "update": (), "added": [None] * 3}
     sums = [[0] * stage.edges for stage in network.stages]
     for image, label in zip(images, labels.tolist(), strict=True):
         parts = listed(weights), listed(weights), [None] * 3
@@ -368,6 +368,33 @@ def small_networks(draw: st.DrawFn) -> Network:
     return network
 
 
+@st.composite
+def residual_networks(draw: st.DrawFn) -> Network:
+    """Convolutions that keep the shape, with additions of anything of that shape: the input, nested, overlapping."""
+    channels = draw(st.integers(1, 5))
+    shape = (draw(st.integers(2, 6)), draw(st.integers(2, 6)), channels)
+    stack: list[networks.Layer] = []
+    within = [-1]
+    for _ in range(draw(st.integers(2, 5))):
+        side, bias = draw(st.sampled_from([1, 3])), draw(st.booleans())
+        is_depthwise = draw(st.booleans())
+        kernel, pad = (side, side), side // 2
+        stack.append(Depthwise(kernel, 1, pad, bias) if is_depthwise else Conv(channels, kernel, 1, pad, bias))
+        if draw(st.integers(0, 3)):
+            stack.append(Add(draw(st.sampled_from(within))))
+        if min(shape[:2]) >= 4 and draw(st.integers(0, 3)) == 0:
+            stack.append(draw(st.sampled_from([Pool(), AveragePool((2, 2))])))
+            shape, within = (shape[0] // 2, shape[1] // 2, channels), []
+        within.append(len(stack) - 1)
+    stack += [Dense(draw(st.integers(2, 7))) for _ in range(draw(st.integers(0, 1)))]
+    network = Network("residual", (0, 0, 0), (*stack, Dense(draw(st.integers(2, 5)))))
+    first_shape = shape
+    for layer in stack:
+        if isinstance(layer, Pool | AveragePool):
+            first_shape = (first_shape[0] * 2, first_shape[1] * 2, channels)
+    return replace(network, input_shape=first_shape)
+
+
 def random_config(rng: np.random.Generator, network: Network) -> Config:
     return Config(
         weight_exponents=tuple(int(e) for e in rng.integers(-9, -4, len(network.stages))),
@@ -398,6 +425,20 @@ def jittered(rng: np.random.Generator, shifts: tuple[int, ...]) -> tuple[int, ..
     return tuple(min(max(s + int(rng.integers(-2, 2)), 0), 24) for s in shifts)
 
 
+def jittered_config(rng: np.random.Generator, network: Network, config: Config) -> Config:
+    """The same of all shifts, but for those that would make what is added the coarser side."""
+    found = replace(config, update=jittered(rng, config.update))
+    first = len(network.stages) - config.trained if config.trained else 0
+    for _ in range(20):
+        moved = replace(found, forward=jittered(rng, config.forward), backward=jittered(rng, config.backward))
+        try:
+            additions.check(network, moved, first)
+        except ValueError:
+            continue
+        return moved
+    return found
+
+
 def scalar_layers(network: Network) -> list[scalar.Layer]:
     def one(stage: networks.Stage) -> scalar.Layer:
         layer = stage.layer
@@ -410,13 +451,14 @@ def scalar_layers(network: Network) -> list[scalar.Layer]:
     return [one(stage) for stage in network.stages]
 
 
-def scalar_options(name: str, config: Config, frozen: methods.Frozen) -> dict[str, Any]:
+def scalar_options(name: str, network: Network, config: Config, frozen: methods.Frozen) -> dict[str, Any]:
     by_threshold = name == "priot-threshold" or (name == "priot-s" and config.prune == "threshold")
     return {
         "method": name if name not in ("priot-threshold",) else "priot",
         "image_exponent": config.image_exponent,
         "weight_exponents": config.weight_exponents,
         "biases": config.biases,
+        "added": [stage.added for stage in network.stages],
         "forward": config.forward,
         "backward": config.backward,
         "update": config.update,
@@ -449,6 +491,65 @@ def test_a_step_equals_the_scalar_transcription(name: str) -> None:
     assert np.mean(reached) > 0.2
 
 
+@pytest.mark.parametrize("name", methods.integer_names())
+def test_a_step_with_additions_equals_the_scalar_transcription(name: str) -> None:
+    reached, passed = [], []
+
+    @settings(max_examples=40, deadline=None)
+    @given(network=residual_networks(), seed=st.integers(0, 2**32))
+    def equal(network: Network, seed: int) -> None:
+        reached.extend(compare_steps(name, network, np.random.default_rng(seed)))
+        passed.append(sum(bool(stage.added) for stage in network.stages))
+
+    equal()
+    assert np.mean(reached) > 0.2
+    assert max(passed) >= 2
+
+
+@given(st.integers(-40, 40), st.lists(st.tuples(st.integers(-127, 127), st.integers(-127, 127)), min_size=1))
+@example(8, [(0, 127), (127, -127)])
+@example(0, [(127, 1), (-127, -1), (-64, -64)])
+def test_an_addition(difference: int, pairs: list[tuple[int, int]]) -> None:
+    """By the transcription, one exponent and one an image."""
+    a, b = ([pair[i] for pair in pairs] for i in (0, 1))
+    want, exponent = scalar.add(a, difference - 3, b, -3)
+    one, several = np.array([a, a], np.int8), np.array([b, b], np.int8)
+    assert additions.add(one[0], several[0], difference).tolist() == want
+    assert additions.add(one, several, np.array([difference, 0], np.int32)).tolist() == [
+        want,
+        scalar.add(a, 0, b, 0)[0],
+    ]
+    given = additions.forward(one[0], difference - 3, several[0], -3)
+    assert (given[0].tolist(), given[1]) == ([max(x, 0) for x in want], exponent)
+
+
+def test_calibration_makes_the_convolution_the_coarser_side() -> None:
+    """Small weights beside a large exponent of what is added: the shift follows from it, not from the sums."""
+    network = Network("residual", (4, 4, 2), (Conv(2), Conv(2), Add(0), Dense(3)))
+    rng = np.random.default_rng(0)
+    weights = [rng.integers(-9, 10, stage.weight_shape).astype(np.int8) for stage in network.stages]
+    images, labels = np.abs(random_int8(rng, (12, 4, 4, 2))), rng.integers(3, size=12)
+    method = methods.get("niti-static")
+    for exponents, least in (((-7, -14, -7), 14), ((-7, -20, -7), 20), ((-7, -3, -7), 0)):
+        config = calibrate(network, method, weights, images, labels, Config(exponents))
+        skip = config.image_exponent + exponents[0] + config.forward[0]
+        own = skip + exponents[1] + config.forward[1]
+        assert own >= skip
+        assert config.forward[1] >= least
+        assert own == skip or least == 0 or config.forward[1] > least
+        assert additions.forward_difference(network.stages[1], network, config) == own - skip
+        frozen = method.freeze(network, weights, config)
+        state = method.initial_state(network, frozen, config, 0)
+        traces = [method.step(network, frozen, state, image, 0, config) for image in images]
+        assert any((trace.errors[0] != 0).any() for trace in traces)
+    with pytest.raises(UsageError, match="coarse"):
+        calibrate(network, method, weights, images, labels, Config((-7, -32, -7)))
+    with pytest.raises(ValueError, match="the forward shift of layer 1 is too small"):
+        method.freeze(network, weights, Config((-7, -7, -7), forward=(5, 6, 5)))
+    with pytest.raises(ValueError, match="the backward shift of layer 1 is too small for the error of layer 1"):
+        method.freeze(network, weights, Config((-7, -7, -7), forward=(5, 7, 5), backward=(0, 6, 5)))
+
+
 def compare_steps(name: str, network: Network, rng: np.random.Generator) -> list[bool]:
     """Three steps, every tensor; whether the lowest layer that learns changed in each."""
     method, config = methods.get(name), random_config(rng, network)
@@ -456,15 +557,10 @@ def compare_steps(name: str, network: Network, rng: np.random.Generator) -> list
     images = np.abs(random_int8(rng, (3, *network.input_shape)))
     labels = rng.integers(network.classes, size=3)
     config = calibrate(network, method, weights, images, labels, config, rules=Rules(moved=0.3))
-    config = replace(
-        config,
-        forward=jittered(rng, config.forward),
-        backward=jittered(rng, config.backward),
-        update=jittered(rng, config.update),
-    )
+    config = jittered_config(rng, network, config)
     frozen = method.freeze(network, weights, config, Examples(images, labels))
     state = method.initial_state(network, frozen, config, seed=int(rng.integers(1000)))
-    stack, options, reached = scalar_layers(network), scalar_options(name, config, frozen), []
+    stack, options, reached = scalar_layers(network), scalar_options(name, network, config, frozen), []
     cuts = scalar.cuts_of(listed(state.learned), options)
     for image, label in zip(images, labels.tolist(), strict=True):
         now = options | {"done": state.steps}

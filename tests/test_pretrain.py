@@ -17,7 +17,7 @@ from m0sim.study.learn.arithmetic import round_shift
 from m0sim.study.learn.datasets import SPLITS
 from m0sim.study.learn.imported import quantise
 from m0sim.study.learn.layers import columns_of, forward
-from m0sim.study.learn.networks import Conv, Dense, Depthwise, Network, Pool
+from m0sim.study.learn.networks import Add, Conv, Dense, Depthwise, Network, Pool
 from m0sim.study.learn.passes import forward_pass
 
 MNIST_DIR = os.environ.get("M0SIM_MNIST_DIR")
@@ -83,10 +83,16 @@ def test_no_bundled_backbone() -> None:
 
 ODD = Network("odd", (9, 8, 2), (Conv(3, (3, 3)), Pool(), Conv(4, (2, 3), stride=2, pad=1), Dense(5), Dense(3)))
 BARE = Network("bare", (7, 7, 1), (Conv(2, (5, 3), pad=0), Pool(), Dense(3)))
+ADDED = Network(
+    "added",
+    (4, 5, 2),
+    (Conv(2), Add(-1), Conv(2, (1, 1), pad=0), Conv(2), Add(1), Conv(2), Add(2), Pool(), Conv(2), Add(7), Dense(3)),
+)
+"""Overlapping additions, one in front of a pool, one of the input."""
 APART = Network("apart", (9, 8, 3), (Depthwise(), Conv(4), Depthwise((2, 3), stride=2, pad=2), Pool(), Dense(3)))
 
 
-@pytest.mark.parametrize("network", [ODD, BARE, APART])
+@pytest.mark.parametrize("network", [ODD, BARE, APART, ADDED])
 def test_gradients_are_the_slopes(network: Network) -> None:
     """A small step along any direction in a layer's weights changes the output by the gradient times the step."""
     rng = np.random.default_rng(5)

@@ -3,7 +3,8 @@
 Tensors are nested lists: activations and errors [y][x][channel] or [value], weights [out][ky][kx][in] or [out][in].
 A network is a list of layers: ("conv", kernel height, kernel width, stride, pads, pool), the same with "depthwise",
 whose weights are [channel][ky][kx], or ("dense",). Pads are (above and below, left and right), pool is None or
-("max" or "mean", height, width).
+("max" or "mean", height, width). `added` of the options says what is added to each layer's output: the number of the
+layer that reads the same, or None.
 """
 
 from __future__ import annotations
@@ -168,6 +169,12 @@ def loss(logits: list[int], exponent: int, label: int) -> list[int]:
 # -- backward ---------------------------------------------------------------------------------------------------------
 
 
+def add(a: Tensor, ea: int, b: Tensor, eb: int) -> tuple[Tensor, int]:
+    """The sum of two tensors with exponents, in the coarser of the two."""
+    e = max(ea, eb)
+    return over(lambda x, y: sat(round_shift(x, e - ea) + round_shift(y, e - eb)), a, b), e
+
+
 def pool_back(layer: Layer, error: Tensor, where: Tensor, raw: Tensor) -> Tensor:
     """The error in front of a pool: at the maxima, or everywhere in the window."""
     if layer[0] == "dense" or not layer[5]:
@@ -316,7 +323,7 @@ def step(
     """One training step. `o`: method, image_exponent, weight_exponents, biases (() or one list a layer), forward,
     backward, update, mu, rate, keep, theta (None: top-k), scored (None, or the scored edges of every layer), first (the
     lowest layer that learns; below it learned, errors and gradients are empty), cool, refresh, done (steps before this
-    one). Returns every tensor by name."""
+    one), added (of each layer the one that reads what is added to it, or None). Returns every tensor by name."""
     dynamic = o["method"] in ("niti-dynamic", "tin-tin")
     used, last = effective(weights, learned, cuts, o), len(layers) - 1
     inputs, raws, wheres, accs = [image], [], [], []
@@ -327,24 +334,32 @@ def step(
             acc = with_first(acc, [first_value(b, exponents[-1] - o["image_exponent"]) for b in o["biases"][i]])
         p = dynamic_shift(acc) if dynamic else o["forward"][i]
         raw = over(lambda x, p=p: sat(round_shift(x, p)), acc)
+        exponent = exponents[-1] + o["weight_exponents"][i] + p
+        if o["added"][i] is not None:
+            raw, exponent = add(raw, exponent, inputs[o["added"][i]], exponents[o["added"][i]])
         if i < last:
             raw = over(lambda x: max(x, 0), raw)
         out, where = pool_forward(layer[5], raw) if layer[0] != "dense" and layer[5] else (raw, None)
         accs.append(acc), raws.append(raw), wheres.append(where), inputs.append(out)
-        exponents.append(exponents[-1] + o["weight_exponents"][i] + p)
+        exponents.append(exponent)
 
     error, e_exponent = loss(inputs[-1], exponents[-1], label), -7
-    errors, gradients, after = [error], [], []
+    errors, gradients, after, raw_errors = [error], [], [], {}
     for i in range(last, o["first"] - 1, -1):
         raw, e_exponent = pool_back(layers[i], error, wheres[i], raws[i]), e_exponent - mean_fall(layers[i])
         g = weight_gradient(layers[i], used[i], raw, inputs[i])
         gradients.insert(0, g)
         after.insert(0, update(i, g, learned[i], weights[i], e_exponent + exponents[i], o))
+        raw_errors[i] = raw, e_exponent
         if i > o["first"]:
             acc = multiply_back(layers[i], used[i], raw, inputs[i])
             q = dynamic_shift(acc) if dynamic else o["backward"][i]
             error = over(lambda x, a, q=q: sat(round_shift(x, q)) if a > 0 else 0, acc, inputs[i])
             e_exponent += o["weight_exponents"][i] + q
+            for j in range(last, i - 1, -1):
+                if o["added"][j] == i:
+                    error, e_exponent = add(error, e_exponent, *raw_errors[j])
+                    error = over(lambda x, a: x if a > 0 else 0, error, inputs[i])
             errors.insert(0, error)
     if (o["done"] + 1) % o["refresh"] == 0:
         cuts = cuts_of(learned[: o["first"]] + after, o)

@@ -7,6 +7,8 @@ The rules, layer by layer in the order of computation, each layer seeing what th
   which no calibration image saturates by more than rounding.
 * backward q: the same with the error's accumulators and `backward_percentile`. Images whose tensor is all zero do not
   vote: most images of a trained network have next to no error, and they would pull q down.
+* Of a layer whose output something is added to, and of an error that another one is added to, the shift is found for
+  the sum, and is raised until what is added has not the larger exponent (`additions` says why).
 * update of weights (niti-static): the bit length of the largest |G| of every image with an error, its
   `update_percentile`, minus mu: NITI's rule, frozen.
 * update of scores (priot*): the smallest r with which at most the share `moved` of the edges' deltas
@@ -20,16 +22,18 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from m0sim.study.learn import pools
-from m0sim.study.learn.arithmetic import STATIC_SHIFT_MAX, Int8, Int32, bit_length, largest
+from m0sim.errors import UsageError
+from m0sim.study.learn import additions, pools
+from m0sim.study.learn.arithmetic import STATIC_SHIFT_MAX, Int8, Int32, IntArray, bit_length, largest, round_shift
 from m0sim.study.learn.biases import static_first_values
 from m0sim.study.learn.config import Config
 from m0sim.study.learn.layers import (
+    LOSS_EXPONENT,
     columns_of,
     dynamic_shifts,
     error_through,
@@ -69,6 +73,14 @@ class Calibrated(Protocol):
     def initial_state(self, network: Network, frozen: Frozen, config: Config, seed: int) -> State: ...
 
 
+class _Scaled(NamedTuple):
+    """One tensor of all images, and its exponent."""
+
+    values: Int8
+    """[n, ...]"""
+    exponent: int
+
+
 @dataclass
 class _Layer:
     """What is kept of one layer's forward pass over all calibration images: arrays [n, ...]."""
@@ -101,16 +113,28 @@ def calibrate(
     config = replace(config, forward=tuple(forward_shifts))
     errors = [loss(o, config.logit_exponent, int(y)) for o, y in zip(logits, labels, strict=True)]
     backward, update = [0] * len(layers), [0] * len(layers)
+    passed: dict[int, list[_Scaled]] = {}
+    exponent = LOSS_EXPONENT
     for stage in reversed(network.stages[frozen.first :]):
         i, layer = stage.index, layers[stage.index]
         raw = [
             pools.backward(stage, e, None if layer.argmax is None else layer.argmax[n]) for n, e in enumerate(errors)
         ]
+        exponent -= pools.exponent_fall(stage)
+        if (to := additions.takes_error(stage, frozen.first)) is not None:
+            passed.setdefault(to, []).append(_Scaled(np.stack(raw), exponent))
         update[i] = _update_shift(stage, method, frozen, raw, layer.columns, config, rules)
         if i > frozen.first:
-            acc = [error_through(stage, effective[i], e).reshape(layer.inputs.shape[1:]) for e in raw]
-            backward[i] = _percentile([largest(a).bit_length() - 7 for a in acc if a.any()], rules.backward_percentile)
+            acc = np.stack([error_through(stage, effective[i], e).reshape(layer.inputs.shape[1:]) for e in raw])
+            exponent += config.weight_exponents[i]
+            sums, least = _with_added(network, acc, exponent, passed.get(i, ()))
+            found = [largest(a).bit_length() - 7 for a in sums if a.any()]
+            backward[i] = max(_percentile(found, rules.backward_percentile), least)
+            exponent += backward[i]
             errors = [gated_error(a, layer.inputs[n], backward[i])[0] for n, a in enumerate(acc)]
+            for skip in passed.get(i, ()):
+                where = zip(errors, skip.values, layer.inputs, strict=True)
+                errors = [additions.backward(e, exponent, s, skip.exponent, gate)[0] for e, s, gate in where]
     return replace(config, backward=tuple(backward), update=tuple(update))
 
 
@@ -127,18 +151,40 @@ def _forward(
     """The layers' inputs and argmax, the logits, and the shifts p."""
     layers: list[_Layer] = []
     shifts: list[int] = []
-    activations = images
+    given = [_Scaled(images, config.image_exponent)]
     for stage in network.stages:
+        activations, exponent = given[-1].values, given[-1].exponent + config.weight_exponents[stage.index]
         columns = columns_of(stage, activations)
         acc = forward(stage, weights[stage.index], columns)
         if stage.layer.bias:
             acc += static_first_values(replace(config, forward=tuple(shifts)), stage.index)
-        shifts.append(_percentile(dynamic_shifts(acc), rules.forward_percentile))
-        raw = requantise(acc, shifts[-1], relu=not stage.last)
+        added = () if stage.added is None else (given[stage.added],)
+        sums, least = _with_added(network, acc, exponent, added)
+        shifts.append(max(_percentile(dynamic_shifts(sums), rules.forward_percentile), least))
+        exponent += shifts[-1]
+        raw = requantise(acc, shifts[-1], relu=not stage.last and not added)
+        for skip in added:
+            raw, _ = additions.forward(raw, exponent, skip.values, skip.exponent)
         pooled, argmax = pools.forward(stage, raw)
         layers.append(_Layer(activations, columns, argmax))
-        activations = pooled
-    return layers, activations, shifts
+        given.append(_Scaled(pooled, exponent))
+    return layers, given[-1].values, shifts
+
+
+def _with_added(network: Network, acc: Int32, exponent: int, added: Sequence[_Scaled]) -> tuple[IntArray, int]:
+    """Accumulators [n, ...] with what is added to them after requantising, and the shift that this needs at least."""
+    sums: IntArray = acc
+    least = 0
+    for skip in added:
+        by = skip.exponent - exponent
+        if by > STATIC_SHIFT_MAX:
+            raise UsageError(
+                f"{network.name}: what is added is 2^{by} times as coarse as the sums it is added to: at most "
+                f"2^{STATIC_SHIFT_MAX}; choose a method with dynamic scales"
+            )
+        least = max(least, by)
+        sums = sums + round_shift(skip.values.astype(np.int64) << max(by, 0), -by)
+    return sums, least
 
 
 def _update_shift(

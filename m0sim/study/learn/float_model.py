@@ -68,10 +68,13 @@ class LayerTrace:
 
 def forward(network: Network, weights: Sequence[Float], images: Float) -> tuple[Float, list[LayerTrace]]:
     """Logits [n, classes] of real images [n, h, w, c], and what `backward` needs."""
-    trace, inputs = [], images
+    trace, given = [], [images]
     for stage in network.stages:
+        inputs = given[-1]
         rows = inputs.reshape(len(inputs), -1) if isinstance(stage.layer, Dense) else _patches(stage, inputs)
         raw = _products(stage, rows, weights[stage.index]).reshape(len(inputs), *stage.raw_shape)
+        if stage.added is not None:
+            raw += given[stage.added]
         if not stage.last:
             np.maximum(raw, 0, out=raw)
         output = raw
@@ -81,8 +84,8 @@ def forward(network: Network, weights: Sequence[Float], images: Float) -> tuple[
             if not stage.pooled:
                 output = output / np.float32(len(windows))
         trace.append(LayerTrace(rows, raw, output))
-        inputs = output
-    return inputs, trace
+        given.append(output)
+    return given[-1], trace
 
 
 def backward(
@@ -90,6 +93,7 @@ def backward(
 ) -> list[Float]:
     """Gradient of every layer's weights, in their shape, from the error at the logits."""
     gradients = []
+    passed: dict[int, list[Float]] = {}  # by activation: errors of what it was added to
     for stage in reversed(network.stages):
         layer = trace[stage.index]
         error = error.reshape(layer.output.shape)
@@ -97,12 +101,16 @@ def backward(
             error = error * (layer.output > 0)
         if stage.pool:
             error = _unpooled(stage, layer, error, ties)
+        if stage.added is not None:
+            passed.setdefault(stage.added, []).append(error)
         by_row = error.reshape(-1, stage.n_out)
         gradients.append(_gradient(stage, by_row, layer.rows).reshape(stage.weight_shape))
         if stage.index:
             error = _through(stage, by_row, weights[stage.index])
             if not isinstance(stage.layer, Dense):
                 error = _unpatch(stage, error)
+            for added in passed.get(stage.index, ()):
+                error = error + added.reshape(error.shape)
     return gradients[::-1]
 
 

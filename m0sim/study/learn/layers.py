@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from m0sim.study.learn import depthwise
-from m0sim.study.learn.arithmetic import LIMIT, Int8, Int32, matmul, psto_shift, sat
+from m0sim.study.learn.arithmetic import LIMIT, Int8, Int32, IntArray, matmul, psto_shift, sat
 from m0sim.study.learn.layout import Index
 from m0sim.study.learn.networks import Conv, Dense, Depthwise, Shape, Stage, pads_of
 
@@ -60,7 +60,7 @@ def forward(stage: Stage, weights: Int8, columns: Int8) -> Int32:
     return matmul(columns.reshape(-1, n_in), weights.reshape(-1, n_in).T).reshape(n, *stage.raw_shape)
 
 
-def dynamic_shifts(acc: Int32) -> Int32:
+def dynamic_shifts(acc: IntArray) -> Int32:
     """int32 [n]: for every tensor acc[i] the shift that leaves 7 bits of its largest magnitude."""
     flat = acc.reshape(len(acc), -1)
     largest = np.maximum(flat.max(axis=1), -flat.min(axis=1)).tolist()

@@ -8,7 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
-from m0sim.study.learn import pools
+from m0sim.study.learn import additions, pools
 from m0sim.study.learn.arithmetic import Int8, Int32
 from m0sim.study.learn.biases import first_values
 from m0sim.study.learn.layers import columns_of, dynamic_shifts, forward, requantise
@@ -56,7 +56,11 @@ def forward_pass(network: Network, weights: Sequence[Int8], images: Int8, scales
         if stage.layer.bias:
             acc += first_values(scales.biases[stage.index], result.exponents[-1] - scales.image_exponent, acc.ndim)
         shift = dynamic_shifts(acc) if dynamic else scales.forward[stage.index]
-        raw = requantise(acc, shift, relu=not stage.last)
+        exponent = result.exponents[-1] + scales.weight_exponents[stage.index] + shift
+        raw = requantise(acc, shift, relu=not stage.last and stage.added is None)
+        if stage.added is not None:
+            added = result.activations[stage.added], result.exponents[stage.added]
+            raw, exponent = additions.forward(raw, exponent, *added)
         pooled, argmax = pools.forward(stage, raw)
         result.columns.append(columns)
         result.accumulators.append(acc)
@@ -64,7 +68,7 @@ def forward_pass(network: Network, weights: Sequence[Int8], images: Int8, scales
         result.activations.append(pooled)
         result.argmax.append(argmax)
         result.shifts.append(shift)
-        result.exponents.append(result.exponents[-1] + scales.weight_exponents[stage.index] + shift)
+        result.exponents.append(exponent)
     return result
 
 

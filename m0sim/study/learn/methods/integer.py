@@ -16,7 +16,7 @@ import numpy as np
 
 from m0sim.chip.device import Device
 from m0sim.errors import UsageError
-from m0sim.study.learn import biases, layout, onchip, pools
+from m0sim.study.learn import additions, biases, layout, onchip, pools
 from m0sim.study.learn.arithmetic import STATIC_SHIFT_MAX, Int8, Int32
 from m0sim.study.learn.calibrate import calibrate
 from m0sim.study.learn.config import Config, DeviceOptions, cooled, first_trained
@@ -121,7 +121,10 @@ class IntegerMethod(Method):
         biases.check(network, config)
         if config.cool < 0 or config.refresh < 1:
             raise UsageError(f"cool must be 0 or more and refresh 1 or more, not {config.cool} and {config.refresh}")
-        return Frozen(tuple(weights), first=first_trained(network, config.trained))
+        first = first_trained(network, config.trained)
+        if not self.dynamic:
+            additions.check(network, config, first)
+        return Frozen(tuple(weights), first=first)
 
     def initial_state(self, network: Network, frozen: Frozen, config: Config, seed: int) -> State:
         """The state before the first step; `seed` decides about initial scores."""
@@ -340,6 +343,7 @@ class _Backward:
         self.accumulators: list[Int32 | None] = [None] * count
         self.shifts: list[int | None] = [None] * count
         self.exponents = [LOSS_EXPONENT] * count
+        self.passed: dict[int, list[tuple[Int8, int]]] = {}  # by activation: errors of what it was added to
         self.gradients: list[Gradient | None] = [None] * count
         self.update_shifts = [0] * count
 
@@ -351,14 +355,19 @@ class _Backward:
     def _layer(self, stage: Stage) -> None:
         i, ahead = stage.index, self.ahead
         inputs = ahead.activations[i][0]
-        error, exponent = pools.backward(stage, self.errors[i], ahead.argmax[i]), self.exponents[i]
-        exponent -= pools.exponent_fall(stage)
+        error = pools.backward(stage, self.errors[i], ahead.argmax[i])
+        exponent = self.exponents[i] - pools.exponent_fall(stage)
+        if (to := additions.takes_error(stage, self.frozen.first)) is not None:
+            self.passed.setdefault(to, []).append((error, exponent))
         if i > self.frozen.first:
             acc = error_through(stage, self.layers[i].weights, error).reshape(inputs.shape)
             fixed = None if self.method.dynamic else self.config.backward[i]
-            self.errors[i - 1], shift = gated_error(acc, inputs, fixed)
+            below, shift = gated_error(acc, inputs, fixed)
+            below_exponent = exponent + self.config.weight_exponents[i] + shift
+            for passed in self.passed.get(i, ()):
+                below, below_exponent = additions.backward(below, below_exponent, *passed, inputs)
+            self.errors[i - 1], self.exponents[i - 1] = below, below_exponent
             self.accumulators[i - 1], self.shifts[i - 1] = acc, shift
-            self.exponents[i - 1] = exponent + self.config.weight_exponents[i] + shift
         self.gradients[i] = g = gradient(stage, error, ahead.columns[i][0])
         context = Context(stage, g, exponent + _single(ahead.exponents[i]))
         before = self.layers[i]
