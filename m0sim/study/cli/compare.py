@@ -10,7 +10,8 @@ import click
 from m0sim import files
 from m0sim.cli import options
 from m0sim.cli.shared import Bar, device_of, emit, make_folder, one_blas_thread
-from m0sim.study.cli.shared import DataWords, MemoryWords, data, memory, needs
+from m0sim.study.cli.shared import data, memory, needs
+from m0sim.study.words import DataWords, MemoryWords
 
 
 @click.command

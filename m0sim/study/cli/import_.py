@@ -11,7 +11,8 @@ from m0sim import files
 from m0sim.cli import options
 from m0sim.cli.shared import emit, one_blas_thread
 from m0sim.errors import UsageError
-from m0sim.study.cli.shared import DataWords, data
+from m0sim.study.cli.shared import data
+from m0sim.study.words import DataWords
 
 if TYPE_CHECKING:
     from m0sim.study.learn.imported.importing import Result

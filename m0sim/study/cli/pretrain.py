@@ -9,7 +9,8 @@ import click
 from m0sim import files
 from m0sim.cli import options
 from m0sim.cli.shared import Bar, emit, one_blas_thread
-from m0sim.study.cli.shared import DataWords, data
+from m0sim.study.cli.shared import data
+from m0sim.study.words import DataWords
 
 
 @click.command

@@ -14,7 +14,8 @@ from m0sim import files
 from m0sim.cli import options
 from m0sim.cli.shared import Bar, emit, make_folder, one_blas_thread
 from m0sim.errors import UsageError, did_you_mean
-from m0sim.study.cli.shared import DataWords, MemoryWords, data, memory, needs
+from m0sim.study.cli.shared import data, memory, needs
+from m0sim.study.words import DataWords, MemoryWords
 
 if TYPE_CHECKING:
     from m0sim.study.learn.experiment.training import Task, Training, TrainingRun

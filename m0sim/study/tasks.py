@@ -1,0 +1,149 @@
+"""From options as a person gives them to what is to be done: shared by the verbs of the command line and the calls.
+
+Names and defaults are the command line's, and so are the errors: UsageError, one line, for what is unknown, out of
+range or does not go together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from m0sim.chip import device
+from m0sim.chip.device import Device
+from m0sim.chip.options import ENGINES as CHIP_ENGINES
+from m0sim.errors import UsageError, did_you_mean
+from m0sim.study.learn import networks, side_by_side, transfer
+from m0sim.study.learn.experiment.setting import tuned
+from m0sim.study.learn.experiment.training import ENGINES, Task
+from m0sim.study.learn.side_by_side import ComparisonTask
+from m0sim.study.learn.transfer import Transfer
+from m0sim.study.whatif import sizes
+from m0sim.study.whatif.budget import Knobs, Question, chosen_methods, trains_some
+from m0sim.study.whatif.measure import StepBench, images_of
+from m0sim.study.whatif.solve import knob
+from m0sim.study.words import DataWords, MemoryWords
+
+
+def comparison(
+    network: str | None,
+    data: DataWords,
+    methods: str,
+    memory: MemoryWords,
+    chip: Device,
+    *,
+    width: float,
+    steps: int,
+    base: str | None,
+) -> ComparisonTask:
+    """What ``m0sim compare`` compares."""
+    chosen = network or ("tiny-cnn-8" if data.data_name is None else data.default_network)
+    images = images_of(networks.get(chosen), data.source())
+    return side_by_side.task_of(
+        chosen,
+        images,
+        chip,
+        methods,
+        steps=steps,
+        base=base or "",
+        options=memory.options(),
+        width=width,
+        transfer=data.transfer(),
+    )
+
+
+def question(
+    sram: str,
+    network: str,
+    methods: str,
+    memory: MemoryWords,
+    chip: Device,
+    *,
+    solve: str | None,
+    stack_reserve: str | None,
+    **knobs: Any,
+) -> Question:
+    """What ``m0sim budget`` asks. `knobs` are fields of `Knobs`: width, trained, fraction, reuse and batch."""
+    named = memory.resolved()
+    fixed = Knobs(mask=named.mask, weights=named.weights, scratch=named.scratch, **knobs)
+    return Question(
+        network,
+        chosen_methods(methods, fixed, network),
+        sizes.rooms(sram),
+        chip,
+        fixed,
+        sizes.size(stack_reserve, "--stack-reserve") if stack_reserve else 0,
+        knob(solve) if solve else None,
+    )
+
+
+def left_out(methods: str, asked: Question) -> list[str]:
+    """Where `methods` is ``all``, a line on each that is not planned."""
+    why = "it trains all layers or none" if trains_some(asked.knobs, asked.network) else ""
+    return side_by_side.left_out(methods, asked.methods, networks.get(asked.network), why)
+
+
+def bench(asked: Question, data: DataWords) -> StepBench:
+    """What the steps of a budget run on."""
+    return StepBench(asked.device, images_of(networks.get(asked.network), data.source()))
+
+
+def training(
+    method: str,
+    network: str | None,
+    data: DataWords,
+    memory: MemoryWords,
+    *,
+    rotate: float | None,
+    shift: int | None,
+    settings: Mapping[str, Any],
+    engine: str,
+    test_images: str,
+    profile: str | Path,
+    **numbers: Any,
+) -> Task:
+    """What ``m0sim train`` trains. `settings` are the method's options, None those that were not given; `numbers`
+    fields of `Task` as they are: images, epochs, seed, validation_images and backbone."""
+    source = data.source()
+    return Task(
+        network=network or data.default_network,
+        data=source.name,
+        setting=tuned(method, shift, {name: value for name, value in settings.items() if value is not None}),
+        data_dir=source.data_dir,
+        data_options=source.options,
+        transfer=_transfer(data, rotate),
+        test_images=_test_images(test_images),
+        **_engines(engine),
+        profile=device.load(profile),
+        options=memory.options(),
+        **numbers,
+    )
+
+
+def _transfer(data: DataWords, rotate: float | None) -> Transfer:
+    """The task: turned images unless something else was typed, and a file as it is."""
+    if rotate is None:
+        return data.transfer() or (transfer.NONE if data.source().is_file else transfer.rotation())
+    if data.task is not None:
+        raise UsageError(f"--rotate {rotate:g} is --task rotate:{rotate:g}: give one of --rotate and --task")
+    return transfer.rotation(rotate)
+
+
+def _engines(text: str) -> dict[str, Any]:
+    """Fields of a task from what was typed: where the steps run, or also what executes them there."""
+    if text in CHIP_ENGINES:
+        return {"engine": "device", "chip_engine": text}
+    if text in ENGINES:
+        return {"engine": text}
+    known = (*ENGINES, *CHIP_ENGINES)
+    raise UsageError(f"unknown engine {text!r}: one of {', '.join(known)}{did_you_mean(text, known)}")
+
+
+def _test_images(text: str) -> int:
+    if text == "all":
+        return 0
+    digits = text.removeprefix("first")
+    if not digits.isdecimal() or int(digits) < 1:
+        raise UsageError(f"--test-images must be all, first1024 or a number from 1 on, not {text!r}")
+    return int(digits)

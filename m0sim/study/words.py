@@ -1,0 +1,84 @@
+"""What a person says about data and memory, on the command line or in Python, as words; and what they mean."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from m0sim.study.learn.config import DeviceOptions
+    from m0sim.study.learn.sources import Source
+    from m0sim.study.learn.transfer import Transfer
+
+
+@dataclass(frozen=True)
+class MemoryWords:
+    """What was typed about memory that is given for time; None: nothing."""
+
+    mask: str | None
+    scratch: str | None
+    form: str | None
+    weights: str | None
+
+    def resolved(self) -> MemoryWords:
+        """With what the form names, where something else is not named besides it. UsageError for an unknown form."""
+        from m0sim.study.learn import step
+
+        if self.form is None:
+            return self
+        mask, scratch = step.form(self.form)
+        return replace(self, mask=self.mask or mask, scratch=self.scratch or scratch)
+
+    def options(self) -> DeviceOptions:
+        """How a step is deployed, with defaults for what was not typed."""
+        from m0sim.study.learn.config import DeviceOptions
+
+        named = replace(self, form=self.form or "default").resolved()
+        default = DeviceOptions()
+        return DeviceOptions(
+            named.mask or default.mask_form,
+            named.weights or default.weights_place,
+            scratch=named.scratch or default.scratch,
+        )
+
+
+@dataclass(frozen=True)
+class DataWords:
+    """What was typed about data."""
+
+    data_name: str | None
+    data_dir: Path | None = None
+    split: str | None = None
+    split_seed: int = 0
+    range: str | None = None
+    window: str | None = None
+    label: str = ""
+    task: str | None = None
+
+    @property
+    def default_network(self) -> str:
+        """A network that takes these data. Raises UsageError where m0sim brings none."""
+        from m0sim.study.learn import sources
+
+        source = self.source()
+        if source.is_file:
+            return sources.network_for(source)
+        return {"digits": "tiny-cnn-8", "cifar10": "vgg11"}.get(source.name, "tiny-cnn")
+
+    def source(self) -> Source:
+        """The data that they name; without a name where nothing was typed. UsageError for what is no such words."""
+        from m0sim.study.learn import data_files, split
+        from m0sim.study.learn.sources import FileOptions, Source
+
+        reading = data_files.reading(self.range, self.window, self.label)
+        fractions = split.fractions(self.split) if self.split is not None else None
+        options = FileOptions(reading, fractions, self.split_seed)
+        transfer = self.transfer()
+        return Source(self.data_name or "", self.data_dir, options, place=transfer.file if transfer else "")
+
+    def transfer(self) -> Transfer | None:
+        """The transfer task, None where there was none typed."""
+        from m0sim.study.learn import transfer
+
+        return None if self.task is None else transfer.parse(self.task)
