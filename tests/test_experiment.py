@@ -410,7 +410,8 @@ class TestCommand:
             folder = tmp_path / engine
             assert run(monkeypatch, *arguments, "--engine", engine, "-o", str(folder)) == 0
             found[engine] = {path.name: path.read_bytes() for path in folder.iterdir()}
-        assert found["device"].keys() == {"train.json", "state.npz", "checkpoint.npz"}
+        learned = set() if method == "fp32" else {"learned.npz"}
+        assert found["device"].keys() == {"train.json", "state.npz", "checkpoint.npz"} | learned
         assert found["timed"] == found["unicorn"] == found["device"]
         other = tmp_path / "half"
         for epochs, engine, resume in ((1, "unicorn", ()), (2, "timed", ("--resume",))):
@@ -425,7 +426,7 @@ class TestCommand:
         for said in ("our reconstruction", "before", "pruned 3", "measured"):
             assert said in text
         assert re.search(r"\d [mu]J\b", text), "the profile has a current with a source"
-        names = {"train.json", "state.npz", "checkpoint.npz", "curve.png", "curve.svg"}
+        names = {"train.json", "state.npz", "learned.npz", "checkpoint.npz", "curve.png", "curve.svg"}
         assert {p.name for p in tmp_path.iterdir()} == names
 
     def test_resume_goes_on_where_it_ended(self, monkeypatch: Any, capsys: Any, tmp_path: Path) -> None:

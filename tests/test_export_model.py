@@ -13,8 +13,11 @@ from test_cli import Run, run  # noqa: F401
 
 from m0sim.chip.machine import Machine
 from m0sim.image import load_file
-from m0sim.study.learn import datasets, pretrain
+from m0sim.study.learn import datasets, methods, pretrain
 from m0sim.study.learn.biases import static_first_values
+from m0sim.study.learn.experiment import checkpoint
+from m0sim.study.learn.experiment.setting import Setting
+from m0sim.study.learn.experiment.training import Task, TrainingRun
 from m0sim.study.learn.exported import c_source, inference, qdq
 from m0sim.study.learn.imported import float_network, importing
 from m0sim.study.learn.layers import columns_of, forward
@@ -105,6 +108,24 @@ def test_pruned_edges_are_weights_of_0() -> None:
     made = inference.plan(replace(bundled, weights=weights))
     words = np.frombuffer(made.contents["weights3"], np.uint8)
     assert np.count_nonzero(words == 128) >= np.count_nonzero(weights[3] == 0)
+
+
+@pytest.mark.parametrize("method", methods.integer_names())
+def test_a_folder_of_train_has_what_was_learned(run: Run, tmp_path: Path, method: str) -> None:  # noqa: F811
+    """Its network by itself is as right as the model that learned, pruned edges being weights of 0."""
+    setting = Setting(method, options={"fraction": 0.5} if method == "priot-s" else {})
+    task = Task("tiny-cnn-8", "digits", setting, images=24, epochs=1, engine="golden", measured=0)
+    training = TrainingRun(task)
+    done = training.train()
+    checkpoint.save_learned(tmp_path, training.learned())
+    learned = pretrain.read(tmp_path / "learned.npz")
+    pruned = sum(done.progress.epochs[-1].pruned)
+    assert sum(int(np.count_nonzero(w == 0)) for w in learned.weights) >= pruned
+    right = int(np.count_nonzero(learned.logits(training.test.images).argmax(axis=1) == training.test.labels))
+    slack = 12 if methods.get(method).device.dynamic else 0  # dynamic scales became static
+    assert abs(right - done.progress.epochs[-1].right_test) <= slack
+    assert run("export-model", tmp_path, "-o", tmp_path / "out").code == 0
+    assert (tmp_path / "out" / "model.c").exists()
 
 
 def test_the_verb_writes_a_folder(run: Run, tmp_path: Path) -> None:  # noqa: F811

@@ -11,8 +11,6 @@ from m0sim.cli import options
 from m0sim.cli.shared import emit, make_folder, one_blas_thread
 from m0sim.errors import UsageError
 
-LEARNED = "learned.npz"
-
 
 @click.command("export-model")
 @click.argument(
@@ -27,6 +25,7 @@ def export_model(model: Path, output: Path | None, json_wanted: bool) -> None:
     make_folder(output)
     one_blas_thread()
     from m0sim.study.learn import pretrain
+    from m0sim.study.learn.experiment.checkpoint import LEARNED
     from m0sim.study.learn.exported import c_source, inference, qdq
 
     path = model / LEARNED if model.is_dir() else model

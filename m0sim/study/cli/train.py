@@ -19,6 +19,7 @@ from m0sim.study.words import DataWords, MemoryWords
 
 if TYPE_CHECKING:
     from m0sim.study.learn.experiment.training import Task, Training, TrainingRun
+    from m0sim.study.learn.pretrain import Backbone
     from m0sim.study.learn.transfer import Transfer
 
 
@@ -108,7 +109,7 @@ def train(
         make_folder(output)
     run = TrainingRun(task, _progress(task, output) if resume else None)
     training = _train(run, output)
-    _show(training, json_wanted, output)
+    _show(training, run.learned() if output else None, json_wanted, output)
     if not training.is_finished:
         raise click.exceptions.Exit(1)
 
@@ -166,12 +167,12 @@ def _train(run: TrainingRun, output: Path | None) -> Training:
         return replace(run.train(bar.share, keep, stop), flash=flash)
 
 
-def _show(training: Training, json_wanted: bool, output: Path | None) -> None:
+def _show(training: Training, learned: Backbone | None, json_wanted: bool, output: Path | None) -> None:
     from m0sim.report import text
     from m0sim.study.report import train_data, train_text
 
     if output is not None:
-        _write(training, output)
+        _write(training, learned, output)
     if json_wanted:
         emit(train_data.to_json(training), True, None)
     else:
@@ -180,7 +181,8 @@ def _show(training: Training, json_wanted: bool, output: Path | None) -> None:
         where = "give -o DIR next time to be able to resume" if output is None else f"resume with: {_resuming()}"
         click.echo(f"m0sim: interrupted; {where}", err=True)
     elif output is not None and not json_wanted:
-        click.echo(f"\nwritten to {output}: train.json, state.npz, curve.png, curve.svg, checkpoint.npz")
+        network = "" if learned is None else ", learned.npz"
+        click.echo(f"\nwritten to {output}: train.json, state.npz{network}, curve.png, curve.svg, checkpoint.npz")
 
 
 def _resuming() -> str:
@@ -188,11 +190,12 @@ def _resuming() -> str:
     return shlex.join(["m0sim", *words, "--resume"])
 
 
-def _write(training: Training, output: Path) -> None:
+def _write(training: Training, learned: Backbone | None, output: Path) -> None:
     from m0sim.study.learn.experiment import checkpoint
     from m0sim.study.report import train_data, train_plots
 
     checkpoint.save_state(output, training.progress.arrays)
+    checkpoint.save_learned(output, learned)
     emit(train_data.to_json(training), False, output / "train.json")
     for name, content in train_plots.files(training).items():
         files.write(output / name, content)

@@ -1,4 +1,5 @@
-"""A run on disk: `state.npz`, the learned arrays alone, and `checkpoint.npz`, from which an interrupted run goes on."""
+"""A run on disk: `state.npz`, the learned arrays alone, `learned.npz`, the network that they make, and
+`checkpoint.npz`, from which an interrupted run goes on."""
 
 from __future__ import annotations
 
@@ -10,10 +11,12 @@ import numpy as np
 
 from m0sim import arrays, files
 from m0sim.errors import UsageError
+from m0sim.study.learn import pretrain
 from m0sim.study.learn.experiment.training import Epoch, RunProgress, Task
 from m0sim.study.learn.methods.base import Arrays
+from m0sim.study.learn.pretrain import Backbone
 
-STATE, CHECKPOINT = "state.npz", "checkpoint.npz"
+STATE, CHECKPOINT, LEARNED = "state.npz", "checkpoint.npz", "learned.npz"
 
 SCHEMA = 1
 
@@ -25,6 +28,12 @@ _MAY_GROW = "epochs"
 def save_state(folder: Path, learned: Arrays) -> None:
     """Write state.npz. The same arrays give the same bytes."""
     files.write(folder / STATE, arrays.to_npz(learned))
+
+
+def save_learned(folder: Path, learned: Backbone | None) -> None:
+    """Write learned.npz, a backbone file: the network with what was learned. None: nothing that is one."""
+    if learned is not None:
+        pretrain.save(learned, folder / LEARNED)
 
 
 def save(folder: Path, task: Task, progress: RunProgress) -> None:

@@ -272,6 +272,19 @@ class TrainingRun:
             progress=self.progress,
         )
 
+    def learned(self) -> Backbone | None:
+        """The network as it is now, by itself; None of a method in float.
+
+        The images that calibrated the method calibrate it where the method's scales are dynamic.
+        """
+        calibration = self._part("transfer").first(images.CALIBRATION)
+        found = self.model.deployable(self._state, calibration.images)
+        if found is None:
+            return None
+        made = {"method": self.task.setting.label, "seed": self.task.seed, "steps": self._steps}
+        (weights, config), record = found, {**self.backbone.record, "learned": made}
+        return replace(self.backbone, weights=weights, config=config, record=record)
+
 
 def complete(task: Task) -> Task:
     """The task with its numbers of images filled in. Raises UsageError for what is out of range."""

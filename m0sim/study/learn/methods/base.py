@@ -155,6 +155,13 @@ class Model(ABC):
     def state_of(self, arrays: Mapping[str, Learned], steps: int) -> Any:
         """The state that `steps` steps made: exact where the cut was renewed in the last of them."""
 
+    def deployable(self, state: Any, images: Int8) -> tuple[tuple[Int8, ...], Config] | None:
+        """int8 weights, pruned ones 0, and the configuration with static shifts that the forward pass runs by alone.
+
+        `images` int8 [n, h, w, c] calibrate the shifts where the method has none. None: it is no integer network.
+        """
+        return None
+
     def pruned(self, state: Any) -> tuple[int, ...]:
         """Edges of each layer that are pruned; nothing for a method that prunes none."""
         return ()

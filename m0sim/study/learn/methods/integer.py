@@ -18,7 +18,7 @@ from m0sim.chip.device import Device
 from m0sim.errors import UsageError
 from m0sim.study.learn import additions, biases, layout, onchip, pools
 from m0sim.study.learn.arithmetic import STATIC_SHIFT_MAX, Int8, Int32
-from m0sim.study.learn.calibrate import calibrate
+from m0sim.study.learn.calibrate import calibrate, forward_shifts
 from m0sim.study.learn.config import Config, DeviceOptions, cooled, first_trained
 from m0sim.study.learn.device_form import IntegerForm
 from m0sim.study.learn.layers import LOSS_EXPONENT, Gradient, error_through, gradient, loss
@@ -294,6 +294,12 @@ class IntegerModel(Model):
 
     def state_of(self, arrays: Mapping[str, Learned], steps: int) -> State:
         return self.method.state_of(self.network, self.frozen, arrays, self.config, steps)
+
+    def deployable(self, state: State, images: Int8) -> tuple[tuple[Int8, ...], Config]:
+        config = self.config
+        if self.method.dynamic:
+            config = forward_shifts(self.network, state.weights, images, config)
+        return state.weights, config
 
     def pruned(self, state: State) -> tuple[int, ...]:
         if self.method.learns != "scores":
