@@ -46,7 +46,11 @@ def read_npy(path: Path, limit: int = files.LIMIT) -> Array:
 
 def read_npz(path: Path, what: str, limit: int = files.LIMIT) -> dict[str, Array]:
     """The arrays of a .npz file by name. Raises `UsageError`, one line, for anything that is not `what`."""
-    content = files.read(path, limit)
+    return npz_of(files.read(path, limit), path, what, limit)
+
+
+def npz_of(content: bytes, path: Path, what: str, limit: int = files.LIMIT) -> dict[str, Array]:
+    """The same of the bytes of a file, which errors call `path`."""
     with refusing(path, what):
         if content.count(b"PK\1\2") > MEMBERS:  # of the directory's entries, each of which would become an object
             raise ValueError(f"more than {MEMBERS} members")

@@ -135,6 +135,12 @@ CARELESS: dict[str, tuple[dict[str, Any], str]] = {
     "a split too short": ({"split": np.zeros(3, int)}, r"split int64 \[3\] for 60 images"),
     "no such part": ({"split": np.array(["tset"] * 60)}, "a part 'tset'.*did you mean 'test'"),
     "no such number": ({"split": np.full(60, 4)}, "split 4; there are 0 backbone, 1 transfer, 2 validation, 3 test"),
+    "a name like split": ({"splits": np.zeros(60, int)}, "an array 'splits'; did you mean 'split'"),
+    "an array that breaks lines": ({"images": None, "a\nb": labels()}, r"it has labels, a\\nb"),
+    "a class that breaks lines": (
+        {"labels": np.array(["a", "b\n\x1b[2J"])[(labels() + np.arange(60) // 58).clip(max=1) * (np.arange(60) > 57)]},
+        r"class b\\n\\x1b\[2J has 2 images",
+    ),
     "split as floats": ({"split": np.zeros(60)}, "split is float64"),
 }
 

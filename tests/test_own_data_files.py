@@ -85,7 +85,9 @@ def test_names_floats_and_parts(tmp_path: Path) -> None:
         (ROWS, {"label": "first", "window": (3, 1)}, "rows of 4 values are no windows of 3 x 1"),
         ("1,5,6\n2,7,8\n", {"label": "first"}, "no image of class 0"),
         ("0,5,6\n-1,7,8\n", {"label": "first"}, "label -1"),
-        ("label,a\n" + "9" * 200_000 + ",1\n", {}, "not a .csv file: field larger"),
+        ("label,a\n" + "9" * 200_000 + ",1\n", {}, ":2: not a .csv file: field larger"),
+        ('0,1,2\n1,"2\n3",4\n', {"label": "first"}, ":2: not a .csv file: unexpected end of data"),
+        ("0" + ",1" * 600_000, {"label": "first"}, ":1: longer than 1,048,576 characters"),
     ],
 )
 def test_a_careless_csv_is_one_line(text: str, reading: dict[str, Any], said: str, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,8 +26,9 @@ from m0sim.study.learn.data_files import Contents, Reading
 LIMIT = 64 << 20
 """Bytes of a file."""
 
-_CELLS = 1 << 25
-"""Values all told: as many as are in such a file, of one digit each."""
+_CELLS = 1 << 24
+"""Values all told: each takes eight bytes while it is read."""
+_LINE = 1 << 20
 _CALLED = ("label", "class")
 _SPLIT = "split"
 
@@ -45,16 +47,16 @@ def read(path: Path, reading: Reading) -> Contents:
     """The windows of a file. Raises UsageError, one line with the number of the line, for whatever is wrong with it."""
     content = files.read(path, LIMIT)
     try:
-        text = content.decode("utf-8-sig")
+        content.decode()
     except UnicodeDecodeError as error:
         raise UsageError(f"{path}: not a text file in UTF-8: byte {error.start}") from error
-    rows = _rows(path, text)
+    rows = _rows(path, content)
     try:
         first = next(rows)[1]
     except StopIteration:
         raise UsageError(f"{path}: is empty: a row is a window, label and values separated by commas") from None
     columns = _columns(path, first, reading.label)
-    labels, parts, values = _windows(path, _rows(path, text), columns)
+    labels, parts, values = _windows(path, _rows(path, content), columns)
     length, channels = reading.window or (values.shape[1], 1)
     if length * channels != values.shape[1]:
         raise UsageError(f"{path}: rows of {values.shape[1]} values are no windows of {length} x {channels}")
@@ -68,15 +70,21 @@ def read(path: Path, reading: Reading) -> Contents:
     )
 
 
-def _rows(path: Path, text: str) -> Iterator[tuple[int, list[str]]]:
-    """Number of the line and cells of every row that is not empty."""
-    reader = csv.reader(io.StringIO(text, newline=""))
-    try:
-        for row in reader:
-            if row and any(cell.strip() for cell in row):
-                yield reader.line_num, [cell.strip() for cell in row]
-    except csv.Error as error:
-        raise UsageError(f"{path}:{reader.line_num}: not a .csv file: {error}") from error
+def _rows(path: Path, content: bytes) -> Iterator[tuple[int, list[str]]]:
+    """Number of the line and cells of every row that is not empty. A row is one line, whatever is quoted."""
+    lines = io.TextIOWrapper(io.BytesIO(content), "utf-8-sig")
+    for number in itertools.count(1):
+        line = lines.readline(_LINE + 1)
+        if not line:
+            return
+        if len(line) > _LINE:
+            raise UsageError(f"{path}:{number}: longer than {_LINE:,} characters: a row is one window")
+        try:
+            row = next(csv.reader([line], strict=True), [])
+        except csv.Error as error:
+            raise UsageError(f"{path}:{number}: not a .csv file: {error}") from error
+        if any(cell.strip() for cell in row):
+            yield number, [cell.strip() for cell in row]
 
 
 def _columns(path: Path, first: Sequence[str], asked: str) -> _Columns:

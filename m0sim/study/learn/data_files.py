@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from m0sim import arrays, files
 from m0sim.errors import UsageError, did_you_mean
+from m0sim.names import printable
 from m0sim.study.learn.split import PARTS
 
 CLASSES_MAX = 256
@@ -110,14 +111,19 @@ class Contents:
 def read(path: Path, reading: Reading) -> Contents:
     """The arrays of a .npz file. Raises UsageError, one line, for whatever is wrong with them."""
     refuse_csv_options(path, reading)
-    stored = arrays.read_npz(path, "data (.npz with images and labels)")
+    content = files.read(path)
+    stored = arrays.npz_of(content, path, "data (.npz with images and labels)")
+    names = [printable(name) for name in stored]
     for name in _NAMES[:2]:
         if name not in stored:
-            has = ", ".join(list(stored)[:8]) or "nothing"
-            raise UsageError(f"{path}: no array {name!r}; it has {has}{did_you_mean(name, stored)}")
-    split = stored.get("split")
-    digest = hashlib.sha256(files.read(path)).hexdigest()
-    return checked(path, stored["images"], stored["labels"], split, reading, digest)
+            has = ", ".join(names[:8]) or "nothing"
+            raise UsageError(f"{path}: no array {name!r}; it has {has}{did_you_mean(name, names)}")
+    for name in names:
+        hint = did_you_mean(name, _NAMES)
+        if name not in _NAMES and hint:  # to be ignored, it must not look like one that is not
+            raise UsageError(f"{path}: an array {name!r}{hint}")
+    digest = hashlib.sha256(content).hexdigest()
+    return checked(path, stored["images"], stored["labels"], stored.get("split"), reading, digest)
 
 
 def shapes_of(values: NDArray[np.uint8]) -> tuple[Shape, ...]:
@@ -168,7 +174,9 @@ def checked(
     if labels.shape != values.shape[:1]:
         hint = ": of one-hot labels take .argmax(axis=1)" if labels.ndim == 2 else ""
         raise UsageError(f"{path}: labels {_axes(labels)} for {len(values)} images{hint}")
-    numbers, names = (labels, tuple(class_names)) if class_names is not None else _numbered(path, labels)
+    numbers, names = (
+        (labels, tuple(map(printable, class_names))) if class_names is not None else _numbered(path, labels)
+    )
     return Contents(
         path,
         found,
@@ -193,7 +201,7 @@ def _numbered(path: Path, labels: NDArray[Any]) -> tuple[NDArray[Any], tuple[str
     if labels.dtype.kind != "U":
         raise UsageError(f"{path}: labels are {labels.dtype}: they must be whole numbers from 0 on, or names")
     names, numbers = np.unique(labels, return_inverse=True)
-    return numbers.reshape(-1), tuple(map(str, names))
+    return numbers.reshape(-1), tuple(printable(str(name)) for name in names)
 
 
 def _checked_labels(path: Path, labels: NDArray[Any], names: tuple[str, ...]) -> NDArray[np.uint8]:
