@@ -79,7 +79,11 @@ class Table:
         self._label = label
         if not isinstance(raw, dict):
             raise UsageError(f"{path}:{self.line()}: {label.rstrip(':. ')}: must be a table, not {raw!r}")
-        for key in raw:
+        self.check_keys(known)
+
+    def check_keys(self, known: Collection[str]) -> None:
+        """Raise `UsageError` for a key that is not among the known ones."""
+        for key in self.raw:
             if key not in known:
                 self.fail(repr(key)[1:-1], f"unknown key{did_you_mean(key, known)}")
 
@@ -145,8 +149,8 @@ class Table:
         names = raw if known is None and isinstance(raw, dict) else known or ()
         return Table(self.path, self.lines, (*self.at, key), f"{self._label}{key}.", raw, names)
 
-    def tables(self, key: str, known: Collection[str], *, named_by: str = "") -> Iterator[Table]:
-        """The entries of the array of tables [[key]]; none when it is absent.
+    def tables(self, key: str, known: Collection[str] | None, *, named_by: str = "") -> Iterator[Table]:
+        """The entries of the array of tables [[key]]; none when it is absent. Without `known`, they may have any keys.
 
         Errors call them ``key[0]``, or ``key "NAME"`` where the entry's key `named_by` has a name.
         """
@@ -156,7 +160,8 @@ class Table:
         for i, raw in enumerate(entries):
             name = raw.get(named_by) if isinstance(raw, dict) else None
             label = f"{key} {name!r}: " if isinstance(name, str) and name else f"{self._label}{key}[{i}]."
-            yield Table(self.path, self.lines, (*self.at, key, i), label, raw, known)
+            names = raw if known is None and isinstance(raw, dict) else known or ()
+            yield Table(self.path, self.lines, (*self.at, key, i), label, raw, names)
 
 
 def key_lines(text: str) -> dict[KeyPath, int]:

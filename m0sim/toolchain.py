@@ -151,6 +151,15 @@ def find(name: str = "zig") -> Toolchain:
     raise UsageError(f"no toolchain {name!r}; there are 'zig' and 'gnu'")
 
 
+def is_installed(name: str = "zig") -> bool:
+    """Whether `find` would find it."""
+    try:
+        find(name)
+    except UsageError:
+        return False
+    return True
+
+
 def _run(command: Sequence[str]) -> str:
     """Standard output of `command`; raises `UsageError` with all it said when it fails."""
     try:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,12 @@ class MemoryWords:
             return self
         mask, scratch = step.form(self.form)
         return replace(self, mask=self.mask or mask, scratch=self.scratch or scratch)
+
+    def check(self, names: Sequence[str], *, is_part: bool = False) -> None:
+        """Raises UsageError for what was said and none of the methods uses; `is_part` as in `uses.check_memory`."""
+        from m0sim.study.learn import uses
+
+        uses.check_memory(names, **asdict(self), is_part=is_part)
 
     def options(self) -> DeviceOptions:
         """How a step is deployed, with defaults for what was not typed."""

@@ -60,7 +60,7 @@ def budget(
 ) -> None:
     """What can be trained in so much SRAM, what it costs, and the best that fits."""
     one_blas_thread()
-    from m0sim.study.learn import networks, side_by_side
+    from m0sim.study.learn import networks, side_by_side, uses
     from m0sim.study.report import budget_data
     from m0sim.study.whatif import budget as asking
     from m0sim.study.whatif import sizes
@@ -78,6 +78,8 @@ def budget(
         sizes.size(stack_reserve, "--stack-reserve") if stack_reserve else 0,
         knob(solve) if solve else None,
     )
+    uses.check_shares(question.methods, fraction=fraction is not None, trained=bool(trained))
+    memory.check(question.methods, is_part=asking.trains_some(knobs, network))
     if output is not None and output.suffix != ".json":
         make_folder(output)
     else:

@@ -55,6 +55,7 @@ def compare(
     task = comparing.task_of(chosen, images, chip, methods, steps=steps, base=base or "", **settings)
     for line in comparing.left_out(methods, task.methods, task.network):
         click.echo(f"m0sim: {line}", err=True)
+    memory.check(task.methods)
     if output is not None:
         make_folder(output)  # better refused before the work than after it
     with Bar(steps * len(task.methods)) as bar:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ from m0sim.study.words import DataWords, MemoryWords
 
 if TYPE_CHECKING:
     from m0sim.study.learn.experiment.training import Task, Training, TrainingRun
+    from m0sim.study.learn.methods import Method
     from m0sim.study.learn.pretrain import Backbone
     from m0sim.study.learn.transfer import Transfer
 
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
 @click.option("--sharpness", type=int, metavar="N", help="The loss sees the logits times 2**N; default 0.")
 @click.option("--cool", type=int, metavar="N", help="Halve the learning rate every N steps; default: never.")
 @click.option("--refresh", type=int, metavar="N", help="Renew the cut of top-k every N steps; default 1.")
+@click.option("--option", "own", multiple=True, metavar="NAME=VALUE", help="Any option of the method, by its name.")
 @click.option(
     "--engine",
     default="device",
@@ -71,6 +74,7 @@ def train(
     validation_images: int,
     test_images: str,
     backbone: Path | None,
+    own: tuple[str, ...],
     memory: MemoryWords,
     profile: str,
     resume: bool,
@@ -81,15 +85,20 @@ def train(
     """Let a backbone learn rotated images on the chip: accuracy, cycles and memory by epoch."""
     one_blas_thread()
     from m0sim.chip import device
+    from m0sim.study.learn import methods
     from m0sim.study.learn.experiment.setting import tuned
     from m0sim.study.learn.experiment.training import Task, TrainingRun
 
+    method = methods.add(method)
     given = {name: value for name, value in settings.items() if value is not None}
+    given |= _own_options(own, methods.get(method), given)
+    setting = tuned(method, shift, given)
+    memory.check((method,), is_part=bool(given.get("trained")))
     source = data.source()
     task = Task(
         network=network or data.default_network,
         data=source.name,
-        setting=tuned(method, shift, given),
+        setting=setting,
         data_dir=source.data_dir,
         data_options=source.options,
         transfer=_transfer(data, rotate),
@@ -112,6 +121,19 @@ def train(
     _show(training, run.learned() if output else None, json_wanted, output)
     if not training.is_finished:
         raise click.exceptions.Exit(1)
+
+
+def _own_options(typed: tuple[str, ...], method: Method, others: Mapping[str, Any]) -> dict[str, Any]:
+    """Options from NAME=VALUE. What is none of the method's stays a text, and is refused with the others."""
+    found: dict[str, Any] = {}
+    for text in typed:
+        name, equals, value = text.partition("=")
+        if not (name and equals and value):
+            raise UsageError(f"--option {text}: must be NAME=VALUE, such as --option cool=1000")
+        if name in found or name in others:
+            raise UsageError(f"--option {text}: {name} is given twice")
+        found[name] = method.options[name].parse(value) if name in method.options else value
+    return found
 
 
 def _transfer(data: DataWords, rotate: float | None) -> Transfer:

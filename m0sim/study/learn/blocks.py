@@ -7,7 +7,7 @@ The header is the only place where a block's fields stand. From it come the asse
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import TypeVar
@@ -72,9 +72,14 @@ def of_functions(header: str) -> dict[str, tuple[str, ...]]:
     return structs | {function: structs[block] for function, block in _PROTOTYPE.findall(header)}
 
 
-def pack(function: str, words: Mapping[str, T]) -> tuple[T, ...]:
-    """The words of a function's block in the order of its fields. ValueError where one is missing or is not a field."""
-    fields = blocks()[function]
+def pack(function: str, words: Mapping[str, T], fields: Sequence[str] = ()) -> tuple[T, ...]:
+    """The words of a function's block in the order of its fields. ValueError where one is missing or is not a field.
+
+    `fields` are those of a function that kernels/m0k.h does not have.
+    """
+    fields = fields or blocks().get(function, ())
+    if not fields:
+        raise ValueError(f"no kernel {function!r}{did_you_mean(function, blocks())}")
     for name in words:
         if name not in fields:
             raise ValueError(f"the block of {function} has no field {name!r}{did_you_mean(name, fields)}")
@@ -88,8 +93,12 @@ def offsets(header: str) -> str:
     """kernels/m0k.inc: an assembler constant for the byte offset of every field, such as DENSE_N_IN for n_in."""
     lines = ["/* Byte offsets of the fields of m0k.h's blocks. Made by `make kernels` from m0k.h: change it there. */"]
     for block, fields in parse(header).items():
-        prefix = block.removeprefix("m0k_").upper()
-        lines += ["", f"/* {block}_t */"]
-        lines += [f"#define {prefix}_{name.upper()} {WORD * i}" for i, name in enumerate(fields)]
-        lines.append(f"#define {prefix}_BYTES {WORD * len(fields)}")
+        lines += ["", f"/* {block}_t */", *constants(block, fields)]
     return "\n".join(lines) + "\n"
+
+
+def constants(block: str, fields: Sequence[str]) -> list[str]:
+    """The assembler constants of one block, such as DENSE_N_IN of m0k_dense, and its size."""
+    prefix = block.removeprefix("m0k_").upper()
+    lines = [f"#define {prefix}_{name.upper()} {WORD * i}" for i, name in enumerate(fields)]
+    return [*lines, f"#define {prefix}_BYTES {WORD * len(fields)}"]

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Literal
+from typing import Any, Literal
 
 from m0sim.errors import UsageError
 from m0sim.study.learn import draws
@@ -70,6 +70,16 @@ class Config:
 
     learning_rate: float = 0.01
     """Of fp32; the default is what its cycles are measured with where nothing is trained."""
+
+    own: tuple[tuple[str, int | float | str], ...] = ()
+    """Options that only one method has, by name: see `option`."""
+
+    def option(self, name: str) -> Any:
+        """The value of an option that a method has for itself. Raises ValueError for one that it does not declare."""
+        for known, value in self.own:
+            if known == name:
+                return value
+        raise ValueError(f"no option {name!r} of the method's own: it must be one of its options")
 
     @property
     def logit_exponent(self) -> int:

@@ -7,19 +7,21 @@ weights the passes multiply by, what a layer learns and how, and what the device
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
+from pathlib import Path
 from typing import ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from m0sim.image import Image
-from m0sim.study.learn import kernels, layout, pools, scratch
+from m0sim.study.learn import kernels, layout, own_kernels, pools, scratch
 from m0sim.study.learn.blocks import pack
 from m0sim.study.learn.config import Config
 from m0sim.study.learn.networks import Conv, Dense, Depthwise, Network, Stage, pads_of
+from m0sim.study.learn.own_kernels import Kernel
 from m0sim.study.learn.state import Frozen, Learned
 from m0sim.study.learn.step import (
     Code,
@@ -62,6 +64,10 @@ class IntegerForm(DeviceForm):
     made twice, four outputs after four, the first time for m0k_FAMILY_measure."""
     mask_forms: tuple[str, ...] = ()
     """The forms in which it can keep its mask, the presumably fastest first; none where there is no mask."""
+    sources: ClassVar[Sequence[str]] = ()
+    """Files of kernels of its own, .S or .c, by paths from the folder of the class that names them."""
+    own_kernels: ClassVar[Mapping[str, Kernel]] = {}
+    """These kernels by name, m0k_FAMILY_dense and m0k_FAMILY_grad perhaps among them."""
 
     def operations(self, network: Network, settings: StepSettings) -> tuple[tuple[Op, ...], dict[str, Tensor]]:
         builder = Builder(network, settings, self)
@@ -74,13 +80,23 @@ class IntegerForm(DeviceForm):
         return tuple(builder.ops), builder.tensors
 
     def kernels(self) -> Image:
-        return kernels.load()
+        return own_kernels.beside(kernels.load(), self.source_files(), self.own_kernels)
 
     def stack_bytes(self, step: Step) -> int:
-        return kernels.stack_bytes(step)
+        return kernels.stack_bytes(step, {name: kernel.stack_bytes for name, kernel in self.own_kernels.items()})
 
     def version(self) -> str:
-        return kernels.version()
+        return kernels.version() + own_kernels.version(self.source_files(), self.own_kernels)
+
+    def source_files(self) -> tuple[Path, ...]:
+        return own_kernels.source_files(type(self), self.sources)
+
+    def added_code_bytes(self) -> int:
+        return own_kernels.code_bytes(kernels.load(), self.source_files(), self.own_kernels)
+
+    def fields(self, kernel: str) -> tuple[str, ...]:
+        """The fields of the block of a kernel, or of a provider's context, of its own; none for m0sim's."""
+        return self.own_kernels[kernel].fields if kernel in self.own_kernels else ()
 
     # -- a layer that learns, as operations
 
@@ -234,11 +250,15 @@ class Builder:
 
     def emit(self, phase: Phase, kernel: str, **words: Word) -> None:
         """One more kernel call."""
-        self.ops.append(Op(phase, kernel, pack(kernel, words)))
+        self.ops.append(Op(phase, kernel, pack(kernel, words, self.form.fields(kernel))))
 
     def provider(self, function: str, **words: Word) -> Words:
         """The fields of a kernel's block by which it asks `function` for its rows."""
-        return {"weights": 0, "provider": Code(function), "context": Constants(pack(function, words))}
+        return {
+            "weights": 0,
+            "provider": Code(function),
+            "context": Constants(pack(function, words, self.form.fields(function))),
+        }
 
     def plain_rows(self, weights: Ref) -> Words:
         """The same fields where the rows are there as they are multiplied by."""

@@ -13,9 +13,10 @@ from dataclasses import dataclass, replace
 from m0sim.chip.device import Device, MemoryRegion
 from m0sim.errors import UsageError
 from m0sim.study.learn.plan import Plan
+from m0sim.study.learn.step import Step
 
 FLASH_FOR_CODE = 64 * 1024
-"""Flash set aside for kernels, parameter blocks and operation lists, in bytes: more than they ever take."""
+"""Flash set aside for m0sim's kernels, parameter blocks and operation lists, in bytes: more than they ever take."""
 
 _STACK_ALIGN = 8
 _ENLARGED_STEP = 64 * 1024  # an enlarged copy of a device: its size is not what the study is about
@@ -29,12 +30,12 @@ class Need:
     """From the start of SRAM to the end of the plan's highest tensor."""
     stack_bytes: int
     flash_bytes: int
-    """At most: constant tensors, but not the optional ones, and `FLASH_FOR_CODE`."""
+    """At most: constant tensors, but not the optional ones, and `code_bytes`."""
 
     @classmethod
     def of(cls, plan: Plan, stack_bytes: int) -> Need:
         """Of a plan and a stack of that depth."""
-        return cls(plan.sram_bytes, stack_bytes, plan.flash_bytes + FLASH_FOR_CODE)
+        return cls(plan.sram_bytes, stack_bytes, plan.flash_bytes + code_bytes(plan.step))
 
     @property
     def sram_bytes(self) -> int:
@@ -66,9 +67,14 @@ class Need:
         return device.flash is not None and self.flash_bytes <= device.flash.size
 
 
+def code_bytes(step: Step) -> int:
+    """Flash set aside for kernels, parameter blocks and operation lists of a step."""
+    return FLASH_FOR_CODE + step.settings.form.added_code_bytes()
+
+
 def holds_optional(plan: Plan, device: Device) -> bool:
     """Whether the device's flash holds the optional tensors of a plan, too."""
-    return device.flash is not None and plan.most_flash_bytes + FLASH_FOR_CODE <= device.flash.size
+    return device.flash is not None and plan.most_flash_bytes + code_bytes(plan.step) <= device.flash.size
 
 
 def stretches(device: Device) -> list[int]:

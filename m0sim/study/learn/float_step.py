@@ -44,11 +44,7 @@ def arithmetic(toolchain_name: str) -> str:
 
 def is_available(toolchain_name: str = "zig") -> bool:
     """Whether the compiler is installed."""
-    try:
-        toolchain.find(toolchain_name)
-    except UsageError:
-        return False
-    return True
+    return toolchain.is_installed(toolchain_name)
 
 
 def build_kernels(toolchain_name: str, output: Path) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import struct
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -115,13 +116,17 @@ def moved(kernels: Image, distance: int) -> Image:
     )
 
 
-def stack_bytes(step: Step) -> int:
-    """The deepest stack of a step: dispatcher, kernel and, where it calls one, provider."""
-    return _DISPATCHER + max(_stack_of(op) for op in step.ops)
+def stack_bytes(step: Step, others: Mapping[str, int] | None = None) -> int:
+    """The deepest stack of a step: dispatcher, kernel and, where it calls one, provider.
+
+    `others` has the stack of kernels that are not m0sim's, by name.
+    """
+    stacks = {**STACK, **(others or {})}
+    return _DISPATCHER + max(_stack_of(op, stacks) for op in step.ops)
 
 
-def _stack_of(op: Op) -> int:
-    return STACK[op.kernel] + max((STACK[symbol] for symbol in _called(op.words)), default=0)
+def _stack_of(op: Op, stacks: Mapping[str, int]) -> int:
+    return stacks[op.kernel] + max((stacks[symbol] for symbol in _called(op.words)), default=0)
 
 
 def _called(words: tuple[Word, ...]) -> list[str]:

@@ -17,7 +17,7 @@ from m0sim.chip.cost import Cost
 from m0sim.chip.device import Device
 from m0sim.chip.machine import Machine
 from m0sim.chip.options import Engine, FlashModel, Level
-from m0sim.errors import UsageError
+from m0sim.errors import M0simError, UsageError
 from m0sim.image import Image, Section, Segment, Symbol
 from m0sim.study.learn.fit import holds_optional
 from m0sim.study.learn.kernels import LINKED_AT, moved
@@ -80,6 +80,7 @@ class DeviceProgram:
         self._single = [assembler.phases([op]) for op in plan.step.ops]
         self.flash_bytes = tables + len(assembler.data) - flash.base
         image = self._image(kernels, bytes(assembler.data), contents)
+        self._stack_bytes = stack_bytes
         self.machine = Machine(image, device, stack_bytes=stack_bytes)
 
     def address(self, tensor: str) -> int:
@@ -140,7 +141,12 @@ class DeviceProgram:
         return self._step(self._next(image, label), level, "warm" if self.machine.device.flash_waits else "ideal")
 
     def _step(self, operations: int, level: Level, flash: FlashModel) -> Cost:
-        return self.machine.call("m0k_step", operations, keep=True, level=level, flash=flash, result="void")
+        cost = self.machine.call("m0k_step", operations, keep=True, level=level, flash=flash, result="void")
+        if cost.stack_bytes > self._stack_bytes:
+            raise M0simError(
+                f"a step took {cost.stack_bytes} bytes of stack, its kernels declare {self._stack_bytes}: correct that"
+            )
+        return cost
 
     def count_step(self, image: npt.NDArray[np.int8], label: int, engine: Engine = "unicorn") -> int:
         """The same, but only its cycles: for many steps."""

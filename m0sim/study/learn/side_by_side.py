@@ -139,7 +139,8 @@ def _images(task: ComparisonTask, part: str, count: int) -> Examples:
 def _run(task: ComparisonTask, start: StartingPoint, name: str, tell: Progress) -> MethodResult:
     method = methods.get(name)
     backbone = (task.network, start.weights)
-    config = method.calibrated(*backbone, start.config, start.calibration, task.seed)
+    config = method.configured(start.config, {})
+    config = method.calibrated(*backbone, config, start.calibration, task.seed)
     model = method.model(*backbone, config, start.calibration, task.seed)
     deployment = Deployment.of(model, task.options, task.device)
     initial = model.initial()
@@ -271,15 +272,17 @@ def _with_total(sizes: dict[str, int], stack: int) -> dict[str, int]:
 
 
 def chosen_methods(text: str) -> tuple[str, ...]:
-    """Method names from a comma-separated list; ``all`` is every one that can run here.
+    """Method names from a comma-separated list of names and of files (``./mine.py:Mine``).
 
-    Raises UsageError for an unknown one.
+    ``all`` is every one of m0sim and of installed packages that can run here. Raises UsageError for an unknown one.
     """
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    names = methods.available() if text == "all" else tuple(map(methods.add, parts))
     known = methods.names()
-    names = methods.available() if text == "all" else tuple(part.strip() for part in text.split(",") if part.strip())
     for name in names:
         if name not in known:
             raise UsageError(f"unknown method {name!r} (known: {', '.join(known)}, all){did_you_mean(name, known)}")
+        methods.get(name)
     if not names:
         raise UsageError("no method to compare")
     return tuple(dict.fromkeys(names))
@@ -295,9 +298,12 @@ def for_network(text: str, names: Sequence[str], network: Network) -> tuple[str,
 
 
 def left_out(text: str, chosen: Sequence[str], network: Network, why: str = "") -> list[str]:
-    """Where `text` is ``all``, a line on each method that is not among the chosen ones; `why` instead of its own."""
-    missing = [methods.get(name) for name in methods.names() if name not in chosen] if text == "all" else []
-    return [f"{m.name} is left out: {m.unsupported(network) or why or m.requirement}" for m in missing]
+    """Where `text` is ``all``, a line on each method that is not chosen; `why` is of those that can run."""
+    if text != "all":
+        return []
+    others = [methods.get(name) for name in methods.available() if name not in chosen]
+    missing = methods.left_out() | {m.name: m.unsupported(network) or why for m in others}
+    return [f"{name} is left out: {reason}" for name, reason in missing.items()]
 
 
 def task_of(

@@ -10,6 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Literal
 
 from m0sim.errors import UsageError, did_you_mean
@@ -183,6 +184,14 @@ class DeviceForm(ABC):
     @abstractmethod
     def version(self) -> str:
         """The code that cycles hold for, in words: other code has another version."""
+
+    def source_files(self) -> tuple[Path, ...]:
+        """Files that kernels of its own are made of, where they are no part of m0sim."""
+        return ()
+
+    def added_code_bytes(self) -> int:
+        """Flash that these kernels take besides `fit.FLASH_FOR_CODE`."""
+        return 0
 
 
 def build(network: Network, settings: StepSettings) -> Step:

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Callable, Sequence
-from itertools import cycle
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from matplotlib.figure import Figure
@@ -40,9 +39,16 @@ Plot = Callable[[str, float], bytes]
 """Draws a figure as ``png`` or ``svg``, so many inches wide."""
 
 
-def by_method(looks: Sequence[str]) -> dict[str, str]:
-    """A colour or marker for each method in the registry's order; they begin anew where there are more methods."""
-    return dict(zip(methods.names(), cycle(looks), strict=False))
+def in_order(found: Iterable[str]) -> list[str]:
+    """Methods in the registry's order, those that it does not know at the end."""
+    known = methods.names()
+    return sorted(set(found), key=lambda name: (known.index(name) if name in known else len(known), name))
+
+
+def look_of(method: str, looks: Sequence[str]) -> str:
+    """A method's colour or marker by the registry's order; they begin anew where there are more methods."""
+    known = methods.names()
+    return looks[(known.index(method) if method in known else len(known)) % len(looks)]
 
 
 def to_bytes(figure: Figure, kind: str) -> bytes:

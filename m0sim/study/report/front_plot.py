@@ -24,12 +24,13 @@ from m0sim.study.report.drawing import (
     STYLE,
     WIDE,
     YELLOW,
-    by_method,
+    in_order,
+    look_of,
     to_bytes,
 )
 
-_COLOURS = by_method((SKY, BLUE, ORANGE, YELLOW, RED, GREEN, GREY))
-_MARKERS = by_method("vs^<oDP")
+_COLOURS = (SKY, BLUE, ORANGE, YELLOW, RED, GREEN, GREY)
+_MARKERS = "vs^<oDP"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,7 @@ def draw(points: Sequence[PlottedPoint], title: str, kind: str = "svg", width: f
         axes.set_xscale("log", base=2)
         axes.xaxis.set_major_formatter(lambda x, _: f"{x:g}")
         best = front(points)
-        for method in (m for m in _COLOURS if any(p.method == m for p in points)):
+        for method in in_order(p.method for p in points):
             own = [p for p in points if p.method == method]
             _scatter(axes, method, [p for p in own if p not in best], pale=True)
             _scatter(axes, method, [p for p in own if p in best], pale=False)
@@ -103,17 +104,24 @@ def _scatter(axes: Axes, method: str, points: Sequence[PlottedPoint], *, pale: b
         [p.cycles / 1e6 for p in points],
         s=22 if pale else 40,
         alpha=0.55 if pale else 1.0,
-        color=_COLOURS[method],
-        marker=_MARKERS[method],
+        color=look_of(method, _COLOURS),
+        marker=look_of(method, _MARKERS),
         edgecolors=INK,
         linewidths=0.5,
     )
 
 
 def _legend(figure: Figure, points: Sequence[PlottedPoint], columns: int) -> None:
-    shown = [method for method in _COLOURS if any(p.method == method for p in points)]
+    shown = in_order(p.method for p in points)
     handles = [
-        Line2D([], [], linestyle="", label=m + "*" * is_reconstruction(m), marker=_MARKERS[m], color=_COLOURS[m])
+        Line2D(
+            [],
+            [],
+            linestyle="",
+            label=m + "*" * is_reconstruction(m),
+            marker=look_of(m, _MARKERS),
+            color=look_of(m, _COLOURS),
+        )
         for m in shown
     ]
     said = "named: the front (layers that learn); pale: beaten"

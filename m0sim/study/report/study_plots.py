@@ -17,10 +17,10 @@ from matplotlib.ticker import FuncFormatter, LogLocator
 from m0sim.study.learn import methods
 from m0sim.study.learn.config import Config
 from m0sim.study.learn.transfer import Transfer
-from m0sim.study.report.drawing import BLUE, GREEN, GREY, INK, ORANGE, PINK, RED, SKY, STYLE, by_method, to_bytes
+from m0sim.study.report.drawing import BLUE, GREEN, GREY, INK, ORANGE, PINK, RED, SKY, STYLE, look_of, to_bytes
 from m0sim.study.report.study_data import file_of, task_of, tasks_of
 
-_COLOURS = by_method((SKY, BLUE, RED, ORANGE, GREEN, PINK, INK))
+_COLOURS = (SKY, BLUE, RED, ORANGE, GREEN, PINK, INK)
 _LINES = {"random": "--", "largest": "-.", "sensitive": "-"}
 """By selection of the scored edges."""
 _MARKERS = ((0.15, "^"), (0.07, "o"), (0.0, "v"))
@@ -72,7 +72,7 @@ def _floor(axes: Axes, finals: list[dict[str, Any]], clock_hz: int, before: floa
                 (place, floor),
                 (3, 3),
                 textcoords="offset points",
-                color=_COLOURS[final["method"]],
+                color=look_of(final["method"], _COLOURS),
                 fontsize=8,
             )
 
@@ -89,7 +89,7 @@ def _curve(axes: Axes, final: dict[str, Any], clock_hz: int) -> None:
     seconds = [cycles / clock_hz for cycles in final["cycles_by_epoch"]]
     by_epoch = [[100 * value for value in epoch] for epoch in zip(*final["accuracy"], strict=True)]
     mean = [sum(values) / len(values) for values in by_epoch]
-    colour, options = _COLOURS[final["method"]], final["options"]
+    colour, options = look_of(final["method"], _COLOURS), final["options"]
     line, marker = "-", "o"
     if methods.get(final["method"]).has_fraction:
         share = options.get("fraction", Config.fraction)

@@ -141,6 +141,6 @@ def measure(remedy: str, shift: int, mask: str, data_dir: Path, steps: int = STE
         "steps": steps,
         "cycles": round(fmean(cost.cycles for cost in costs)),
         "prune": round(fmean(phase_cycles(cost)["prune"] for cost in costs)),
-        "sram": plan.sram_bytes + kernels.stack_bytes(plan.step),
+        "sram": plan.sram_bytes + plan.step.settings.form.stack_bytes(plan.step),
         "flash": program.flash_bytes,
     }

@@ -37,7 +37,7 @@ from m0sim import toml
 from m0sim.chip import device
 from m0sim.chip.device import Device
 from m0sim.errors import UsageError, did_you_mean
-from m0sim.study.learn import data_keys, methods, networks, sources
+from m0sim.study.learn import data_keys, methods, networks, sources, uses
 from m0sim.study.learn import datasets as data
 from m0sim.study.learn.networks import WIDTH_MAX
 from m0sim.study.learn.sources import Source
@@ -147,7 +147,7 @@ def _text(value: Any) -> str:
 
 _AXES: dict[str, tuple[Check, Any]] = {
     "network": (_one_of(tuple(networks.NETWORKS)), None),
-    "method": (_one_of(methods.names()), None),
+    "method": (_text, None),
     "width": (_number(WIDTH_MAX), 1.0),
     "trained": (_integer(0, 64), 0),
     "fraction": (_share, DEFAULT_FRACTION),
@@ -169,7 +169,7 @@ def load(path: Path) -> Sweep:
         path,
         top.lines.text,
         folder,
-        tuple(_points(_grid(top), folder)),
+        tuple(_points(top, folder)),
         _constraints(top),
         _source(top, folder),
         top.integer("steps", 1, _STEPS_MAX, default=STEPS),
@@ -178,9 +178,10 @@ def load(path: Path) -> Sweep:
 
 
 def outline(path: Path) -> Outline:
-    """The part of a sweep that its results do not have. No other file is opened. UsageError as from `load`."""
+    """The part of a sweep that its results do not have. Of other files only methods' are read. UsageError as `load`."""
     top = _read(path)
-    return Outline(_constraints(top), sum(1 for _ in _combinations(_grid(top))))
+    folder = path.parent / top.text("folder", "")
+    return Outline(_constraints(top), sum(1 for _ in _combinations(_grid(top), folder)))
 
 
 def copy_of(sweep: Sweep, folder: Path) -> str:
@@ -197,9 +198,9 @@ def copy_of(sweep: Sweep, folder: Path) -> str:
 
 def _has_paths(sweep: Sweep) -> bool:
     top = _read(sweep.path)
-    profiles = _axis(_grid(top), "profile", *_AXES["profile"])
+    profiles, named = (_axis(_grid(top), name, *_AXES[name]) for name in ("profile", "method"))
     is_path = any(key in top.raw for key in ("folder", "data_dir", "training")) or sweep.source.is_file
-    return is_path or any(map(_is_path, profiles))
+    return is_path or any(map(_is_path, profiles)) or any(map(methods.is_file, named))
 
 
 def _read(path: Path) -> Table:
@@ -231,16 +232,19 @@ def _data_dir(top: Table, folder: Path) -> Path | None:
     return None
 
 
-def _points(grid: Table, folder: Path) -> Iterator[Point]:
+def _points(top: Table, folder: Path) -> Iterator[Point]:
+    grid = _grid(top)
     chips = {name: _chip(grid, name, folder) for name in _axis(grid, "profile", *_AXES["profile"])}
-    for values, made in _combinations(grid):
+    for values, made in _combinations(grid, folder):
         configuration, reason = (made, "") if isinstance(made, Configuration) else (None, made)
         yield Point(values, configuration, chips[values["profile"]], values["seed"], reason)
 
 
-def _combinations(grid: Table) -> Iterator[tuple[dict[str, Any], Configuration | str]]:
+def _combinations(grid: Table, folder: Path) -> Iterator[tuple[dict[str, Any], Configuration | str]]:
     """Every combination once, and why there is none: those that differ in nothing that their method has are one."""
     axes = {name: _axis(grid, name, *rule) for name, rule in _AXES.items()}
+    axes["method"] = _methods(grid, axes["method"], folder)
+    _check_use(grid, axes)
     seen = set()
     for values in (dict(zip(axes, combination, strict=True)) for combination in product(*axes.values())):
         made = _configuration(values)
@@ -249,6 +253,31 @@ def _combinations(grid: Table) -> Iterator[tuple[dict[str, Any], Configuration |
         if key not in seen:
             seen.add(key)
             yield values, made
+
+
+def _methods(grid: Table, given: list[str], folder: Path) -> list[str]:
+    """Their names; a file is known by its method's name from now on."""
+    try:
+        names = [methods.add(text, folder) for text in given]
+        for name in names:
+            methods.get(name)
+    except UsageError as error:
+        grid.fail("method", str(error))
+    return list(dict.fromkeys(names))
+
+
+def _check_use(grid: Table, axes: dict[str, list[Any]]) -> None:
+    """Refuse an axis with a value that none of the methods has a use for."""
+    names, is_part = axes["method"], any(axes["trained"])
+    for name in ("fraction", "trained", "mask", "weights", "scratch"):
+        for value in axes[name] if name in grid.raw else ():
+            try:
+                if name in ("fraction", "trained"):
+                    uses.check_shares(names, **{name: bool(value)}, prefix="")
+                else:
+                    uses.check_memory(names, **{name: value}, is_part=is_part, prefix="")
+            except UsageError as error:
+                grid.fail(name, str(error))
 
 
 def _configuration(values: dict[str, Any]) -> Configuration | str:

@@ -145,6 +145,7 @@ def _model(c: Configuration, start: compare.StartingPoint, seed: int) -> Model:
     method, backbone = methods.get(c.method), (wide_network(c.network, c.width), start.weights)
     given, fraction = start.config, c.fraction or Config.fraction
     config = Config(given.weight_exponents, biases=given.biases, trained=c.trained, fraction=fraction, seed=seed)
+    config = method.configured(config, {})
     config = method.calibrated(*backbone, config, start.calibration, seed)
     return method.model(*backbone, config, start.calibration, seed)
 

@@ -13,7 +13,7 @@ from functools import cached_property, lru_cache
 from m0sim.chip.device import Device
 from m0sim.errors import UsageError
 from m0sim.study.learn import layout, methods
-from m0sim.study.learn.fit import FLASH_FOR_CODE, Need
+from m0sim.study.learn.fit import Need, code_bytes
 from m0sim.study.learn.plan import Plan, lower_bound, pack
 from m0sim.study.learn.step import Step, Tensor
 from m0sim.study.whatif.configuration import Configuration, wide_network
@@ -49,7 +49,7 @@ class Planned:
     def least(self) -> Need:
         """No plan needs less: the most that is live at one time, and the stack. Far quicker to say than `need`."""
         flash = sum(t.size for t in self.step.tensors.values() if t.place == "flash" and not t.optional)
-        return Need(lower_bound(self.step, self.configuration.reuse), self.stack_bytes, FLASH_FOR_CODE + flash)
+        return Need(lower_bound(self.step, self.configuration.reuse), self.stack_bytes, code_bytes(self.step) + flash)
 
     @property
     def ratio(self) -> float:

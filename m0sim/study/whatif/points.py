@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -23,9 +24,18 @@ from m0sim.study.whatif.measure import Measured, images_of, measure, source_of
 
 
 def run(
-    configuration: Configuration, device: Device, seed: int, expected: str, start: compare.StartingPoint
+    configuration: Configuration,
+    device: Device,
+    seed: int,
+    expected: str,
+    start: compare.StartingPoint,
+    files: Sequence[tuple[str, str]] = (),
 ) -> Measured:
-    """Measure a point. Raises M0simError where this is not the m0sim that asked; see `identity`."""
+    """Measure a point. Raises M0simError where this is not the m0sim that asked; see `identity`.
+
+    `files` are those of methods, as `methods.specs` has them.
+    """
+    methods.add_all(files)
     here = identity(configuration.method)
     if here != expected:
         raise M0simError(f"a worker has {here}, the sweep {expected}")
@@ -33,8 +43,12 @@ def run(
 
 
 def identity(method: str) -> str:
-    """The code that a figure is of: m0sim's version and the kernels, or the compiler that makes them."""
-    return f"m0sim {m0sim.__version__}, {methods.get(method).device.version()}"
+    """The code that a figure is of: m0sim's version and the kernels, or the compiler that makes them.
+
+    Of a method from outside also its name, and a hash of what it is written in.
+    """
+    code = methods.code_of(method)
+    return f"m0sim {m0sim.__version__}, {methods.get(method).device.version()}{code and f', {method} {code}'}"
 
 
 class Inputs:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from m0sim import files
 from m0sim.errors import M0simError, UsageError
+from m0sim.study.learn import methods
 from m0sim.study.whatif import finished, grid, planned, points, results, workers
 from m0sim.study.whatif.grid import Point, Sweep
 from m0sim.study.whatif.measure import Measured
@@ -133,7 +134,8 @@ class _Work:
         for key, point in list(self.todo.items()):
             assert point.configuration is not None
             code = points.identity(point.configuration.method)
-            yield PointTask(key, (point.configuration, point.device, point.seed, code, self.inputs.start(point)))
+            start, files = self.inputs.start(point), methods.specs()
+            yield PointTask(key, (point.configuration, point.device, point.seed, code, start, files))
 
     def entry(self, key: str, outcome: Measured | BaseException) -> SweepRow:
         """What the journal has of a point that was run."""

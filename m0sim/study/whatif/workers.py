@@ -27,12 +27,16 @@ _AHEAD = 3
 """Points a core that are on their way at a time: no core waits, and a long sweep does not fill the scheduler."""
 
 
+MethodFiles = tuple[tuple[str, str], ...]
+"""As `methods.specs` has them."""
+
+
 @dataclass(frozen=True)
 class PointTask:
     """A point with all that it takes: a worker needs m0sim, but no data set and no profile."""
 
     key: str
-    arguments: tuple[Configuration, Device, int, str, compare.StartingPoint]
+    arguments: tuple[Configuration, Device, int, str, compare.StartingPoint, MethodFiles]
     """Of `points.run`."""
 
 

@@ -6,34 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from m0sim.errors import UsageError, did_you_mean
-from m0sim.study.learn import methods
+from m0sim.errors import UsageError
+from m0sim.study.learn import methods, uses
 from m0sim.study.learn.config import first_trained
 from m0sim.study.learn.experiment.images import ImagePart
 from m0sim.study.learn.methods import Model
 from m0sim.study.learn.pretrain import Backbone
 from m0sim.study.learn.state import Examples
-
-CHOICES: Mapping[str, tuple[str, ...]] = {
-    "prune": ("top-k", "threshold"),
-    "selection": ("random", "largest", "sensitive"),
-    "spread": ("even", "root"),
-}
-"""Options that are words."""
-
-_RANGES: Mapping[str, tuple[float, float]] = {
-    "trained": (0, 64),
-    "keep": (0.0, 1.0),
-    "theta": (-127, 127),
-    "deviation": (1, 127),
-    "fraction": (1e-6, 1.0),
-    "sharpness": (-8, 8),
-    "cool": (0, 1_000_000),
-    "refresh": (1, 1_000_000),
-}
-
-OPTIONS = (*_RANGES, *CHOICES)
-"""Names of the options besides the shift; what is not given has the default of `Config` (sharpness: 0)."""
 
 
 @dataclass(frozen=True)
@@ -48,16 +27,13 @@ class Setting:
     niti-dynamic; fp32 learns at 2**-(7 + shift).
     """
     options: Mapping[str, Any] = field(default_factory=dict)
-    """Those of `OPTIONS` that are not at their default."""
+    """Those of the method's that are not at their default."""
 
     def __post_init__(self) -> None:
         method = methods.get(self.method)
         if not -24 <= self.shift <= 24:
             raise UsageError(f"shift must be -24..24, not {self.shift}")
-        for name, value in self.options.items():
-            _check(name, value)
-        if self.options and not method.has_options:
-            raise UsageError(f"{self.method} has no option {', '.join(self.options)}")
+        uses.check_options(method, self.options)
 
     @property
     def label(self) -> str:
@@ -76,24 +52,16 @@ class Setting:
 
 
 def tuned(method: str, shift: int | None, options: Mapping[str, Any]) -> Setting:
-    """A setting with the study's choice for what is not given."""
-    best = methods.get(method).tuned
-    return Setting(method, best.shift if shift is None else shift, {**best.options, **options})
-
-
-def _check(name: str, value: Any) -> None:
-    if name in CHOICES:
-        if value not in CHOICES[name]:
-            *others, last = CHOICES[name]
-            raise UsageError(f"{name} must be {', '.join(others)} or {last}, not {value!r}")
-        return
-    if name not in _RANGES:
-        raise UsageError(f"unknown option {name!r} (known: {', '.join(OPTIONS)}){did_you_mean(name, OPTIONS)}")
-    low, high = _RANGES[name]
-    kinds = (int, float) if isinstance(low, float) or isinstance(high, float) else (int,)
-    if isinstance(value, bool) or not isinstance(value, kinds) or not low <= value <= high:
-        whole = "" if float in kinds else "a whole number "
-        raise UsageError(f"{name} must be {whole}from {low:g} to {high:g}, not {value!r}")
+    """A setting with the study's choice for what is not given, but for what has no effect beside what is given."""
+    found = methods.get(method)
+    best = found.tuned
+    together = {**best.options, **options}
+    chosen = {
+        name: value
+        for name, value in together.items()
+        if name in options or found.options[name].applies(together, found.options)
+    }
+    return Setting(method, best.shift if shift is None else shift, chosen)
 
 
 def model_of(setting: Setting, backbone: Backbone, calibration: ImagePart, seed: int) -> Model:
@@ -102,12 +70,8 @@ def model_of(setting: Setting, backbone: Backbone, calibration: ImagePart, seed:
     `seed` decides about initial scores and randomly scored edges.
     """
     network, base, method = backbone.network, backbone.config, methods.get(setting.method)
-    options = dict(setting.options)
-    sharpness = options.pop("sharpness", 0)
-    first_trained(network, options.get("trained", 0))
-    # The loss alone reads the absolute scale of the logits, and tin-tin's update, which takes it back by its rate.
-    exponents = {"image_exponent": base.image_exponent + sharpness, "rate": base.rate + sharpness}
-    config = replace(base, **options, **exponents, seed=seed)
+    first_trained(network, setting.options.get("trained", 0))
+    config = method.configured(replace(base, seed=seed), setting.options)
     examples = Examples(calibration.images, calibration.labels)
     config = method.calibrated(network, backbone.weights, config, examples, seed)
     return method.model(network, backbone.weights, method.slowed(config, setting.shift), examples, seed)

@@ -17,14 +17,11 @@ from typing import Any
 
 from m0sim.chip.device import Device
 from m0sim.chip.options import Engine
-from m0sim.study.learn import sources
+from m0sim.study.learn import methods, sources
 from m0sim.study.learn.experiment.setting import Setting
 from m0sim.study.learn.experiment.training import MEASURED_STEPS, Task, Training, TrainingRun
 from m0sim.study.learn.sources import FileOptions, Source
 from m0sim.study.learn.transfer import Transfer
-
-SHAPE = ("trained", "fraction", "selection", "spread", "prune", "cool", "refresh")
-"""Options that say which method it is; the others are tuned, and the untuned setting has their defaults."""
 
 Chosen = Mapping[tuple[Transfer, str], int]
 """Learning shifts by task and label of the setting."""
@@ -50,7 +47,8 @@ class StudyEntry:
     @property
     def plain(self) -> Setting:
         """The untuned setting."""
-        kept = {name: value for name, value in self.setting.options.items() if name in SHAPE}
+        known = methods.get(self.setting.method).options
+        kept = {name: value for name, value in self.setting.options.items() if not known[name].is_tuned}
         return Setting(self.setting.method, UNTUNED, kept)
 
 

@@ -9,9 +9,9 @@ from typing import Any
 from m0sim import toml
 from m0sim.chip import device
 from m0sim.errors import UsageError
-from m0sim.study.learn import data_keys, sources
+from m0sim.study.learn import data_keys, methods, sources, uses
 from m0sim.study.learn.datasets import NAMES
-from m0sim.study.learn.experiment.setting import OPTIONS, Setting
+from m0sim.study.learn.experiment.setting import Setting
 from m0sim.study.learn.experiment.study import Study, StudyEntry
 from m0sim.study.learn.pretrain import BUNDLED
 from m0sim.study.learn.sources import Source
@@ -23,7 +23,7 @@ _TOP = (
     *("profile", "tuning", "methods", "tasks", *data_keys.KEYS[1:]),
 )
 _TUNING = ("epochs", "seeds")
-_ENTRY = ("method", "shifts", "untuned", *OPTIONS)
+_ENTRY = ("method", "shifts", "untuned")
 _MOST_EPOCHS = 10_000
 
 
@@ -38,7 +38,7 @@ def read(path: Path, data_dir: Path | None = None) -> Study:
     return Study(
         network=top.choice("network", BUNDLED, _default_network(source)),
         data=source.name,
-        entries=_entries(top, unique=bool(seeds)),
+        entries=_entries(top, path.parent, unique=bool(seeds)),
         tasks=tasks,
         seeds=tuple(seeds),
         images=_count(top, "images", source, tasks, "transfer"),
@@ -76,11 +76,11 @@ def _count(table: Table, key: str, source: Source, tasks: tuple[Transfer, ...], 
     return table.integer(key, 1, there, default=there)
 
 
-def _entries(top: Table, unique: bool) -> tuple[StudyEntry, ...]:
+def _entries(top: Table, folder: Path, unique: bool) -> tuple[StudyEntry, ...]:
     """The [[methods]]; with final runs no two may differ in tuned options alone."""
     entries: list[StudyEntry] = []
-    for table in top.tables("methods", _ENTRY, named_by="method"):
-        entry = _entry(table)
+    for table in top.tables("methods", None, named_by="method"):
+        entry = _entry(table, folder)
         if any(entry.setting.label == e.setting.label or (unique and entry.label == e.label) for e in entries):
             table.fail("method", f"{entry.label} is there twice")
         if entries and len(entry.shifts) != len(entries[0].shifts):
@@ -91,18 +91,29 @@ def _entries(top: Table, unique: bool) -> tuple[StudyEntry, ...]:
     return tuple(entries)
 
 
-def _entry(table: Table) -> StudyEntry:
-    options = {name: table.raw[name] for name in OPTIONS if name in table.raw}
+def _entry(table: Table, folder: Path) -> StudyEntry:
+    method = _method(table, folder)
+    table.check_keys((*_ENTRY, *uses.known_options()))
+    options = {name: value for name, value in table.raw.items() if name not in _ENTRY}
     shifts = _numbers(table, "shifts", [], (int,))
     if not shifts:
         table.fail("shifts", "missing: the learning shifts to try, such as [-2, 0, 2]")
     try:
-        settings = [Setting(table.text("method"), shift, options) for shift in shifts]
+        settings = [Setting(method, shift, options) for shift in shifts]
     except UsageError as error:
-        if str(error).startswith(str(table.path)):
-            raise
         table.fail("method", str(error))
     return StudyEntry(Setting(settings[0].method, 0, options), tuple(shifts), table.flag("untuned", True))
+
+
+def _method(table: Table, folder: Path) -> str:
+    """The name of the method; that of a file is then known."""
+    text = table.text("method")
+    try:
+        name = methods.add(text, folder)
+        methods.get(name)
+    except UsageError as error:
+        table.fail("method", str(error))
+    return name
 
 
 def _numbers(table: Table, key: str, default: list[Any], kinds: tuple[type, ...]) -> list[Any]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from m0sim import interrupts, processes
 from m0sim.errors import UsageError
 from m0sim.study import journal
+from m0sim.study.learn import methods
 from m0sim.study.learn.experiment import study as studies
 from m0sim.study.learn.experiment.study import Chosen, RunResult, Study, key_of
 from m0sim.study.learn.experiment.training import Task
@@ -71,15 +72,19 @@ def _all(
 def _results(tasks: Sequence[Task], workers: ProcessPoolExecutor | None) -> Iterator[tuple[Task, RunResult, float]]:
     if workers is None:
         for task in tasks:
-            yield (task, *_timed(task))
+            yield (task, *_timed(task, ()))
         return
     with interrupts.held_back():
-        futures: dict[Future[tuple[RunResult, float]], Task] = {workers.submit(_timed, task): task for task in tasks}
+        futures: dict[Future[tuple[RunResult, float]], Task] = {
+            workers.submit(_timed, task, methods.specs()): task for task in tasks
+        }
     for future in as_completed(futures):
         yield (futures[future], *future.result())
 
 
-def _timed(task: Task) -> tuple[RunResult, float]:
+def _timed(task: Task, files: Sequence[tuple[str, str]]) -> tuple[RunResult, float]:
+    """`files` are those of methods, as `methods.specs` has them: another process does not know them yet."""
+    methods.add_all(files)
     started = time.perf_counter()
     row = studies.run(task)
     return row, time.perf_counter() - started

@@ -17,7 +17,7 @@ from m0sim.chip import device
 from m0sim.chip.device import Device
 from m0sim.chip.options import Engine
 from m0sim.errors import UsageError
-from m0sim.study.learn import networks, sources
+from m0sim.study.learn import methods, networks, sources
 from m0sim.study.learn.config import DeviceOptions
 from m0sim.study.learn.deployment import Deployment
 from m0sim.study.learn.experiment import images
@@ -82,7 +82,8 @@ class Task:
     def identity(self) -> dict[str, Any]:
         """What decides about the result, as JSON values: two runs with the same give the same bytes.
 
-        ``task`` and ``split`` are there where it is no rotation and where there is a file of data.
+        ``task`` and ``split`` are there where it is no rotation and where there is a file of data; ``method_code``, a
+        hash of what it is written in, where the method is none of m0sim's.
         """
         task = {} if self.transfer.kind == "rotate" else {"task": self.transfer.title}
         return {
@@ -93,6 +94,7 @@ class Task:
             **task,
             **sources.record(self.source),
             "method": self.setting.method,
+            **_code(self.setting.method),
             "shift": self.setting.shift,
             "options": dict(sorted(self.setting.options.items())),
             "seed": self.seed,
@@ -105,6 +107,11 @@ class Task:
             "profile": self.profile.name,
             "deployment": asdict(self.options),
         }
+
+
+def _code(method: str) -> dict[str, str]:
+    code = methods.code_of(method)
+    return {"method_code": code} if code else {}
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,14 +1,14 @@
 """What every training method brings: its names and knobs, its step on the device, and a model that learns.
 
-Whatever plans, deploys, measures or shows methods asks these two classes, and never by name. A new method is one module
-with a `Method`, and a line in the registry (`methods/__init__.py`).
+Whatever plans, deploys, measures or shows methods asks these two classes, and never by name. A new method is one class:
+here a module with a line in the registry (`methods/__init__.py`), elsewhere a file or an entry point (docs/methods.md).
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Literal, Protocol
 
 import numpy as np
@@ -18,6 +18,7 @@ from m0sim.chip.device import Device
 from m0sim.errors import UsageError
 from m0sim.study.learn.arithmetic import Int8
 from m0sim.study.learn.config import Config, DeviceOptions
+from m0sim.study.learn.methods.options import CONFIG_FIELDS, SHARPNESS, Option
 from m0sim.study.learn.networks import Network
 from m0sim.study.learn.plan import Plan
 from m0sim.study.learn.program import DeviceProgram
@@ -43,7 +44,7 @@ class Tuned:
 
     shift: int = 0
     options: Mapping[str, Any] = field(default_factory=dict)
-    """By the names of `experiment.setting.OPTIONS`."""
+    """By name."""
 
 
 class Method(ABC):
@@ -56,10 +57,8 @@ class Method(ABC):
     is_reconstruction = False
     """Whether the source is an abstract only, so that its numbers are ours and never the paper's."""
     tuned = Tuned()
-    has_fraction = False
-    """Whether a share of the edges is scored, which `Config.fraction` says."""
-    has_options = True
-    """Whether a run may set options besides the shift."""
+    options: ClassVar[Mapping[str, Option]] = {}
+    """What a run may set besides the shift, by name: all that it uses, since others are refused."""
     requirement = ""
     """Why it may not be there, and what to install."""
     can_leave_layers = True
@@ -69,6 +68,21 @@ class Method(ABC):
     @abstractmethod
     def device(self) -> DeviceForm:
         """Its step on the device."""
+
+    @property
+    def has_fraction(self) -> bool:
+        """Whether a share of the edges is scored, which `Config.fraction` says."""
+        return "fraction" in self.options
+
+    def configured(self, config: Config, options: Mapping[str, Any]) -> Config:
+        """The configuration with these of its options; its own ones (`Config.option`) are all there then."""
+        given = {name: value for name, value in options.items() if name in CONFIG_FIELDS}
+        own = {name: options.get(name, option.default) for name, option in self.options.items()}
+        own = {name: value for name, value in own.items() if name not in CONFIG_FIELDS and name != SHARPNESS}
+        # The loss alone reads the absolute scale of the logits, and an update that knows it takes it back by its rate.
+        sharpness = options.get(SHARPNESS, 0)
+        scale = {"image_exponent": config.image_exponent + sharpness, "rate": config.rate + sharpness}
+        return replace(config, **given, **scale, own=tuple(sorted(own.items())))
 
     @property
     def mask_forms(self) -> tuple[str, ...]:

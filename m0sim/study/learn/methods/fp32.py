@@ -38,7 +38,6 @@ class Fp32(Method):
     learns = "weights"
     source = "plain backpropagation and SGD"
     tuned = Tuned(-2)
-    has_options = False
     requirement = "it is compiled, which needs the extra m0sim[toolchain]"
     can_leave_layers = False
     device = FloatForm()

@@ -10,10 +10,11 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 
+from m0sim import toolchain
 from m0sim.chip.device import Device
 from m0sim.errors import UsageError
 from m0sim.study.learn import additions, biases, layout, onchip, pools
@@ -24,6 +25,7 @@ from m0sim.study.learn.device_form import IntegerForm
 from m0sim.study.learn.layers import LOSS_EXPONENT, Gradient, error_through, gradient, loss
 from m0sim.study.learn.layout import Index
 from m0sim.study.learn.methods.base import Arrays, Labelled, Method, Model
+from m0sim.study.learn.methods.options import shared
 from m0sim.study.learn.networks import Network, Stage
 from m0sim.study.learn.passes import Forward, forward_pass, gated_error
 from m0sim.study.learn.plan import Plan
@@ -91,6 +93,9 @@ class Context(NamedTuple):
 class IntegerMethod(Method):
     """A method in integers: the golden form is here and in its subclasses, `device` is the other one."""
 
+    options: ClassVar = shared("trained", "sharpness", "cool")
+    requirement = "its kernels are assembled, which needs the extra m0sim[toolchain]"
+
     @property
     @abstractmethod
     def device(self) -> IntegerForm: ...
@@ -107,6 +112,9 @@ class IntegerMethod(Method):
     @property
     def scratch_forms(self) -> tuple[str, ...]:
         return SCRATCH_FORMS
+
+    def is_available(self) -> bool:
+        return not self.device.source_files() or toolchain.is_installed()
 
     def freeze(
         self, network: Network, weights: Sequence[Int8], config: Config, examples: Examples | None = None
@@ -227,7 +235,7 @@ class IntegerMethod(Method):
         keeps = [self.device.keeps(Config(()), count) for count in edges]
         settings = StepSettings(
             self.device,
-            Config((0,) * count, forward=(0,) * count, backward=(0,) * count, update=(0,) * count),
+            self.configured(Config((0,) * count, (0,) * count, (0,) * count, (0,) * count), {}),
             options,
             first=first,
             keep=tuple(k for k in keeps if k is not None),

@@ -13,6 +13,7 @@ from m0sim.study.learn.device_form import Builder, IntegerForm, Read, Words, edg
 from m0sim.study.learn.layout import storage_index
 from m0sim.study.learn.methods.base import Tuned
 from m0sim.study.learn.methods.integer import Context, IntegerMethod
+from m0sim.study.learn.methods.options import shared
 from m0sim.study.learn.methods.pruning import kept_by, threshold, top_k
 from m0sim.study.learn.networks import Dense, Stage
 from m0sim.study.learn.state import Frozen, Layer, Learned, Mask, Selection
@@ -226,6 +227,7 @@ class Priot(IntegerMethod):
     source = "the abstract of PRIOT (arXiv 2503.16860) and edge-popup (arXiv 1911.13299)"
     is_reconstruction = True
     tuned = Tuned(-3, {"keep": 0.9})
+    options: ClassVar = {**IntegerMethod.options, **shared("keep", "refresh", "deviation")}
     device = ScoreForm()
 
     def start(self, stage: Stage, frozen: Frozen, config: Config, seed: int) -> Learned:

@@ -20,7 +20,8 @@ from m0sim.study.learn.device_form import Builder, Read, Words
 from m0sim.study.learn.layout import OFFSET, Index, storage_index, storage_order
 from m0sim.study.learn.methods import niti_dynamic
 from m0sim.study.learn.methods.base import Tuned
-from m0sim.study.learn.methods.integer import Context
+from m0sim.study.learn.methods.integer import Context, IntegerMethod
+from m0sim.study.learn.methods.options import SHARED, shared
 from m0sim.study.learn.methods.priot import Priot, ScoreForm
 from m0sim.study.learn.methods.pruning import kept_by
 from m0sim.study.learn.networks import Dense, Network, Stage
@@ -154,7 +155,12 @@ class PriotS(Priot):
 
     name = "priot-s"
     tuned = Tuned(-4, {"selection": "sensitive", "spread": "root", "prune": "threshold", "theta": -32})
-    has_fraction = True
+    options: ClassVar = {
+        **IntegerMethod.options,
+        **shared("fraction", "selection", "spread", "prune", "deviation"),
+        **{name: replace(option, needs=("prune", "top-k")) for name, option in shared("keep", "refresh").items()},
+        "theta": replace(SHARED["theta"], needs=("prune", "threshold")),
+    }
     device = SparseForm()
 
     def words(self, options: dict[str, Any]) -> list[str]:

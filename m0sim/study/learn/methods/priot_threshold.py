@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from m0sim.study.learn.config import Config
 from m0sim.study.learn.methods.base import Tuned
+from m0sim.study.learn.methods.integer import IntegerMethod
+from m0sim.study.learn.methods.options import shared
 from m0sim.study.learn.methods.priot import Priot, ScoreForm
 
 
@@ -19,6 +23,7 @@ class PriotThreshold(Priot):
 
     name = "priot-threshold"
     tuned = Tuned(-4, {"theta": -32})
+    options: ClassVar = {**IntegerMethod.options, **shared("theta", "deviation")}
     device = ThresholdForm()
 
 
