@@ -11,14 +11,13 @@ from test_cli import Run, run  # noqa: F401
 
 from m0sim.errors import UsageError
 from m0sim.study.learn import datasets
-from m0sim.study.learn.imported import float_network, importing, quantise, read
+from m0sim.study.learn.imported import equalise, float_network, importing, quantise, read
 
 onnx = pytest.importorskip("onnx")
 onnx_models = pytest.importorskip("onnx_models")
 
 FILES = Path(__file__).parent / "data/onnx"
-UNBUILT = ("depthwise", "residual", "signal")  # no integer layers for them yet
-NAMES = [path.stem for path in sorted(FILES.glob("*.onnx")) if not path.stem.startswith(UNBUILT)]
+NAMES = [path.stem for path in sorted(FILES.glob("*.onnx"))]
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +46,7 @@ def test_int8_is_within_a_point_of_float_on_digits(run: Run, tmp_path: Path, sig
     assert (tmp_path / "b.npz").exists()
 
 
-@pytest.mark.parametrize("name", [path.stem for path in sorted(FILES.glob("*.onnx"))])
+@pytest.mark.parametrize("name", NAMES)
 def test_exporters_files_compute_what_onnxruntime_does(name: str) -> None:
     from test_onnx_read import as_inputs, runtime_logits
 
@@ -119,7 +118,7 @@ def test_images_without_labels(run: Run, tmp_path: Path) -> None:  # noqa: F811
     done = run("import", name, "--calibrate", tmp_path / "i.npz", "-o", tmp_path / "b.npz")
     assert (done.code, done.err) == (0, "")
     assert "no labels: no accuracy" in done.out
-    assert "shifts by 50 images" in done.out
+    assert "shifts by 50 images; channels " in done.out
 
 
 def test_quantised_biases_are_those_of_the_model(tmp_path: Path) -> None:
@@ -130,12 +129,42 @@ def test_quantised_biases_are_those_of_the_model(tmp_path: Path) -> None:
     path.write_bytes(dense_model(weights, np.array([0.25, -0.125])))
     found = read.read(path)
     image = np.array([[[[64], [32], [0], [0]]]], np.int8)
-    made = quantise.quantise(found.model, image)
+    made = quantise.as_it_is(found.model, image)
     assert made.config.weight_exponents == (-6,)
     assert made.weights[0].tolist() == [[64, 0, 0, 0], [0, -32, 0, 0]]
     assert made.config.biases == ((2048, -1024),)  # 0.25 * 2^(7 + 6)
     [report] = quantise.reports(found.model, made, found.nodes, image)
     assert report.error < 0.01
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_equal_channels_compute_the_same(tmp_path: Path, seed: int) -> None:
+    model, inputs, is_last = onnx_models.random_model(seed)
+    path = _write(tmp_path / "m.onnx", model.SerializeToString())
+    found = read.read(path, [inputs.shape[1:]] if is_last else [])
+    images = inputs.reshape(len(inputs), -1)[:, found.order].reshape(-1, *found.model.network.input_shape)
+    wanted = float_network.logits(found.model, images.astype(np.float64))
+    has = float_network.logits(equalise.equalised(found.model), images.astype(np.float64))
+    np.testing.assert_allclose(has, wanted, rtol=1e-9, atol=1e-9 * np.abs(wanted).max())
+
+
+def test_channels_of_different_sizes_are_equalised(run: Run, tmp_path: Path) -> None:  # noqa: F811
+    """A layer whose channels are 1, 1/10, 1/100, ... of one another: one exponent for all would lose the small ones."""
+    rng, size = np.random.default_rng(0), 10.0 ** -np.arange(6)
+    writer = onnx_models.Writer(("n", 64))
+    writer.node("Gemm", (rng.normal(size=(64, 6)) * size).astype(np.float32))
+    writer.node("Relu")
+    writer.node("Gemm", (rng.normal(size=(6, 10)) / size[:, None]).astype(np.float32))
+    path = _write(tmp_path / "m.onnx", writer.model().SerializeToString())
+    done = run("import", path, "--data", "digits", "-o", tmp_path / "b.npz", "--json")
+    assert done.json["imported"]["is_equalised"]
+    assert done.json["layers"][-1]["relative_error"] < 0.05
+    found = read.read(path, [(8, 8, 1)])
+    images = datasets.network_input(datasets.load("digits").images[:50])
+    scale = importing.scaling("0:1", None, None)
+    device = float_network.on_device(found.model, scale)
+    plain = quantise.reports(device, quantise.as_it_is(device, images), found.nodes, images)
+    assert plain[-1].error > 0.3
 
 
 # What careless people give it

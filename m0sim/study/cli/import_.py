@@ -101,7 +101,10 @@ def _text(result: Result) -> list[str]:
             f"{name:28}{f'2^{layer.exponent}':>9}{layer.shift:>7}{f'2^{layer.output_exponent}':>8}"
             f"{100 * layer.error:>7.2f} %{layer.decibels:>6.1f} dB{100 * layer.saturated:>8.2f} %"
         )
-    lines += ["", f"shifts by {result.calibrated:,} images"]
+    lines += [
+        "",
+        f"shifts by {result.calibrated:,} images; channels {'equalised' if record['is_equalised'] else 'as they were'}",
+    ]
     if accuracy := result.backbone.record["accuracy"]:
         before, after = accuracy["float32"], accuracy["quantised"]
         lines.append(

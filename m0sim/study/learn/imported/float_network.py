@@ -28,8 +28,8 @@ class FloatNetwork:
     """In logical shape, see `Stage.weight_shape`."""
     biases: tuple[Real, ...]
     """[n_out] each; zeros where there are none."""
-    caps: tuple[float | None, ...]
-    """Where the ReLU behind a layer ends, None for nowhere; of the last layer, which has none, None."""
+    caps: tuple[float | Real | None, ...]
+    """Where the ReLU behind a layer ends, one number or one a channel; None for nowhere, as of the last layer."""
 
 
 @dataclass(frozen=True)
@@ -70,15 +70,14 @@ def _linear(stage: Stage, weights: Real, inputs: Real) -> Real:
     layer = stage.layer
     if isinstance(layer, Dense):
         return inputs.reshape(len(inputs), -1) @ weights.T
-    above, left = pads_of(layer)
+    (above, left), (rows, columns) = pads_of(layer), stage.raw_shape[:2]
     padded = np.pad(inputs, ((0, 0), (above, above), (left, left), (0, 0)))
-    windows = np.lib.stride_tricks.sliding_window_view(padded, layer.kernel, axis=(1, 2))
-    reached = windows[:, :: layer.stride, :: layer.stride]  # [n, h, w, c, kh, kw]
-    if isinstance(layer, Conv):
-        found: Real = np.tensordot(reached, weights, axes=((3, 4, 5), (3, 1, 2)))
-        return found
-    each: Real = np.einsum("nhwcij,cij->nhwc", reached, weights)
-    return each
+    sums = np.zeros((len(inputs), *stage.raw_shape))
+    for y, x in np.ndindex(*layer.kernel):
+        down, across = (slice(at, at + layer.stride * size, layer.stride) for at, size in ((y, rows), (x, columns)))
+        met = padded[:, down, across][:, :rows, :columns]
+        sums += met @ weights[:, y, x].T if isinstance(layer, Conv) else met * weights[:, y, x]
+    return sums
 
 
 def pooled(stage: Stage, raw: Real) -> Real:

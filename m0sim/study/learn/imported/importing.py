@@ -130,8 +130,8 @@ def run(path: Path, source: Source, calibrate: Path | None, scale: Scaling, comm
             raise UsageError(f"{option} has {len(values)} numbers, the images have {channels} channels")
     calibration = datasets.network_input(given.calibration)
     device = float_network.on_device(found.model, scale)
-    quantised = quantise.quantise(device, calibration)
-    layers = tuple(quantise.reports(device, quantised, found.nodes, calibration))
+    quantised, real = quantise.quantise(device, calibration)
+    layers = tuple(quantise.reports(real, quantised, found.nodes, calibration))
     bare = Backbone(quantised.network, quantised.weights, quantised.config, {})
     accuracy = {} if given.labels is None else _accuracy(found.model, scale, bare, given.judged, given.labels)
     judged = len(given.judged) if accuracy else 0
@@ -141,7 +141,7 @@ def run(path: Path, source: Source, calibrate: Path | None, scale: Scaling, comm
         "data": given.name,
         "command": command,
         **given.record,
-        "imported": {**found.provenance, "notes": list(found.notes)},
+        "imported": {**found.provenance, "notes": list(found.notes), "is_equalised": real is not device},
         "counts": {"calibration": len(calibration), "judged": judged},
         "accuracy": accuracy,
         "versions": {"m0sim": m0sim.__version__, "numpy": np.__version__, "python": platform.python_version()},

@@ -13,13 +13,15 @@ from m0sim.study.learn import biases as bias_rules
 from m0sim.study.learn import calibrate
 from m0sim.study.learn.arithmetic import LIMIT, Int8
 from m0sim.study.learn.config import Config
-from m0sim.study.learn.imported import float_network
+from m0sim.study.learn.imported import equalise, float_network
 from m0sim.study.learn.imported.float_network import FloatNetwork, Real
-from m0sim.study.learn.networks import Network, Pool
+from m0sim.study.learn.networks import Network
 from m0sim.study.learn.passes import forward_pass
 
 EXPONENTS = range(-40, 24)
 """Of weights: what any trained layer has."""
+_COMPARED = 256
+"""Images that tell whether equal channels are better."""
 
 
 @dataclass(frozen=True)
@@ -52,14 +54,29 @@ class Quantised:
     weights: tuple[Int8, ...]
     config: Config
 
+    def logits(self, images: Int8) -> Real:
+        """Those of images int8 [n, h, w, c], as real numbers."""
+        passed = forward_pass(self.network, self.weights, images, self.config, dynamic=False)
+        return np.ldexp(passed.activations[-1].astype(np.float64), self.config.logit_exponent)
 
-def quantise(model: FloatNetwork, images: Int8) -> Quantised:
-    """The network in int8, its shifts calibrated on images int8 [n, h, w, c], for which the model is (`on_device`).
+
+def quantise(model: FloatNetwork, images: Int8) -> tuple[Quantised, FloatNetwork]:
+    """The network in int8, its shifts calibrated on images int8 [n, h, w, c], for which the model is (`on_device`); and
+    the float network that it is of: the model, or what equalising its channels makes of it, whichever loses less of the
+    logits of these images.
 
     Raises UsageError where a layer's numbers are out of range.
     """
+    found = [(as_it_is(each, images), each) for each in (model, equalise.equalised(model))]
+    sample = images[:_COMPARED]
+    wanted = float_network.logits(model, _real(sample))
+    lost = [float(np.mean((each.logits(sample) - wanted) ** 2)) for each, _ in found]
+    return found[int(np.argmin(lost))]
+
+
+def as_it_is(model: FloatNetwork, images: Int8) -> Quantised:
+    """The same of the model alone."""
     network = model.network
-    _refuse_unbuilt(network)
     found = [_weights(network, i, weights) for i, weights in enumerate(model.weights)]
     weights, exponents = tuple(w for w, _ in found), tuple(e for _, e in found)
     given = tuple(_biases(network, i, exponents[i], bias) for i, bias in enumerate(model.biases))
@@ -71,15 +88,6 @@ def quantise(model: FloatNetwork, images: Int8) -> Quantised:
     return Quantised(network, weights, calibrate.forward_shifts(network, weights, images, config))
 
 
-def _refuse_unbuilt(network: Network) -> None:
-    """UsageError for layers that no integer network computes yet."""
-    for stage in network.stages:
-        if stage.added is not None:
-            raise UsageError(f"{network.name}: additions are read, but not trained yet")
-        if not (stage.pool is None or stage.pool == Pool()):
-            raise UsageError(f"{network.name}: pools other than maxima of 2x2 are read, but not trained yet")
-
-
 def to_int8(weights: NDArray[np.floating]) -> tuple[Int8, int]:
     """int8 weights and their exponent: the smallest with which the largest weight is at most 127.
 
@@ -88,6 +96,11 @@ def to_int8(weights: NDArray[np.floating]) -> tuple[Int8, int]:
     fraction, exponent = np.frexp(np.abs(weights).max())  # largest = fraction * 2^exponent, fraction in [0.5, 1)
     exponent = int(exponent) - 7 + int(float(fraction) * 128 > LIMIT)
     return np.rint(np.ldexp(weights, -exponent)).astype(np.int8), exponent
+
+
+def _real(images: Int8) -> Real:
+    """What the device's images stand for."""
+    return np.ldexp(images.astype(np.float64), Config.image_exponent)
 
 
 def _weights(network: Network, index: int, weights: Real) -> tuple[Int8, int]:
@@ -114,7 +127,7 @@ def reports(model: FloatNetwork, quantised: Quantised, nodes: Sequence[str], ima
     """What each layer lost on images int8 [n, h, w, c]; `nodes` are its names in the file."""
     config = quantised.config
     passed = forward_pass(quantised.network, quantised.weights, images, config, dynamic=False)
-    real = float_network.forward(model, np.ldexp(images.astype(np.float64), config.image_exponent))
+    real = float_network.forward(model, _real(images))
     found = []
     for i, (node, wanted) in enumerate(zip(nodes, real, strict=True)):
         exponent = int(passed.exponents[i + 1])
