@@ -25,7 +25,17 @@
  * Scratch   area = (height + 2 * pad_h) * (width + 2 * pad_w), A = area rounded up to a multiple of 4:
  *           forward 4 * P + A bytes, back 4 * P + 4 * area, grad A.
  * Alignment weights, scratch, acc, acc_out, first, grad: 4. in, out, error, argmax, gate: 1.
- * Stack     m0k_depthwise_forward 120 bytes, m0k_depthwise_back 132, m0k_depthwise_grad 132; and the provider's.
+ * Stack     m0k_depthwise_forward 120 bytes, m0k_depthwise_back 148, m0k_depthwise_grad 148; and the provider's.
+ * Cycles    Cortex-M0+ with single-cycle multiplier, at most, of C channels in G = ceil(C / 4) groups:
+ *   weights = C * (30 + 6.25 P) + 15 G, and a provider's own;  map = 30 + height * (14 + 7 width + 3 (width % 4));
+ *   errors = C * (40 + 24 rows) + zero * elements + one * those that are not 0, rows and elements of the error map.
+ *   forward 260 + 4 (out_h + out_w) + area / 2 + weights + C * (70 + map + out_h * (30 + out_w * window)), where window is
+ *           69 for a kernel of 3 x 3, else 30 + 9 kernel_h + 6 n_in, and 14 more without relu where bytes are stored.
+ *   back    260 + 4 (out_h + out_w) + weights + errors + C * (80 + 2 area + height * (14 + 27 width)), 8 for 27 with
+ *           dynamic. zero = 9, one = 35 + 24 kernel_h with kernel_w = 3, else 35 + kernel_h * (13 + 8 kernel_w).
+ *   grad    280 + 4 (out_h + out_w) + area / 2 + errors + count_out * (90 + 10 n_in + map) + 8 elements. zero = 13, one =
+ *           65 for a kernel of 3 x 3, else 9 and 40 + kernel_h * (13 + 8 kernel_w). C is count_out here.
+ *   An error takes 9 more with argmax. A channel without errors takes no map.
  */
     .syntax unified
     .cpu cortex-m0plus
@@ -65,16 +75,17 @@
 
 @ m0k_depthwise_back and m0k_depthwise_grad
     .equ TO_ARGMAX, 64              @ argmax - error, 0 without a pool
-    .equ RIGHT, 68                  @ from a window to the one on its right, bytes
-    .equ BELOW, 72                  @ and to the one below
-    .equ AT, 76                     @ the window of an error
-    .equ ERROR_AT, 80
-    .equ WALK, 84                   @ the channel's weights or gradient as words
-    .equ SUM, 88                    @ of its errors
+    .equ PLACES, 68                 @ for each argmax, from the first window of its pool to the one that has the error
+    .equ AT, 84                     @ the window of an error
+    .equ ERROR_AT, 88
+    .equ WALK, 92                   @ the channel's weights or gradient as words
+    .equ SUM, 96                    @ of its errors
     .equ OUT_LINE, SUM              @ bytes of a row of m0k_depthwise_back's outputs
-    .equ LAST, 92                   @ behind the last channel
+    .equ LAST, 100                  @ behind the last channel
     .equ SOME, GROUP                @ 1: there was an error
-    .equ BACK_FRAME, 96
+    .equ CHANNELS, 104
+    .equ STEP, 108                  @ from a window to the next, bytes; of a pool's to those of the next
+    .equ BACK_FRAME, 112
 
 @ GEOMETRY: the frame from PITCH to TAPS. r7 = block. Spoils r0-r6. 55 + 4 cycles a row and column of the output.
     .macro GEOMETRY
@@ -104,12 +115,25 @@
     str r2, [sp, #ROWS]
     .endm
 
-@ FILL at, words: words = 1 or more words from at on, all r2. 5 cycles a word.
+@ FILL at, words: words = 1 or more words from at on, all r2. Spoils r3-r5. 8 + 2 cycles a word, 3 more for up to three.
     .macro FILL at, words
+    movs r3, r2
+    movs r4, r2
+    movs r5, r2
+    subs \words, #4
+    bcc .Lfill_rest\@
+.Lfill_fours\@:
+    stm \at!, {r2, r3, r4, r5}
+    subs \words, #4
+    bcs .Lfill_fours\@
+.Lfill_rest\@:
+    adds \words, #4
+    beq .Lfilled\@
 .Lfill\@:
     stm \at!, {r2}
     subs \words, #1
     bne .Lfill\@
+.Lfilled\@:
     .endm
 
 @ COPY n: one input at r0 as byte n at r1. r2 = channels. Spoils r4. 6 cycles.
@@ -276,9 +300,10 @@
 
 @ SATURATE x, spare: x within -127 .. 127. Spoils spare. 5 cycles where it is.
     .macro SATURATE x, spare
-    UNLESS_127 \x, .Lbeyond\@, spare=\spare
-    b .Lsaturated\@
-.Lbeyond\@:
+    movs \spare, \x
+    adds \spare, #127
+    cmp \spare, #254                @ as unsigned: one comparison for both ends
+    bls .Lsaturated\@
     asrs \x, \x, #31
     movs \spare, #127
     eors \x, \spare                 @ 127 or -128
@@ -527,8 +552,12 @@
     ldr r2, [r7, #DEPTHWISE_BACK_ARGMAX]
     cmp r2, #0
     beq .Lno_pool\@
-    str r0, [sp, #RIGHT]
-    str r1, [sp, #BELOW]
+    movs r3, #0
+    str r3, [sp, #PLACES]
+    str r0, [sp, #PLACES + 4]       @ on the right
+    str r1, [sp, #PLACES + 8]       @ below
+    adds r3, r0, r1
+    str r3, [sp, #PLACES + 12]
     lsls r0, r0, #1
     lsls r1, r1, #1
     ldr r3, [sp, #ROWS]
@@ -542,17 +571,28 @@
 .Lno_pool\@:
     str r2, [sp, #TO_ARGMAX]
     mov r9, r0
+    str r0, [sp, #STEP]
     str r1, [sp, #ROW_STEP]
     ldr r0, [r7, #DEPTHWISE_CHANNELS]
+    str r0, [sp, #CHANNELS]
     mov r8, r0
     ldr r1, [sp, #COLUMNS]
     muls r1, r0, r1
     str r1, [sp, #LINE]
     .endm
 
+@ POOLED: r0, a pool's first window, -> the one that has the error r7. r1 = argmax - error, spoilt. 7 cycles.
+    .macro POOLED
+    ldrb r1, [r7, r1]
+    lsls r1, r1, #2
+    add r1, sp
+    ldr r1, [r1, #PLACES]
+    adds r0, r0, r1
+    .endm
+
 @ EACH_ERROR name, summed: every error of the channel that is not 0 to the code at LOOP, which goes on at .Lnext_name;
 @ behind the last to .Lover_name. summed: SUM gets their sum. r7 = block. Spoils r0-r7, r10, r12. 9 cycles for a zero, 28
-@ and those of LOOP for another, 5 more summed, 14 more with a pool, 22 a row.
+@ and those of LOOP for another, 5 more summed, 7 more with a pool, 22 a row.
     .macro EACH_ERROR name, summed=0
     ldr r1, [sp, #ROWS]
     cmp r1, #0
@@ -600,16 +640,7 @@
     ldr r1, [sp, #TO_ARGMAX]
     cmp r1, #0
     beq .Lplaced_\name
-    ldrb r1, [r7, r1]
-    lsls r2, r1, #31
-    beq .Lleft_\name
-    ldr r2, [sp, #RIGHT]
-    adds r0, r0, r2
-.Lleft_\name:
-    lsrs r1, r1, #1
-    beq .Lplaced_\name
-    ldr r2, [sp, #BELOW]
-    adds r0, r0, r2
+    POOLED
 .Lplaced_\name:
     ldr r2, [sp, #WALK]
     ldr r1, [sp, #LOOP]
@@ -627,9 +658,9 @@
     b \next
     .endm
 
-@ CHOOSE three, any, taps, skip: LOOP and ENTRY for the kernel, and r11: the plane's pitch in bytes, skip less with rows
-@ of three. A tap is ten bytes of code. r7 = block, r0 = pitch. Spoils r1-r3. 18 cycles.
-    .macro CHOOSE three, any, taps, skip
+@ ENTER taps, any: LOOP = any, and ENTRY = where a row of the kernel begins in taps, ten bytes of code each. r7 = block.
+@ Spoils r1-r3. 13 cycles.
+    .macro ENTER taps, any
     ldr r1, [r7, #DEPTHWISE_KERNEL_W]
     movs r2, #LARGEST_KERNEL
     subs r2, r2, r1
@@ -639,13 +670,7 @@
     adds r2, r2, r3
     str r2, [sp, #ENTRY]
     adr r3, \any
-    cmp r1, #3
-    bne .Lchosen\@
-    subs r0, #\skip
-    adr r3, \three
-.Lchosen\@:
     str r3, [sp, #LOOP]
-    mov r11, r0
     .endm
 
     FUNCTION m0k_depthwise_back
@@ -662,7 +687,14 @@
     str r0, [sp, #PLANE]
     ldr r0, [sp, #PITCH]
     lsls r0, r0, #2
-    CHOOSE .Lback_three, .Lback_any, .Lback_taps, skip=12
+    ENTER .Lback_taps, .Lback_any
+    cmp r1, #3
+    bne .Lback_pitch
+    adr r3, .Lback_three
+    str r3, [sp, #LOOP]
+    subs r0, #12                    @ the sums of a row of three are behind r0 then
+.Lback_pitch:
+    mov r11, r0
     movs r0, #0
 .Lback_channel:
     str r0, [sp, #CHANNEL]
@@ -809,6 +841,12 @@
     b .Lbyte
     END_FUNCTION m0k_depthwise_back
 
+@ TAP n: r1 = byte n of the window's row r0, times the error r6. 3 cycles.
+    .macro TAP n
+    ldrb r1, [r0, #\n]
+    muls r1, r6, r1
+    .endm
+
     FUNCTION m0k_depthwise_grad
     SAVE_ALL
     sub sp, #BACK_FRAME
@@ -823,7 +861,8 @@
     ldr r2, .Lgrad_zeros
     FILL r0, r1
     ldr r0, [sp, #PITCH]
-    CHOOSE .Lgrad_three, .Lgrad_any, .Lgrad_taps, skip=0
+    ENTER .Lgrad_taps, .Lgrad_any
+    mov r11, r0
     movs r0, #0
     str r0, [sp, #SOME]
     ldr r0, [r7, #DEPTHWISE_GRAD_GRAD]
@@ -839,6 +878,8 @@
 
 .Lgrad_channel:
     str r0, [sp, #CHANNEL]
+    ldr r0, [sp, #CHANNELS]
+    mov r8, r0
     ldr r0, [sp, #WALK]
     ldr r1, [sp, #TAPS]
     lsrs r1, r1, #2
@@ -869,30 +910,20 @@
     str r0, [sp, #SOME]
     mov r10, r11
     MAP
-    mov r11, r10
     ldr r0, [r7, #DEPTHWISE_KERNEL_H]
     ldr r1, [sp, #ROW_TAPS]
+    cmp r0, #3
+    bne .Lnot_nine
+    cmp r1, #4 * 3
+    bne .Lnot_nine
+    b .Lnine
+.Lnot_nine:
+    mov r11, r10
     muls r0, r1, r0
     ldr r1, [sp, #WALK]
     adds r0, r0, r1
     mov lr, r0
     EACH_ERROR grad, summed=1
-
-    .p2align 2
-.Lgrad_three:
-    ldrb r1, [r0]
-    muls r1, r6, r1
-    ldrb r3, [r0, #1]
-    muls r3, r6, r3
-    ldrb r4, [r0, #2]
-    muls r4, r6, r4
-    ldm r2!, {r5, r6, r7}
-    subs r2, #12
-    adds r5, r5, r1
-    adds r6, r6, r3
-    adds r7, r7, r4
-    stm r2!, {r5, r6, r7}
-    ROW_END .Lgrad_three, .Lnext_grad
 
     .p2align 2
 .Lgrad_any:
@@ -942,4 +973,103 @@
     str r1, [r0]
     add sp, #BACK_FRAME
     RETURN_ALL
+
+@ 3 x 3: r2-r5 and r8-r12 = the sums of the taps, r0 = window, r7 = error, lr = end of the row of errors.
+.Lnine:
+    movs r2, #0
+    movs r3, #0
+    movs r4, #0
+    movs r5, #0
+    mov r8, r2
+    mov r9, r2
+    mov r10, r2
+    mov r11, r2
+    mov r12, r2
+    ldr r7, [r7, #DEPTHWISE_BACK_ERROR]
+    ldr r0, [sp, #CHANNEL]
+    adds r7, r7, r0
+    ldr r0, [sp, #PLANE]
+    ldr r1, [sp, #ROWS]
+.Lnine_row:
+    str r0, [sp, #ROW]
+    str r1, [sp, #LEFT]
+    ldr r1, [sp, #LINE]
+    adds r1, r1, r7
+    mov lr, r1
+.Lnine_scan:
+    ldrb r6, [r7]
+    cmp r6, #0
+    bne .Lnine_error
+.Lnine_next:
+    ldr r1, [sp, #STEP]
+    adds r0, r0, r1
+    ldr r1, [sp, #CHANNELS]
+    adds r7, r7, r1
+    cmp r7, lr
+    bne .Lnine_scan
+    ldr r0, [sp, #ROW]
+    ldr r1, [sp, #ROW_STEP]
+    adds r0, r0, r1
+    ldr r1, [sp, #LEFT]
+    subs r1, #1
+    bne .Lnine_row
+    b .Lnine_over
+.Lnine_error:
+    sxtb r6, r6
+    ldr r1, [sp, #SUM]
+    adds r1, r1, r6
+    str r1, [sp, #SUM]
+    str r0, [sp, #AT]
+    ldr r1, [sp, #TO_ARGMAX]
+    cmp r1, #0
+    beq .Lnine_taps
+    POOLED
+.Lnine_taps:
+    TAP 0
+    adds r2, r2, r1
+    TAP 1
+    adds r3, r3, r1
+    TAP 2
+    adds r4, r4, r1
+    ldr r1, [sp, #PITCH]
+    adds r0, r0, r1
+    TAP 0
+    adds r5, r5, r1
+    TAP 1
+    add r8, r1
+    TAP 2
+    add r9, r1
+    ldr r1, [sp, #PITCH]
+    adds r0, r0, r1
+    TAP 0
+    add r10, r1
+    TAP 1
+    add r11, r1
+    TAP 2
+    add r12, r1
+    ldr r0, [sp, #AT]
+    b .Lnine_next
+
+.Lnine_over:
+    ldr r6, [sp, #WALK]
+    ldr r1, [sp, #SUM]
+    lsls r1, r1, #7                 @ what the 128 of each input has added
+    subs r2, r2, r1
+    subs r3, r3, r1
+    subs r4, r4, r1
+    subs r5, r5, r1
+    stm r6!, {r2, r3, r4, r5}
+    mov r2, r8
+    mov r3, r9
+    mov r4, r10
+    mov r5, r11
+    mov r7, r12
+    subs r2, r2, r1
+    subs r3, r3, r1
+    subs r4, r4, r1
+    subs r5, r5, r1
+    subs r7, r7, r1
+    stm r6!, {r2, r3, r4, r5, r7}
+    ldr r7, [sp, #BLOCK]
+    b .Lgrad_next
     END_FUNCTION m0k_depthwise_grad

@@ -161,7 +161,7 @@ def test_forward(
     np.testing.assert_array_equal(after["out"], room(size, np.int8) if sums else out.reshape(-1))
     if sums:
         np.testing.assert_array_equal(after["acc_out"], acc.reshape(-1))
-    assert cost.cycles <= forward_cycles(layer, provided) + (0 if relu or sums else 18 * size)
+    assert cost.cycles <= forward_cycles(layer, provided) + (0 if relu or sums else 14 * size)
 
 
 def forward_scratch(layer: Layer) -> int:
@@ -172,21 +172,21 @@ def forward_scratch(layer: Layer) -> int:
 def unpacked(layer: Layer, provided: bool) -> int:
     """Cycles of the contract for the weights of all channels."""
     groups = -(-layer.channels // 4)
-    return layer.channels * (20 + 25 * padded(layer.n_in) // 4) + groups * (60 if provided else 16)
+    return layer.channels * (30 + 25 * padded(layer.n_in) // 4) + groups * (45 if provided else 15)
 
 
 def mapped(layer: Layer) -> int:
     """Cycles of the contract for one channel's map."""
-    return 35 + layer.height * (17 + 7 * layer.width + 5 * (layer.width % 4 + (layer.width % 4 > 0)))
+    return 30 + layer.height * (14 + 7 * layer.width + 3 * (layer.width % 4))
 
 
 def forward_cycles(layer: Layer, provided: bool) -> float:
-    """The bound at the head of depthwise.S."""
+    """The bound at the head of depthwise.S, of windows that are stored with ReLU."""
     rows, columns, channels = layer.out_shape
     is_nine = (layer.kernel_h, layer.kernel_w) == (3, 3)
-    window = 70 if is_nine else 32 + 9 * layer.kernel_h + 6 * layer.n_in
-    cycles = 250 + 4 * (rows + columns) + 5 * padded(layer.area) / 4 + unpacked(layer, provided)
-    return cycles + channels * (60 + mapped(layer) + rows * (24 + columns * window))
+    window = 69 if is_nine else 30 + 9 * layer.kernel_h + 6 * layer.n_in
+    cycles = 260 + 4 * (rows + columns) + layer.area / 2 + unpacked(layer, provided)
+    return cycles + channels * (70 + mapped(layer) + rows * (30 + columns * window))
 
 
 @dataclass(frozen=True)
@@ -257,20 +257,20 @@ def back_scratch(layer: Layer) -> int:
     return 4 * padded(layer.n_in) + 4 * layer.area
 
 
-def walked(layer: Layer, given_errors: Errors, taps: int, extra: int) -> float:
-    """Cycles of the contract for the errors of all channels: `taps` for three taps, and `extra` an error."""
+def walked(layer: Layer, given_errors: Errors, zero: int, one: int) -> float:
+    """Cycles of the contract for the errors of all channels."""
     error = given_errors.error
-    row = taps if layer.kernel_w == 3 else 10 + 8 * layer.kernel_w
-    each = 26 + extra + (14 if given_errors.argmax is not None else 0) + layer.kernel_h * row + 10
-    return layer.channels * error.shape[0] * 22 + 9 * error.size + each * np.count_nonzero(error)
+    one += 9 if given_errors.argmax is not None else 0
+    return layer.channels * (40 + 24 * error.shape[0]) + zero * error.size + one * np.count_nonzero(error)
 
 
 def back_cycles(layer: Layer, given_errors: Errors, dynamic: bool, provided: bool) -> float:
     """The bound at the head of depthwise.S."""
     rows, columns, channels = layer.out_shape
-    cycles = 250 + 4 * (rows + columns) + unpacked(layer, provided) + walked(layer, given_errors, 25, 0)
-    last = 8 if dynamic else 30
-    return cycles + channels * (110 + 5 * layer.area + layer.height * (14 + last * layer.width))
+    row = 24 if layer.kernel_w == 3 else 13 + 8 * layer.kernel_w
+    walk = walked(layer, given_errors, 9, 35 + row * layer.kernel_h)
+    cycles = 260 + 4 * (rows + columns) + unpacked(layer, provided) + walk
+    return cycles + channels * (80 + 2 * layer.area + layer.height * (14 + (8 if dynamic else 27) * layer.width))
 
 
 @many
@@ -302,6 +302,9 @@ def grad_cycles(layer: Layer, given_errors: Errors, first: int, count: int) -> f
     rows, columns, _ = layer.out_shape
     some = given_errors.error[..., first : first + count]
     part = Errors(some, given_errors.argmax, given_errors.full)
-    walk = walked(Layer(**(layer.fields | {"channels": count})), part, 28, 5)
-    cycles = 250 + 4 * (rows + columns) + 5 * padded(layer.area) / 4 + walk + 8 * some.size
-    return cycles + count * (90 + 5 * padded(layer.n_in) + 9 * layer.n_in + mapped(layer))
+    is_nine = (layer.kernel_h, layer.kernel_w) == (3, 3)
+    one = 65 if is_nine else 40 + (13 + 8 * layer.kernel_w) * layer.kernel_h
+    walk = walked(Layer(**(layer.fields | {"channels": count})), part, 13 if is_nine else 9, one)
+    look = 8 * some.shape[0] * some.shape[1]
+    cycles = 280 + 4 * (rows + columns) + layer.area / 2 + walk
+    return cycles + count * (90 + look + 10 * layer.n_in + mapped(layer))

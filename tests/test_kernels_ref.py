@@ -247,6 +247,41 @@ def test_conv_back_and_grad(
     np.testing.assert_array_equal(grad, conv.grad(error))
 
 
+@SOME
+@given(shape=CONVS, shift=SHIFTS, pooled=st.booleans(), gated=st.booleans(), seed=SEEDS)
+def test_depthwise(image: Image, shape: tuple[int, ...], shift: int, pooled: bool, gated: bool, seed: int) -> None:
+    """Each channel as a convolution of its own, of one channel to one."""
+    channels = shape[2]
+    parts = [Conv((*shape[:2], 1, 1, *shape[4:]), seed + c) for c in range(channels)]
+    a, w = (np.concatenate([getattr(part, name) for part in parts], -1) for name in ("a", "w"))
+    w = np.moveaxis(w, -1, 0).reshape(channels, *shape[4:6])
+    errors = [part.unpooled() if pooled else part.error for part in parts]
+    given = np.concatenate([part.pooled_error if pooled else part.error for part in parts], -1)
+    argmax = np.concatenate([part.argmax for part in parts], -1).astype(np.uint8) if pooled else None
+    block, relu = np.array(shape, np.int32), seed % 2
+
+    acc = np.concatenate([np.tensordot(part.patches, part.w, ((2, 3, 4), (1, 2, 3))) for part in parts], -1)
+    out = np.zeros(acc.shape, np.int8)
+    (*_, found), _ = run(image, "ref_depthwise_forward", block, *int8(a, w), out, shift, relu)
+    np.testing.assert_array_equal(found, np.maximum(stored(acc, shift), -127 * (not relu)))
+    (*_, sums), _ = run(image, "ref_depthwise_sums", block, *int8(a, w), np.zeros(acc.shape, np.int32))
+    np.testing.assert_array_equal(sums, acc)
+
+    back = np.concatenate([part.back(e) for part, e in zip(parts, errors, strict=True)], -1)
+    gate = np.abs(a) if gated else None
+    more = (shift, None if gate is None else int8(gate)[0])
+    junk = np.full(a.shape, 5, np.int32), np.zeros(a.shape, np.int8)
+    results, _ = run(image, "ref_depthwise_back", block, *int8(given), argmax, *int8(w), *junk, *more)
+    results = results[-3:-1] if gated else results[-2:]
+    np.testing.assert_array_equal(results[0], back)
+    np.testing.assert_array_equal(results[1], stored(back, shift, True if gate is None else gate > 0))
+    (*_, grad), _ = run(
+        image, "ref_depthwise_grad", block, *int8(given), argmax, *int8(a), np.full(w.shape, 5, np.int32)
+    )
+    whole = [part.grad(e)[0, ..., 0] for part, e in zip(parts, errors, strict=True)]
+    np.testing.assert_array_equal(grad, np.array(whole))
+
+
 # ------------------------------------------------------------------------------------------------- pool, requant, loss
 
 

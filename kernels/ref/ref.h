@@ -82,6 +82,19 @@ void ref_conv_back_sums(const ref_shape_t *s, const int8_t *restrict error, cons
 void ref_conv_grad(const ref_shape_t *s, const int8_t *restrict error, const uint8_t *restrict argmax,
                    const int8_t *restrict in, int32_t *restrict grad);
 
+/* depthwise.c: weights [channels][kernel_h][kernel_w], the gradient likewise */
+void ref_depthwise_forward(const ref_shape_t *s, const int8_t *restrict in, const int8_t *restrict weights,
+                           int8_t *restrict out, int32_t shift, int32_t relu);
+void ref_depthwise_sums(const ref_shape_t *s, const int8_t *restrict in, const int8_t *restrict weights,
+                        int32_t *restrict acc);
+void ref_depthwise_back(const ref_shape_t *s, const int8_t *restrict error, const uint8_t *restrict argmax,
+                        const int8_t *restrict weights, int32_t *restrict acc, int8_t *restrict out, int32_t shift,
+                        const int8_t *restrict gate);
+void ref_depthwise_back_sums(const ref_shape_t *s, const int8_t *restrict error, const uint8_t *restrict argmax,
+                             const int8_t *restrict weights, int32_t *restrict acc);
+void ref_depthwise_grad(const ref_shape_t *s, const int8_t *restrict error, const uint8_t *restrict argmax,
+                        const int8_t *restrict in, int32_t *restrict grad);
+
 /* swar.c: weights are the edge array of m0k.h, `in` and `patch` are 4-aligned and rounded up to words, as there */
 void ref_swar_dense_forward(const uint32_t *restrict in, const uint32_t *restrict weights, int8_t *restrict out,
                             int32_t n_in, int32_t n_out, int32_t shift, int32_t relu, int32_t signed_in);
