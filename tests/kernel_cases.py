@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from m0sim.study.learn import blocks, layout, scratch
 from m0sim.study.learn.arithmetic import bit_length, largest, sat
 from m0sim.study.learn.methods.pruning import top_k
-from m0sim.study.learn.networks import Conv, Dense, Network, Pool, Stage
+from m0sim.study.learn.networks import Conv, Dense, Depthwise, Network, Pool, Stage
 
 Array = NDArray[Any]
 
@@ -91,6 +91,9 @@ class Case:
 BOUNDS = {
     "m0k_dense_forward": "splitting words into lanes and adding up: a MULS gives two products of the four in a word",
     "m0k_conv_forward": "one multiplication for two products as in m0k_dense_forward, on lanes split once a row",
+    "m0k_depthwise_forward": "a load and a MULS a MAC; laying out each channel's map, rounding and storing",
+    "m0k_depthwise_back": "load and store of each sum of an error's window; rounding every input",
+    "m0k_depthwise_grad": "a load, a MULS and an addition a MAC; laying out each channel's map, looking for its errors",
     "m0k_im2col": "reading the block and finding the window at every call; bytes at borders",
     "m0k_pool": "comparing four lanes at a time without SIMD, for the maximum and for its place",
     "m0k_requant": "two passes over the sums: one for the bit length, one to round, clamp and pack",
@@ -149,6 +152,7 @@ def cases() -> list[Case]:
     return [
         *_dense(step, steps),
         *_conv(step, steps),
+        *_depthwise(),
         *_other_forward(step, steps),
         *_backward(step, active),
         *_updates(step, active),
@@ -348,6 +352,116 @@ def conv_case(
         limit=limit,
         lanes=forms("ref_swar_conv_forward", arrays | packed | {"shape": shape(conv)}, lanes),
     )
+
+
+DEPTHWISE = (14, 14, 16, 16, 3, 3, 1, 1, 1)
+"""A depthwise convolution as one with as many outputs as channels."""
+
+
+def _depthwise() -> list[Case]:
+    """Errors as behind a ReLU, half of them zero, and as behind a pool."""
+    image, w = uniform(81, 14, 14, 16, low=0), uniform(82, 16, 9)
+    halved = uniform(83, 14, 14, 16) * (uniform(84, 14, 14, 16) > 0)
+    pooled, places = uniform(85, 7, 7, 16), (uniform(86, 7, 7, 16, low=0) % 4).astype(np.uint8)
+    return [
+        depthwise_case("activations 0..127, uniform, ReLU", image, w, relu=1),
+        depthwise_back_case("half of them uniform, no pool", halved, None, w, image),
+        depthwise_back_case("uniform, pooled", pooled, places, w, image),
+        depthwise_grad_case("half of them uniform, no pool", halved, None, image),
+        depthwise_grad_case("uniform, pooled", pooled, places, image),
+    ]
+
+
+def depthwise_case(what: str, a: Array, w: Array, *, relu: int = 0) -> Case:
+    """`a` int8 [14, 14, 16], `w` int8 [16, 9]."""
+    arrays, room = {"in": a, "out": zeros(a.size)}, zeros(scratch.depthwise_forward(_depthwise_stage(False)))
+    fields = {**_depthwise_shape(), "shift": 9, "relu": relu}
+    return Case(
+        "m0k_depthwise_forward",
+        f"{_depthwise_shown()}, {what}",
+        "MAC",
+        a.size * 9,
+        Side(
+            arrays | {"weights": layout.pack_weights(w), "scratch": room},
+            _named("m0k_depthwise_forward", ("in", "weights", "out", "scratch"), fields),
+            "out",
+        ),
+        Side(
+            arrays | {"shape": shape(DEPTHWISE), "weights": w},
+            [("ref_depthwise_forward", ["shape", "in", "weights", "out", 9, relu])],
+            "out",
+        ),
+        is_multiplying=True,
+    )
+
+
+def depthwise_back_case(what: str, error: Array, argmax: Array | None, w: Array, gate: Array) -> Case:
+    arrays = {"error": error, "out": zeros(gate.size), "gate": gate} | ({} if argmax is None else {"argmax": argmax})
+    room, acc = zeros(scratch.depthwise_back(_depthwise_stage(argmax is not None))), zeros(gate.size, np.int32)
+    place: str | int = 0 if argmax is None else "argmax"
+    ours = {"weights": layout.pack_weights(w), "scratch": room}
+    return Case(
+        "m0k_depthwise_back",
+        f"{_depthwise_shown()}, {what}, {np.count_nonzero(error):,} of {error.size:,} errors not zero",
+        "MAC",
+        max(1, int(np.count_nonzero(error))) * 9,
+        Side(arrays | ours, _named("m0k_depthwise_back", (*arrays, *ours), {**_depthwise_shape(), "shift": 9}), "out"),
+        Side(
+            arrays | {"weights": w, "acc": acc, "shape": shape(DEPTHWISE)},
+            [("ref_depthwise_back", ["shape", "error", place, "weights", "acc", "out", 9, "gate"])],
+            "out",
+        ),
+        is_multiplying=True,
+    )
+
+
+def depthwise_grad_case(what: str, error: Array, argmax: Array | None, image: Array) -> Case:
+    """Called for four channels after the other, as a step does."""
+    arrays = {"error": error, "in": image} | ({} if argmax is None else {"argmax": argmax})
+    place: str | int = 0 if argmax is None else "argmax"
+    ours = arrays | {"grad": zeros(16 * 12, np.int32), "active": zeros(1, np.uint32)}
+    ours |= {"scratch": zeros(scratch.depthwise_grad(_depthwise_stage(argmax is not None)))}
+    groups = [
+        call
+        for first in range(0, 16, 4)
+        for call in _named(
+            "m0k_depthwise_grad",
+            (*arrays, "active", "scratch"),
+            {**_depthwise_shape(), "grad": At("grad", 48 * first), "first_out": first, "count_out": 4},
+        )
+    ]
+    return Case(
+        "m0k_depthwise_grad",
+        f"{_depthwise_shown()}, {what}, {np.count_nonzero(error):,} of {error.size:,} errors not zero",
+        "MAC",
+        max(1, int(np.count_nonzero(error))) * 9,
+        Side(ours, groups, "grad", grad_rows(16, 9)),
+        Side(
+            arrays | {"grad": zeros(16 * 9, np.int32), "shape": shape(DEPTHWISE)},
+            [("ref_depthwise_grad", ["shape", "error", place, "in", "grad"])],
+            "grad",
+        ),
+        is_multiplying=True,
+    )
+
+
+def _named(function: str, arrays: Sequence[str], fields: Mapping[str, Any]) -> list[tuple[str, list[Any]]]:
+    """One call whose block has the address of each array in the field of its name."""
+    return one(function, **{name: name for name in arrays}, **fields)
+
+
+def _depthwise_shape() -> dict[str, int]:
+    names = ("height", "width", "channels", "n_out", "kernel_h", "kernel_w", "stride", "pad_h", "pad_w")
+    return {name: side for name, side in zip(names, DEPTHWISE, strict=True) if name != "n_out"}
+
+
+def _depthwise_stage(pooled: bool) -> Stage:
+    pool = (Pool(),) if pooled else ()
+    return Network("one convolution", DEPTHWISE[:3], (Depthwise(), *pool, Dense(1))).stages[0]
+
+
+def _depthwise_shown() -> str:
+    return "3x3 pad 1, depthwise, 16 channels at 14x14"
 
 
 def shape(conv: tuple[int, ...]) -> Array:

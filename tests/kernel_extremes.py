@@ -23,6 +23,9 @@ from kernel_cases import (
     correct_forward_case,
     dense_back_case,
     dense_case,
+    depthwise_back_case,
+    depthwise_case,
+    depthwise_grad_case,
     first_values_case,
     niti_dense_case,
     niti_grad_case,
@@ -163,10 +166,26 @@ def _backward() -> Iterator[Case]:
         yield conv_back_case(f"{what}, pooled", e, places.astype(np.uint8), uniform(4, 16, 72), image, 13)
         yield conv_grad_case(f"{what}, pooled", CONV, e, places.astype(np.uint8), image)
     first, picture = uniform(43, 14, 14, 8, low=0) % 4, uniform(44, 28, 28, 1, low=0)
+    yield from _depthwise()
     for what, e in errors(45, 14, 14, 8):
         yield conv_grad_case(f"{what}, pooled", CONV_1, e, first.astype(np.uint8), picture)
     every = nonzero(45, 14, 14, 8)
     yield conv_grad_case("no zeros, pooled, image all zero", CONV_1, every, first.astype(np.uint8), 0 * picture)
+
+
+def _depthwise() -> Iterator[Case]:
+    shape, w = (14, 14, 16), uniform(87, 16, 9)
+    for what, a, _ in activations(88, *shape):
+        if "%" not in what:
+            yield depthwise_case(what, a, w)
+            yield depthwise_case(f"{what}, ReLU", a, w, relu=1)
+    image, places = uniform(81, *shape, low=0), (uniform(86, 7, 7, 16, low=0) % 4).astype(np.uint8)
+    for what, e in errors(89, *shape):
+        yield depthwise_back_case(f"{what}, no pool", e, None, w, image)
+        yield depthwise_grad_case(f"{what}, no pool", e, None, image)
+    for what, e in errors(90, 7, 7, 16):
+        yield depthwise_back_case(f"{what}, pooled", e, places, w, image)
+        yield depthwise_grad_case(f"{what}, pooled", e, places, image)
 
 
 def _updates() -> Iterator[Case]:
