@@ -137,6 +137,10 @@ def test_what_could_not_be_read_is_not_written() -> None:
         (Network("a", (8, 8, 1), ()), "0 layers"),
         (Network("a", (8, 8, 1), (Conv(2, (3, 3), stride=0), Dense(2))), "layer 0 has a stride of 0"),
         (Network("a", (8, 8, 1), (Conv(2, (0, 3)), Dense(2))), "layer 0 has a kernel of 0 x 3"),
+        (
+            Network("a", (9, 40, 1), (Depthwise((1, 16), pad=0), Dense(2))),
+            "layer 0 is depthwise with a kernel of 1 x 16",
+        ),
         (Network("a", (8, 8, 1), (Conv(2), Pool((3, 3)), Dense(2))), "layer 1 is a maximum over 3 x 3"),
         (Network("a", (300, 300, 1), (Conv(2, pad=0), Dense(2))), "layer 0 has 88,804 positions"),
         (Network("a", (100, 100, 8), (Dense(4), Dense(2))), "layer 0 has 80,000 inputs an output"),

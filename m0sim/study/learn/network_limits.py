@@ -37,6 +37,8 @@ AVERAGED_MAX = 4096
 POOLS = ((2, 2), (1, 2), (2, 1))
 """Windows of a maximum."""
 STRIDE_MAX = 64
+DEPTHWISE_MAX = 15
+"""Each side of a depthwise kernel: kernels/depthwise.S."""
 
 
 def check(network: Network) -> None:
@@ -83,6 +85,8 @@ def _wrong_convolution(layer: Conv | Depthwise) -> str:
     pads, kernel = pads_of(layer), layer.kernel
     if not all(1 <= side <= SIDE_MAX for side in kernel):
         return f"has a kernel of {_sides(kernel)}: each side 1 to {SIDE_MAX:,}"
+    if isinstance(layer, Depthwise) and max(kernel) > DEPTHWISE_MAX:
+        return f"is depthwise with a kernel of {_sides(kernel)}: each side 1 to {DEPTHWISE_MAX}"
     if not 1 <= layer.stride <= STRIDE_MAX:
         return f"has a stride of {layer.stride}: 1 to {STRIDE_MAX}"
     if not all(0 <= pad < side for pad, side in zip(pads, kernel, strict=True)):
