@@ -113,8 +113,7 @@ def installed() -> dict[str, tuple[EntryPoint, ...]]:
     """The entry points of installed packages by name; none of them is loaded. More than one of a name is a clash."""
     found: dict[str, tuple[EntryPoint, ...]] = {}
     for point in entry_points(group=GROUP):
-        if point not in found.get(point.name, ()):
-            found[point.name] = (*found.get(point.name, ()), point)
+        found[point.name] = (*found.get(point.name, ()), point)
     return found
 
 
