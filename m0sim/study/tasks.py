@@ -14,9 +14,10 @@ from m0sim.chip import device
 from m0sim.chip.device import Device
 from m0sim.chip.options import ENGINES as CHIP_ENGINES
 from m0sim.errors import UsageError, did_you_mean
-from m0sim.study.learn import networks, side_by_side, transfer
+from m0sim.study.learn import network_files, side_by_side, transfer
 from m0sim.study.learn.experiment.setting import tuned
 from m0sim.study.learn.experiment.training import ENGINES, Task
+from m0sim.study.learn.network_files import Given
 from m0sim.study.learn.side_by_side import ComparisonTask
 from m0sim.study.learn.transfer import Transfer
 from m0sim.study.whatif import sizes
@@ -27,7 +28,7 @@ from m0sim.study.words import DataWords, MemoryWords
 
 
 def comparison(
-    network: str | None,
+    network: Given | None,
     data: DataWords,
     methods: str,
     memory: MemoryWords,
@@ -38,8 +39,8 @@ def comparison(
     base: str | None,
 ) -> ComparisonTask:
     """What ``m0sim compare`` compares."""
-    chosen = network or ("tiny-cnn-8" if data.data_name is None else data.default_network)
-    images = images_of(networks.get(chosen), data.source())
+    chosen = network_files.of(network or ("tiny-cnn-8" if data.data_name is None else data.default_network))
+    images = images_of(chosen.network, data.source())
     return side_by_side.task_of(
         chosen,
         images,
@@ -55,7 +56,7 @@ def comparison(
 
 def question(
     sram: str,
-    network: str,
+    network: Given,
     methods: str,
     memory: MemoryWords,
     chip: Device,
@@ -67,9 +68,10 @@ def question(
     """What ``m0sim budget`` asks. `knobs` are fields of `Knobs`: width, trained, fraction, reuse and batch."""
     named = memory.resolved()
     fixed = Knobs(mask=named.mask, weights=named.weights, scratch=named.scratch, **knobs)
+    found = network_files.of(network)
     return Question(
-        network,
-        chosen_methods(methods, fixed, network),
+        found,
+        chosen_methods(methods, fixed, found.network),
         sizes.rooms(sram),
         chip,
         fixed,
@@ -80,18 +82,19 @@ def question(
 
 def left_out(methods: str, asked: Question) -> list[str]:
     """Where `methods` is ``all``, a line on each that is not planned."""
-    why = "it trains all layers or none" if trains_some(asked.knobs, asked.network) else ""
-    return side_by_side.left_out(methods, asked.methods, networks.get(asked.network), why)
+    why = "it trains all layers or none" if trains_some(asked.knobs, asked.found.network) else ""
+    return side_by_side.left_out(methods, asked.methods, asked.found.network, why)
 
 
 def bench(asked: Question, data: DataWords) -> StepBench:
     """What the steps of a budget run on."""
-    return StepBench(asked.device, images_of(networks.get(asked.network), data.source()))
+    found = asked.found
+    return StepBench(asked.device, images_of(found.network, data.source()), backbone=found.backbone)
 
 
 def training(
     method: str,
-    network: str | None,
+    network: Given | None,
     data: DataWords,
     memory: MemoryWords,
     *,
@@ -101,13 +104,14 @@ def training(
     engine: str,
     test_images: str,
     profile: str | Path,
+    backbone: Path | None = None,
     **numbers: Any,
 ) -> Task:
     """What ``m0sim train`` trains. `settings` are the method's options, None those that were not given; `numbers`
-    fields of `Task` as they are: images, epochs, seed, validation_images and backbone."""
+    fields of `Task` as they are: images, epochs, seed and validation_images."""
     source = data.source()
     return Task(
-        network=network or data.default_network,
+        network=network or backbone or data.default_network,
         data=source.name,
         setting=tuned(method, shift, {name: value for name, value in settings.items() if value is not None}),
         data_dir=source.data_dir,
@@ -117,6 +121,7 @@ def training(
         **_engines(engine),
         profile=device.load(profile),
         options=memory.options(),
+        backbone=backbone,
         **numbers,
     )
 

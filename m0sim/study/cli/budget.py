@@ -16,7 +16,11 @@ from m0sim.study.words import DataWords, MemoryWords
 
 @click.command
 @click.option("--sram", required=True, metavar="SIZES", help="Budgets such as 16K,64K, or banks: 256K+4K+4K.")
-@click.option("--network", default="tiny-cnn", help="tiny-cnn, tiny-cnn-8, mlp, lenet or vgg11.")
+@click.option(
+    "--network",
+    default="tiny-cnn",
+    help="A name (tiny-cnn, tiny-cnn-8, mlp, lenet, vgg11), FILE.toml, or a backbone FILE.npz.",
+)
 @click.option("--methods", default="all", help="Methods, separated by commas, or all.")
 @click.option(
     "--solve",
@@ -60,7 +64,7 @@ def budget(
 ) -> None:
     """What can be trained in so much SRAM, what it costs, and the best that fits."""
     one_blas_thread()
-    from m0sim.study.learn import networks, side_by_side, uses
+    from m0sim.study.learn import network_files, side_by_side, uses
     from m0sim.study.report import budget_data
     from m0sim.study.whatif import budget as asking
     from m0sim.study.whatif import sizes
@@ -69,9 +73,10 @@ def budget(
 
     named = memory.resolved()
     knobs = asking.Knobs(width, trained, fraction, named.mask, named.weights, named.scratch, reuse, batch)
+    found = network_files.find(network)
     question = asking.Question(
-        network,
-        asking.chosen_methods(methods, knobs, network),
+        found,
+        asking.chosen_methods(methods, knobs, found.network),
         sizes.rooms(sram),
         device_of(profile, clock),
         knobs,
@@ -84,11 +89,15 @@ def budget(
         make_folder(output)
     else:
         files.check_folder(output)
-    bench = None if plan_only else StepBench(question.device, images_of(networks.get(network), data.source()))
+    bench = (
+        None
+        if plan_only
+        else StepBench(question.device, images_of(found.network, data.source()), backbone=found.backbone)
+    )
     with Bar(0) as bar:
         result = asking.answer(question, bench, bar.share)
-    why = "it trains all layers or none" if asking.trains_some(knobs, network) else ""
-    for line in side_by_side.left_out(methods, question.methods, networks.get(network), why):
+    why = "it trains all layers or none" if asking.trains_some(knobs, found.network) else ""
+    for line in side_by_side.left_out(methods, question.methods, found.network, why):
         click.echo(f"m0sim: {line}", err=True)
     if output is not None:
         _write(result, output)

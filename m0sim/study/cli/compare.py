@@ -15,7 +15,7 @@ from m0sim.study.words import DataWords, MemoryWords
 
 
 @click.command
-@click.option("--network", help="tiny-cnn, tiny-cnn-8, mlp, lenet or vgg11.")
+@click.option("--network", help="A name (tiny-cnn, tiny-cnn-8, mlp, lenet, vgg11), FILE.toml, or a backbone FILE.npz.")
 @click.option("--width", type=float, default=1.0, help="Times the network's channels.")
 @data(None, "digits (bundled), mnist, cifar10, random: noise, for costs alone (default: digits or noise)", task=True)
 @click.option("--methods", default="all", help="Methods, separated by commas, or all.")
@@ -42,13 +42,14 @@ def compare(
 ) -> None:
     """Run one training step of every method on the chip: cycles, SRAM and flash side by side."""
     one_blas_thread()
-    from m0sim.study.learn import networks
+    from m0sim.study.learn import network_files
     from m0sim.study.learn import side_by_side as comparing
     from m0sim.study.report import compare_data
     from m0sim.study.whatif.measure import images_of
 
-    chosen = network or ("tiny-cnn-8" if data.data_name is None else data.default_network)
-    images = images_of(networks.get(chosen), data.source())
+    named = network or ("tiny-cnn-8" if data.data_name is None else data.default_network)
+    chosen = network_files.find(named)
+    images = images_of(chosen.network, data.source())
     held = memory.options()
     chip = device_of(profile, clock)
     settings: dict[str, Any] = {"options": held, "width": width, "transfer": data.transfer()}

@@ -14,7 +14,7 @@ from m0sim.study.words import DataWords
 
 
 @click.command
-@click.option("--network", default="tiny-cnn-8", help="The network to train.")
+@click.option("--network", default="tiny-cnn-8", help="A name (tiny-cnn, tiny-cnn-8, mlp, lenet, vgg11) or FILE.toml.")
 @data("digits", "digits (bundled), mnist, cifar10")
 @click.option("--seed", type=int, default=0, help="Of initial weights and the order of images.")
 @options.output("FILE", "The .npz to write.", default=Path("backbone.npz"))
@@ -23,10 +23,10 @@ def pretrain(network: str, data: DataWords, seed: int, output: Path, json_wanted
     """Train a backbone on upright images in NumPy, quantise it, calibrate its shifts, and write it as one .npz."""
     files.check_folder(output)  # better before than after the training
     one_blas_thread()
-    from m0sim.study.learn import networks, sources
+    from m0sim.study.learn import network_files, sources
     from m0sim.study.learn import pretrain as training
 
-    source, chosen = data.source(), networks.get(network)
+    source, chosen = data.source(), network_files.find(network).network
     images = sources.load(source, chosen)
     with Bar(0) as bar:
         backbone = training.pretrain(chosen, images, seed, bar.share)

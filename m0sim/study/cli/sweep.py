@@ -73,8 +73,8 @@ def _write(asked: Any, finished: Any, folder: Path) -> None:
     drawn = sweep_plots.files(finished)
     for name, content in drawn.items():
         files.write(folder / name, content)
-    for name in sweep_plots.names() - drawn.keys():  # of another sweep
-        (folder / name).unlink(missing_ok=True)
+    for path in sweep_plots.left_over(folder, drawn):
+        path.unlink(missing_ok=True)
     if finished.others:
         click.echo(
             f"m0sim: the folder holds {finished.others} points of another sweep, which stay in points.jsonl", err=True

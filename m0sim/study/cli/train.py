@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @click.command
 @click.option("--method", required=True, help="niti-static, niti-dynamic, priot, priot-threshold, priot-s, ...")
-@click.option("--network", help="tiny-cnn, tiny-cnn-8, or one that --backbone has.")
+@click.option("--network", help="tiny-cnn, tiny-cnn-8, FILE.toml with --backbone, or a backbone FILE.npz.")
 @data("digits", "digits (bundled), mnist, cifar10", task=True)
 @click.option("--rotate", type=float, metavar="DEGREES", help="The same as --task rotate:DEGREES.")
 @click.option("--images", type=int, default=0, help="Training images; 0 for all of the transfer part.")
@@ -96,7 +96,7 @@ def train(
     memory.check((method,), is_part=bool(given.get("trained")))
     source = data.source()
     task = Task(
-        network=network or data.default_network,
+        network=network or backbone or data.default_network,
         data=source.name,
         setting=setting,
         data_dir=source.data_dir,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from math import prod
 
 from m0sim.study.learn.biases import INPUTS_MAX
 from m0sim.study.learn.networks import (
+    NETWORKS,
     Add,
     AveragePool,
     Conv,
@@ -40,9 +42,24 @@ STRIDE_MAX = 64
 DEPTHWISE_MAX = 15
 """Each side of a depthwise kernel: kernels/depthwise.S."""
 
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}")
+
+
+def wrong_name(name: str) -> str:
+    """What is wrong with a network's name, which becomes part of file names; empty if nothing is."""
+    return "" if _NAME.fullmatch(name) else f"must be 1 to 64 letters, digits or . _ + -, not {name!r}"
+
+
+def name_of(text: str) -> str:
+    """A name that a network may have, made of a file's: no bundled network's."""
+    plain = re.sub(r"[^A-Za-z0-9._+-]", "-", text).lstrip("._+-")[:56] or "model"
+    return f"{plain}-own" if plain in NETWORKS else plain
+
 
 def check(network: Network) -> None:
     """Raise ValueError, one line, for a network that cannot be: `LayerError` where that is due to one layer."""
+    if wrong := wrong_name(network.name):
+        raise ValueError(f"the name of a network {wrong}")
     if not 1 <= len(network.layers) <= LAYERS_MAX:
         raise ValueError(f"{network.name} has {len(network.layers)} layers: a network has 1 to {LAYERS_MAX}")
     if len(network.input_shape) != 3 or not all(1 <= side <= SIDE_MAX for side in network.input_shape):

@@ -72,7 +72,6 @@ _KEYS = {
 _ALL = (*_KEYS, *_SHAPED, "name")
 _TOP = ("network", "layer")
 _INPUT = "input"
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}")
 _LABEL_MAX = 64
 
 
@@ -86,13 +85,23 @@ def parse(text: str, path: Path) -> Network:
     return _network(toml.parse(path, text, _TOP))
 
 
+def is_bundled(network: Network) -> bool:
+    """Whether m0sim brings this network."""
+    return NETWORKS.get(network.name) == network
+
+
+def identity(network: Network) -> str:
+    """What tells a network from every other one: the name of a bundled one, the text of one's own."""
+    return network.name if is_bundled(network) else dumps(network)
+
+
 def _network(top: Table) -> Network:
     head = top.table("network", ("name", "input"))
     if head is None:
         top.fail("network", "missing: a table [network] with name and input")
     name = head.text("name")
-    if not _NAME.fullmatch(name):
-        head.fail("name", f"must be 1 to 64 letters, digits or . _ + -, not {name!r}")
+    if wrong := network_limits.wrong_name(name):
+        head.fail("name", wrong)
     shape, is_signal = _input(head)
     tables = list(top.tables("layer", _ALL))
     if not tables:
@@ -107,8 +116,7 @@ def _network(top: Table) -> Network:
         table.fail(_kind(table), reader.in_words(error.what))
     except ValueError as error:
         head.fail(_INPUT, str(error))
-    known = NETWORKS.get(name)
-    if known is not None and with_biases(network, [False] * len(network.stages)) != known:
+    if name in NETWORKS and not is_bundled(with_biases(network, [False] * len(network.stages))):
         head.fail("name", f"{name!r} is the name of a bundled network with other layers: choose another")
     return network
 

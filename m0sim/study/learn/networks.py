@@ -151,6 +151,9 @@ class Network:
     input_shape: Shape
     layers: tuple[Layer, ...]
 
+    def __hash__(self) -> int:
+        return hash((self.name, self.input_shape))  # plans are kept by networks: their layers are only compared
+
     @cached_property
     def stages(self) -> tuple[Stage, ...]:
         """The layers with weights, in forward order, with all shapes worked out."""
@@ -285,11 +288,12 @@ NETWORKS: dict[str, Network] = {
 WIDTH_MAX = 16
 
 
-def wide(name: str, width: float) -> Network:
-    """The network `name` with `width` times its channels; UsageError for an unknown name or a width out of range."""
+def wide(network: str | Network, width: float) -> Network:
+    """A network, by its name or itself, with `width` times its channels; UsageError for an unknown name or a width out
+    of range."""
     if not 0 < width <= WIDTH_MAX:
         raise UsageError(f"a width of {width:g}: must be above 0 and at most {WIDTH_MAX}")
-    return scaled(get(name), width)
+    return scaled(get(network) if isinstance(network, str) else network, width)
 
 
 def scaled(network: Network, width: float) -> Network:
@@ -327,7 +331,9 @@ def get(name: str) -> Network:
     """The network called `name`; UsageError if there is none."""
     if name not in NETWORKS:
         known = ", ".join(NETWORKS)
-        raise UsageError(f"unknown network {name!r} (known: {known}){did_you_mean(name, NETWORKS)}")
+        raise UsageError(
+            f"unknown network {name!r} (known: {known}, or FILE.toml, FILE.npz){did_you_mean(name, NETWORKS)}"
+        )
     return NETWORKS[name]
 
 

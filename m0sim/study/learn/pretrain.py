@@ -17,11 +17,13 @@ many times faster.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import platform
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +33,7 @@ from numpy.typing import NDArray
 import m0sim
 from m0sim import arrays, files
 from m0sim.errors import UsageError, did_you_mean
-from m0sim.study.learn import biases, float_model, networks, sources
+from m0sim.study.learn import biases, float_model, network_toml, networks, sources
 from m0sim.study.learn.arithmetic import LIMIT, STATIC_SHIFT_MAX, Int8
 from m0sim.study.learn.calibrate import calibrate
 from m0sim.study.learn.config import Config
@@ -57,6 +59,7 @@ CALIBRATION_IMAGES = 1024
 _BATCH = 64
 _STEPS = 2000
 _EVALUATED = 500  # images at a time: bounds the memory of a forward pass
+_NETWORK = "network"
 _FOLDER = Path(__file__).parent / "backbones"
 
 
@@ -93,6 +96,16 @@ class Backbone:
     record: Mapping[str, Any]
     """How it was made: command, seed, recipe, versions, index ranges of the images, accuracy on upright test images."""
 
+    @cached_property
+    def sha256(self) -> str:
+        """Of all that a run starts from: the network, the weights, and what belongs to them."""
+        config = self.config
+        constants = (config.weight_exponents, config.forward, config.biases)
+        found = hashlib.sha256((network_toml.identity(self.network) + repr(constants)).encode())
+        for array in self.weights:
+            found.update(np.ascontiguousarray(array).tobytes())
+        return found.hexdigest()
+
     def logits(self, images: Int8) -> Int8:
         """Integer forward pass with the static shifts: int8 [n, classes] of images int8 [n, h, w, c]."""
         chunks = [images[at : at + _EVALUATED] for at in range(0, len(images), _EVALUATED)]
@@ -110,6 +123,8 @@ def pretrain(network: Network, data: Dataset, seed: int = 0, progress: Progress 
     Raises `UsageError` when the images do not have the network's input shape, or `seed` is negative.
     """
     data.check(network)
+    if any(stage.layer.bias for stage in network.stages):
+        raise UsageError(f"{network.name} has biases, which m0sim pretrain does not train: leave out bias = true")
     if seed < 0:
         raise UsageError(f"seed {seed}: a seed is 0 or more")
     backbone, test = data.part("backbone"), data.part("test")
@@ -132,13 +147,15 @@ def pretrain(network: Network, data: Dataset, seed: int = 0, progress: Progress 
 
 
 def save(backbone: Backbone, path: Path) -> None:
-    """Write `backbone` as .npz: weights_0, weights_1, ..., weight_exponents, forward_shifts and record (JSON text), and
-    biases_0, ... of the layers that have biases."""
+    """Write `backbone` as .npz: weights_0, weights_1, ..., weight_exponents, forward_shifts, record (JSON text) and
+    network (TOML text), and biases_0, ... of the layers that have biases. Raises `UsageError` where it cannot write, or
+    the network has a name that no file may have."""
     stored: dict[str, NDArray[Any]] = {f"weights_{i}": array for i, array in enumerate(backbone.weights)}
     stored |= {f"biases_{i}": np.array(b, np.int32) for i, b in enumerate(backbone.config.biases) if b}
     stored["weight_exponents"] = np.array(backbone.config.weight_exponents, np.int32)
     stored["forward_shifts"] = np.array(backbone.config.forward, np.int32)
     stored["record"] = np.array(json.dumps(backbone.record))
+    stored[_NETWORK] = np.array(network_toml.dumps(backbone.network))
     files.write(path, arrays.to_npz(stored))
 
 
@@ -149,7 +166,7 @@ def read(path: Path) -> Backbone:
     what = "a backbone (.npz of m0sim pretrain)"
     stored = arrays.read_npz(path, what)
     with arrays.refusing(path, what):
-        return _from_arrays(stored)
+        return _from_arrays(stored, path)
 
 
 def bundled(network: str) -> Backbone:
@@ -160,14 +177,12 @@ def bundled(network: str) -> Backbone:
     return read(_FOLDER / f"{network}.npz")
 
 
-def _from_arrays(stored: Mapping[str, NDArray[Any]]) -> Backbone:
+def _from_arrays(stored: Mapping[str, NDArray[Any]], path: Path) -> Backbone:
     """Check all that later code relies on; raises what `arrays.refusing` makes a line of."""
     record = json.loads(str(stored["record"]))
     if record["schema"] != SCHEMA:
         raise ValueError(f"schema {record['schema']}, this version reads {SCHEMA}")
-    if record["network"] not in networks.NETWORKS:
-        raise ValueError(f"unknown network {record['network']!r}")
-    network = networks.get(record["network"])
+    network = _network(stored, record["network"], path)
     weights = tuple(stored[f"weights_{stage.index}"] for stage in network.stages)
     for stage, array in zip(network.stages, weights, strict=True):
         if array.dtype != np.int8 or array.shape != stage.weight_shape or array.min() < -LIMIT:
@@ -178,10 +193,26 @@ def _from_arrays(stored: Mapping[str, NDArray[Any]]) -> Backbone:
     if not all(0 <= shift <= STATIC_SHIFT_MAX for shift in shifts):
         raise ValueError(f"shifts {list(shifts)} are not all 0..{STATIC_SHIFT_MAX}")
     given = _biases(stored, network)
-    network = networks.with_biases(network, [bool(b) for b in given])
+    if _NETWORK not in stored:
+        network = networks.with_biases(network, [bool(b) for b in given])
     config = Config(weight_exponents=exponents, forward=shifts, biases=given if any(given) else ())
     biases.check(network, config)
     return Backbone(network, weights, config, record)
+
+
+def _network(stored: Mapping[str, NDArray[Any]], name: Any, path: Path) -> Network:
+    """The network that a file carries, or, in one that was written before they did, the bundled one called `name`."""
+    if _NETWORK not in stored:
+        if name not in networks.NETWORKS:
+            raise ValueError(f"unknown network {name!r}")
+        return networks.get(name)
+    text = stored[_NETWORK]
+    if text.dtype.kind != "U" or text.ndim:
+        raise ValueError("network is no text")
+    network = network_toml.parse(str(text), path)
+    if network.name != name:
+        raise ValueError(f"the record is of network {name!r}, what it carries is {network.name!r}")
+    return network
 
 
 def _biases(stored: Mapping[str, NDArray[Any]], network: Network) -> tuple[tuple[int, ...], ...]:
@@ -208,12 +239,13 @@ def _record(
     options = folder if data.split is None else sources.words(data.split)
     threads = os.environ.get("OPENBLAS_NUM_THREADS")
     prefix = f"OPENBLAS_NUM_THREADS={threads} " if threads else ""
+    title = network.name if network_toml.is_bundled(network) else f"{network.name}.toml"
     blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
     return {
         "schema": SCHEMA,
         "network": network.name,
         "data": data.name,
-        "command": f"{prefix}m0sim pretrain --network {network.name} --data {data.name}{options} --seed {seed}",
+        "command": f"{prefix}m0sim pretrain --network {title} --data {data.name}{options} --seed {seed}",
         "seed": seed,
         "recipe": {name: getattr(recipe, name) for name in Recipe.__slots__}
         | {"batch": min(_BATCH, len(data.indices("backbone")))},

@@ -11,16 +11,17 @@ from numpy.typing import NDArray
 from m0sim.chip.cost import Cost
 from m0sim.chip.device import Device
 from m0sim.errors import M0simError, UsageError, did_you_mean
-from m0sim.study.learn import methods, networks, sources
+from m0sim.study.learn import methods, network_files, networks, sources
 from m0sim.study.learn.arithmetic import Int8
 from m0sim.study.learn.comparison import RECONSTRUCTION, Comparison, MethodResult
 from m0sim.study.learn.config import Config, DeviceOptions
 from m0sim.study.learn.datasets import Dataset, network_input
 from m0sim.study.learn.deployment import Deployment
 from m0sim.study.learn.methods import Model
+from m0sim.study.learn.network_files import Given
 from m0sim.study.learn.networks import Network
 from m0sim.study.learn.plan import Plan
-from m0sim.study.learn.pretrain import BUNDLED, bundled
+from m0sim.study.learn.pretrain import Backbone
 from m0sim.study.learn.program import DeviceProgram, FlashOfStep, phase_cycles
 from m0sim.study.learn.state import Examples
 from m0sim.study.learn.step import PHASES
@@ -28,6 +29,8 @@ from m0sim.study.learn.transfer import Transfer
 
 CALIBRATION_IMAGES = 32
 MEASURED_STEPS = 5
+_BIASES = (-(127**2), 127**2 + 1)
+"""Range of random ones: at most what one input of the accumulator gives."""
 
 Progress = Callable[[str, int, int], None]
 """Called with the method, the steps done and the steps to do."""
@@ -52,6 +55,8 @@ class ComparisonTask:
     options: DeviceOptions = field(default_factory=DeviceOptions)
     config: Config | None = None
     """StepSettings of the methods besides the calibrated shifts."""
+    backbone: Backbone | None = None
+    """What the network starts from; None: the bundled one, or random weights where there is none."""
 
     @property
     def to_learn(self) -> Transfer:
@@ -111,14 +116,16 @@ def start_of(task: ComparisonTask) -> StartingPoint:
     """
     network = task.network
     task.data.check(network)
-    if network.name in BUNDLED:
-        backbone = bundled(network.name)
+    backbone = network_files.bundled_for(network) if task.backbone is None else task.backbone
+    if backbone is not None and backbone.network == network:  # of another width it is another network
         weights, config, note = backbone.weights, backbone.config, ""
     else:
         # Cycles depend little on the weights; without a backbone they are random, and the report says so.
         rng = np.random.default_rng(task.seed)
         weights = tuple(rng.integers(-127, 128, s.weight_shape).astype(np.int8) for s in network.stages)
-        config, note = Config(weight_exponents=(-10,) * len(weights)), "random weights"
+        biases = tuple(tuple(rng.integers(*_BIASES, s.n_out).tolist()) if s.layer.bias else () for s in network.stages)
+        config = Config(weight_exponents=(-10,) * len(weights), biases=biases if any(biases) else ())
+        note = "random weights"
     count = task.steps
     return StartingPoint(
         weights,
@@ -307,7 +314,7 @@ def left_out(text: str, chosen: Sequence[str], network: Network, why: str = "") 
 
 
 def task_of(
-    network: str,
+    network: Given,
     data: Dataset,
     device: Device,
     method_list: str,
@@ -321,8 +328,14 @@ def task_of(
     """A task from what a person types. Raises UsageError for what is unknown or out of range."""
     if not 1 <= steps <= 100_000:
         raise UsageError(f"--steps must be from 1 to 100,000, not {steps}")
-    wide = networks.wide(network, width)
+    found = network_files.of(network)
+    wide = networks.wide(found.network, width)
     chosen: Iterable[str] = for_network(method_list, chosen_methods(method_list), wide)
     return ComparisonTask(
-        wide, data, device, tuple(chosen), steps, transfer=transfer, width=width, base=base, options=options
+        *(wide, data, device, tuple(chosen), steps),
+        transfer=transfer,
+        width=width,
+        base=base,
+        options=options,
+        backbone=found.backbone,
     )

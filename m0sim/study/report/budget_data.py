@@ -17,11 +17,11 @@ from m0sim.study.whatif.configuration import Configuration, layers_of, wide_netw
 def to_json(budget: Budget) -> dict[str, Any]:
     """The object that ``m0sim budget --json`` prints and budget.json holds."""
     asked = budget.question
-    network = wide_network(asked.network, asked.knobs.width)
+    network = wide_network(asked.found.network, asked.knobs.width)
     solved = {"solve": asked.solve, "solution": _solution(budget, budget.solution)} if asked.solve else {}
     return {
         "schema": SCHEMA,
-        "network": asked.network,
+        "network": asked.found.name,
         "weight_count": network.weights,
         "macs": network.macs,
         "profile": asked.device.name,
@@ -71,7 +71,7 @@ def _answer(budget: Budget, answer: Answer) -> dict[str, Any]:
 def knobs(c: Configuration) -> dict[str, Any]:
     """The knobs by name; ``layers`` is how many could learn."""
     return {
-        "network": c.network,
+        "network": c.network.name,
         "width": c.width,
         "trained": c.trained,
         "layers": layers_of(c),
@@ -96,9 +96,9 @@ def heading(budget: Budget) -> str:
     asked = budget.question
     device, width = asked.device, f" at {asked.knobs.width:g} times its width" if asked.knobs.width != 1 else ""
     steps = f"steps on {budget.data}" if budget.data else "planned, nothing was run"
-    network = wide_network(asked.network, asked.knobs.width)
+    network = wide_network(asked.found.network, asked.knobs.width)
     size = f"{count(network.weights)} weights, {count(network.macs)} forward MACs"
-    return f"{asked.network}{width} ({size}) on {device.name} ({device.clock_hz / 1e6:g} MHz): {steps}"
+    return f"{asked.found.name}{width} ({size}) on {device.name} ({device.clock_hz / 1e6:g} MHz): {steps}"
 
 
 def sheets(budget: Budget) -> tuple[Sheet, ...]:

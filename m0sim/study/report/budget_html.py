@@ -17,7 +17,7 @@ def page(budget: Budget) -> str:
     return render(
         "whatif.html.j2",
         "m0sim.study.report",
-        title=f"What fits: training {budget.question.network}",
+        title=f"What fits: training {budget.question.found.name}",
         heading=budget_data.heading(budget),
         sheets=budget_data.sheets(budget),
         pictures=pictures(budget_plots.plots(budget)),

@@ -29,7 +29,7 @@ def plots(budget: Budget) -> dict[str, tuple[str, Plot]]:
     found: dict[str, tuple[str, Plot]] = {"sram": ("SRAM by kind against the budgets", _sram(budget, asked))}
     points = _points(budget)
     if points:
-        title = f"{budget.question.network}: SRAM against cycles"
+        title = f"{budget.question.found.name}: SRAM against cycles"
         found["front"] = ("SRAM against cycles", lambda kind, width: front_plot.draw(points, title, kind, width))
     return found | {f"memory-{method}": (f"Memory of a step: {method}", _memory(p)) for method, p in asked.items()}
 

@@ -27,7 +27,7 @@ def result(study: Study, chosen: Chosen, rows: RunResults) -> Values:
     are_angles = all(what.angle is not None for what in study.tasks)
     return {
         "schema": SCHEMA,
-        "network": study.network,
+        "network": study.found.name,
         "data": study.source.title,
         **sources.record(study.source),
         "profile": study.profile.name,

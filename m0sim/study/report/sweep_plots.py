@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from functools import partial
+from pathlib import Path
 
-from m0sim.study.learn.networks import NETWORKS
 from m0sim.study.report import front_plot
 from m0sim.study.report.drawing import WIDE, Plot
 from m0sim.study.report.sweep_data import point_of
@@ -23,9 +24,10 @@ def plots(finished: Finished) -> dict[str, tuple[str, Plot]]:
     return found
 
 
-def names() -> set[str]:
-    """All files that `files` could ever give."""
-    return {f"front-{network}.{kind}" for network in NETWORKS for kind in ("png", "svg")}
+def left_over(folder: Path, drawn: Collection[str]) -> list[Path]:
+    """The pictures of other sweeps that are in a folder."""
+    found = [path for kind in ("png", "svg") for path in folder.glob(f"front-*.{kind}")]
+    return [path for path in found if path.name not in drawn]
 
 
 def files(finished: Finished) -> dict[str, bytes]:

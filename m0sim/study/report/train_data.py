@@ -53,7 +53,7 @@ def heading(training: Training) -> str:
     """One line: what was trained on what."""
     task = training.task
     return (
-        f"{task.network}, {task.source.title} {task.transfer.words}, {task.setting.label}, "
+        f"{task.found.name}, {task.source.title} {task.transfer.words}, {task.setting.label}, "
         f"shift {task.setting.shift}, seed {task.seed}, {count(training.images)} images an epoch, {task.engine} engine"
     )
 

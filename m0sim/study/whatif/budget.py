@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Literal
 
 from m0sim.chip.device import Device
 from m0sim.errors import UsageError
-from m0sim.study.learn import methods
+from m0sim.study.learn import methods, network_files
 from m0sim.study.learn import side_by_side as compare
+from m0sim.study.learn.network_files import Found, Given
+from m0sim.study.learn.networks import Network
 from m0sim.study.whatif.configuration import Configuration, configure, layers_of, wide_network, with_trained
 from m0sim.study.whatif.measure import MACS_MAX, Measured, StepBench
 from m0sim.study.whatif.planned import Planned
@@ -38,13 +41,18 @@ class Knobs:
 class Question:
     """Budgets, methods, and the knobs."""
 
-    network: str
+    network: Given
     methods: tuple[str, ...]
     rooms: tuple[SramRoom, ...]
     device: Device
     knobs: Knobs = field(default_factory=Knobs)
     stack_reserve: int = 0
     solve: Knob | None = None
+
+    @cached_property
+    def found(self) -> Found:
+        """The network, and the backbone that steps start from."""
+        return network_files.of(self.network)
 
 
 @dataclass(frozen=True)
@@ -135,11 +143,11 @@ def answer(question: Question, bench: StepBench | None = None, progress: Progres
 
 def _configuration(question: Question, method: str) -> Configuration:
     given = {name: getattr(question.knobs, name) for name in Knobs.__dataclass_fields__}
-    return configure(question.network, method, **{name: v for name, v in given.items() if v is not None})
+    return configure(question.found, method, **{name: v for name, v in given.items() if v is not None})
 
 
 def _is_large(question: Question) -> bool:
-    return wide_network(question.network, question.knobs.width).macs > MACS_MAX
+    return wide_network(question.found.network, question.knobs.width).macs > MACS_MAX
 
 
 def _check_room(space: Space, asked: Sequence[Configuration]) -> None:
@@ -260,7 +268,7 @@ def _fit(start: Configuration, knobs: Knobs, space: Space) -> Configuration | No
     return most(start, "fraction", space)
 
 
-def chosen_methods(text: str, knobs: Knobs, network: str) -> tuple[str, ...]:
+def chosen_methods(text: str, knobs: Knobs, network: str | Network) -> tuple[str, ...]:
     """Method names of a comma-separated list; ``all`` leaves out what cannot be: fp32 where not all layers learn, where
     it cannot be compiled, or for a network that it has no code for."""
     if not text.strip():
@@ -273,6 +281,6 @@ def chosen_methods(text: str, knobs: Knobs, network: str) -> tuple[str, ...]:
     return names
 
 
-def trains_some(knobs: Knobs, network: str) -> bool:
+def trains_some(knobs: Knobs, network: str | Network) -> bool:
     """Whether not all layers learn, which not every method can do."""
     return knobs.trained not in (None, 0, len(wide_network(network, knobs.width).stages))

@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from m0sim.errors import UsageError, did_you_mean
-from m0sim.study.learn import methods, networks
+from m0sim.study.learn import methods, network_files, networks
 from m0sim.study.learn.config import DeviceOptions
+from m0sim.study.learn.network_files import Given
 from m0sim.study.learn.networks import Network
 from m0sim.study.learn.step import MASK_FORMS, SCRATCH_FORMS, WEIGHT_PLACES
 
@@ -25,7 +26,8 @@ BATCH_MAX = 1 << 16
 class Configuration:
     """A method with its knobs. A knob that the method does not have is None; `configure` makes these."""
 
-    network: str
+    network: Network
+    """Before `width`."""
     method: str
     width: float = 1.0
     """Times the channels and values of every layer but the last; not 1: there is no backbone, weights are random."""
@@ -52,7 +54,7 @@ class Configuration:
 
 
 def configure(
-    network: str,
+    network: Given,
     method: str,
     *,
     width: float = 1.0,
@@ -76,10 +78,11 @@ def configure(
         raise UsageError(f"a fraction of {fraction:g}: the share of scored edges must be from {FRACTION_MIN:f} to 1")
     if not 1 <= batch <= BATCH_MAX:
         raise UsageError(f"a batch of {batch}: must be from 1 to {BATCH_MAX:,}")
-    wide = wide_network(network, width)
+    base = network_files.of(network).network
+    wide = wide_network(base, width)
     layers = len(wide.stages)
     if not 0 <= trained <= layers:
-        raise UsageError(f"{network} has {layers} layers that can learn: trained must be 0 (all) to {layers}")
+        raise UsageError(f"{base.name} has {layers} layers that can learn: trained must be 0 (all) to {layers}")
     chosen = methods.get(method)
     chosen.check(wide)
     forms = chosen.mask_forms
@@ -87,7 +90,7 @@ def configure(
         raise UsageError(f"{method} trains all layers or none: leave out its method or the number of trained layers")
     has_frozen = bool(forms) or trained not in (0, layers)
     return Configuration(
-        network=network,
+        network=base,
         method=method,
         width=float(width),
         trained=trained or layers,
@@ -106,9 +109,9 @@ def _known(name: str, known: tuple[str, ...], what: str) -> None:
 
 
 @lru_cache(maxsize=4096)
-def wide_network(name: str, width: float) -> Network:
+def wide_network(network: str | Network, width: float) -> Network:
     """`networks.wide`, made once: budgets ask for the same ones again and again."""
-    return networks.wide(name, width)
+    return networks.wide(network, width)
 
 
 def layers_of(configuration: Configuration) -> int:

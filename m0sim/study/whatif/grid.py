@@ -6,7 +6,7 @@ steps = 5                    # training steps that a figure is the mean of
 training = ["out/*/train.json"]   # results of m0sim train, for the accuracy
 
 [grid]                       # every combination; all but network and method may be left out
-network = ["tiny-cnn-8"]
+network = ["tiny-cnn-8"]     # names, descriptions (.toml) or backbones (.npz): docs/networks.md
 method = ["niti-static", "priot-s"]
 width = [0.5, 1.0]
 trained = [0, 1]             # the last so many layers, 0 for all
@@ -37,8 +37,9 @@ from m0sim import toml
 from m0sim.chip import device
 from m0sim.chip.device import Device
 from m0sim.errors import UsageError, did_you_mean
-from m0sim.study.learn import data_keys, methods, networks, sources, uses
+from m0sim.study.learn import data_keys, methods, network_files, sources, uses
 from m0sim.study.learn import datasets as data
+from m0sim.study.learn.network_files import Found
 from m0sim.study.learn.networks import WIDTH_MAX
 from m0sim.study.learn.sources import Source
 from m0sim.study.learn.step import MASK_FORMS, SCRATCH_FORMS, WEIGHT_PLACES
@@ -77,6 +78,8 @@ class Point:
     device: Device
     seed: int
     reason: str = ""
+    network: str = ""
+    """The name of its network, which `values` may name by a file."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +91,8 @@ class Sweep:
     folder: Path
     """What relative paths in it are from."""
     points: tuple[Point, ...]
+    networks: Mapping[str, Found]
+    """What the file calls them by."""
     constraints: Constraints
     source: Source
     """Of the images; without a name digits or noise, as the network wants."""
@@ -146,7 +151,7 @@ def _text(value: Any) -> str:
 
 
 _AXES: dict[str, tuple[Check, Any]] = {
-    "network": (_one_of(tuple(networks.NETWORKS)), None),
+    "network": (_text, None),
     "method": (_text, None),
     "width": (_number(WIDTH_MAX), 1.0),
     "trained": (_integer(0, 64), 0),
@@ -165,11 +170,13 @@ def load(path: Path) -> Sweep:
     """Read a sweep. Raises UsageError, one line with file, line and key."""
     top = _read(path)
     folder = path.parent / top.text("folder", "")
+    found = _networks(_grid(top), folder)
     return Sweep(
         path,
         top.lines.text,
         folder,
-        tuple(_points(top, folder)),
+        tuple(_points(_grid(top), folder, found)),
+        found,
         _constraints(top),
         _source(top, folder),
         top.integer("steps", 1, _STEPS_MAX, default=STEPS),
@@ -178,10 +185,12 @@ def load(path: Path) -> Sweep:
 
 
 def outline(path: Path) -> Outline:
-    """The part of a sweep that its results do not have. Of other files only methods' are read. UsageError as `load`."""
+    """The part of a sweep that its results do not have. Of other files only methods' and networks' are read, which
+    decide which points are one. UsageError as `load`."""
     top = _read(path)
     folder = path.parent / top.text("folder", "")
-    return Outline(_constraints(top), sum(1 for _ in _combinations(_grid(top), folder)))
+    found = _networks(_grid(top), folder)
+    return Outline(_constraints(top), sum(1 for _ in _combinations(_grid(top), folder, found)))
 
 
 def copy_of(sweep: Sweep, folder: Path) -> str:
@@ -200,7 +209,8 @@ def _has_paths(sweep: Sweep) -> bool:
     top = _read(sweep.path)
     profiles, named = (_axis(_grid(top), name, *_AXES[name]) for name in ("profile", "method"))
     is_path = any(key in top.raw for key in ("folder", "data_dir", "training")) or sweep.source.is_file
-    return is_path or any(map(_is_path, profiles)) or any(map(methods.is_file, named))
+    has_files = any(map(methods.is_file, named)) or any(map(network_files.is_file, sweep.networks))
+    return is_path or has_files or any(map(_is_path, profiles))
 
 
 def _read(path: Path) -> Table:
@@ -232,22 +242,38 @@ def _data_dir(top: Table, folder: Path) -> Path | None:
     return None
 
 
-def _points(top: Table, folder: Path) -> Iterator[Point]:
-    grid = _grid(top)
+def _networks(grid: Table, folder: Path) -> dict[str, Found]:
+    """The networks by what the grid calls them: bundled names, and files from `folder` on."""
+    found: dict[str, Found] = {}
+    for name in _axis(grid, "network", *_AXES["network"]):
+        try:
+            found[name] = network_files.find_in(folder, name)
+        except UsageError as error:
+            grid.fail("network", str(error))
+        same = [other for other in found if other != name and found[other].name == found[name].name]
+        if same:
+            grid.fail("network", f"{same[0]!r} and {name!r} are both called {found[name].name}: name one of them anew")
+    return found
+
+
+def _points(grid: Table, folder: Path, found: Mapping[str, Found]) -> Iterator[Point]:
     chips = {name: _chip(grid, name, folder) for name in _axis(grid, "profile", *_AXES["profile"])}
-    for values, made in _combinations(grid, folder):
+    for values, made in _combinations(grid, folder, found):
         configuration, reason = (made, "") if isinstance(made, Configuration) else (None, made)
-        yield Point(values, configuration, chips[values["profile"]], values["seed"], reason)
+        name = found[values["network"]].name
+        yield Point(values, configuration, chips[values["profile"]], values["seed"], reason, name)
 
 
-def _combinations(grid: Table, folder: Path) -> Iterator[tuple[dict[str, Any], Configuration | str]]:
+def _combinations(
+    grid: Table, folder: Path, found: Mapping[str, Found]
+) -> Iterator[tuple[dict[str, Any], Configuration | str]]:
     """Every combination once, and why there is none: those that differ in nothing that their method has are one."""
     axes = {name: _axis(grid, name, *rule) for name, rule in _AXES.items()}
     axes["method"] = _methods(grid, axes["method"], folder)
     _check_use(grid, axes)
     seen = set()
     for values in (dict(zip(axes, combination, strict=True)) for combination in product(*axes.values())):
-        made = _configuration(values)
+        made = _configuration(values, found)
         decides = made if isinstance(made, Configuration) else tuple(values.items())
         key = (decides, values["profile"], values["seed"])
         if key not in seen:
@@ -280,10 +306,10 @@ def _check_use(grid: Table, axes: dict[str, list[Any]]) -> None:
                 grid.fail(name, str(error))
 
 
-def _configuration(values: dict[str, Any]) -> Configuration | str:
+def _configuration(values: dict[str, Any], found: Mapping[str, Found]) -> Configuration | str:
     knobs = {name: value for name, value in values.items() if name not in ("network", "method", "profile", "seed")}
     try:
-        return configure(values["network"], values["method"], **knobs)
+        return configure(found[values["network"]], values["method"], **knobs)
     except UsageError as error:  # each value is right, but not all of them together
         return str(error)
 

@@ -14,11 +14,12 @@ from m0sim.errors import M0simError
 from m0sim.study.learn import methods, sources
 from m0sim.study.learn import side_by_side as compare
 from m0sim.study.learn.config import Config
-from m0sim.study.learn.datasets import Dataset
+from m0sim.study.learn.datasets import CLASSES, Dataset
 from m0sim.study.learn.deployment import Deployment
 from m0sim.study.learn.methods import Model
 from m0sim.study.learn.networks import Network
 from m0sim.study.learn.plan import Plan
+from m0sim.study.learn.pretrain import Backbone
 from m0sim.study.learn.program import DeviceProgram, FlashOfStep, zero_wait_cycles
 from m0sim.study.learn.sources import Source
 from m0sim.study.whatif.configuration import Configuration, wide_network
@@ -36,7 +37,8 @@ MACS_MAX = 50_000_000
 
 def source_of(network: Network, source: Source) -> Source:
     """The data; where they have no name digits for networks that take them, and noise for the others."""
-    name = "digits" if network.name == "tiny-cnn-8" else sources.RANDOM
+    takes_digits = network.input_shape == (8, 8, 1) and network.classes >= CLASSES
+    name = "digits" if takes_digits else sources.RANDOM
     return source if source.name else replace(source, name=name)
 
 
@@ -74,8 +76,11 @@ class Measured:
 class StepBench:
     """A chip and images to run steps on. A configuration is measured once, however often it is asked for."""
 
-    def __init__(self, device: Device, images: Dataset, steps: int = STEPS, seed: int = 0) -> None:
-        self.device, self.data, self.steps, self.seed = device, images, steps, seed
+    def __init__(
+        self, device: Device, images: Dataset, steps: int = STEPS, seed: int = 0, backbone: Backbone | None = None
+    ) -> None:
+        """`backbone` is what its network starts from; None: as in `ComparisonTask`."""
+        self.device, self.data, self.steps, self.seed, self.backbone = device, images, steps, seed, backbone
         self._measured: dict[tuple[Configuration, tuple[int, ...]], Measured] = {}
         self._starts: dict[Network, compare.StartingPoint] = {}
 
@@ -90,7 +95,9 @@ class StepBench:
     def start(self, network: Network) -> compare.StartingPoint:
         """The backbone's weights and the images."""
         if network not in self._starts:
-            task = compare.ComparisonTask(network, self.data, self.device, (), self.steps, self.seed)
+            task = compare.ComparisonTask(
+                network, self.data, self.device, (), self.steps, self.seed, backbone=self.backbone
+            )
             self._starts[network] = compare.start_of(task)
         return self._starts[network]
 

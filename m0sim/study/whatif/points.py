@@ -13,7 +13,7 @@ import numpy as np
 import m0sim
 from m0sim.chip.device import Device
 from m0sim.errors import M0simError
-from m0sim.study.learn import methods, networks
+from m0sim.study.learn import methods, network_toml
 from m0sim.study.learn import side_by_side as compare
 from m0sim.study.learn.datasets import Dataset, MisfitError
 from m0sim.study.learn.networks import Network
@@ -56,7 +56,7 @@ class Inputs:
 
     def __init__(self, sweep: Sweep) -> None:
         self._sweep = sweep
-        self._images: dict[str, Dataset] = {}
+        self._images: dict[Network, Dataset] = {}
         self._starts: dict[tuple[Network, int], compare.StartingPoint] = {}
         self._digests: dict[compare.StartingPoint, str] = {}
 
@@ -80,30 +80,44 @@ class Inputs:
         key = (network, point.seed)
         if key not in self._starts:
             images = self._images_of(point.configuration.network)
-            task = compare.ComparisonTask(network, images, point.device, (), self._sweep.steps, point.seed)
+            backbone = self._sweep.networks[point.values["network"]].backbone
+            task = compare.ComparisonTask(
+                network, images, point.device, (), self._sweep.steps, point.seed, backbone=backbone
+            )
             self._starts[key] = compare.start_of(task)
         return self._starts[key]
 
     def data_name(self, point: Point) -> str:
         """The data set of a point's images."""
-        return source_of(networks.get(point.values["network"]), self._sweep.source).title
+        return source_of(self._sweep.networks[point.values["network"]].network, self._sweep.source).title
 
-    def _images_of(self, network: str) -> Dataset:
+    def _images_of(self, network: Network) -> Dataset:
         if network not in self._images:
-            self._images[network] = images_of(networks.get(network), self._sweep.source)
+            self._images[network] = images_of(network, self._sweep.source)
         return self._images[network]
+
+    def backbone_sha256(self, point: Point) -> str | None:
+        """Of its backbone, as the results of training have it; None for a bundled one, and where there is none."""
+        found = self._sweep.networks[point.values["network"]]
+        return None if found.backbone is None else found.identity().get("backbone_sha256")
+
+    def _text(self, point: Point) -> str:
+        """What tells its network from every other one."""
+        return network_toml.identity(self._sweep.networks[point.values["network"]].network)
 
     def key(self, point: Point) -> str:
         """The hash of all that decides about a point's figures: code, configuration, chip, weights, images, seed."""
         configuration = point.configuration
         if configuration is None:
-            return _hash({"values": dict(point.values), "version": m0sim.__version__})
+            values = dict(point.values) | {"network": self._text(point)}
+            return _hash({"values": values, "version": m0sim.__version__})
         chip = asdict(point.device)
         del chip["path"]
         start = self.start(point)
         if start not in self._digests:
             self._digests[start] = _digest(start)
-        parts = (asdict(configuration), chip, point.seed, identity(configuration.method), self._digests[start])
+        knobs = asdict(configuration) | {"network": self._text(point)}
+        parts = (knobs, chip, point.seed, identity(configuration.method), self._digests[start])
         return _hash(parts)
 
 

@@ -72,7 +72,11 @@ def row(key: str, point: Point, data: str, entry: JournalEntry, accuracy: float 
     made["status"] = MEASURED if "measured" in entry else FAILED if "reason" in entry else TOO_LARGE
     made["reason"] = entry.get("reason")
     if point.configuration is None:
-        return made | {name: point.values[name] for name in ("network", "method", "width", "trained", "reuse")}
+        return (
+            made
+            | {"network": point.network}
+            | {name: point.values[name] for name in ("method", "width", "trained", "reuse")}
+        )
     made |= _planned(point) | {"data": data, "accuracy": accuracy}
     return made | _costs(point, entry["measured"]) if "measured" in entry else made
 
@@ -82,7 +86,8 @@ def _planned(point: Point) -> SweepRow:
     made, c = planned.plan(point.configuration), point.configuration
     tensor, phase = made.limiting
     return {
-        **{name: getattr(c, name) for name in ("network", "method", "width", "trained", "fraction", "mask", "weights")},
+        "network": c.network.name,
+        **{name: getattr(c, name) for name in ("method", "width", "trained", "fraction", "mask", "weights")},
         "scratch": c.scratch,
         "reuse": c.reuse,
         "layers": layers_of(c),
@@ -179,7 +184,8 @@ def need_extra() -> None:
 def accuracies(paths: Sequence[Path]) -> dict[tuple[Any, ...], float]:
     """Mean accuracy after the last epoch of the results of ``m0sim train``.
 
-    By network, method, width, number of layers that learn (0: all), and fraction, as a configuration has it.
+    By network and backbone, method, width, number of layers that learn (0: all), and fraction, as a configuration has
+    them.
     """
     found: dict[tuple[Any, ...], list[float]] = {}
     for path in paths:
@@ -191,7 +197,7 @@ def accuracies(paths: Sequence[Path]) -> dict[tuple[Any, ...], float]:
             has_fraction = methods.get(result["method"]).has_fraction
             fraction = float(options.get("fraction", DEFAULT_FRACTION)) if has_fraction else None
             key = (
-                result["network"],
+                (result["network"], result.get("backbone_sha256")),
                 result["method"],
                 1.0,
                 int(options.get("trained", 0)),
@@ -203,13 +209,16 @@ def accuracies(paths: Sequence[Path]) -> dict[tuple[Any, ...], float]:
     return {key: sum(values) / len(values) for key, values in found.items()}
 
 
-def accuracy_of(point: Point, known: Mapping[tuple[Any, ...], float]) -> float | None:
-    """The accuracy of a point's method, layers and fraction, where a training result gave one."""
+def accuracy_of(
+    point: Point, known: Mapping[tuple[Any, ...], float], backbone_sha256: str | None = None
+) -> float | None:
+    """The accuracy of a point's method, layers and fraction, where a training result gave one: of the same backbone,
+    which is one's own where it has a hash."""
     c = point.configuration
     if c is None:
         return None
     trained = 0 if c.trained == layers_of(c) else c.trained
-    return known.get((c.network, c.method, c.width, trained, c.fraction))
+    return known.get(((c.network.name, backbone_sha256), c.method, c.width, trained, c.fraction))
 
 
 def best(rows: Sequence[SweepRow], constraints: Constraints) -> list[tuple[int, SweepRow]]:

@@ -153,7 +153,7 @@ class _Work:
         found = []
         for key, point in self._by_key.items():
             if key in self.entries:
-                accuracy = results.accuracy_of(point, self._accuracies)
+                accuracy = results.accuracy_of(point, self._accuracies, self.inputs.backbone_sha256(point))
                 found.append(results.row(key, point, self.inputs.data_name(point), self.entries[key], accuracy))
         return tuple(found)
 

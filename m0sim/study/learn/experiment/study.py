@@ -12,14 +12,16 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from m0sim.chip.device import Device
 from m0sim.chip.options import Engine
-from m0sim.study.learn import methods, sources
+from m0sim.study.learn import methods, network_files, sources
 from m0sim.study.learn.experiment.setting import Setting
 from m0sim.study.learn.experiment.training import MEASURED_STEPS, Task, Training, TrainingRun
+from m0sim.study.learn.network_files import Found, Given
 from m0sim.study.learn.sources import FileOptions, Source
 from m0sim.study.learn.transfer import Transfer
 
@@ -56,7 +58,7 @@ class StudyEntry:
 class Study:
     """What a study file says."""
 
-    network: str
+    network: Given
     data: str
     entries: tuple[StudyEntry, ...]
     tasks: tuple[Transfer, ...]
@@ -76,6 +78,11 @@ class Study:
     chip_engine: Engine = "unicorn"
     """What executes the steps that are measured; the results are the same."""
 
+    @cached_property
+    def found(self) -> Found:
+        """The network with its backbone, which other processes get by value."""
+        return network_files.of(self.network)
+
     @property
     def source(self) -> Source:
         """Where the images are from."""
@@ -84,7 +91,7 @@ class Study:
     def task(self, setting: Setting, what: Transfer, seed: int, epochs: int) -> Task:
         """One run. The files of data must be those that this process has read."""
         return Task(
-            network=self.network,
+            network=self.found,
             data=self.data,
             setting=setting,
             data_dir=self.data_dir,

@@ -9,11 +9,11 @@ from typing import Any
 from m0sim import toml
 from m0sim.chip import device
 from m0sim.errors import UsageError
-from m0sim.study.learn import data_keys, methods, sources, uses
+from m0sim.study.learn import data_keys, methods, network_files, sources, uses
 from m0sim.study.learn.datasets import NAMES
 from m0sim.study.learn.experiment.setting import Setting
 from m0sim.study.learn.experiment.study import Study, StudyEntry
-from m0sim.study.learn.pretrain import BUNDLED
+from m0sim.study.learn.network_files import Found
 from m0sim.study.learn.sources import Source
 from m0sim.study.learn.transfer import NONE, Transfer, rotation
 from m0sim.toml import Table
@@ -36,7 +36,7 @@ def read(path: Path, data_dir: Path | None = None) -> Study:
     tuning = top.table("tuning", _TUNING)
     seeds = _numbers(top, "seeds", [0], (int,))
     return Study(
-        network=top.choice("network", BUNDLED, _default_network(source)),
+        network=_network(top, path.parent, source),
         data=source.name,
         entries=_entries(top, path.parent, unique=bool(seeds)),
         tasks=tasks,
@@ -51,6 +51,16 @@ def read(path: Path, data_dir: Path | None = None) -> Study:
         data_dir=data_dir,
         data_options=source.options,
     )
+
+
+def _network(top: Table, folder: Path, source: Source) -> Found:
+    """A bundled name, or a backbone's file from `folder` on."""
+    name = top.text("network", _default_network(source))
+    try:
+        found = network_files.find_in(folder, name)
+        return replace(found, backbone=found.start)
+    except UsageError as error:
+        top.fail("network", str(error))
 
 
 def _default_network(source: Source) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +18,15 @@ from m0sim.chip import device
 from m0sim.chip.device import Device
 from m0sim.chip.options import Engine
 from m0sim.errors import UsageError
-from m0sim.study.learn import methods, networks, sources
+from m0sim.study.learn import methods, network_files, sources
 from m0sim.study.learn.config import DeviceOptions
 from m0sim.study.learn.deployment import Deployment
 from m0sim.study.learn.experiment import images
 from m0sim.study.learn.experiment.images import ImagePart
 from m0sim.study.learn.experiment.setting import Setting, model_of
 from m0sim.study.learn.methods.base import Arrays
-from m0sim.study.learn.pretrain import Backbone, bundled, read
+from m0sim.study.learn.network_files import Found, Given
+from m0sim.study.learn.pretrain import Backbone
 from m0sim.study.learn.program import DeviceProgram, FlashOfStep
 from m0sim.study.learn.sources import FileOptions, Source
 from m0sim.study.learn.transfer import Transfer, rotation
@@ -45,7 +47,7 @@ Tell = Callable[[int, int], None]
 class Task:
     """What is trained, on what, and how it is judged."""
 
-    network: str
+    network: Given
     data: str
     setting: Setting
     data_dir: Path | None = None
@@ -70,9 +72,14 @@ class Task:
     measured: int = MEASURED_STEPS
     """Golden engine: steps an epoch whose cycles are measured; 0 leaves the cycles unknown."""
     backbone: Path | None = None
-    """A file of `m0sim pretrain`; None for the bundled one."""
+    """A file of `m0sim pretrain`; None for the one that `network` brings."""
     profile: Device = field(default_factory=lambda: device.load(device.DEFAULT))
     options: DeviceOptions = field(default_factory=DeviceOptions)
+
+    @cached_property
+    def found(self) -> Found:
+        """The network with its backbone: what the run starts from."""
+        return network_files.with_backbone(self.network, self.backbone)
 
     @property
     def source(self) -> Source:
@@ -82,14 +89,16 @@ class Task:
     def identity(self) -> dict[str, Any]:
         """What decides about the result, as JSON values: two runs with the same give the same bytes.
 
-        ``task`` and ``split`` are there where it is no rotation and where there is a file of data; ``method_code``, a
-        hash of what it is written in, where the method is none of m0sim's.
+        ``task`` and ``split`` are there where it is no rotation and where there is a file of data; ``backbone_sha256``
+        where it is no bundled one; ``method_code``, a hash of what it is written in, where the method is none of
+        m0sim's.
         """
         task = {} if self.transfer.kind == "rotate" else {"task": self.transfer.title}
         return {
-            "network": self.network,
+            "network": self.found.name,
             "data": self.source.title,
-            "backbone": None if self.backbone is None else self.backbone.name,
+            "backbone": self.found.file or None,
+            **self.found.identity(),
             "angle": self.transfer.angle,
             **task,
             **sources.record(self.source),
@@ -316,10 +325,7 @@ def complete(task: Task) -> Task:
 
 
 def _backbone(task: Task) -> Backbone:
-    network = networks.get(task.network)
-    found = bundled(task.network) if task.backbone is None else read(task.backbone)
-    if found.network != network:
-        raise UsageError(f"{task.backbone} is a backbone of {found.network.name}, not of {task.network}")
+    found = task.found.start
     images.load(task.source, found.network)
     sources.check_backbone(task.source, found.record)
     return found

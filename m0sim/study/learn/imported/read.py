@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from m0sim.errors import UsageError
-from m0sim.names import printable
+from m0sim.study.learn import network_limits
 from m0sim.study.learn.imported import float_network, lowering, onnx_file
 from m0sim.study.learn.imported.float_network import FloatNetwork, Real
 from m0sim.study.learn.imported.values import Input, Linear, Pooled, Producer, Rectified, Sum
@@ -65,7 +65,7 @@ def _imported(path: Path, graph: onnx_file.Graph, images: Sequence[Shape]) -> Im
         raise UsageError("its output is no row of logits, one a class")
     stages = _row(logits.producer)
     layers = _layers(stages)
-    name = "".join(c if c.isalnum() or c in "-_." else "-" for c in printable(path.stem)) or "model"
+    name = network_limits.name_of(path.stem)
     try:
         network = Network(name, lowered.input.shape, layers)
         found = FloatNetwork(
