@@ -116,6 +116,17 @@ typedef struct {
 } m0k_first_values_t;
 
 typedef struct {
+    const int8_t *a, *b; /* [n] */
+    int8_t *out;         /* [n]; may be a or b */
+    uint32_t n;
+    int32_t shift;             /* a's exponent minus b's, where exponent_a is 0 */
+    const int8_t *gate;        /* 0: out has a ReLU; else out[i] = 0 where gate[i] == 0 */
+    const int32_t *exponent_a; /* 0, or where the exponents are */
+    const int32_t *exponent_b;
+    int32_t *exponent; /* of out, written where exponent_a is not 0 */
+} m0k_addition_t;
+
+typedef struct {
     const int8_t *logits;
     const uint32_t *label;
     int8_t *error;
@@ -148,6 +159,7 @@ void m0k_pool_window(const m0k_pool_window_t *p);
 void m0k_average(const m0k_average_t *p);
 void m0k_requant(const m0k_requant_t *p);
 void m0k_first_values(const m0k_first_values_t *p);
+void m0k_add(const m0k_addition_t *p); /* forward and backward */
 const void *m0k_loss(const m0k_loss_t *p); /* returns 0, or idle */
 
 /* ---------------- backward: error and gradient */

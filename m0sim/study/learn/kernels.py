@@ -35,6 +35,7 @@ STACK = {
     "m0k_average": 64,
     "m0k_requant": 28,
     "m0k_first_values": 16,
+    "m0k_add": 44,
     "m0k_loss": 36,
     "m0k_dense_back": 112,
     "m0k_conv_back": 264,
