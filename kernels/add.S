@@ -1,7 +1,7 @@
 /*
  * m0k_add(const m0k_addition_t *p): the sum of two int8 tensors whose last places differ, in the coarser of the two.
  *
- *   d = shift or, unless exponent_a is 0, *exponent_a - *exponent_b, and then *exponent = the larger of these two.
+ *   d = shift and, unless exponent_a is 0, *exponent_a - *exponent_b more; then *exponent = *exponent_a + max(0, -d).
  *   s = sat(round_shift(a, -d) + round_shift(b, d)) (a shift below 1 leaves a number as it is).
  *   out = max(s, 0) or, unless gate is 0, s where gate is not 0, else 0.
  *
@@ -162,9 +162,10 @@
     ldr r4, [r4]
     ldr r5, [r6, #ADDITION_EXPONENT_B]
     ldr r5, [r5]
-    subs r3, r4, r5
-    bge .La_coarser
-    movs r4, r5
+    adds r3, r3, r4
+    subs r3, r3, r5
+    bpl .La_coarser
+    subs r4, r4, r3
 .La_coarser:
     ldr r5, [r6, #ADDITION_EXPONENT]
     str r4, [r5]

@@ -119,7 +119,7 @@ typedef struct {
     const int8_t *a, *b; /* [n] */
     int8_t *out;         /* [n]; may be a or b */
     uint32_t n;
-    int32_t shift;             /* a's exponent minus b's, where exponent_a is 0 */
+    int32_t shift;             /* a's exponent minus b's, or how much more than that of the two below */
     const int8_t *gate;        /* 0: out has a ReLU; else out[i] = 0 where gate[i] == 0 */
     const int32_t *exponent_a; /* 0, or where the exponents are */
     const int32_t *exponent_b;

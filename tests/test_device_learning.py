@@ -25,9 +25,9 @@ from m0sim.study.learn import blocks, calibrate, fit, layout, methods, networks,
 from m0sim.study.learn import datasets as data
 from m0sim.study.learn import kernels as assembled
 from m0sim.study.learn.config import DeviceOptions
-from m0sim.study.learn.layers import LOSS_EXPONENT, patches
+from m0sim.study.learn.layers import LOSS_EXPONENT, patches, requantise
 from m0sim.study.learn.methods import Config, Frozen, Method, State, StepTrace
-from m0sim.study.learn.networks import AveragePool, Conv, Dense, Depthwise, Network, Pool, Stage
+from m0sim.study.learn.networks import Add, AveragePool, Conv, Dense, Depthwise, Network, Pool, Stage
 from m0sim.study.learn.program import DeviceProgram
 from m0sim.study.learn.rotate import rotate
 from m0sim.study.learn.state import Examples
@@ -114,7 +114,21 @@ MEANS = Network(
 )
 """Means over windows of six values and over a map of six, with and without whole words, and a maximum over two rows."""
 POOLS = (SIGNALS, MEANS)
-NOISE = {network.name: network for network in (ODD, ODD_APART, WIDE_APART, *POOLS)}
+RESIDUAL = Network("residual", (8, 8, 1), (Conv(8), Conv(8), Conv(8), Add(0), Pool(), Dense(10)))
+TANGLED = Network(
+    "tangled",
+    (9, 7, 3),
+    (
+        *(Conv(3), Add(-1), Conv(3, (1, 1), pad=0), Depthwise(), Add(1), Conv(3), Add(1), Conv(3, (1, 1), pad=0)),
+        *(Add(4), Pool(), Conv(3, bias=True), Add(9), AveragePool((2, 1)), Dense(7), Dense(3)),
+    ),
+)
+"""The image is added, one output twice, one to the layer that reads it, behind and in front of pools; no size is a
+multiple of 4."""
+FLAT = Network("flat", (5, 3, 1), (Conv(3), Conv(3), Add(0), Dense(3)))
+"""A dense layer reads the sum, and padding behind it."""
+ADDED = (RESIDUAL, TANGLED, FLAT)
+NOISE = {network.name: network for network in (ODD, ODD_APART, WIDE_APART, *POOLS, *ADDED[1:])}
 """Networks that are trained on noise for want of images of their shape."""
 
 
@@ -130,7 +144,7 @@ def kernels(build: Any) -> Image:
 @lru_cache(maxsize=4)
 def pictures(network: str) -> tuple[NDArray[np.int8], NDArray[np.uint8]]:
     """Images int8 [n, h, w, c], turned by 30 and 45 degrees, and labels: digits, MNIST, or noise with a background."""
-    if network in ("tiny-cnn-8", APART.name):
+    if network in ("tiny-cnn-8", APART.name, RESIDUAL.name):
         found = data.load("digits")
     elif network == "tiny-cnn" and MNIST:
         found = data.load("mnist", Path(MNIST))
@@ -218,6 +232,7 @@ OUTPUTS = {
     "m0k_average_back": (1,),
     "m0k_requant": (1, 3),
     "m0k_first_values": (1,),
+    "m0k_add": (2, 8),
     "m0k_loss": (2,),
     "m0k_dense_back": (2, 3),
     "m0k_conv_back": (4, 5),
@@ -265,7 +280,7 @@ def lasting(s: Study, state: State) -> dict[str, NDArray[np.uint8]]:
         held[f"bias{i}"] = word(*biases) if s.method.dynamic else word(*first_values(s, i, s.config.forward))
     if not s.method.dynamic:
         held[f"exponent{len(s.network.stages)}"] = word(s.config.logit_exponent)
-    if s.method.name == "tin-tin":
+    if s.method.name == "tin-tin" or (s.method.dynamic and any(stage.added for stage in s.network.stages)):
         held[f"error exponent{len(s.network.stages) - 1}"] = word(LOSS_EXPONENT)
     for i, layer in enumerate(state.layers):
         shape = s.network.stages[i].n_out, s.network.stages[i].n_in
@@ -309,6 +324,11 @@ def golden(s: Study, trace: StepTrace) -> dict[str, NDArray[np.uint8]]:
         held[f"sums{i}"] = bytes_of(trace.accumulators[i])
         if stage.layer.bias:
             held[f"first{i}"] = word(*first_values(s, i, trace.shifts))
+        if stage.added is not None:
+            own = requantise(trace.accumulators[i][None], trace.shifts[i], relu=False)[0]
+            held[f"branch{i}"] = bytes_of(own)
+            exponents = (s.config.image_exponent, *trace.exponents)
+            held[f"branch exponent{i}"] = word(exponents[i] + s.config.weight_exponents[i] + trace.shifts[i])
         held[f"raw{i}"] = bytes_of(trace.raw[i])
         held[f"activation{i + 1}"] = bytes_of(trace.activations[i])
         held[f"exponent{i + 1}"] = word(trace.exponents[i])
@@ -321,6 +341,7 @@ def golden(s: Study, trace: StepTrace) -> dict[str, NDArray[np.uint8]]:
             held[f"raw error{i}"] = bytes_of(pools.backward(stage, trace.errors[i], trace.argmax[i]))
         if i > s.frozen.first:
             held[f"error sums{i}"] = bytes_of(trace.error_accumulators[i - 1])
+            held |= parts_of_error(s, trace, stage)
         whole, gradient = trace.gradients[i], np.zeros((stage.n_out, layout.row_bytes(stage.n_in)), np.int32)
         assert whole is not None
         gradient[:, : stage.n_in] = whole.whole().reshape(stage.n_out, -1)
@@ -329,6 +350,29 @@ def golden(s: Study, trace: StepTrace) -> dict[str, NDArray[np.uint8]]:
         for phase in ("forward", "backward"):
             held[f"rounded{i} ({phase})"] = layout.pack_weights(trace.weights[i])
             held[f"masked{i} ({phase})"] = layout.pack_weights(trace.weights[i])
+    return held
+
+
+def parts_of_error(s: Study, trace: StepTrace, stage: Stage) -> dict[str, NDArray[np.uint8]]:
+    """What comes to a stage's input through the stage, and with one addition of that input after the other."""
+    i = stage.index
+    sums = [other for other in reversed(s.network.stages) if other.added == i]
+    acc, shift, gate = trace.error_accumulators[i - 1], trace.error_shifts[i - 1], trace.activations[i - 1]
+    assert acc is not None
+    assert shift is not None
+    error = (requantise(acc[None], shift, relu=False)[0] * (gate > 0)).reshape(-1).tolist()
+    fall = pools.exponent_fall(stage)
+    exponent = trace.error_exponents[i] - fall + s.config.weight_exponents[i] + shift
+    held = {}
+    for count, other in enumerate(sums):
+        held[f"error{i - 1} ({count} of {len(sums)} added)"] = bytes_of(np.array(error, np.int8))
+        held[f"error exponent{i - 1} ({count} of {len(sums)} added)"] = word(exponent)
+        raw = pools.backward(other, trace.errors[other.index], trace.argmax[other.index]).reshape(-1).tolist()
+        theirs = trace.error_exponents[other.index] - pools.exponent_fall(other)
+        error, exponent = scalar.add(error, exponent, raw, theirs)
+        error = [e if g else 0 for e, g in zip(error, gate.reshape(-1).tolist(), strict=True)]
+    assert error == trace.errors[i - 1].reshape(-1).tolist()
+    assert exponent == trace.error_exponents[i - 1]
     return held
 
 
@@ -476,6 +520,80 @@ def test_every_tensor_of_a_network_with_other_pools(kernels: Image, network: Net
 def test_fifty_steps_with_other_pools(kernels: Image, network: Network, variant: str) -> None:
     s = study(network, variant, seed=3)
     assert train(s, [(Shadow(s, s.deploy(kernels)), True)], 50) >= 3
+
+
+ADDITIONS = [
+    *((RESIDUAL, variant) for variant in TRAINED if variant != "priot-threshold"),
+    *((TANGLED, variant) for variant in ("niti-static", "tin-tin")),
+    (FLAT, "niti-dynamic"),
+    *(pytest.param(network, v, marks=pytest.mark.long) for network in (TANGLED, FLAT) for v in VARIANTS),
+]
+
+
+@pytest.mark.parametrize(("network", "variant"), ADDITIONS, ids=str_of)
+def test_every_tensor_of_a_network_with_additions(kernels: Image, network: Network, variant: str) -> None:
+    s = study(network, variant, seed=3)
+    by_operation, in_one_call = Shadow(s, s.deploy(kernels)), Shadow(s, s.deploy(kernels, reuse=False))
+    assert [op.phase for op in by_operation.plan.step.ops if op.kernel == "m0k_add"].count("backward") >= 1
+    known = set(golden(s, s.method.step(network, s.frozen, s.state, s.images[0], 0, s.config))) | {"image", "label"}
+    assert {n for n in by_operation.plan.placed if n not in known and not SCRATCH.match(n)} == set()
+    assert_no_overlap(by_operation.plan)
+    changed = train(s, [(by_operation, False), (in_one_call, True)], 2)
+    assert changed >= (0 if network == TANGLED and "threshold" in variant else 1)
+
+
+@pytest.mark.parametrize("variant", ["niti-static", *(pytest.param(v, marks=pytest.mark.long) for v in TRAINED[1:])])
+def test_operations_keep_to_their_tensors_with_additions(kernels: Image, variant: str) -> None:
+    s = study(RESIDUAL, variant, seed=3)
+    assert_plan_is_kept(s, s.deploy(kernels, mask_form="fused"))
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(("variant", "form"), FORMS)
+@pytest.mark.parametrize("network", ADDED, ids=str_of)
+def test_every_form_with_additions(kernels: Image, network: Network, variant: str, form: str) -> None:
+    s = study(network, variant, seed=3)
+    for reuse in (True, False):
+        made = s.deploy(kernels, scratch="least", mask_form=form, weights_place="sram", reuse=reuse)
+        train(s, [(Shadow(s, made), not reuse)], 3)
+        assert_same_learned(s, made)
+        assert_no_overlap(made.plan)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("network", ADDED, ids=str_of)
+def test_fifty_steps_with_additions(kernels: Image, network: Network, variant: str) -> None:
+    s = study(network, variant, seed=3)
+    changed = train(s, [(Shadow(s, s.deploy(kernels)), True)], 50)
+    assert changed >= (0 if "threshold" in variant else 3)
+
+
+@pytest.mark.parametrize(
+    ("variant", "trained"),
+    [
+        ("niti-static", 4),
+        ("tin-tin", 5),
+        *(pytest.param(v, n, marks=pytest.mark.long) for v in TRAINED for n in range(1, 8)),
+    ],
+)
+def test_the_lowest_layer_that_learns_is_anywhere_between_additions(kernels: Image, variant: str, trained: int) -> None:
+    """What no layer that learns gave gets no error, though it is added."""
+    s = study(TANGLED, variant, trained=trained)
+    train(s, [(Shadow(s, s.deploy(kernels)), False)], 2)
+
+
+def test_a_step_without_an_error_ends_after_the_loss_with_additions(kernels: Image) -> None:
+    for variant in ("niti-static", "tin-tin"):
+        s = study(RESIDUAL, variant)
+        *exponents, last = s.config.weight_exponents
+        s = replace(s, config=replace(s.config, weight_exponents=(*exponents, last + 9)))
+        shadow, state, pictures = Shadow(s, s.deploy(kernels)), s.state, iter(s.images)
+        for kind in "LIL":
+            trace, picture, label = next(found for p in pictures if (found := told(s, state, p, kind == "I")))
+            ran = shadow.run_call(trace, picture, label).functions
+            assert ("m0k_add" in ran, "m0k_update" in ran) == (True, kind == "L")
+            state = trace.state
 
 
 @pytest.mark.parametrize("trained", [1, 2, 3])

@@ -495,7 +495,7 @@ def test_a_step_equals_the_scalar_transcription(name: str) -> None:
 def test_a_step_with_additions_equals_the_scalar_transcription(name: str) -> None:
     reached, passed = [], []
 
-    @settings(max_examples=40, deadline=None)
+    @settings(max_examples=25, deadline=None)
     @given(network=residual_networks(), seed=st.integers(0, 2**32))
     def equal(network: Network, seed: int) -> None:
         reached.extend(compare_steps(name, network, np.random.default_rng(seed)))

@@ -46,10 +46,8 @@ class Chip:
         if gate is not None:
             buffers.append(self.room(gate))
             words["gate"] = buffers[-1].address
-        exponents = {
-            name: machine.alloc(np.array([v], np.int32))
-            for name, v in (("exponent_a", difference - 9), ("exponent_b", -9), ("exponent", 99))
-        }
+        held = {"exponent_a": difference - 14, "exponent_b": -9, "exponent": 99}  # and 5 by the field `shift`
+        exponents = {name: machine.alloc(np.array([value], np.int32)) for name, value in held.items()}
         if measured:
             words |= {name: buffer.address for name, buffer in exponents.items()} | {"shift": 5}
             words["exponent"] = exponents[measured].address
@@ -64,7 +62,7 @@ class Chip:
                 if name != out:
                     np.testing.assert_array_equal(arrays[name].read()[:n], values)
             exponent = exponents[measured].read()[0] if measured else 0
-            assert exponent == (max(difference, 0) - 9 if measured else 0)
+            assert exponent == (max(difference, 0) - 14 if measured else 0)
             assert measured == "exponent" or exponents["exponent"].read()[0] == 99
             return cost, written[:n]
         finally:

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from m0sim.image import Image
-from m0sim.study.learn import kernels, layout, own_kernels, pools, scratch
+from m0sim.study.learn import additions, kernels, layout, own_kernels, pools, scratch
 from m0sim.study.learn.blocks import pack
 from m0sim.study.learn.config import Config
 from m0sim.study.learn.networks import Conv, Dense, Depthwise, Network, Stage, pads_of
@@ -59,6 +59,8 @@ class IntegerForm(DeviceForm):
     """Fields that only the block of m0k_FAMILY_grad has."""
     dynamic = False
     """Scales measured on every tensor instead of calibrated."""
+    uses_error_exponents = False
+    """With dynamic scales: whether what a layer learns depends on the exponents of errors."""
     whole_gradient = False
     """Whether by how much a weight of a convolution moves depends on the whole gradient: all of it is kept then, or
     made twice, four outputs after four, the first time for m0k_FAMILY_measure."""
@@ -127,10 +129,6 @@ class IntegerForm(DeviceForm):
     def first_error_sums(self, b: Builder, stage: Stage, sums: Ref) -> Word:
         """Whether the sums of the error through a dense layer begin with what the form put into `sums`."""
         return 0
-
-    def error_exponents(self, b: Builder, stage: Stage, below: Stage) -> Words:
-        """Where exponents of errors are kept, if they matter; with dynamic scales only."""
-        return {"exponent": 0, "exponent_in": 0, "exponent_w": 0}
 
     @abstractmethod
     def learned_fields(self, b: Builder, stage: Stage, first: int = 0) -> Words:
@@ -213,12 +211,47 @@ class Builder:
         below, above = self.network.stages[index - 1], self.network.stages[index : index + 1]
         if any(isinstance(stage.layer, Dense) and stage.n_in % 4 for stage in above):
             return ""
-        return f"raw{below.index}" if below.pool else f"sums{below.index}" if self.form.dynamic else ""
+        return f"raw{below.index}" if below.pool else self._before_raw(below)
+
+    def _before_raw(self, stage: Stage) -> str:
+        """The tensor that a stage's output before its pool is made of, one number of one: a sum with what is added to
+        it, or accumulators."""
+        if stage.added is not None:
+            return f"branch{stage.index}"
+        return f"sums{stage.index}" if self.form.dynamic else ""
 
     def error(self, stage: Stage) -> Ref:
         """The error at a stage's output."""
+        return self._error_with(stage, len(self._added_to(stage)))
+
+    def _error_with(self, stage: Stage, count: int) -> Ref:
+        """The same with the errors of the first `count` of the sums that the output was added to."""
         within = f"error sums{stage.index + 1}" if self.form.dynamic and not stage.last else ""
-        return self.tensor(f"error{stage.index}", "errors", prod(stage.out_shape), within=within)
+        if count:
+            within = self._error_with(stage, count - 1).tensor
+        return self.tensor(
+            self._part(f"error{stage.index}", stage, count), "errors", prod(stage.out_shape), within=within
+        )
+
+    def _part(self, name: str, stage: Stage, count: int) -> str:
+        """The name of a tensor of that."""
+        whole = len(self._added_to(stage))
+        return name if count == whole else f"{name} ({count} of {whole} added)"
+
+    def _added_to(self, stage: Stage) -> list[Stage]:
+        """The stages whose error is added to that of the stage's output, as the way back comes to them."""
+        first, index = self.settings.first, stage.index + 1
+        return [other for other in reversed(self.network.stages) if additions.takes_error(other, first) == index]
+
+    def error_exponent(self, stage: Stage) -> Ref:
+        """Exponent of the error at a stage's output, with dynamic scales; that of the loss is constant."""
+        return self._error_exponent_with(stage, len(self._added_to(stage)))
+
+    def _error_exponent_with(self, stage: Stage, count: int) -> Ref:
+        name = self._part(f"error exponent{stage.index}", stage, count)
+        if stage.last:
+            return self.tensor(name, "constants", 4, "flash", persistent=True)
+        return self.tensor(name, "scratch", 4)
 
     def frozen_weights(self, stage: Stage) -> Ref:
         """Weights of 8 bits that never change, where the settings want them."""
@@ -239,9 +272,22 @@ class Builder:
     def _raw(self, stage: Stage) -> Ref:
         """Where a stage's output goes before its pool."""
         if stage.pool:
-            within = f"sums{stage.index}" if self.form.dynamic else ""
+            within = self._before_raw(stage)
             return self.tensor(f"raw{stage.index}", "activations", prod(stage.raw_shape), within=within)
         return self.activation(stage.index + 1)
+
+    def _own(self, stage: Stage) -> Ref:
+        """Where a layer's own output goes, before anything is added to it."""
+        if stage.added is None:
+            return self._raw(stage)
+        within = f"sums{stage.index}" if self.form.dynamic else ""
+        return self.tensor(f"branch{stage.index}", "activations", prod(stage.raw_shape), within=within)
+
+    def _own_exponent(self, stage: Stage) -> Ref:
+        """Its exponent, with dynamic scales."""
+        if stage.added is None:
+            return self.exponent(stage.index + 1)
+        return self.tensor(f"branch exponent{stage.index}", "scratch", 4)
 
     def _sums(self, stage: Stage) -> Ref:
         return self.tensor(f"sums{stage.index}", "accumulators", 4 * prod(stage.raw_shape))
@@ -297,6 +343,7 @@ class Builder:
         where: Words = rows | {"scratch": self.tensor(f"lanes{stage.index}", "scratch", size), "signed_in": 0}
         self.emit("forward", "m0k_conv_forward", **where, **_conv_shape(stage), **self._forward_ends(stage))
         self._requantise(stage)
+        self._add(stage)
         self._pool(stage)
 
     def _depthwise_forward(self, stage: Stage) -> None:
@@ -304,6 +351,7 @@ class Builder:
         where = self._rows(stage, "forward") | _window_shape(stage) | {"scratch": plane}
         self.emit("forward", "m0k_depthwise_forward", **where, **self._forward_ends(stage))
         self._requantise(stage)
+        self._add(stage)
         self._pool(stage)
 
     def _pool(self, stage: Stage) -> None:
@@ -334,9 +382,9 @@ class Builder:
         dynamic = self.form.dynamic
         return {
             "in": self.activation(stage.index),
-            "out": 0 if dynamic else self._raw(stage),
+            "out": 0 if dynamic else self._own(stage),
             "shift": 0 if dynamic else self.settings.config.forward[stage.index],
-            "relu": int(not stage.last),
+            "relu": int(not stage.last and stage.added is None),
             "acc_out": self._sums(stage) if dynamic else 0,
             "first": self.first_values(stage),
         }
@@ -376,12 +424,25 @@ class Builder:
         if not self.form.dynamic:
             return
         exponents: Words = {
-            "exponent": self.exponent(stage.index + 1),
+            "exponent": self._own_exponent(stage),
             "exponent_in": self.exponent(stage.index),
             "exponent_w": self.settings.config.weight_exponents[stage.index] & 0xFFFFFFFF,
         }
-        ends: Words = {"acc": self._sums(stage), "out": self._raw(stage), "n": prod(stage.raw_shape)}
-        self.emit("forward", "m0k_requant", **ends, **exponents, relu=int(not stage.last), gate=0)
+        ends: Words = {"acc": self._sums(stage), "out": self._own(stage), "n": prod(stage.raw_shape)}
+        is_positive = not stage.last and stage.added is None
+        self.emit("forward", "m0k_requant", **ends, **exponents, relu=int(is_positive), gate=0)
+
+    def _add(self, stage: Stage) -> None:
+        """What is added to a layer's output, and the ReLU."""
+        if stage.added is None:
+            return
+        sides: Words = {"a": self._own(stage), "b": self.activation(stage.added), "out": self._raw(stage), "gate": 0}
+        if self.form.dynamic:
+            exponents = self._own_exponent(stage), self.exponent(stage.added), self.exponent(stage.index + 1)
+            scales = _measured_scales(*exponents)
+        else:
+            scales = _fixed_scales(additions.forward_difference(stage, self.network, self.settings.config))
+        self.emit("forward", "m0k_add", **sides, n=prod(stage.raw_shape), **scales)
 
     def loss(self) -> None:
         """Logits and label to the error of the last stage."""
@@ -401,15 +462,46 @@ class Builder:
         """The error of the stage below, gated by that stage's output, where that one learns."""
         if stage.index == self.settings.first:
             return
-        dynamic = self.form.dynamic
-        ends: Words = {"out": self.error(self.network.stages[stage.index - 1]), "gate": self.activation(stage.index)}
+        dynamic, below = self.form.dynamic, self.network.stages[stage.index - 1]
+        ends: Words = {"out": self._error_with(below, 0), "gate": self.activation(stage.index)}
         sent: Words = {"out": 0, "gate": 0} if dynamic else ends
         scale: Words = {"shift": 0 if dynamic else self.settings.config.backward[stage.index], "dynamic": int(dynamic)}
         where: Words = {"error": self.error(stage)} | sent | scale
         acc = self._error_through(stage, where)
         if dynamic:
-            exponents = self.form.error_exponents(self, stage, self.network.stages[stage.index - 1])
+            exponents = self._error_exponents(stage, below)
             self.emit("backward", "m0k_requant", acc=acc, **ends, n=prod(stage.in_shape), relu=0, **exponents)
+        for count, other in enumerate(self._added_to(below)):
+            self._add_error(below, count, other)
+
+    def _error_exponents(self, stage: Stage, below: Stage) -> Words:
+        """Where the exponent of an error goes, if any matters."""
+        passes = any(additions.takes_error(other, self.settings.first) is not None for other in self.network.stages)
+        if not (self.form.uses_error_exponents or passes):
+            return {"exponent": 0, "exponent_in": 0, "exponent_w": 0}
+        weights = self.settings.config.weight_exponents[stage.index]
+        return {
+            "exponent": self._error_exponent_with(below, 0),
+            "exponent_in": self.error_exponent(stage),
+            "exponent_w": (weights - pools.exponent_fall(stage)) & 0xFFFFFFFF,
+        }
+
+    def _add_error(self, below: Stage, count: int, other: Stage) -> None:
+        """The error at the sum of stage `other` to that of what it added, the output of stage `below`."""
+        sides: Words = {
+            "a": self._error_with(below, count),
+            "b": self._raw_error(other, "backward"),
+            "out": self._error_with(below, count + 1),
+            "gate": self.activation(below.index + 1),
+        }
+        if self.form.dynamic:
+            ours = (self._error_exponent_with(below, count + more) for more in (0, 1))
+            scales = _measured_scales(next(ours), self.error_exponent(other), next(ours), pools.exponent_fall(other))
+        else:
+            scales = _fixed_scales(
+                additions.backward_difference(other, self.network, self.settings.config, self.settings.first)
+            )
+        self.emit("backward", "m0k_add", **sides, n=prod(below.out_shape), **scales)
 
     def _error_through(self, stage: Stage, where: Words) -> Word:
         match stage.layer:
@@ -424,6 +516,12 @@ class Builder:
         """The error that the kernels of a convolution take, put back through its pool where they do not do so."""
         if not stage.pool or pools.is_listed(stage):
             return {"error": self.error(stage), "argmax": self._argmax(stage)}
+        return {"error": self._raw_error(stage, phase), "argmax": 0}
+
+    def _raw_error(self, stage: Stage, phase: Phase) -> Ref:
+        """The error at a layer's own output, made where it is not there yet."""
+        if not stage.pool:
+            return self.error(stage)
         name = f"raw error{stage.index}"
         is_there = name in self.tensors
         raw = self.tensor(name, "errors", prod(stage.raw_shape))
@@ -432,7 +530,7 @@ class Builder:
             self.emit(phase, "m0k_unpool", argmax=self._argmax(stage), **ends)
         elif not is_there:
             self.emit(phase, "m0k_average_back", **ends, factor=pools.spread_factor(stage))
-        return {"error": raw, "argmax": 0}
+        return raw
 
     def _error_sums(self, stage: Stage, count: int) -> Ref:
         return self.tensor(f"error sums{stage.index}", "accumulators", 4 * count)
@@ -527,6 +625,16 @@ class Builder:
 def _groups(outputs: int, at_once: int) -> list[tuple[int, int]]:
     """First output and number of outputs of each group."""
     return [(first, min(at_once, outputs - first)) for first in range(0, outputs, at_once)]
+
+
+def _fixed_scales(difference: int) -> Words:
+    """Fields of m0k_add for two sides whose exponents differ by a constant,"""
+    return {"shift": difference & 0xFFFFFFFF, "exponent_a": 0, "exponent_b": 0, "exponent": 0}
+
+
+def _measured_scales(a: Ref, b: Ref, out: Ref, fall: int = 0) -> Words:
+    """or where they are; `fall`: by how much that of the second side is below."""
+    return {"shift": fall, "exponent_a": a, "exponent_b": b, "exponent": out}
 
 
 def edge_bytes(stage: Stage) -> int:

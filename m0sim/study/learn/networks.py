@@ -346,7 +346,5 @@ def check_runs(network: Network) -> None:
 
 def _not_yet(layer: Layer) -> str:
     match layer:
-        case Add():
-            return "additions"
         case _:
             return ""

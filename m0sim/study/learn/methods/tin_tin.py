@@ -42,6 +42,7 @@ class TinTinForm(IntegerForm):
 
     family = "tintin"
     dynamic = True
+    uses_error_exponents = True
 
     def weights(self, b: Builder, stage: Stage) -> Ref:
         return b.tensor(f"weights{stage.index}", "weights", 2 * edge_bytes(stage), persistent=True)
@@ -59,27 +60,13 @@ class TinTinForm(IntegerForm):
         scratch = b.row_scratch(stage, phase)
         return b.provider("m0k_rows_w16", weights16=self.weights(b, stage), **scratch)
 
-    def error_exponents(self, b: Builder, stage: Stage, below: Stage) -> Words:
-        return {
-            "exponent": self._error_exponent(b, below),
-            "exponent_in": self._error_exponent(b, stage),
-            "exponent_w": (b.settings.config.weight_exponents[stage.index] - pools.exponent_fall(stage)) & 0xFFFFFFFF,
-        }
-
-    def _error_exponent(self, b: Builder, stage: Stage) -> Ref:
-        """Exponent of the error at a stage's output; that of the loss is constant."""
-        name = f"error exponent{stage.index}"
-        if stage.last:
-            return b.tensor(name, "constants", 4, "flash", persistent=True)
-        return b.tensor(name, "scratch", 4)
-
     def learned_fields(self, b: Builder, stage: Stage, first: int = 0) -> Words:
         """And what the gradient is shifted by to the weights' own exponent."""
         base = b.settings.config.weight_exponents[stage.index] - FRACTION_BITS + b.settings.config.rate
         base += pools.exponent_fall(stage)  # the gradient is of the error at the layer's own output
         return {
             "weights16": edges_from(self.weights(b, stage), stage, first, 2),
-            "error_exponent": self._error_exponent(b, stage),
+            "error_exponent": b.error_exponent(stage),
             "in_exponent": b.exponent(stage.index),
             "base": base & 0xFFFFFFFF,
         }
