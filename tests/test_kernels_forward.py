@@ -525,7 +525,7 @@ def test_requant(
 
 
 @examples(100)
-@given(st.lists(st.integers(-127, 127), min_size=1, max_size=40), st.data(), st.integers(-20, 10))
+@given(st.lists(st.integers(-127, 127), min_size=1, max_size=70), st.data(), st.integers(-20, 10))
 def test_loss(elf: Path, logits: list[int], data: st.DataObject, exponent: int) -> None:
     label = data.draw(st.integers(0, len(logits) - 1))
     chip = Chip(elf)

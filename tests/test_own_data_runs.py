@@ -282,10 +282,14 @@ def test_a_sweep_of_a_file(tmp_path: Path) -> None:
     assert json.loads(copied.split("#")[0].partition("=")[2]) == ".."
 
 
-def test_all_methods_on_a_file(tmp_path: Path) -> None:
-    """Every integer method learns from signals and pictures alike, byte for byte as the golden model."""
+@pytest.mark.parametrize("are_signals", [False, True])
+def test_all_methods_on_a_file(are_signals: bool, tmp_path: Path) -> None:
+    """Every integer method learns from pictures and signals [length, channels], byte for byte as the golden model."""
     network = Network("small", (8, 8, 1), (Conv(2), Pool(), Dense(10)))
-    data = sources.load(Source(str(npz(tmp_path / "a.npz"))), network)
+    if are_signals:
+        network = Network("signal", (1, 8, 8), (Conv(3, (1, 3), pad=(0, 1)), Dense(10)))
+    pictures = DIGITS.images[:200, ..., 0]
+    data = sources.load(Source(str(npz(tmp_path / "a.npz", images=pictures))), network)
     names = tuple(name for name in methods.names() if name != "fp32")
     found = side_by_side.compare(side_by_side.ComparisonTask(network, data, device.load("rp2040"), names, 6))
     assert [m.method for m in found.methods] == list(names)
