@@ -315,15 +315,18 @@ def test_a_rotation_is_the_old_one() -> None:
     assert transfer.parse("rotate:30").angle == 30.0
 
 
-def test_noise_by_another_transcription() -> None:
+@pytest.mark.parametrize("sigma", [20, 127.5])
+def test_noise_by_another_transcription(sigma: float) -> None:
     """Thresholds and draws one by one in Python's integers; every image has its own by its number."""
     images = pictures(3, (3, 3, 1))
-    found = transfer.parse("noise:20").applied(images, [7, 0, 7])
+    if sigma > 100:
+        images[:] = np.where(np.arange(27).reshape(images.shape) % 2, 0, 255)  # the ends of the noise can be seen
+    found = transfer.parse(f"noise:{sigma}").applied(images, [7, 0, 7])
     for image, index, got in zip(images, (7, 0, 7), found, strict=True):
         raw = np.random.PCG64(np.random.SeedSequence([0, 3, index])).random_raw(5)
         draws = [half for word in map(int, raw) for half in (word & 0xFFFFFFFF, word >> 32)][:9]
         for pixel, draw, value in zip(image.ravel().tolist(), draws, got.ravel().tolist(), strict=True):
-            below = sum(round(2**32 * NormalDist(0, 20).cdf(v + 0.5)) <= draw for v in range(-255, 255))
+            below = sum(round(2**32 * NormalDist(0, sigma).cdf(v + 0.5)) <= draw for v in range(-255, 255))
             assert value == min(max(pixel + below - 255, 0), 255)
 
 

@@ -108,6 +108,35 @@ def test_the_images_are_those_of_the_parts(tmp_path: Path) -> None:
     assert np.array_equal(made.transfer.labels, whole.labels[whole.indices("transfer")])
 
 
+def test_noise_is_of_an_images_number(tmp_path: Path) -> None:
+    """In training and in comparing: an image has the same noise as when it is changed alone."""
+    data, noise = npz(tmp_path / "a.npz"), parse("noise:50")
+    made = TrainingRun(task(data, transfer=noise))
+    network = made.backbone.network
+    whole = sources.load(Source(str(data)), network)
+    names = ("niti-static",)
+    compared = side_by_side.ComparisonTask(network, whole, device.load("rp2040"), names, 8, transfer=noise)
+    start = side_by_side.start_of(compared)
+    for k, index in enumerate(whole.indices("transfer")[:8]):
+        alone = noise.applied(whole.images[index : index + 1], [index])[0] >> 1
+        assert np.array_equal(made.transfer.images[k], alone)
+        assert np.array_equal(start.training.images[k], alone)
+
+
+def test_a_folder_with_the_name_of_a_data_set_is_other_data(tmp_path: Path) -> None:
+    image = pytest.importorskip("PIL.Image")
+    for k in range(100):
+        folder = tmp_path / "digits" / str(DIGITS.labels[k])
+        folder.mkdir(parents=True, exist_ok=True)
+        image.fromarray(DIGITS.images[k, ..., 0]).save(folder / f"{k}.png")
+    done = TrainingRun(task(tmp_path / "digits")).train()
+    checkpoint.save(tmp_path, done.task, done.progress)
+    known = complete(replace(task(tmp_path / "digits"), data="digits"))
+    same = replace(known, validation_images=done.task.validation_images, test_images=done.task.test_images)
+    with pytest.raises(UsageError, match=r"made with split .*sha256.* not null"):
+        checkpoint.load(tmp_path, same)
+
+
 def test_other_data_do_not_go_on(tmp_path: Path) -> None:
     data = npz(tmp_path / "a.npz")
     done = TrainingRun(task(data)).train()
