@@ -21,11 +21,11 @@
  *           kernel_h) / stride + 1. With argmax the error is that of a 2x2 pool behind it, [out_h/2][out_w/2][channels].
  * Ranges    a, error, weights -127..127. shift 0..24. |first + the sum| < 2^31 - 2^23.
  * Layout    in, out, error, gate, acc: HWC. weights: edge array of channels * n_in. With a provider, provider(context, g)
- *           is called once for each group g = 0, 1, .. of four channels.
+ *           is called once for each group g = 0, 1, .. of four channels. gate is another array than out.
  * Scratch   area = (height + 2 * pad_h) * (width + 2 * pad_w), A = area rounded up to a multiple of 4:
  *           forward 4 * P + A bytes, back 4 * P + 4 * area, grad A.
  * Alignment weights, scratch, acc, acc_out, first, grad: 4. in, out, error, argmax, gate: 1.
- * Stack     m0k_depthwise_forward 120 bytes, m0k_depthwise_back 148, m0k_depthwise_grad 148; and the provider's.
+ * Stack     m0k_depthwise_forward 120 bytes, m0k_depthwise_back 152, m0k_depthwise_grad 152; and the provider's.
  * Cycles    Cortex-M0+ with single-cycle multiplier, at most, of C channels in G = ceil(C / 4) groups:
  *   weights = C * (30 + 6.25 P) + 15 G, and a provider's own;  map = 30 + height * (14 + 7 width + 3 (width % 4));
  *   errors = C * (40 + 24 rows) + zero * elements + one * those that are not 0, rows and elements of the error map.
@@ -85,7 +85,7 @@
     .equ SOME, GROUP                @ 1: there was an error
     .equ CHANNELS, 104
     .equ STEP, 108                  @ from a window to the next, bytes; of a pool's to those of the next
-    .equ BACK_FRAME, 112
+    .equ BACK_FRAME, 116            @ 152 with SAVE_ALL: a provider wants sp at a multiple of 8
 
 @ GEOMETRY: the frame from PITCH to TAPS. r7 = block. Spoils r0-r6. 55 + 4 cycles a row and column of the output.
     .macro GEOMETRY

@@ -136,7 +136,8 @@ typedef struct {
 } m0k_loss_t;
 
 /* Weights [channels][kernel_h][kernel_w]: an edge array of channels outputs with kernel_h * kernel_w inputs each. The
- * three blocks of depthwise convolutions begin alike: depthwise.S reads what they share by the names of the first. */
+ * three blocks of depthwise convolutions begin alike, those of back and grad have error and argmax at the same places:
+ * depthwise.S reads what they share by the names of the first that has it. */
 typedef struct {
     uint32_t height, width, channels, kernel_h, kernel_w, stride, pad_h, pad_w;
     uint8_t *scratch;  /* its size is in the contract of depthwise.S; 4-aligned */

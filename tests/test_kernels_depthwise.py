@@ -23,7 +23,7 @@ from m0sim.study.learn import blocks, kernels
 
 SOURCE = Path(__file__).parents[1] / "kernels" / "depthwise.S"
 Array = npt.NDArray[Any]
-many = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+many = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 seeds = st.integers(0, 2**32)
 SHIFTS = st.integers(0, 24)
 
