@@ -18,6 +18,7 @@ from m0sim.errors import M0simError, UsageError
 from m0sim.study.learn import methods
 from m0sim.study.learn.experiment import study_file
 from m0sim.study.learn.methods import plugins
+from m0sim.study.whatif import grid, points
 
 PAGE = (ROOT / "docs/methods.md").read_text(encoding="utf-8")
 FILES = {
@@ -230,3 +231,32 @@ def test_a_kernel_that_is_wrong_is_found(
     Path("sign.S").write_text(FILES["sign.S"].replace(old, new))
     done = run("compare", "--methods", "sign_descent.py", "--steps", "2")
     assert (done.code, said in done.err) == (code, True), done.err
+
+
+SWEEP = "steps = 1\n[grid]\nnetwork = 'tiny-cnn-8'\nmethod = ['niti-static', './sign_descent.py:SignDescent']\n"
+
+
+def test_a_sweep_names_a_file_from_its_own_folder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found_toolchain("zig")
+    Path("sweep.toml").write_text(SWEEP)
+    other = folder / "other"
+    other.mkdir()
+    monkeypatch.chdir(other)
+    sweep = grid.load(folder / "sweep.toml")
+    assert [point.values["method"] for point in sweep.points] == ["niti-static", "sign-descent"]
+    (other / "sweep.toml").write_text(grid.copy_of(sweep, other))  # as it stands beside results
+    assert grid.load(other / "sweep.toml").points == sweep.points
+    niti, sign = (points.identity(point.values["method"]) for point in sweep.points)
+    assert "sign-descent" not in niti
+    assert f"sign-descent {methods.code_of('sign-descent')}" in sign
+
+
+@pytest.mark.long
+def test_workers_of_a_sweep_find_the_file(folder: Path, run: Run) -> None:  # noqa: F811
+    found_toolchain("zig")
+    Path("sweep.toml").write_text(SWEEP)
+    done = run("sweep", "sweep.toml", "-o", "results", "--json")
+    assert done.code == 0, done.err
+    rows = [json.loads(line) for line in Path("results/points.jsonl").read_text().splitlines()]
+    assert len(rows) == 2
+    assert all("reason" not in row for row in rows), rows

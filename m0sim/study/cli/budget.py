@@ -21,7 +21,7 @@ from m0sim.study.words import DataWords, MemoryWords
     default="tiny-cnn",
     help="A name (tiny-cnn, tiny-cnn-8, mlp, lenet, vgg11), FILE.toml, or a backbone FILE.npz.",
 )
-@click.option("--methods", default="all", help="Methods, separated by commas, or all.")
+@click.option("--methods", default="all", help="Methods, separated by commas: names, FILE.py:CLASS, or all.")
 @click.option(
     "--solve",
     metavar="[KNOB]",
@@ -84,7 +84,7 @@ def budget(
         knob(solve) if solve else None,
     )
     uses.check_shares(question.methods, fraction=fraction is not None, trained=bool(trained))
-    memory.check(question.methods, is_part=asking.trains_some(knobs, network))
+    memory.check(question.methods, is_part=asking.trains_some(knobs, found.network))
     if output is not None and output.suffix != ".json":
         make_folder(output)
     else:

@@ -18,7 +18,7 @@ from m0sim.study.words import DataWords, MemoryWords
 @click.option("--network", help="A name (tiny-cnn, tiny-cnn-8, mlp, lenet, vgg11), FILE.toml, or a backbone FILE.npz.")
 @click.option("--width", type=float, default=1.0, help="Times the network's channels.")
 @data(None, "digits (bundled), mnist, cifar10, random: noise, for costs alone (default: digits or noise)", task=True)
-@click.option("--methods", default="all", help="Methods, separated by commas, or all.")
+@click.option("--methods", default="all", help="Methods, separated by commas: names, FILE.py:CLASS, or all.")
 @click.option("--steps", type=int, default=5, help="Training steps of each method.")
 @click.option("--base", metavar="METHOD", help="What ratios refer to; the first method by default.")
 @memory

@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 
 
 @click.command
-@click.option("--method", required=True, help="niti-static, niti-dynamic, priot, priot-threshold, priot-s, ...")
+@click.option(
+    "--method", required=True, help="niti-static, niti-dynamic, priot, priot-threshold, priot-s, ..., or FILE.py:CLASS."
+)
 @click.option("--network", help="tiny-cnn, tiny-cnn-8, FILE.toml with --backbone, or a backbone FILE.npz.")
 @data("digits", "digits (bundled), mnist, cifar10", task=True)
 @click.option("--rotate", type=float, metavar="DEGREES", help="The same as --task rotate:DEGREES.")

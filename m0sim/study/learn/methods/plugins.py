@@ -54,7 +54,7 @@ def from_file(text: str, folder: Path) -> Plugin:
     """
     found = _SPEC.fullmatch(text)
     assert found is not None
-    path = (folder / found["path"]).absolute()
+    path = (folder / found["path"]).resolve()
     module = _run(path, files.read(path, _FILE_LIMIT, "the method"))
     name = found["name"] or _only_method(module, path)
     if not hasattr(module, name):
