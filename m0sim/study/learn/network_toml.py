@@ -60,7 +60,7 @@ from m0sim.toml import Table
 Pair = tuple[int, int]
 
 _SHAPED = ("kernel", "stride", "pad", "bias")
-_KEYS = {
+KEYS = {
     "conv": _SHAPED,
     "depthwise": _SHAPED,
     "pool": (),
@@ -69,7 +69,7 @@ _KEYS = {
     "add": (),
 }
 """What a layer may be, and the keys that each has besides `name`."""
-_ALL = (*_KEYS, *_SHAPED, "name")
+_ALL = (*KEYS, *_SHAPED, "name")
 _TOP = ("network", "layer")
 _INPUT = "input"
 _LABEL_MAX = 64
@@ -141,13 +141,13 @@ def _input(head: Table) -> tuple[tuple[int, ...], bool]:
 
 
 def _kind(table: Table) -> str:
-    """Which of `_KEYS` a layer is by. Fails for none, for two, and for a key that is another one's."""
-    kinds = [key for key in table.raw if key in _KEYS]
+    """Which of `KEYS` a layer is by. Fails for none, for two, and for a key that is another one's."""
+    kinds = [key for key in table.raw if key in KEYS]
     if len(kinds) != 1:
         has = f"it has {' and '.join(kinds)}" if kinds else "it has none"
-        table.fail(kinds[1] if kinds else "", f"a layer has one of {', '.join(_KEYS)}: {has}")
+        table.fail(kinds[1] if kinds else "", f"a layer has one of {', '.join(KEYS)}: {has}")
     for key in table.raw:
-        if key not in (kinds[0], *_KEYS[kinds[0]], "name"):
+        if key not in (kinds[0], *KEYS[kinds[0]], "name"):
             table.fail(key, f"{kinds[0]} has no {key}")
     return kinds[0]
 
