@@ -31,7 +31,7 @@ STACK = {
     "m0k_depthwise_back": 152,
     "m0k_depthwise_grad": 152,
     "m0k_pool": 56,
-    "m0k_pool_window": 60,
+    "m0k_pool_window": 76,
     "m0k_average": 64,
     "m0k_requant": 28,
     "m0k_first_values": 16,
