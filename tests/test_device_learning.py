@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import runpy
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -21,7 +22,20 @@ from m0sim import Machine, image
 from m0sim.chip import device
 from m0sim.chip.cost import Cost
 from m0sim.image import Image
-from m0sim.study.learn import blocks, calibrate, fit, layout, methods, networks, onchip, plan, pools, scratch, step
+from m0sim.study.learn import (
+    blocks,
+    calibrate,
+    fit,
+    layout,
+    methods,
+    network_toml,
+    networks,
+    onchip,
+    plan,
+    pools,
+    scratch,
+    step,
+)
 from m0sim.study.learn import datasets as data
 from m0sim.study.learn import kernels as assembled
 from m0sim.study.learn.config import DeviceOptions
@@ -34,6 +48,7 @@ from m0sim.study.learn.state import Examples
 from tests.reference import learning as scalar
 
 KERNELS = Path(__file__).parents[1] / "kernels"
+EXAMPLES = Path(__file__).parents[1] / "examples"
 MNIST = os.environ.get("M0SIM_MNIST_DIR")
 """A folder with MNIST's files, if the long tests are to use them."""
 
@@ -148,6 +163,10 @@ def pictures(network: str) -> tuple[NDArray[np.int8], NDArray[np.uint8]]:
         found = data.load("digits")
     elif network == "tiny-cnn" and MNIST:
         found = data.load("mnist", Path(MNIST))
+    elif network == "vibration":
+        made = runpy.run_path(str(EXAMPLES / "vibration.py"))
+        signals, states = made["signals"](200, 128, 1, 0, made["MACHINES"][0])
+        return data.network_input(signals[:, None]), states
     else:
         made = NOISE.get(network) or networks.get(network)
         rng, shape = np.random.default_rng(1), made.input_shape
@@ -594,6 +613,13 @@ def test_a_step_without_an_error_ends_after_the_loss_with_additions(kernels: Ima
             ran = shadow.run_call(trace, picture, label).functions
             assert ("m0k_add" in ran, "m0k_update" in ran) == (True, kind == "L")
             state = trace.state
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("variant", TRAINED)
+def test_fifty_steps_on_vibration_signals(kernels: Image, variant: str) -> None:
+    s = study(network_toml.read(EXAMPLES / "vibration.toml"), variant)
+    assert train(s, [(Shadow(s, s.deploy(kernels)), True)], 50) >= 25
 
 
 @pytest.mark.parametrize("trained", [1, 2, 3])
