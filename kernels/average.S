@@ -16,12 +16,12 @@
  *           m0k_average_back's out 4, whose last word is written whole.
  * Stack     64 bytes each.
  * Needs     m0k_back_clear of dense_back.S.
- * Cycles    n = window_h * window_w, outputs = out_h * out_w * channels, Cortex-M0+. m0k_average: at most
- *           150 + 5 (out_h + out_w) + 35 out_h + 30 out_h out_w, and for each four channels of an output, channels a
- *           multiple of 4 and n <= 512, 69 + 8 window_h + 11 n; else for each channel 29 + 6 window_h + 7 n.
- *           m0k_average_back: at most 180 + 5 (out_h + out_w) + height width channels / 2 + 35 out_h + 30 out_h out_w,
- *           and for each four channels, channels a multiple of 4, 16, and where one is not 0 55 + 6 window_h + 6 n; else
- *           for each channel 16, and where it is not 0 11 + 6 window_h + 6 n.
+ * Cycles    n = window_h * window_w, Cortex-M0+, where there is a window. m0k_average: 86 + 5 (out_h + out_w) + 13 out_h,
+ *           and channels a multiple of 4 and n <= 512: 20 out_h out_w + for each four outputs 56 + 6 window_h + 11 n; else
+ *           16 out_h out_w + for each output 26 + 4 window_h + 7 n: exact but for n > 512, at most 8 out_h out_w more.
+ *           m0k_average_back: at most 126 + 13 / 32 height width channels + 5 (out_h + out_w) + 13 out_h, and channels a
+ *           multiple of 4: 14 out_h out_w + for each four errors 16 or, if one is not 0, 58 (22 where n is a power of two)
+ *           + 4 window_h + 6 n; else 16 out_h out_w + for each error 18 or, if it is not 0, 27 + 4 window_h + 6 n.
  */
     .syntax unified
     .cpu cortex-m0plus
@@ -37,7 +37,7 @@
     .equ S_FACTOR, W_BYTES
     .equ FRAME, W_BYTES + 4
 
-@ MEAN x: x = min((x * r1 + r2) >> 16, 127). 5 cycles.
+@ MEAN x: x = min((x * r1 + r2) >> 16, 127). 6 cycles.
     .macro MEAN x
     muls \x, r1, \x
     adds \x, \x, r2

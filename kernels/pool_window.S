@@ -14,11 +14,11 @@
  *           1; 4 for m0k_unpool's out, whose last word is written whole, 1 for its error and argmax.
  * Stack     76 bytes; m0k_unpool 60.
  * Needs     m0k_back_clear of dense_back.S.
- * Cycles    n = window_h * window_w, outputs = out_h * out_w * channels, Cortex-M0+. m0k_pool_window: at most
- *           140 + 5 (out_h + out_w) + 35 out_h + 24 out_h out_w and for each output 26 + 8 window_h + 10 n, or, channels a
- *           multiple of 4, for each four 31 + 15 window_h + 21 n.
- *           m0k_unpool: at most 180 + 5 (out_h + out_w) + height width channels / 2 + 35 out_h + 24 out_h out_w + 13
- *           outputs + for each error that is not 0 13 + 6 window_h.
+ * Cycles    n = window_h * window_w, Cortex-M0+, where there is a window. m0k_pool_window: for a walk 110 + 5 (out_h +
+ *           out_w) + 13 out_h + 13 out_h out_w, and for each four outputs, channels a multiple of 4, 25 + 11 window_h +
+ *           21 n: exact. Else for each output at most 21 + 4 window_h + 11 n.
+ *           m0k_unpool: at most 126 + 13 / 32 height width channels, but for the first number as above, and for each
+ *           error 15 or, if it is not 0, 26 + 5 for each row of the window above its place.
  */
     .syntax unified
     .cpu cortex-m0plus

@@ -96,6 +96,10 @@ BOUNDS = {
     "m0k_depthwise_grad": "a load, a MULS and an addition a MAC; laying out each channel's map, looking for its errors",
     "m0k_im2col": "reading the block and finding the window at every call; bytes at borders",
     "m0k_pool": "comparing four lanes at a time without SIMD, for the maximum and for its place",
+    "m0k_pool_window": "as m0k_pool, one place of the window at a time: a comparison of four lanes takes 16 cycles",
+    "m0k_average": "splitting words into lanes: five instructions for four values beside the load",
+    "m0k_unpool": "a byte, its test and counting for each error; nothing else is done for those that are zero",
+    "m0k_average_back": "clearing the map, and a store for each four values of it",
     "m0k_requant": "two passes over the sums: one for the bit length, one to round, clamp and pack",
     "m0k_loss": "the division: eleven steps of shift and subtract for each class with a share",
     "m0k_dense_back": "splitting words into lanes; load and store of each accumulator whenever the lanes are full",
@@ -154,6 +158,7 @@ def cases() -> list[Case]:
         *_conv(step, steps),
         *_depthwise(),
         *_other_forward(step, steps),
+        *_pools(),
         *_backward(step, active),
         *_updates(step, active),
         *_pruning(step),
@@ -525,6 +530,81 @@ def pool_case(what: str, raw: Array) -> Case:
         side("m0k_pool", True),
         side("ref_pool", False),
     )
+
+
+SIGNAL, MAP = (1, 64, 8, 1, 2), (1, 32, 16, 1, 32)
+"""height, width, channels, window_h, window_w: of a pool of signals, and of a mean over all of a signal."""
+
+
+def _pools() -> list[Case]:
+    rng, half = np.random.default_rng(13), uniform(14, 32, 8)
+    half *= rng.random(half.shape) < 0.5
+    return [
+        _window_case(SIGNAL, uniform(8, 64, 8, low=0)),
+        _mean_case(MAP, uniform(8, 32, 16, low=0)),
+        _mean_case((28, 28, 8, 2, 2), uniform(8, 28, 28, 8, low=0)),
+        _unpool_case(SIGNAL, half, rng.integers(0, 2, half.shape).astype(np.uint8)),
+        _spread_case(MAP, uniform(12, 16)),
+        _spread_case((14, 14, 8, 3, 3), uniform(12, 4, 4, 8)),
+    ]
+
+
+def _window_case(pool: tuple[int, ...], raw: Array) -> Case:
+    size = _outputs(pool)
+    ends = ["in", At("both", 0), At("both", size)]
+
+    def side(calls: list[tuple[str, list[Any]]]) -> Side:
+        return Side({"in": raw, "both": zeros(2 * size), "pool": shape(pool)}, calls, "both")
+
+    ours = side(one("m0k_pool_window", *ends, *pool))
+    return Case("m0k_pool_window", _pooled(pool), "output", size, ours, side([("ref_pool_window", ["pool", *ends])]))
+
+
+def _mean_case(pool: tuple[int, ...], raw: Array) -> Case:
+    arrays, factor = {"in": raw, "out": zeros(_outputs(pool))}, round(2**16 / prod(pool[3:]))
+    return Case(
+        "m0k_average",
+        _pooled(pool),
+        "value",
+        raw.size,
+        Side(arrays, one("m0k_average", "in", "out", *pool, factor), "out"),
+        Side(arrays | {"pool": shape(pool)}, [("ref_average", ["pool", "in", "out", factor])], "out"),
+    )
+
+
+def _unpool_case(pool: tuple[int, ...], error: Array, argmax: Array) -> Case:
+    arrays = {"error": error, "argmax": argmax, "out": zeros(prod(pool[:3]))}
+    ends = ["error", "argmax", "out"]
+    return Case(
+        "m0k_unpool",
+        f"{_pooled(pool)}, {np.count_nonzero(error):,} of {error.size:,} errors not zero",
+        "error",
+        error.size,
+        Side(arrays, one("m0k_unpool", *ends, *pool), "out"),
+        Side(arrays | {"pool": shape(pool)}, [("ref_unpool", ["pool", *ends])], "out"),
+    )
+
+
+def _spread_case(pool: tuple[int, ...], error: Array) -> Case:
+    arrays, n = {"error": error, "out": zeros(prod(pool[:3]))}, prod(pool[3:])
+    factor = round(2 ** (7 + n.bit_length()) / n)
+    return Case(
+        "m0k_average_back",
+        _pooled(pool),
+        "value",
+        prod(pool[:3]),
+        Side(arrays, one("m0k_average_back", "error", "out", *pool, factor), "out"),
+        Side(arrays | {"pool": shape(pool)}, [("ref_average_back", ["pool", "error", "out", factor])], "out"),
+    )
+
+
+def _outputs(pool: tuple[int, ...]) -> int:
+    height, width, channels, window_h, window_w = pool
+    return (height // window_h) * (width // window_w) * channels
+
+
+def _pooled(pool: tuple[int, ...]) -> str:
+    return "{}x{}x{}, windows of {}x{}".format(*pool)
 
 
 def requant_case(what: str, acc: Array, relu: int, gate: Array | None) -> Case:

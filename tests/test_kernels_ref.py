@@ -286,6 +286,37 @@ def test_depthwise(image: Image, shape: tuple[int, ...], shift: int, pooled: boo
 
 
 @SOME
+@given(
+    sides=st.tuples(st.integers(1, 9), st.integers(1, 9), st.integers(1, 5)),
+    window=st.sampled_from([(1, 1), (1, 2), (2, 1), (2, 2), (3, 2), (1, 9)]),
+    seed=SEEDS,
+)
+def test_pools_over_windows(image: Image, sides: tuple[int, ...], window: tuple[int, int], seed: int) -> None:
+    rng, (h, w), n = np.random.default_rng(seed), window, window[0] * window[1]
+    rows, columns, channels = sides[0] // h, sides[1] // w, sides[2]
+    a, error = rng.integers(0, 128, sides), signed(rng, rows, columns, channels)
+    windows = a[: h * rows, : w * columns].reshape(rows, h, columns, w, channels).transpose(0, 2, 4, 1, 3)
+    windows, where = windows.reshape(rows, columns, channels, n), np.array([*sides, h, w], np.int32)
+    empty = np.zeros(max(error.size, 1), np.uint8)
+    (*_, out, argmax), _ = run(image, "ref_pool_window", where, *int8(a), empty, empty)
+    places = windows.argmax(-1).astype(np.uint8)
+    np.testing.assert_array_equal(out[: error.size], windows.max(-1).ravel())
+    np.testing.assert_array_equal(argmax[: error.size], places.ravel())
+    factor, spread = int(2**16 / n + 0.5), int(2 ** (7 + n.bit_length()) / n + 0.5)
+    (*_, out), _ = run(image, "ref_average", where, *int8(a), empty, factor)
+    np.testing.assert_array_equal(out[: error.size], sat(round_shift(windows.sum(-1) * factor, 16)).ravel())
+    kept, everywhere = np.zeros(sides, np.int64), np.zeros(sides, np.int64)
+    for (y, x, c), e in np.ndenumerate(error):
+        kept[h * y + places[y, x, c] // w, w * x + places[y, x, c] % w, c] = e
+        everywhere[h * y : h * y + h, w * x : w * x + w, c] = round_shift(np.array(e * spread), 8)
+    errors, whole = int8(np.resize(error, empty.size))[0], np.full(sides, 5, np.int8)
+    (*_, out), _ = run(image, "ref_unpool", where, errors, np.resize(places, empty.size), whole)
+    np.testing.assert_array_equal(out, kept)
+    (*_, out), _ = run(image, "ref_average_back", where, errors, whole, spread)
+    np.testing.assert_array_equal(out, everywhere)
+
+
+@SOME
 @given(height=st.integers(2, 9), width=st.integers(2, 9), channels=st.integers(1, 5), seed=SEEDS)
 def test_pool(image: Image, height: int, width: int, channels: int, seed: int) -> None:
     a = np.random.default_rng(seed).integers(0, 3, (height, width, channels))

@@ -22,6 +22,11 @@ typedef struct {
     int32_t height, width, channels, n_out, kernel_h, kernel_w, stride, pad_h, pad_w;
 } ref_shape_t;
 
+/* A map [height][width][channels] and windows that lie side by side in it; what makes no whole window is left out. */
+typedef struct {
+    int32_t height, width, channels, window_h, window_w;
+} ref_pool_t;
+
 static inline int32_t sat(int32_t x)
 {
     return x > 127 ? 127 : x < -127 ? -127 : x;
@@ -107,6 +112,13 @@ void ref_swar_conv_forward(const ref_shape_t *s, const int8_t *restrict in, cons
 void ref_swar_conv_forward_skipping(const ref_shape_t *s, const int8_t *restrict in, const uint32_t *restrict weights,
                                     int8_t *restrict out, uint32_t *restrict patch, int32_t shift, int32_t relu,
                                     int32_t signed_in);
+
+/* pool_window.c: factors as in m0k.h */
+void ref_pool_window(const ref_pool_t *p, const int8_t *restrict in, int8_t *restrict out, uint8_t *restrict argmax);
+void ref_average(const ref_pool_t *p, const int8_t *restrict in, int8_t *restrict out, int32_t factor);
+void ref_unpool(const ref_pool_t *p, const int8_t *restrict error, const uint8_t *restrict argmax,
+                int8_t *restrict out);
+void ref_average_back(const ref_pool_t *p, const int8_t *restrict error, int8_t *restrict out, int32_t factor);
 
 /* pool.c, requant.c, loss.c */
 void ref_pool(const int8_t *restrict in, int8_t *restrict out, uint8_t *restrict argmax, int32_t height, int32_t width,
