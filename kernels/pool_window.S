@@ -12,13 +12,13 @@
  * Ranges    in 0 .. 127 (it stands behind a ReLU); error -127 .. 127; argmax below window_h * window_w.
  * Alignment 4 for in, out and argmax of m0k_pool_window when channels is a multiple of 4 (four channels at a time), else
  *           1; 4 for m0k_unpool's out, whose last word is written whole, 1 for its error and argmax.
- * Stack     76 bytes; m0k_unpool 60.
+ * Stack     m0k_pool_window 76 bytes, m0k_unpool 60.
  * Needs     m0k_back_clear of dense_back.S.
  * Cycles    n = window_h * window_w, Cortex-M0+, where there is a window. m0k_pool_window: for a walk 110 + 5 (out_h +
  *           out_w) + 13 out_h + 13 out_h out_w, and for each four outputs, channels a multiple of 4, 25 + 11 window_h +
  *           21 n: exact. Else for each output at most 21 + 4 window_h + 11 n.
- *           m0k_unpool: at most 126 + 13 / 32 height width channels, but for the first number as above, and for each
- *           error 15 or, if it is not 0, 26 + 5 for each row of the window above its place.
+ *           m0k_unpool: at most 126 + 13 / 32 height width channels + 5 (out_h + out_w) + 13 out_h + 14 out_h out_w, and
+ *           for each error 10 or, if it is not 0, 21 + 5 for each row of the window above its place.
  */
     .syntax unified
     .cpu cortex-m0plus
@@ -208,16 +208,20 @@
 .Lerror_row:
     ldr r0, [sp, #W_COLUMNS]
     str r0, [sp, #W_LEFT]
+
+@ Each error of a pixel: r0 row of its place, r1 window_w, r2 first value of its window, r3 error, r4 the error, r5 place,
+@ r6 channels left
 .Lerror_pixel:
-    str r7, [sp, #W_CHANNELS]
     mov r3, r9
+    mov r2, r10
+    movs r6, r7
 .Lerror:
     ldrb r4, [r3]
     cmp r4, #0
     beq .Lerror_next
     mov r5, lr
     ldrb r5, [r3, r5]
-    mov r0, r10
+    movs r0, r2
     mov r1, r12
 .Ldown:
     subs r5, r5, r1
@@ -230,13 +234,11 @@
     strb r4, [r0, r5]
 .Lerror_next:
     adds r3, #1
-    movs r0, #1
-    add r10, r0
-    ldr r0, [sp, #W_CHANNELS]
-    subs r0, #1
-    str r0, [sp, #W_CHANNELS]
+    adds r2, #1
+    subs r6, #1
     bne .Lerror
     mov r9, r3
+    mov r10, r2
     NEXT_WINDOW .Lerror_pixel, .Lerror_row
 .Lunpooled:
     add sp, #W_BYTES

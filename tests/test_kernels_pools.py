@@ -130,7 +130,7 @@ def test_errors_back_to_maxima(kernels: Image, geometry: tuple[int, ...], kind: 
     where = machine.alloc(places.reshape(-1) if places.size else np.zeros(1, np.uint8))
     cost = call(kernels, "m0k_unpool", given_error, where, out, *geometry, machine=machine)
     np.testing.assert_array_equal(out.read(), whole(expected))
-    bound = 126 + 13 / 32 * expected.size + walked(geometry) + 13 * rows * columns + 15 * error.size
+    bound = 126 + 13 / 32 * expected.size + walked(geometry) + 14 * rows * columns + 10 * error.size
     bound += np.where(error != 0, 11 + 5 * (argmax // window_w), 0).sum()
     assert cost.cycles <= bound
     assert cost.cycles >= bound - 20 or not error.size
