@@ -9,9 +9,10 @@ import select
 import shutil
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from m0sim.errors import UsageError
 
@@ -102,6 +103,32 @@ def check_folder(path: Path | None) -> None:
         raise UsageError(f"{path}: there is no folder {path.parent} to write to")
     if path is not None and path.is_dir():
         raise UsageError(f"{path} is a directory: name a file in it")
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder that is not there; raises `UsageError` where that cannot be, so before the work that fills it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"{folder}: cannot make this folder: {error.strerror}") from error
+
+
+def json_text(result: Mapping[str, Any]) -> str:
+    """An object as m0sim writes it: indented, one line end behind it."""
+    import json
+
+    return json.dumps(_finite(result), indent=2) + "\n"
+
+
+def _finite(value: Any) -> Any:
+    """JSON has no NaN or infinity: they become the strings "nan", "inf" and "-inf"."""
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    if isinstance(value, float) and (value != value or abs(value) == float("inf")):
+        return str(value)
+    return value
 
 
 def _chunks(file: io.FileIO, path: Path) -> Iterator[bytes]:

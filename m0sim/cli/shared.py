@@ -67,37 +67,16 @@ def emit(result: dict[str, Any], to_stdout: bool, output: Path | None) -> None:
     """Write a JSON object to stdout, to a file, to both or to neither."""
     if not to_stdout and output is None:
         return
-    import json
-
-    text = json.dumps(_finite(result), indent=2)
+    text = files.json_text(result)
     if to_stdout:
-        click.echo(text)
+        click.echo(text, nl=False)
     if output is not None:
-        files.write(output, text + "\n")
-
-
-def _finite(value: Any) -> Any:
-    """JSON has no NaN or infinity: they become the strings "nan", "inf" and "-inf"."""
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
-    if isinstance(value, float) and (value != value or abs(value) == float("inf")):
-        return str(value)
-    return value
+        files.write(output, text)
 
 
 def one_blas_thread() -> None:
     """Small matrices are slower on more threads; it has to be said before NumPy is imported."""
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-
-
-def make_folder(folder: Path) -> None:
-    """Make the folder that --output names, so that a bad one is refused before the work."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(f"{folder}: cannot make this folder: {error.strerror}") from error
 
 
 class Bar:

@@ -9,7 +9,7 @@ import click
 
 from m0sim import files
 from m0sim.cli import options
-from m0sim.cli.shared import Bar, device_of, emit, make_folder, one_blas_thread
+from m0sim.cli.shared import Bar, device_of, emit, one_blas_thread
 from m0sim.study.cli.shared import data, memory, needs
 from m0sim.study.words import DataWords, MemoryWords
 
@@ -86,7 +86,7 @@ def budget(
     uses.check_shares(question.methods, fraction=fraction is not None, trained=bool(trained))
     memory.check(question.methods, is_part=asking.trains_some(knobs, found.network))
     if output is not None and output.suffix != ".json":
-        make_folder(output)
+        files.make_folder(output)
     else:
         files.check_folder(output)
     bench = (

@@ -9,7 +9,7 @@ import click
 
 from m0sim import files
 from m0sim.cli import options
-from m0sim.cli.shared import Bar, device_of, emit, make_folder, one_blas_thread
+from m0sim.cli.shared import Bar, device_of, emit, one_blas_thread
 from m0sim.study.cli.shared import data, memory, needs
 from m0sim.study.words import DataWords, MemoryWords
 
@@ -58,7 +58,7 @@ def compare(
         click.echo(f"m0sim: {line}", err=True)
     memory.check(task.methods)
     if output is not None:
-        make_folder(output)  # better refused before the work than after it
+        files.make_folder(output)  # better refused before the work than after it
     with Bar(steps * len(task.methods)) as bar:
         result = comparing.compare(task, bar.advance)
     if output is not None:

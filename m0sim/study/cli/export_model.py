@@ -8,7 +8,7 @@ import click
 
 from m0sim import files
 from m0sim.cli import options
-from m0sim.cli.shared import emit, make_folder, one_blas_thread
+from m0sim.cli.shared import emit, one_blas_thread
 from m0sim.errors import UsageError
 
 
@@ -22,7 +22,7 @@ def export_model(model: Path, output: Path | None, json_wanted: bool) -> None:
     """Write a network as a folder of C that compiles by itself, and as ONNX with int8 scales."""
     if output is None:
         raise UsageError("say where to with -o DIR")
-    make_folder(output)
+    files.make_folder(output)
     one_blas_thread()
     from m0sim.study.learn import pretrain
     from m0sim.study.learn.experiment.checkpoint import LEARNED

@@ -11,7 +11,7 @@ import click
 
 from m0sim import files
 from m0sim.cli import options
-from m0sim.cli.shared import Bar, emit, make_folder, one_blas_thread
+from m0sim.cli.shared import Bar, emit, one_blas_thread
 from m0sim.errors import UsageError
 from m0sim.study.cli.shared import needs
 
@@ -37,7 +37,7 @@ def study(study_file: Path, output: Path, data_dir: Path | None, engine: str, jo
     if jobs < 0:
         raise UsageError(f"--jobs must be 0 or more, not {jobs}")
     chosen_study = replace(reading.read(study_file, data_dir), chip_engine=engine_of(engine))
-    make_folder(output)
+    files.make_folder(output)
     finished = study_run.FinishedRuns(output)
     try:
         with Bar(0) as bar:

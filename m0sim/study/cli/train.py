@@ -13,7 +13,7 @@ import click
 
 from m0sim import files
 from m0sim.cli import options
-from m0sim.cli.shared import Bar, emit, make_folder, one_blas_thread
+from m0sim.cli.shared import Bar, emit, one_blas_thread
 from m0sim.errors import UsageError, did_you_mean
 from m0sim.study.cli.shared import data, memory, needs
 from m0sim.study.words import DataWords, MemoryWords
@@ -117,7 +117,7 @@ def train(
     if resume and output is None:
         raise UsageError("--resume needs the folder to resume from: -o DIR")
     if output is not None:
-        make_folder(output)
+        files.make_folder(output)
     run = TrainingRun(task, _progress(task, output) if resume else None)
     training = _train(run, output)
     _show(training, run.learned() if output else None, json_wanted, output)
