@@ -1,6 +1,6 @@
 """On-device learning: methods and networks, what-if questions about memory, their reports and verbs. Extra: study.
 
-    from m0sim.study import compare
+    from m0sim.study import compare, train
     rows = compare("tiny-cnn-8", data="digits", methods="priot,priot-s").table()
 
 The calls are those of the command line, with its options as keywords: docs/api.md. Names are imported when first used:
@@ -13,8 +13,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from m0sim.study.answers import Budget, Comparison
-    from m0sim.study.api import budget, compare, load_data
+    from m0sim.study.answers import Budget, Comparison, Training
+    from m0sim.study.api import budget, compare, load_data, load_network, pretrain, train
     from m0sim.study.learn.networks import Add, AveragePool, Conv, Dense, Depthwise, Network, Pool
     from m0sim.study.learn.pretrain import Backbone
 
@@ -29,9 +29,13 @@ __all__ = [
     "Depthwise",
     "Network",
     "Pool",
+    "Training",
     "budget",
     "compare",
     "load_data",
+    "load_network",
+    "pretrain",
+    "train",
 ]
 
 _HOMES = {
@@ -45,9 +49,13 @@ _HOMES = {
     "Depthwise": "learn.networks",
     "Network": "learn.networks",
     "Pool": "learn.networks",
+    "Training": "answers",
     "budget": "api",
     "compare": "api",
     "load_data": "api",
+    "load_network": "api",
+    "pretrain": "api",
+    "train": "api",
 }
 
 

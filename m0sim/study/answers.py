@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from m0sim.errors import UsageError
 from m0sim.study.learn import comparison
 from m0sim.study.learn.experiment import training
+from m0sim.study.learn.pretrain import Backbone
 from m0sim.study.report import budget_data, compare_data, tables, train_data
 from m0sim.study.report.tables import Row
 from m0sim.study.whatif import budget
@@ -24,8 +26,12 @@ class Comparison(comparison.Comparison):
         return compare_data.to_json(self)
 
 
+@dataclass(frozen=True)
 class Training(training.Training):
     """What `train` found: `progress` has the learned arrays and an `Epoch` for each that was finished."""
+
+    learned: Backbone | None = None
+    """The network as it is now, which the other calls take; None of a method in float."""
 
     def table(self) -> list[Row]:
         """One row an epoch, 0 being the untouched backbone: ``epoch``, ``accuracy`` (share of the test images),

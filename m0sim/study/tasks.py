@@ -60,10 +60,10 @@ def question(
     methods: str,
     memory: MemoryWords,
     chip: Device,
+    knobs: Mapping[str, Any],
     *,
     solve: str | None,
     stack_reserve: str | None,
-    **knobs: Any,
 ) -> Question:
     """What ``m0sim budget`` asks. `knobs` are fields of `Knobs`: width, trained, fraction, reuse and batch."""
     named = memory.resolved()
