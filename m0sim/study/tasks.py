@@ -14,7 +14,7 @@ from m0sim.chip import device
 from m0sim.chip.device import Device
 from m0sim.chip.options import ENGINES as CHIP_ENGINES
 from m0sim.errors import UsageError, did_you_mean
-from m0sim.study.learn import network_files, side_by_side, transfer
+from m0sim.study.learn import methods, network_files, side_by_side, transfer, uses
 from m0sim.study.learn.experiment.setting import tuned
 from m0sim.study.learn.experiment.training import ENGINES, Task
 from m0sim.study.learn.network_files import Given
@@ -30,7 +30,7 @@ from m0sim.study.words import DataWords, MemoryWords
 def comparison(
     network: Given | None,
     data: DataWords,
-    methods: str,
+    listed: str,
     memory: MemoryWords,
     chip: Device,
     *,
@@ -41,23 +41,25 @@ def comparison(
     """What ``m0sim compare`` compares."""
     chosen = network_files.of(network or ("tiny-cnn-8" if data.data_name is None else data.default_network))
     images = images_of(chosen.network, data.source())
-    return side_by_side.task_of(
+    task = side_by_side.task_of(
         chosen,
         images,
         chip,
-        methods,
+        listed,
         steps=steps,
         base=base or "",
         options=memory.options(),
         width=width,
         transfer=data.transfer(),
     )
+    memory.check(task.methods)
+    return task
 
 
 def question(
     sram: str,
     network: Given,
-    methods: str,
+    listed: str,
     memory: MemoryWords,
     chip: Device,
     knobs: Mapping[str, Any],
@@ -69,9 +71,12 @@ def question(
     named = memory.resolved()
     fixed = Knobs(mask=named.mask, weights=named.weights, scratch=named.scratch, **knobs)
     found = network_files.of(network)
+    chosen = chosen_methods(listed, fixed, found.network)
+    uses.check_shares(chosen, fraction=fixed.fraction is not None, trained=bool(fixed.trained))
+    memory.check(chosen, is_part=trains_some(fixed, found.network))
     return Question(
         found,
-        chosen_methods(methods, fixed, found.network),
+        chosen,
         sizes.rooms(sram),
         chip,
         fixed,
@@ -80,10 +85,10 @@ def question(
     )
 
 
-def left_out(methods: str, asked: Question) -> list[str]:
-    """Where `methods` is ``all``, a line on each that is not planned."""
+def left_out(listed: str, asked: Question) -> list[str]:
+    """Where `listed` is ``all``, a line on each that is not planned."""
     why = "it trains all layers or none" if trains_some(asked.knobs, asked.found.network) else ""
-    return side_by_side.left_out(methods, asked.methods, asked.found.network, why)
+    return side_by_side.left_out(listed, asked.methods, asked.found.network, why)
 
 
 def bench(asked: Question, data: DataWords) -> StepBench:
@@ -109,11 +114,15 @@ def training(
 ) -> Task:
     """What ``m0sim train`` trains. `settings` are the method's options, None those that were not given; `numbers`
     fields of `Task` as they are: images, epochs, seed and validation_images."""
+    name = methods.add(method)
+    given = {option: value for option, value in settings.items() if value is not None}
+    setting = tuned(name, shift, given)
+    memory.check((name,), is_part=bool(given.get("trained")))
     source = data.source()
     return Task(
         network=network or backbone or data.default_network,
         data=source.name,
-        setting=tuned(method, shift, {name: value for name, value in settings.items() if value is not None}),
+        setting=setting,
         data_dir=source.data_dir,
         data_options=source.options,
         transfer=_transfer(data, rotate),

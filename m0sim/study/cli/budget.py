@@ -64,40 +64,21 @@ def budget(
 ) -> None:
     """What can be trained in so much SRAM, what it costs, and the best that fits."""
     one_blas_thread()
-    from m0sim.study.learn import network_files, side_by_side, uses
+    from m0sim.study import tasks
     from m0sim.study.report import budget_data
     from m0sim.study.whatif import budget as asking
-    from m0sim.study.whatif import sizes
-    from m0sim.study.whatif.measure import StepBench, images_of
-    from m0sim.study.whatif.solve import knob
 
-    named = memory.resolved()
-    knobs = asking.Knobs(width, trained, fraction, named.mask, named.weights, named.scratch, reuse, batch)
-    found = network_files.find(network)
-    question = asking.Question(
-        found,
-        asking.chosen_methods(methods, knobs, found.network),
-        sizes.rooms(sram),
-        device_of(profile, clock),
-        knobs,
-        sizes.size(stack_reserve, "--stack-reserve") if stack_reserve else 0,
-        knob(solve) if solve else None,
-    )
-    uses.check_shares(question.methods, fraction=fraction is not None, trained=bool(trained))
-    memory.check(question.methods, is_part=asking.trains_some(knobs, found.network))
+    knobs = {"width": width, "trained": trained, "fraction": fraction, "reuse": reuse, "batch": batch}
+    chip = device_of(profile, clock)
+    question = tasks.question(sram, network, methods, memory, chip, knobs, solve=solve, stack_reserve=stack_reserve)
     if output is not None and output.suffix != ".json":
         files.make_folder(output)
     else:
         files.check_folder(output)
-    bench = (
-        None
-        if plan_only
-        else StepBench(question.device, images_of(found.network, data.source()), backbone=found.backbone)
-    )
+    bench = None if plan_only else tasks.bench(question, data)
     with Bar(0) as bar:
         result = asking.answer(question, bench, bar.share)
-    why = "it trains all layers or none" if asking.trains_some(knobs, found.network) else ""
-    for line in side_by_side.left_out(methods, question.methods, found.network, why):
+    for line in tasks.left_out(methods, question):
         click.echo(f"m0sim: {line}", err=True)
     if output is not None:
         _write(result, output)

@@ -42,21 +42,14 @@ def compare(
 ) -> None:
     """Run one training step of every method on the chip: cycles, SRAM and flash side by side."""
     one_blas_thread()
-    from m0sim.study.learn import network_files
+    from m0sim.study import tasks
     from m0sim.study.learn import side_by_side as comparing
     from m0sim.study.report import compare_data
-    from m0sim.study.whatif.measure import images_of
 
-    named = network or ("tiny-cnn-8" if data.data_name is None else data.default_network)
-    chosen = network_files.find(named)
-    images = images_of(chosen.network, data.source())
-    held = memory.options()
     chip = device_of(profile, clock)
-    settings: dict[str, Any] = {"options": held, "width": width, "transfer": data.transfer()}
-    task = comparing.task_of(chosen, images, chip, methods, steps=steps, base=base or "", **settings)
+    task = tasks.comparison(network, data, methods, memory, chip, width=width, steps=steps, base=base)
     for line in comparing.left_out(methods, task.methods, task.network):
         click.echo(f"m0sim: {line}", err=True)
-    memory.check(task.methods)
     if output is not None:
         files.make_folder(output)  # better refused before the work than after it
     with Bar(steps * len(task.methods)) as bar:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,15 +13,14 @@ import click
 from m0sim import files
 from m0sim.cli import options
 from m0sim.cli.shared import Bar, emit, one_blas_thread
-from m0sim.errors import UsageError, did_you_mean
+from m0sim.errors import UsageError
 from m0sim.study.cli.shared import data, memory, needs
 from m0sim.study.words import DataWords, MemoryWords
 
 if TYPE_CHECKING:
-    from m0sim.study.learn.experiment.training import Task, Training, TrainingRun
+    from m0sim.study.learn.experiment.training import Training
     from m0sim.study.learn.methods import Method
     from m0sim.study.learn.pretrain import Backbone
-    from m0sim.study.learn.transfer import Transfer
 
 
 @click.command
@@ -86,41 +84,32 @@ def train(
 ) -> None:
     """Let a backbone learn rotated images on the chip: accuracy, cycles and memory by epoch."""
     one_blas_thread()
-    from m0sim.chip import device
+    from m0sim.study import runs, tasks
     from m0sim.study.learn import methods
-    from m0sim.study.learn.experiment.setting import tuned
-    from m0sim.study.learn.experiment.training import Task, TrainingRun
 
     method = methods.add(method)
     given = {name: value for name, value in settings.items() if value is not None}
     given |= _own_options(own, methods.get(method), given)
-    setting = tuned(method, shift, given)
-    memory.check((method,), is_part=bool(given.get("trained")))
-    source = data.source()
-    task = Task(
-        network=network or backbone or data.default_network,
-        data=source.name,
-        setting=setting,
-        data_dir=source.data_dir,
-        data_options=source.options,
-        transfer=_transfer(data, rotate),
-        seed=seed,
+    task = tasks.training(
+        method,
+        network,
+        data,
+        memory,
+        rotate=rotate,
+        shift=shift,
+        settings=given,
+        engine=engine,
+        test_images=test_images,
+        backbone=backbone,
+        profile=profile,
         images=images,
         epochs=epochs,
+        seed=seed,
         validation_images=validation_images,
-        test_images=_test_images(test_images),
-        **_engines(engine),
-        backbone=backbone,
-        profile=device.load(profile),
-        options=memory.options(),
     )
-    if resume and output is None:
-        raise UsageError("--resume needs the folder to resume from: -o DIR")
-    if output is not None:
-        files.make_folder(output)
-    run = TrainingRun(task, _progress(task, output) if resume else None)
-    training = _train(run, output)
-    _show(training, run.learned() if output else None, json_wanted, output)
+    with Bar(0) as bar:
+        training, learned = runs.train(task, output, bar.share, resume=resume)
+    _show(training, learned, json_wanted, output)
     if not training.is_finished:
         raise click.exceptions.Exit(1)
 
@@ -138,65 +127,13 @@ def _own_options(typed: tuple[str, ...], method: Method, others: Mapping[str, An
     return found
 
 
-def _transfer(data: DataWords, rotate: float | None) -> Transfer:
-    """The task: turned images unless something else was typed, and a file as it is."""
-    from m0sim.study.learn import transfer
-
-    if rotate is None:
-        return data.transfer() or (transfer.NONE if data.source().is_file else transfer.rotation())
-    if data.task is not None:
-        raise UsageError(f"--rotate {rotate:g} is --task rotate:{rotate:g}: give one of --rotate and --task")
-    return transfer.rotation(rotate)
-
-
-def _engines(text: str) -> dict[str, Any]:
-    """Fields of a task from what was typed: where the steps run, or also what executes them there."""
-    from m0sim.chip.options import ENGINES as CHIP_ENGINES
-    from m0sim.study.learn.experiment.training import ENGINES
-
-    if text in CHIP_ENGINES:
-        return {"engine": "device", "chip_engine": text}
-    if text in ENGINES:
-        return {"engine": text}
-    known = (*ENGINES, *CHIP_ENGINES)
-    raise UsageError(f"unknown engine {text!r}: one of {', '.join(known)}{did_you_mean(text, known)}")
-
-
-def _test_images(text: str) -> int:
-    if text == "all":
-        return 0
-    digits = text.removeprefix("first")
-    if not digits.isdecimal() or int(digits) < 1:
-        raise UsageError(f"--test-images must be all, first1024 or a number from 1 on, not {text!r}")
-    return int(digits)
-
-
-def _progress(task: Task, output: Path | None) -> Any:
-    from m0sim.study.learn.experiment import checkpoint, training
-
-    assert output is not None
-    return checkpoint.load(output, training.complete(task))
-
-
-def _train(run: TrainingRun, output: Path | None) -> Training:
-    from m0sim.interrupts import noticing
-    from m0sim.study.learn.experiment import checkpoint
-
-    def keep(progress: Any) -> None:
-        if output is not None:
-            checkpoint.save(output, run.task, progress)
-
-    with Bar(0) as bar, noticing() as stop:
-        flash = run.flash_of_step()
-        return replace(run.train(bar.share, keep, stop), flash=flash)
-
-
 def _show(training: Training, learned: Backbone | None, json_wanted: bool, output: Path | None) -> None:
     from m0sim.report import text
-    from m0sim.study.report import train_data, train_text
+    from m0sim.study.report import train_data, train_plots, train_text
 
     if output is not None:
-        _write(training, learned, output)
+        for name, content in train_plots.files(training).items():
+            files.write(output / name, content)
     if json_wanted:
         emit(train_data.to_json(training), True, None)
     else:
@@ -212,14 +149,3 @@ def _show(training: Training, learned: Backbone | None, json_wanted: bool, outpu
 def _resuming() -> str:
     words = [word for word in sys.argv[1:] if word != "--resume"]
     return shlex.join(["m0sim", *words, "--resume"])
-
-
-def _write(training: Training, learned: Backbone | None, output: Path) -> None:
-    from m0sim.study.learn.experiment import checkpoint
-    from m0sim.study.report import train_data, train_plots
-
-    checkpoint.save_state(output, training.progress.arrays)
-    checkpoint.save_learned(output, learned)
-    emit(train_data.to_json(training), False, output / "train.json")
-    for name, content in train_plots.files(training).items():
-        files.write(output / name, content)
