@@ -3,18 +3,34 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from m0sim import cli
 from m0sim.errors import UsageError
-from m0sim.study import budget, compare, load_data
+from m0sim.study import (
+    Backbone,
+    Conv,
+    Dense,
+    Network,
+    Pool,
+    budget,
+    compare,
+    load_data,
+    load_network,
+    pretrain,
+    train,
+)
 
+PARTS = ("backbone", "transfer", "validation", "test")
 ROOT = Path(__file__).parents[1]
 
 
@@ -131,6 +147,18 @@ def test_a_budget_in_bytes_runs_its_steps() -> None:
         (lambda: budget(sram="16Q"), "--sram: '16Q' is no size"),
         (lambda: budget(sram="16K", solve="depth"), "--solve 'depth'"),
         (lambda: budget(sram="16K", profile="rp2044"), "rp2044"),
+        (lambda: train(method="priott"), "unknown method 'priott'.*did you mean 'priot'"),
+        (lambda: train(method="priot", rotate=30, task="none"), "give one of --rotate and --task"),
+        (lambda: train(method="priot", kep=0.5), "kep"),
+        (lambda: train(method="priot", keep=1.5), "keep must be from 0 to 1"),
+        (lambda: train(method="priot", engine="chip"), "unknown engine 'chip'"),
+        (lambda: train(method="priot", test_images=-1), "--test-images must be"),
+        (lambda: train(method="priot", resume=True), "--resume needs the folder"),
+        (lambda: train("lenet", method="priot"), "lenet"),
+        (lambda: pretrain(seed=-1), "seed -1"),
+        (lambda: pretrain(output="nowhere/x.npz"), "there is no folder nowhere"),
+        (lambda: pretrain(Network("none", (8, 8, 1), ())), "none has 0 layers"),
+        (lambda: load_network("x.toml"), "x.toml"),
     ],
 )
 def test_errors_are_those_of_the_command_line(call: Any, line: str) -> None:
@@ -143,3 +171,136 @@ def test_what_all_leaves_out_is_a_warning() -> None:
     with pytest.warns(UserWarning, match="fp32 is left out: it trains all layers or none"):
         result = budget("tiny-cnn-8", sram="64K", trained=1, plan_only=True)
     assert "fp32" not in {row["method"] for row in result.table()}
+
+
+SHORT: dict[str, Any] = {"method": "priot-s", "images": 16, "validation_images": 32, "test_images": 32}
+SHORT_WORDS = "train --method priot-s --images 16 --validation-images 32 --test-images 32"
+
+
+def test_train_is_the_verb(verb: Verb, tmp_path: Path) -> None:
+    told: list[tuple[int, int, str]] = []
+    ours, theirs = tmp_path / "ours", tmp_path / "theirs"
+    result = train(**SHORT, epochs=2, fraction=0.2, output=ours, progress=lambda *now: told.append(now))
+    found = verb(f"{SHORT_WORDS} --epochs 2 --fraction 0.2 -o", theirs)
+    assert same(result.to_dict()) == found == json.loads((ours / "train.json").read_text())
+    for name in ("train.json", "state.npz", "learned.npz", "checkpoint.npz"):
+        assert (ours / name).read_bytes() == (theirs / name).read_bytes(), name
+    assert told[-1] == (32, 32, "")
+    assert len(told) == 32
+    rows = result.table()
+    assert [row["epoch"] for row in rows] == [0, 1, 2]
+    assert [row["accuracy"] for row in rows] == [found["accuracy_before"], *found["accuracy"]]
+    assert [row["accuracy_validation"] for row in rows[1:]] == found["accuracy_validation"]
+    assert [row["cycles"] for row in rows] == [0, *found["cycles_by_epoch"]]
+    assert [[row[f"pruned_{layer}"] for layer in range(4)] for row in rows] == [[None] * 4, *found["pruned"]]
+    assert rows[2]["energy_joules"] == found["energy_joules"]
+
+
+def test_ctrl_c_keeps_the_run_which_goes_on(tmp_path: Path) -> None:
+    whole = train(**SHORT, epochs=2)
+
+    def press(done: int, todo: int, label: str) -> None:
+        if done == 20:
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt, match=r"1 of 2 epochs are done: go on with resume=True"):
+        train(**SHORT, epochs=2, output=tmp_path, progress=press)
+    told: list[int] = []
+    rest = train(**SHORT, epochs=2, output=tmp_path, resume=True, progress=lambda done, todo, label: told.append(done))
+    assert told == [*range(21, 33)]
+    assert rest.to_dict() == whole.to_dict()
+    with pytest.raises(KeyboardInterrupt, match="0 of 1 epochs are done: name a folder with output"):
+        train(**SHORT, progress=lambda *now: signal.raise_signal(signal.SIGINT), epochs=1)
+
+
+@pytest.fixture(scope="module")
+def small() -> Backbone:
+    """A network of one's own, pretrained on few digits that are arrays."""
+    network = Network("small", (8, 8, 1), (Conv(4), Pool(), Dense(10)))
+    return pretrain(network, data=digits(480, split="transfer=0.2,validation=0.15,test=0.25"))
+
+
+def digits(count: int, **more: Any) -> Any:
+    whole = load_digits()
+    return load_data(images=whole.images[:count], labels=whole.labels[:count], **more)
+
+
+def load_digits() -> Any:
+    from m0sim.study.learn import datasets
+
+    return datasets.load("digits")
+
+
+def test_a_network_of_ones_own_goes_through_all(small: Backbone, tmp_path: Path, verb: Verb) -> None:
+    assert small.record["data"] == "arrays.npz"
+    assert small.record["accuracy"]["quantised"] > 0.8
+    rows = compare(small, methods="niti-static", steps=1).table()
+    assert [row["note"] for row in rows] == [""]  # no random weights
+    planned = budget(small, sram="64K", methods=["niti-static"], plan_only=True).table("best")
+    assert planned[0]["network"] == "small"
+    data = digits(480, split="transfer=0.2,validation=0.15,test=0.25")
+    learned = train(small, data=data, task="noise:40", **{**SHORT, "method": "niti-static"}, epochs=1).learned
+    assert learned is not None
+    assert learned.network == small.network
+    assert not all(map(np.array_equal, learned.weights, small.weights))
+
+    path = tmp_path / "small.npz"
+    pretrain(small.network, data=data, output=path)
+    read = load_network(path)
+    assert isinstance(read, Backbone)
+    assert all(map(np.array_equal, read.weights, small.weights))
+    assert compare(path, methods="niti-static", steps=1).table() == rows
+    assert (
+        verb("compare --methods niti-static --steps 1 --network", path)["methods"][0]["cycles"]["mean"]
+        == (rows[0]["cycles_mean"])
+    )
+
+
+def test_networks_are_loaded_by_name() -> None:
+    assert isinstance(load_network("tiny-cnn-8"), Backbone)
+    assert isinstance(load_network("lenet"), Network)
+
+
+def test_arrays_are_data_as_a_file_is(tmp_path: Path, small: Backbone) -> None:
+    whole = load_digits()
+    given = {"images": whole.images[:480], "labels": whole.labels[:480]}
+    small = replace(small, record={"made": "elsewhere"})  # or its own images would judge it, which is refused
+    np.savez(tmp_path / "mine.npz", **given)
+    words: Any = {"split": "transfer=0.4,validation=0.3,test=0.3", "split_seed": 3}
+    ours = train(small, data=load_data(**given, **words), **SHORT, epochs=1).to_dict()
+    theirs = train(small, data=load_data(tmp_path / "mine.npz", **words), **SHORT, epochs=1).to_dict()
+    assert ours["split"].pop("sha256") != theirs["split"].pop("sha256")  # one is compressed
+    assert (ours["split"].pop("file"), theirs["split"].pop("file")) == ("arrays.npz", "mine.npz")
+    assert (ours.pop("data"), theirs.pop("data")) == ("arrays.npz", "mine.npz")
+    assert ours == theirs
+
+    parts = np.arange(480) % 4
+    named = train(small, data=load_data(**given, split=np.array(PARTS)[parts]), **SHORT, epochs=1).to_dict()
+    assert named["split"]["counts"] == dict.fromkeys(PARTS, 120)
+    numbered = train(small, data=load_data(**given, split=parts.tolist()), **SHORT, epochs=1).to_dict()
+    assert named["accuracy"] == numbered["accuracy"]
+
+
+ONES = {"images": np.ones((4, 8, 8), np.uint8), "labels": [0, 1, 0, 1]}
+
+
+@pytest.mark.parametrize(
+    ("given", "line"),
+    [
+        ({}, "a name or a file, or else images and labels"),
+        ({"data": "digits", "images": ONES["images"], "labels": [0]}, "a name or a file, or else images and labels"),
+        ({"images": ONES["images"]}, "a name or a file, or else images and labels"),
+        ({"data": "x.npz", "split": [0, 1]}, "split is an array: that goes with arrays"),
+        ({"data": "nowhere/x.npz"}, "nowhere/x.npz: cannot read"),
+        (ONES, "^the arrays: whole numbers from 0 to 1 would be two shades of black: say --range 0:1"),
+        ({**ONES, "range": "0:1", "labels": [0, 1, 0]}, r"^the arrays: labels int64 \[3\] for 4 images"),
+        ({**ONES, "labels": [0, 1, 0, None]}, "labels are Python objects"),
+        ({**ONES, "images": [[1, 2], [3]], "labels": [0, 1]}, "images are no array"),
+        ({**ONES, "range": "0:1", "split": [0, 1, 2, 4]}, "^the arrays: split 4; there are 0 backbone"),
+        ({**ONES, "range": "0:1", "split": "transfer=2"}, "--split transfer=2"),
+    ],
+)
+def test_what_is_no_data(given: dict[str, Any], line: str) -> None:
+    with pytest.raises(UsageError, match=line) as caught:
+        load_data(**given)
+    assert "\n" not in str(caught.value)
