@@ -43,20 +43,24 @@ def training(result: Training) -> list[Row]:
 def budget(result: Budget, which: str) -> list[Row]:
     """One row for each method in each budget: what was ``asked``, the ``best`` that fits, or the ``solution``.
 
-    Where nothing fits all but method, room and size of the budget is None.
+    Where nothing fits all but the method, the room as it was typed and its bytes is None.
     """
-    found = budget_data.to_json(result)["rows"]
-    rows = []
-    for plain, row in zip(result.rows, found, strict=True):
-        asked = {key: value for key, value in row.items() if key not in ("best", "solution")}
-        chosen = asked if which == "asked" else row[which] or {}
-        names = {"method": asked["method"], "room": plain.asked.room.text, "sram_bytes": asked["sram_bytes"]}
-        rows.append(names | chosen)
-    return _flat(rows)
+    found = []
+    for plain, row in zip(result.rows, budget_data.to_json(result)["rows"], strict=True):
+        answer = row if which == "asked" else row[which] or {}
+        names = {"method": row["method"], "room": plain.asked.room.text, "sram_bytes": row["sram_bytes"]}
+        found.append(names | {key: value for key, value in answer.items() if key not in _NO_COLUMNS})
+    kinds = dict.fromkeys(kind for row in found for kind in row.get("sram_by_kind", {}))
+    for row in found:
+        if "sram_by_kind" in row:
+            row["sram_by_kind"] = {kind: row["sram_by_kind"].get(kind, 0) for kind in kinds}
+    return _flat(found)
+
+
+_NO_COLUMNS = ("best", "solution", "banks", "cycles_of_steps")
 
 
 def _flat(rows: Iterable[Mapping[str, Any]]) -> list[Row]:
-    """Without lists, which are not for a table."""
     flat = [_row(row) for row in rows]
     names = dict.fromkeys(name for row in flat for name in row)
     return [{name: row.get(name) for name in names} for row in flat]
@@ -65,8 +69,6 @@ def _flat(rows: Iterable[Mapping[str, Any]]) -> list[Row]:
 def _row(nested: Mapping[str, Any], prefix: str = "") -> Row:
     row: Row = {}
     for name, value in nested.items():
-        if isinstance(value, Mapping):
-            row |= _row(value, f"{prefix}{name}_")
-        elif not isinstance(value, list):
-            row[prefix + name] = value
+        column = prefix + name.replace(" ", "_")
+        row |= _row(value, f"{column}_") if isinstance(value, Mapping) else {column: value}
     return row
