@@ -192,6 +192,76 @@ def test_a_file_is_one_content(folder: Path) -> None:
         methods.add_all(known)
 
 
+IN_C = """
+#include <stdint.h>
+
+typedef struct {
+    const void *from;
+    const void *other;
+    uint8_t *weights;
+    uint32_t n_in, n_out, shift;
+} block_t;
+
+static void move(const block_t *b, uint32_t o, uint32_t i, int32_t g)
+{
+    uint8_t *w = b->weights + o / 4 * 4 * ((b->n_in + 3) & ~3u) + i / 4 * 16 + o % 4 * 4 + (i % 4 ^ 2);
+    if (g >= 1 << b->shift && *w > 1)
+        *w -= 1;
+    else if (g <= -(1 << b->shift) && *w < 255)
+        *w += 1;
+}
+
+void m0k_sign_dense(const block_t *b)
+{
+    for (uint32_t o = 0; o < b->n_out; o++)
+        for (uint32_t i = 0; i < b->n_in; i++)
+            move(b, o, i, ((const int8_t *)b->from)[o] * ((const int8_t *)b->other)[i]);
+}
+
+void m0k_sign_grad(const block_t *b)
+{
+    for (uint32_t o = 0; o < b->n_out && *(const uint32_t *)b->other; o++)
+        for (uint32_t i = 0; i < b->n_in; i++)
+            move(b, o, i, ((const int32_t *)b->from)[o * ((b->n_in + 3) & ~3u) + i]);
+}
+"""
+
+MIXED = """
+[network]
+name = "mixed"
+input = [8, 8, 1]
+[[layer]]
+conv = 6
+bias = true
+name = "a"
+[[layer]]
+depthwise = 3
+bias = true
+[[layer]]
+add = "a"
+[[layer]]
+pool = 2
+[[layer]]
+dense = 10
+bias = true
+"""
+
+
+def test_kernels_in_c_and_a_network_of_every_layer(folder: Path, run: Run) -> None:  # noqa: F811
+    """A second transcription of the rule, on layers of odd sizes: `compare` holds both to the golden model."""
+    found_toolchain("zig")
+    Path("net.toml").write_text(MIXED)
+    Path("sign.c").write_text(IN_C)
+    in_c = FILES["sign_descent.py"].replace("sign.S", "sign.c").replace("sign-descent", "sign-in-c")
+    Path("in_c.py").write_text(in_c.replace("stack_bytes=36", "stack_bytes=64"))
+    arguments = ("--network", "net.toml", "--data", "digits", "--steps", "4", "--base", "in_c.py", "--json")
+    done = run("compare", "--methods", "sign_descent.py,in_c.py", *arguments)
+    assert done.code == 0, done.err
+    assembly, c = json.loads(done.out)["methods"]
+    assert assembly["method_code"] != c["method_code"]
+    assert assembly["cycles"]["mean"] < c["cycles"]["mean"]
+
+
 KERNEL_FAULTS = [
     (
         "movs r3, #1\n    lsls r3, r2\n    movs r2",

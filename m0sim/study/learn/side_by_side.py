@@ -335,7 +335,7 @@ def task_of(
         *(wide, data, device, tuple(chosen), steps),
         transfer=transfer,
         width=width,
-        base=base,
+        base=methods.add(base),
         options=options,
         backbone=found.backbone,
     )

@@ -8,7 +8,7 @@ from m0sim.report import cost_json
 from m0sim.report.cost_json import SCHEMA
 from m0sim.report.units import count, si
 from m0sim.study.learn.comparison import RECONSTRUCTION
-from m0sim.study.learn.methods import is_reconstruction
+from m0sim.study.learn.methods import is_reconstruction, record
 from m0sim.study.report.compare_data import Sheet
 from m0sim.study.whatif.budget import Answer, Budget, BudgetRow, knob_value
 from m0sim.study.whatif.configuration import Configuration, layers_of, wide_network
@@ -46,6 +46,7 @@ def _answer(budget: Budget, answer: Answer) -> dict[str, Any]:
         "sram_bytes": answer.room.size,
         "banks": list(answer.room.banks),
         "method": answer.configuration.method,
+        **record(answer.configuration.method),
         "is_reconstruction": is_reconstruction(answer.configuration.method),
         **knobs(answer.configuration),
         "fits": answer.fits,

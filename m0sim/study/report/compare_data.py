@@ -10,6 +10,7 @@ from m0sim.report import cost_json
 from m0sim.report.cost_json import SCHEMA
 from m0sim.report.units import count, si
 from m0sim.study.learn.comparison import KINDS, PHASES, RECONSTRUCTION, Comparison, MethodResult
+from m0sim.study.learn.methods import record
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,7 @@ def to_json(comparison: Comparison) -> dict[str, Any]:
 def _method(m: MethodResult) -> dict[str, Any]:
     return {
         "method": m.method,
+        **record(m.method),
         "cycles": {"mean": m.cycles_mean, "min": m.cycles_min, "max": m.cycles_max},
         "phases": {phase: m.phases.get(phase, 0.0) for phase in PHASES},
         "sram": {kind: m.sram.get(kind, 0) for kind in (*kinds([m]), "total")},

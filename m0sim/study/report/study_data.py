@@ -14,7 +14,7 @@ from m0sim.study.learn.experiment.setting import Setting
 from m0sim.study.learn.experiment.study import UNTUNED, Chosen, RunResult, RunResults, Study, StudyEntry, key_of, spread
 from m0sim.study.learn.experiment.study_run import FinishedRuns
 from m0sim.study.learn.experiment.training import accuracy
-from m0sim.study.learn.methods import BASE, is_reconstruction
+from m0sim.study.learn.methods import BASE, is_reconstruction, record
 from m0sim.study.learn.transfer import Transfer, of_title, rotation
 from m0sim.study.report.compare_data import Sheet, markdown_table, plain
 
@@ -102,6 +102,7 @@ def _final(study: Study, setting: Setting, is_tuned: bool, label: str, what: Tra
     return {
         **_what(what),
         "method": setting.method,
+        **record(setting.method),
         "label": label,
         "is_tuned": is_tuned,
         "shift": setting.shift,

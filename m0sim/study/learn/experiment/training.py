@@ -103,7 +103,7 @@ class Task:
             **task,
             **sources.record(self.source),
             "method": self.setting.method,
-            **_code(self.setting.method),
+            **methods.record(self.setting.method),
             "shift": self.setting.shift,
             "options": dict(sorted(self.setting.options.items())),
             "seed": self.seed,
@@ -116,11 +116,6 @@ class Task:
             "profile": self.profile.name,
             "deployment": asdict(self.options),
         }
-
-
-def _code(method: str) -> dict[str, str]:
-    code = methods.code_of(method)
-    return {"method_code": code} if code else {}
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,6 +48,7 @@ __all__ = [
     "left_out",
     "loaded",
     "names",
+    "record",
     "specs",
 ]
 
@@ -164,6 +165,12 @@ def code_of(name: str) -> str:
     """A hash of what a method from outside is written in; empty for m0sim's own, which its version tells."""
     get(name)
     return "" if name in _METHODS else _PLUGINS[name].code
+
+
+def record(name: str) -> dict[str, str]:
+    """What results say of a method from outside besides its name: ``method_code``, as `code_of`. Nothing of others."""
+    code = code_of(name) if name in names() else ""
+    return {"method_code": code} if code else {}
 
 
 def is_reconstruction(name: str) -> bool:
