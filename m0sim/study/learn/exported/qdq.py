@@ -108,7 +108,7 @@ class _Graph:
     def _constant(self, name: str, array: Array) -> str:
         from onnx import numpy_helper
 
-        self.constants.append(numpy_helper.from_array(np.ascontiguousarray(array), name))
+        self.constants.append(numpy_helper.from_array(np.array(array, order="C"), name))
         return name
 
     def _scale(self, name: str, exponent: int, zero: type[np.integer[Any]]) -> tuple[str, str]:
