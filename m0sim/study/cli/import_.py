@@ -78,6 +78,7 @@ def _json(result: Result) -> dict[str, Any]:
             "relative_error": layer.error,
             "sqnr_db": layer.decibels,
             "saturated": layer.saturated,
+            "capped": layer.capped,
         }
         for layer in result.layers
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -18,6 +19,7 @@ from m0sim.study.learn import data_files, datasets, sources
 from m0sim.study.learn.data_files import Reading
 from m0sim.study.learn.imported import float_network, quantise, read
 from m0sim.study.learn.imported.float_network import FloatNetwork, Real, Scaling
+from m0sim.study.learn.imported.quantise import LayerReport
 from m0sim.study.learn.networks import Network, Shape
 from m0sim.study.learn.pretrain import CALIBRATION_IMAGES, SCHEMA, Backbone
 from m0sim.study.learn.sources import Source
@@ -132,6 +134,7 @@ def run(path: Path, source: Source, calibrate: Path | None, scale: Scaling, comm
     device = float_network.on_device(found.model, scale)
     quantised, real = quantise.quantise(device, calibration)
     layers = tuple(quantise.reports(real, quantised, found.nodes, calibration))
+    notes = (*found.notes, *_caps(layers))
     bare = Backbone(quantised.network, quantised.weights, quantised.config, {})
     accuracy = {} if given.labels is None else _accuracy(found.model, scale, bare, given.judged, given.labels)
     judged = len(given.judged) if accuracy else 0
@@ -141,13 +144,20 @@ def run(path: Path, source: Source, calibrate: Path | None, scale: Scaling, comm
         "data": given.name,
         "command": command,
         **given.record,
-        "imported": {**found.provenance, "notes": list(found.notes), "is_equalised": real is not device},
+        "imported": {**found.provenance, "notes": list(notes), "is_equalised": real is not device},
         "counts": {"calibration": len(calibration), "judged": judged},
         "accuracy": accuracy,
         "versions": {"m0sim": m0sim.__version__, "numpy": np.__version__, "python": platform.python_version()},
     }
     backbone = Backbone(bare.network, bare.weights, bare.config, record)
-    return Result(backbone, layers, float_network.describes(network), found.notes, len(calibration), judged)
+    return Result(backbone, layers, float_network.describes(network), notes, len(calibration), judged)
+
+
+def _caps(layers: Sequence[LayerReport]) -> Iterator[str]:
+    for layer in layers:
+        if layer.capped is not None:
+            share = f"{100 * layer.capped:.2f} % of its outputs are there"
+            yield f"{layer.node}: its ReLU ends ({share}); in int8 it ends where the range does"
 
 
 def _accuracy(

@@ -39,6 +39,8 @@ class LayerReport:
     what the layers in front of it cost is part of it."""
     saturated: float
     """Share of its outputs that are at the end of the int8 range."""
+    capped: float | None
+    """Share of its outputs in float that are where its ReLU ends; None where it does not end."""
 
     @property
     def decibels(self) -> float:
@@ -137,5 +139,8 @@ def reports(model: FloatNetwork, quantised: Quantised, nodes: Sequence[str], ima
         layer = float_network.words(quantised.network.stages[i].layer)
         share = float(np.mean(np.abs(has) == LIMIT))
         relative = float(error / size) if size else float(error > 0)
-        found.append(LayerReport(node, layer, config.weight_exponents[i], config.forward[i], exponent, relative, share))
+        cap = model.caps[i]
+        capped = None if cap is None else float(np.mean(wanted >= cap * (1 - 1e-9)))
+        exponents = config.weight_exponents[i], config.forward[i], exponent
+        found.append(LayerReport(node, layer, *exponents, relative, share, capped))
     return found

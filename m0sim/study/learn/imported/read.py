@@ -81,19 +81,15 @@ def _imported(path: Path, graph: onnx_file.Graph, images: Sequence[Shape]) -> Im
     assert lowered.input.order is not None
     if network.classes < 2:
         raise UsageError("it has one output: a class each is needed, so train it with two and softmax")
-    ended = [*lowered.notes, *_notes(stages, lowered.dropped)]
+    ended = [*lowered.notes, *_notes(lowered.dropped)]
     provenance = {"file": path.name, "sha256": graph.sha256, "opset": graph.opset, "producer": graph.producer}
     nodes = tuple(stage.linear.words for stage in stages)
     model = float_network.with_flags(found)
     return Imported(model, lowered.input.order, nodes, tuple(lowered.dropped), tuple(ended), provenance)
 
 
-def _notes(stages: list[_Stage], dropped: list[str]) -> list[str]:
-    notes = [f"{', '.join(dict.fromkeys(dropped))} behind the logits: left out"] if dropped else []
-    capped = [stage for stage in stages if stage.cap is not None]
-    for stage in capped:
-        notes.append(f"{stage.linear.words}: its ReLU ends at {stage.cap:g}; in int8 it ends where the range does")
-    return notes
+def _notes(dropped: list[str]) -> list[str]:
+    return [f"{', '.join(dict.fromkeys(dropped))} behind the logits: left out"] if dropped else []
 
 
 def _row(producer: Producer) -> list[_Stage]:
