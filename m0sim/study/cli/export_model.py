@@ -13,9 +13,7 @@ from m0sim.errors import UsageError
 
 
 @click.command("export-model")
-@click.argument(
-    "model", metavar="MODEL", type=options.PATH, help="A backbone (.npz), or a folder that m0sim train wrote."
-)
+@click.argument("model", metavar="MODEL", type=options.PATH, help="A backbone, or a folder of m0sim train.")
 @options.output("DIR", "The folder to write.")
 @options.json_wanted
 def export_model(model: Path, output: Path | None, json_wanted: bool) -> None:
@@ -24,12 +22,11 @@ def export_model(model: Path, output: Path | None, json_wanted: bool) -> None:
         raise UsageError("say where to with -o DIR")
     files.make_folder(output)
     one_blas_thread()
-    from m0sim.study.learn import pretrain
+    from m0sim.study.learn import network_files
     from m0sim.study.learn.experiment.checkpoint import LEARNED
     from m0sim.study.learn.exported import c_source, inference, qdq
 
-    path = model / LEARNED if model.is_dir() else model
-    backbone = pretrain.read(path)
+    backbone = network_files.find(model / LEARNED if model.is_dir() else model).start
     planned = inference.plan(backbone)
     graph = qdq.model(backbone).SerializeToString()
     found: dict[str, str | bytes] = {**c_source.files(backbone, planned), "model.onnx": graph}

@@ -74,7 +74,7 @@ def find(typed: str | Path) -> Found:
         case ".npz":
             return replace(of(pretrain.read(path)), file=path.name)
         case ".onnx":
-            raise UsageError(f"{name}: make a backbone of it first: m0sim import {name} -o backbone.npz")
+            raise UsageError(f"{name}: make a backbone of it first: m0sim import {name} --data DATA -o backbone.npz")
         case _ if path.exists() and name not in networks.NETWORKS:
             raise UsageError(f"{name}: a network is a name ({', '.join(networks.NETWORKS)}), a FILE.toml or a FILE.npz")
         case _:
