@@ -118,7 +118,6 @@ def _checked(network: Network) -> Network:
         network_limits.check(network)
     except ValueError as error:
         raise UsageError(str(error)) from error
-    networks.check_runs(network)
     return network
 
 

@@ -335,16 +335,3 @@ def get(name: str) -> Network:
             f"unknown network {name!r} (known: {known}, or FILE.toml, FILE.npz){did_you_mean(name, NETWORKS)}"
         )
     return NETWORKS[name]
-
-
-def check_runs(network: Network) -> None:
-    """Raise UsageError, one line, for a network with what nothing runs yet."""
-    lacking = {_not_yet(layer) for layer in network.layers} - {""}
-    if lacking:
-        raise UsageError(f"{network.name}: this version of m0sim does not run {' or '.join(sorted(lacking))}")
-
-
-def _not_yet(layer: Layer) -> str:
-    match layer:
-        case _:
-            return ""
