@@ -113,6 +113,28 @@ def test_gradients_are_the_slopes(network: Network) -> None:
         assert (ends[1] - ends[0]) / 2e-3 == pytest.approx(expected, rel=0.02, abs=0.02)
 
 
+@pytest.mark.parametrize("network", [ODD, APART])
+def test_gradients_of_biases_are_the_slopes(network: Network) -> None:
+    """Ties by the first: in padding all of a window may be the bias."""
+    rng = np.random.default_rng(6)
+    network = networks.with_biases(network, [stage.index != 1 for stage in network.stages])
+    images = rng.random((4, *network.input_shape), np.float32)
+    weights = [rng.normal(0, 0.3, stage.weight_shape).astype(np.float32) for stage in network.stages]
+    biases = [rng.normal(0, 0.3, stage.n_out).astype(np.float32) for stage in network.stages]
+    logits, trace = float_model.forward(network, weights, images, biases)
+    towards = rng.normal(0, 1, logits.shape).astype(np.float32)
+    for i, (_, gradient) in enumerate(float_model.gradients(network, weights, trace, towards, ties="first")):
+        direction = rng.normal(0, 1, gradient.shape).astype(np.float32)
+        ends = []
+        for sign in (-1, 1):
+            moved = list(biases)
+            moved[i] = biases[i] + np.float32(sign * 1e-3) * direction
+            found = float_model.forward(network, weights, images, moved)[0]
+            ends.append(float((found * towards).sum(dtype=np.float64)))
+        expected = float((gradient * direction).sum(dtype=np.float64)) if network.stages[i].layer.bias else 0.0
+        assert (ends[1] - ends[0]) / 2e-3 == pytest.approx(expected, rel=0.02, abs=0.02)
+
+
 def test_float_and_integer_passes_agree_on_layout() -> None:
     """The float network with the int8 weights gives the integer accumulators of the first layer, exactly."""
     for network in (ODD, TINY, APART):
@@ -167,6 +189,22 @@ def test_pretrain_learns_is_repeatable_and_tells_its_progress(tmp_path: Path) ->
     stored = pretrain.read(tmp_path / "0")
     assert (stored.config, stored.record, stored.network) == (one.config, one.record, one.network)
     assert all(np.array_equal(a, b) for a, b in zip(stored.weights, one.weights, strict=True))
+
+
+@pytest.mark.usefixtures("quick")
+def test_biases_are_trained_and_quantised(tmp_path: Path) -> None:
+    """The float and the integer network use them alike, and worse without."""
+    digits = data.load("digits")
+    network = Network("biased", (8, 8, 1), (Dense(16, bias=True), Dense(10, bias=True)))
+    found = pretrain.pretrain(network, digits, seed=1)
+    assert [len(biases) for biases in found.config.biases] == [16, 10]
+    assert all(np.any(biases) for biases in found.config.biases)
+    test = digits.part("test")
+    assert found.accuracy(test) == pytest.approx(found.record["accuracy"]["float32"], abs=0.03)
+    without = dataclasses.replace(found.config, biases=((0,) * 16, (0,) * 10))
+    assert dataclasses.replace(found, config=without).accuracy(test) < found.accuracy(test)
+    pretrain.save(found, tmp_path / "biased.npz")
+    assert pretrain.read(tmp_path / "biased.npz").config == found.config
 
 
 def test_pretrain_refuses_what_does_not_fit() -> None:

@@ -19,6 +19,8 @@ from m0sim.study.learn.arithmetic import Int8
 from m0sim.study.learn.networks import Conv, Dense, Depthwise, Network, Stage, pads_of
 
 Float = NDArray[np.float32]
+Biases = Sequence[Float]
+"""float32 [n_out] of every layer, which are not read of one without; () where no layer has any."""
 Ties = Literal["first", "all"]
 """Which of equal maxima in a pool's window get the error."""
 
@@ -31,10 +33,10 @@ def real(images: Int8) -> Float:
     return images.astype(np.float32) * _PIXEL
 
 
-def logits(network: Network, weights: Sequence[Float], images: Int8) -> Float:
+def logits(network: Network, weights: Sequence[Float], images: Int8, biases: Biases = ()) -> Float:
     """float32 [n, classes] of images int8 [n, h, w, c]."""
     chunks = [images[at : at + _EVALUATED] for at in range(0, len(images), _EVALUATED)]
-    done = [forward(network, weights, real(chunk))[0] for chunk in chunks]
+    done = [forward(network, weights, real(chunk), biases)[0] for chunk in chunks]
     return np.concatenate(done) if done else np.zeros((0, network.classes), np.float32)
 
 
@@ -66,13 +68,17 @@ class LayerTrace:
     output: Float
 
 
-def forward(network: Network, weights: Sequence[Float], images: Float) -> tuple[Float, list[LayerTrace]]:
+def forward(
+    network: Network, weights: Sequence[Float], images: Float, biases: Biases = ()
+) -> tuple[Float, list[LayerTrace]]:
     """Logits [n, classes] of real images [n, h, w, c], and what `backward` needs."""
     trace, given = [], [images]
     for stage in network.stages:
         inputs = given[-1]
         rows = inputs.reshape(len(inputs), -1) if isinstance(stage.layer, Dense) else _patches(stage, inputs)
         raw = _products(stage, rows, weights[stage.index]).reshape(len(inputs), *stage.raw_shape)
+        if biases and stage.layer.bias:
+            raw += biases[stage.index]
         if stage.added is not None:
             raw += given[stage.added]
         if not stage.last:
@@ -92,7 +98,14 @@ def backward(
     network: Network, weights: Sequence[Float], trace: Sequence[LayerTrace], error: Float, *, ties: Ties
 ) -> list[Float]:
     """Gradient of every layer's weights, in their shape, from the error at the logits."""
-    gradients = []
+    return [weights for weights, _ in gradients(network, weights, trace, error, ties=ties)]
+
+
+def gradients(
+    network: Network, weights: Sequence[Float], trace: Sequence[LayerTrace], error: Float, *, ties: Ties
+) -> list[tuple[Float, Float]]:
+    """Of every layer the gradient of its weights, in their shape, and that of its biases, [n_out]."""
+    found = []
     passed: dict[int, list[Float]] = {}  # by activation: errors of what it was added to
     for stage in reversed(network.stages):
         layer = trace[stage.index]
@@ -104,14 +117,14 @@ def backward(
         if stage.added is not None:
             passed.setdefault(stage.added, []).append(error)
         by_row = error.reshape(-1, stage.n_out)
-        gradients.append(_gradient(stage, by_row, layer.rows).reshape(stage.weight_shape))
+        found.append((_gradient(stage, by_row, layer.rows).reshape(stage.weight_shape), by_row.sum(axis=0)))
         if stage.index:
             error = _through(stage, by_row, weights[stage.index])
             if not isinstance(stage.layer, Dense):
                 error = _unpatch(stage, error)
             for added in passed.get(stage.index, ()):
                 error = error + added.reshape(error.shape)
-    return gradients[::-1]
+    return found[::-1]
 
 
 def _products(stage: Stage, rows: Float, weights: Float) -> Float:

@@ -1,6 +1,7 @@
 """Backbones: a small network trained on upright images in float32, quantised to int8, its forward shifts calibrated.
 
-Training is plain NumPy: im2col, cross-entropy, Adam with decoupled weight decay, no biases, no batch normalisation.
+Training is plain NumPy: im2col, cross-entropy, Adam with decoupled weight decay, no batch normalisation; biases where
+a layer has them, without decay.
 Quantisation gives the weights of a layer one power-of-two exponent: real weight = w * 2^exponent, w in -127..127, the
 smallest exponent that holds the largest weight. An image's int8 0..127 stands for x * 2^-7. The static shifts p follow
 the rule of `calibrate`, on upright backbone images.
@@ -22,7 +23,7 @@ import json
 import os
 import platform
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -123,14 +124,17 @@ def pretrain(network: Network, data: Dataset, seed: int = 0, progress: Progress 
     Raises `UsageError` when the images do not have the network's input shape, or `seed` is negative.
     """
     data.check(network)
-    if any(stage.layer.bias for stage in network.stages):
-        raise UsageError(f"{network.name} has biases, which m0sim pretrain does not train: leave out bias = true")
     if seed < 0:
         raise UsageError(f"seed {seed}: a seed is 0 or more")
     backbone, test = data.part("backbone"), data.part("test")
     recipe = recipe_of(data)
-    trained = _train(network, backbone, recipe, seed, progress or (lambda done, todo: None))
+    trained, real_biases = _train(network, backbone, recipe, seed, progress or (lambda done, todo: None))
     weights, exponents = zip(*map(to_int8, trained), strict=True)
+    given = tuple(
+        _quantise_biases(real, exponent) if stage.layer.bias else ()
+        for stage, real, exponent in zip(network.stages, real_biases, exponents, strict=True)
+    )
+    start = Config(weight_exponents=exponents, biases=given if any(given) else ())
     sample = slice(CALIBRATION_IMAGES)
     calibrated = calibrate(
         network,
@@ -138,11 +142,11 @@ def pretrain(network: Network, data: Dataset, seed: int = 0, progress: Progress 
         weights,
         network_input(backbone.images[sample]),
         backbone.labels[sample],
-        Config(weight_exponents=exponents),
+        start,
     )
-    config = Config(weight_exponents=exponents, forward=calibrated.forward)
+    config = replace(start, forward=calibrated.forward)
     quantised = Backbone(network, weights, config, {})
-    accuracy = {"float32": _float_accuracy(network, trained, test), "quantised": quantised.accuracy(test)}
+    accuracy = {"float32": _float_accuracy(network, trained, real_biases, test), "quantised": quantised.accuracy(test)}
     return Backbone(network, weights, config, _record(network, data, recipe, seed, accuracy))
 
 
@@ -271,6 +275,12 @@ def _images(data: Dataset) -> dict[str, Any]:
     return {"images": {name: [part.start, part.stop] for name, part in images.items()}}
 
 
+def _quantise_biases(real: Float, weight_exponent: int) -> tuple[int, ...]:
+    """As `biases` has them: integers with the exponent of the accumulators behind an image."""
+    found = np.rint(np.ldexp(real, -(weight_exponent + Config.image_exponent)))
+    return tuple(np.clip(found, -biases.LARGEST, biases.LARGEST).astype(int).tolist())
+
+
 def _share_right(logits: NDArray[Any], labels: NDArray[np.uint8]) -> float:
     return float(np.mean(logits.argmax(axis=1) == labels))
 
@@ -278,26 +288,45 @@ def _share_right(logits: NDArray[Any], labels: NDArray[np.uint8]) -> float:
 # Training in float32
 
 
-def _train(network: Network, data: Dataset, recipe: Recipe, seed: int, progress: Progress) -> list[Float]:
-    """Float32 weights after training on all of `data` (the last incomplete batch of an epoch is left out)."""
+def _train(
+    network: Network, data: Dataset, recipe: Recipe, seed: int, progress: Progress
+) -> tuple[list[Float], list[Float]]:
+    """Float32 weights, and biases that begin as zeros, after training on all of `data` (the last incomplete batch of an
+    epoch is left out). Those of a layer without stay zeros."""
     rng = np.random.default_rng(seed)
     shapes = [stage.weight_shape for stage in network.stages]
     weights = [  # He et al. 2015, for layers with ReLU
         rng.normal(0.0, (2.0 / np.prod(shape[1:])) ** 0.5, shape).astype(np.float32) for shape in shapes
     ]
-    mean, square = ([np.zeros_like(w) for w in weights] for _ in range(2))
+    biases = [np.zeros(stage.n_out, np.float32) for stage in network.stages]
+    rules = [_Adam(w, recipe.decay) for w in weights]
+    bias_rules = [_Adam(b, 0.0) for b, stage in zip(biases, network.stages, strict=True) if stage.layer.bias]
     todo = recipe.epochs * (len(data) // min(_BATCH, len(data)))
     for step, (images, labels) in enumerate(_batches(data, recipe.epochs, rng), start=1):
-        logits, trace = float_model.forward(network, weights, images)
+        logits, trace = float_model.forward(network, weights, images, biases)
         error = float_model.softmax_error(logits, labels, recipe.smoothing)
         rate = recipe.rate * min(1.0, 2.0 * (1.0 - (step - 1) / todo))
-        for i, gradient in enumerate(float_model.backward(network, weights, trace, error, ties="all")):
-            mean[i] += np.float32(0.1) * (gradient - mean[i])
-            square[i] += np.float32(0.001) * (gradient**2 - square[i])
-            direction = (mean[i] / (1 - 0.9**step)) / (np.sqrt(square[i] / (1 - 0.999**step)) + 1e-8)
-            weights[i] -= np.float32(rate) * (direction + recipe.decay * weights[i])
+        found = float_model.gradients(network, weights, trace, error, ties="all")
+        of_biases = [gradient for (_, gradient), stage in zip(found, network.stages, strict=True) if stage.layer.bias]
+        for rule, gradient in zip([*rules, *bias_rules], [*(weight for weight, _ in found), *of_biases], strict=True):
+            rule.move(gradient, step, rate)
         progress(step, todo)
-    return weights
+    return weights, biases
+
+
+class _Adam:
+    """The rule by which one array moves, in place."""
+
+    def __init__(self, array: Float, decay: float) -> None:
+        self._array, self._decay = array, decay
+        self._mean, self._square = np.zeros_like(array), np.zeros_like(array)
+
+    def move(self, gradient: Float, step: int, rate: float) -> None:
+        """Step number `step`, from 1 on."""
+        self._mean += np.float32(0.1) * (gradient - self._mean)
+        self._square += np.float32(0.001) * (gradient**2 - self._square)
+        direction = (self._mean / (1 - 0.9**step)) / (np.sqrt(self._square / (1 - 0.999**step)) + 1e-8)
+        self._array -= np.float32(rate) * (direction + self._decay * self._array)
 
 
 def _batches(data: Dataset, epochs: int, rng: np.random.Generator) -> Iterator[tuple[Float, NDArray[np.uint8]]]:
@@ -309,5 +338,5 @@ def _batches(data: Dataset, epochs: int, rng: np.random.Generator) -> Iterator[t
             yield float_model.real(network_input(data.images[chosen])), data.labels[chosen]
 
 
-def _float_accuracy(network: Network, weights: Sequence[Float], data: Dataset) -> float:
-    return _share_right(float_model.logits(network, weights, network_input(data.images)), data.labels)
+def _float_accuracy(network: Network, weights: Sequence[Float], biases: Sequence[Float], data: Dataset) -> float:
+    return _share_right(float_model.logits(network, weights, network_input(data.images), biases), data.labels)
