@@ -94,6 +94,8 @@ class IntegerForm(DeviceForm):
         return own_kernels.source_files(type(self), self.sources)
 
     def added_code_bytes(self) -> int:
+        if not self.sources:  # asked for every plan: nothing is read for it
+            return 0
         return own_kernels.code_bytes(kernels.load(), self.source_files(), self.own_kernels)
 
     def fields(self, kernel: str) -> tuple[str, ...]:
