@@ -27,7 +27,10 @@ FILES = Path(__file__).parent / "data/onnx"
 HAS_GNU = shutil.which("arm-none-eabi-gcc") is not None
 needs_gnu = pytest.mark.skipif(not HAS_GNU, reason="arm-none-eabi-gcc is not installed")
 
-NAMES = (*("tiny-cnn-8", "mlp-skl1.20.0", "cnn-batchnorm-tf1.17.0", "depthwise-pt2.14.1", "signal-tf1.17.0"),)
+NAMES = (
+    *("tiny-cnn-8", "mlp-skl1.20.0", "cnn-batchnorm-tf1.17.0", "depthwise-pt2.14.1", "signal-tf1.17.0"),
+    "residual-pt2.14.1",
+)
 
 
 def backbone_of(name: str) -> Backbone:

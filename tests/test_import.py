@@ -312,8 +312,12 @@ STRUCTURES = {
     "they must lie side by side": [CONV, ("Relu",), ("MaxPool", {"kernel_shape": [3, 3], "strides": [2, 2]})],
     "its first axis must stay the batch": [("Reshape", np.array([4, 16])), ("Gemm", _f(16, 3))],
     "only from 0 on": [CONV, ("Clip", np.float32(-1), np.float32(1))],
-    "it has one output": [("Flatten",), ("Gemm", _f(64, 1))],
+    "has 1 outputs: the last layer has one for each class": [("Flatten",), ("Gemm", _f(64, 1))],
     "weights of 10 x 3 for inputs of 1 x 64": [("Flatten",), ("Gemm", _f(10, 3))],
+    "MaxPool 'maxpool2': is a maximum over 3 x 3": [
+        *(CONV, ("Relu",), ("MaxPool", {"kernel_shape": [3, 3], "strides": [3, 3]})),
+        *(("Flatten",), ("Gemm", _f(8, 3))),
+    ],
     "another pool follows it": [
         *(CONV, ("Relu",), ("MaxPool", {"kernel_shape": [2, 2], "strides": [2, 2]})),
         *(("GlobalAveragePool",), ("Flatten",), ("Gemm", _f(2, 3))),

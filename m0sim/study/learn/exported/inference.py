@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from m0sim.errors import UsageError
 from m0sim.study.learn import kernels, onchip
 from m0sim.study.learn.config import DeviceOptions
 from m0sim.study.learn.device_form import Builder
@@ -49,8 +48,6 @@ class Inference:
 def plan(backbone: Backbone) -> Inference:
     """The forward pass of a backbone by its static shifts. Weights are in flash, and no layer learns."""
     network = backbone.network
-    if any(stage.added is not None for stage in network.stages):
-        raise UsageError(f"{network.name}: additions have no kernel yet")
     frozen = Frozen(backbone.weights, first=len(network.stages))
     found = onchip.plan(network, InferenceForm(), backbone.config, frozen, DeviceOptions())
     state = State(tuple(map(Layer, backbone.weights)))

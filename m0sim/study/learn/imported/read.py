@@ -15,7 +15,7 @@ from m0sim.study.learn.imported import float_network, lowering, onnx_file
 from m0sim.study.learn.imported.float_network import FloatNetwork, Real
 from m0sim.study.learn.imported.values import Input, Linear, Pooled, Producer, Rectified, Sum
 from m0sim.study.learn.layout import Index
-from m0sim.study.learn.networks import Add, AveragePool, Dense, Layer, Network, Pool, Shape, pads_of
+from m0sim.study.learn.networks import Add, AveragePool, Dense, Layer, LayerError, Network, Pool, Shape, pads_of
 
 
 @dataclass(frozen=True)
@@ -74,13 +74,13 @@ def _imported(path: Path, graph: onnx_file.Graph, images: Sequence[Shape]) -> Im
             tuple(stage.linear.bias for stage in stages),
             tuple(stage.cap for stage in stages),
         )
-        shapes = [stage.weight_shape for stage in network.stages]  # works all of them out
+        network_limits.check(network)
+    except LayerError as error:
+        raise UsageError(f"{_words(stages)[error.layer]}: {error.what}") from error
     except ValueError as error:
         raise UsageError(str(error)) from error
-    assert shapes == [weights.shape for weights in found.weights]
+    assert [stage.weight_shape for stage in network.stages] == [weights.shape for weights in found.weights]
     assert lowered.input.order is not None
-    if network.classes < 2:
-        raise UsageError("it has one output: a class each is needed, so train it with two and softmax")
     ended = [*lowered.notes, *_notes(lowered.dropped)]
     provenance = {"file": path.name, "sha256": graph.sha256, "opset": graph.opset, "producer": graph.producer}
     nodes = tuple(stage.linear.words for stage in stages)
@@ -170,6 +170,18 @@ def _layers(stages: list[_Stage]) -> tuple[Layer, ...]:
             layers.append(stage.pool)
         gives[id(stage.output)] = len(layers) - 1
     return tuple(layers)
+
+
+def _words(stages: list[_Stage]) -> list[str]:
+    """The node of each of the study's layers, as `_layers` has them."""
+    words: list[str] = []
+    for stage in stages:
+        words.append(stage.linear.words)
+        if stage.added is not None:
+            words.append(f"the addition behind {stage.linear.words}")
+        if isinstance(stage.output, Pooled):
+            words.append(stage.output.words)
+    return words
 
 
 def _last_dense(stage: _Stage) -> Layer:
