@@ -120,6 +120,7 @@ BOUNDS = {
     "m0k_correct_forward": "from gap to input: shifts, then scattered byte loads, for each pruned edge",
     "m0k_correct_back": "as m0k_correct_forward, and load and store of a scattered accumulator",
     "m0k_first_values": "rounding and a load and a store a bias",
+    "m0k_add": "adding and saturating four bytes without SIMD: top bits apart from the others",
     "m0k_mask_copy": "comparing four lanes at a time without SIMD",
     "m0k_mask_pack": "comparing four lanes at a time without SIMD; a MULS gathers their bits",
     "m0k_rows_scores": "as m0k_mask_copy; looking for ties in each group",
@@ -159,6 +160,7 @@ def cases() -> list[Case]:
         *_depthwise(),
         *_other_forward(step, steps),
         *_pools(),
+        *_additions(),
         *_backward(step, active),
         *_updates(step, active),
         *_pruning(step),
@@ -617,6 +619,35 @@ def requant_case(what: str, acc: Array, relu: int, gate: Array | None) -> Case:
         acc.size,
         Side(arrays, one("m0k_requant", "acc", "out", acc.size, relu=relu, gate=gate_word), "out"),
         Side(arrays, [("ref_requant", ["acc", "out", acc.size, relu, gate_word])], "out"),
+    )
+
+
+def _additions() -> list[Case]:
+    return [
+        add_case("ReLU, one scale", 0, uniform(70, 1568), uniform(71, 1568, low=0)),
+        add_case("ReLU, second side shifted by 2", 2, uniform(70, 1568), uniform(71, 1568, low=0)),
+        add_case("gated, second side shifted by 2", 2, uniform(70, 1568), uniform(72, 1568), uniform(73, 1568, low=0)),
+        add_case("gated, behind a pool, second side shifted by 2", 2, *_behind_a_pool()),
+    ]
+
+
+def _behind_a_pool() -> tuple[Array, Array, Array]:
+    """Two errors and a gate: one in four of the second has one, and half of the gate is closed."""
+    rng = np.random.default_rng(74)
+    places = np.eye(4, dtype=np.int8)[rng.integers(0, 4, 1568 // 4)].ravel()
+    return uniform(75, 1568), uniform(76, 1568) * places, uniform(77, 1568, low=0) * (rng.random(1568) < 0.5)
+
+
+def add_case(what: str, difference: int, a: Array, b: Array, gate: Array | None = None) -> Case:
+    arrays = {"a": a, "b": b, "out": zeros(a.size)} | ({} if gate is None else {"gate": gate})
+    word: str | int = 0 if gate is None else "gate"
+    return Case(
+        "m0k_add",
+        f"1,568 values, {what}",
+        "value",
+        a.size,
+        Side(arrays, one("m0k_add", "a", "b", "out", a.size, difference, word), "out"),
+        Side(arrays, [("ref_add", ["a", "b", "out", a.size, difference, word])], "out"),
     )
 
 

@@ -341,6 +341,17 @@ def test_requant(image: Image, n: int, bits: int, relu: bool, gated: bool, seed:
     np.testing.assert_array_equal(results[1], np.maximum(y, 0) if relu else y)
 
 
+@SOME
+@given(n=st.integers(1, 50), difference=st.integers(-40, 40), gated=st.booleans(), seed=SEEDS)
+def test_add(image: Image, n: int, difference: int, gated: bool, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    a, b, gate = signed(rng, n), signed(rng, n), np.abs(signed(rng, n))
+    y = sat(round_shift(a, max(-difference, 0)) + round_shift(b, max(difference, 0)))
+    where = (*int8(a, b), np.zeros(n, np.int8), n, difference, int8(gate)[0] if gated else None)
+    results, _ = run(image, "ref_add", *where)
+    np.testing.assert_array_equal(results[2], np.where(gate > 0, y, 0) if gated else np.maximum(y, 0))
+
+
 def wanted_loss(logits: Int, label: int, exponent: int) -> Int:
     z = logits * 47274 >> 15 - int(np.clip(exponent, -15, 7))
     n = (1 << np.maximum(0, z - (z.max() - 10))) - 1

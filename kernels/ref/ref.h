@@ -125,6 +125,8 @@ void ref_pool(const int8_t *restrict in, int8_t *restrict out, uint8_t *restrict
               int32_t channels);
 int32_t ref_requant(const int32_t *restrict acc, int8_t *restrict out, int32_t n, int32_t relu,
                     const int8_t *restrict gate);
+void ref_add(const int8_t *restrict a, const int8_t *restrict b, int8_t *restrict out, int32_t n, int32_t difference,
+             const int8_t *restrict gate);
 void ref_loss(const int8_t *restrict logits, int32_t label, int8_t *restrict error, int32_t classes, int32_t exponent);
 
 /* update.c */
