@@ -70,7 +70,7 @@ def test_what_may_be_typed_or_given() -> None:
         ("tiny-cnn8", "did you mean 'tiny-cnn-8'"),
         ("none.toml", "none.toml: cannot read the network: No such file"),
         ("none.npz", "no such backbone; m0sim pretrain makes one"),
-        ("model.onnx", "m0sim import model.onnx -o backbone.npz"),
+        ("model.onnx", "m0sim import model.onnx --data DATA -o backbone.npz"),
         ("notes.txt", "notes.txt: a network is a name (tiny-cnn, "),
     ],
 )
