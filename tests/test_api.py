@@ -7,7 +7,8 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, is_dataclass, replace
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +28,11 @@ from m0sim.study import (
     load_data,
     load_network,
     pretrain,
+    runs,
     train,
 )
+from m0sim.study.learn import side_by_side
+from m0sim.study.whatif import budget as whatif_budget
 
 PARTS = ("backbone", "transfer", "validation", "test")
 ROOT = Path(__file__).parents[1]
@@ -139,6 +143,11 @@ def test_a_budget_in_bytes_runs_its_steps() -> None:
     [
         (lambda: compare("tiny-cn-8"), "unknown network 'tiny-cn-8'.*did you mean"),
         (lambda: compare(methods=["priot", "niti"]), "unknown method 'niti'"),
+        (lambda: compare(methods=["priot", "./nowhere.py:Mine"]), "nowhere.py"),
+        (lambda: train(method="./nowhere.py:Mine"), "nowhere.py"),
+        (lambda: compare(methods="niti-static", mask="fused"), "--mask fused is of no use to niti-static"),
+        (lambda: budget(sram="16K", methods="niti-static", fraction=0.5), "--fraction is of no use"),
+        (lambda: train(method="niti-static", mask="fused"), "--mask fused is of no use"),
         (lambda: compare(steps=0), "--steps must be from 1 to 100,000, not 0"),
         (lambda: compare(form="tiny"), "tiny"),
         (lambda: compare(task="turn:3"), "unknown task 'turn:3'"),
@@ -171,6 +180,124 @@ def test_what_all_leaves_out_is_a_warning() -> None:
     with pytest.warns(UserWarning, match="fp32 is left out: it trains all layers or none"):
         result = budget("tiny-cnn-8", sram="64K", trained=1, plan_only=True)
     assert "fp32" not in {row["method"] for row in result.table()}
+
+
+class Asked(Exception):
+    """Instead of the work: what was asked for."""
+
+
+EVERY: dict[Callable[..., Any], tuple[Any, str, dict[str, Any]]] = {
+    compare: (
+        side_by_side,
+        "compare",
+        {
+            "network": "tiny-cnn",
+            "data": "random",
+            "task": "contrast:0.5",
+            "methods": "priot,priot-s",
+            "steps": 3,
+            "base": "priot-s",
+            "width": 0.5,
+            "mask": "bits",
+            "scratch": "least",
+            "form": "fast",
+            "weights": "sram",
+            "profile": "stm32g0",
+            "clock": "16M",
+        },
+    ),
+    budget: (
+        whatif_budget,
+        "answer",
+        {
+            "network": "tiny-cnn",
+            "sram": "16K,8K+4K",
+            "methods": "priot,priot-s",
+            "solve": "width",
+            "fraction": 0.25,
+            "trained": 2,
+            "width": 0.5,
+            "batch": 2,
+            "reuse": False,
+            "stack_reserve": "1K",
+            "mask": "fused",
+            "scratch": "least",
+            "form": "fast",
+            "weights": "sram",
+            "profile": "stm32g0",
+            "clock": "16M",
+            "data": "random",
+            "plan_only": True,
+        },
+    ),
+    train: (
+        runs,
+        "train",
+        {
+            "network": "tiny-cnn-8",
+            "method": "priot-s",
+            "data": "digits",
+            "task": "noise:9",
+            "images": 100,
+            "epochs": 7,
+            "seed": 3,
+            "shift": 2,
+            "engine": "timed",
+            "validation_images": 50,
+            "test_images": "first60",
+            "backbone": "b.npz",
+            "mask": "fused",
+            "scratch": "least",
+            "form": "fast",
+            "weights": "sram",
+            "profile": "stm32g0",
+            "resume": True,
+            "output": "out",
+            "trained": 2,
+            "keep": 0.6,
+            "deviation": 20,
+            "prune": "top-k",
+            "fraction": 0.3,
+            "selection": "largest",
+            "spread": "even",
+            "sharpness": 1,
+            "cool": 9,
+            "refresh": 10,
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize("call", EVERY, ids=lambda call: call.__name__)
+def test_every_keyword_is_an_option(call: Callable[..., Any], verb: Verb, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All of them together, none at its default: the same is asked for by the call and by the verb."""
+    place, name, given = EVERY[call]
+    known = {key for key, kept in signature(call).parameters.items() if kept.kind is not kept.VAR_KEYWORD}
+    assert known - given.keys() == {"progress"} | ({"rotate"} if call is train else set())
+
+    def ask(*task: Any, **more: Any) -> None:
+        raise Asked(task[:2] if call is train else task[0], more)
+
+    monkeypatch.setattr(place, name, ask)
+    with pytest.raises(Asked) as ours:
+        call(**given)
+    words = []
+    for key, value in given.items():
+        option = key.replace("_", "-")
+        switch = "--" if value else "--no-"
+        words.append(f"{switch}{option}" if isinstance(value, bool) else f"--{option}={value}")
+    with pytest.raises(Asked) as theirs:
+        verb(call.__name__, *words)
+    assert told(ours.value.args) == told(theirs.value.args)
+
+
+def told(asked: Any) -> Any:
+    """What two that ask for the same have in common: data classes by their fields, arrays by their bytes."""
+    if isinstance(asked, np.ndarray):
+        return asked.tobytes()
+    if is_dataclass(asked):
+        return [told(getattr(asked, field.name)) for field in fields(asked)]
+    return list(map(told, asked)) if isinstance(asked, tuple | list) else asked
 
 
 SHORT: dict[str, Any] = {"method": "priot-s", "images": 16, "validation_images": 32, "test_images": 32}

@@ -10,7 +10,8 @@ What is common to the calls:
   `Backbone` as `pretrain` gives it.
 * `data`: a name (digits, mnist, cifar10, random), the path of a file, or what `load_data` gives.
 * `task`: what is to be learned: ``rotate:30``, ``noise:SIGMA``, ``contrast:FACTOR``, ``none``, or other data's path.
-* `methods`: names in a list, or as one text with commas; ``all``: every one that can train the network here.
+* `methods`: names or ``FILE.py:CLASS`` in a list, or one text with commas; ``all``: every one that can train the
+  network here. What it leaves out is a warning that says why.
 * `mask`, `scratch`, `form`, `weights`: memory for time, as docs/learning.md says. None: the default.
 * `profile`, `clock`: the chip, by name or path, and its clock, such as ``64M`` or in Hz; None: the profile's.
 * `progress`: called with what is done, what there is to do (0: not known), and a name of what is going on, maybe "".
@@ -66,8 +67,8 @@ def compare(
     """Run `steps` training steps of every method on the chip: cycles, SRAM and flash side by side.
 
     `base` is the method that ratios refer to; `width` multiplies the network's channels. Without `data` the images are
-    digits where the network takes them, and noise else: cycles hardly depend on them. A method that ``all`` leaves out
-    is a warning that says why. Raises UsageError for what is unknown, out of range or does not go together.
+    digits where the network takes them, and noise else: cycles hardly depend on them. Raises UsageError for what is
+    unknown, out of range or does not go together.
     """
     said, memory = _data(data, task), MemoryWords(mask, scratch, form, weights)
     listed = _listed(methods)
@@ -105,9 +106,9 @@ def budget(
 
     `sram` is one or several budgets in bytes: ``"16K,64K"``, 16384, or banks, ``"256K+4K+4K"``. `solve` asks for the
     most of ``fraction`` (share of edges that priot-s scores), ``width`` or ``layers`` that fits. `trained`: only the
-    last so many layers learn. With `plan_only` nothing runs: there are no cycles, and it takes no time. A method that
-    ``all`` leaves out is a warning that says why. Raises UsageError for what is unknown, out of range or does not go
-    together.
+    last so many layers learn. `batch`: images whose gradients add up before an update. `stack_reserve`: bytes to set
+    aside for the stack; None: what the kernels need. With `plan_only` nothing runs: there are no cycles. Raises
+    UsageError for what is unknown, out of range or does not go together.
     """
     said, memory = _data(data), MemoryWords(mask, scratch, form, weights)
     listed = _listed(methods)
