@@ -85,6 +85,7 @@ def test_labels_beyond_the_network(tmp_path: Path) -> None:
 def test_a_run_records_its_data(tmp_path: Path, run: Run) -> None:  # noqa: F811
     data = npz(tmp_path / "a.npz")
     words = ("--method", "niti-static", "--epochs", "1", "--engine", "golden", "--images", "8", "--json")
+    words = ("--network", "tiny-cnn-8", *words)
     split = ("--split", "transfer=0.5,validation=1/8,test=0.25", "--split-seed", "3")
     found = run("train", "--data", str(data), *split, "--task", "noise:20", *words).json
     assert (found["network"], found["data"], found["angle"], found["task"]) == ("tiny-cnn-8", "a.npz", None, "noise:20")
@@ -181,12 +182,14 @@ def test_a_file_must_not_change_under_a_run(tmp_path: Path) -> None:
         (("--window", "9x9"), "--window is for .csv files"),
         (("--images", "500"), r"--images must be 1 to \d+ \(a.npz has \d+ images in its transfer part\), not 500"),
         (("--split", "transfer=0.5,validation=0.5", "--images", "8"), "no images in its test part"),
+        (("--data", "a.npz"), "a.npz: from which backbone. m0sim pretrain --data a.npz -o backbone.npz makes one"),
         (("--network", "tiny-cnn"), "tiny-cnn takes images of 28 x 28 x 1, those of .*a.npz are 8 x 8 x 1"),
     ],
 )
 def test_a_careless_run_is_one_line(words: tuple[str, ...], said: str, tmp_path: Path, run: Run) -> None:  # noqa: F811
     data = npz(tmp_path / "a.npz")
     given = ("--method", "niti-static", "--data", str(data), "--engine", "golden", "--epochs", "1", *words)
+    given = given if "--network" in words or "--data" in words else (*given, "--network", "tiny-cnn-8")
     ended = run("train", *given)
     assert (ended.code, ended.out, ended.err.count("\n")) == (2, "", 1)
     import re
@@ -232,6 +235,7 @@ def test_a_file_that_says_its_parts_has_the_same_with_any_seed(tmp_path: Path) -
 
 STUDY = """
 data = "a.npz"
+network = "tiny-cnn-8"
 tasks = ["none", "noise:20", "b.npz"]
 split = "transfer=0.4,validation=0.2,test=0.2"
 seeds = [0]
@@ -274,16 +278,17 @@ def test_a_studys_workers_have_its_hashes(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
+        ('network = "tiny-cnn-8"\n', "", "network: .*a.npz: from which backbone. m0sim pretrain --data .*a.npz"),
         ('"a.npz"', '"c.npz"', ":2: data: .*c.npz: cannot read it"),
         ('"a.npz"', '"minst"', ":2: data: must be one of digits, mnist, cifar10.*did you mean 'mnist'"),
-        ('"noise:20"', '"noise:900"', ":3: tasks: task 'noise:900'"),
-        ('"noise:20"', '"none"', ":3: tasks: none is there twice"),
-        ('"noise:20"', "3", ":3: tasks: unknown task '3'"),
-        ("transfer=0.4", "trasfer=0.4", ":4: split: .*did you mean 'transfer'"),
-        ("images = 4", "images = 400", ":6: images: must be from 1 to"),
-        ("epochs = 1", "epochs = 1\nangles = [30]", ":8: angles: are tasks, too"),
-        ("epochs = 1", "epochs = 1\nrange = '3:1'", ":8: range: 3:1: two numbers"),
-        ("epochs = 1", "epochs = 1\nsplit_seed = -1", ":8: split_seed: must be from 0"),
+        ('"noise:20"', '"noise:900"', ":4: tasks: task 'noise:900'"),
+        ('"noise:20"', '"none"', ":4: tasks: none is there twice"),
+        ('"noise:20"', "3", ":4: tasks: unknown task '3'"),
+        ("transfer=0.4", "trasfer=0.4", ":5: split: .*did you mean 'transfer'"),
+        ("images = 4", "images = 400", ":7: images: must be from 1 to"),
+        ("epochs = 1", "epochs = 1\nangles = [30]", ":9: angles: are tasks, too"),
+        ("epochs = 1", "epochs = 1\nrange = '3:1'", ":9: range: 3:1: two numbers"),
+        ("epochs = 1", "epochs = 1\nsplit_seed = -1", ":9: split_seed: must be from 0"),
     ],
 )
 def test_a_careless_study_is_one_line(old: str, new: str, said: str, tmp_path: Path) -> None:

@@ -120,7 +120,7 @@ def training(
     memory.check((name,), is_part=bool(given.get("trained")))
     source = data.source()
     return Task(
-        network=network or backbone or data.default_network,
+        network=network or backbone or data.starting_network,
         data=source.name,
         setting=setting,
         data_dir=source.data_dir,

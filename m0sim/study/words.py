@@ -69,9 +69,15 @@ class DataWords:
         from m0sim.study.learn import sources
 
         source = self.source()
-        if source.is_file:
-            return sources.network_for(source)
-        return {"digits": "tiny-cnn-8", "cifar10": "vgg11"}.get(source.name, "tiny-cnn")
+        return sources.network_for(source) if source.is_file else sources.starting_network(source)
+
+    @property
+    def starting_network(self) -> str:
+        """A network whose backbone a run on these data may start from, unasked. Raises UsageError for a file: none that
+        m0sim brings has seen such data."""
+        from m0sim.study.learn import sources
+
+        return sources.starting_network(self.source())
 
     def source(self) -> Source:
         """The data that they name; without a name where nothing was typed. UsageError for what is no such words."""

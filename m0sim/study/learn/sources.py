@@ -130,6 +130,16 @@ def words(split_record: Mapping[str, Any]) -> str:
     return "".join(f" {option}" for option in options)
 
 
+def starting_network(source: Source) -> str:
+    """The network whose bundled backbone a run starts from, unasked. Raises UsageError for a file: none has seen it."""
+    if source.is_file:
+        raise UsageError(
+            f"{source.name}: from which backbone? m0sim pretrain --data {source.name} -o backbone.npz makes one, then "
+            "say --network backbone.npz; a name, such as tiny-cnn-8, is the bundled one"
+        )
+    return {"digits": "tiny-cnn-8", "cifar10": "vgg11"}.get(source.name, "tiny-cnn")
+
+
 def network_for(source: Source) -> str:
     """The bundled network that a file's images fit. Raises UsageError where there is none."""
     contents = _read(*_places(source)[0])

@@ -55,18 +55,12 @@ def read(path: Path, data_dir: Path | None = None) -> Study:
 
 def _network(top: Table, folder: Path, source: Source) -> Found:
     """A bundled name, or a backbone's file from `folder` on."""
-    name = top.text("network", _default_network(source))
     try:
+        name = top.text("network") if "network" in top.raw else sources.starting_network(source)
         found = network_files.find_in(folder, name)
         return replace(found, backbone=found.start)
     except UsageError as error:
         top.fail("network", str(error))
-
-
-def _default_network(source: Source) -> str:
-    if source.is_file:
-        return sources.network_for(source)
-    return "tiny-cnn-8" if source.name == "digits" else "tiny-cnn"
 
 
 def _tasks(top: Table, source: Source, folder: Path) -> tuple[Transfer, ...]:
