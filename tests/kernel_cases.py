@@ -542,16 +542,16 @@ def _pools() -> list[Case]:
     rng, half = np.random.default_rng(13), uniform(14, 32, 8)
     half *= rng.random(half.shape) < 0.5
     return [
-        _window_case(SIGNAL, uniform(8, 64, 8, low=0)),
+        window_case(SIGNAL, "", uniform(8, 64, 8, low=0)),
         _mean_case(MAP, uniform(8, 32, 16, low=0)),
         _mean_case((28, 28, 8, 2, 2), uniform(8, 28, 28, 8, low=0)),
-        _unpool_case(SIGNAL, half, rng.integers(0, 2, half.shape).astype(np.uint8)),
+        unpool_case(SIGNAL, "", half, rng.integers(0, 2, half.shape).astype(np.uint8)),
         _spread_case(MAP, uniform(12, 16)),
         _spread_case((14, 14, 8, 3, 3), uniform(12, 4, 4, 8)),
     ]
 
 
-def _window_case(pool: tuple[int, ...], raw: Array) -> Case:
+def window_case(pool: tuple[int, ...], what: str, raw: Array) -> Case:
     size = _outputs(pool)
     ends = ["in", At("both", 0), At("both", size)]
 
@@ -559,7 +559,9 @@ def _window_case(pool: tuple[int, ...], raw: Array) -> Case:
         return Side({"in": raw, "both": zeros(2 * size), "pool": shape(pool)}, calls, "both")
 
     ours = side(one("m0k_pool_window", *ends, *pool))
-    return Case("m0k_pool_window", _pooled(pool), "output", size, ours, side([("ref_pool_window", ["pool", *ends])]))
+    return Case(
+        "m0k_pool_window", _pooled(pool) + what, "output", size, ours, side([("ref_pool_window", ["pool", *ends])])
+    )
 
 
 def _mean_case(pool: tuple[int, ...], raw: Array) -> Case:
@@ -574,12 +576,12 @@ def _mean_case(pool: tuple[int, ...], raw: Array) -> Case:
     )
 
 
-def _unpool_case(pool: tuple[int, ...], error: Array, argmax: Array) -> Case:
+def unpool_case(pool: tuple[int, ...], what: str, error: Array, argmax: Array) -> Case:
     arrays = {"error": error, "argmax": argmax, "out": zeros(prod(pool[:3]))}
     ends = ["error", "argmax", "out"]
     return Case(
         "m0k_unpool",
-        f"{_pooled(pool)}, {np.count_nonzero(error):,} of {error.size:,} errors not zero",
+        f"{_pooled(pool)}{what}, {np.count_nonzero(error):,} of {error.size:,} errors not zero",
         "error",
         error.size,
         Side(arrays, one("m0k_unpool", *ends, *pool), "out"),

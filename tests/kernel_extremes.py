@@ -12,10 +12,12 @@ import numpy as np
 from kernel_cases import (
     CONV,
     CONV_1,
+    SIGNAL,
     Array,
     Case,
     Pruned,
     Update,
+    add_case,
     conv_back_case,
     conv_case,
     conv_grad_case,
@@ -40,7 +42,9 @@ from kernel_cases import (
     sparse_mask_cases,
     tintin_dense_case,
     tintin_grad_case,
+    unpool_case,
     update_and_select_case,
+    window_case,
 )
 from kernel_operands import uniform
 
@@ -167,6 +171,7 @@ def _backward() -> Iterator[Case]:
         yield conv_grad_case(f"{what}, pooled", CONV, e, places.astype(np.uint8), image)
     first, picture = uniform(43, 14, 14, 8, low=0) % 4, uniform(44, 28, 28, 1, low=0)
     yield from _depthwise()
+    yield from _windows_and_additions()
     for what, e in errors(45, 14, 14, 8):
         yield conv_grad_case(f"{what}, pooled", CONV_1, e, first.astype(np.uint8), picture)
     every = nonzero(45, 14, 14, 8)
@@ -186,6 +191,24 @@ def _depthwise() -> Iterator[Case]:
     for what, e in errors(90, 7, 7, 16):
         yield depthwise_back_case(f"{what}, pooled", e, places, w, image)
         yield depthwise_grad_case(f"{what}, pooled", e, places, image)
+
+
+def _windows_and_additions() -> Iterator[Case]:
+    places = (uniform(91, 32, 8, low=0) % 2).astype(np.uint8)
+    rising = np.repeat(np.arange(64, dtype=np.int8), 8).reshape(64, 8)
+    for what, raw in (("rising", rising), ("falling", rising[::-1].copy()), ("all equal", 0 * rising)):
+        yield window_case(SIGNAL, f", {what}", raw)
+    for what, e in errors(92, 32, 8):
+        yield unpool_case(SIGNAL, f", {what}", e, places)
+    most, image = np.full(1568, 127, np.int8), uniform(94, 1568, low=0)
+    for what, a, b in (
+        ("every sum saturates", most, most),
+        ("no sum saturates", 0 * most, uniform(95, 1568)),
+        ("all zero", 0 * most, 0 * most),
+    ):
+        yield add_case(f"{what}, ReLU, one scale", 0, a, b)
+        yield add_case(f"{what}, gated, shifted by 1", 1, a, b, image)
+        yield add_case(f"{what}, gate closed", 1, a, b, 0 * image)
 
 
 def _updates() -> Iterator[Case]:

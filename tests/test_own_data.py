@@ -24,7 +24,7 @@ from m0sim.study.learn.data_files import Reading
 from m0sim.study.learn.datasets import Dataset
 from m0sim.study.learn.networks import Conv, Dense, Network
 from m0sim.study.learn.rotate import rotate
-from m0sim.study.learn.sources import FileOptions, Source
+from m0sim.study.learn.sources import DataSource, FileOptions
 
 PARTS = ("backbone", "transfer", "validation", "test")
 SMALL = Network("small", (8, 8, 1), (Dense(4), Dense(3)))
@@ -47,7 +47,7 @@ def npz(path: Path, **given: Any) -> str:
 
 
 def load(name: str, network: Network = SMALL, **options: Any) -> Dataset:
-    return sources.load(Source(name, options=FileOptions(**options)), network)
+    return sources.load(DataSource(name, options=FileOptions(**options)), network)
 
 
 # What is read
@@ -96,7 +96,7 @@ def test_a_range_says_what_is_0_and_255(tmp_path: Path) -> None:
 
 def test_names_are_classes(tmp_path: Path) -> None:
     names = np.array(["worn", "good", "loose"])[labels()]
-    source = Source(npz(tmp_path / "a.npz", labels=names))
+    source = DataSource(npz(tmp_path / "a.npz", labels=names))
     found = sources.load(source, SMALL)
     assert [("good", "loose", "worn")[label] for label in found.labels] == names.tolist()
     assert sources.record(source)["split"]["classes"] == ["good", "loose", "worn"]
@@ -280,7 +280,7 @@ def test_too_few_images_of_a_class(tmp_path: Path) -> None:
 def test_parts_that_the_file_says(as_names: bool, tmp_path: Path) -> None:
     numbers = np.arange(60) % 4
     given = np.array(PARTS)[numbers] if as_names else numbers
-    source = Source(npz(tmp_path / "a.npz", split=given))
+    source = DataSource(npz(tmp_path / "a.npz", split=given))
     found = sources.load(source, SMALL)
     for number, part in enumerate(PARTS):
         assert sorted(found.indices(part)) == list(range(number, 60, 4))
@@ -293,7 +293,7 @@ def test_what_is_recorded(tmp_path: Path) -> None:
     import hashlib
 
     name = npz(tmp_path / "a.npz")
-    found = sources.record(Source(name, options=FileOptions(fractions=shares("transfer=0.5,test=0.25"), seed=3)))
+    found = sources.record(DataSource(name, options=FileOptions(fractions=shares("transfer=0.5,test=0.25"), seed=3)))
     assert found["split"] == {
         "file": "a.npz",
         "sha256": hashlib.sha256(Path(name).read_bytes()).hexdigest(),
@@ -302,7 +302,7 @@ def test_what_is_recorded(tmp_path: Path) -> None:
         "counts": {"backbone": 15, "transfer": 30, "validation": 0, "test": 15},
         "classes": 3,
     }
-    assert sources.record(Source("digits")) == {}
+    assert sources.record(DataSource("digits")) == {}
 
 
 # The transfer task
@@ -379,7 +379,7 @@ def test_signals_are_not_turned() -> None:
 def test_a_second_file_is_the_new_place(tmp_path: Path) -> None:
     """All parts but the backbone's are its; it has no backbone part, the others share what there is."""
     one, two = npz(tmp_path / "a.npz"), npz(tmp_path / "b.npz", images=pictures(seed=9))
-    found = sources.load(Source(one, place=two), SMALL)
+    found = sources.load(DataSource(one, place=two), SMALL)
     assert np.array_equal(found.images, pictures(seed=9))
     assert found.name == "a.npz"
     assert {part: len(found.parts[part]) for part in found.parts} == {"transfer": 21, "validation": 15, "test": 24}
@@ -389,4 +389,4 @@ def test_a_second_file_is_the_new_place(tmp_path: Path) -> None:
         found.part("backbone")
     other = npz(tmp_path / "c.npz", labels=labels(classes=2))
     with pytest.raises(UsageError, match=r"b.npz has 3 classes, .*c.npz has 2"):
-        sources.load(Source(other, place=two), SMALL)
+        sources.load(DataSource(other, place=two), SMALL)

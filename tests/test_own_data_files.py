@@ -14,7 +14,7 @@ from m0sim.errors import UsageError
 from m0sim.study.learn import data_csv, data_files, data_png, sources
 from m0sim.study.learn.data_files import Reading
 from m0sim.study.learn.networks import Dense, Network
-from m0sim.study.learn.sources import FileOptions, Source
+from m0sim.study.learn.sources import DataSource, FileOptions
 
 # CSV
 
@@ -126,7 +126,7 @@ def test_only_a_csv_has_windows(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", images=np.zeros((4, 4), np.uint8), labels=np.arange(4))
     small = Network("small", (1, 4, 1), (Dense(4),))
     with pytest.raises(UsageError, match=r"a.npz: --window is for .csv files"):
-        sources.load(Source(str(tmp_path / "a.npz"), options=FileOptions(Reading(window=(4, 1)))), small)
+        sources.load(DataSource(str(tmp_path / "a.npz"), options=FileOptions(Reading(window=(4, 1)))), small)
 
 
 # PNG

@@ -20,7 +20,7 @@ from m0sim.study.learn.experiment import checkpoint, study, study_file
 from m0sim.study.learn.experiment.setting import Setting
 from m0sim.study.learn.experiment.training import Task, TrainingRun, complete
 from m0sim.study.learn.networks import Conv, Dense, Network, Pool
-from m0sim.study.learn.sources import FileOptions, Source
+from m0sim.study.learn.sources import DataSource, FileOptions
 from m0sim.study.learn.transfer import NONE, Transfer, parse
 from m0sim.study.whatif import grid
 from m0sim.study.whatif.points import Inputs
@@ -70,13 +70,13 @@ def test_any_number_of_classes_on_the_device(classes: int, method: str) -> None:
 
 def test_noise_has_labels_of_the_network() -> None:
     network = Network("two", (4, 4, 1), (Dense(2),))
-    assert set(sources.load(Source("random"), network).labels.tolist()) == {0, 1}
+    assert set(sources.load(DataSource("random"), network).labels.tolist()) == {0, 1}
 
 
 def test_labels_beyond_the_network(tmp_path: Path) -> None:
     network = Network("two", (8, 8, 1), (Dense(2),))
     with pytest.raises(UsageError, match=r"two tells 2 classes apart, a.npz has 10"):
-        sources.load(Source(str(npz(tmp_path / "a.npz"))), network)
+        sources.load(DataSource(str(npz(tmp_path / "a.npz"))), network)
 
 
 # Runs
@@ -103,7 +103,7 @@ def test_the_images_are_those_of_the_parts(tmp_path: Path) -> None:
     """The training images are the transfer part's, in its order, changed, as the network reads them."""
     data = npz(tmp_path / "a.npz")
     made = TrainingRun(task(data, transfer=parse("contrast:0.5"), images=0))
-    whole = sources.load(Source(str(data)), made.backbone.network)
+    whole = sources.load(DataSource(str(data)), made.backbone.network)
     wanted = whole.images[whole.indices("transfer")].astype(int)
     assert np.array_equal(made.transfer.images, (128 + (wanted - 128 + 1) // 2) // 2)
     assert np.array_equal(made.transfer.labels, whole.labels[whole.indices("transfer")])
@@ -114,7 +114,7 @@ def test_noise_is_of_an_images_number(tmp_path: Path) -> None:
     data, noise = npz(tmp_path / "a.npz"), parse("noise:50")
     made = TrainingRun(task(data, transfer=noise))
     network = made.backbone.network
-    whole = sources.load(Source(str(data)), network)
+    whole = sources.load(DataSource(str(data)), network)
     names = ("niti-static",)
     compared = side_by_side.ComparisonTask(network, whole, device.load("rp2040"), names, 8, transfer=noise)
     start = side_by_side.start_of(compared)
@@ -218,17 +218,17 @@ def test_a_backbone_of_other_parts_is_refused(tmp_path: Path, run: Run) -> None:
     refused = run("train", "--backbone", str(file), *words, "--data", str(data))
     assert refused.code == 2
     assert "the backbone was trained on other parts of a.npz: give --split and --split-seed" in refused.err
-    sources.check_backbone(Source(str(data), options=FileOptions(seed=2)), made)
-    sources.check_backbone(Source(str(other)), made)
-    sources.check_backbone(Source("digits"), made)
+    sources.check_backbone(DataSource(str(data), options=FileOptions(seed=2)), made)
+    sources.check_backbone(DataSource(str(other)), made)
+    sources.check_backbone(DataSource("digits"), made)
     with pytest.raises(UsageError, match=r"other parts of a.npz"):  # the new place has backbone images
-        sources.check_backbone(Source(str(other), place=str(data), options=FileOptions(seed=2)), made)
+        sources.check_backbone(DataSource(str(other), place=str(data), options=FileOptions(seed=2)), made)
 
 
 def test_a_file_that_says_its_parts_has_the_same_with_any_seed(tmp_path: Path) -> None:
     data = npz(tmp_path / "a.npz", split=np.arange(200) % 4)
-    made = sources.record(Source(str(data)))
-    sources.check_backbone(Source(str(data), options=FileOptions(seed=7)), made)
+    made = sources.record(DataSource(str(data)))
+    sources.check_backbone(DataSource(str(data), options=FileOptions(seed=7)), made)
 
 
 # Studies and sweeps
@@ -323,7 +323,7 @@ def test_all_methods_on_a_file(are_signals: bool, tmp_path: Path) -> None:
     if are_signals:
         network = Network("signal", (1, 8, 8), (Conv(3, (1, 3), pad=(0, 1)), Dense(10)))
     pictures = DIGITS.images[:200, ..., 0]
-    data = sources.load(Source(str(npz(tmp_path / "a.npz", images=pictures))), network)
+    data = sources.load(DataSource(str(npz(tmp_path / "a.npz", images=pictures))), network)
     names = tuple(name for name in methods.names() if name != "fp32")
     found = side_by_side.compare(side_by_side.ComparisonTask(network, data, device.load("rp2040"), names, 6))
     assert [m.method for m in found.methods] == list(names)

@@ -19,7 +19,7 @@ from m0sim.study.learn import calibrate, methods, networks
 from m0sim.study.learn.experiment import images
 from m0sim.study.learn.methods import Config, Method, StepTrace
 from m0sim.study.learn.pretrain import bundled
-from m0sim.study.learn.sources import Source
+from m0sim.study.learn.sources import DataSource
 from m0sim.study.learn.transfer import rotation
 from m0sim.study.stability import figures, page, remedies, runs
 
@@ -106,7 +106,7 @@ class TestFigures:
 
 def traces(method: Method, steps: int = 12, **options: Any) -> tuple[Config, list[StepTrace]]:
     """So many steps on rotated digits."""
-    turned = images.part(Source("digits"), NETWORK, "transfer", rotation(30.0))
+    turned = images.part(DataSource("digits"), NETWORK, "transfer", rotation(30.0))
     part, backbone = turned.first(steps), bundled("tiny-cnn-8")
     start = replace(backbone.config, keep=0.9, theta=-41, **options)
     config = calibrate.calibrate(NETWORK, method, backbone.weights, part.images, part.labels, start)

@@ -99,7 +99,7 @@ def test_a_cache_kept_from_the_step_before_adds_nearly_the_same() -> None:
             found = kept.step_in_flash(image, label)
         assert zero_wait_cycles(found) == zero_wait_cycles(cost)
         if number:  # before the first step the cache is empty
-            assert abs(found.flash.warm_cycles - cost.flash.warm_cycles) < 0.02 * cost.cycles
+            assert abs(found.flash.warm_cycles - cost.flash.warm_cycles) < 0.04 * cost.cycles
 
 
 def test_means_over_steps() -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from m0sim.study.learn.config import DeviceOptions
-    from m0sim.study.learn.sources import Source
+    from m0sim.study.learn.sources import DataSource
     from m0sim.study.learn.transfer import Transfer
 
 
@@ -79,16 +79,16 @@ class DataWords:
 
         return sources.starting_network(self.source())
 
-    def source(self) -> Source:
+    def source(self) -> DataSource:
         """The data that they name; without a name where nothing was typed. UsageError for what is no such words."""
         from m0sim.study.learn import data_files, split
-        from m0sim.study.learn.sources import FileOptions, Source
+        from m0sim.study.learn.sources import DataSource, FileOptions
 
         reading = data_files.reading(self.range, self.window, self.label)
         fractions = split.fractions(self.split) if self.split is not None else None
         options = FileOptions(reading, fractions, self.split_seed)
         transfer = self.transfer()
-        return Source(self.data_name or "", self.data_dir, options, place=transfer.file if transfer else "")
+        return DataSource(self.data_name or "", self.data_dir, options, place=transfer.file if transfer else "")
 
     def transfer(self) -> Transfer | None:
         """The transfer task, None where there was none typed."""

@@ -15,7 +15,7 @@ from m0sim.study.cli.shared import data
 from m0sim.study.words import DataWords
 
 if TYPE_CHECKING:
-    from m0sim.study.learn.imported.importing import Result
+    from m0sim.study.learn.imported.importing import ImportedModel
 
 
 @click.command("import")
@@ -67,7 +67,7 @@ def _command() -> str:
     return " ".join(["m0sim import", *words])
 
 
-def _json(result: Result) -> dict[str, Any]:
+def _json(result: ImportedModel) -> dict[str, Any]:
     layers = [
         {
             "node": layer.node,
@@ -85,7 +85,7 @@ def _json(result: Result) -> dict[str, Any]:
     return {**result.backbone.record, "schema": 1, "layers": layers}
 
 
-def _text(result: Result) -> list[str]:
+def _text(result: ImportedModel) -> list[str]:
     network = result.backbone.network
     record = result.backbone.record["imported"]
     lines = [

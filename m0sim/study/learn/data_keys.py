@@ -6,13 +6,13 @@ from pathlib import Path
 
 from m0sim.errors import UsageError
 from m0sim.study.learn import data_files, sources, split, transfer
-from m0sim.study.learn.sources import FileOptions, Source
+from m0sim.study.learn.sources import DataSource, FileOptions
 from m0sim.toml import Table
 
 KEYS = ("data", "split", "split_seed", "range", "window", "label")
 
 
-def source(table: Table, folder: Path, data_dir: Path | None, known: tuple[str, ...], default: str) -> Source:
+def source(table: Table, folder: Path, data_dir: Path | None, known: tuple[str, ...], default: str) -> DataSource:
     """The data: one of `known`, or a file of one's own, from `folder` on. UsageError with file and line."""
     name = table.text("data", default)
     is_file = name not in known and (transfer.is_file(name) or (folder / name).is_dir())
@@ -20,7 +20,7 @@ def source(table: Table, folder: Path, data_dir: Path | None, known: tuple[str, 
         name = str(folder / name)
     elif "data" in table.raw:
         table.choice("data", known)
-    found = Source(name, data_dir, _options(table))
+    found = DataSource(name, data_dir, _options(table))
     try:
         return sources.known(found)
     except UsageError as error:

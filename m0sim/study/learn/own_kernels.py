@@ -122,8 +122,8 @@ def _assembled(source: _Source) -> Image:
         script, output = Path(made) / _SCRIPT, Path(made) / "own.elf"
         text = (folder / _SCRIPT).read_text(encoding="utf-8")
         assert _ORIGIN in text
-        script.write_text(text.replace(_ORIGIN, f"ORIGIN = 0x{source.at:08x}"), encoding="utf-8")
-        (Path(made) / _OFFSETS).write_text(source.offsets, encoding="utf-8")
+        files.write(script, text.replace(_ORIGIN, f"ORIGIN = 0x{source.at:08x}"))
+        files.write(Path(made) / _OFFSETS, source.offsets)
         flags = (*_FLAGS, f"-I{made}", f"-I{folder}")
         paths = [path for path, _ in source.files]
         toolchain.find().build(paths, output, flags=flags, linker_script=script, movable=True)

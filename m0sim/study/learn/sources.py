@@ -31,7 +31,7 @@ class FileOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class DataSource:
     """Which data: everything that decides about them. Small and picklable: who works on them reads them again."""
 
     name: str
@@ -60,7 +60,7 @@ def title_of(name: str) -> str:
     return Path(name).name or Path(name).resolve().name
 
 
-def load(source: Source, network: Network) -> Dataset:
+def load(source: DataSource, network: Network) -> Dataset:
     """The data, as images of the network's input shape. Raises UsageError, one line, where they cannot be read, and
     MisfitError where they are other images, or have more classes than the network."""
     _check_options(source)
@@ -79,7 +79,7 @@ def load(source: Source, network: Network) -> Dataset:
     return replace(there, name=found.name, parts=parts, split={**(found.split or {}), "place": dict(there.split or {})})
 
 
-def known(source: Source) -> Source:
+def known(source: DataSource) -> DataSource:
     """The same with the hashes of its files. Raises UsageError for a file that cannot be read."""
     if source.hashes or not (source.is_file or source.place):
         return source
@@ -87,7 +87,7 @@ def known(source: Source) -> Source:
     return replace(source, hashes=tuple(_read(*place).sha256 for place in _places(source)))
 
 
-def count(source: Source, part: str) -> int:
+def count(source: DataSource, part: str) -> int:
     """How many images a part has. Of a bundled data set nothing is read."""
     if not source.is_file and not source.place:
         if source.name not in datasets.NAMES:
@@ -96,7 +96,7 @@ def count(source: Source, part: str) -> int:
     return len(_divided(source, 1 if source.place and part != "backbone" else 0)[part])
 
 
-def record(source: Source) -> dict[str, Any]:
+def record(source: DataSource) -> dict[str, Any]:
     """What decides about the data besides their name, as JSON values; nothing of a bundled data set.
 
     ``split`` with the seed, the fractions (null: the file's own parts), the counts, the SHA-256 of the file, and how it
@@ -108,7 +108,7 @@ def record(source: Source) -> dict[str, Any]:
     return {"split": found} if found else {}
 
 
-def shapes(source: Source) -> tuple[Shape, ...]:
+def shapes(source: DataSource) -> tuple[Shape, ...]:
     """What [h, w, c] the images can be taken for. Of a bundled data set that is in files, nothing is checked."""
     return _read(*_places(source)[0]).shapes if source.is_file else (datasets.SHAPES[source.name],)
 
@@ -130,7 +130,7 @@ def words(split_record: Mapping[str, Any]) -> str:
     return "".join(f" {option}" for option in options)
 
 
-def starting_network(source: Source) -> str:
+def starting_network(source: DataSource) -> str:
     """The network whose bundled backbone a run starts from, unasked. Raises UsageError for a file: none has seen it."""
     if source.is_file:
         raise UsageError(
@@ -140,7 +140,7 @@ def starting_network(source: Source) -> str:
     return {"digits": "tiny-cnn-8", "cifar10": "vgg11"}.get(source.name, "tiny-cnn")
 
 
-def network_for(source: Source) -> str:
+def network_for(source: DataSource) -> str:
     """The bundled network that a file's images fit. Raises UsageError where there is none."""
     contents = _read(*_places(source)[0])
     for name, network in networks.NETWORKS.items():
@@ -156,7 +156,7 @@ def default_transfer(data: Dataset) -> Transfer:
     return transfer.rotation() if is_turned else transfer.NONE
 
 
-def check_backbone(source: Source, made: Mapping[str, Any]) -> None:
+def check_backbone(source: DataSource, made: Mapping[str, Any]) -> None:
     """Raise UsageError where a backbone, whose record is `made`, may have been trained on images that now judge it:
     those of the same file, divided otherwise."""
     its = made.get("split")
@@ -173,14 +173,14 @@ def check_backbone(source: Source, made: Mapping[str, Any]) -> None:
             )
 
 
-def _check_options(source: Source) -> None:
+def _check_options(source: DataSource) -> None:
     if not source.is_file and not source.place and source.options != FileOptions():
         raise UsageError(
             f"{source.name} has fixed parts: --split, --split-seed, --range, --window and --label are for files"
         )
 
 
-def _places(source: Source) -> list[tuple[Path, Reading]]:
+def _places(source: DataSource) -> list[tuple[Path, Reading]]:
     """The files that there are."""
     names = [source.name] if source.is_file else []
     return [(Path(name), source.options.reading) for name in [*names, *filter(None, [source.place])]]
@@ -203,7 +203,7 @@ def forget() -> None:
         kept.cache_clear()
 
 
-def _contents(source: Source, which: int) -> Contents:
+def _contents(source: DataSource, which: int) -> Contents:
     """Of the data (0) or the new place (1)."""
     at = -1 if which else 0
     contents = _read(*_places(source)[at])
@@ -212,7 +212,7 @@ def _contents(source: Source, which: int) -> Contents:
     return contents
 
 
-def _file(source: Source, which: int, network: Network) -> Dataset:
+def _file(source: DataSource, which: int, network: Network) -> Dataset:
     contents, name = _contents(source, which), title_of(source.place if which else source.name)
     if network.input_shape not in contents.shapes:
         wanted = " x ".join(map(str, network.input_shape))
@@ -228,7 +228,7 @@ def _shapes(contents: Contents) -> str:
 
 
 @lru_cache(maxsize=4)
-def _divided(source: Source, which: int) -> Mapping[str, Any]:
+def _divided(source: DataSource, which: int) -> Mapping[str, Any]:
     contents, options = _contents(source, which), source.options
     if contents.parts is not None:
         if options.fractions is not None:
@@ -241,12 +241,12 @@ def _divided(source: Source, which: int) -> Mapping[str, Any]:
         raise UsageError(f"{contents.path}: {error}") from error
 
 
-def _fractions(source: Source, which: int) -> Fractions:
+def _fractions(source: DataSource, which: int) -> Fractions:
     fractions = source.options.fractions or split.DEFAULT
     return fractions.without_backbone() if which else fractions
 
 
-def _record(source: Source, which: int) -> dict[str, Any]:
+def _record(source: DataSource, which: int) -> dict[str, Any]:
     contents = _contents(source, which)
     is_given = contents.parts is not None
     return {

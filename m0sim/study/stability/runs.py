@@ -20,7 +20,7 @@ from m0sim.study.learn.experiment.images import ImagePart
 from m0sim.study.learn.methods import IntegerMethod
 from m0sim.study.learn.pretrain import bundled
 from m0sim.study.learn.program import phase_cycles
-from m0sim.study.learn.sources import Source
+from m0sim.study.learn.sources import DataSource
 from m0sim.study.learn.transfer import rotation
 from m0sim.study.stability.remedies import METHODS
 
@@ -77,7 +77,7 @@ def read_spec(text: str) -> Spec:
 
 def _part(data_dir: Path, which: str, angle: float) -> ImagePart:
     """Turned images of MNIST."""
-    return images.part(Source("mnist", data_dir), networks.get(NETWORK), which, rotation(float(angle)))
+    return images.part(DataSource("mnist", data_dir), networks.get(NETWORK), which, rotation(float(angle)))
 
 
 def configure(spec: Spec, data_dir: Path) -> Config:

@@ -41,7 +41,7 @@ from m0sim.study.learn import data_keys, methods, network_files, sources, uses
 from m0sim.study.learn import datasets as data
 from m0sim.study.learn.network_files import Found
 from m0sim.study.learn.networks import WIDTH_MAX
-from m0sim.study.learn.sources import Source
+from m0sim.study.learn.sources import DataSource
 from m0sim.study.learn.step import MASK_FORMS, SCRATCH_FORMS, WEIGHT_PLACES
 from m0sim.study.whatif import sizes
 from m0sim.study.whatif.configuration import (
@@ -94,7 +94,7 @@ class Sweep:
     networks: Mapping[str, Found]
     """What the file calls them by."""
     constraints: Constraints
-    source: Source
+    source: DataSource
     """Of the images; without a name digits or noise, as the network wants."""
     steps: int
     training: tuple[Path, ...]
@@ -224,12 +224,12 @@ def _grid(top: Table) -> Table:
     return grid
 
 
-def _source(top: Table, folder: Path) -> Source:
+def _source(top: Table, folder: Path) -> DataSource:
     """The data, if the file names any."""
     data_dir = _data_dir(top, folder)
     if "data" in top.raw:
         return data_keys.source(top, folder, data_dir, (*data.NAMES, sources.RANDOM), "")
-    return Source("", data_dir)
+    return DataSource("", data_dir)
 
 
 def _data_dir(top: Table, folder: Path) -> Path | None:

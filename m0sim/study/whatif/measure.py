@@ -21,7 +21,7 @@ from m0sim.study.learn.networks import Network
 from m0sim.study.learn.plan import Plan
 from m0sim.study.learn.pretrain import Backbone
 from m0sim.study.learn.program import DeviceProgram, FlashOfStep, zero_wait_cycles
-from m0sim.study.learn.sources import Source
+from m0sim.study.learn.sources import DataSource
 from m0sim.study.whatif.configuration import Configuration, wide_network
 from m0sim.study.whatif.planned import Planned
 
@@ -35,14 +35,14 @@ MACS_MAX = 50_000_000
 """Networks with more forward MACs are not measured for a budget: a step of vgg11 takes minutes at level ``memory``."""
 
 
-def source_of(network: Network, source: Source) -> Source:
+def source_of(network: Network, source: DataSource) -> DataSource:
     """The data; where they have no name digits for networks that take them, and noise for the others."""
     takes_digits = network.input_shape == (8, 8, 1) and network.classes >= CLASSES
     name = "digits" if takes_digits else sources.RANDOM
     return source if source.name else replace(source, name=name)
 
 
-def images_of(network: Network, source: Source) -> Dataset:
+def images_of(network: Network, source: DataSource) -> Dataset:
     """The images of `source_of`."""
     return sources.load(source_of(network, source), network)
 

@@ -14,7 +14,7 @@ from m0sim.study.learn.arithmetic import Int8
 from m0sim.study.learn.datasets import Dataset, network_input
 from m0sim.study.learn.layout import Index
 from m0sim.study.learn.networks import Network
-from m0sim.study.learn.sources import Source
+from m0sim.study.learn.sources import DataSource
 from m0sim.study.learn.transfer import Transfer
 
 CALIBRATION = 128
@@ -37,13 +37,13 @@ class ImagePart:
 
 
 @lru_cache(maxsize=2)
-def load(source: Source, network: Network) -> Dataset:
+def load(source: DataSource, network: Network) -> Dataset:
     """The whole data set, read once a process."""
     return sources.load(source, network)
 
 
 @lru_cache(maxsize=8)
-def part(source: Source, network: Network, which: str, task: Transfer) -> ImagePart:
+def part(source: DataSource, network: Network, which: str, task: Transfer) -> ImagePart:
     """A part of a data set as the place has it that the device comes to; made once a process."""
     whole = load(source, network)
     chosen = whole.part(which)
@@ -59,7 +59,7 @@ def order(seed: int, epoch: int, count: int) -> Index:
     return np.argsort(raw, kind="stable").astype(np.int64)
 
 
-def count_of(wanted: int, source: Source, which: str, option: str) -> int:
+def count_of(wanted: int, source: DataSource, which: str, option: str) -> int:
     """How many images of a part are used: `wanted`, or all of them for 0. Raises UsageError when there are fewer."""
     there = sources.count(source, which)
     if not 0 <= wanted <= there:

@@ -22,7 +22,7 @@ from m0sim.study.learn import methods, network_files, sources
 from m0sim.study.learn.experiment.setting import Setting
 from m0sim.study.learn.experiment.training import MEASURED_STEPS, Task, Training, TrainingRun
 from m0sim.study.learn.network_files import Found, Given
-from m0sim.study.learn.sources import FileOptions, Source
+from m0sim.study.learn.sources import DataSource, FileOptions
 from m0sim.study.learn.transfer import Transfer
 
 Chosen = Mapping[tuple[Transfer, str], int]
@@ -84,9 +84,9 @@ class Study:
         return network_files.of(self.network)
 
     @property
-    def source(self) -> Source:
+    def source(self) -> DataSource:
         """Where the images are from."""
-        return Source(self.data, self.data_dir, self.data_options)
+        return DataSource(self.data, self.data_dir, self.data_options)
 
     def task(self, setting: Setting, what: Transfer, seed: int, epochs: int) -> Task:
         """One run. The files of data must be those that this process has read."""

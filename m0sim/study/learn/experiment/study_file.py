@@ -14,7 +14,7 @@ from m0sim.study.learn.datasets import NAMES
 from m0sim.study.learn.experiment.setting import Setting
 from m0sim.study.learn.experiment.study import Study, StudyEntry
 from m0sim.study.learn.network_files import Found
-from m0sim.study.learn.sources import Source
+from m0sim.study.learn.sources import DataSource
 from m0sim.study.learn.transfer import NONE, Transfer, rotation
 from m0sim.toml import Table
 
@@ -53,7 +53,7 @@ def read(path: Path, data_dir: Path | None = None) -> Study:
     )
 
 
-def _network(top: Table, folder: Path, source: Source) -> Found:
+def _network(top: Table, folder: Path, source: DataSource) -> Found:
     """A bundled name, or a backbone's file from `folder` on."""
     try:
         name = top.text("network") if "network" in top.raw else sources.starting_network(source)
@@ -63,7 +63,7 @@ def _network(top: Table, folder: Path, source: Source) -> Found:
         top.fail("network", str(error))
 
 
-def _tasks(top: Table, source: Source, folder: Path) -> tuple[Transfer, ...]:
+def _tasks(top: Table, source: DataSource, folder: Path) -> tuple[Transfer, ...]:
     """`tasks`, or rotations by `angles`; without either 30 degrees, and a file as it is."""
     if "tasks" in top.raw:
         if "angles" in top.raw:
@@ -75,7 +75,7 @@ def _tasks(top: Table, source: Source, folder: Path) -> tuple[Transfer, ...]:
     return tuple(rotation(float(angle)) for angle in _numbers(top, "angles", [30], (int, float)))
 
 
-def _count(table: Table, key: str, source: Source, tasks: tuple[Transfer, ...], part: str) -> int:
+def _count(table: Table, key: str, source: DataSource, tasks: tuple[Transfer, ...], part: str) -> int:
     there = min(sources.count(replace(source, place=task.file, hashes=()), part) for task in tasks)
     return table.integer(key, 1, there, default=there)
 

@@ -28,7 +28,7 @@ from m0sim.study.learn.methods.base import Arrays
 from m0sim.study.learn.network_files import Found, Given
 from m0sim.study.learn.pretrain import Backbone
 from m0sim.study.learn.program import DeviceProgram, FlashOfStep
-from m0sim.study.learn.sources import FileOptions, Source
+from m0sim.study.learn.sources import DataSource, FileOptions
 from m0sim.study.learn.transfer import Transfer, rotation
 
 ENGINES = ("device", "golden")
@@ -82,9 +82,9 @@ class Task:
         return network_files.with_backbone(self.network, self.backbone)
 
     @property
-    def source(self) -> Source:
+    def source(self) -> DataSource:
         """Where the images are from."""
-        return Source(self.data, self.data_dir, self.data_options, self.transfer.file, self.data_hashes)
+        return DataSource(self.data, self.data_dir, self.data_options, self.transfer.file, self.data_hashes)
 
     def identity(self) -> dict[str, Any]:
         """What decides about the result, as JSON values: two runs with the same give the same bytes.

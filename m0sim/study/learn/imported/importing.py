@@ -22,13 +22,13 @@ from m0sim.study.learn.imported.float_network import FloatNetwork, Real, Scaling
 from m0sim.study.learn.imported.quantise import LayerReport
 from m0sim.study.learn.networks import Network, Shape
 from m0sim.study.learn.pretrain import CALIBRATION_IMAGES, SCHEMA, Backbone
-from m0sim.study.learn.sources import Source
+from m0sim.study.learn.sources import DataSource
 
 Pixels = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
-class Examples:
+class CalibrationData:
     """Images uint8 [n, h, w, c] that choose the shifts, and others with labels, if there are any, that judge."""
 
     name: str
@@ -40,7 +40,7 @@ class Examples:
 
 
 @dataclass(frozen=True)
-class Result:
+class ImportedModel:
     """A backbone, and what quantising cost."""
 
     backbone: Backbone
@@ -52,14 +52,14 @@ class Result:
     judged: int
 
 
-def shapes(source: Source, calibrate: Path | None) -> tuple[Shape, ...]:
+def shapes(source: DataSource, calibrate: Path | None) -> tuple[Shape, ...]:
     """What [h, w, c] the images can be taken for."""
     if calibrate is None:
         return sources.shapes(source)
     return data_files.shapes_of(_read(calibrate, source.options.reading)[0])
 
 
-def examples(source: Source, calibrate: Path | None, network: Network) -> Examples:
+def examples(source: DataSource, calibrate: Path | None, network: Network) -> CalibrationData:
     """The images of a data set or file: its backbone part calibrates, its test part judges. Or, with `calibrate`, of a
     .npz file that need have no labels: the first calibrate, all of them judge.
 
@@ -69,7 +69,7 @@ def examples(source: Source, calibrate: Path | None, network: Network) -> Exampl
         data = sources.load(source, network)
         backbone, test = data.part("backbone"), data.part("test")
         record = sources.record(source)
-        return Examples(data.name, record, backbone.images[:CALIBRATION_IMAGES], test.images, test.labels)
+        return CalibrationData(data.name, record, backbone.images[:CALIBRATION_IMAGES], test.images, test.labels)
     values, labels = _read(calibrate, source.options.reading)
     if network.input_shape not in data_files.shapes_of(values):
         wanted, has = (" x ".join(map(str, shape)) for shape in (network.input_shape, data_files.shapes_of(values)[0]))
@@ -79,7 +79,7 @@ def examples(source: Source, calibrate: Path | None, network: Network) -> Exampl
             f"{calibrate}: label {labels.max()}, but the model tells {network.classes} classes apart, from 0 on"
         )
     images = values.reshape(len(values), *network.input_shape)
-    return Examples(calibrate.name, {}, images[:CALIBRATION_IMAGES], images, labels)
+    return CalibrationData(calibrate.name, {}, images[:CALIBRATION_IMAGES], images, labels)
 
 
 @lru_cache(maxsize=1)
@@ -121,7 +121,7 @@ def _numbers(option: str, text: str) -> Real:
     return found
 
 
-def run(path: Path, source: Source, calibrate: Path | None, scale: Scaling, command: str) -> Result:
+def run(path: Path, source: DataSource, calibrate: Path | None, scale: Scaling, command: str) -> ImportedModel:
     """Import a model. Raises UsageError, one line, where the file, the images or the scaling do not fit."""
     found = read.read(path, shapes(source, calibrate))
     network = found.model.network
@@ -150,7 +150,7 @@ def run(path: Path, source: Source, calibrate: Path | None, scale: Scaling, comm
         "versions": {"m0sim": m0sim.__version__, "numpy": np.__version__, "python": platform.python_version()},
     }
     backbone = Backbone(bare.network, bare.weights, bare.config, record)
-    return Result(backbone, layers, float_network.describes(network), notes, len(calibration), judged)
+    return ImportedModel(backbone, layers, float_network.describes(network), notes, len(calibration), judged)
 
 
 def _caps(layers: Sequence[LayerReport]) -> Iterator[str]:

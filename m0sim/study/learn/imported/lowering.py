@@ -14,21 +14,21 @@ from m0sim.study.learn.imported import constants
 from m0sim.study.learn.imported.float_network import Real
 from m0sim.study.learn.imported.onnx_file import Array, Graph, Node, Refused
 from m0sim.study.learn.imported.values import (
-    Ended,
+    IndexedTensor,
     Input,
     Linear,
+    ModelEnd,
     Pooled,
     Producer,
     Rectified,
     Sum,
-    Tensor,
     image_view,
     tensor_of,
 )
 from m0sim.study.learn.layout import Index
 from m0sim.study.learn.networks import AveragePool, Conv, Dense, Depthwise, Pool, Shape, conv_shape, pool_shape
 
-Value = Array | Tensor | Ended
+Value = Array | IndexedTensor | ModelEnd
 
 ELEMENTS = 1 << 18
 """Of a tensor: an RP2040's SRAM holds as many activations."""
@@ -67,7 +67,7 @@ class Lowered:
     """What was read."""
 
     input: Input
-    logits: Tensor
+    logits: IndexedTensor
     dropped: list[str] = field(default_factory=list)
     """Nodes behind the logits."""
     notes: list[str] = field(default_factory=list)
@@ -105,7 +105,7 @@ class _Lowering:
             ]
             for name, value in zip(node.outputs, self._results(node, given), strict=False):
                 self.values[name] = value
-                self.held += 24 * value.index.size if isinstance(value, Tensor) else getattr(value, "nbytes", 0)
+                self.held += 24 * value.index.size if isinstance(value, IndexedTensor) else getattr(value, "nbytes", 0)
             if self.held > _HELD:
                 raise Refused(node, f"more than {_HELD >> 20:,} MiB are needed to read the model up to here")
         return Lowered(self.input, self._logits(), self.dropped, self.notes)
@@ -115,17 +115,17 @@ class _Lowering:
 
     def _results(self, node: Node, given: list[Value]) -> list[Value]:
         """What the node's outputs are."""
-        if ended := [value for value in given if isinstance(value, Ended)]:
+        if ended := [value for value in given if isinstance(value, ModelEnd)]:
             self.dropped.append(node.op)
             return [self._behind(node, ended[0], given)] * len(node.outputs)
-        tensors = [value for value in given if isinstance(value, Tensor)]
+        tensors = [value for value in given if isinstance(value, IndexedTensor)]
         if tensors and node.op == "Shape":
             return [constants.folded(node, [np.array(tensors[0].shape)])]
         if not tensors:
             return [constants.folded(node, [value for value in given if isinstance(value, np.ndarray)])]
         if node.op in _TAIL or (node.op == "Sigmoid" and len(tensors[0].shape) == 2 and tensors[0].shape[1] > 1):
             self.dropped.append(node.op)
-            return [Ended(tensors[0])] * len(node.outputs)
+            return [ModelEnd(tensors[0])] * len(node.outputs)
         handler: Callable[[Node], Value] | None = getattr(self, f"_do_{node.op.lower()}", None)
         if handler is None:
             known = sorted(name.removeprefix("_do_") for name in dir(self) if name.startswith("_do_"))
@@ -136,25 +136,25 @@ class _Lowering:
             found = handler(node)
         except (ValueError, TypeError, IndexError) as error:
             raise Refused(node, str(error).partition("\n")[0] or type(error).__name__) from error
-        return [found] * len(node.outputs) if isinstance(found, Ended) else [found]
+        return [found] * len(node.outputs) if isinstance(found, ModelEnd) else [found]
 
-    def _behind(self, node: Node, ended: Ended, given: list[Value]) -> Ended:
+    def _behind(self, node: Node, ended: ModelEnd, given: list[Value]) -> ModelEnd:
         """What follows the logits is not looked at, but for the names of classes that it looks up."""
         if node.op == "ArrayFeatureExtractor":
             names = [value for value in given if isinstance(value, np.ndarray)]
             return replace(ended, classes=tuple(names[0].reshape(-1).tolist()) if names else ())
         return ended
 
-    def _logits(self) -> Tensor:
+    def _logits(self) -> IndexedTensor:
         found = [self.values[name] for name in self.graph.outputs if name in self.values]
-        tensors = [value.logits if isinstance(value, Ended) else value for value in found]
-        logits = [tensor for tensor in tensors if isinstance(tensor, Tensor)]
+        tensors = [value.logits if isinstance(value, ModelEnd) else value for value in found]
+        logits = [tensor for tensor in tensors if isinstance(tensor, IndexedTensor)]
         if not logits or len({id(tensor.producer) for tensor in logits}) > 1:
             raise UsageError(
                 f"the model must have one output, or outputs that follow from the same logits; it has {len(found)}"
             )
         for value in found:
-            if isinstance(value, Ended) and value.classes and list(value.classes) != list(range(len(value.classes))):
+            if isinstance(value, ModelEnd) and value.classes and list(value.classes) != list(range(len(value.classes))):
                 listed = ", ".join(map(str, value.classes[:8]))
                 raise UsageError(f"the model's classes are {listed}: label the data 0, 1, 2, ... and train it again")
         return logits[0]
@@ -166,15 +166,15 @@ class _Lowering:
         name = node.inputs[at] if at < len(node.inputs) else ""
         return self.values[name] if name else None
 
-    def _tensor(self, node: Node, at: int = 0) -> Tensor:
+    def _tensor(self, node: Node, at: int = 0) -> IndexedTensor:
         value = self._input(node, at)
-        if not isinstance(value, Tensor):
+        if not isinstance(value, IndexedTensor):
             raise ValueError(f"its input {at} must be what a layer gives, not a constant")
         return value
 
     def _constant(self, node: Node, at: int) -> Array | None:
         value = self._input(node, at)
-        if isinstance(value, Tensor | Ended):
+        if isinstance(value, IndexedTensor | ModelEnd):
             raise ValueError(f"its input {at} must be a constant of the file: export the model for inference")
         return value
 
@@ -237,19 +237,19 @@ class _Lowering:
 
     def _do_add(self, node: Node) -> Value:
         first, second = self._input(node, 0), self._input(node, 1)
-        if isinstance(first, Tensor) and isinstance(second, Tensor):
+        if isinstance(first, IndexedTensor) and isinstance(second, IndexedTensor):
             return self._sum(node, first, second)
-        tensor, constant = (first, second) if isinstance(first, Tensor) else (second, first)
-        assert isinstance(tensor, Tensor)
+        tensor, constant = (first, second) if isinstance(first, IndexedTensor) else (second, first)
+        assert isinstance(tensor, IndexedTensor)
         return _scaled(tensor, np.ones(()), _real(constant))
 
     def _do_sub(self, node: Node) -> Value:
-        if isinstance(first := self._input(node, 0), Tensor):
+        if isinstance(first := self._input(node, 0), IndexedTensor):
             return _scaled(first, np.ones(()), -_real(self._constant(node, 1)))
         return _scaled(self._tensor(node, 1), -np.ones(()), _real(first))
 
     def _do_mul(self, node: Node) -> Value:
-        at = 0 if isinstance(self._input(node, 0), Tensor) else 1
+        at = 0 if isinstance(self._input(node, 0), IndexedTensor) else 1
         return _scaled(self._tensor(node, at), _real(self._constant(node, 1 - at)), np.zeros(()))
 
     def _do_div(self, node: Node) -> Value:
@@ -297,9 +297,9 @@ class _Lowering:
         if len(bias) < 2:
             raise ValueError("gives one value for two classes: train it with one output a class")
         self.dropped.append(str(node.attributes.get("post_transform", "none")).capitalize())
-        return Ended(self._dense(node, weights, bias), classes)
+        return ModelEnd(self._dense(node, weights, bias), classes)
 
-    def _dense(self, node: Node, weights: Real, bias: Real | None) -> Tensor:
+    def _dense(self, node: Node, weights: Real, bias: Real | None) -> IndexedTensor:
         """A dense layer of weights [outputs, inputs], as the tensor's elements follow one another."""
         tensor = self._tensor(node)
         if weights.ndim != 2 or prod(tensor.shape) != tensor.shape[-1] or weights.shape[1] != tensor.shape[-1]:
@@ -375,7 +375,7 @@ class _Lowering:
         both = (max(above, below), max(left, right))
         return wider, (both, both)
 
-    def _image(self, tensor: Tensor) -> tuple[Shape, Index]:
+    def _image(self, tensor: IndexedTensor) -> tuple[Shape, Index]:
         """The shape [h, w, c] of what a tensor [1, c, h, w] or [1, c, length] holds, and the places of its elements."""
         if not 3 <= len(tensor.shape) <= 4:
             raise ValueError(f"reads what has {len(tensor.shape) - 1} dimensions, not an image or a signal")
@@ -422,7 +422,7 @@ class _Lowering:
             raise ValueError("only as the upper end of a ReLU can it be read")
         return replace(tensor, producer=replace(tensor.producer, cap=cap))
 
-    def _rectified(self, node: Node, cap: float | None) -> Tensor:
+    def _rectified(self, node: Node, cap: float | None) -> IndexedTensor:
         tensor, source = self._tensor(node), None
         source = tensor.producer
         if (
@@ -452,7 +452,7 @@ class _Lowering:
     def _do_averagepool(self, node: Node) -> Value:
         return self._pool(node, AveragePool)
 
-    def _pool(self, node: Node, kind: type[Pool] | type[AveragePool]) -> Tensor:
+    def _pool(self, node: Node, kind: type[Pool] | type[AveragePool]) -> IndexedTensor:
         tensor = self._tensor(node)
         shape, _ = self._image(tensor)
         window = _pair(node.attributes.get("kernel_shape", ()), 1)
@@ -492,7 +492,7 @@ class _Lowering:
         view = tuple(1 if at in axes else size for at, size in enumerate(tensor.shape)) if kept else rest
         return _batch_kept(pooled.moved(lambda array: array.reshape(view)))
 
-    def _sum(self, node: Node, first: Tensor, second: Tensor) -> Tensor:
+    def _sum(self, node: Node, first: IndexedTensor, second: IndexedTensor) -> IndexedTensor:
         if first.shape != second.shape:
             raise ValueError("adds tensors of different shapes")
         if not (first.is_plain and second.is_plain):
@@ -508,7 +508,7 @@ class _Lowering:
         )
 
 
-def _channels_first(tensor: Tensor, shape: Shape) -> Tensor:
+def _channels_first(tensor: IndexedTensor, shape: Shape) -> IndexedTensor:
     """A tensor in whatever order as [1, c, h, w]."""
     order = np.empty(prod(shape), np.int64)
     order[tensor.index.reshape(-1)] = np.arange(prod(shape))
@@ -516,7 +516,7 @@ def _channels_first(tensor: Tensor, shape: Shape) -> Tensor:
     return tensor.moved(lambda array: array.reshape(-1)[back])
 
 
-def _scaled(tensor: Tensor, scale: Real, offset: Real) -> Tensor:
+def _scaled(tensor: IndexedTensor, scale: Real, offset: Real) -> IndexedTensor:
     """scale * tensor + offset, as part of the layer in front where there has been no ReLU yet."""
     changed = tensor.scaled(scale, offset)
     source = tensor.producer
@@ -536,7 +536,7 @@ def _scaled(tensor: Tensor, scale: Real, offset: Real) -> Tensor:
     return tensor_of(producer, tensor.index)
 
 
-def _by_channel(tensor: Tensor, places: Index, channels: int) -> tuple[Real, Real]:
+def _by_channel(tensor: IndexedTensor, places: Index, channels: int) -> tuple[Real, Real]:
     """The scale and offset that wait in a tensor, each [channels]; ValueError where they differ within a channel."""
     channel = places % channels
     found = []
@@ -549,7 +549,7 @@ def _by_channel(tensor: Tensor, places: Index, channels: int) -> tuple[Real, Rea
     return found[0], found[1]
 
 
-def _pooled(node: Node, tensor: Tensor, pool: Pool | AveragePool, shape: Shape) -> Tensor:
+def _pooled(node: Node, tensor: IndexedTensor, pool: Pool | AveragePool, shape: Shape) -> IndexedTensor:
     """A pool of a tensor [1, c, h, w] or [1, c, length]; what waits in it waits in the result."""
     by, along = _by_channel(tensor, tensor.places(), shape[2])
     if isinstance(pool, Pool) and (by <= 0).any():
@@ -632,7 +632,7 @@ def _axis(axis: int, rank: int) -> int:
     return axis + rank if axis < 0 else axis
 
 
-def _batch_kept(tensor: Tensor) -> Tensor:
+def _batch_kept(tensor: IndexedTensor) -> IndexedTensor:
     if not tensor.shape or tensor.shape[0] != 1:
         raise ValueError("moves values between the images of a batch: its first axis must stay the batch")
     return tensor

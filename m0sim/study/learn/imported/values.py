@@ -83,7 +83,7 @@ Producer = Input | Linear | Rectified | Pooled | Sum
 
 
 @dataclass(frozen=True, eq=False)
-class Tensor:
+class IndexedTensor:
     """What a node gives, of one image: arrays of the shape that the graph has, its batch being 1."""
 
     producer: Producer
@@ -102,12 +102,12 @@ class Tensor:
         """Whether nothing waits to be applied."""
         return bool((self.scale == 1).all() and not self.offset.any())
 
-    def moved(self, how: Callable[[NDArray[np.generic]], NDArray[np.generic]]) -> Tensor:
+    def moved(self, how: Callable[[NDArray[np.generic]], NDArray[np.generic]]) -> IndexedTensor:
         """The same values in another shape or order."""
         index, scale, offset = how(self.index), how(self.scale), how(self.offset)
         return replace(self, index=index, scale=scale, offset=offset)  # type: ignore[arg-type]
 
-    def scaled(self, scale: Real, offset: Real) -> Tensor:
+    def scaled(self, scale: Real, offset: Real) -> IndexedTensor:
         """scale * this + offset, broadcast; ValueError where that makes the tensor larger."""
         by, along = np.broadcast_to(scale, self.shape), np.broadcast_to(offset, self.shape)
         return replace(self, scale=self.scale * by, offset=self.offset * by + along)
@@ -123,17 +123,17 @@ class Tensor:
 
 
 @dataclass(frozen=True, eq=False)
-class Ended:
+class ModelEnd:
     """Something behind the logits, such as what Softmax or ArgMax makes of them."""
 
-    logits: Tensor
+    logits: IndexedTensor
     classes: tuple[object, ...] = ()
     """What the file calls the classes, where it says so."""
 
 
-def tensor_of(producer: Producer, index: Index) -> Tensor:
+def tensor_of(producer: Producer, index: Index) -> IndexedTensor:
     """What a producer gives, its elements in the graph's shape and order."""
-    return Tensor(producer, index, np.ones(index.shape), np.zeros(index.shape))
+    return IndexedTensor(producer, index, np.ones(index.shape), np.zeros(index.shape))
 
 
 def image_view(shape: Shape, is_signal: bool) -> Index:
