@@ -45,6 +45,18 @@ def test_fp32_trains_what_is_bundled_and_lists_all_that_is_lacking() -> None:
         methods.get("fp32").model(APART, (), Config(()), side_by_side.Examples(*[[]] * 2), 0)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("name", ["priot", "priot-threshold", "priot-s"])
+def test_score_gradients_that_may_leave_32_bits_are_refused(name: str) -> None:
+    """W * G of all positions at their largest, and half of 2**24: 36 * 29 = 1,044 positions fit, 1,045 do not."""
+    assert 1044 * 127**3 + 2**23 < 2**31 <= 1045 * 127**3 + 2**23
+    method, last = methods.get(name), Dense(3)
+    assert not method.unsupported(Network("fits", (36, 29, 1), (Conv(2), last)))
+    assert not method.unsupported(Network("pooled", (72, 58, 1), (Conv(2), Pool(), last)))
+    why = "layer 0 has an error at 1,045 positions, and W * G of more than 1,044 may leave 32 bits"
+    assert method.unsupported(Network("large", (55, 19, 1), (Conv(2), last))) == why
+    assert not methods.get("niti-static").unsupported(Network("large", (55, 19, 1), (Conv(2), last)))
+
+
 def test_all_methods_leave_it_out_and_a_named_one_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(networks.NETWORKS, "apart", APART)
     refused = re.escape("fp32 does not train apart: its C code has no depthwise convolutions")

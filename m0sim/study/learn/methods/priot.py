@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import ClassVar, Literal
 
 import numpy as np
 
 from m0sim.study.learn import draws, layout
-from m0sim.study.learn.arithmetic import Int8, Int32, round_shift, sat
+from m0sim.study.learn.arithmetic import LIMIT, STATIC_SHIFT_MAX, Int8, Int32, round_shift, sat
 from m0sim.study.learn.config import Config
 from m0sim.study.learn.device_form import Builder, IntegerForm, Read, Words, edge_bytes, edges_from
 from m0sim.study.learn.layout import storage_index
@@ -15,7 +16,7 @@ from m0sim.study.learn.methods.base import Tuned
 from m0sim.study.learn.methods.integer import Context, IntegerMethod
 from m0sim.study.learn.methods.options import shared
 from m0sim.study.learn.methods.pruning import kept_by, threshold, top_k
-from m0sim.study.learn.networks import Dense, Stage
+from m0sim.study.learn.networks import Dense, Network, Stage
 from m0sim.study.learn.state import Frozen, Layer, Learned, Mask, Selection
 from m0sim.study.learn.step import MASK_FORMS, Phase, Ref, Word
 
@@ -219,6 +220,10 @@ class ScoreForm(IntegerForm):
         return layout.unpack(read(f"scores{stage.index}"), stage.weight_shape)
 
 
+POSITIONS_MAX = ((1 << 31) - (1 << STATIC_SHIFT_MAX - 1)) // LIMIT**3
+"""Positions of an error whose products W * G, and half of the last place that rounding adds, an int32 holds."""
+
+
 class Priot(IntegerMethod):
     """S = sat(S - Round(W * G, r)), straight through the mask: for pruned edges too."""
 
@@ -229,6 +234,14 @@ class Priot(IntegerMethod):
     tuned = Tuned(-3, {"keep": 0.9})
     options: ClassVar = {**IntegerMethod.options, **shared("keep", "refresh", "deviation")}
     device = ScoreForm()
+
+    def unsupported(self, network: Network) -> str:
+        for stage in network.stages:
+            positions = prod(stage.out_shape[:-1]) if stage.pooled else stage.positions
+            if positions > POSITIONS_MAX:
+                words = f"layer {stage.index} has an error at {positions:,} positions"
+                return f"{words}, and W * G of more than {POSITIONS_MAX:,} may leave 32 bits"
+        return ""
 
     def start(self, stage: Stage, frozen: Frozen, config: Config, seed: int) -> Learned:
         return draws.normal_scores(seed, stage.index, stage.edges, config.deviation).reshape(stage.weight_shape)
