@@ -96,9 +96,20 @@ def torch_files() -> None:
         torch.onnx.export(
             model, (torch.zeros(2, *shape),), path, dynamo=True, external_data=False, dynamic_shapes=({0: batch},)
         )
+        _without_traces(path)
         old = HERE / f"{name}-pt{version}-script.onnx"
         if name in ("cnn-batchnorm",):  # the exporter that most files in the world are from
             torch.onnx.export(model, (torch.zeros(1, *shape),), old, dynamo=False, opset_version=13)
+
+
+def _without_traces(path: Path) -> None:
+    """Take out the stack traces that the exporter writes beside each node: they name folders of the machine."""
+    import onnx
+
+    model = onnx.load(path)
+    for part in (model, model.graph, *model.graph.node, *model.graph.value_info):
+        del part.metadata_props[:]
+    onnx.save(model, path)
 
 
 def _train_torch(model, images, labels, has_softmax: bool) -> None:
