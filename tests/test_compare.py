@@ -14,7 +14,7 @@ from m0sim.chip import device
 from m0sim.chip.device import Device
 from m0sim.errors import M0simError, UsageError
 from m0sim.study.learn import datasets as data
-from m0sim.study.learn import kernels, methods, pretrain
+from m0sim.study.learn import float_training, kernels, methods
 from m0sim.study.learn import side_by_side as compare
 from m0sim.study.learn.config import DeviceOptions
 
@@ -135,7 +135,7 @@ def test_other_chips_cost_what_their_core_says() -> None:
 
 
 def test_pretrain_writes_a_backbone(monkeypatch, capsys, tmp_path: Path) -> None:
-    monkeypatch.setattr(pretrain, "RECIPES", {"digits": pretrain.Recipe(epochs=1, rate=1e-2)})
+    monkeypatch.setattr(float_training, "RECIPES", {"digits": float_training.Recipe(epochs=1, rate=1e-2)})
     path = tmp_path / "b.npz"
     assert run(monkeypatch, "pretrain", "-o", str(path), "--json") == 0
     printed = json.loads(capsys.readouterr().out)

@@ -12,7 +12,7 @@ import pytest
 
 from m0sim.errors import UsageError
 from m0sim.study.learn import datasets as data
-from m0sim.study.learn import float_model, networks, pretrain
+from m0sim.study.learn import float_model, float_training, networks, pretrain
 from m0sim.study.learn.arithmetic import round_shift
 from m0sim.study.learn.datasets import SPLITS
 from m0sim.study.learn.imported import quantise
@@ -167,8 +167,8 @@ def test_quantise(largest: float, exponent: int, stored: int) -> None:
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Three passes over the digits and few calibration images."""
-    recipe = dataclasses.replace(pretrain.RECIPES["digits"], epochs=3)
-    monkeypatch.setattr(pretrain, "RECIPES", {"digits": recipe})
+    recipe = dataclasses.replace(float_training.RECIPES["digits"], epochs=3)
+    monkeypatch.setattr(float_training, "RECIPES", {"digits": recipe})
     monkeypatch.setattr(pretrain, "CALIBRATION_IMAGES", 32)
 
 

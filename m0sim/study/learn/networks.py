@@ -263,9 +263,9 @@ def pool_shape(shape: Shape, pool: Pool | AveragePool = Pool()) -> Shape:
 _POOL = Pool()
 
 
-def _vgg11() -> tuple[Layer, ...]:
+def _vgg11(divisor: int = 1) -> tuple[Layer, ...]:
     plan = (64, 0, 128, 0, 256, 256, 0, 512, 512, 0, 512, 512, 0)
-    return (*(Conv(channels) if channels else _POOL for channels in plan), Dense(10))
+    return (*(Conv(channels // divisor) if channels else _POOL for channels in plan), Dense(10))
 
 
 NETWORKS: dict[str, Network] = {
@@ -281,6 +281,7 @@ NETWORKS: dict[str, Network] = {
             (Conv(20, (5, 5), pad=0), _POOL, Conv(50, (5, 5), pad=0), _POOL, Dense(500), Dense(10)),
         ),
         Network("vgg11", (32, 32, 3), _vgg11()),
+        Network("vgg11-quarter", (32, 32, 3), _vgg11(divisor=4)),
     )
 }
 

@@ -1,7 +1,6 @@
 """Backbones: a small network trained on upright images in float32, quantised to int8, its forward shifts calibrated.
 
-Training is plain NumPy: im2col, cross-entropy, Adam with decoupled weight decay, no batch normalisation; biases where
-a layer has them, without decay.
+How they are trained: `float_training`.
 Quantisation gives the weights of a layer one power-of-two exponent: real weight = w * 2^exponent, w in -127..127, the
 smallest exponent that holds the largest weight. An image's int8 0..127 stands for x * 2^-7. The static shifts p follow
 the rule of `calibrate`, on upright backbone images.
@@ -22,7 +21,7 @@ import hashlib
 import json
 import os
 import platform
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -34,19 +33,17 @@ from numpy.typing import NDArray
 import m0sim
 from m0sim import arrays, files
 from m0sim.errors import UsageError, did_you_mean
-from m0sim.study.learn import biases, float_model, network_toml, networks, sources
+from m0sim.study.learn import biases, float_model, float_training, network_toml, networks, sources
 from m0sim.study.learn.arithmetic import LIMIT, STATIC_SHIFT_MAX, Int8
 from m0sim.study.learn.calibrate import calibrate
 from m0sim.study.learn.config import Config
 from m0sim.study.learn.datasets import SPLITS, Dataset, network_input
 from m0sim.study.learn.float_model import Float
+from m0sim.study.learn.float_training import Progress, Recipe, recipe_of
 from m0sim.study.learn.imported.quantise import to_int8
 from m0sim.study.learn.methods import niti_static
 from m0sim.study.learn.networks import Network
 from m0sim.study.learn.passes import forward_pass
-
-Progress = Callable[[int, int], None]
-"""Told the number of training steps done and to do."""
 
 SCHEMA = 1
 """Version of the file format."""
@@ -57,32 +54,9 @@ BUNDLED = ("tiny-cnn-8", "tiny-cnn")
 CALIBRATION_IMAGES = 1024
 """So many backbone images, the first ones, choose the shifts."""
 
-_BATCH = 64
-_STEPS = 2000
 _EVALUATED = 500  # images at a time: bounds the memory of a forward pass
 _NETWORK = "network"
 _FOLDER = Path(__file__).parent / "backbones"
-
-
-@dataclass(frozen=True, slots=True)
-class Recipe:
-    """How long and how a data set's backbone is trained."""
-
-    epochs: int
-    rate: float
-    """Adam's step size, constant for half of the training, then falling linearly to 0."""
-    decay: float = 0.0
-    """Share of the weights that a step takes away, times the step size."""
-    smoothing: float = 0.0
-    """Share of the target that is spread evenly over the classes."""
-
-
-RECIPES: Mapping[str, Recipe] = {
-    # Found among a dozen by the mean accuracy over six seeds; most of it is due to the smoothing.
-    "digits": Recipe(epochs=60, rate=1e-2, decay=0.1, smoothing=0.1),
-    "mnist": Recipe(epochs=3, rate=2e-3),
-    "cifar10": Recipe(epochs=10, rate=1e-3, decay=0.05),
-}
 
 
 @dataclass(frozen=True)
@@ -128,7 +102,7 @@ def pretrain(network: Network, data: Dataset, seed: int = 0, progress: Progress 
         raise UsageError(f"seed {seed}: a seed is 0 or more")
     backbone, test = data.part("backbone"), data.part("test")
     recipe = recipe_of(data)
-    trained, real_biases = _train(network, backbone, recipe, seed, progress or (lambda done, todo: None))
+    trained, real_biases = float_training.train(network, backbone, recipe, seed, progress or (lambda done, todo: None))
     weights, exponents = zip(*map(to_int8, trained), strict=True)
     given = tuple(
         _quantise_biases(real, exponent) if stage.layer.bias else ()
@@ -228,14 +202,6 @@ def _biases(stored: Mapping[str, NDArray[Any]], network: Network) -> tuple[tuple
     return tuple(() if array is None else tuple(map(int, array)) for array in found.values())
 
 
-def recipe_of(data: Dataset) -> Recipe:
-    """That of a data set that m0sim knows; of others so many epochs that some 2,000 batches are seen, 3 to 200."""
-    if data.split is None:
-        return RECIPES[data.name]
-    images = len(data.indices("backbone"))
-    return Recipe(epochs=min(max(round(_STEPS * _BATCH / images), 3), 200), rate=2e-3, decay=0.05, smoothing=0.1)
-
-
 def _record(
     network: Network, data: Dataset, recipe: Recipe, seed: int, accuracy: Mapping[str, float]
 ) -> dict[str, Any]:
@@ -245,14 +211,14 @@ def _record(
     prefix = f"OPENBLAS_NUM_THREADS={threads} " if threads else ""
     title = network.name if network_toml.is_bundled(network) else f"{network.name}.toml"
     blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
+    batch = float_training.batch_of(recipe, data.part("backbone"))
     return {
         "schema": SCHEMA,
         "network": network.name,
         "data": data.name,
         "command": f"{prefix}m0sim pretrain --network {title} --data {data.name}{options} --seed {seed}",
         "seed": seed,
-        "recipe": {name: getattr(recipe, name) for name in Recipe.__slots__}
-        | {"batch": min(_BATCH, len(data.indices("backbone")))},
+        "recipe": float_training.as_json(replace(recipe, batch=batch)),
         **_images(data),
         "accuracy": {name: round(value, 4) for name, value in accuracy.items()},
         "versions": {
@@ -283,59 +249,6 @@ def _quantise_biases(real: Float, weight_exponent: int) -> tuple[int, ...]:
 
 def _share_right(logits: NDArray[Any], labels: NDArray[np.uint8]) -> float:
     return float(np.mean(logits.argmax(axis=1) == labels))
-
-
-# Training in float32
-
-
-def _train(
-    network: Network, data: Dataset, recipe: Recipe, seed: int, progress: Progress
-) -> tuple[list[Float], list[Float]]:
-    """Float32 weights, and biases that begin as zeros, after training on all of `data` (the last incomplete batch of an
-    epoch is left out). Those of a layer without stay zeros."""
-    rng = np.random.default_rng(seed)
-    shapes = [stage.weight_shape for stage in network.stages]
-    weights = [  # He et al. 2015, for layers with ReLU
-        rng.normal(0.0, (2.0 / np.prod(shape[1:])) ** 0.5, shape).astype(np.float32) for shape in shapes
-    ]
-    biases = [np.zeros(stage.n_out, np.float32) for stage in network.stages]
-    rules = [_Adam(w, recipe.decay) for w in weights]
-    bias_rules = [_Adam(b, 0.0) for b, stage in zip(biases, network.stages, strict=True) if stage.layer.bias]
-    todo = recipe.epochs * (len(data) // min(_BATCH, len(data)))
-    for step, (images, labels) in enumerate(_batches(data, recipe.epochs, rng), start=1):
-        logits, trace = float_model.forward(network, weights, images, biases)
-        error = float_model.softmax_error(logits, labels, recipe.smoothing)
-        rate = recipe.rate * min(1.0, 2.0 * (1.0 - (step - 1) / todo))
-        found = float_model.gradients(network, weights, trace, error, ties="all")
-        of_biases = [gradient for (_, gradient), stage in zip(found, network.stages, strict=True) if stage.layer.bias]
-        for rule, gradient in zip([*rules, *bias_rules], [*(weight for weight, _ in found), *of_biases], strict=True):
-            rule.move(gradient, step, rate)
-        progress(step, todo)
-    return weights, biases
-
-
-class _Adam:
-    """The rule by which one array moves, in place."""
-
-    def __init__(self, array: Float, decay: float) -> None:
-        self._array, self._decay = array, decay
-        self._mean, self._square = np.zeros_like(array), np.zeros_like(array)
-
-    def move(self, gradient: Float, step: int, rate: float) -> None:
-        """Step number `step`, from 1 on."""
-        self._mean += np.float32(0.1) * (gradient - self._mean)
-        self._square += np.float32(0.001) * (gradient**2 - self._square)
-        direction = (self._mean / (1 - 0.9**step)) / (np.sqrt(self._square / (1 - 0.999**step)) + 1e-8)
-        self._array -= np.float32(rate) * (direction + self._decay * self._array)
-
-
-def _batches(data: Dataset, epochs: int, rng: np.random.Generator) -> Iterator[tuple[Float, NDArray[np.uint8]]]:
-    batch = min(_BATCH, len(data))
-    for _ in range(epochs):
-        order = rng.permutation(len(data))
-        for at in range(0, len(data) - batch + 1, batch):
-            chosen = order[at : at + batch]
-            yield float_model.real(network_input(data.images[chosen])), data.labels[chosen]
 
 
 def _float_accuracy(network: Network, weights: Sequence[Float], biases: Sequence[Float], data: Dataset) -> float:
