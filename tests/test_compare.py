@@ -14,7 +14,7 @@ from m0sim.chip import device
 from m0sim.chip.device import Device
 from m0sim.errors import M0simError, UsageError
 from m0sim.study.learn import datasets as data
-from m0sim.study.learn import float_training, kernels, methods
+from m0sim.study.learn import float_training, kernels, methods, pretrain
 from m0sim.study.learn import side_by_side as compare
 from m0sim.study.learn.config import DeviceOptions
 
