@@ -19,7 +19,6 @@ from m0sim.study.learn import datasets as data
 from m0sim.study.learn import deployment, fit, float_step, kernels, methods
 from m0sim.study.learn import side_by_side as compare
 from m0sim.study.learn.deployment import Deployment
-from m0sim.study.learn.experiment.images import ImagePart
 from m0sim.study.learn.experiment.setting import Setting, model_of
 from m0sim.study.learn.fit import Need
 from m0sim.study.learn.methods.fp32 import real_weights
@@ -102,7 +101,7 @@ def test_every_verb_says_the_same(method: str, width: float, less: int) -> None:
     }
     if width == 1.0:
         backbone = bundled("tiny-cnn-8")
-        examples = ImagePart(*start(width).calibration)
+        examples = start(width).examples(methods.get(method))
         train = Deployment.of(model_of(Setting(method), backbone, examples, 0), made.configuration.options, here)
         says |= {"train": train.is_fit, "train, bytes": train.need.sram_bytes <= size}
     assert says == dict.fromkeys(says, less == 0)

@@ -17,13 +17,13 @@ from m0sim.study.learn.comparison import RECONSTRUCTION, Comparison, MethodResul
 from m0sim.study.learn.config import Config, DeviceOptions
 from m0sim.study.learn.datasets import Dataset, network_input
 from m0sim.study.learn.deployment import Deployment
-from m0sim.study.learn.methods import Model
+from m0sim.study.learn.methods import Method, Model
 from m0sim.study.learn.network_files import Given
 from m0sim.study.learn.networks import Network
 from m0sim.study.learn.plan import Plan
 from m0sim.study.learn.pretrain import Backbone
 from m0sim.study.learn.program import DeviceProgram, FlashOfStep, phase_cycles
-from m0sim.study.learn.state import Examples
+from m0sim.study.learn.state import Examples, Samples
 from m0sim.study.learn.step import PHASES
 from m0sim.study.learn.transfer import Transfer
 
@@ -70,9 +70,21 @@ class StartingPoint:
 
     weights: tuple[Int8, ...]
     config: Config
-    calibration: Examples
-    training: Examples
+    calibration: Samples
+    training: Samples
+    old: Samples
+    """Of what the backbone was trained on, as many as any method wants by default."""
     note: str
+
+    def old_samples(self, count: int) -> Samples:
+        """The first `count` of them. Raises ValueError where there are not so many."""
+        if count > len(self.old.labels):
+            raise ValueError(f"{count} of {len(self.old.labels)} images of the old task")
+        return Samples(self.old.images[:count], self.old.labels[:count])
+
+    def examples(self, method: Method) -> Examples:
+        """What a method, with its default options, is told before deployment."""
+        return Examples(*self.calibration, *self.old_samples(method.old_images({})))
 
 
 def compare(task: ComparisonTask, progress: Progress | None = None) -> Comparison:
@@ -132,23 +144,33 @@ def start_of(task: ComparisonTask) -> StartingPoint:
         replace(task.config or config, weight_exponents=config.weight_exponents, biases=config.biases),
         _images(task, "validation", CALIBRATION_IMAGES),
         _images(task, "transfer", count),
+        _old_images(task, max(method.old_images({}) for method in methods.loaded())),
         note,
     )
 
 
-def _images(task: ComparisonTask, part: str, count: int) -> Examples:
+def _old_images(task: ComparisonTask, count: int) -> Samples:
+    """The first images of the backbone part as they are, or where there are none of the validation part; repeated if
+    there are too few."""
+    part = "backbone" if len(task.data.parts.get("backbone", ())) else "validation"
+    indices = np.resize(np.array(task.data.indices(part)), count)
+    return Samples(network_input(task.data.images[indices]), task.data.labels[indices])
+
+
+def _images(task: ComparisonTask, part: str, count: int) -> Samples:
     """The first images of a part of the data set, changed, as the network reads them; repeated if it has too few."""
     indices = np.resize(np.array(task.data.indices(part)), count)
     images = task.to_learn.applied(task.data.images[indices], indices)
-    return Examples(network_input(images), task.data.labels[indices])
+    return Samples(network_input(images), task.data.labels[indices])
 
 
 def _run(task: ComparisonTask, start: StartingPoint, name: str, tell: Progress) -> MethodResult:
     method = methods.get(name)
     backbone = (task.network, start.weights)
     config = method.configured(start.config, {})
-    config = method.calibrated(*backbone, config, start.calibration, task.seed)
-    model = method.model(*backbone, config, start.calibration, task.seed)
+    examples = start.examples(method)
+    config = method.calibrated(*backbone, config, examples, task.seed)
+    model = method.model(*backbone, config, examples, task.seed)
     deployment = Deployment.of(model, task.options, task.device)
     initial = model.initial()
     counted = deployment.program(initial)

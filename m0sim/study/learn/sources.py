@@ -96,6 +96,14 @@ def count(source: DataSource, part: str) -> int:
     return len(_divided(source, 1 if source.place and part != "backbone" else 0)[part])
 
 
+def without_place(source: DataSource) -> DataSource:
+    """The data alone, without those of the place that the device comes to: what a backbone is trained on."""
+    if not source.place:
+        return source
+    options = source.options if source.is_file else FileOptions()
+    return replace(source, place="", options=options, hashes=source.hashes[: int(source.is_file)])
+
+
 def record(source: DataSource) -> dict[str, Any]:
     """What decides about the data besides their name, as JSON values; nothing of a bundled data set.
 

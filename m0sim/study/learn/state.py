@@ -46,11 +46,25 @@ class Frozen:
         return layout.pack_gaps(storage)
 
 
-class Examples(NamedTuple):
-    """What the device will see, as far as it is known before: calibration images int8 [n, h, w, c] and labels [n]."""
+NOTHING: Int8 = np.zeros(0, np.int8)
+"""What a layer that does not learn has learned."""
+
+
+class Samples(NamedTuple):
+    """Images int8 [n, h, w, c] as a network reads them, and their labels [n]."""
 
     images: Int8
     labels: NDArray[np.integer[Any]]
+
+
+class Examples(NamedTuple):
+    """What is known before deployment: calibration images int8 [n, h, w, c] of what the device will see, labels [n]."""
+
+    images: Int8
+    labels: NDArray[np.integer[Any]]
+    old_images: Int8 = NOTHING
+    """Of what the backbone was trained on, as it was: so many as the method asks for (`Method.old_images`)."""
+    old_labels: NDArray[np.integer[Any]] = np.zeros(0, np.uint8)
 
 
 class Selection(NamedTuple):
@@ -58,10 +72,6 @@ class Selection(NamedTuple):
 
     cut: int
     ties: int
-
-
-NOTHING: Int8 = np.zeros(0, np.int8)
-"""What a layer that does not learn has learned."""
 
 
 @dataclass(frozen=True, slots=True)

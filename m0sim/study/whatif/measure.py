@@ -153,8 +153,9 @@ def _model(c: Configuration, start: compare.StartingPoint, seed: int) -> Model:
     given, fraction = start.config, c.fraction or Config.fraction
     config = Config(given.weight_exponents, biases=given.biases, trained=c.trained, fraction=fraction, seed=seed)
     config = method.configured(config, {})
-    config = method.calibrated(*backbone, config, start.calibration, seed)
-    return method.model(*backbone, config, start.calibration, seed)
+    examples = start.examples(method)
+    config = method.calibrated(*backbone, config, examples, seed)
+    return method.model(*backbone, config, examples, seed)
 
 
 class _Watch:

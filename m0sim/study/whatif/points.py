@@ -9,6 +9,7 @@ from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 import m0sim
 from m0sim.chip.device import Device
@@ -17,6 +18,7 @@ from m0sim.study.learn import methods, network_toml
 from m0sim.study.learn import side_by_side as compare
 from m0sim.study.learn.datasets import Dataset, MisfitError
 from m0sim.study.learn.networks import Network
+from m0sim.study.learn.state import Samples
 from m0sim.study.whatif import planned
 from m0sim.study.whatif.configuration import Configuration, wide_network
 from m0sim.study.whatif.grid import Point, Sweep
@@ -117,7 +119,9 @@ class Inputs:
         if start not in self._digests:
             self._digests[start] = _digest(start)
         knobs = asdict(configuration) | {"network": self._text(point)}
-        parts = (knobs, chip, point.seed, identity(configuration.method), self._digests[start])
+        parts = [knobs, chip, point.seed, identity(configuration.method), self._digests[start]]
+        if old := methods.get(configuration.method).old_images({}):
+            parts.append(_digest_of(start.old_samples(old)))
         return _hash(parts)
 
 
@@ -128,5 +132,14 @@ def _hash(parts: Any) -> str:
 def _digest(start: compare.StartingPoint) -> str:
     found = hashlib.sha256(repr((start.config.weight_exponents, start.config.biases, start.note)).encode())
     for array in (*start.weights, *start.calibration, *start.training):
-        found.update(repr((array.dtype.str, array.shape)).encode() + np.ascontiguousarray(array).tobytes())
+        found.update(_bytes_of(array))
     return found.hexdigest()
+
+
+def _digest_of(samples: Samples) -> str:
+    return hashlib.sha256(b"".join(map(_bytes_of, samples))).hexdigest()
+
+
+def _bytes_of(array: NDArray[Any]) -> bytes:
+    """All that an array is."""
+    return repr((array.dtype.str, array.shape)).encode() + np.ascontiguousarray(array).tobytes()

@@ -15,7 +15,8 @@ from m0sim.study.learn.datasets import Dataset, network_input
 from m0sim.study.learn.layout import Index
 from m0sim.study.learn.networks import Network
 from m0sim.study.learn.sources import DataSource
-from m0sim.study.learn.transfer import Transfer
+from m0sim.study.learn.state import NOTHING
+from m0sim.study.learn.transfer import NONE, Transfer
 
 CALIBRATION = 128
 """So many images, the first of the transfer part, calibrate the shifts."""
@@ -36,6 +37,9 @@ class ImagePart:
         return ImagePart(self.images[:count], self.labels[:count])
 
 
+_NO_IMAGES = ImagePart(NOTHING, np.zeros(0, np.uint8))
+
+
 @lru_cache(maxsize=2)
 def load(source: DataSource, network: Network) -> Dataset:
     """The whole data set, read once a process."""
@@ -48,6 +52,18 @@ def part(source: DataSource, network: Network, which: str, task: Transfer) -> Im
     whole = load(source, network)
     chosen = whole.part(which)
     return ImagePart(network_input(task.applied(chosen.images, whole.indices(which))), chosen.labels)
+
+
+def old(source: DataSource, network: Network, count: int) -> ImagePart:
+    """The first `count` images that the backbone was trained on, as they were. UsageError where there are fewer."""
+    of_backbone = sources.without_place(source)
+    there = sources.count(of_backbone, "backbone") if count else 0
+    if count > there:
+        raise UsageError(
+            f"{count} images of the old task are wanted, {of_backbone.title} has {there} in its backbone part: "
+            "ask for fewer, or give it more"
+        )
+    return part(of_backbone, network, "backbone", NONE).first(count) if count else _NO_IMAGES
 
 
 def order(seed: int, epoch: int, count: int) -> Index:

@@ -9,7 +9,6 @@ from typing import Any
 from m0sim.errors import UsageError
 from m0sim.study.learn import methods, uses
 from m0sim.study.learn.config import first_trained
-from m0sim.study.learn.experiment.images import ImagePart
 from m0sim.study.learn.methods import Model
 from m0sim.study.learn.pretrain import Backbone
 from m0sim.study.learn.state import Examples
@@ -46,6 +45,11 @@ class Setting:
         return " ".join([*words, *(f"{name} {value}" for name, value in sorted(rest.items()))])
 
     @property
+    def old_images(self) -> int:
+        """How many images of the old task the method wants."""
+        return methods.get(self.method).old_images(self.options)
+
+    @property
     def learns(self) -> str:
         """``weights`` or ``scores``."""
         return methods.get(self.method).learns
@@ -64,14 +68,13 @@ def tuned(method: str, shift: int | None, options: Mapping[str, Any]) -> Setting
     return Setting(method, best.shift if shift is None else shift, chosen)
 
 
-def model_of(setting: Setting, backbone: Backbone, calibration: ImagePart, seed: int) -> Model:
-    """The setting on a backbone, calibrated on some images and then slowed by the shift.
+def model_of(setting: Setting, backbone: Backbone, examples: Examples, seed: int) -> Model:
+    """The setting on a backbone, calibrated on the examples' images and then slowed by the shift.
 
     `seed` decides about initial scores and randomly scored edges.
     """
     network, base, method = backbone.network, backbone.config, methods.get(setting.method)
     first_trained(network, setting.options.get("trained", 0))
     config = method.configured(replace(base, seed=seed), setting.options)
-    examples = Examples(calibration.images, calibration.labels)
     config = method.calibrated(network, backbone.weights, config, examples, seed)
     return method.model(network, backbone.weights, method.slowed(config, setting.shift), examples, seed)

@@ -29,6 +29,7 @@ from m0sim.study.learn.network_files import Found, Given
 from m0sim.study.learn.pretrain import Backbone
 from m0sim.study.learn.program import DeviceProgram, FlashOfStep
 from m0sim.study.learn.sources import DataSource, FileOptions
+from m0sim.study.learn.state import Examples
 from m0sim.study.learn.transfer import Transfer, rotation
 
 ENGINES = ("device", "golden")
@@ -185,7 +186,9 @@ class TrainingRun:
         self.validation = self._part("validation").first(self.task.validation_images)
         self.test = self._part("test").first(self.task.test_images or 0)
         calibration = self._part("transfer").first(images.CALIBRATION)
-        self.model = model_of(self.task.setting, self.backbone, calibration, self.task.seed)
+        old = images.old(self.task.source, self.backbone.network, self.task.setting.old_images)
+        examples = Examples(calibration.images, calibration.labels, old.images, old.labels)
+        self.model = model_of(self.task.setting, self.backbone, examples, self.task.seed)
         self.deployment = Deployment.of(self.model, self.task.options, self.task.profile)
         self._start = self.model.initial()
         untrained = self.model.arrays(self._start)

@@ -84,6 +84,10 @@ class Method(ABC):
         scale = {"image_exponent": config.image_exponent + sharpness, "rate": config.rate + sharpness}
         return replace(config, **given, **scale, own=tuple(sorted(own.items())))
 
+    def old_images(self, options: Mapping[str, Any]) -> int:
+        """How many images of the old task, which the backbone was trained on, it wants (`Examples.old_images`)."""
+        return 0
+
     @property
     def mask_forms(self) -> tuple[str, ...]:
         """The forms in which it can keep its mask, the presumably fastest first; none where there is no mask."""

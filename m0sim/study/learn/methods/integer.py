@@ -247,7 +247,7 @@ class IntegerMethod(Method):
     def calibrated(
         self, network: Network, weights: Sequence[Int8], config: Config, examples: Examples, seed: int
     ) -> Config:
-        return calibrate(network, self, weights, *examples, config, seed)
+        return calibrate(network, self, weights, examples.images, examples.labels, config, seed)
 
     def slowed(self, config: Config, shift: int) -> Config:
         """Update shifts (within 0..24) and tin-tin's rate grow by as much, niti-dynamic's mu falls."""
