@@ -118,11 +118,16 @@ class TestFile:
             study_file.read(path)
 
 
-def row(*right_validation: int, right_test: tuple[int, ...] = (), cycles: tuple[int, ...] = ()) -> RunResult:
+def row(
+    *right_validation: int,
+    right_test: tuple[int | None, ...] = (),
+    cycles: tuple[int, ...] = (),
+    right_old: tuple[int | None, ...] = (),
+) -> RunResult:
     count = len(right_validation)
-    return RunResult(
-        right_validation, right_test or (1,) * count, (1, 1), (1, 1), cycles or (0,) * count, (), 100, True
-    )
+    ones, none = (1,) * count, (0,) * count
+    old = {"right_old": right_old or ones, "before_old": 8, "old_images": 10}
+    return RunResult(right_validation, right_test or ones, (1, 1), (1, None), cycles or none, (), 100, True, **old)  # type: ignore[arg-type]
 
 
 class TestChoice:
@@ -135,7 +140,7 @@ class TestChoice:
 
     def test_tuning_never_sees_a_test_image(self, small: Study) -> None:
         assert {task.test_images for task in small.tuning()} == {None}
-        assert study.run(small.tuning()[0]).right_test == (0,)
+        assert study.run(small.tuning()[0]).right_test == (None,)
 
     def test_every_method_and_angle_is_tried_alike(self, small: Study) -> None:
         tried = [(t.transfer.angle, t.setting.label) for t in small.tuning()]
@@ -192,6 +197,11 @@ class TestJournal:
             {"right_validation": 5},
             {"right_validation": []},
             {"right_test": [1.5]},
+            {"right_test": [1, 1]},
+            {"right_old": [True]},
+            {"right_old": [1, None]},
+            {"right_validation": [None]},
+            {"old_images": None},
             {"before": [1]},
             {"cycles": "many"},
             {"pruned": [None]},
@@ -212,6 +222,35 @@ class TestJournal:
         path.write_text(f"{first}\n{json.dumps(entry)}\n")
         with pytest.raises(UsageError, match=r"runs.jsonl:2: not a line of this journal"):
             study_run.FinishedRuns(tmp_path)
+
+    def test_a_journal_of_before_the_old_task_keeps_its_tuning(self, small: Study, tmp_path: Path) -> None:
+        """Lines without the figures of the old task are read; final runs, which need them, are run again."""
+        journal = study_run.FinishedRuns(tmp_path)
+        tuning = small.tuning()
+        finals = small.finals({(a, e.setting.label): 0 for a in small.tasks for e in small.entries})
+        for task in (tuning[0], finals[0]):
+            journal.add(task, row(1), 1.0)
+        path = tmp_path / study_run.JOURNAL
+        old = [json.loads(line) for line in path.read_text().splitlines()]
+        for line in old:
+            for name in ("right_old", "before_old", "old_images"):
+                del line["result"][name]
+        path.write_text("".join(json.dumps(line) + "\n" for line in old))
+        rows = study_run.FinishedRuns(tmp_path).rows
+        assert study.missing(tuning[:2], rows) == [tuning[1]]
+        assert study.missing(finals[:1], rows) == finals[:1]
+        journal.add(finals[0], row(2), 1.0)
+        assert study.missing(finals[:1], study_run.FinishedRuns(tmp_path).rows) == []
+
+    def test_keys_stay(self, small: Study) -> None:
+        """What a journal was written with must be found again by a later version."""
+        assert [key_of(task) for task in small.tuning()[:3]] == [
+            "da4a6dee81c73f52",
+            "168eae3199ff1f32",
+            "690e12ec992687fb",
+        ]
+        final = small.finals({(a, e.setting.label): 0 for a in small.tasks for e in small.entries})[0]
+        assert key_of(final) == "82ebae801b216a91"
 
     def test_keys_tell_all_that_decides(self, small: Study) -> None:
         task = small.tuning()[0]
@@ -333,7 +372,8 @@ class TestReport:
         for task in small.finals(chosen):
             right = (10, 12) if task.setting.method == "priot" else (9, 8)
             cycles = (8_000, 16_000) if task.measured else (0, 0)
-            rows[key_of(task)] = row(1, 1, right_test=tuple(n + task.seed for n in right), cycles=cycles)
+            test, old = tuple(n + task.seed for n in right), (None, 6 + task.seed)
+            rows[key_of(task)] = row(1, 1, right_test=test, cycles=cycles, right_old=old)
         return study_data.result(small, chosen, rows)
 
     def test_gaps_are_paired_by_seed(self, result: dict[str, Any]) -> None:
@@ -350,8 +390,18 @@ class TestReport:
         final = next(f for f in result["finals"] if f["label"] == "niti-static" and f["is_tuned"])
         assert final["last"] == {"mean": 0.425, "min": 0.4, "max": 0.45, "deviation": 0.0354}
         assert final["swing"]["mean"] == 0.05
+        assert final["swing_validation"]["mean"] == 0
         assert final["seconds"] == 16_000 / 125e6
         assert final["chosen_epochs"] == [1, 1]
+
+    def test_what_was_not_judged_is_null(self, result: dict[str, Any]) -> None:
+        final = next(f for f in result["finals"] if f["label"] == "priot" and f["is_tuned"])
+        assert (final["old_images"], final["accuracy_old_before"]) == (10, 0.8)
+        assert final["accuracy_old"] == [[None, 0.6], [None, 0.7]]
+        assert final["old_last"]["mean"] == 0.65
+        assert final["old_chosen"] is None  # epoch 1, which these made-up rows did not judge
+        assert study_data._falls([[0.5, None, 0.4]]) is None
+        assert study_data._falls([[0.5, 0.2, 0.4], [0.1, 0.2, 0.3]]) == study.spread([0.3, 0.0])
 
     def test_markdown_says_what_must_be_said(self, result: dict[str, Any]) -> None:
         text = study_data.markdown(result)
@@ -371,6 +421,14 @@ class TestReport:
 
 
 class TestCommitted:
+    @pytest.mark.parametrize("name", ["mnist", "digits"])
+    def test_results_of_before_are_shown(self, name: str) -> None:
+        """mnist.json is older than the old task and has the test accuracy of every epoch."""
+        committed = json.loads((COMMITTED / f"{name}.json").read_text())
+        text = study_data.markdown(committed)
+        assert text.count("old task, last, %") == len(committed["angles"])
+        assert ("Old task: not judged" in text) == (name == "mnist")
+
     @pytest.mark.long
     def test_the_small_case_comes_out_again(self, tmp_path: Path) -> None:
         """fp32 is left out of the small case: its last bits are those of a BLAS build."""

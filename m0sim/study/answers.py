@@ -35,8 +35,9 @@ class Training(training.Training):
 
     def table(self) -> list[Row]:
         """One row an epoch, 0 being the untouched backbone: ``epoch``, ``accuracy`` (share of the test images),
-        ``accuracy_validation``, ``cycles`` (of all steps so far), ``seconds``, ``energy_joules``, and ``pruned_0``, ...
-        (edges of each layer) of methods that prune."""
+        ``accuracy_validation``, ``accuracy_old`` (on the old task: None but for the last and the chosen epoch),
+        ``cycles`` (of all steps so far), ``seconds``, ``energy_joules``, and ``pruned_0``, ... (edges of each layer) of
+        methods that prune."""
         return tables.training(self)
 
     def to_dict(self) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 from m0sim.report import cost_json
@@ -13,7 +14,7 @@ from m0sim.study.learn.comparison import RECONSTRUCTION
 from m0sim.study.learn.experiment.setting import Setting
 from m0sim.study.learn.experiment.study import UNTUNED, Chosen, RunResult, RunResults, Study, StudyEntry, key_of, spread
 from m0sim.study.learn.experiment.study_run import FinishedRuns
-from m0sim.study.learn.experiment.training import accuracy
+from m0sim.study.learn.experiment.training import accuracy, known_accuracy
 from m0sim.study.learn.methods import BASE, is_reconstruction, record
 from m0sim.study.learn.transfer import Transfer, of_title, rotation
 from m0sim.study.report.compare_data import Sheet, markdown_table, plain
@@ -97,7 +98,8 @@ def _finals(study: Study, what: Transfer, chosen: Chosen, rows: RunResults) -> l
 def _final(study: Study, setting: Setting, is_tuned: bool, label: str, what: Transfer, rows: RunResults) -> Values:
     done = [rows[key_of(study.final(setting, what, seed))] for seed in study.seeds]
     total, first = study.test_images, done[0]
-    test = [[accuracy(n, total) for n in row.right_test] for row in done]
+    test = [[known_accuracy(n, total) for n in row.right_test] for row in done]
+    validation = [[accuracy(n, study.validation_images) for n in row.right_validation] for row in done]
     cycles = first.cycles[-1]
     return {
         **_what(what),
@@ -109,11 +111,13 @@ def _final(study: Study, setting: Setting, is_tuned: bool, label: str, what: Tra
         "options": dict(setting.options),
         "accuracy_before": accuracy(first.before[1], total),
         "accuracy": test,
-        "accuracy_validation": [[accuracy(n, study.validation_images) for n in r.right_validation] for r in done],
+        "accuracy_validation": validation,
         "chosen_epochs": [row.chosen + 1 for row in done],
-        "last": spread([accuracies[-1] for accuracies in test]),
-        "chosen": spread([accuracies[row.chosen] for row, accuracies in zip(done, test, strict=True)]),
-        "swing": spread([_swing(row, total) for row in done]),
+        "last": _ends(done, test)[0],
+        "chosen": _ends(done, test)[1],
+        **_forgotten(done),
+        "swing": _falls(test),
+        "swing_validation": _falls(validation),
         "cycles": cycles,
         "cycles_by_epoch": list(first.cycles),
         "cycles_source": "estimate",
@@ -126,10 +130,44 @@ def _final(study: Study, setting: Setting, is_tuned: bool, label: str, what: Tra
     }
 
 
-def _swing(row: RunResult, total: int) -> float:
-    """The largest fall of test accuracy from one epoch to the next: how much a method oscillates."""
-    falls = [a - b for a, b in zip(row.right_test, row.right_test[1:], strict=False)]
-    return accuracy(max([0, *falls]), total)
+Accuracies = Sequence[Sequence[float | None]]
+"""By seed and epoch; None where nothing was judged."""
+
+
+def _ends(done: Sequence[RunResult], found: Accuracies) -> tuple[dict[str, float] | None, dict[str, float] | None]:
+    """Spreads over the seeds: after the last epoch, and after the one that validation chose; None where not judged."""
+    last = [accuracies[-1] for accuracies in found]
+    chosen = [accuracies[row.chosen] for row, accuracies in zip(done, found, strict=True)]
+    return _known_spread(last), _known_spread(chosen)
+
+
+def _known_spread(values: Sequence[float | None]) -> dict[str, float] | None:
+    known = [value for value in values if value is not None]
+    return spread(known) if len(known) == len(values) else None
+
+
+def _forgotten(done: Sequence[RunResult]) -> Values:
+    """What is left of the old task: its images are the same for all seeds."""
+    count = done[0].old_images
+    found = [[known_accuracy(n, count) for n in row.right_old] for row in done]
+    return {
+        "old_images": count,
+        "accuracy_old_before": accuracy(done[0].before_old, count) if count else None,
+        "accuracy_old": found,
+        "old_last": _ends(done, found)[0],
+        "old_chosen": _ends(done, found)[1],
+    }
+
+
+def _falls(found: Accuracies) -> dict[str, float] | None:
+    """The largest fall from one epoch to the next: how much a method oscillates. None where epochs were not judged."""
+    falls = []
+    for accuracies in found:
+        known = [value for value in accuracies if value is not None]
+        if len(known) < len(accuracies):
+            return None
+        falls.append(round(max([0.0, *(a - b for a, b in pairwise(known))]), 6))
+    return spread(falls)
 
 
 def _gaps(finals: Sequence[Values]) -> list[Values]:
@@ -184,10 +222,21 @@ def _final_sheet(r: Values, what: Transfer, finals: Sequence[Values]) -> Sheet:
         f"{r['data']} {what.words}, test accuracy",
         f"{r['epochs']} epochs of {count(r['images'])} images, {len(r['seeds'])} seeds: mean and (least to largest). "
         f"Chosen: the epoch with the best validation accuracy. {count(r['test_images'])} test images; no transfer "
-        f"(static scales): {before}. Fall: largest from one epoch to the next, mean of the seeds. Cycles, seconds and "
-        f"joules of the whole training on {r['profile']}, estimated from measured steps of the first seed; SRAM "
-        f"planned, with stack. *: {RECONSTRUCTION}.",
-        ("method", "shift", "last epoch, %", "chosen epoch, %", "fall", "cycles a step", "seconds", "energy", "SRAM"),
+        f"(static scales): {before}. Old task: {_old_words(finals[0])}. Fall: largest of validation accuracy from one "
+        f"epoch to the next, mean of the seeds. Cycles, seconds and joules of the whole training on {r['profile']}, "
+        f"estimated from measured steps of the first seed; SRAM planned, with stack. *: {RECONSTRUCTION}.",
+        (
+            *(
+                "method",
+                "shift",
+                "last epoch, %",
+                "chosen epoch, %",
+                "old task, last, %",
+                "old task, chosen, %",
+                "fall",
+            ),
+            *("cycles a step", "seconds", "energy", "SRAM"),
+        ),
         tuple(rows),
     )
 
@@ -199,12 +248,31 @@ def _final_row(f: Values, steps: int) -> tuple[str, ...]:
         str(f["shift"]),
         _range(f["last"], 100),
         _range(f["chosen"], 100),
-        f"{100 * f['swing']['mean']:.1f}",
+        _old_range(f, "old_last"),
+        _old_range(f, "old_chosen"),
+        _fall(f),
         count(round(f["cycles"] / steps)),
         f"{f['seconds']:,.1f}",
         "unknown" if energy is None else si(energy, "J"),
         count(f["sram_bytes"]) + ("" if f["fits"] else " (does not fit)"),
     )
+
+
+def _old_words(f: Values) -> str:
+    """What the old task is; a result from before it was asked does not have it."""
+    if not f.get("old_images"):
+        return "not judged"
+    before = f"{100 * f['accuracy_old_before']:.2f} %"
+    return f"{count(f['old_images'])} test images as the backbone knows them, {before} before"
+
+
+def _old_range(f: Values, which: str) -> str:
+    return _range(f[which], 100) if f.get(which) else "-"
+
+
+def _fall(f: Values) -> str:
+    falls = _falls(f["accuracy_validation"])
+    return "-" if falls is None else f"{100 * falls['mean']:.1f}"
 
 
 def _range(s: Mapping[str, float], scale: float) -> str:

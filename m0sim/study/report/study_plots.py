@@ -35,7 +35,8 @@ def files(result: dict[str, Any]) -> dict[str, bytes]:
 
 
 def curves(result: dict[str, Any], what: Transfer, kind: str = "svg") -> bytes:
-    """Mean test accuracy of the tuned settings with a band from the worst to the best seed; logarithmic time.
+    """Mean validation accuracy of the tuned settings with a band from the worst to the best seed; logarithmic time. A
+    diamond is the mean test accuracy after the last epoch.
 
     The axis begins below the lowest mean. Where a band goes on below it, its end is written there.
     """
@@ -47,10 +48,10 @@ def curves(result: dict[str, Any], what: Transfer, kind: str = "svg") -> bytes:
         for final in sorted(finals, key=lambda f: -f["last"]["mean"]):
             _curve(axes, final, result["clock_hz"])
         before = 100 * finals[0]["accuracy_before"]
-        axes.axhline(before, color=GREY, linestyle=":", linewidth=1, label="no transfer")
+        axes.axhline(before, color=GREY, linestyle=":", linewidth=1, label="no transfer (test)")
         _seconds(axes, result)
         _floor(axes, finals, result["clock_hz"], before)
-        axes.set_ylabel("test accuracy, %")
+        axes.set_ylabel("validation accuracy, %; diamonds: test accuracy after the last epoch")
         title = f"{result['network']}, {result['data']} {what.words}: {len(result['seeds'])} seeds"
         axes.set_title(title, loc="left", fontsize=10)
         figure.legend(loc="outside right upper", frameon=False, fontsize=8, handlelength=3)
@@ -58,13 +59,13 @@ def curves(result: dict[str, Any], what: Transfer, kind: str = "svg") -> bytes:
 
 
 def _floor(axes: Axes, finals: list[dict[str, Any]], clock_hz: int, before: float) -> None:
-    epochs = (values for final in finals for values in zip(*final["accuracy"], strict=True))
-    means = [100 * sum(values) / len(values) for values in epochs]
+    epochs = (values for final in finals for values in zip(*final["accuracy_validation"], strict=True))
+    means = [100 * sum(values) / len(values) for values in epochs] + [100 * final["last"]["mean"] for final in finals]
     lowest = min(before, *means)
     floor = lowest - 0.05 * (max(before, *means) - lowest) - 1
     axes.set_ylim(bottom=floor)
     for final in finals:
-        worst = [100 * min(values) for values in zip(*final["accuracy"], strict=True)]
+        worst = [100 * min(values) for values in zip(*final["accuracy_validation"], strict=True)]
         if min(worst) < floor:
             place = final["cycles_by_epoch"][worst.index(min(worst))] / clock_hz
             axes.annotate(
@@ -87,7 +88,7 @@ def _seconds(axes: Axes, result: dict[str, Any]) -> None:
 
 def _curve(axes: Axes, final: dict[str, Any], clock_hz: int) -> None:
     seconds = [cycles / clock_hz for cycles in final["cycles_by_epoch"]]
-    by_epoch = [[100 * value for value in epoch] for epoch in zip(*final["accuracy"], strict=True)]
+    by_epoch = [[100 * value for value in epoch] for epoch in zip(*final["accuracy_validation"], strict=True)]
     mean = [sum(values) / len(values) for values in by_epoch]
     colour, options = look_of(final["method"], _COLOURS), final["options"]
     line, marker = "-", "o"
@@ -107,5 +108,7 @@ def _curve(axes: Axes, final: dict[str, Any], clock_hz: int) -> None:
         "markerfacecolor": face,
     }
     axes.plot(seconds, mean, linewidth=1.3, label=name, **look)
+    end = {**look, "marker": "D", "markersize": 6, "markeredgecolor": INK, "markeredgewidth": 0.7}
+    axes.plot(seconds[-1:], [100 * final["last"]["mean"]], **end)
     low, high = [min(v) for v in by_epoch], [max(v) for v in by_epoch]
     axes.fill_between(seconds, low, high, color=colour, alpha=0.1, linewidth=0)

@@ -10,7 +10,7 @@ from typing import Any
 
 from m0sim.report import cost_json
 from m0sim.study.learn.comparison import Comparison
-from m0sim.study.learn.experiment.training import Epoch, Training, accuracy
+from m0sim.study.learn.experiment.training import Epoch, Training, accuracy, known_accuracy
 from m0sim.study.report import budget_data, compare_data
 from m0sim.study.whatif.budget import Budget
 
@@ -26,12 +26,14 @@ def training(result: Training) -> list[Row]:
     """One row an epoch, the first (epoch 0) before any: shares of right answers, and the cost of all steps so far."""
     chip, is_known = result.task.profile, result.task.engine == "device" or result.task.measured > 0
     rows = []
-    for number, epoch in enumerate((Epoch(*result.before, 0, ()), *result.progress.epochs)):
+    before = Epoch(*result.before, 0, (), result.before_old if result.old else None)
+    for number, epoch in enumerate((before, *result.progress.epochs)):
         cycles = epoch.cycles if is_known else None
         row: dict[str, Any] = {
             "epoch": number,
             "accuracy_validation": accuracy(epoch.right_validation, result.validation),
-            "accuracy": accuracy(epoch.right_test, result.test),
+            "accuracy": known_accuracy(epoch.right_test, result.test),
+            "accuracy_old": known_accuracy(epoch.right_old, result.old),
             "cycles": cycles,
             "seconds": None if cycles is None else chip.seconds(cycles),
             "energy_joules": cost_json.energy(None if cycles is None else chip.energy_use(cycles))["energy_joules"],

@@ -20,15 +20,16 @@ def curve(training: Training, kind: str = "svg") -> bytes:
     has_time = any(e.cycles for e in epochs)
     x = [0.0, *(chip.seconds(e.cycles) for e in epochs)] if has_time else [float(n) for n in range(len(epochs) + 1)]
     validation = [training.before[0], *(e.right_validation for e in epochs)]
-    test = [training.before[1], *(e.right_test for e in epochs)]
+    judged = [(0, training.before[1]), *((n, e.right_test) for n, e in enumerate(epochs, 1))]
+    test = [(x[n], 100 * right / training.test) for n, right in judged if right is not None]
     with style.context(["default", STYLE]):
         figure = Figure(figsize=(6.4, 3.6), layout="constrained")
         axes = figure.subplots()
         axes.spines[["top", "right"]].set_visible(False)
-        axes.plot(x, [100 * n / training.test for n in test], color=BLUE, marker="o", markersize=3.5, label="test")
+        axes.plot(*zip(*test, strict=True), color=BLUE, marker="o", markersize=3.5, label="test")
         shares = [100 * n / training.validation for n in validation]
         axes.plot(x, shares, color=ORANGE, marker="s", markersize=3, linewidth=1, label="validation")
-        axes.axhline(100 * test[0] / training.test, color=GREY, linestyle=":", linewidth=1, label="no transfer (test)")
+        axes.axhline(test[0][1], color=GREY, linestyle=":", linewidth=1, label="no transfer (test)")
         axes.set_xlabel(f"seconds on {chip.name} at {chip.clock_hz / 1e6:g} MHz" if has_time else "epoch")
         axes.set_ylabel("accuracy, %")
         task = training.task

@@ -21,6 +21,7 @@ STATE, CHECKPOINT, LEARNED = "state.npz", "checkpoint.npz", "learned.npz"
 SCHEMA = 1
 
 _RECORD = "record"
+_CHOSEN = "chosen."
 _MAY_GROW = "epochs"
 """The one thing that a resumed run may be told anew: how long to go on."""
 
@@ -37,7 +38,8 @@ def save_learned(folder: Path, learned: Backbone | None) -> None:
 
 
 def save(folder: Path, task: Task, progress: RunProgress) -> None:
-    """Write checkpoint.npz: the learned arrays and, as JSON text under ``record``, the task and all counters."""
+    """Write checkpoint.npz: the learned arrays, those of the chosen epoch under ``chosen.NAME``, and, as JSON text
+    under ``record``, the task and all counters."""
     record = {
         "schema": SCHEMA,
         "task": task.identity(),
@@ -46,7 +48,8 @@ def save(folder: Path, task: Task, progress: RunProgress) -> None:
         "step_cycles": progress.step_cycles,
         "epochs": [[e.right_validation, e.right_test, e.cycles, list(e.pruned)] for e in progress.epochs],
     }
-    stored = {**progress.arrays, _RECORD: np.array(json.dumps(record, sort_keys=True))}
+    chosen = {f"{_CHOSEN}{name}": array for name, array in (progress.chosen or {}).items()}
+    stored = {**progress.arrays, **chosen, _RECORD: np.array(json.dumps(record, sort_keys=True))}
     files.write(folder / CHECKPOINT, arrays.to_npz(stored))
 
 
@@ -61,7 +64,10 @@ def load(folder: Path, task: Task) -> RunProgress:
         record = json.loads(str(learned.pop(_RECORD)))
         _check_task(path, record["task"], task.identity())
         epochs = [_epoch(*values) for values in record["epochs"]]
-        progress = RunProgress(learned, epochs, *(_count(record[key]) for key in ("position", "cycles", "step_cycles")))
+        names = [name for name in learned if name.startswith(_CHOSEN)]
+        chosen = {name.removeprefix(_CHOSEN): learned.pop(name) for name in names}
+        counts = {key: _count(record[key]) for key in ("position", "cycles", "step_cycles")}
+        progress = RunProgress(learned, epochs, **counts, chosen=chosen or None)
         if progress.position >= task.images:
             raise ValueError(f"step {progress.position} of {task.images}")
     if len(progress.epochs) > task.epochs:
@@ -76,7 +82,7 @@ def _check_task(path: Path, stored: dict[str, Any], asked: dict[str, Any]) -> No
 
 
 def _epoch(right: Any, test: Any, cycles: Any, pruned: Any) -> Epoch:
-    return Epoch(_count(right), _count(test), _count(cycles), tuple(map(_count, pruned)))
+    return Epoch(_count(right), None if test is None else _count(test), _count(cycles), tuple(map(_count, pruned)))
 
 
 def _count(value: Any) -> int:

@@ -66,6 +66,14 @@ def old(source: DataSource, network: Network, count: int) -> ImagePart:
     return part(of_backbone, network, "backbone", NONE).first(count) if count else _NO_IMAGES
 
 
+def old_test(source: DataSource, network: Network, most: int) -> ImagePart:
+    """The old task: the first `most` test images, or all that there are, as the place has them that the backbone comes
+    from, changed by nothing."""
+    of_backbone = sources.without_place(source)
+    there = min(most, sources.count(of_backbone, "test"))
+    return part(of_backbone, network, "test", NONE).first(there) if there else _NO_IMAGES
+
+
 def order(seed: int, epoch: int, count: int) -> Index:
     """The order of `count` images in an epoch (from 0): a permutation, the same with every version of NumPy.
 

@@ -145,16 +145,23 @@ class RunResult:
 
     right_validation: tuple[int, ...]
     """After each epoch."""
-    right_test: tuple[int, ...]
+    right_test: tuple[int | None, ...]
+    """None after the epochs that the test images did not judge: all but the last one and the chosen one."""
     before: tuple[int, int]
     """Of the untouched backbone: right answers of (validation, test)."""
-    start: tuple[int, int]
+    start: tuple[int, int | None]
     cycles: tuple[int, ...]
     """Of all steps until the end of each epoch; zeros where they were not measured."""
     pruned: tuple[int, ...]
     """Edges by layer after the last epoch."""
     sram_bytes: int
     fits: bool
+    right_old: tuple[int | None, ...] = ()
+    """On the old task, of the epochs that `right_test` has; empty in a journal from before it was asked."""
+    before_old: int = 0
+    """Of the untouched backbone."""
+    old_images: int = 0
+    """Images of the old task; 0 where there are none."""
 
     def as_json(self) -> dict[str, Any]:
         """As one journal line has it."""
@@ -165,20 +172,34 @@ class RunResult:
         """The inverse of `as_json`. Raises ValueError or TypeError for what that never makes."""
         read: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
         made = RunResult(**read)
-        kinds = {name: {type(item) for item in v} if isinstance(v, tuple) else type(v) for name, v in read.items()}
-        if kinds.pop("fits") is not bool or kinds.pop("sram_bytes") is not int:
-            raise ValueError("fits or sram_bytes is of another type")
-        if any(kind not in ({int}, set()) for kind in kinds.values()) or not made.right_validation:
-            raise ValueError("not counts")
-        if len(made.before) != 2 or len(made.start) != 2:
-            raise ValueError("not two counts")
+        if type(made.fits) is not bool or {type(read.get(name, 0)) for name in _SINGLE} != {int}:
+            raise ValueError("fits or a single count is of another type")
+        for name in _LISTS:
+            kinds = {int, type(None)} if name in _UNJUDGED else {int}
+            if not isinstance(getattr(made, name), tuple) or not {type(item) for item in getattr(made, name)} <= kinds:
+                raise ValueError(f"{name} is no list of counts")
+        count = len(made.right_validation)
+        if not count or len(made.right_test) != count or len(made.cycles) != count:
+            raise ValueError("not as many counts as epochs")
+        if len(made.right_old) not in (0, count) or len(made.before) != 2 or len(made.start) != 2:
+            raise ValueError("not as many counts as there must be")
         return made
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it has all figures of a run that test images judge: a journal from before has fewer."""
+        return len(self.right_old) == len(self.right_validation)
 
     @property
     def chosen(self) -> int:
         """Index of the epoch with the most right validation answers, the first of equals."""
         return self.right_validation.index(max(self.right_validation))
 
+
+_SINGLE = ("sram_bytes", "before_old", "old_images")
+_LISTS = ("right_validation", "right_test", "before", "start", "cycles", "pruned", "right_old")
+_UNJUDGED = ("right_test", "start", "right_old")
+"""Those in which a count may be missing."""
 
 RunResults = Mapping[str, RunResult]
 """Finished runs by `key_of`."""
@@ -191,8 +212,8 @@ def key_of(task: Task) -> str:
 
 
 def run(task: Task) -> RunResult:
-    """Train, and keep what the study needs."""
-    return row_of(TrainingRun(task).train())
+    """Train, and keep what the study needs. The test images judge the last and the chosen epoch alone."""
+    return row_of(TrainingRun(task).train(has_curve=False))
 
 
 def row_of(training: Training) -> RunResult:
@@ -207,6 +228,9 @@ def row_of(training: Training) -> RunResult:
         pruned=epochs[-1].pruned,
         sram_bytes=training.deployment.need.sram_bytes,
         fits=training.deployment.is_fit,
+        right_old=tuple(e.right_old for e in epochs),
+        before_old=training.before_old,
+        old_images=training.old,
     )
 
 
@@ -227,8 +251,12 @@ def _best_shift(study: Study, entry: StudyEntry, what: Transfer, rows: RunResult
 
 
 def missing(tasks: Iterable[Task], rows: RunResults) -> list[Task]:
-    """The tasks that are not done yet."""
-    return [task for task in tasks if key_of(task) not in rows]
+    """The tasks that are not done yet, or not with all that is asked of a run today."""
+    return [task for task in tasks if not _is_done(task, rows.get(key_of(task)))]
+
+
+def _is_done(task: Task, row: RunResult | None) -> bool:
+    return row is not None and (task.test_images is None or row.is_whole)
 
 
 def spread(values: Sequence[float]) -> dict[str, float]:

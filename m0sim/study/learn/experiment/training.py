@@ -2,11 +2,14 @@
 
 Every epoch uses the same images in an order of its own (`images.order`). Accuracy is measured on the golden model,
 which the device equals byte for byte, so evaluation costs no cycles.
+
+A finished run also says what it has forgotten: the accuracy on the old task (`images.old_test`) of the state after the
+last epoch and of the one that the validation images chose.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -124,11 +127,14 @@ class Epoch:
     """What there is after an epoch; integers only."""
 
     right_validation: int
-    right_test: int
+    right_test: int | None
+    """None where the test images were not looked at."""
     cycles: int
     """Of all steps so far; 0 where they are not counted."""
     pruned: tuple[int, ...]
     """Edges by layer; empty for a method that prunes none."""
+    right_old: int | None = None
+    """On the old task; None of all but the last and the chosen epoch of a finished run."""
 
 
 @dataclass
@@ -142,6 +148,9 @@ class RunProgress:
     cycles: int = 0
     step_cycles: int = 0
     """Golden engine: what the last measured step took."""
+    chosen: Arrays | None = None
+    """The learned arrays after the epoch that the validation images chose so far; None before the first epoch, and in a
+    checkpoint of before they were kept."""
 
 
 @dataclass(frozen=True)
@@ -158,9 +167,14 @@ class Training:
     images: int
     before: tuple[int, int]
     """Right answers (validation, test) of the untouched backbone: no transfer."""
-    start: tuple[int, int]
-    """The same of the state before the first step: a method may have pruned."""
+    start: tuple[int, int | None]
+    """The same of the state before the first step: a method may have pruned. No test images where they judge the last
+    and the chosen epoch alone."""
     progress: RunProgress
+    old: int = 0
+    """Images of the old task that accuracy is measured on; 0: there are none, or no test images are looked at."""
+    before_old: int = 0
+    """Right answers of the untouched backbone on them."""
     flash: FlashOfStep | None = None
     """What flash adds to a step, as `TrainingRun.flash_of_step` has it; None also where that was not asked."""
 
@@ -171,8 +185,7 @@ class Training:
     @property
     def chosen(self) -> int | None:
         """The epoch (from 1) with the most right validation answers, the first of equals; None before the first."""
-        right = [epoch.right_validation for epoch in self.progress.epochs]
-        return 1 + right.index(max(right)) if right else None
+        return _chosen(self.progress.epochs)
 
 
 class TrainingRun:
@@ -184,7 +197,7 @@ class TrainingRun:
         self.backbone = _backbone(self.task)
         self.transfer = self._part("transfer").first(self.task.images)
         self.validation = self._part("validation").first(self.task.validation_images)
-        self.test = self._part("test").first(self.task.test_images or 0)
+        self.test, self.old = self._judged_parts()
         calibration = self._part("transfer").first(images.CALIBRATION)
         old = images.old(self.task.source, self.backbone.network, self.task.setting.old_images)
         examples = Examples(calibration.images, calibration.labels, old.images, old.labels)
@@ -192,7 +205,8 @@ class TrainingRun:
         self.deployment = Deployment.of(self.model, self.task.options, self.task.profile)
         self._start = self.model.initial()
         untrained = self.model.arrays(self._start)
-        if progress is not None and _kinds(progress.arrays) != _kinds(untrained):
+        kept = [] if progress is None else [progress.arrays, *filter(None, [progress.chosen])]
+        if any(_kinds(arrays) != _kinds(untrained) for arrays in kept):
             raise UsageError("the checkpoint does not have the arrays that this run learns: leave out --resume")
         self.progress = progress or RunProgress(untrained)
         self._state = self.model.state_of(self.progress.arrays, self._steps)
@@ -211,13 +225,27 @@ class TrainingRun:
     def _part(self, which: str) -> ImagePart:
         return images.part(self.task.source, self.backbone.network, which, self.task.transfer)
 
+    def _judged_parts(self) -> tuple[ImagePart, ImagePart]:
+        """The test images of the new task and of the old one; none, and none are read, where they must not be seen."""
+        none, wanted = self.validation.first(0), self.task.test_images
+        if wanted is None:
+            return none, none
+        test = self._part("test").first(wanted)
+        return test, images.old_test(self.task.source, self.backbone.network, len(test))
+
     def train(
         self,
         tell: Tell | None = None,
         keep: Callable[[RunProgress], None] | None = None,
         is_stopped: Callable[[], bool] = lambda: False,
+        *,
+        has_curve: bool = True,
     ) -> Training:
-        """Run the steps that are left. `keep` gets the progress after every epoch, and where `is_stopped` says so."""
+        """Run the steps that are left. `keep` gets the progress after every epoch, and where `is_stopped` says so.
+
+        The test images judge every epoch (`has_curve`), or only the last one and the one that validation chose, when
+        both are there.
+        """
         total, count = self.task.epochs * len(self.transfer), len(self.transfer)
         while len(self.progress.epochs) < self.task.epochs and not is_stopped():
             epoch = len(self.progress.epochs)
@@ -229,10 +257,12 @@ class TrainingRun:
                     break
             self._collect()
             if self.progress.position == count:
-                self._close_epoch()
+                self._close_epoch(has_curve)
             if keep:
                 keep(self.progress)
-        return self._result()
+        if len(self.progress.epochs) == self.task.epochs:
+            self._judge()
+        return self._result(has_curve)
 
     def flash_of_step(self) -> FlashOfStep | None:
         """What flash adds to a step: the mean of the run's first ones, run apart, whatever the engine.
@@ -265,15 +295,33 @@ class TrainingRun:
             self._state = self.model.state_on(self._chip)
         self.progress.arrays = self.model.arrays(self._state)
 
-    def _close_epoch(self) -> None:
-        validation, test = (self.model.right(self._state, part) for part in (self.validation, self.test))
-        self.progress.epochs.append(Epoch(validation, test, self.progress.cycles, self.model.pruned(self._state)))
-        self.progress.position = 0
+    def _close_epoch(self, has_curve: bool) -> None:
+        progress, state = self.progress, self._state
+        test = self._right(state, self.test) if has_curve else None
+        validation = self.model.right(state, self.validation)
+        progress.epochs.append(Epoch(validation, test, progress.cycles, self.model.pruned(state)))
+        progress.position = 0
+        if _chosen(progress.epochs) == len(progress.epochs):
+            progress.chosen = progress.arrays
 
-    def _result(self) -> Training:
-        parts = (self.validation, self.test)
-        before = [self.model.untouched(part) for part in parts]
-        start = [self.model.right(self._start, part) for part in parts]
+    def _judge(self) -> None:
+        """Fill in what the test images say of the last epoch and of the chosen one, where its arrays are there."""
+        epochs, found = self.progress.epochs, {len(self.progress.epochs): self._state}
+        chosen = _chosen(epochs)
+        if chosen is not None and chosen not in found and self.progress.chosen is not None:
+            found[chosen] = self.model.state_of(self.progress.chosen, chosen * len(self.transfer))
+        for number, state in found.items():
+            epoch = epochs[number - 1]
+            test = self._right(state, self.test) if epoch.right_test is None else epoch.right_test
+            epochs[number - 1] = replace(epoch, right_test=test, right_old=self._right(state, self.old))
+
+    def _right(self, state: Any, part: ImagePart) -> int | None:
+        """Right answers; None where there are no images to ask about."""
+        return self.model.right(state, part) if len(part) else None
+
+    def _result(self, has_curve: bool) -> Training:
+        before = [self.model.untouched(part) for part in (self.validation, self.test, self.old)]
+        start = self.model.right(self._start, self.validation)
         return Training(
             task=self.task,
             deployment=self.deployment,
@@ -282,8 +330,10 @@ class TrainingRun:
             validation=len(self.validation),
             images=len(self.transfer),
             before=(before[0], before[1]),
-            start=(start[0], start[1]),
+            start=(start, self._right(self._start, self.test) if has_curve else None),
             progress=self.progress,
+            old=len(self.old),
+            before_old=before[2],
         )
 
     def learned(self) -> Backbone | None:
@@ -329,9 +379,19 @@ def _backbone(task: Task) -> Backbone:
     return found
 
 
+def _chosen(epochs: Sequence[Epoch]) -> int | None:
+    right = [epoch.right_validation for epoch in epochs]
+    return 1 + right.index(max(right)) if right else None
+
+
 def accuracy(right: int, count: int) -> float:
     """A share, rounded so that it prints the same everywhere."""
     return round(right / count, 6)
+
+
+def known_accuracy(right: int | None, count: int) -> float | None:
+    """The same of what was perhaps not judged: None then."""
+    return None if right is None else accuracy(right, count)
 
 
 def _kinds(arrays: Arrays) -> dict[str, tuple[Any, ...]]:
