@@ -107,13 +107,20 @@ def test_psto_moves_by_less_than_one_unit() -> None:
         assert np.abs(arithmetic.psto_shift(x, shift) - x / 2.0**shift).max() < 1
 
 
-@pytest.mark.parametrize("terms", [1, 1040, 1041, 65_535])
-def test_products_are_exact_at_the_extremes(terms: int) -> None:
-    ones = np.full((1, terms), 127, np.int8)
-    assert arithmetic.matmul(ones, -ones.T).item() == -terms * 127 * 127
-    odd = ones.copy()
-    odd[0, -1] = 126
-    assert arithmetic.matmul(ones, odd.T).item() == terms * 127 * 127 - 127
+@pytest.mark.parametrize("terms", [0, 1, 1039, 1040, 1041, 1042, 2080, 2081, 65_535])
+@pytest.mark.parametrize("dtype", [np.int8, np.float32])
+def test_products_are_exact_at_the_extremes(terms: int, dtype: type[np.generic]) -> None:
+    """Sums of n * 127^2 and all around them: every last bit is of consequence, and float32 has 24."""
+    a = np.full((3, terms), 127, np.int8)
+    a[1, ::2] *= -1
+    a[2, -1:] = 126
+    b = np.full((terms, 4), 127, np.int8)
+    b[:, 1] *= -1
+    b[::3, 2] *= -1
+    b[:1, 3] = 126
+    found = arithmetic.matmul(a.astype(dtype), b.astype(dtype))
+    assert found.dtype == np.int32
+    np.testing.assert_array_equal(found, a.astype(np.int64) @ b.astype(np.int64))
 
 
 # -- networks and layout ----------------------------------------------------------------------------------------------

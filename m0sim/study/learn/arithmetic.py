@@ -7,6 +7,7 @@ BSD-2).
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,8 @@ Int8 = NDArray[np.int8]
 Int32 = NDArray[np.int32]
 IntArray = NDArray[Any]
 """An int32 or int64 array; results have the dtype of the argument."""
+Factors = NDArray[np.int8] | NDArray[np.float32]
+"""int8 values, or the same values in float32: what is multiplied again and again is cast once."""
 
 LIMIT = 127
 """Largest magnitude of a stored value; -128 is never stored, so that negation cannot overflow."""
@@ -27,12 +30,22 @@ _FLOAT32_TERMS = 1040
 """Products of int8 values of which any sum is an exact float32: 1040 * 127**2 < 2**24."""
 
 
+_FEW = 8192
+"""Up to so many values np.clip's checks take longer than its loop, which is a fast one, saves."""
+
+
+def clamp(x: IntArray, low: int | IntArray, high: int | IntArray) -> IntArray:
+    """The values of x within low..high, in an array of its own."""
+    if x.size > _FEW:
+        return np.clip(x, low, high)
+    clamped: IntArray = np.minimum(x, high)
+    np.maximum(clamped, low, out=clamped)
+    return clamped
+
+
 def sat(x: IntArray) -> Int8:
     """Clamp to [-127, 127] and store as int8."""
-    # Not np.clip: a training step is made of many small arrays, and its checks take longer than they do.
-    clamped = np.minimum(x, LIMIT)
-    np.maximum(clamped, -LIMIT, out=clamped)
-    return clamped.astype(np.int8)
+    return clamp(x, -LIMIT, LIMIT).astype(np.int8)
 
 
 def round_shift(x: IntArray, shift: int | IntArray) -> IntArray:
@@ -89,12 +102,17 @@ def largest(x: IntArray) -> int:
     return max(int(x.max()), -int(x.min())) if x.size else 0
 
 
-def matmul(a: Int8, b: Int8) -> Int32:
-    """a @ b in int32, exactly.
+def matmul(a: Factors, b: Factors) -> Int32:
+    """a @ b in int32, exactly, of matrices that hold int8 values.
 
-    Computed by BLAS in floating point: every product and partial sum is an integer that float32 (up to 1,040 terms)
-    or float64 holds exactly, so the order of the sums does not matter.
+    Computed by BLAS in float32, in pieces of at most 1,040 terms: every product and partial sum of a piece is an
+    integer that float32 holds exactly, so the order of the sums does not matter.
     """
-    dtype = np.float32 if a.shape[-1] <= _FLOAT32_TERMS else np.float64
-    product: Int32 = (a.astype(dtype) @ b.astype(dtype)).astype(np.int32)
+    a, b = a.astype(np.float32, copy=False), b.astype(np.float32, copy=False)
+    if (terms := len(b)) <= _FLOAT32_TERMS:
+        return (a @ b).astype(np.int32)
+    product = np.zeros((len(a), b.shape[1]), np.int32)
+    pieces = -(-terms // _FLOAT32_TERMS)
+    for start, end in pairwise(terms * piece // pieces for piece in range(pieces + 1)):
+        product += (a[:, start:end] @ b[start:end]).astype(np.int32)
     return product

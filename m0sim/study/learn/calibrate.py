@@ -86,7 +86,6 @@ class _Layer:
     """What is kept of one layer's forward pass over all calibration images: arrays [n, ...]."""
 
     inputs: Int8
-    columns: Int8
     argmax: NDArray[np.uint8] | None
 
 
@@ -123,7 +122,7 @@ def calibrate(
         exponent -= pools.exponent_fall(stage)
         if (to := additions.takes_error(stage, frozen.first)) is not None:
             passed.setdefault(to, []).append(_Scaled(np.stack(raw), exponent))
-        update[i] = _update_shift(stage, method, frozen, raw, layer.columns, config, rules)
+        update[i] = _update_shift(stage, method, frozen, raw, layer.inputs, config, rules)
         if i > frozen.first:
             acc = np.stack([error_through(stage, effective[i], e).reshape(layer.inputs.shape[1:]) for e in raw])
             exponent += config.weight_exponents[i]
@@ -154,8 +153,7 @@ def _forward(
     given = [_Scaled(images, config.image_exponent)]
     for stage in network.stages:
         activations, exponent = given[-1].values, given[-1].exponent + config.weight_exponents[stage.index]
-        columns = columns_of(stage, activations)
-        acc = forward(stage, weights[stage.index], columns)
+        acc = forward(stage, weights[stage.index], columns_of(stage, activations))
         if stage.layer.bias:
             acc += static_first_values(replace(config, forward=tuple(shifts)), stage.index)
         added = () if stage.added is None else (given[stage.added],)
@@ -166,7 +164,7 @@ def _forward(
         for skip in added:
             raw, _ = additions.forward(raw, exponent, skip.values, skip.exponent)
         pooled, argmax = pools.forward(stage, raw)
-        layers.append(_Layer(activations, columns, argmax))
+        layers.append(_Layer(activations, argmax))
         given.append(_Scaled(pooled, exponent))
     return layers, given[-1].values, shifts
 
@@ -192,12 +190,13 @@ def _update_shift(
     method: Calibrated,
     frozen: Frozen,
     errors: Sequence[Int8],
-    columns: Int8,
+    inputs: Int8,
     config: Config,
     rules: Rules,
 ) -> int:
     """s of niti-static or r of priot*."""
-    gradients = (gradient(stage, error, columns[n]) for n, error in enumerate(errors) if error.any())
+    learning = (n for n, error in enumerate(errors) if error.any())
+    gradients = (gradient(stage, errors[n], columns_of(stage, inputs[n : n + 1])[0]) for n in learning)
     if method.learns == "weights":
         return _percentile([largest(g.values).bit_length() - config.mu for g in gradients], rules.update_percentile)
     matrix = frozen.weights[stage.index]

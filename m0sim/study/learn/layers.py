@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from m0sim.study.learn import depthwise
-from m0sim.study.learn.arithmetic import LIMIT, Int8, Int32, IntArray, matmul, psto_shift, sat
+from m0sim.study.learn.arithmetic import LIMIT, Factors, Int8, Int32, IntArray, clamp, matmul, psto_shift, sat
 from m0sim.study.learn.layout import Index
 from m0sim.study.learn.networks import Conv, Dense, Depthwise, Shape, Stage, pads_of
 
@@ -21,38 +21,41 @@ LOSS_EXPONENT = -7
 """Exponent of the loss error: e = 127 stands for a probability error of about 1."""
 
 _EXPONENT_RANGE = (-15, 7)
-_NO_ROWS: Index = np.zeros(0, np.int64)
 
 
-def patches(layer: Conv | Depthwise, images: Int8, raw_shape: Shape) -> Int8:
-    """im2col: [n, h, w, c] -> [n, positions, kh * kw * c]."""
+def patches(layer: Conv | Depthwise, images: Factors, raw_shape: Shape) -> Factors:
+    """im2col: [n, h, w, c] -> [n, positions, kh * kw * c] of the same dtype."""
     n, height, width, channels = images.shape
     above, left = pads_of(layer)
-    padded = np.zeros((n, height + 2 * above, width + 2 * left, channels), np.int8)
+    padded = np.zeros((n, height + 2 * above, width + 2 * left, channels), images.dtype)
     padded[:, above : above + height, left : left + width] = images
-    return padded.reshape(n, -1).take(_taps(layer, padded.shape[1:], raw_shape), axis=1)
+    pixels = padded.reshape(n, -1, channels)
+    reached = pixels.take(_taps(layer, padded.shape[1:3], raw_shape), axis=1)
+    return reached.reshape(n, prod(raw_shape[:2]), -1)
 
 
 @lru_cache(maxsize=64)
 def _taps(layer: Conv | Depthwise, padded_shape: Shape, raw_shape: Shape) -> Index:
-    """int64 [positions, kh * kw * c]: where in a padded image (flat) the inputs of every output position lie."""
+    """int64 [positions, kh * kw]: the pixels of a padded image that every output position reads."""
     at = np.arange(prod(padded_shape)).reshape(padded_shape)
-    windows = np.lib.stride_tricks.sliding_window_view(at, layer.kernel, axis=(0, 1))
-    reached = windows[:: layer.stride, :: layer.stride].transpose(0, 1, 3, 4, 2)
-    return np.ascontiguousarray(reached).reshape(prod(raw_shape[:2]), -1)
+    windows = np.lib.stride_tricks.sliding_window_view(at, layer.kernel)[:: layer.stride, :: layer.stride]
+    return np.ascontiguousarray(windows).reshape(prod(raw_shape[:2]), -1)
 
 
-def columns_of(stage: Stage, inputs: Int8) -> Int8:
-    """What every row of weights is multiplied by: int8 [n, positions, n_in] of inputs [n, ...].
+def columns_of(stage: Stage, inputs: Int8) -> Factors:
+    """What every row of weights is multiplied by: float32 [n, positions, n_in] of inputs [n, ...].
 
-    Of a depthwise convolution that is [n, positions, taps * channels]: a row meets its own channel in each tap.
+    Of a depthwise convolution that is int8 [n, positions, taps * channels]: a row meets its own channel in each tap.
     """
+    if isinstance(stage.layer, Depthwise):
+        return patches(stage.layer, inputs, stage.raw_shape)
+    factors = inputs.astype(np.float32)
     if isinstance(stage.layer, Dense):
-        return inputs.reshape(len(inputs), 1, -1)
-    return patches(stage.layer, inputs, stage.raw_shape)
+        return factors.reshape(len(inputs), 1, -1)
+    return patches(stage.layer, factors, stage.raw_shape)
 
 
-def forward(stage: Stage, weights: Int8, columns: Int8) -> Int32:
+def forward(stage: Stage, weights: Factors, columns: Factors) -> Int32:
     """Accumulators int32 [n, *raw_shape] of `columns_of` n inputs."""
     if isinstance(stage.layer, Depthwise):
         return depthwise.forward(stage, weights, columns)
@@ -76,11 +79,8 @@ def requantise(acc: Int32, shift: int | Int32, relu: bool) -> Int8:
         shift = shift.reshape(-1, *[1] * (acc.ndim - 1))
     # Clamped first: what is in range can be rounded by an addition, and nothing leaves int32.
     limit = LIMIT << shift
-    rounded = np.minimum(acc, limit)
-    if relu:
-        np.maximum(rounded, 0, out=rounded)
-    else:
-        np.maximum(rounded, -limit, out=rounded)
+    rounded = clamp(acc, 0 if relu else -limit, limit)
+    if not relu:
         rounded += (rounded >> 31) * (shift > 0)
     rounded += 1 << shift >> 1
     rounded >>= shift
@@ -103,7 +103,7 @@ def loss(logits: Int8, exponent: int, label: int) -> Int8:
     return sat(psto_shift(np.array(g, np.int32), 4))
 
 
-def error_through(stage: Stage, weights: Int8, raw_error: Int8) -> Int32:
+def error_through(stage: Stage, weights: Factors, raw_error: Int8) -> Int32:
     """Accumulators int32 [*in_shape] of the error at the layer's input; raw_error int8 [*raw_shape]."""
     if not raw_error.any():
         return np.zeros(stage.in_shape, np.int32)
@@ -113,12 +113,13 @@ def error_through(stage: Stage, weights: Int8, raw_error: Int8) -> Int32:
     if isinstance(stage.layer, Depthwise):
         reached = _reached_by(stage.layer, stage.in_shape, stage.raw_shape)
         return depthwise.error_through(stage, weights, raw_error, reached)
-    rows, taps = stage.n_out, prod(stage.layer.kernel)
-    error = np.zeros((stage.positions + 1, rows), np.int8)
-    error[:-1] = raw_error.reshape(-1, rows)
-    met = error.take(_reached_by(stage.layer, stage.in_shape, stage.raw_shape), axis=0)
-    matrix = weights.reshape(rows, taps, -1).transpose(1, 0, 2).reshape(taps * rows, -1)
-    return matmul(met.reshape(-1, taps * rows), matrix).reshape(stage.in_shape)
+    # What every position sends through every tap, and one more row of zeros for where it would come from outside.
+    sent = np.zeros((stage.positions * prod(stage.layer.kernel) + 1, stage.in_shape[-1]), np.int32)
+    error = raw_error.reshape(-1, stage.n_out)
+    sent[:-1] = matmul(error, weights.reshape(stage.n_out, -1)).reshape(-1, stage.in_shape[-1])
+    met: Int32 = sent.take(_senders(stage.layer, stage.in_shape, stage.raw_shape), axis=0)
+    acc: Int32 = met.sum(axis=0, dtype=np.int32).reshape(stage.in_shape)
+    return acc
 
 
 @lru_cache(maxsize=64)
@@ -132,6 +133,14 @@ def _reached_by(layer: Conv | Depthwise, in_shape: Shape, raw_shape: Shape) -> I
     at = (y // layer.stride)[:, None, :, None] * columns + (x // layer.stride)[None, :, None, :]
     is_there = is_row[:, None, :, None] & is_column[None, :, None, :]
     return np.where(is_there, at, rows * columns).reshape(-1, kh * kw)
+
+
+@lru_cache(maxsize=64)
+def _senders(layer: Conv, in_shape: Shape, raw_shape: Shape) -> Index:
+    """int64 [kh * kw, h * w]: output position * kh * kw + tap of each tap through which an input is reached."""
+    reached, taps = _reached_by(layer, in_shape, raw_shape), prod(layer.kernel)
+    none = prod(raw_shape[:2]) * taps
+    return np.ascontiguousarray(np.minimum(reached * taps + np.arange(taps), none).T)
 
 
 class Gradient(NamedTuple):
@@ -151,15 +160,14 @@ class Gradient(NamedTuple):
         return g.reshape(self.shape)
 
 
-def gradient(stage: Stage, raw_error: Int8, columns: Int8) -> Gradient:
-    """G: error times activation, summed over positions; columns int8 [positions, n_in] of one image."""
+def gradient(stage: Stage, raw_error: Int8, columns: Factors) -> Gradient:
+    """G: error times activation, summed over positions; `columns_of` one image, [positions, n_in]."""
     if isinstance(stage.layer, Depthwise):
         return Gradient(*depthwise.gradient(stage, raw_error, columns), stage.weight_shape)
-    if len(columns) == 1:
-        (rows,) = raw_error.reshape(-1).nonzero()
-        error = raw_error.reshape(-1)[rows].astype(np.int32)
-        return Gradient(rows, np.multiply.outer(error, columns[0].astype(np.int32)), stage.weight_shape)
-    if not raw_error.any():
-        return Gradient(_NO_ROWS, np.zeros((0, stage.n_in), np.int32), stage.weight_shape)
-    values = matmul(raw_error.reshape(-1, stage.n_out).T, columns)
-    return Gradient(np.arange(stage.n_out), values, stage.weight_shape)
+    error = raw_error.reshape(-1, stage.n_out)
+    (rows,) = np.bitwise_or.reduce(error, axis=0).nonzero()
+    if len(error) == 1:
+        values = np.multiply.outer(error[0, rows].astype(np.int32), columns[0].astype(np.int32))
+    else:
+        values = matmul(error[:, rows].T, columns)
+    return Gradient(rows, values, stage.weight_shape)

@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 
 from m0sim.study.learn import additions, pools
-from m0sim.study.learn.arithmetic import Int8, Int32
+from m0sim.study.learn.arithmetic import Factors, Int8, Int32
 from m0sim.study.learn.biases import first_values
 from m0sim.study.learn.layers import columns_of, dynamic_shifts, forward, requantise
 from m0sim.study.learn.networks import Network
@@ -39,7 +39,7 @@ class Forward:
 
     activations: list[Int8]
     exponents: list[int | Int32]
-    columns: list[Int8]
+    columns: list[Factors]
     """What a layer's weights multiplied: see `layers.columns_of`."""
     accumulators: list[Int32]
     raw: list[Int8]
@@ -47,7 +47,7 @@ class Forward:
     shifts: list[int | Int32]
 
 
-def forward_pass(network: Network, weights: Sequence[Int8], images: Int8, scales: Scales, dynamic: bool) -> Forward:
+def forward_pass(network: Network, weights: Sequence[Factors], images: Int8, scales: Scales, dynamic: bool) -> Forward:
     """All tensors of images [n, h, w, c]; every image has its own dynamic scales."""
     result = Forward([images], [scales.image_exponent], [], [], [], [], [])
     for stage in network.stages:

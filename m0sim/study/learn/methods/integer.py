@@ -34,8 +34,10 @@ from m0sim.study.learn.program import DeviceProgram
 from m0sim.study.learn.state import NOTHING, Examples, Frozen, Layer, Learned, Selection, State
 from m0sim.study.learn.step import SCRATCH_FORMS, Step, StepSettings, build
 
-_EVALUATED = 250
-"""Images at a time."""
+_EVALUATED = 32
+"""Images at a time: few enough for a cache."""
+_UPDATED = 1 << 15
+"""Edges, about, that learn at a time: what is worked out on the way to their new values stays in a cache."""
 
 
 @dataclass(frozen=True)
@@ -167,12 +169,12 @@ class IntegerMethod(Method):
         if not len(rows):
             return learned, shift
         old, backbone = learned.reshape(len(learned), -1), frozen.weights[context.stage.index].reshape(len(learned), -1)
-        new = self.moved(old[rows], backbone[rows], values, shift)
-        if np.array_equal(new, old[rows]):
-            return learned, shift
-        whole = old.copy()
-        whole[rows] = new
-        return whole.reshape(shape), shift
+        new = old.copy()
+        at_once = max(_UPDATED // old.shape[1], 1)
+        for start in range(0, len(rows), at_once):
+            some = rows[start : start + at_once]
+            new[some] = self.moved(old[some], backbone[some], values[start : start + at_once], shift)
+        return (learned if np.array_equal(new, old) else new.reshape(shape)), shift
 
     def step(
         self, network: Network, frozen: Frozen, state: State, image: Int8, label: int, config: Config
