@@ -257,6 +257,17 @@ void m0k_average_back(const m0k_average_back_t *p);
 
 /* ---------------- update */
 
+/* In front of an update: of the channels all but the ones with the largest sums of |error| get errors of 0. */
+typedef struct {
+    const int8_t *error; /* [positions][channels] */
+    int8_t *out;         /* the same where the channel is chosen, else 0; it may be error itself, nothing else of it */
+    uint32_t positions, channels;
+    uint32_t *sums; /* uint32[channels] */
+    const int8_t *loss_error;
+    const uint32_t *label;
+    uint32_t lo, hi; /* percent of the channels that are chosen where loss_error[*label] is 0, and where it is -127 */
+} m0k_choose_channels_t;
+
 #define M0K_DYNAMIC 0xFFFFFFFFu /* as shift: taken from the bit length of the gradient, minus mu */
 
 typedef struct {
@@ -327,6 +338,7 @@ typedef struct {
     uint32_t passed; /* places between the last scored edge before these outputs and the first of them: 0 from the start */
 } m0k_sparse_grad_t;
 
+void m0k_choose_channels(const m0k_choose_channels_t *p);
 void m0k_niti_dense(const m0k_niti_dense_t *p);
 void m0k_niti_grad(const m0k_niti_grad_t *p);
 void m0k_niti_measure(const m0k_niti_measure_t *p);

@@ -55,6 +55,7 @@ MNIST = os.environ.get("M0SIM_MNIST_DIR")
 DEVICE = device.load("rp2040")
 VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     "niti-static": ("niti-static", {}),
+    "niti-partial": ("niti-partial", {"own": (("hi", 70), ("lo", 10))}),
     "niti-dynamic": ("niti-dynamic", {}),
     "priot": ("priot", {"keep": 0.96}),
     "priot-threshold": ("priot-threshold", {"theta": -60}),
@@ -64,7 +65,7 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     "priot-s sensitive": ("priot-s", {"selection": "sensitive", "spread": "root"}),
     "tin-tin": ("tin-tin", {}),
 }
-TRAINED = ("niti-static", "niti-dynamic", "priot", "priot-threshold", "priot-s random", "tin-tin")
+TRAINED = ("niti-static", "niti-partial", "niti-dynamic", "priot", "priot-threshold", "priot-s random", "tin-tin")
 """One variant a method, for networks of which only the last layers learn."""
 MOVED = {"priot": 0.3, "priot-threshold": 0.1, "priot-s": 0.5}
 """Share of the scores that a step may move: much, so that every layer changes in nearly every step; but a threshold,
@@ -261,6 +262,7 @@ OUTPUTS = {
     "m0k_w16_copy": (1,),
     "m0k_tintin_dense": (2,),
     "m0k_tintin_grad": (1,),
+    "m0k_choose_channels": (1,),
     "m0k_niti_dense": (2,),
     "m0k_niti_grad": (1,),
     "m0k_niti_measure": (),  # parts of a gradient one after the other: what follows from it is checked
@@ -358,6 +360,7 @@ def golden(s: Study, trace: StepTrace) -> dict[str, NDArray[np.uint8]]:
             held[f"argmax{i}"] = bytes_of(trace.argmax[i])
         if stage.pool:
             held[f"raw error{i}"] = bytes_of(pools.backward(stage, trace.errors[i], trace.argmax[i]))
+        held[f"learned error{i}"] = bytes_of(learned_error(s, trace, stage))
         if i > s.frozen.first:
             held[f"error sums{i}"] = bytes_of(trace.error_accumulators[i - 1])
             held |= parts_of_error(s, trace, stage)
@@ -370,6 +373,15 @@ def golden(s: Study, trace: StepTrace) -> dict[str, NDArray[np.uint8]]:
             held[f"rounded{i} ({phase})"] = layout.pack_weights(trace.weights[i])
             held[f"masked{i} ({phase})"] = layout.pack_weights(trace.weights[i])
     return held
+
+
+def learned_error(s: Study, trace: StepTrace, stage: Stage) -> NDArray[np.int8]:
+    """What m0k_choose_channels leaves of an error: that behind a 2 x 2 maximum, else that in front of the pool."""
+    error = trace.errors[stage.index]
+    raw = pools.backward(stage, error, trace.argmax[stage.index])
+    wrong = abs(int(trace.loss_error.min()))  # the label's alone is negative
+    used = s.method.learned_error(stage, raw, wrong, s.config)
+    return error * used.reshape(-1, stage.n_out).any(axis=0) if pools.is_listed(stage) else used
 
 
 def parts_of_error(s: Study, trace: StepTrace, stage: Stage) -> dict[str, NDArray[np.uint8]]:
@@ -440,6 +452,9 @@ class Shadow:
             ref for other in self.plan.step.ops[index + 1 :] if other.kernel == op.kernel for ref in results(other)
         ]
         for ref in results(op):
+            if op.kernel == "m0k_choose_channels":  # perhaps in place
+                self.held[ref.tensor] = held["learned error" + re.sub(r"\D", "", ref.tensor)]
+                continue
             if op.kernel in ("m0k_conv_grad", "m0k_depthwise_grad"):
                 self.held[ref.tensor] = some_outputs(op, held[ref.tensor])
                 continue

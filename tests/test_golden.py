@@ -421,6 +421,14 @@ def random_config(rng: np.random.Generator, network: Network) -> Config:
     )
 
 
+def own_options(rng: np.random.Generator, name: str) -> dict[str, Any]:
+    """Of those that only one method has."""
+    if name == "niti-partial":
+        lo, hi = sorted(int(rng.choice([0, 10, 40, 50, 99, 100])) for _ in range(2))
+        return {"lo": lo, "hi": hi}
+    return {}
+
+
 def random_biases(rng: np.random.Generator, stage: networks.Stage) -> tuple[int, ...]:
     """As large as the products, or far too small or large."""
     spread = int(rng.choice([20, 5000, 5000, 100_000, biases.LARGEST]))
@@ -476,6 +484,7 @@ def scalar_options(name: str, network: Network, config: Config, frozen: methods.
         "scored": [s.tolist() for s in frozen.scored] or None,
         "cool": config.cool,
         "refresh": config.refresh,
+        **dict(config.own),
         "first": len(config.weight_exponents) - (config.trained or len(config.weight_exponents)),
     }
 
@@ -560,6 +569,7 @@ def test_calibration_makes_the_convolution_the_coarser_side() -> None:
 def compare_steps(name: str, network: Network, rng: np.random.Generator) -> list[bool]:
     """Three steps, every tensor; whether the lowest layer that learns changed in each."""
     method, config = methods.get(name), random_config(rng, network)
+    config = method.configured(config, own_options(rng, name))
     weights = [random_int8(rng, stage.weight_shape) for stage in network.stages]
     images = np.abs(random_int8(rng, (3, *network.input_shape)))
     labels = rng.integers(network.classes, size=3)
@@ -623,7 +633,8 @@ def digits() -> tuple[Network, list[np.ndarray], np.ndarray, np.ndarray]:
 def test_training_changes_the_state_keeps_the_ranges_and_predicts_alike(name: str, digits: Any) -> None:
     network, weights, images, labels = digits
     method = methods.get(name)
-    config = calibrate(network, method, weights, images, labels, Config((-7,) * 4, mu=0))
+    config = method.configured(Config((-7,) * 4, mu=0), {})
+    config = calibrate(network, method, weights, images, labels, config)
     frozen = method.freeze(network, weights, config)
     first = state = method.initial_state(network, frozen, config, seed=0)
     before = [w.copy() for w in (*first.learned, *frozen.weights)]
@@ -666,7 +677,8 @@ def assert_same_state(a: methods.State, b: methods.State) -> None:
 def test_only_the_last_layers_learn(name: str, trained: int, digits: Any) -> None:
     """Frozen layers are the backbone's, unmasked; state.npz names trained layers by their own index only."""
     network, weights, images, labels = digits
-    method, config = methods.get(name), Config((-7,) * 4, mu=3, rate=2, trained=trained)
+    method = methods.get(name)
+    config = method.configured(Config((-7,) * 4, mu=3, rate=2, trained=trained), {})
     config = calibrate(network, method, weights, images, labels, config, rules=Rules(moved=0.3))
     frozen = method.freeze(network, weights, config)
     state = method.initial_state(network, frozen, config, seed=0)

@@ -273,7 +273,7 @@ def update(i: int, g: Tensor, learned: Tensor, weights: Tensor, exponent: int, o
     """What layer i has learned after seeing its gradient; `weights` are the backbone's."""
     slower = min(o["done"] // o["cool"], 8) if o["cool"] else 0
     r = min(o["update"][i] + slower, 24) if o["update"] else None
-    if o["method"] == "niti-static":
+    if o["method"] in ("niti-static", "niti-partial"):
         return over(lambda w, x: sat(w - psto_shift(x, r)), learned, g)
     if o["method"] == "niti-dynamic":
         s = bit_length(max(abs(x) for x in flat(g))) - (o["mu"] - slower)
@@ -289,6 +289,18 @@ def update(i: int, g: Tensor, learned: Tensor, weights: Tensor, exponent: int, o
     return over(lambda s, w, x: sat(s - round_shift(w * x, r)), learned, weights, g)
 
 
+def some_channels(error: Tensor, wrong: int, o: dict[str, Any]) -> Tensor:
+    """An error [y][x][channel] or [channel] with zeros but for the channels of the largest magnitudes."""
+    pixels = [pixel for row in error for pixel in row] if isinstance(error[0], list) else [error]
+    n = len(pixels[0])
+    sums = [sum(abs(pixel[c]) for pixel in pixels) for c in range(n)]
+    count = 0
+    while 100 * 127 * count < n * (127 * o["lo"] + (o["hi"] - o["lo"]) * wrong):
+        count += 1
+    best = set(sorted(range(n), key=lambda c: (-sums[c], c))[:count])
+    return like([e if c in best else 0 for pixel in pixels for c, e in enumerate(pixel)], error)
+
+
 def cuts_of(learned: list[Tensor], o: dict[str, Any]) -> list[tuple[int, int] | None]:
     """The cut of every layer that is pruned."""
     pruned = o["method"].startswith("priot")
@@ -301,7 +313,7 @@ def effective(weights: list[Tensor], learned: list[Tensor], cuts: list[Any], o: 
     for i, (backbone, values) in enumerate(zip(weights, learned, strict=True)):
         if i < o["first"]:
             used.append(backbone)
-        elif o["method"] in ("niti-static", "niti-dynamic"):
+        elif o["method"] in ("niti-static", "niti-partial", "niti-dynamic"):
             used.append(values)
         elif o["method"] == "tin-tin":
             used.append(over(lambda w: sat(round_shift(w, 8)), values))
@@ -323,7 +335,8 @@ def step(
     """One training step. `o`: method, image_exponent, weight_exponents, biases (() or one list a layer), forward,
     backward, update, mu, rate, keep, theta (None: top-k), scored (None, or the scored edges of every layer), first (the
     lowest layer that learns; below it learned, errors and gradients are empty), cool, refresh, done (steps before this
-    one), added (of each layer the one that reads what is added to it, or None). Returns every tensor by name."""
+    one), added (of each layer the one that reads what is added to it, or None), of niti-partial lo and hi. Returns
+    every tensor by name."""
     dynamic = o["method"] in ("niti-dynamic", "tin-tin")
     used, last = effective(weights, learned, cuts, o), len(layers) - 1
     inputs, raws, wheres, accs = [image], [], [], []
@@ -347,7 +360,8 @@ def step(
     errors, gradients, after, raw_errors = [error], [], [], {}
     for i in range(last, o["first"] - 1, -1):
         raw, e_exponent = pool_back(layers[i], error, wheres[i], raws[i]), e_exponent - mean_fall(layers[i])
-        g = weight_gradient(layers[i], used[i], raw, inputs[i])
+        learned_from = some_channels(raw, -errors[-1][label], o) if o["method"] == "niti-partial" else raw
+        g = weight_gradient(layers[i], used[i], learned_from, inputs[i])
         gradients.insert(0, g)
         after.insert(0, update(i, g, learned[i], weights[i], e_exponent + exponents[i], o))
         raw_errors[i] = raw, e_exponent

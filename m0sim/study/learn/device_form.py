@@ -132,6 +132,10 @@ class IntegerForm(DeviceForm):
         """Whether the sums of the error through a dense layer begin with what the form put into `sums`."""
         return 0
 
+    def learned_error(self, b: Builder, stage: Stage, error: Ref) -> Ref:
+        """What a layer learns from: `error`, which the gradient would be made of, or what the form makes of it."""
+        return error
+
     @abstractmethod
     def learned_fields(self, b: Builder, stage: Stage, first: int = 0) -> Words:
         """Fields of both update kernels' blocks: what learns, from output `first` (0, 4, ...) on, by which shift."""
@@ -221,6 +225,10 @@ class Builder:
         if stage.added is not None:
             return f"branch{stage.index}"
         return f"sums{stage.index}" if self.form.dynamic else ""
+
+    def label(self) -> Ref:
+        """The label of the image, a word."""
+        return self.tensor("label", "activations", 4)
 
     def error(self, stage: Stage) -> Ref:
         """The error at a stage's output."""
@@ -453,7 +461,7 @@ class Builder:
             "loss",
             "m0k_loss",
             logits=self.activation(last.index + 1),
-            label=self.tensor("label", "activations", 4),
+            label=self.label(),
             error=self.error(last),
             classes=last.n_out,
             exponent_address=self.exponent(last.index + 1),
@@ -578,21 +586,30 @@ class Builder:
             self._conv_update(stage)
             return
         learned: Words = {"n_in": stage.n_in, "n_out": stage.n_out, **self.form.learned_fields(self, stage)}
-        learned |= {**self.form.dense_fields, "error": self.error(stage), "in": self.activation(stage.index)}
+        error = self.form.learned_error(self, stage, self.error(stage))
+        learned |= {**self.form.dense_fields, "error": error, "in": self.activation(stage.index)}
         self.emit("update", f"m0k_{self.form.family}_dense", **learned)
 
     def _conv_update(self, stage: Stage) -> None:
         """Gradient and update of some outputs after the other: no more of the gradient is ever there."""
+        source = self._conv_error(stage, "update")
+        error = source["error"]
+        assert isinstance(error, Ref)
+        source["error"] = self.form.learned_error(self, stage, error)
         is_kept = self.form.whole_gradient and self._keeps_gradient(stage)
         groups = _groups(stage.n_out, stage.n_out if is_kept else _GROUP)
         fields = {**self.form.grad_fields}
         if self.form.whole_gradient and not is_kept:
             fields["magnitudes"] = self.tensor(f"magnitudes{stage.index}", "scratch", 4)
             for first, count in groups:
-                measured = self._gradient(stage, first, count) | {"n_in": stage.n_in, "n_out": count, **fields}
+                measured = self._gradient(stage, source, first, count) | {"n_in": stage.n_in, "n_out": count, **fields}
                 self.emit("update", f"m0k_{self.form.family}_measure", **measured, begin=int(first == 0))
         for first, count in groups:
-            learned: Words = self._gradient(stage, first, count) | {"n_in": stage.n_in, "n_out": count, **fields}
+            learned: Words = self._gradient(stage, source, first, count) | {
+                "n_in": stage.n_in,
+                "n_out": count,
+                **fields,
+            }
             learned |= self.form.learned_fields(self, stage, first)
             self.emit("update", f"m0k_{self.form.family}_grad", **learned)
 
@@ -604,15 +621,15 @@ class Builder:
         size, sums = stage.n_out * layout.row_bytes(stage.n_in), max(prod(s.raw_shape) for s in self.network.stages)
         return self.has_full_scratch or stage.n_out <= _GROUP or 2 * size <= sums
 
-    def _gradient(self, stage: Stage, first: int, count: int) -> Words:
-        """Emits the gradient of some outputs. Returns the fields by which it is found."""
+    def _gradient(self, stage: Stage, source: Words, first: int, count: int) -> Words:
+        """Emits the gradient of some outputs, of an error as `_conv_error` has it. Returns the fields by which it is
+        found."""
         size = 4 * count * layout.row_bytes(stage.n_in)
         where: Words = {
             "grad": self.tensor(f"gradient{stage.index}", "accumulators", size),
             "active": self.tensor(f"active{stage.index}", "scratch", 4),
         }
-        source: Words = self._conv_error(stage, "update")
-        source["in"] = self.activation(stage.index)
+        source = source | {"in": self.activation(stage.index)}
         if isinstance(stage.layer, Depthwise):
             kernel, room = "m0k_depthwise_grad", ("plane{} (update)", scratch.depthwise_grad(stage))
             source |= _window_shape(stage)

@@ -15,6 +15,7 @@ from m0sim.study.learn.config import Config
 from m0sim.study.learn.methods import (
     fp32,
     niti_dynamic,
+    niti_partial,
     niti_static,
     plugins,
     priot,
@@ -57,6 +58,7 @@ _METHODS: dict[str, Method] = {
     for method in (
         niti_dynamic.METHOD,
         niti_static.METHOD,
+        niti_partial.METHOD,
         priot.METHOD,
         priot_threshold.METHOD,
         priot_s.METHOD,

@@ -163,6 +163,13 @@ class IntegerMethod(Method):
     def moved(self, learned: Learned, weights: Int8, gradient: Int32, shift: int) -> Learned:
         """What becomes of learned values with the backbone's weights and the gradient, three arrays of one shape."""
 
+    def learned_error(self, stage: Stage, error: Int8, wrong: int, config: Config) -> Int8:
+        """The part that a layer learns from of the error int8 [*raw_shape] at its own output.
+
+        `wrong` is the magnitude of the loss error of the label's logit, 0..127.
+        """
+        return error
+
     def learn(self, context: Context, learned: Learned, frozen: Frozen, config: Config) -> tuple[Learned, int]:
         """One layer's new array and the shift that was used; `learned` itself where nothing changes."""
         shift, (rows, values, shape) = self.shift(context, config), context.gradient
@@ -184,7 +191,7 @@ class IntegerMethod(Method):
         ahead = forward_pass(network, weights, image[None], config, self.dynamic)
         back = _Backward(self, network, frozen, state, config, ahead)
         exponent = _single(ahead.exponents[-1])
-        back.run(loss(ahead.activations[-1][0], exponent, label))
+        back.run(loss(ahead.activations[-1][0], exponent, label), label)
         return StepTrace(
             weights=weights,
             accumulators=tuple(t[0] for t in ahead.accumulators),
@@ -363,8 +370,9 @@ class _Backward:
         self.gradients: list[Gradient | None] = [None] * count
         self.update_shifts = [0] * count
 
-    def run(self, loss_error: Int8) -> None:
+    def run(self, loss_error: Int8, label: int) -> None:
         self.errors[-1] = loss_error
+        self.wrong = abs(int(loss_error[label]))
         for stage in reversed(self.network.stages[self.frozen.first :]):
             self._layer(stage)
 
@@ -384,7 +392,8 @@ class _Backward:
                 below, below_exponent = additions.backward(below, below_exponent, *passed, inputs)
             self.errors[i - 1], self.exponents[i - 1] = below, below_exponent
             self.accumulators[i - 1], self.shifts[i - 1] = acc, shift
-        self.gradients[i] = g = gradient(stage, error, ahead.columns[i][0])
+        used = self.method.learned_error(stage, error, self.wrong, self.config)
+        self.gradients[i] = g = gradient(stage, used, ahead.columns[i][0])
         context = Context(stage, g, exponent + _single(ahead.exponents[i]))
         before = self.layers[i]
         learned, self.update_shifts[i] = self.method.learn(context, before.learned, self.frozen, self.config)
