@@ -105,6 +105,7 @@ BOUNDS = {
     "m0k_dense_back": "splitting words into lanes; load and store of each accumulator whenever the lanes are full",
     "m0k_conv_back": "splitting the weights into lanes; listing the errors, rounding and gating their sums",
     "m0k_conv_grad": "splitting the inputs into lanes; listing the errors, and storing each output's sums",
+    "m0k_choose_channels": "taking magnitudes and adding them up in lanes; a word's load and store for each position",
     "m0k_niti_dense": "the steps of psto rounding on two lanes, then clamping; zero errors and inputs are skipped",
     "m0k_niti_grad": "psto rounding of one 32-bit gradient at a time: no two fit a word",
     "m0k_niti_measure": "the magnitude of a gradient takes three instructions, and one more adds it to the others",
@@ -845,6 +846,9 @@ def _updates(busy: Recorded, steps: Sequence[Recorded]) -> list[Case]:
     sums = (("uniform", wide, uniform(4, 16, 72), uniform(15, 16, 72), 16),)
     sums += (("busiest step", conv_gradient(conv), conv.weights, conv.scores, conv.update),)
     return [
+        choose_case("busiest step", conv.error),
+        choose_case("uniform", uniform(60, 14, 14, 8)),
+        choose_case("uniform, dense", uniform(61, 64)),
         *(niti_dense_case(u, is_dynamic) for u in (full, real) for is_dynamic in (False, True)),
         mean(f"784 to 64, {number}, static shift", (niti_dense_case(u, False) for u in all_real)),
         *(niti_grad_case(*s[:3]) for s in sums),
@@ -872,6 +876,21 @@ def conv_gradient(layer: Layer) -> Array:
         top, left = 2 * y + layer.argmax[y, x, o] // 2, 2 * x + layer.argmax[y, x, o] % 2
         grad[o] += int(e) * wide[top : top + 3, left : left + 3].ravel()
     return grad
+
+
+def choose_case(what: str, error: Array) -> Case:
+    """`error` int8 [..., channels], of which half are chosen."""
+    channels, loss = error.shape[-1], np.array([3, -100, 90], np.int8)
+    arrays = {"error": error, "out": zeros(error.size), "sums": zeros(channels, np.uint32), "loss": loss}
+    sizes = [error.size // channels, channels]
+    return Case(
+        "m0k_choose_channels",
+        f"{sizes[0]} x {channels} errors, {what}, {np.count_nonzero(error):,} not zero",
+        "error",
+        error.size,
+        Side(arrays, one("m0k_choose_channels", "error", "out", *sizes, "sums", "loss", (1,), 50, 50), "out"),
+        Side(arrays, [("ref_choose_channels", ["error", "out", *sizes, "sums", "loss", 1, 50, 50])], "out"),
+    )
 
 
 def niti_shift(gradient: Array, mu: int = 1) -> int:

@@ -18,6 +18,7 @@ from kernel_cases import (
     Pruned,
     Update,
     add_case,
+    choose_case,
     conv_back_case,
     conv_case,
     conv_grad_case,
@@ -54,7 +55,8 @@ NEVER, ALWAYS = 24, 8
 
 def extremes() -> list[Case]:
     """All rows; cycles are for a whole call."""
-    found = [*_forward(), *_other_shapes(), *_other_forward(), *_backward(), *_updates(), *_gradients(), *_pruning()]
+    found = [*_forward(), *_other_shapes(), *_other_forward(), *_backward(), *_updates()]
+    found += [*_chosen(), *_gradients(), *_pruning()]
     return [replace(case, unit="call", count=1, limit=None, moved=None) for case in found]
 
 
@@ -226,6 +228,13 @@ def _updates() -> Iterator[Case]:
             yield niti_dense_case(u, is_dynamic=False)
             yield niti_dense_case(u, is_dynamic=True)
         yield tintin_dense_case(replace(u, shift=shift // 4))
+
+
+def _chosen() -> Iterator[Case]:
+    for shape in ((14, 14, 8), (7, 7, 6), (64,)):
+        for what, e in errors(96, *shape):
+            yield choose_case(what, e)
+        yield choose_case("all equal", np.full(shape, 127, np.int8))
 
 
 def _gradients() -> Iterator[Case]:

@@ -406,6 +406,28 @@ def test_gradient_updates(image: Image, n: int, bits: int, shift: int, mu: int, 
     np.testing.assert_array_equal(results[2], sat(s - round_shift(w * grad, shift)))
 
 
+@SOME
+@given(
+    positions=st.integers(1, 9),
+    channels=st.integers(1, 20),
+    wrong=st.integers(0, 127),
+    shares=st.tuples(st.integers(0, 100), st.integers(0, 100)),
+    few=st.booleans(),
+    seed=SEEDS,
+)
+def test_chosen_channels(
+    image: Image, positions: int, channels: int, wrong: int, shares: tuple[int, int], few: bool, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    error = signed(rng, positions, channels) * (rng.random((positions, channels)) < 0.2 if few else 1)
+    loss, sums = np.array([5, -wrong], np.int8), np.zeros(channels, np.uint32)
+    words = [*int8(error, 0 * error), positions, channels, sums, loss, 1, *shares]
+    results, _ = run(image, "ref_choose_channels", *words)
+    count = np.ceil(np.longdouble(channels * (127 * shares[0] + (shares[1] - shares[0]) * wrong)) / 12700)
+    best = np.lexsort((np.arange(channels), -np.abs(error).sum(axis=0)))[: int(count)]
+    np.testing.assert_array_equal(results[1], np.where(np.isin(np.arange(channels), best), error, 0))
+
+
 def gap_list(edges: Int) -> Array:
     """Rising indices as gaps: 1 .. 255 to the next, 0 for 255 further without an edge."""
     out: list[int] = []

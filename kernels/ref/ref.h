@@ -130,6 +130,9 @@ void ref_add(const int8_t *restrict a, const int8_t *restrict b, int8_t *restric
 void ref_loss(const int8_t *restrict logits, int32_t label, int8_t *restrict error, int32_t classes, int32_t exponent);
 
 /* update.c */
+void ref_choose_channels(const int8_t *restrict error, int8_t *restrict out, int32_t positions, int32_t channels,
+                         uint32_t *restrict sums, const int8_t *restrict loss_error, int32_t label, int32_t lo,
+                         int32_t hi);
 void ref_niti_dense(const int8_t *restrict error, const int8_t *restrict in, int8_t *restrict weights, int32_t n_in,
                     int32_t n_out, int32_t shift);
 int32_t ref_niti_dense_shift(const int8_t *restrict error, const int8_t *restrict in, int32_t n_in, int32_t n_out,
