@@ -423,7 +423,7 @@ class TestCommand:
     def test_text_and_files(self, monkeypatch: Any, capsys: Any, tmp_path: Path) -> None:
         assert run(monkeypatch, *SHORT, "--method", "priot", "-o", str(tmp_path)) == 0
         text = capsys.readouterr().out
-        for said in ("our reconstruction", "before", "pruned 3", "measured"):
+        for said in ("our reconstruction", "before", "pruned 3", "measured", "old task"):
             assert said in text
         assert re.search(r"\d [mu]J\b", text), "the profile has a current with a source"
         names = {"train.json", "state.npz", "learned.npz", "checkpoint.npz", "curve.png", "curve.svg"}

@@ -9,6 +9,7 @@ from typing import Any
 from m0sim.errors import UsageError
 from m0sim.study.learn import methods, uses
 from m0sim.study.learn.config import first_trained
+from m0sim.study.learn.experiment.calibration import RIGHT, Calibration
 from m0sim.study.learn.methods import Model
 from m0sim.study.learn.pretrain import Backbone
 from m0sim.study.learn.state import Examples
@@ -68,13 +69,16 @@ def tuned(method: str, shift: int | None, options: Mapping[str, Any]) -> Setting
     return Setting(method, best.shift if shift is None else shift, chosen)
 
 
-def model_of(setting: Setting, backbone: Backbone, examples: Examples, seed: int) -> Model:
+def model_of(
+    setting: Setting, backbone: Backbone, examples: Examples, seed: int, calibration: Calibration = RIGHT
+) -> Model:
     """The setting on a backbone, calibrated on the examples' images and then slowed by the shift.
 
-    `seed` decides about initial scores and randomly scored edges.
+    `seed` decides about initial scores and randomly scored edges; of a wrong `calibration` only the shifts that are off
+    are added here, since the examples are the caller's.
     """
     network, base, method = backbone.network, backbone.config, methods.get(setting.method)
     first_trained(network, setting.options.get("trained", 0))
     config = method.configured(replace(base, seed=seed), setting.options)
-    config = method.calibrated(network, backbone.weights, config, examples, seed)
+    config = calibration.applied(method.calibrated(network, backbone.weights, config, examples, seed))
     return method.model(network, backbone.weights, method.slowed(config, setting.shift), examples, seed)

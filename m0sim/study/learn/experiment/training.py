@@ -25,6 +25,7 @@ from m0sim.study.learn import methods, network_files, sources
 from m0sim.study.learn.config import DeviceOptions
 from m0sim.study.learn.deployment import Deployment
 from m0sim.study.learn.experiment import images
+from m0sim.study.learn.experiment.calibration import RIGHT, Calibration
 from m0sim.study.learn.experiment.images import ImagePart
 from m0sim.study.learn.experiment.setting import Setting, model_of
 from m0sim.study.learn.methods.base import Arrays
@@ -33,7 +34,7 @@ from m0sim.study.learn.pretrain import Backbone
 from m0sim.study.learn.program import DeviceProgram, FlashOfStep
 from m0sim.study.learn.sources import DataSource, FileOptions
 from m0sim.study.learn.state import Examples
-from m0sim.study.learn.transfer import Transfer, rotation
+from m0sim.study.learn.transfer import NONE, Transfer, rotation
 
 ENGINES = ("device", "golden")
 MEASURED_STEPS = 16
@@ -75,6 +76,8 @@ class Task:
     """What executes the steps that run on the chip; the results are the same."""
     measured: int = MEASURED_STEPS
     """Golden engine: steps an epoch whose cycles are measured; 0 leaves the cycles unknown."""
+    calibration: Calibration = RIGHT
+    """A wrong one tells how much a method depends on it."""
     backbone: Path | None = None
     """A file of `m0sim pretrain`; None for the one that `network` brings."""
     profile: Device = field(default_factory=lambda: device.load(device.DEFAULT))
@@ -95,9 +98,10 @@ class Task:
 
         ``task`` and ``split`` are there where it is no rotation and where there is a file of data; ``backbone_sha256``
         where it is no bundled one; ``method_code``, a hash of what it is written in, where the method is none of
-        m0sim's.
+        m0sim's; ``calibration`` where it is a wrong one, and decides about the method.
         """
         task = {} if self.transfer.kind == "rotate" else {"task": self.transfer.title}
+        is_wrong = self.calibration != RIGHT and methods.get(self.setting.method).is_calibrated
         return {
             "network": self.found.name,
             "data": self.source.title,
@@ -119,6 +123,7 @@ class Task:
             "measured": self.measured if self.engine == "golden" else None,
             "profile": self.profile.name,
             "deployment": asdict(self.options),
+            **({"calibration": self.calibration.title} if is_wrong else {}),
         }
 
 
@@ -198,10 +203,10 @@ class TrainingRun:
         self.transfer = self._part("transfer").first(self.task.images)
         self.validation = self._part("validation").first(self.task.validation_images)
         self.test, self.old = self._judged_parts()
-        calibration = self._part("transfer").first(images.CALIBRATION)
+        calibration = self._calibration_images()
         old = images.old(self.task.source, self.backbone.network, self.task.setting.old_images)
         examples = Examples(calibration.images, calibration.labels, old.images, old.labels)
-        self.model = model_of(self.task.setting, self.backbone, examples, self.task.seed)
+        self.model = model_of(self.task.setting, self.backbone, examples, self.task.seed, self.task.calibration)
         self.deployment = Deployment.of(self.model, self.task.options, self.task.profile)
         self._start = self.model.initial()
         untrained = self.model.arrays(self._start)
@@ -224,6 +229,13 @@ class TrainingRun:
 
     def _part(self, which: str) -> ImagePart:
         return images.part(self.task.source, self.backbone.network, which, self.task.transfer)
+
+    def _calibration_images(self) -> ImagePart:
+        wanted = self.task.calibration
+        if wanted.upright:
+            of_backbone = sources.without_place(self.task.source)
+            return images.part(of_backbone, self.backbone.network, "transfer", NONE).first(wanted.images)
+        return self._part("transfer").first(wanted.images)
 
     def _judged_parts(self) -> tuple[ImagePart, ImagePart]:
         """The test images of the new task and of the old one; none, and none are read, where they must not be seen."""
@@ -320,7 +332,8 @@ class TrainingRun:
         return self.model.right(state, part) if len(part) else None
 
     def _result(self, has_curve: bool) -> Training:
-        before = [self.model.untouched(part) for part in (self.validation, self.test, self.old)]
+        parts = (self.validation, self.test, self.old)
+        before = [self.model.untouched(part) if len(part) else 0 for part in parts]
         start = self.model.right(self._start, self.validation)
         return Training(
             task=self.task,
@@ -361,6 +374,8 @@ def complete(task: Task) -> Task:
     task = replace(task, data_hashes=sources.known(task.source).hashes)
     test, source = task.test_images, task.source
     count = images.count_of(task.images, source, "transfer", "--images")
+    if task.calibration.images != images.CALIBRATION:
+        images.count_of(task.calibration.images, source, "transfer", "calibration images")
     refresh = task.setting.options.get("refresh", 1)
     if count % refresh:
         raise UsageError(f"refresh must divide the number of images, {count}, not {refresh}")

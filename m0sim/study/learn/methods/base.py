@@ -89,6 +89,11 @@ class Method(ABC):
         return 0
 
     @property
+    def is_calibrated(self) -> bool:
+        """Whether calibration images decide about it: static shifts, or edges chosen by them."""
+        return True
+
+    @property
     def mask_forms(self) -> tuple[str, ...]:
         """The forms in which it can keep its mask, the presumably fastest first; none where there is no mask."""
         return ()

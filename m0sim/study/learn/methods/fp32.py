@@ -46,6 +46,10 @@ class Fp32(Method):
         return float_step.is_available()
 
     @property
+    def is_calibrated(self) -> bool:
+        return False
+
+    @property
     def note(self) -> str:
         return f"compiled: {self.device.version()}"
 

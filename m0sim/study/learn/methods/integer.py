@@ -108,6 +108,10 @@ class IntegerMethod(Method):
         return self.device.dynamic
 
     @property
+    def is_calibrated(self) -> bool:
+        return not self.dynamic
+
+    @property
     def mask_forms(self) -> tuple[str, ...]:
         return self.device.mask_forms
 
