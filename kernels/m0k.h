@@ -512,6 +512,49 @@ void m0k_w16_copy(const m0k_w16_copy_t *p);
 void m0k_tintin_dense(const m0k_tintin_dense_t *p);
 void m0k_tintin_grad(const m0k_tintin_grad_t *p);
 
+/* ---------------- Zeroth order: zo.S. Layers draw a sparse step for their weights from *key, again wherever it is asked for */
+
+typedef struct {
+    uint32_t *steps; /* steps so far, this one included afterwards */
+    uint32_t *key;   /* what all draws of this step begin with */
+    uint32_t seed;
+} m0k_zo_next_t;
+
+/* The two blocks of draws begin alike: zo.S reads what they share by the names of the first. */
+typedef struct {
+    uint32_t n_in, n_out;
+    const uint32_t *key;
+    uint32_t first;    /* number of the layer's first draw */
+    uint32_t sparsity; /* 2^sparsity inputs of an output have one draw, 0 .. 16 */
+    uint32_t count;    /* of steps, equally probable */
+    const uint8_t *weights;
+    uint8_t *scratch;   /* row_bytes */
+    uint32_t row_bytes; /* 4 * P */
+    const int8_t *steps;
+} m0k_rows_zo_t;
+
+typedef struct {
+    uint32_t n_in, n_out;
+    const uint32_t *key;
+    uint32_t first, sparsity, count;
+    uint8_t *weights;
+    const int32_t *loss_added, *loss_taken; /* with the draws added to the weights, and with them taken off */
+    const int8_t *down, *up;                /* steps where the first is larger, and where it is smaller */
+} m0k_zo_move_t;
+
+typedef struct {
+    const int8_t *logits;
+    const uint32_t *label;
+    uint32_t classes;
+    const int32_t *exponent_address;
+    int32_t *loss; /* cross-entropy in bits, times 2^12 */
+} m0k_zo_loss_t;
+
+void m0k_zo_next(const m0k_zo_next_t *p);
+const uint8_t *m0k_rows_zo(const void *context, uint32_t group);
+void m0k_zo_move(const m0k_zo_move_t *p);
+const void *m0k_zo_loss(const m0k_zo_loss_t *p); /* returns 0 */
+
 /* ---------------- dispatcher: run.S */
 
 typedef struct {

@@ -418,6 +418,7 @@ def random_config(rng: np.random.Generator, network: Network) -> Config:
         trained=int(rng.choice([0, rng.integers(len(network.stages)) + 1])),
         cool=int(rng.choice([0, 0, 1, 2])),
         refresh=int(rng.choice([1, 1, 2, 3])),
+        seed=int(rng.integers(2**32)),
     )
 
 
@@ -426,6 +427,9 @@ def own_options(rng: np.random.Generator, name: str) -> dict[str, Any]:
     if name == "niti-partial":
         lo, hi = sorted(int(rng.choice([0, 10, 40, 50, 99, 100])) for _ in range(2))
         return {"lo": lo, "hi": hi}
+    if name == "zo-int8":
+        few = {"back": (1, 1, 2, 3), "r": (1, 7, 20, 127), "sparsity": (0, 1, 2, 3, 6)}
+        return {option: int(rng.choice(values)) for option, values in few.items()}
     return {}
 
 
@@ -486,6 +490,7 @@ def scalar_options(name: str, network: Network, config: Config, frozen: methods.
         "refresh": config.refresh,
         **dict(config.own),
         "first": len(config.weight_exponents) - (config.trained or len(config.weight_exponents)),
+        "seed": config.seed,
     }
 
 
@@ -586,7 +591,8 @@ def compare_steps(name: str, network: Network, rng: np.random.Generator) -> list
         trace = method.step(network, frozen, state, image, label, config)
         for key in ("weights", "accumulators", "raw", "activations", "argmax", "errors"):
             assert listed(getattr(trace, key)) == want[key], key
-        assert [[]] * frozen.first + listed(wholes(trace)) == want["gradients"]
+        gradients = listed(wholes(trace))
+        assert [[]] * (len(network.stages) - len(gradients)) + gradients == want["gradients"]
         assert list(trace.exponents) == want["exponents"]
         assert listed(trace.state.learned) == want["learned"]
         assert listed(trace.state.weights) == want["next"]

@@ -266,6 +266,72 @@ def masks_of(scores: Tensor, weights: Tensor, scored: list[int] | None, cut: tup
     return like(mask, weights)
 
 
+# -- zeroth order -----------------------------------------------------------------------------------------------------
+
+
+def mix(x: int) -> int:
+    """The finaliser of MurmurHash3."""
+    x ^= x >> 16
+    x = x * 0x85EBCA6B % 2**32
+    x ^= x >> 13
+    x = x * 0xC2B2AE35 % 2**32
+    return x ^ x >> 16
+
+
+def draws(layer: int, key: int, r: int, sparsity: int, weights: Tensor) -> Tensor:
+    """z in the nesting of a layer's weights."""
+    n_in, number, z = len(flat(weights[0])), layer * 2**24, []
+    for _ in weights:
+        row = [0] * n_in
+        for start in range(0, n_in, 2**sparsity):
+            d = mix((key + number * 0x9E3779B9) % 2**32)
+            number += 1
+            if (i := start + d % 2**sparsity) < n_in:
+                row[i] = d // 2**16 * (2 * r + 1) // 2**16 - r
+        z += row
+    return like(z, weights)
+
+
+def loss_value(logits: list[int], exponent: int, label: int) -> int:
+    """Cross-entropy in bits, times 2^12."""
+    exponent = max(-15, min(7, exponent))
+    z = [o * 47274 * 2 ** (exponent + 15) // 2**18 for o in logits]
+    total = 0
+    for value in z:
+        whole, part = divmod(value - max(z), 2**12)
+        total += (2**12 + part) * 2**4 // 2**-whole
+    bits = bit_length(total) - 1
+    return 2**12 * (bits - 16) + total // 2 ** (bits - 12) - 2**12 + max(z) - z[label]
+
+
+def explored(
+    layers: list[Layer],
+    weights: list[Tensor],
+    learned: list[Tensor],
+    front: range,
+    image: Tensor,
+    label: int,
+    o: dict[str, Any],
+) -> list[Tensor]:
+    """What the layers have learned after those in front moved to where the loss is smaller."""
+    if not front:
+        return learned
+    key = mix((mix(o["seed"]) + (o["done"] + 1) * 0x9E3779B9) % 2**32)
+    z = {i: draws(i, key, o["r"], o["sparsity"], learned[i]) for i in front}
+    slower = min(o["done"] // o["cool"], 8) if o["cool"] else 0
+    b = bit_length(o["r"]) - (o["mu"] - slower)
+    used = [w if i < o["first"] else x for i, (w, x) in enumerate(zip(weights, learned, strict=True))]
+    losses = []
+    for g in (1, -1):
+        tried = [over(lambda w, x, g=g: sat(w + g * x), w, z[i]) if i in z else w for i, w in enumerate(used)]
+        only_forward = o | {"method": "niti-static", "first": len(layers)}
+        found = step(layers, tried, [[]] * len(layers), [None] * len(layers), image, label, only_forward)
+        losses.append(loss_value(found["activations"][-1], found["exponents"][-1], label))
+    g = sign(losses[0] - losses[1])
+    moved = {i: over(lambda w, x: sat(w - psto_shift(g * x, b)), learned[i], z[i]) for i in front}
+    return [moved.get(i, x) for i, x in enumerate(learned)]
+
+
 # -- the methods ------------------------------------------------------------------------------------------------------
 
 
@@ -335,8 +401,14 @@ def step(
     """One training step. `o`: method, image_exponent, weight_exponents, biases (() or one list a layer), forward,
     backward, update, mu, rate, keep, theta (None: top-k), scored (None, or the scored edges of every layer), first (the
     lowest layer that learns; below it learned, errors and gradients are empty), cool, refresh, done (steps before this
-    one), added (of each layer the one that reads what is added to it, or None), of niti-partial lo and hi. Returns
-    every tensor by name."""
+    one), added (of each layer the one that reads what is added to it, or None), of niti-partial lo and hi,
+    of zo-int8 back, r, sparsity and seed. Returns every tensor by name."""
+    if o["method"] == "zo-int8":
+        behind = max(o["first"], len(layers) - o["back"])
+        learned = explored(layers, weights, learned, range(o["first"], behind), image, label, o)
+        fixed = [learned[i] if o["first"] <= i < behind else w for i, w in enumerate(weights)]
+        found = step(layers, fixed, learned, cuts, image, label, o | {"method": "niti-static", "first": behind})
+        return found | {"learned": learned[:behind] + found["learned"][behind:]}
     dynamic = o["method"] in ("niti-dynamic", "tin-tin")
     used, last = effective(weights, learned, cuts, o), len(layers) - 1
     inputs, raws, wheres, accs = [image], [], [], []

@@ -80,6 +80,7 @@ def contents(plan: Plan, config: Config, frozen: Frozen, state: State) -> dict[s
     for stage in network.stages[frozen.first :]:
         found |= form.contents(stage, state.learned[stage.index], frozen, config)
     found["exponent0"] = _word(config.image_exponent)
+    found["steps"] = _word(state.steps)
     found[f"error exponent{len(network.stages) - 1}"] = _word(LOSS_EXPONENT)
     if not form.dynamic:
         found[f"exponent{len(network.stages)}"] = _word(config.logit_exponent)

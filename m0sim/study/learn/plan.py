@@ -171,6 +171,7 @@ def _live_bytes(step: Step, spans: dict[str, Span]) -> list[int]:
 
 
 def _padded_inputs(step: Step) -> set[str]:
-    """The inputs of dense layers that are no multiple of 4 long."""
-    padded = [s.index for s in step.network.stages if isinstance(s.layer, Dense) and s.n_in % 4]
-    return {f"activation{index}" if index else "image" for index in padded}
+    """The inputs of dense layers that are no multiple of 4 long, those of each pass: "activation2 (W + z)"."""
+    padded = {s.index for s in step.network.stages if isinstance(s.layer, Dense) and s.n_in % 4}
+    names = {f"activation{index}" if index else "image" for index in padded}
+    return {name for name in step.tensors if name.partition(" (")[0] in names}

@@ -16,7 +16,7 @@ from typing import Literal
 from m0sim.errors import UsageError, did_you_mean
 from m0sim.image import Image
 from m0sim.study.learn.config import COOLEST, Config, DeviceOptions, halved, halvings
-from m0sim.study.learn.networks import Network
+from m0sim.study.learn.networks import Network, Stage
 
 Phase = Literal["forward", "loss", "backward", "update", "prune"]
 PHASES: tuple[Phase, ...] = ("forward", "loss", "backward", "update", "prune")
@@ -184,6 +184,10 @@ class DeviceForm(ABC):
     @abstractmethod
     def version(self) -> str:
         """The code that cycles hold for, in words: other code has another version."""
+
+    def with_gradient(self, network: Network, settings: StepSettings) -> tuple[Stage, ...]:
+        """The layers that learn from a gradient, which adds up over the images of a batch."""
+        return network.stages[settings.first :]
 
     def source_files(self) -> tuple[Path, ...]:
         """Files that kernels of its own are made of, where they are no part of m0sim."""

@@ -118,7 +118,7 @@ def _batched(step: Step, configuration: Configuration) -> Step:
 
 
 def _gradient_sums(step: Step, configuration: Configuration) -> Iterator[Tensor]:
-    for stage in step.network.stages[-configuration.trained :]:
+    for stage in step.settings.form.with_gradient(step.network, step.settings):
         if configuration.fraction is None:
             size = 4 * stage.n_out * layout.row_bytes(stage.n_in)
             name = f"gradient{stage.index}"  # of a convolution it is there already: it then adds up in place

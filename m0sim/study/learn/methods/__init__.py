@@ -22,6 +22,7 @@ from m0sim.study.learn.methods import (
     priot_s,
     priot_threshold,
     tin_tin,
+    zo_int8,
 )
 from m0sim.study.learn.methods.base import Method, Model
 from m0sim.study.learn.methods.integer import IntegerMethod, StepTrace
@@ -63,6 +64,7 @@ _METHODS: dict[str, Method] = {
         priot_threshold.METHOD,
         priot_s.METHOD,
         tin_tin.METHOD,
+        zo_int8.METHOD,
         fp32.METHOD,
     )
 }
