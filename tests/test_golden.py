@@ -651,14 +651,14 @@ def test_training_changes_the_state_keeps_the_ranges_and_predicts_alike(name: st
         state = trace.state if len(one_by_one) >= 20 else state
         for tensor in (*trace.weights, *trace.raw, *trace.activations, *trace.errors):
             assert tensor.dtype == np.int8
-            assert tensor.min() >= -127
+            assert tensor.min(initial=0) >= -127
         assert all(a.min() >= 0 for a in trace.activations[:-1])
         for array in trace.state.learned:
             assert array.dtype == (np.int16 if name == "tin-tin" else np.int8)
             assert array.min() >= (-127 << 8 if name == "tin-tin" else -127)
-    np.testing.assert_array_equal(
-        np.stack(one_by_one[:20]), method.logits(network, frozen, first, images[:20], config, batch=7)
-    )
+    if name != "zo-int8":  # whose layers in front have moved by then
+        all_at_once = method.logits(network, frozen, first, images[:20], config, batch=7)
+        np.testing.assert_array_equal(np.stack(one_by_one[:20]), all_at_once)
     for array, copy in zip((*first.learned, *frozen.weights), before, strict=True):
         np.testing.assert_array_equal(array, copy)
     assert any((a != b).any() for a, b in zip(state.learned, first.learned, strict=True))
@@ -698,7 +698,7 @@ def test_only_the_last_layers_learn(name: str, trained: int, digits: Any) -> Non
         assert (
             [e.size > 0 for e in trace.errors]
             == [g is not None for g in trace.gradients]
-            == [i >= first for i in range(4)]
+            == [i >= (3 if name == "zo-int8" else first) for i in range(4)]
         )
     changed = [bool((a != b).any()) for a, b in zip(state.learned, after.learned, strict=True)]
     assert changed == [i >= first for i in range(4)]
