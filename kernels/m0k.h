@@ -338,7 +338,15 @@ typedef struct {
     uint32_t passed; /* places between the last scored edge before these outputs and the first of them: 0 from the start */
 } m0k_sparse_grad_t;
 
+typedef struct {
+    const int8_t *error; /* [positions][channels] */
+    int32_t *biases;     /* [channels] */
+    uint32_t positions, channels;
+    uint32_t right, left, limit; /* of the sum's rounding shift; of the step to the left; of steps and biases */
+} m0k_bias_update_t;
+
 void m0k_choose_channels(const m0k_choose_channels_t *p);
+void m0k_bias_update(const m0k_bias_update_t *p);
 void m0k_niti_dense(const m0k_niti_dense_t *p);
 void m0k_niti_grad(const m0k_niti_grad_t *p);
 void m0k_niti_measure(const m0k_niti_measure_t *p);

@@ -106,6 +106,7 @@ BOUNDS = {
     "m0k_conv_back": "splitting the weights into lanes; listing the errors, rounding and gating their sums",
     "m0k_conv_grad": "splitting the inputs into lanes; listing the errors, and storing each output's sums",
     "m0k_choose_channels": "taking magnitudes and adding them up in lanes; a word's load and store for each position",
+    "m0k_bias_update": "splitting words into lanes, eleven cycles for four errors; 26 for each bias and its step",
     "m0k_niti_dense": "the steps of psto rounding on two lanes, then clamping; zero errors and inputs are skipped",
     "m0k_niti_grad": "psto rounding of one 32-bit gradient at a time: no two fit a word",
     "m0k_niti_measure": "the magnitude of a gradient takes three instructions, and one more adds it to the others",
@@ -861,7 +862,25 @@ def _updates(busy: Recorded, steps: Sequence[Recorded]) -> list[Case]:
         *(sparse_dense_case(u) for u in (full, real)),
         mean(f"784 to 64, a tenth scored, {number}", map(sparse_dense_case, all_real)),
         *(sparse_grad_case(*s) for s in sums),
+        *(bias_update_case(f"busiest step, {what}", busy.layers[i].error) for i, what in ((1, "pooled"), (2, "dense"))),
+        bias_update_case("three channels, uniform", uniform(16, 7, 7, 3)),
     ]
+
+
+def bias_update_case(what: str, error: Array) -> Case:
+    """`error` int8 [..., channels]."""
+    channels = error.shape[-1]
+    positions = error.size // channels
+    arrays = {"error": error.reshape(-1), "biases": np.arange(channels, dtype=np.int32)}
+    words = ("error", "biases", positions, channels, 3, 5, (1 << 20) - 1)
+    return Case(
+        "m0k_bias_update",
+        f"{positions} x {channels} errors, {what}",
+        "error",
+        error.size,
+        Side(arrays, one("m0k_bias_update", *words), "biases"),
+        Side(arrays, [("ref_bias_update", [*words])], "biases"),
+    )
 
 
 def recorded_update(what: str, step: Recorded) -> Update:

@@ -18,6 +18,7 @@ from kernel_cases import (
     Pruned,
     Update,
     add_case,
+    bias_update_case,
     choose_case,
     conv_back_case,
     conv_case,
@@ -56,7 +57,7 @@ NEVER, ALWAYS = 24, 8
 def extremes() -> list[Case]:
     """All rows; cycles are for a whole call."""
     found = [*_forward(), *_other_shapes(), *_other_forward(), *_backward(), *_updates()]
-    found += [*_chosen(), *_gradients(), *_pruning()]
+    found += [*_chosen(), *_gradients(), *_biases(), *_pruning()]
     return [replace(case, unit="call", count=1, limit=None, moved=None) for case in found]
 
 
@@ -252,6 +253,12 @@ def _gradients() -> Iterator[Case]:
         yield sparse_grad_case(what, grad, weights, scores, shift)
         yield niti_grad_case(what, grad, weights)
         yield tintin_grad_case(what, grad, weights)
+
+
+def _biases() -> Iterator[Case]:
+    for what, e in errors(65, 257, 16):
+        yield bias_update_case(what, e)
+    yield bias_update_case("one channel", nonzero(66, 40, 1))
 
 
 def _pruning() -> Iterator[Case]:

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from hypothesis import HealthCheck, given, settings
+from hypothesis import example as always
 from hypothesis import strategies as st
 
 from m0sim import Machine, toolchain
@@ -26,7 +27,7 @@ from m0sim.errors import UsageError
 from m0sim.study.learn import blocks
 
 KERNELS = Path(__file__).parents[1] / "kernels"
-SOURCES = ("dense_back", "back_list", "conv_back", "conv_gather", "conv_grad", "niti", "score", "sparse")
+SOURCES = ("dense_back", "back_list", "conv_back", "conv_gather", "conv_grad", "niti", "bias_update", "score", "sparse")
 DYNAMIC = 0xFFFFFFFF
 
 Array = npt.NDArray[Any]
@@ -159,6 +160,7 @@ def constants(name: str, count: int) -> list[bool]:
         "m0k_dense_back": (2, 3, 11),
         "m0k_conv_back": (4, 5, 20),
         "m0k_conv_grad": (3, 15, 16),
+        "m0k_bias_update": (1,),
         "m0k_niti_dense": (2,),
         "m0k_niti_grad": (1,),
         "m0k_niti_measure": (3,),
@@ -707,6 +709,38 @@ def conv_grad_cycles(conv: Conv, error: Array, first: int, count: int) -> float:
     return float(cycles)
 
 
+bias_limits = st.sampled_from([0, 1, 127, 2**20, 2**29 - 4, 2**29 - 1]) | st.integers(0, 2**29 - 1)
+
+
+@many
+@given(
+    *(seeds, st.sampled_from([1, 2, 3, 255, 256, 257, 513]) | st.integers(1, 40), sizes),
+    *(st.integers(0, 31), st.integers(0, 30), bias_limits),
+)
+@always(0, 1, 8, 31, 30, 2**29 - 1)
+@always(1, 512, 4, 0, 14, 2**29 - 1)
+def test_bias_update(seed: int, positions: int, channels: int, right: int, left: int, limit: int) -> None:
+    """By Python's integers; 256 positions fill the lanes, errors of +-127 at the extremes."""
+    rng = np.random.default_rng(seed)
+    error = values(rng, (positions, channels))
+    before = [int(b) for b in rng.choice([0, limit, -limit, int(rng.integers(-limit, limit + 1))], channels)]
+    cost, after = run(
+        *("m0k_bias_update", pad_bytes(error.reshape(-1), 99), np.array(before, np.int32)),
+        *(positions, channels, right, left, limit),
+    )
+    expected, clamping = [], 0
+    for c, b in enumerate(before):
+        total = sum(error[:, c].tolist())
+        wide = (abs(total) + (1 << right >> 1) >> right << left) * (-1 if total < 0 else 1)
+        step = max(-limit, min(limit, wide))
+        expected.append(max(-limit, min(limit, b - step)))
+        clamping += 3 * (step != wide) + 2 * (b - step > limit) + 4 * (b - step < -limit)
+    assert after[1].tolist() == expected
+    fours, ones = 139 + 41 * -(-positions // 256) + 11 * positions, 62 + 6 * positions
+    assert cost.cycles == 59 + (channels * ones if channels % 4 else channels // 4 * fours) + clamping
+    assert cost.stack_bytes <= 60
+
+
 def niti_shift(largest: int, shift: int, mu: int) -> int:
     return max(0, int(largest).bit_length() - mu) if shift == DYNAMIC else shift
 
@@ -973,6 +1007,7 @@ def example(name: str) -> list[Any]:
             *(error, argmax, image, np.zeros((6, 36), np.int32), *conv.fields, 0, 6),
             *(np.zeros(conv_grad_scratch(conv, True) // 4, np.uint32), np.zeros(1, np.uint32)),
         ],
+        "m0k_bias_update": [error, rng.integers(-900, 900, 6).astype(np.int32), 16, 6, 3, 5, 1000],
         "m0k_niti_dense": [pad_bytes(e), pad_bytes(a), u, n_in, n_out, 9, 0, 0],
         "m0k_niti_grad": [grad, u, n_in, n_out, DYNAMIC, 3],
         "m0k_niti_measure": [grad, n_in, n_out, np.full(1, 2**29, np.uint32), 0],
@@ -996,7 +1031,7 @@ def example(name: str) -> list[Any]:
 
 
 KERNEL_NAMES = (
-    *("dense_back", "conv_back", "conv_grad", "niti_dense", "niti_grad", "niti_measure"),
+    *("dense_back", "conv_back", "conv_grad", "bias_update", "niti_dense", "niti_grad", "niti_measure"),
     *("score_dense", "score_grad", "sparse_dense", "sparse_grad"),
 )
 

@@ -552,3 +552,16 @@ def test_first_values(image: Image, n: int, shift: int, exponent: int, seed: int
     results, _ = run(image, "ref_first_values", *words)
     left = np.clip(biases * 2.0 ** min(30, -shift), -largest, largest) if shift <= 0 else np.zeros(n)
     np.testing.assert_array_equal(results[1], round_shift(biases, shift) if shift > 0 else left)
+
+
+@SOME
+@given(n=st.integers(1, 40), channels=SIZES, right=st.integers(0, 31), left=st.integers(0, 30), seed=SEEDS)
+@example(n=20, channels=3, right=0, left=30, seed=1)
+def test_bias_update(image: Image, n: int, channels: int, right: int, left: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    limit = int(rng.choice([0, 100, 2**29 - 1]))
+    error = rng.integers(-127, 128, (n, channels)).astype(np.int8)
+    biases = rng.integers(-limit, limit + 1, channels).astype(np.int32)
+    results, _ = run(image, "ref_bias_update", error, biases, n, channels, right, left, limit)
+    step = np.clip(round_shift(error.sum(axis=0, dtype=np.int64), right) << left, -limit, limit)
+    np.testing.assert_array_equal(results[1], np.clip(biases - step, -limit, limit))

@@ -27,6 +27,7 @@ USED = {
     "priot-threshold": (*EVERY, "theta", "deviation"),
     "priot-s": (*EVERY, *SCORES, "theta", "prune", "fraction", "selection", "spread"),
     "tin-tin": EVERY,
+    "bias-last": EVERY,
     "zo-int8": EVERY,
     "fp32": (),
 }

@@ -102,3 +102,20 @@ void ref_sparse_grad(const int32_t *restrict grad, const int8_t *restrict weight
         scores[j] = (int8_t)sat(scores[j] - round_shift(weights[i] * grad[i], shift));
     }
 }
+
+static int32_t clamped(int64_t x, int32_t limit)
+{
+    return x > limit ? limit : x < -limit ? -limit : (int32_t)x;
+}
+
+void ref_bias_update(const int8_t *restrict error, int32_t *restrict biases, int32_t positions, int32_t channels,
+                     int32_t right, int32_t left, int32_t limit)
+{
+    for (int32_t c = 0; c < channels; c++) {
+        int32_t sum = 0;
+        for (int32_t at = 0; at < positions; at++)
+            sum += error[at * channels + c];
+        int64_t step = (int64_t)round_shift(sum, right) * ((int64_t)1 << left);
+        biases[c] = clamped(biases[c] - clamped(step, limit), limit);
+    }
+}

@@ -339,7 +339,7 @@ def update(i: int, g: Tensor, learned: Tensor, weights: Tensor, exponent: int, o
     """What layer i has learned after seeing its gradient; `weights` are the backbone's."""
     slower = min(o["done"] // o["cool"], 8) if o["cool"] else 0
     r = min(o["update"][i] + slower, 24) if o["update"] else None
-    if o["method"] in ("niti-static", "niti-partial"):
+    if o["method"] in ("niti-static", "niti-partial", "bias-last"):
         return over(lambda w, x: sat(w - psto_shift(x, r)), learned, g)
     if o["method"] == "niti-dynamic":
         s = bit_length(max(abs(x) for x in flat(g))) - (o["mu"] - slower)
@@ -367,6 +367,21 @@ def some_channels(error: Tensor, wrong: int, o: dict[str, Any]) -> Tensor:
     return like([e if c in best else 0 for pixel in pixels for c, e in enumerate(pixel)], error)
 
 
+def bias_update(i: int, error: Tensor, learned: list[int], exponent: int, o: dict[str, Any]) -> list[int]:
+    """The first values of layer i, whose inputs have `exponent`, after the error behind its pool."""
+    slower = min(o["done"] // o["cool"], 8) if o["cool"] else 0
+    r, finer = min(o["bias_update"][i] + slower, 24), exponent - o["image_exponent"]
+    unit = 2 ** max(-r, -finer, 0)
+    limit = (2**29 - 1) // 2**finer if finer >= 0 else (2**29 - 1) // 2**-finer * 2**-finer
+    positions = [pixel for row in error for pixel in row] if isinstance(error[0], list) else [error]
+    after = []
+    for c, b in enumerate(learned):
+        total = sum(pixel[c] for pixel in positions)
+        step = round_shift(total, r + bit_length(unit) - 1) * unit
+        after.append(max(-limit, min(limit, b - max(-limit, min(limit, step)))))
+    return after
+
+
 def cuts_of(learned: list[Tensor], o: dict[str, Any]) -> list[tuple[int, int] | None]:
     """The cut of every layer that is pruned."""
     pruned = o["method"].startswith("priot")
@@ -377,7 +392,7 @@ def effective(weights: list[Tensor], learned: list[Tensor], cuts: list[Any], o: 
     """The weights that are multiplied by; those of layers below `first` are the backbone's."""
     used = []
     for i, (backbone, values) in enumerate(zip(weights, learned, strict=True)):
-        if i < o["first"]:
+        if i < o["first"] or o["method"] == "bias-last":
             used.append(backbone)
         elif o["method"] in ("niti-static", "niti-partial", "niti-dynamic"):
             used.append(values)
@@ -401,8 +416,9 @@ def step(
     """One training step. `o`: method, image_exponent, weight_exponents, biases (() or one list a layer), forward,
     backward, update, mu, rate, keep, theta (None: top-k), scored (None, or the scored edges of every layer), first (the
     lowest layer that learns; below it learned, errors and gradients are empty), cool, refresh, done (steps before this
-    one), added (of each layer the one that reads what is added to it, or None), of niti-partial lo and hi,
-    of zo-int8 back, r, sparsity and seed. Returns every tensor by name."""
+    one), added (of each layer the one that reads what is added to it, or None), of niti-partial lo and hi, of zo-int8
+    back, r, sparsity and seed, of bias-last bias_update. Returns every tensor by name. Of bias-last the biases are what
+    is learned, and `weights` are those of now."""
     if o["method"] == "zo-int8":
         behind = max(o["first"], len(layers) - o["back"])
         learned = explored(layers, weights, learned, range(o["first"], behind), image, label, o)
@@ -415,7 +431,9 @@ def step(
     exponents = [o["image_exponent"]]
     for i, layer in enumerate(layers):
         acc = multiply(layer, used[i], inputs[-1])
-        if o["biases"] and o["biases"][i]:
+        if o["method"] == "bias-last" and i >= o["first"]:
+            acc = with_first(acc, learned[i])
+        elif o["biases"] and o["biases"][i]:
             acc = with_first(acc, [first_value(b, exponents[-1] - o["image_exponent"]) for b in o["biases"][i]])
         p = dynamic_shift(acc) if dynamic else o["forward"][i]
         raw = over(lambda x, p=p: sat(round_shift(x, p)), acc)
@@ -432,10 +450,18 @@ def step(
     errors, gradients, after, raw_errors = [error], [], [], {}
     for i in range(last, o["first"] - 1, -1):
         raw, e_exponent = pool_back(layers[i], error, wheres[i], raws[i]), e_exponent - mean_fall(layers[i])
-        learned_from = some_channels(raw, -errors[-1][label], o) if o["method"] == "niti-partial" else raw
-        g = weight_gradient(layers[i], used[i], learned_from, inputs[i])
-        gradients.insert(0, g)
-        after.insert(0, update(i, g, learned[i], weights[i], e_exponent + exponents[i], o))
+        is_biased = o["method"] == "bias-last"
+        if is_biased:
+            after.insert(0, bias_update(i, error, learned[i], exponents[i], o))
+        if not is_biased or i == last:
+            learned_from = some_channels(raw, -errors[-1][label], o) if o["method"] == "niti-partial" else raw
+            g = weight_gradient(layers[i], used[i], learned_from, inputs[i])
+            gradients.insert(0, g)
+            moved = update(i, g, weights[i] if is_biased else learned[i], weights[i], e_exponent + exponents[i], o)
+        if not is_biased:
+            after.insert(0, moved)
+        elif i == last:
+            weights = [*weights[:last], moved]
         raw_errors[i] = raw, e_exponent
         if i > o["first"]:
             acc = multiply_back(layers[i], used[i], raw, inputs[i])
@@ -449,7 +475,7 @@ def step(
             errors.insert(0, error)
     if (o["done"] + 1) % o["refresh"] == 0:
         cuts = cuts_of(learned[: o["first"]] + after, o)
-    errors, gradients, after = ([[]] * o["first"] + computed for computed in (errors, gradients, after))
+    errors, gradients, after = ([[]] * (last + 1 - len(found)) + found for found in (errors, gradients, after))
     return {
         "weights": used,
         "accumulators": accs,

@@ -12,6 +12,8 @@ requantising may round without leaving int32.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from m0sim.study.learn.arithmetic import LIMIT, Int32, round_shift
@@ -21,6 +23,8 @@ from m0sim.study.learn.networks import Network
 LARGEST = (1 << 29) - 1
 INPUTS_MAX = (1 << 29) // LIMIT**2
 """Inputs of one output of a layer with biases."""
+_LEFT_MAX, _RIGHT_MAX = 30, 31
+"""Further shifts change nothing: one is past `LARGEST`, the other makes 0 of every sum of errors."""
 
 
 def first_values(biases: tuple[int, ...], shift: int | Int32, ndim: int = 2) -> Int32:
@@ -37,9 +41,61 @@ def first_values(biases: tuple[int, ...], shift: int | Int32, ndim: int = 2) -> 
 
 def static_first_values(config: Config, index: int) -> Int32:
     """int32 [outputs]: those of layer `index` with calibrated shifts."""
-    shift = sum(config.weight_exponents[:index]) + sum(config.forward[:index])
-    first: Int32 = first_values(config.biases[index], shift)[0]
+    first: Int32 = first_values(config.biases[index], _finer(config, index))[0]
     return first
+
+
+class Rule(NamedTuple):
+    """How biases learn from sums of errors: b = clamp(b - clamp(Round(sum, right) * 2**left)), both to +-limit."""
+
+    right: int
+    left: int
+    limit: int
+
+
+def rule(config: Config, index: int) -> Rule:
+    """That of layer `index`: right - left is its r of `Config.bias_update`.
+
+    Learned biases are first values, in the unit of their accumulators, and can be said exactly as constants of the
+    network (`constants`), too: where the unit of those is the coarser one, they move by multiples of it.
+    """
+    r = config.bias_update[index]
+    left = min(max(-r, -_finer(config, index), 0), _LEFT_MAX)
+    return Rule(min(r + left, _RIGHT_MAX), left, _limit(config, index))
+
+
+def moved(biases: Int32, sums: Int32, by: Rule) -> Int32:
+    """Biases int32 [outputs] after sums of errors int32 [outputs]."""
+    delta = np.clip(round_shift(sums.astype(np.int64), by.right) << by.left, -by.limit, by.limit)
+    after: Int32 = np.clip(biases - delta, -by.limit, by.limit).astype(np.int32)
+    return after
+
+
+def learnable(config: Config, index: int, outputs: int) -> Int32:
+    """int32 [outputs]: what the first values of layer `index` are before they learn: of its biases, or zeros."""
+    if not config.biases or not config.biases[index]:
+        return np.zeros(outputs, np.int32)
+    limit = _limit(config, index)
+    found: Int32 = np.clip(static_first_values(config, index), -limit, limit)
+    return found
+
+
+def constants(first: Int32, config: Config, index: int) -> tuple[int, ...]:
+    """Learned first values of layer `index` as `Config.biases` has them: `static_first_values` gives them back."""
+    finer = _finer(config, index)
+    return tuple(b << finer if finer >= 0 else b >> min(-finer, _LEFT_MAX) for b in first.tolist())
+
+
+def _limit(config: Config, index: int) -> int:
+    """The largest first value that is a constant within +-`LARGEST`."""
+    finer = _finer(config, index)
+    coarser = min(max(-finer, 0), _LEFT_MAX)
+    return LARGEST >> max(finer, 0) >> coarser << coarser
+
+
+def _finer(config: Config, index: int) -> int:
+    """By how many bits the unit of a layer's constants is finer than that of its accumulators."""
+    return sum(config.weight_exponents[:index]) + sum(config.forward[:index])
 
 
 def check(network: Network, config: Config) -> None:

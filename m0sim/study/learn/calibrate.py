@@ -11,6 +11,9 @@ The rules, layer by layer in the order of computation, each layer seeing what th
   the sum, and is raised until what is added has not the larger exponent (`additions` says why).
 * update of weights (niti-static): the bit length of the largest |G| of every image with an error, its
   `update_percentile`, minus mu: NITI's rule, frozen.
+* update of biases (bias-last): the same of the largest |sum of errors| over a channel's positions, minus mu + p. A bias
+  counts in units of its accumulators, 2**p of which are one of the layer's output: so the largest sum moves an output
+  by about 2**mu of its units. Not clamped at 0: it is a shift to the left where sums are small.
 * update of scores (priot*): the smallest r with which at most the share `moved` of the edges' deltas
   round_shift(w * G, r) is not zero, over all scored edges and all images with an error.
 
@@ -34,6 +37,7 @@ from m0sim.study.learn.biases import static_first_values
 from m0sim.study.learn.config import Config
 from m0sim.study.learn.layers import (
     LOSS_EXPONENT,
+    channel_sums,
     columns_of,
     dynamic_shifts,
     error_through,
@@ -67,6 +71,9 @@ class Calibrated(Protocol):
     def dynamic(self) -> bool: ...
     @property
     def learns(self) -> Literal["weights", "scores"]: ...
+    @property
+    def learns_biases(self) -> bool: ...
+    def takes_gradient(self, stage: Stage) -> bool: ...
     def freeze(
         self, network: Network, weights: Sequence[Int8], config: Config, examples: Examples | None = None
     ) -> Frozen: ...
@@ -111,7 +118,7 @@ def calibrate(
     layers, logits, forward_shifts = _forward(network, effective, images, config, rules)
     config = replace(config, forward=tuple(forward_shifts))
     errors = [loss(o, config.logit_exponent, int(y)) for o, y in zip(logits, labels, strict=True)]
-    backward, update = [0] * len(layers), [0] * len(layers)
+    backward, update, bias_update = ([0] * len(layers) for _ in range(3))
     passed: dict[int, list[_Scaled]] = {}
     exponent = LOSS_EXPONENT
     for stage in reversed(network.stages[frozen.first :]):
@@ -122,7 +129,10 @@ def calibrate(
         exponent -= pools.exponent_fall(stage)
         if (to := additions.takes_error(stage, frozen.first)) is not None:
             passed.setdefault(to, []).append(_Scaled(np.stack(raw), exponent))
-        update[i] = _update_shift(stage, method, frozen, raw, layer.inputs, config, rules)
+        if method.takes_gradient(stage):
+            update[i] = _update_shift(stage, method, frozen, raw, layer.inputs, config, rules)
+        if method.learns_biases:
+            bias_update[i] = _bias_shift(stage, errors, config, rules)
         if i > frozen.first:
             acc = np.stack([error_through(stage, effective[i], e).reshape(layer.inputs.shape[1:]) for e in raw])
             exponent += config.weight_exponents[i]
@@ -134,7 +144,8 @@ def calibrate(
             for skip in passed.get(i, ()):
                 where = zip(errors, skip.values, layer.inputs, strict=True)
                 errors = [additions.backward(e, exponent, s, skip.exponent, gate)[0] for e, s, gate in where]
-    return replace(config, backward=tuple(backward), update=tuple(update))
+    config = replace(config, backward=tuple(backward), update=tuple(update))
+    return replace(config, bias_update=tuple(bias_update)) if method.learns_biases else config
 
 
 def forward_shifts(
@@ -208,6 +219,13 @@ def _update_shift(
     return _share_shift(bits, rules.moved)
 
 
+def _bias_shift(stage: Stage, errors: Sequence[Int8], config: Config, rules: Rules) -> int:
+    """r of bias-last, from errors behind the layer's pool."""
+    sums = (channel_sums(error) for error in errors if error.any())
+    found = [largest(total).bit_length() - config.mu - config.forward[stage.index] for total in sums]
+    return _rounded_up(found, rules.update_percentile, -STATIC_SHIFT_MAX)
+
+
 def _share_shift(bits: NDArray[np.int64], share: float) -> int:
     """The smallest r with which at most `share` of all deltas do not round to 0; bits[b] of them have b bits."""
     # |delta| >= 2**(r-1), that is at least r bits, is what rounds away from 0; for r = 0 it is any delta but 0.
@@ -217,7 +235,12 @@ def _share_shift(bits: NDArray[np.int64], share: float) -> int:
 
 def _percentile(shifts: Sequence[int] | Int32, percentile: float) -> int:
     """The percentile of the shifts, rounded up, within 0..24; 0 if there are none."""
+    return _rounded_up(shifts, percentile, 0)
+
+
+def _rounded_up(shifts: Sequence[int] | Int32, percentile: float, least: int) -> int:
+    """The same within `least`..24."""
     if not len(shifts):
         return 0
     found = math.ceil(float(np.percentile(np.asarray(shifts), percentile)))
-    return min(max(found, 0), STATIC_SHIFT_MAX)
+    return min(max(found, least), STATIC_SHIFT_MAX)

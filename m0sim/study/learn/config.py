@@ -34,6 +34,8 @@ class Config:
     """Static shifts q of the error through each layer (static methods); the first is not used."""
     update: tuple[int, ...] = ()
     """Static shifts of what a layer learns by: s of the gradient (niti-static), r of the score gradient (priot*)."""
+    bias_update: tuple[int, ...] = ()
+    """Shifts r of the sums of errors that biases learn by (bias-last), -24..24; a negative one is to the left."""
     image_exponent: int = -7
     """Real pixel = x * 2**exponent: 0..127 is 0..1."""
     biases: tuple[tuple[int, ...], ...] = ()
@@ -102,10 +104,12 @@ class DeviceOptions:
 def halved(config: Config, by: int) -> Config:
     """The configuration whose learning rate was halved so many times: update shifts grown by 1 for each of them.
 
-    Static shifts stay within 0..24; mu of niti-dynamic falls and tin-tin's rate grows.
+    Static shifts stay within 0..24, those of biases within -24..24; mu of niti-dynamic falls and tin-tin's rate grows.
     """
-    update = tuple(min(shift + by, STATIC_SHIFT_MAX) for shift in config.update)
-    return replace(config, update=update, mu=config.mu - by, rate=config.rate + by)
+    update, bias_update = (
+        tuple(min(shift + by, STATIC_SHIFT_MAX) for shift in shifts) for shifts in (config.update, config.bias_update)
+    )
+    return replace(config, update=update, bias_update=bias_update, mu=config.mu - by, rate=config.rate + by)
 
 
 def halvings(config: Config, steps: int) -> int:

@@ -22,7 +22,7 @@ from m0sim.study.learn.blocks import pack
 from m0sim.study.learn.config import Config
 from m0sim.study.learn.networks import Conv, Dense, Depthwise, Network, Stage, pads_of
 from m0sim.study.learn.own_kernels import Kernel
-from m0sim.study.learn.state import Frozen, Learned
+from m0sim.study.learn.state import Frozen, Layer, Learned
 from m0sim.study.learn.step import (
     Code,
     Constants,
@@ -77,7 +77,7 @@ class IntegerForm(DeviceForm):
         builder.loss()
         for stage in reversed(network.stages[settings.first :]):
             builder.backward(stage)
-            builder.update(stage)
+            self.update(builder, stage)
         self.prune(builder)
         return tuple(builder.ops), builder.tensors
 
@@ -136,6 +136,18 @@ class IntegerForm(DeviceForm):
         """What a layer learns from: `error`, which the gradient would be made of, or what the form makes of it."""
         return error
 
+    def learned_first(self, b: Builder, stage: Stage) -> Word:
+        """Where the first values of a layer's accumulators are, int32 [outputs], if they are learned; else 0."""
+        return 0
+
+    def takes_gradient(self, stage: Stage) -> bool:
+        """Whether a layer that learns does so by the gradient of its weights."""
+        return True
+
+    def update(self, b: Builder, stage: Stage) -> None:
+        """The operations by which a layer learns."""
+        b.update(stage)
+
     @abstractmethod
     def learned_fields(self, b: Builder, stage: Stage, first: int = 0) -> Words:
         """Fields of both update kernels' blocks: what learns, from output `first` (0, 4, ...) on, by which shift."""
@@ -155,6 +167,10 @@ class IntegerForm(DeviceForm):
     @abstractmethod
     def contents(self, stage: Stage, learned: Learned, frozen: Frozen, config: Config) -> dict[str, bytes]:
         """The initial bytes of its tensors by name: what it has learned, and the constants that go with it."""
+
+    def layer_contents(self, stage: Stage, layer: Layer, frozen: Frozen, config: Config) -> dict[str, bytes]:
+        """The same of a whole layer of the state: of more than `learned` where its weights change beside that."""
+        return self.contents(stage, layer.learned, frozen, config)
 
     @abstractmethod
     def read(self, read: Read, stage: Stage, frozen: Frozen) -> Learned:
@@ -275,7 +291,8 @@ class Builder:
         return self.tensor(f"exponent{index}", "constants", 4, "flash", persistent=True)
 
     def _argmax(self, stage: Stage) -> Word:
-        if not stage.pooled or not self.learns(stage):
+        first = self.settings.first
+        if not stage.pooled or stage.index < first or (stage.index == first and not self.form.takes_gradient(stage)):
             return 0
         return self.tensor(f"argmax{stage.index}", "activations", prod(stage.out_shape))
 
@@ -401,6 +418,8 @@ class Builder:
 
     def first_values(self, stage: Stage) -> Word:
         """What the accumulators begin with: 0, or the address of the biases, aligned to the accumulators' exponent."""
+        if self.learns(stage) and (learned := self.form.learned_first(self, stage)):
+            return learned
         if not stage.layer.bias:
             return 0
         size = 4 * stage.n_out

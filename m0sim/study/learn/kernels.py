@@ -43,6 +43,7 @@ STACK = {
     "m0k_unpool": 60,
     "m0k_average_back": 64,
     "m0k_choose_channels": 52,
+    "m0k_bias_update": 60,
     "m0k_niti_dense": 56,
     "m0k_niti_grad": 36,
     "m0k_niti_measure": 20,

@@ -160,6 +160,16 @@ class Gradient(NamedTuple):
         return g.reshape(self.shape)
 
 
+def channel_sums(error: Int8) -> Int32:
+    """int32 [channels]: the errors of each channel of an error [..., channels], summed over all positions."""
+    sums: Int32 = error.reshape(-1, error.shape[-1]).sum(axis=0, dtype=np.int32)
+    return sums
+
+
+NO_GRADIENT = Gradient(np.zeros(0, np.int64), np.zeros((0, 0), np.int32), (0, 0))
+"""Of a layer that learns without."""
+
+
 def gradient(stage: Stage, raw_error: Int8, columns: Factors) -> Gradient:
     """G: error times activation, summed over positions; `columns_of` one image, [positions, n_in]."""
     if isinstance(stage.layer, Depthwise):

@@ -15,7 +15,7 @@ from m0sim.study.learn.layers import LOSS_EXPONENT
 from m0sim.study.learn.networks import Network, Stage
 from m0sim.study.learn.plan import Plan, pack
 from m0sim.study.learn.program import DeviceProgram
-from m0sim.study.learn.state import NOTHING, Frozen, Learned, State
+from m0sim.study.learn.state import Frozen, State
 from m0sim.study.learn.step import ScoredGroup, StepSettings, build
 
 
@@ -78,20 +78,13 @@ def contents(plan: Plan, config: Config, frozen: Frozen, state: State) -> dict[s
             found[f"columns{i}"] = layout.pack_columns(weights).tobytes()
     found |= {f"bias{i}": b.astype("<i4").tobytes() for i, b in enumerate(_biases(form, config))}
     for stage in network.stages[frozen.first :]:
-        found |= form.contents(stage, state.learned[stage.index], frozen, config)
+        found |= form.layer_contents(stage, state.layers[stage.index], frozen, config)
     found["exponent0"] = _word(config.image_exponent)
     found["steps"] = _word(state.steps)
     found[f"error exponent{len(network.stages) - 1}"] = _word(LOSS_EXPONENT)
     if not form.dynamic:
         found[f"exponent{len(network.stages)}"] = _word(config.logit_exponent)
     return {name: data for name, data in found.items() if name in plan.placed}
-
-
-def learned(program: DeviceProgram, frozen: Frozen) -> tuple[Learned, ...]:
-    """The learned arrays in logical order, as the golden model's state has them."""
-    stages, form = program.plan.step.network.stages, _form(program.plan)
-    arrays = [form.read(program.read, stage, frozen) for stage in stages[frozen.first :]]
-    return (*[NOTHING] * frozen.first, *arrays)
 
 
 def _biases(form: IntegerForm, config: Config) -> list[Int32]:

@@ -47,13 +47,26 @@ class Forward:
     shifts: list[int | Int32]
 
 
-def forward_pass(network: Network, weights: Sequence[Factors], images: Int8, scales: Scales, dynamic: bool) -> Forward:
-    """All tensors of images [n, h, w, c]; every image has its own dynamic scales."""
+def forward_pass(
+    network: Network,
+    weights: Sequence[Factors],
+    images: Int8,
+    scales: Scales,
+    dynamic: bool,
+    first: Sequence[Int32 | None] = (),
+) -> Forward:
+    """All tensors of images [n, h, w, c]; every image has its own dynamic scales.
+
+    `first`, one a layer, has the values int32 [outputs] that the accumulators begin with instead of the biases that
+    `scales` has; None: those. Empty: those everywhere.
+    """
     result = Forward([images], [scales.image_exponent], [], [], [], [], [])
     for stage in network.stages:
         columns = columns_of(stage, result.activations[-1])
         acc = forward(stage, weights[stage.index], columns)
-        if stage.layer.bias:
+        if first and (learned := first[stage.index]) is not None:
+            acc += learned
+        elif stage.layer.bias:
             acc += first_values(scales.biases[stage.index], result.exponents[-1] - scales.image_exponent, acc.ndim)
         shift = dynamic_shifts(acc) if dynamic else scales.forward[stage.index]
         exponent = result.exponents[-1] + scales.weight_exponents[stage.index] + shift

@@ -81,7 +81,7 @@ def check_memory(
     if scratch is not None:
         _check(f"{prefix}scratch", names, lambda method: bool(method.scratch_forms))
     if weights is not None and not is_part:
-        _check(f"{prefix}weights", names, lambda method: bool(method.mask_forms), " whose weights never change")
+        _check(f"{prefix}weights", names, lambda method: method.freezes_weights, " whose weights never change")
 
 
 def _check(what: str, names: Sequence[str], use: Use, why: str = "") -> None:

@@ -21,7 +21,7 @@ from m0sim.chip import device
 from m0sim.chip.device import Device
 from m0sim.chip.options import Engine
 from m0sim.errors import UsageError
-from m0sim.study.learn import methods, network_files, sources
+from m0sim.study.learn import methods, network_files, networks, sources
 from m0sim.study.learn.config import DeviceOptions
 from m0sim.study.learn.deployment import Deployment
 from m0sim.study.learn.experiment import images
@@ -360,7 +360,10 @@ class TrainingRun:
             return None
         made = {"method": self.task.setting.label, "seed": self.task.seed, "steps": self._steps}
         (weights, config), record = found, {**self.backbone.record, "learned": made}
-        return replace(self.backbone, weights=weights, config=config, record=record)
+        network = self.backbone.network
+        if config.biases:
+            network = networks.with_biases(network, [bool(b) for b in config.biases])
+        return replace(self.backbone, network=network, weights=weights, config=config, record=record)
 
 
 def complete(task: Task) -> Task:

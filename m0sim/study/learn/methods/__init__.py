@@ -13,6 +13,7 @@ from pathlib import Path
 from m0sim.errors import UsageError, did_you_mean
 from m0sim.study.learn.config import Config
 from m0sim.study.learn.methods import (
+    bias_last,
     fp32,
     niti_dynamic,
     niti_partial,
@@ -64,6 +65,7 @@ _METHODS: dict[str, Method] = {
         priot_threshold.METHOD,
         priot_s.METHOD,
         tin_tin.METHOD,
+        bias_last.METHOD,
         zo_int8.METHOD,
         fp32.METHOD,
     )

@@ -99,6 +99,11 @@ class Method(ABC):
         return ()
 
     @property
+    def freezes_weights(self) -> bool:
+        """Whether weights of layers that learn never change, so that they can lie in flash or in SRAM."""
+        return bool(self.mask_forms)
+
+    @property
     def scratch_forms(self) -> tuple[str, ...]:
         """The forms of scratch in which it can be deployed, the faster first; none where there is no choice."""
         return ()

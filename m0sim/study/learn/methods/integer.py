@@ -21,8 +21,8 @@ from m0sim.study.learn import additions, biases, layout, onchip, pools
 from m0sim.study.learn.arithmetic import STATIC_SHIFT_MAX, Int8, Int32
 from m0sim.study.learn.calibrate import calibrate, forward_shifts
 from m0sim.study.learn.config import Config, DeviceOptions, cooled, first_trained
-from m0sim.study.learn.device_form import IntegerForm
-from m0sim.study.learn.layers import LOSS_EXPONENT, Gradient, error_through, gradient, loss
+from m0sim.study.learn.device_form import IntegerForm, Read
+from m0sim.study.learn.layers import LOSS_EXPONENT, NO_GRADIENT, Gradient, error_through, gradient, loss
 from m0sim.study.learn.layout import Index
 from m0sim.study.learn.methods.base import Arrays, Labelled, Method, Model
 from m0sim.study.learn.methods.options import shared
@@ -66,7 +66,7 @@ class StepTrace:
     error_shifts: tuple[int | None, ...]
     error_exponents: tuple[int, ...]
     gradients: tuple[Gradient | None, ...]
-    """G, rows that are zero left out."""
+    """G, rows that are zero left out; None where no gradient is computed."""
     update_shifts: tuple[int, ...]
     """The shift that the layer's update used (tin-tin: negative is to the left)."""
     state: State
@@ -90,6 +90,8 @@ class Context(NamedTuple):
     gradient: Gradient
     exponent: int
     """Real gradient = G * 2**exponent (meaningful with dynamic scales)."""
+    error: Int8 = NOTHING
+    """The error behind the layer's pool, int8 ``stage.out_shape``."""
 
 
 class IntegerMethod(Method):
@@ -110,6 +112,11 @@ class IntegerMethod(Method):
     @property
     def is_calibrated(self) -> bool:
         return not self.dynamic
+
+    @property
+    def learns_biases(self) -> bool:
+        """Whether the layers that learn have biases that do."""
+        return False
 
     @property
     def mask_forms(self) -> tuple[str, ...]:
@@ -187,12 +194,33 @@ class IntegerMethod(Method):
             new[some] = self.moved(old[some], backbone[some], values[start : start + at_once], shift)
         return (learned if np.array_equal(new, old) else new.reshape(shape)), shift
 
+    def takes_gradient(self, stage: Stage) -> bool:
+        """Whether a layer that learns does so by the gradient of its weights; if not, it is never computed."""
+        return self.device.takes_gradient(stage)
+
+    def updated(
+        self, context: Context, before: Layer, frozen: Frozen, config: Config, renews: bool
+    ) -> tuple[Layer, int]:
+        """One layer after its update, and the shift that was used; `renews`: the cut of a mask is made anew."""
+        learned, shift = self.learn(context, before.learned, frozen, config)
+        if learned is before.learned and not (renews and config.refresh > 1):
+            return before, shift
+        return self.layer(context.stage, learned, frozen, config, None if renews else before.selection), shift
+
+    def first_values(self, state: State) -> tuple[Int32 | None, ...]:
+        """What the accumulators of each layer begin with where that is learned, as `forward_pass` takes it."""
+        return ()
+
+    def with_learned(self, config: Config, state: State) -> Config:
+        """The configuration with what has been learned of its constants, for a network that learns no more."""
+        return config
+
     def step(
         self, network: Network, frozen: Frozen, state: State, image: Int8, label: int, config: Config
     ) -> StepTrace:
         """One training step on one image int8 [h, w, c]."""
         config, weights = cooled(config, state.steps), state.weights
-        ahead = forward_pass(network, weights, image[None], config, self.dynamic)
+        ahead = forward_pass(network, weights, image[None], config, self.dynamic, self.first_values(state))
         back = _Backward(self, network, frozen, state, config, ahead)
         exponent = _single(ahead.exponents[-1])
         back.run(loss(ahead.activations[-1][0], exponent, label), label)
@@ -217,8 +245,9 @@ class IntegerMethod(Method):
         self, network: Network, frozen: Frozen, state: State, images: Int8, config: Config, batch: int = _EVALUATED
     ) -> Int8:
         """int8 [n, classes] of images [n, h, w, c]."""
+        first = self.first_values(state)
         parts = [
-            forward_pass(network, state.weights, images[at : at + batch], config, self.dynamic).activations[-1]
+            forward_pass(network, state.weights, images[at : at + batch], config, self.dynamic, first).activations[-1]
             for at in range(0, len(images), batch)
         ]
         return np.concatenate(parts) if parts else np.zeros((0, network.classes), np.int8)
@@ -230,6 +259,10 @@ class IntegerMethod(Method):
     def arrays(self, state: State) -> dict[str, Learned]:
         """The learned arrays by name, as state.npz holds them: weights0 .. or scores0 .., of the layers that learn."""
         return {f"{self.learns}{i}": array for i, array in enumerate(state.learned) if array.size}
+
+    def arrays_on(self, read: Read, stage: Stage, frozen: Frozen) -> dict[str, Learned]:
+        """Those of one layer that learns, from the device's memory."""
+        return {f"{self.learns}{stage.index}": self.device.read(read, stage, frozen)}
 
     def state_of(
         self, network: Network, frozen: Frozen, arrays: Mapping[str, Learned], config: Config, steps: int = 0
@@ -246,9 +279,10 @@ class IntegerMethod(Method):
         scored = tuple(_scored(stage, fraction, first) for stage in network.stages)
         edges = scored if fraction is not None else tuple(stage.edges for stage in network.stages)
         keeps = [self.device.keeps(Config(()), count) for count in edges]
+        zeros = (0,) * count
         settings = StepSettings(
             self.device,
-            self.configured(Config((0,) * count, (0,) * count, (0,) * count, (0,) * count), {}),
+            self.configured(Config(zeros, zeros, zeros, zeros, zeros), {}),
             options,
             first=first,
             keep=tuple(k for k in keeps if k is not None),
@@ -263,9 +297,11 @@ class IntegerMethod(Method):
         return calibrate(network, self, weights, examples.images, examples.labels, config, seed)
 
     def slowed(self, config: Config, shift: int) -> Config:
-        """Update shifts (within 0..24) and tin-tin's rate grow by as much, niti-dynamic's mu falls."""
-        update = tuple(min(max(s + shift, 0), STATIC_SHIFT_MAX) for s in config.update)
-        return replace(config, update=update, mu=config.mu - shift, rate=config.rate + shift)
+        """Update shifts grow by as much (to 0..24, of biases -24..24), tin-tin's rate, too; niti-dynamic's mu falls."""
+        most = STATIC_SHIFT_MAX
+        update = tuple(min(max(s + shift, 0), most) for s in config.update)
+        biases = tuple(min(max(s + shift, -most), most) for s in config.bias_update)
+        return replace(config, update=update, bias_update=biases, mu=config.mu - shift, rate=config.rate + shift)
 
     def model(
         self, network: Network, weights: Sequence[Int8], config: Config, examples: Examples, seed: int
@@ -320,7 +356,7 @@ class IntegerModel(Model):
         config = self.config
         if self.method.dynamic:
             config = forward_shifts(self.network, state.weights, images, config)
-        return state.weights, config
+        return state.weights, self.method.with_learned(config, state)
 
     def pruned(self, state: State) -> tuple[int, ...]:
         if self.method.learns != "scores":
@@ -339,9 +375,9 @@ class IntegerModel(Model):
         return onchip.deploy(plan, self.config, self.frozen, state, self.method.device.kernels(), device)
 
     def state_on(self, program: DeviceProgram) -> State:
-        learned = onchip.learned(program, self.frozen)
-        named = {f"{self.method.learns}{i}": array for i, array in enumerate(learned) if array.size}
-        return self.state_of(named, program.steps)
+        stages = self.network.stages[self.frozen.first :]
+        named = [self.method.arrays_on(program.read, stage, self.frozen) for stage in stages]
+        return self.state_of({name: array for arrays in named for name, array in arrays.items()}, program.steps)
 
 
 def _single(scale: int | Int32) -> int:
@@ -396,11 +432,11 @@ class _Backward:
                 below, below_exponent = additions.backward(below, below_exponent, *passed, inputs)
             self.errors[i - 1], self.exponents[i - 1] = below, below_exponent
             self.accumulators[i - 1], self.shifts[i - 1] = acc, shift
-        used = self.method.learned_error(stage, error, self.wrong, self.config)
-        self.gradients[i] = g = gradient(stage, used, ahead.columns[i][0])
-        context = Context(stage, g, exponent + _single(ahead.exponents[i]))
-        before = self.layers[i]
-        learned, self.update_shifts[i] = self.method.learn(context, before.learned, self.frozen, self.config)
-        if learned is not before.learned or (self.renews and self.config.refresh > 1):
-            held = None if self.renews else before.selection
-            self.layers[i] = self.method.layer(stage, learned, self.frozen, self.config, held)
+        g = NO_GRADIENT
+        if self.method.takes_gradient(stage):
+            used = self.method.learned_error(stage, error, self.wrong, self.config)
+            self.gradients[i] = g = gradient(stage, used, ahead.columns[i][0])
+        context = Context(stage, g, exponent + _single(ahead.exponents[i]), self.errors[i])
+        self.layers[i], self.update_shifts[i] = self.method.updated(
+            context, self.layers[i], self.frozen, self.config, self.renews
+        )
