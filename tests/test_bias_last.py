@@ -72,7 +72,7 @@ def test_the_largest_sum_moves_an_output_by_two_to_mu(mu: int) -> None:
     assert any(r < 0 for r in config.bias_update) == (mu > 0)
     slower = METHOD.slowed(config, 3)
     assert [b - a for a, b in zip(config.bias_update, slower.bias_update, strict=True)] == [3] * 4
-    assert set(METHOD.slowed(config, -24).bias_update) == {-24}
+    assert METHOD.slowed(config, -24).bias_update == tuple(max(r - 24, -24) for r in config.bias_update)
 
 
 @pytest.mark.parametrize(("network", "trained"), [("tiny-cnn-8", 0), ("tiny-cnn-8", 2), ("tiny-cnn-8", 1)])
@@ -116,10 +116,8 @@ def test_biases_that_are_there_go_on_learning() -> None:
 
 def test_only_the_last_layers_weights_are_in_sram() -> None:
     network = networks.get("tiny-cnn")
-    for place, bytes_of_weights in (
-        ("flash", 12 * 64),
-        ("sram", sum(s.edges for s in network.stages) + 2 * 64 + 8 * 3),
-    ):
+    whole = sum(stage.edges for stage in network.stages) + 2 * 64 + 8 * 3  # with padding
+    for place, bytes_of_weights in (("flash", 12 * 64), ("sram", whole)):
         step = METHOD.outline(network, 4, None, DeviceOptions(weights_place=place))
         in_sram = [t for t in step.tensors.values() if t.place == "sram" and t.persistent]
         assert sum(t.size for t in in_sram if t.name.startswith("biases")) == 4 * 98

@@ -23,12 +23,16 @@ OWN = ("study/learn/methods/", "study/learn/float_step.py")
 """Where names of methods may decide."""
 SHORTEST = 4
 """A prefix of a name with so many letters is a name: ``startswith("priot")``."""
+WORDS = ("bias",)
+"""Prefixes that mean something else: what a layer has."""
 
 
 def is_name(node: ast.AST) -> bool:
     if not isinstance(node, ast.Constant) or not isinstance(node.value, str):
         return False
     text = node.value
+    if text in WORDS:
+        return False
     return any(name == text or (len(text) >= SHORTEST and name.startswith(text)) for name in methods.names())
 
 
