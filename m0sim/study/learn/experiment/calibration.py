@@ -62,11 +62,12 @@ class Calibration:
             forward=self._moved("forward", config.forward),
             backward=self._moved("backward", config.backward),
             update=self._moved("update", config.update),
+            bias_update=self._moved("update", config.bias_update, -STATIC_SHIFT_MAX),
         )
 
-    def _moved(self, kind: Shifts, shifts: tuple[int, ...]) -> tuple[int, ...]:
+    def _moved(self, kind: Shifts, shifts: tuple[int, ...], least: int = 0) -> tuple[int, ...]:
         by = self.off if self.shifts in ("all", kind) else 0
-        return tuple(min(max(shift + by, 0), STATIC_SHIFT_MAX) for shift in shifts)
+        return tuple(min(max(shift + by, least), STATIC_SHIFT_MAX) for shift in shifts)
 
 
 RIGHT = Calibration()
