@@ -16,8 +16,10 @@ from m0sim.study.learn.experiment.study import UNTUNED, Chosen, RunResult, RunRe
 from m0sim.study.learn.experiment.study_run import FinishedRuns
 from m0sim.study.learn.experiment.training import accuracy, known_accuracy
 from m0sim.study.learn.methods import BASE, is_reconstruction, record
-from m0sim.study.learn.transfer import Transfer, of_title, rotation
+from m0sim.study.learn.transfer import Transfer
+from m0sim.study.report import robustness_data, study_tasks
 from m0sim.study.report.compare_data import Sheet, markdown_table, plain
+from m0sim.study.report.study_tasks import file_of, heads, place, short, task_of, tasks_of
 
 Values = dict[str, Any]
 
@@ -45,23 +47,8 @@ def result(study: Study, chosen: Chosen, rows: RunResults) -> Values:
         "tuning": [_tuning(study, entry, what, chosen, rows) for what in study.tasks for entry in study.entries],
         "finals": finals,
         "gaps": _gaps(finals),
+        "robustness": robustness_data.result(study, chosen, rows),
     }
-
-
-def _what(what: Transfer) -> Values:
-    """An entry's task: the angle of a rotation, the name of another one beside it."""
-    return {"angle": what.angle} if what.angle is not None else {"angle": None, "task": what.title}
-
-
-def task_of(entry: Values) -> Transfer:
-    """The task of an entry of the result."""
-    return of_title(entry["task"]) if entry["angle"] is None else rotation(entry["angle"])
-
-
-def tasks_of(r: Values) -> list[Transfer]:
-    """The tasks of a result, in their order."""
-    names = r.get("tasks") or [rotation(angle).title for angle in r["angles"]]
-    return [of_title(name) for name in names]
 
 
 def _tuning(study: Study, entry: StudyEntry, what: Transfer, chosen: Chosen, rows: RunResults) -> Values:
@@ -75,7 +62,7 @@ def _tuning(study: Study, entry: StudyEntry, what: Transfer, chosen: Chosen, row
         for task in tries
     ]
     return {
-        **_what(what),
+        **study_tasks.to_json(what),
         "method": entry.setting.method,
         "label": entry.setting.label,
         "options": dict(entry.setting.options),
@@ -102,7 +89,7 @@ def _final(study: Study, setting: Setting, is_tuned: bool, label: str, what: Tra
     validation = [[accuracy(n, study.validation_images) for n in row.right_validation] for row in done]
     cycles = first.cycles[-1]
     return {
-        **_what(what),
+        **study_tasks.to_json(what),
         "method": setting.method,
         **record(setting.method),
         "label": label,
@@ -181,7 +168,7 @@ def _gaps(finals: Sequence[Values]) -> list[Values]:
             continue
         found.append(
             {
-                **_what(task_of(final)),
+                **study_tasks.to_json(task_of(final)),
                 "label": final["label"],
                 "is_tuned": final["is_tuned"],
                 "last": spread(_differences(final, base, lambda f, i: -1)),
@@ -205,14 +192,15 @@ def times(finished: FinishedRuns) -> Values:
 
 
 def sheets(r: Values) -> list[Sheet]:
-    """The tables of a result: for each task final accuracy and tuning, then the gaps."""
+    """The tables of a result: for each task final accuracy and tuning, then the gaps, then how wide the road is."""
     parts = []
     for what in tasks_of(r):
         finals = [f for f in r["finals"] if task_of(f) == what]
         if finals:
             parts.append(_final_sheet(r, what, finals))
         parts.append(_tuning_sheet(r, what))
-    return [*parts, _gap_sheet(r)] if r["gaps"] else parts
+    gaps = [_gap_sheet(r)] if r["gaps"] else []
+    return [*parts, *gaps, *robustness_data.sheets(r)]
 
 
 def _final_sheet(r: Values, what: Transfer, finals: Sequence[Values]) -> Sheet:
@@ -288,7 +276,7 @@ def _tuning_sheet(r: Values, what: Transfer) -> Sheet:
         cells = [f"{shift:+d}: {100 * value:.1f}" for shift, value in _by_shift(t).items()]
         rows.append((t["label"], f"{100 * t['before']:.1f}", f"{t['chosen_shift']:+d}", *cells))
     return Sheet(
-        f"tuning at {_place(what)}",
+        f"tuning at {place(what)}",
         f"Validation accuracy, %, after {r['tuning_epochs']} epochs by learning shift; "
         f"{count(r['validation_images'])} images, seed {', '.join(map(str, r['tuning_seeds']))}. Shift {UNTUNED:+d} is "
         "the calibrated one.",
@@ -307,35 +295,17 @@ def _by_shift(t: Values) -> dict[int, float]:
 
 def _gap_sheet(r: Values) -> Sheet:
     rows = [
-        (g["label"], _short(task_of(g)), "tuned" if g["is_tuned"] else "untuned", _range(g["last"], 1), _gap(g))
+        (g["label"], short(task_of(g)), "tuned" if g["is_tuned"] else "untuned", _range(g["last"], 1), _gap(g))
         for g in r["gaps"]
     ]
     return Sheet(
         f"gap to {BASE}, points",
-        f"Test accuracy minus that of {BASE} at the same {_heads(r)[0]} and seed, both tuned or both untuned: mean "
+        f"Test accuracy minus that of {BASE} at the same {heads(r)[0]} and seed, both tuned or both untuned: mean "
         "and (least to largest) over the seeds. The paper's abstract claims 8.08 to 33.75 points for PRIOT over "
         "existing static methods: its claim, not ours.",
-        ("method", _heads(r)[1], "setting", "last epoch", "chosen epoch"),
+        ("method", heads(r)[1], "setting", "last epoch", "chosen epoch"),
         tuple(rows),
     )
-
-
-def file_of(what: Transfer) -> str:
-    """The task in the names of files."""
-    return _short(what).replace(":", "-")
-
-
-def _heads(r: Values) -> tuple[str, str]:
-    """What tells the tasks of a result apart, and in which unit."""
-    return ("task", "task") if r.get("tasks") else ("angle", "degrees")
-
-
-def _short(what: Transfer) -> str:
-    return what.title if what.angle is None else f"{what.angle:g}"
-
-
-def _place(what: Transfer) -> str:
-    return f"the task {what.title}" if what.angle is None else f"{what.angle:g} degrees"
 
 
 def _gap(g: Values) -> str:
@@ -353,5 +323,6 @@ def markdown(r: Values) -> str:
     for sheet in sheets(r):
         title = f"{sheet.title[:1].upper()}{sheet.title[1:]}"
         parts += [f"## {title}", plain(sheet.remark), markdown_table(sheet)]
-    parts += [f"![{_place(what)}](curves-{file_of(what)}.png)" for what in tasks_of(r) if r["finals"]]
+    parts += [f"![{place(what)}](curves-{file_of(what)}.png)" for what in tasks_of(r) if r["finals"]]
+    parts += ["![How wide the road is](robustness.png)"] if r.get("robustness") else []
     return "\n\n".join(parts) + "\n"

@@ -18,7 +18,7 @@ from m0sim.study.learn import methods
 from m0sim.study.learn.config import Config
 from m0sim.study.learn.transfer import Transfer
 from m0sim.study.report.drawing import BLUE, GREEN, GREY, INK, ORANGE, PINK, RED, SKY, STYLE, look_of, to_bytes
-from m0sim.study.report.study_data import file_of, task_of, tasks_of
+from m0sim.study.report.study_tasks import file_of, task_of, tasks_of
 
 _COLOURS = (SKY, BLUE, RED, ORANGE, GREEN, PINK, INK)
 _LINES = {"random": "--", "largest": "-.", "sensitive": "-"}

@@ -19,6 +19,7 @@ from typing import Any
 from m0sim.chip.device import Device
 from m0sim.chip.options import Engine
 from m0sim.study.learn import methods, network_files, sources
+from m0sim.study.learn.experiment.calibration import Calibration
 from m0sim.study.learn.experiment.setting import Setting
 from m0sim.study.learn.experiment.training import MEASURED_STEPS, Task, Training, TrainingRun
 from m0sim.study.learn.network_files import Found, Given
@@ -54,6 +55,15 @@ class StudyEntry:
         return Setting(self.setting.method, UNTUNED, kept)
 
 
+@dataclass(frozen=True, slots=True)
+class Robustness:
+    """What is asked about how wide the road is; `robustness` says more."""
+
+    seeds: tuple[int, ...]
+    calibrations: tuple[Calibration, ...]
+    """Wrong ones."""
+
+
 @dataclass(frozen=True)
 class Study:
     """What a study file says."""
@@ -77,6 +87,8 @@ class Study:
     """How a file of data is read and divided."""
     chip_engine: Engine = "unicorn"
     """What executes the steps that are measured; the results are the same."""
+    robustness: Robustness | None = None
+    """None: not asked."""
 
     @cached_property
     def found(self) -> Found:

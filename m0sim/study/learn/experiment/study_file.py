@@ -11,8 +11,10 @@ from m0sim.chip import device
 from m0sim.errors import UsageError
 from m0sim.study.learn import data_keys, methods, network_files, sources, uses
 from m0sim.study.learn.datasets import NAMES
+from m0sim.study.learn.experiment import calibration, images
+from m0sim.study.learn.experiment.calibration import Calibration
 from m0sim.study.learn.experiment.setting import Setting
-from m0sim.study.learn.experiment.study import Study, StudyEntry
+from m0sim.study.learn.experiment.study import Robustness, Study, StudyEntry
 from m0sim.study.learn.network_files import Found
 from m0sim.study.learn.sources import DataSource
 from m0sim.study.learn.transfer import NONE, Transfer, rotation
@@ -20,9 +22,12 @@ from m0sim.toml import Table
 
 _TOP = (
     *("network", "data", "angles", "seeds", "images", "epochs", "validation_images", "test_images"),
-    *("profile", "tuning", "methods", "tasks", *data_keys.KEYS[1:]),
+    *("profile", "tuning", "robustness", "methods", "tasks", *data_keys.KEYS[1:]),
 )
 _TUNING = ("epochs", "seeds")
+_ROBUSTNESS = ("seeds", "calibrations")
+_WRONG = ("images:16", "upright", "off:-2", "off:-1", "off:+1", "off:+2")
+"""The calibrations that a study tries when it does not say which."""
 _ENTRY = ("method", "shifts", "untuned")
 _MOST_EPOCHS = 10_000
 
@@ -50,7 +55,35 @@ def read(path: Path, data_dir: Path | None = None) -> Study:
         profile=device.load(top.text("profile", device.DEFAULT)),
         data_dir=data_dir,
         data_options=source.options,
+        robustness=_robustness(top, seeds, source, tasks),
     )
+
+
+def _robustness(top: Table, seeds: list[int], source: DataSource, tasks: tuple[Transfer, ...]) -> Robustness | None:
+    """The table, with the seeds of the final runs unless it has its own."""
+    table = top.table("robustness", _ROBUSTNESS)
+    if table is None:
+        return None
+    own = _numbers(table, "seeds", seeds, (int,))
+    if not own:
+        table.fail("seeds", "missing: such as [0, 1, 2]")
+    typed = table.array("calibrations") if "calibrations" in table.raw else list(_WRONG)
+    return Robustness(tuple(own), _calibrations(table, typed, [replace(source, place=task.file) for task in tasks]))
+
+
+def _calibrations(table: Table, typed: list[Any], places: list[DataSource]) -> tuple[Calibration, ...]:
+    try:
+        found = tuple(calibration.parse(str(text)) for text in typed)
+        for wrong in found:
+            seen = [sources.without_place(place) if wrong.upright else place for place in places]
+            least = 1 if wrong.images == images.CALIBRATION else wrong.images
+            for place in seen:
+                images.count_of(least, place, "transfer", f"the images of {wrong.title}")
+    except UsageError as error:
+        table.fail("calibrations", str(error))
+    if calibration.RIGHT in found or len(set(found)) < len(found):
+        table.fail("calibrations", f"must be different wrong ones, not {typed!r}")
+    return found
 
 
 def _network(top: Table, folder: Path, source: DataSource) -> Found:

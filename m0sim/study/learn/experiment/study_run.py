@@ -13,6 +13,7 @@ from m0sim import interrupts, processes
 from m0sim.errors import UsageError
 from m0sim.study import journal
 from m0sim.study.learn import methods
+from m0sim.study.learn.experiment import robustness
 from m0sim.study.learn.experiment import study as studies
 from m0sim.study.learn.experiment.study import Chosen, RunResult, Study, key_of
 from m0sim.study.learn.experiment.training import Task
@@ -49,11 +50,12 @@ class FinishedRuns:
 
 
 def run(study: Study, finished: FinishedRuns, jobs: int, tell: Tell | None = None) -> Chosen:
-    """Tune, choose, and run what is left of both parts on `jobs` processes. Returns the chosen shifts."""
+    """Tune, choose, and run what is left of all parts on `jobs` processes. Returns the chosen shifts."""
     with _workers(jobs) as workers:
         _all("tuning", study.tuning(), finished, workers, tell)
         chosen = studies.choose(study, finished.rows)
         _all("final", study.finals(chosen), finished, workers, tell)
+        _all("robustness", robustness.tasks(study, chosen), finished, workers, tell)
     return chosen
 
 
