@@ -60,7 +60,7 @@ def roads(result: Values, kind: str = "svg") -> bytes:
         left_out = f"; the first {MOST_PANELS} of {len(labels)} methods" if len(labels) > MOST_PANELS else ""
         title = f"{result['network']}, {result['data']}: validation accuracy, {len(found['seeds'])} seeds{left_out}"
         figure.text(0.1 / width, 1 - 0.1 / height, title, ha="left", va="top", fontsize=9)
-        across = "bits that the learning shift is off the best one (+: slower)"
+        across = f"learning shift, bits off the best (+: slower); band: within {found['points']} points"
         figure.text(0.5, 0.08 / height, across, ha="center", va="bottom", fontsize=8)
         down = "accuracy minus the best, points"
         figure.text(0.08 / width, 0.5, down, rotation=90, ha="left", va="center", fontsize=8)
