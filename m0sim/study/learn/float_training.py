@@ -110,7 +110,7 @@ def rate_at(recipe: Recipe, step: int, steps: int) -> float:
     if recipe.rule == "adam":
         return recipe.rate * min(1.0, 2.0 * (1.0 - done))
     if done < _RISE:
-        return recipe.rate * step / (_RISE * steps)
+        return recipe.rate * min(step / (_RISE * steps), 1.0)
     return recipe.rate * (1.0 + math.cos(math.pi * (done - _RISE) / (1.0 - _RISE))) / 2.0
 
 
