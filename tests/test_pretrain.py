@@ -23,13 +23,16 @@ from m0sim.study.learn.passes import forward_pass
 MNIST_DIR = os.environ.get("M0SIM_MNIST_DIR")
 needs_mnist = pytest.mark.skipif(MNIST_DIR is None, reason="MNIST: name its folder in M0SIM_MNIST_DIR")
 
+CIFAR10_DIR = os.environ.get("M0SIM_CIFAR10_DIR")
+needs_cifar10 = pytest.mark.skipif(CIFAR10_DIR is None, reason="CIFAR-10: name its folder in M0SIM_CIFAR10_DIR")
+
 TINY = networks.get("tiny-cnn-8")
 
 
 def test_bundled_backbones_are_small() -> None:
     folder = Path(pretrain.__file__).parent / "backbones"
     assert sorted(path.stem for path in folder.iterdir()) == sorted(pretrain.BUNDLED)
-    assert sum(path.stat().st_size for path in folder.iterdir()) < 300_000
+    assert sum(path.stat().st_size for path in folder.iterdir()) < 600_000
 
 
 @pytest.mark.parametrize("name", pretrain.BUNDLED)
@@ -43,6 +46,14 @@ def test_bundled_backbones_say_how_they_were_made(name: str) -> None:
     first, last = record["images"]["calibration"]
     assert first in ranges["backbone"]
     assert last - 1 in ranges["backbone"]
+
+
+def test_a_note_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = dataclasses.replace(float_training.RECIPES["digits"], epochs=1)
+    monkeypatch.setattr(float_training, "RECIPES", {"digits": recipe})
+    record = pretrain.pretrain(TINY, data.load("digits"), note="from a scanner's copies").record
+    assert record["note"] == "from a scanner's copies"
+    assert record["command"].endswith("""--seed 0 --note 'from a scanner'"'"'s copies'""")
 
 
 def test_digits_accuracy() -> None:
@@ -61,6 +72,15 @@ def test_mnist_accuracy() -> None:
     assert round(accuracy, 4) == backbone.record["accuracy"]["quantised"]
 
 
+@needs_cifar10
+def test_cifar10_accuracy() -> None:
+    """Also of images that are no JPEG copies, as those were that the file was made with."""
+    assert CIFAR10_DIR is not None
+    backbone = pretrain.bundled("vgg11-quarter")
+    accuracy = backbone.accuracy(data.load("cifar10", Path(CIFAR10_DIR)).part("test"))
+    assert accuracy >= 0.76
+
+
 def test_static_shifts_rarely_saturate() -> None:
     """On test images, which did not choose the shifts."""
     backbone = pretrain.bundled("tiny-cnn-8")
@@ -74,7 +94,9 @@ def test_static_shifts_rarely_saturate() -> None:
 
 
 def test_no_bundled_backbone() -> None:
-    with pytest.raises(UsageError, match="no bundled backbone for 'lenet', only for tiny-cnn-8 and tiny-cnn"):
+    with pytest.raises(
+        UsageError, match="no bundled backbone for 'lenet', only for tiny-cnn-8, tiny-cnn, vgg11-quarter"
+    ):
         pretrain.bundled("lenet")
 
 

@@ -6,8 +6,8 @@ everything else works with, and have `table` (rows for a data frame) and `to_dic
 
 What is common to the calls:
 
-* `network`: a name (tiny-cnn, tiny-cnn-8, mlp, lenet, vgg11), the path of a .toml or a backbone .npz, a `Network`, or a
-  `Backbone` as `pretrain` gives it.
+* `network`: a name (tiny-cnn, tiny-cnn-8, mlp, lenet, vgg11, vgg11-quarter), the path of a .toml or a backbone .npz,
+  a `Network`, or a `Backbone` as `pretrain` gives it.
 * `data`: a name (digits, mnist, cifar10, random), the path of a file, or what `load_data` gives.
 * `task`: what is to be learned: ``rotate:30``, ``noise:SIGMA``, ``contrast:FACTOR``, ``none``, or other data's path.
 * `methods`: names or ``FILE.py:CLASS`` in a list, or one text with commas; ``all``: every one that can train the

@@ -19,7 +19,7 @@ from m0sim.study.words import DataWords, MemoryWords
 @click.option(
     "--network",
     default="tiny-cnn",
-    help="A name (tiny-cnn, tiny-cnn-8, mlp, lenet, vgg11), FILE.toml, or a backbone FILE.npz.",
+    help="A name (tiny-cnn, tiny-cnn-8, mlp, lenet, vgg11...), FILE.toml, or a backbone FILE.npz.",
 )
 @click.option("--methods", default="all", help="Methods, separated by commas: names, FILE.py:CLASS, or all.")
 @click.option(

@@ -15,7 +15,10 @@ from m0sim.study.words import DataWords, MemoryWords
 
 
 @click.command
-@click.option("--network", help="A name (tiny-cnn, tiny-cnn-8, mlp, lenet, vgg11), FILE.toml, or a backbone FILE.npz.")
+@click.option(
+    "--network",
+    help="A name (tiny-cnn, tiny-cnn-8, mlp, lenet, vgg11...), FILE.toml, or a backbone FILE.npz.",
+)
 @click.option("--width", type=float, default=1.0, help="Times the network's channels.")
 @data(None, "digits (bundled), mnist, cifar10, random: noise, for costs alone (default: digits or noise)", task=True)
 @click.option("--methods", default="all", help="Methods, separated by commas: names, FILE.py:CLASS, or all.")

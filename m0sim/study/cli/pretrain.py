@@ -14,12 +14,17 @@ from m0sim.study.words import DataWords
 
 
 @click.command
-@click.option("--network", default="tiny-cnn-8", help="A name (tiny-cnn, tiny-cnn-8, mlp, lenet, vgg11) or FILE.toml.")
+@click.option(
+    "--network",
+    default="tiny-cnn-8",
+    help="A name (tiny-cnn, tiny-cnn-8, mlp, lenet, vgg11...) or FILE.toml.",
+)
 @data("digits", "digits (bundled), mnist, cifar10")
 @click.option("--seed", type=int, default=0, help="Of initial weights and the order of images.")
+@click.option("--note", default="", help="What a reader must know of the data; kept in the record.")
 @options.output("FILE", "The .npz to write.", default=Path("backbone.npz"))
 @options.json_wanted
-def pretrain(network: str, data: DataWords, seed: int, output: Path, json_wanted: bool) -> None:
+def pretrain(network: str, data: DataWords, seed: int, note: str, output: Path, json_wanted: bool) -> None:
     """Train a backbone on upright images in NumPy, quantise it, calibrate its shifts, and write it as one .npz."""
     files.check_folder(output)  # better before than after the training
     one_blas_thread()
@@ -29,7 +34,7 @@ def pretrain(network: str, data: DataWords, seed: int, output: Path, json_wanted
     source, chosen = data.source(), network_files.find(network).network
     images = sources.load(source, chosen)
     with Bar(0) as bar:
-        backbone = training.pretrain(chosen, images, seed, bar.share)
+        backbone = training.pretrain(chosen, images, seed, bar.share, note)
     training.save(backbone, output)
     record = dict(backbone.record)
     emit({**record, "schema": 1, "file": str(output)}, json_wanted, None)

@@ -21,6 +21,7 @@ import hashlib
 import json
 import os
 import platform
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -48,8 +49,8 @@ from m0sim.study.learn.passes import forward_pass
 SCHEMA = 1
 """Version of the file format."""
 
-BUNDLED = ("tiny-cnn-8", "tiny-cnn")
-"""Networks with a bundled backbone, trained on the digits and on MNIST."""
+BUNDLED = ("tiny-cnn-8", "tiny-cnn", "vgg11-quarter")
+"""Networks with a bundled backbone, trained on the digits, on MNIST and on JPEG copies of CIFAR-10."""
 
 CALIBRATION_IMAGES = 1024
 """So many backbone images, the first ones, choose the shifts."""
@@ -92,8 +93,12 @@ class Backbone:
         return _share_right(self.logits(network_input(data.images)), data.labels)
 
 
-def pretrain(network: Network, data: Dataset, seed: int = 0, progress: Progress | None = None) -> Backbone:
+def pretrain(
+    network: Network, data: Dataset, seed: int = 0, progress: Progress | None = None, note: str = ""
+) -> Backbone:
     """Train, quantise and calibrate a backbone on the backbone images of `data`, a whole data set as `load` gives it.
+
+    `note` is kept in the record: what a reader must know of the data.
 
     Raises `UsageError` when the images do not have the network's input shape, or `seed` is negative.
     """
@@ -121,7 +126,7 @@ def pretrain(network: Network, data: Dataset, seed: int = 0, progress: Progress 
     config = replace(start, forward=calibrated.forward)
     quantised = Backbone(network, weights, config, {})
     accuracy = {"float32": _float_accuracy(network, trained, real_biases, test), "quantised": quantised.accuracy(test)}
-    return Backbone(network, weights, config, _record(network, data, recipe, seed, accuracy))
+    return Backbone(network, weights, config, _record(network, data, recipe, seed, accuracy, note))
 
 
 def save(backbone: Backbone, path: Path) -> None:
@@ -150,7 +155,7 @@ def read(path: Path) -> Backbone:
 def bundled(network: str) -> Backbone:
     """The backbone that m0sim brings for `network`; raises `UsageError` where it brings none."""
     if network not in BUNDLED:
-        known = " and ".join(BUNDLED)
+        known = ", ".join(BUNDLED)
         raise UsageError(f"no bundled backbone for {network!r}, only for {known}{did_you_mean(network, BUNDLED)}")
     return read(_FOLDER / f"{network}.npz")
 
@@ -203,7 +208,7 @@ def _biases(stored: Mapping[str, NDArray[Any]], network: Network) -> tuple[tuple
 
 
 def _record(
-    network: Network, data: Dataset, recipe: Recipe, seed: int, accuracy: Mapping[str, float]
+    network: Network, data: Dataset, recipe: Recipe, seed: int, accuracy: Mapping[str, float], note: str
 ) -> dict[str, Any]:
     folder = "" if data.name == "digits" else " --data-dir DIR"
     options = folder if data.split is None else sources.words(data.split)
@@ -216,7 +221,9 @@ def _record(
         "schema": SCHEMA,
         "network": network.name,
         "data": data.name,
-        "command": f"{prefix}m0sim pretrain --network {title} --data {data.name}{options} --seed {seed}",
+        **({"note": note} if note else {}),
+        "command": f"{prefix}m0sim pretrain --network {title} --data {data.name}{options} --seed {seed}"
+        + (f" --note {shlex.quote(note)}" if note else ""),
         "seed": seed,
         "recipe": float_training.as_json(replace(recipe, batch=batch)),
         **_images(data),

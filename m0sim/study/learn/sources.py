@@ -145,7 +145,7 @@ def starting_network(source: DataSource) -> str:
             f"{source.name}: from which backbone? m0sim pretrain --data {source.name} -o backbone.npz makes one, then "
             "say --network backbone.npz; a name, such as tiny-cnn-8, is the bundled one"
         )
-    return {"digits": "tiny-cnn-8", "cifar10": "vgg11"}.get(source.name, "tiny-cnn")
+    return {"digits": "tiny-cnn-8", "cifar10": "vgg11-quarter"}.get(source.name, "tiny-cnn")
 
 
 def network_for(source: DataSource) -> str:
