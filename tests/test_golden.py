@@ -781,6 +781,50 @@ def test_loss(logits: list[int], exponent: int, data: Any) -> None:
     assert error[label] <= 0 <= np.delete(error, label).min(initial=0)
 
 
+# -- partial updates --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("percent", [100, 0])
+def test_partial_updates_of_all_channels_are_niti_static_and_those_of_none_nothing(percent: int, digits: Any) -> None:
+    network, weights, images, labels = digits
+    whole, partial = methods.get("niti-static"), methods.get("niti-partial")
+    config = partial.configured(Config((-7,) * 4, mu=3), {"lo": percent, "hi": percent})
+    config = calibrate(network, partial, weights, images, labels, config)
+    assert config == calibrate(network, whole, weights, images, labels, replace(config, forward=(), update=()))
+    frozen = partial.freeze(network, weights, config)
+    start = state = partial.initial_state(network, frozen, config, seed=0)
+    for image, label in zip(images, labels, strict=True):
+        trace = partial.step(network, frozen, state, image, int(label), config)
+        other = whole.step(network, frozen, state, image, int(label), config)
+        assert listed(trace.errors) == listed(other.errors)
+        assert_same_state(trace.state, other.state if percent else start)
+        state = trace.state
+    assert all((a != b).any() for a, b in zip(state.learned, start.learned, strict=True)) == (percent > 0)
+
+
+def test_the_worse_the_answer_the_more_channels_learn(digits: Any) -> None:
+    """The number of rows of G follows the label's error, and the rows are niti-static's own."""
+    network, weights, images, labels = digits
+    whole, partial = methods.get("niti-static"), methods.get("niti-partial")
+    config = partial.configured(Config((-7,) * 4, mu=3), {"lo": 20, "hi": 60})
+    config = calibrate(network, partial, weights, images, labels, config)
+    frozen = partial.freeze(network, weights, config)
+    state, seen = partial.initial_state(network, frozen, config, seed=0), set()
+    for image, label in zip(images, labels, strict=True):
+        trace = partial.step(network, frozen, state, image, int(label), config)
+        other = whole.step(network, frozen, state, image, int(label), config)
+        wrong = int(-trace.loss_error[label])
+        for stage, some, all_rows in zip(network.stages, wholes(trace), wholes(other), strict=True):
+            flat, rows = all_rows.reshape(stage.n_out, -1), some.reshape(stage.n_out, -1)
+            learn = rows.any(axis=1)
+            most = -(-stage.n_out * (20 * 127 + 40 * wrong) // 12_700)
+            assert learn.sum() <= most
+            assert (rows[learn] == flat[learn]).all()
+            seen.add((stage.index, most, bool(learn.sum() < flat.any(axis=1).sum())))
+    assert len({most for index, most, _ in seen if index == 2}) > 5
+    assert {index for index, _, is_less in seen if is_less} == {0, 1, 2, 3}
+
+
 # -- tin-tin is SGD, NITI is not --------------------------------------------------------------------------------------
 
 

@@ -23,6 +23,7 @@ EVERY = ("trained", "sharpness", "cool")
 USED = {
     "niti-dynamic": EVERY,
     "niti-static": EVERY,
+    "niti-partial": EVERY,
     "priot": (*EVERY, *SCORES),
     "priot-threshold": (*EVERY, "theta", "deviation"),
     "priot-s": (*EVERY, *SCORES, "theta", "prune", "fraction", "selection", "spread"),
@@ -45,6 +46,20 @@ def test_what_a_method_uses_is_taken_and_all_else_refused(name: str, option: str
     with pytest.raises(UsageError, match=f"^{name} has no option {option}: it is for .*{users[-1]}$") as error:
         Setting(name, 0, {option: VALUES[option]})
     assert all(user in str(error.value) for user in users)
+
+
+def test_an_option_of_one_methods_own_is_refused_for_others_whatever_its_value() -> None:
+    for value in (60, "60", 101):
+        with pytest.raises(UsageError, match=r"^niti-static has no option lo: it is for niti-partial$"):
+            Setting("niti-static", 0, {"lo": value})
+
+
+def test_of_two_shares_the_first_must_not_be_the_larger() -> None:
+    method = methods.get("niti-partial")
+    assert dict(method.configured(Config(()), {"lo": 40, "hi": 40}).own) == {"lo": 40, "hi": 40}
+    for shares in ({"lo": 60, "hi": 59}, {"lo": 100, "hi": 0}):
+        with pytest.raises(UsageError, match=r"^niti-partial: lo, \d+, must not be above hi, \d+$"):
+            method.configured(Config(()), shares)
 
 
 def test_defaults_are_those_of_the_configuration() -> None:

@@ -13,7 +13,6 @@ from typing import Any
 from m0sim.errors import UsageError, did_you_mean
 from m0sim.study.learn import methods
 from m0sim.study.learn.methods import Method
-from m0sim.study.learn.methods.options import Option
 from m0sim.study.learn.step import MASK_FORMS
 
 Use = Callable[[Method], bool]
@@ -22,15 +21,15 @@ Use = Callable[[Method], bool]
 def check_options(method: Method, options: Mapping[str, Any]) -> None:
     """Raises UsageError for a value out of range, and for an option that the method has not or that has no effect."""
     for name, value in options.items():
-        option = method.options.get(name) or _anywhere(name)
+        option = method.options.get(name)
+        if option is None and name in known_options():
+            raise UsageError(f"{method.name} has no option {name}{_used_by(partial(_has, name))}")
         if option is None:
             known = ", ".join(method.options) or "none"
             meant = did_you_mean(name, known_options())
             raise UsageError(f"{method.name} has no option {name!r} (it has: {known}){meant}")
         if wrong := option.problem(value):
             raise UsageError(f"{name} {wrong}")
-        if name not in method.options:
-            raise UsageError(f"{method.name} has no option {name}{_used_by(partial(_has, name))}")
         if not option.applies(options, method.options):
             assert option.needs is not None
             other, needed = option.needs
@@ -46,10 +45,6 @@ def _has(name: str, method: Method) -> bool:
 def known_options() -> tuple[str, ...]:
     """Names of the options of all methods that are loaded."""
     return tuple(dict.fromkeys(name for method in methods.loaded() for name in method.options))
-
-
-def _anywhere(name: str) -> Option | None:
-    return next((method.options[name] for method in methods.loaded() if name in method.options), None)
 
 
 def check_shares(names: Sequence[str], *, fraction: bool = False, trained: bool = False, prefix: str = "--") -> None:

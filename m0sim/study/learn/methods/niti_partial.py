@@ -81,7 +81,7 @@ class NitiPartial(NitiStatic):
     options: ClassVar = {
         **NitiStatic.options,
         "lo": Option(10, 0, _PERCENT, help="percent of a layer's channels that learn where nothing is wrong"),
-        "hi": Option(100, 0, _PERCENT, help="percent where all is wrong; from lo on"),
+        "hi": Option(50, 0, _PERCENT, help="percent where all is wrong; from lo on"),
     }
     device = NitiPartialForm()
 
