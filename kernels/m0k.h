@@ -563,6 +563,19 @@ const uint8_t *m0k_rows_zo(const void *context, uint32_t group);
 void m0k_zo_move(const m0k_zo_move_t *p);
 const void *m0k_zo_loss(const m0k_zo_loss_t *p); /* returns 0 */
 
+/* ---------------- old images: replay.S */
+
+typedef struct {
+    const void *records; /* [count][size] */
+    void *out;
+    uint32_t size; /* of a record in bytes, a multiple of 4 */
+    uint32_t count;
+    uint32_t *which; /* the record that is copied to `out` */
+    uint32_t next;   /* 1: *which is the following one then, the first behind the last; 0: it stays */
+} m0k_replay_t;
+
+void m0k_replay(const m0k_replay_t *p);
+
 /* ---------------- dispatcher: run.S */
 
 typedef struct {

@@ -133,6 +133,7 @@ BOUNDS = {
     "m0k_tintin_grad": "psto rounding of one 32-bit gradient at a time, and a weight of 16 bits",
     "m0k_w16_copy": "LDM and STM of two bytes and one an edge, and merging the upper bytes",
     "m0k_rows_w16": "as m0k_w16_copy",
+    "m0k_replay": "LDM and STM of four words, and a branch back",
     "m0k_run": "LDR, BLX and a branch back for each entry",
     "m0k_step": "LDR, BLX, a test for where to go on and a branch back for each entry",
 }
@@ -168,6 +169,7 @@ def cases() -> list[Case]:
         *_pruning(step),
         *_corrections(step, steps, active),
         *_tintin(step, active),
+        replay_case(784),
         *_run(),
     ]
 
@@ -1564,6 +1566,19 @@ def first_values_case(shift: int) -> Case:
 # ---------------------------------------------------------------------------------------------------------- dispatcher
 
 ENTRIES = 16
+
+
+def replay_case(size: int) -> Case:
+    """Of 8 records the fourth."""
+    arrays = {"records": np.arange(2 * size, dtype=np.uint32), "out": zeros(size), "which": np.array([3], np.uint32)}
+    return Case(
+        "m0k_replay",
+        f"a record of {size} bytes",
+        "word",
+        size // 4,
+        Side(arrays, one("m0k_replay", "records", "out", size, 8, "which", 1), "out"),
+        Side(arrays, [("ref_replay", ["records", "out", size // 4, 8, "which", 1])], "out"),
+    )
 
 
 def _run() -> list[Case]:

@@ -35,6 +35,7 @@ from kernel_cases import (
     niti_grad_case,
     pool_case,
     pruning_cases,
+    replay_case,
     requant_case,
     score_dense_case,
     score_grad_case,
@@ -282,3 +283,5 @@ def _pruning() -> Iterator[Case]:
     yield correct_forward_case("one edge in twenty pruned", nonzero(62, 784), weights, uniform(64, *shape) > -115)
     for shift in (30, 0, -10, -30):
         yield first_values_case(shift)
+    for size in (4, 16, 36):
+        yield replay_case(size)

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import pairwise
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -41,11 +42,12 @@ from m0sim.study.learn import kernels as assembled
 from m0sim.study.learn.config import DeviceOptions
 from m0sim.study.learn.layers import LOSS_EXPONENT, patches, requantise
 from m0sim.study.learn.methods import Config, Frozen, Method, State, StepTrace
+from m0sim.study.learn.methods.options import CONFIG_FIELDS
 from m0sim.study.learn.methods.zo_int8 import ExploredTrace
 from m0sim.study.learn.networks import Add, AveragePool, Conv, Dense, Depthwise, Network, Pool, Stage
 from m0sim.study.learn.program import DeviceProgram
 from m0sim.study.learn.rotate import rotate
-from m0sim.study.learn.state import Examples
+from m0sim.study.learn.state import Examples, Layer
 from tests.reference import learning as scalar
 
 KERNELS = Path(__file__).parents[1] / "kernels"
@@ -66,12 +68,13 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     "priot-s sensitive": ("priot-s", {"selection": "sensitive", "spread": "root"}),
     "tin-tin": ("tin-tin", {}),
     "bias-last": ("bias-last", {}),
-    "zo-int8": ("zo-int8", {"own": (("back", 1), ("r", 20), ("sparsity", 1))}),
-    "zo-int8 two": ("zo-int8", {"own": (("back", 2), ("r", 127), ("sparsity", 0))}),
+    "zo-int8": ("zo-int8", {"back": 1, "r": 20, "sparsity": 1}),
+    "zo-int8 two": ("zo-int8", {"back": 2, "r": 127, "sparsity": 0}),
+    "niti-replay": ("niti-replay", {"replay": 3}),
 }
 TRAINED = (
     *("niti-static", "niti-partial", "niti-dynamic", "priot", "priot-threshold", "priot-s random", "tin-tin"),
-    *("bias-last", "zo-int8"),
+    *("bias-last", "zo-int8", "niti-replay"),
 )
 """One variant a method, for networks of which only the last layers learn."""
 MOVED = {"priot": 0.3, "priot-threshold": 0.1, "priot-s": 0.5}
@@ -237,10 +240,12 @@ def study(network: Network, variant: str, seed: int = 0, trained: int = 0) -> St
     probe = calibrate.calibrate(network, methods.get("niti-static"), weights, images[:20], labels[:20], probe)
     exponents = (-6,) * (count - 1) + (-6 + LOGIT_EXPONENT - probe.logit_exponent,)
     changes = {"keep": 0.9, "mu": 3, "fraction": 0.25} | changes  # keep 0.9: too many pruned edges for a list
+    own = {name: changes.pop(name) for name in method.options if name in changes and name not in CONFIG_FIELDS}
     config = Config(exponents, seed=seed, trained=trained, biases=biases, **changes)
+    config = method.configured(config, own)
     rules = calibrate.Rules(moved=MOVED.get(name, 0.0))
     config = calibrate.calibrate(network, method, weights, images[:20], labels[:20], config, seed, rules)
-    frozen = method.freeze(network, weights, config, Examples(images[:20], labels[:20]))
+    frozen = method.freeze(network, weights, config, Examples(images[:20], labels[:20], images[10:20], labels[10:20]))
     state = method.initial_state(network, frozen, config, seed)
     return Study(network, method, config, frozen, state, images[20:], labels[20:])
 
@@ -290,6 +295,7 @@ OUTPUTS = {
     "m0k_mask_copy": (3,),
     "m0k_mask_pack": (2,),
     "m0k_sparse_copy": (5,),
+    "m0k_replay": (1, 4),
 }
 """The words of each kernel's block that point to results."""
 
@@ -314,6 +320,10 @@ def lasting(s: Study, state: State) -> dict[str, NDArray[np.uint8]]:
         held[f"exponent{len(s.network.stages)}"] = word(s.config.logit_exponent)
     if s.method.name == "zo-int8":
         held["steps"] = word(state.steps)
+    if s.frozen.latents is not None:
+        held["latent labels"] = word(*s.frozen.latents.labels.tolist())
+        held["replayed"] = word(state.steps // s.config.option("every") % len(s.frozen.latents))
+        held |= {f"latents{i}": whole_words(array) for i, array in s.frozen.latents.activations.items()}
     if s.method.name == "tin-tin" or (s.method.dynamic and any(stage.added for stage in s.network.stages)):
         held[f"error exponent{len(s.network.stages) - 1}"] = word(LOSS_EXPONENT)
     for i, layer in enumerate(state.layers):
@@ -368,9 +378,33 @@ def first_values(s: Study, i: int, shifts: Sequence[int]) -> list[int]:
     return [scalar.first_value(b, shift) for b in s.config.biases[i]]
 
 
+def whole_words(array: NDArray[Any]) -> NDArray[np.uint8]:
+    """The bytes of arrays [n, ...], each with zeros behind it up to a whole word."""
+    flat = array.reshape(len(array), -1)
+    return bytes_of(np.pad(flat, ((0, 0), (0, -flat.shape[1] % 4))))
+
+
 def golden(s: Study, trace: StepTrace) -> dict[str, NDArray[np.uint8]]:
-    """Every tensor as the operation that computes it in this step leaves it."""
-    held, behind = lasting(s, trace.state), s.frozen.first
+    """Every tensor as the operation that computes it in this step leaves it.
+
+    Where an old image follows, what lives across steps is as the new one leaves it.
+    """
+    if trace.replayed is None:
+        return of_half(s, trace, trace.state)
+    weights, learned = trace.replayed.weights, trace.state.learned
+    layers = [Layer(w, w if what.size else what) for w, what in zip(weights, learned, strict=True)]
+    others = of_half(s, trace.replayed, trace.state)
+    latents, which = s.frozen.latents, (trace.state.steps // s.config.option("every") - 1) % len(s.frozen.latents)
+    for i, array in latents.activations.items():
+        others[f"activation{i}" if i else "image"] = whole_words(array[which : which + 1])
+    others["label"] = word(latents.labels[which])
+    others = {name + step.AGAIN: content for name, content in others.items()}
+    return others | of_half(s, trace, State(tuple(layers), trace.state.steps - 1))
+
+
+def of_half(s: Study, trace: StepTrace, state: State) -> dict[str, NDArray[np.uint8]]:
+    """Tensors of one image, and what lives across steps in the state behind it."""
+    held, behind = lasting(s, state), s.frozen.first
     if isinstance(trace, ExploredTrace):
         held |= explored(s, trace)
         behind = max(behind, len(s.network.stages) - s.config.option("back"))
@@ -444,6 +478,8 @@ def parts_of_error(s: Study, trace: StepTrace, stage: Stage) -> dict[str, NDArra
 def results(op: step.Op) -> list[step.Ref]:
     """The tensors that an operation computes, or from where on."""
     words = [op.words[i] for i in OUTPUTS[op.kernel]]
+    if op.kernel == "m0k_replay" and not op.words[5]:
+        words.pop()  # another one counts
     if op.kernel in ("m0k_dense_back", "m0k_conv_back", "m0k_depthwise_back"):
         is_dynamic = op.words[blocks.blocks()[op.kernel].index("dynamic")]
         if is_dynamic:
@@ -469,6 +505,8 @@ class Shadow:
     def __init__(self, s: Study, program: DeviceProgram) -> None:
         self.study, self.program, self.plan = s, program, program.plan
         self.taken_over = {p.tensor.within for p in program.plan.placed.values()} if program.plan.reuse else set()
+        kernels = [op.kernel for op in program.plan.step.ops]
+        self.first_again = kernels.index("m0k_replay") if "m0k_replay" in kernels else len(kernels)
         self.held = self._planned(lasting(s, s.state))
         self.check(len(self.plan.step.ops) - 1, "the first mask")
 
@@ -482,9 +520,9 @@ class Shadow:
 
     def after(self, index: int, held: dict[str, NDArray[np.uint8]]) -> None:
         op = self.plan.step.ops[index]
-        later = [
-            ref for other in self.plan.step.ops[index + 1 :] if other.kernel == op.kernel for ref in results(other)
-        ]
+        same_half = [n for n in range(index + 1, len(self.plan.step.ops)) if self.is_again(n) == self.is_again(index)]
+        others = [self.plan.step.ops[n] for n in same_half]
+        later = [ref for other in others if other.kernel == op.kernel for ref in results(other)]
         for ref in results(op):
             if op.kernel == "m0k_choose_channels":  # perhaps in place
                 self.held[ref.tensor] = held["learned error" + re.sub(r"\D", "", ref.tensor)]
@@ -516,25 +554,37 @@ class Shadow:
                     f"{found[first]}, golden {content[first]}"
                 )
 
+    def is_again(self, index: int) -> bool:
+        """Whether an operation is of the old image."""
+        return index >= self.first_again
+
+    def halves(self, trace: StepTrace) -> list[dict[str, NDArray[np.uint8]]]:
+        """Every tensor as the operations of the new image, and those of the old one leave it."""
+        held = golden(self.study, trace)
+        return [held, held | lasting(self.study, trace.state)]
+
     def run_step(self, trace: StepTrace, picture: NDArray[np.int8], label: int) -> None:
         """One step operation by operation, with all tensors checked after each."""
         self.program.write("image", picture.tobytes())
         self.program.write("label", label.to_bytes(4, "little"))
         self.begin(picture, label)
-        held = golden(self.study, trace)
-        for index, op in enumerate(self.plan.step.ops):
+        helds = self.halves(trace)
+        for index in range(len(self.plan.step.ops)):
             self.program.run_op(index)
-            self.after(index, held)
+            self.after(index, helds[self.is_again(index)])
+            op = self.plan.step.ops[index]
             self.check(index, f"operation {index}, {op.kernel} ({op.phase})")
 
     def run_call(self, trace: StepTrace, picture: NDArray[np.int8], label: int) -> Cost:
         """One step in one call, with all tensors checked that are still there: no way back where there is no error."""
         cost = self.program.step(picture, label)
         self.begin(picture, label)
-        held = golden(self.study, trace)
+        helds, traces = self.halves(trace), (trace, trace.replayed)
         for index, op in enumerate(self.plan.step.ops):
-            if trace.loss_error.any() or op.phase not in ("backward", "update") or op.kernel == "m0k_zo_move":
-                self.after(index, held)
+            half = traces[self.is_again(index)]
+            is_back = op.phase in ("backward", "update") and op.kernel != "m0k_zo_move"
+            if half is not None and (half.loss_error.any() or not is_back):
+                self.after(index, helds[self.is_again(index)])
         self.check(len(self.plan.step.ops) - 1, "the whole step")
         return cost
 
@@ -603,7 +653,7 @@ def test_every_tensor_of_a_network_with_additions(kernels: Image, network: Netwo
     s = study(network, variant, seed=3)
     by_operation, in_one_call = Shadow(s, s.deploy(kernels)), Shadow(s, s.deploy(kernels, reuse=False))
     passed = [op.phase for op in by_operation.plan.step.ops if op.kernel == "m0k_add"].count("backward")
-    assert passed >= 1 or variant.startswith("zo-int8")  # of which the last layers alone have a way back
+    assert passed >= 1 or variant.startswith(("zo-int8", "niti-replay"))  # of which the last layers have a way back
     known = set(golden(s, s.method.step(network, s.frozen, s.state, s.images[0], 0, s.config))) | {"image", "label"}
     assert {n for n in by_operation.plan.placed if n not in known and not SCRATCH.match(n)} == set()
     assert_no_overlap(by_operation.plan)
@@ -745,7 +795,7 @@ def test_every_tensor_where_only_the_last_layers_learn(
 ) -> None:
     """In each mask form; what lies in SRAM is touched and used, what is frozen lies in flash."""
     s = study(network, variant, trained=trained)
-    first, all_layers = 4 - trained, study(network, variant)
+    first, all_layers = 4 - trained, study(network, variant, trained=4)
     kinds = ("error", "argmax", "scores", "selection", "gaps", "masked", "bits")
     needless = {f"{kind}{i}" for kind in kinds for i in range(first)}
     for form in step.MASK_FORMS if variant.startswith("priot") else step.MASK_FORMS[:1]:
@@ -794,7 +844,8 @@ def test_a_step_without_an_error_ends_after_the_loss(kernels: Image, variant: st
         trace, picture, label = next(found for p in pictures if (found := told(s, state, p, kind == "I")))
         for shadow in shadows:
             ran = shadow.run_call(trace, picture, label).functions.get(learns)
-            assert (ran is not None) == (kind == "L"), f"step {done}"
+            has_error = kind == "L" or (trace.replayed is not None and trace.replayed.loss_error.any())
+            assert (ran is not None) == has_error, f"step {done}"
         state = trace.state
 
 
@@ -928,6 +979,10 @@ def data_dependent(s: Study, steps: int) -> dict[str, NDArray[np.bool_]]:
         inputs = (picture, *trace.activations)
         for stage in skipping:
             seen[stage.index][: stage.n_in] |= columns(stage, inputs[stage.index]).any(axis=0)
+            if trace.replayed is not None and stage.index >= s.frozen.first:
+                at = f"activation{stage.index}{step.AGAIN}" if stage.index else f"image{step.AGAIN}"
+                old = golden(s, trace)[at].view(np.int8)[: prod(stage.in_shape)].reshape(stage.in_shape)
+                seen[stage.index][: stage.n_in] |= columns(stage, old).any(axis=0)
         state = trace.state
     wide = s.frozen.first if s.method.name == "tin-tin" else len(s.network.stages)  # from there on 16 bits a weight
     groups = {i: skipped_wide(used) if i >= wide else skipped_weights(used) for i, used in seen.items()}
@@ -1004,7 +1059,8 @@ def assert_plan_is_kept(s: Study, program: DeviceProgram) -> None:
     """Ten steps: nothing else is touched, and what of the plan is not is padding or known to depend on data."""
     sizes, may_idle = contents(s), data_dependent(s, 10)
     is_list = program.plan.step.settings.options.mask_form == "list"
-    for name, used in touched_by_tensor(program, s, 10).items():
+    for tensor, used in touched_by_tensor(program, s, 10).items():
+        name = tensor.removesuffix(step.AGAIN)
         if is_list and re.fullmatch(r"list\d+|rows\d+ .*", name):
             continue  # room for as many pruned edges as there may be, and for masked rows where there are more
         if re.fullmatch(r"(inputs\d+ \(prepared\)|errors\d+ \(list\)|lanes\d+)( \(W [+-] z\))?", name):
@@ -1012,10 +1068,10 @@ def assert_plan_is_kept(s: Study, program: DeviceProgram) -> None:
         if re.fullmatch(r"histogram\d+", name):
             continue  # the cut is looked for from the top: below it only those bins are touched whose scores moved
         idle = ~used
-        idle[sizes.get(name, used.size) :] = False
+        idle[sizes.get(tensor, used.size) :] = False
         if name in may_idle:
             idle &= ~may_idle[name]
-        assert not idle.any(), f"{name}: {idle.sum()} of {used.size} bytes are not used"
+        assert not idle.any(), f"{tensor}: {idle.sum()} of {used.size} bytes are not used"
     picture, label = next(s.samples(1))
     cost = program.step(picture, label, level="memory")
     assert cost.findings == ()

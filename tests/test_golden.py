@@ -432,6 +432,8 @@ def own_options(rng: np.random.Generator, name: str) -> dict[str, Any]:
     if name == "zo-int8":
         few = {"back": (1, 1, 2, 3), "r": (1, 7, 20, 127), "sparsity": (0, 1, 2, 3, 6)}
         return {option: int(rng.choice(values)) for option, values in few.items()}
+    if name == "niti-replay":
+        return {"replay": int(rng.integers(1, 3)), "every": int(rng.integers(1, 3))}
     return {}
 
 
@@ -476,7 +478,7 @@ def scalar_layers(network: Network) -> list[scalar.Layer]:
 def scalar_options(name: str, network: Network, config: Config, frozen: methods.Frozen) -> dict[str, Any]:
     by_threshold = name == "priot-threshold" or (name == "priot-s" and config.prune == "threshold")
     return {
-        "method": name if name not in ("priot-threshold",) else "priot",
+        "method": {"priot-threshold": "priot", "niti-replay": "niti-static"}.get(name, name),
         "image_exponent": config.image_exponent,
         "weight_exponents": config.weight_exponents,
         "biases": config.biases,
@@ -577,14 +579,17 @@ def test_calibration_makes_the_convolution_the_coarser_side() -> None:
 
 def compare_steps(name: str, network: Network, rng: np.random.Generator) -> list[bool]:
     """Three steps, every tensor; whether the lowest layer that learns changed in each."""
-    method, config = methods.get(name), random_config(rng, network)
-    config = method.configured(config, own_options(rng, name))
+    method = methods.get(name)
+    assume(not method.unsupported(network))
+    own = own_options(rng, name)
+    config = method.configured(random_config(rng, network), own)
     weights = [random_int8(rng, stage.weight_shape) for stage in network.stages]
     images = np.abs(random_int8(rng, (3, *network.input_shape)))
     labels = rng.integers(network.classes, size=3)
     config = calibrate(network, method, weights, images, labels, config, rules=Rules(moved=0.3))
     config = jittered_config(rng, network, config)
-    frozen = method.freeze(network, weights, config, Examples(images, labels))
+    old = np.abs(random_int8(rng, images.shape))
+    frozen = method.freeze(network, weights, config, Examples(images, labels, old, labels[::-1]))
     state = method.initial_state(network, frozen, config, seed=int(rng.integers(1000)))
     stack, options, reached = scalar_layers(network), scalar_options(name, network, config, frozen), []
     cuts = scalar.cuts_of(listed(state.learned), options)
@@ -594,15 +599,34 @@ def compare_steps(name: str, network: Network, rng: np.random.Generator) -> list
         want = scalar.step(stack, listed(used), listed(state.learned), cuts, image.tolist(), label, now)
         cuts = want["cuts"]
         trace = method.step(network, frozen, state, image, label, config)
-        for key in ("weights", "accumulators", "raw", "activations", "argmax", "errors"):
-            assert listed(getattr(trace, key)) == want[key], key
-        assert [[] if g is None else g.whole().tolist() for g in trace.gradients] == want["gradients"]
-        assert list(trace.exponents) == want["exponents"]
+        assert_half(trace, want, 0)
+        if "every" in own:
+            number, waits = divmod(state.steps + 1, own["every"])
+            assert (trace.replayed is not None) == (waits == 0)
+        if trace.replayed is not None:
+            which = replay_order(config.seed, own["replay"])[(number - 1) % own["replay"]]
+            parts = listed(weights), want["learned"], cuts, old[which].tolist(), int(labels[::-1][which])
+            want = scalar.step(stack, *parts, now)
+            assert_half(trace.replayed, want, frozen.first)
         assert listed(trace.state.learned) == want["learned"]
         assert listed(trace.state.weights) == want["next"]
         reached.append(bool((trace.state.learned[frozen.first] != state.learned[frozen.first]).any()))
         state = trace.state
     return reached
+
+
+def assert_half(trace: methods.StepTrace, want: dict[str, Any], known: int) -> None:
+    """Of a step on one image every tensor of the layers from `known` on."""
+    for key in ("weights", "accumulators", "raw", "activations", "argmax", "errors"):
+        assert listed(getattr(trace, key)[known:]) == want[key][known:], key
+    assert [[] if g is None else g.whole().tolist() for g in trace.gradients] == want["gradients"]
+    assert list(trace.exponents) == want["exponents"]
+
+
+def replay_order(seed: int, count: int) -> list[int]:
+    """By docs/arithmetic.md."""
+    raw = np.random.PCG64(np.random.SeedSequence([seed, 5, 0])).random_raw(count).tolist()
+    return sorted(range(count), key=lambda i: raw[i])
 
 
 def wholes(trace: methods.StepTrace) -> list[np.ndarray]:
@@ -639,13 +663,19 @@ def digits() -> tuple[Network, list[np.ndarray], np.ndarray, np.ndarray]:
     return network, weights, images.astype(np.int8), rng.integers(0, 10, 40)
 
 
+def old_digits(digits: Any) -> Examples:
+    """As many old images as any method wants."""
+    _, _, images, labels = digits
+    return Examples(images, labels, np.resize(images, (64, *images.shape[1:])), np.resize(labels, 64))
+
+
 @pytest.mark.parametrize("name", methods.integer_names())
 def test_training_changes_the_state_keeps_the_ranges_and_predicts_alike(name: str, digits: Any) -> None:
     network, weights, images, labels = digits
     method = methods.get(name)
-    config = method.configured(Config((-7,) * 4, mu=0), {})
+    config = method.configured(Config((-7,) * 4, mu=0, trained=4), {})
     config = calibrate(network, method, weights, images, labels, config)
-    frozen = method.freeze(network, weights, config)
+    frozen = method.freeze(network, weights, config, old_digits(digits))
     first = state = method.initial_state(network, frozen, config, seed=0)
     before = [w.copy() for w in (*first.learned, *frozen.weights)]
     one_by_one = []
@@ -691,7 +721,7 @@ def test_only_the_last_layers_learn(name: str, trained: int, digits: Any) -> Non
     method = methods.get(name)
     config = method.configured(Config((-7,) * 4, mu=3, rate=2, trained=trained), {})
     config = calibrate(network, method, weights, images, labels, config, rules=Rules(moved=0.3))
-    frozen = method.freeze(network, weights, config)
+    frozen = method.freeze(network, weights, config, old_digits(digits))
     state = method.initial_state(network, frozen, config, seed=0)
     first = frozen.first
     assert first == 4 - trained

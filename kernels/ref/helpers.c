@@ -1,4 +1,4 @@
-/* The helpers that have no formula of their own: the patch of one output position, and the dispatchers. */
+/* The helpers that have no formula of their own: the patch of one output position, a copy of a record, and the dispatchers. */
 #include "ref.h"
 
 typedef struct {
@@ -12,6 +12,8 @@ typedef struct {
 } ref_phase_t;
 
 void ref_im2col(const ref_shape_t *s, const int8_t *restrict in, int8_t *restrict patch, int32_t y, int32_t x);
+void ref_replay(const uint32_t *restrict records, uint32_t *restrict out, int32_t words, int32_t count,
+                uint32_t *restrict which, int32_t next);
 void ref_run(const ref_op_t *ops);
 void ref_step(const ref_phase_t *phases);
 
@@ -25,6 +27,17 @@ void ref_im2col(const ref_shape_t *s, const int8_t *restrict in, int8_t *restric
             for (int32_t c = 0; c < s->channels; c++)
                 *patch++ = inside ? tap[c] : 0;
         }
+}
+
+void ref_replay(const uint32_t *restrict records, uint32_t *restrict out, int32_t words, int32_t count,
+                uint32_t *restrict which, int32_t next)
+{
+    const uint32_t *from = records + *which * (uint32_t)words;
+    for (int32_t i = 0; i < words; i++)
+        out[i] = from[i];
+    *which += (uint32_t)next;
+    if (*which == (uint32_t)count)
+        *which = 0;
 }
 
 void ref_run(const ref_op_t *ops)

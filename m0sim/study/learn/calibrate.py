@@ -113,6 +113,7 @@ def calibrate(
     """
     if method.dynamic:
         return config
+    config = replace(config, forward=(), backward=(), update=())  # a backbone's are those of its own images
     frozen = method.freeze(network, weights, config, Examples(images, np.asarray(labels)))
     effective = method.initial_state(network, frozen, config, seed).weights
     layers, logits, forward_shifts = _forward(network, effective, images, config, rules)

@@ -22,7 +22,7 @@ from m0sim.study.learn.blocks import pack
 from m0sim.study.learn.config import Config
 from m0sim.study.learn.networks import Conv, Dense, Depthwise, Network, Stage, pads_of
 from m0sim.study.learn.own_kernels import Kernel
-from m0sim.study.learn.state import Frozen, Layer, Learned
+from m0sim.study.learn.state import Frozen, Layer, Learned, State
 from m0sim.study.learn.step import (
     Code,
     Constants,
@@ -74,12 +74,16 @@ class IntegerForm(DeviceForm):
     def operations(self, network: Network, settings: StepSettings) -> tuple[tuple[Op, ...], dict[str, Tensor]]:
         builder = Builder(network, settings, self)
         builder.forward()
-        builder.loss()
-        for stage in reversed(network.stages[settings.first :]):
-            builder.backward(stage)
-            self.update(builder, stage)
+        self.learn(builder)
         self.prune(builder)
         return tuple(builder.ops), builder.tensors
+
+    def learn(self, b: Builder) -> None:
+        """Loss, backward pass and update behind a forward pass."""
+        b.loss()
+        for stage in reversed(b.trained):
+            b.backward(stage)
+            self.update(b, stage)
 
     def kernels(self) -> Image:
         return own_kernels.beside(kernels.load(), self.source_files(), self.own_kernels)
@@ -171,6 +175,10 @@ class IntegerForm(DeviceForm):
     def layer_contents(self, stage: Stage, layer: Layer, frozen: Frozen, config: Config) -> dict[str, bytes]:
         """The same of a whole layer of the state: of more than `learned` where its weights change beside that."""
         return self.contents(stage, layer.learned, frozen, config)
+
+    def others(self, network: Network, frozen: Frozen, state: State, config: Config) -> dict[str, bytes]:
+        """The initial bytes of further tensors of its own that are no single layer's, by name."""
+        return {}
 
     @abstractmethod
     def read(self, read: Read, stage: Stage, frozen: Frozen) -> Learned:
@@ -352,9 +360,9 @@ class Builder:
 
     # -- phases
 
-    def forward(self) -> None:
-        """Convolutions, pools and dense layers, from the image to the logits."""
-        for stage in self.network.stages:
+    def forward(self, first: int = 0) -> None:
+        """Convolutions, pools and dense layers, from the image, or from what stage `first` reads, to the logits."""
+        for stage in self.network.stages[first:]:
             if isinstance(stage.layer, Dense):
                 self._dense_forward(stage)
             elif isinstance(stage.layer, Depthwise):

@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 from m0sim.study.learn.arithmetic import LIMIT, Int8
 from m0sim.study.learn.layout import Index
 
-SCORES, SCORED_SET, ORDER, NOISE, SPLIT = range(5)
+SCORES, SCORED_SET, ORDER, NOISE, SPLIT, REPLAY = range(6)
 """Streams: initial scores, PRIOT-S's random choice of edges, the order of images in an epoch (experiment/images.py),
-noise on images, and who is of which part (split.py)."""
+noise on images, who is of which part (split.py), and the order of old images (methods/niti_replay.py)."""
 
 DEVIATION = 32
 
@@ -52,6 +52,12 @@ def normal_scores(seed: int, layer: int, count: int, deviation: int = DEVIATION)
 def choices(seed: int, layer: int, sizes: Index) -> Index:
     """int64, one number in 0..sizes[i]-1 for every i."""
     return (_draws(seed, SCORED_SET, layer, len(sizes)) * sizes) >> 32
+
+
+def order(seed: int, stream: int, number: int, count: int) -> Index:
+    """A permutation of 0..count-1: by PCG64's raw 64-bit outputs, seeded by SeedSequence([seed, stream, number])."""
+    raw = np.random.PCG64(np.random.SeedSequence([seed, stream, number])).random_raw(count)
+    return np.argsort(raw, kind="stable").astype(np.int64)
 
 
 def noise(image: int, count: int, deviation: float) -> Index:

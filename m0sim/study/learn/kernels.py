@@ -71,6 +71,7 @@ STACK = {
     "m0k_rows_zo": 68,
     "m0k_zo_move": 56,
     "m0k_zo_loss": 36,
+    "m0k_replay": 20,
 }
 
 

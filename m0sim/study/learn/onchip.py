@@ -79,6 +79,7 @@ def contents(plan: Plan, config: Config, frozen: Frozen, state: State) -> dict[s
     found |= {f"bias{i}": b.astype("<i4").tobytes() for i, b in enumerate(_biases(form, config))}
     for stage in network.stages[frozen.first :]:
         found |= form.layer_contents(stage, state.layers[stage.index], frozen, config)
+    found |= form.others(network, frozen, state, config)
     found["exponent0"] = _word(config.image_exponent)
     found["steps"] = _word(state.steps)
     found[f"error exponent{len(network.stages) - 1}"] = _word(LOSS_EXPONENT)

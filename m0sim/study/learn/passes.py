@@ -12,7 +12,7 @@ from m0sim.study.learn import additions, pools
 from m0sim.study.learn.arithmetic import Factors, Int8, Int32
 from m0sim.study.learn.biases import first_values
 from m0sim.study.learn.layers import columns_of, dynamic_shifts, forward, requantise
-from m0sim.study.learn.networks import Network
+from m0sim.study.learn.networks import Network, Stage
 from m0sim.study.learn.pools import Argmax
 
 
@@ -62,27 +62,35 @@ def forward_pass(
     """
     result = Forward([images], [scales.image_exponent], [], [], [], [], [])
     for stage in network.stages:
-        columns = columns_of(stage, result.activations[-1])
-        acc = forward(stage, weights[stage.index], columns)
-        if first and (learned := first[stage.index]) is not None:
-            acc += learned
-        elif stage.layer.bias:
-            acc += first_values(scales.biases[stage.index], result.exponents[-1] - scales.image_exponent, acc.ndim)
-        shift = dynamic_shifts(acc) if dynamic else scales.forward[stage.index]
-        exponent = result.exponents[-1] + scales.weight_exponents[stage.index] + shift
-        raw = requantise(acc, shift, relu=not stage.last and stage.added is None)
-        if stage.added is not None:
-            added = result.activations[stage.added], result.exponents[stage.added]
-            raw, exponent = additions.forward(raw, exponent, *added)
-        pooled, argmax = pools.forward(stage, raw)
-        result.columns.append(columns)
-        result.accumulators.append(acc)
-        result.raw.append(raw)
-        result.activations.append(pooled)
-        result.argmax.append(argmax)
-        result.shifts.append(shift)
-        result.exponents.append(exponent)
+        begins = first[stage.index] if first else None
+        layer_forward(result, stage, weights[stage.index], scales, dynamic, begins)
     return result
+
+
+def layer_forward(
+    result: Forward, stage: Stage, weights: Factors, scales: Scales, dynamic: bool, begins: Int32 | None = None
+) -> None:
+    """Append the tensors of the next stage to those of the stages below; `begins`: instead of the stage's biases."""
+    columns = columns_of(stage, result.activations[-1])
+    acc = forward(stage, weights, columns)
+    if begins is not None:
+        acc += begins
+    elif stage.layer.bias:
+        acc += first_values(scales.biases[stage.index], result.exponents[-1] - scales.image_exponent, acc.ndim)
+    shift = dynamic_shifts(acc) if dynamic else scales.forward[stage.index]
+    exponent = result.exponents[-1] + scales.weight_exponents[stage.index] + shift
+    raw = requantise(acc, shift, relu=not stage.last and stage.added is None)
+    if stage.added is not None:
+        added = result.activations[stage.added], result.exponents[stage.added]
+        raw, exponent = additions.forward(raw, exponent, *added)
+    pooled, argmax = pools.forward(stage, raw)
+    result.columns.append(columns)
+    result.accumulators.append(acc)
+    result.raw.append(raw)
+    result.activations.append(pooled)
+    result.argmax.append(argmax)
+    result.shifts.append(shift)
+    result.exponents.append(exponent)
 
 
 def gated_error(acc: Int32, gate: Int8, shift: int | None) -> tuple[Int8, int]:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from m0sim.study.learn import layout
 from m0sim.study.learn.arithmetic import Int8
+from m0sim.study.learn.latents import Latents
 from m0sim.study.learn.layout import Bytes, Index
 from m0sim.study.learn.networks import Stage
 
@@ -29,6 +30,8 @@ class Frozen:
     """PRIOT-S: logical (flat) indices of the scored edges, ascending; none of a layer that does not learn."""
     first: int = 0
     """Index of the lowest layer that learns."""
+    latents: Latents | None = None
+    """Of old images, where the method replays them."""
 
     @cached_property
     def edges(self) -> tuple[tuple[Index, Index, Int8], ...]:

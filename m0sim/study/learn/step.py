@@ -7,9 +7,10 @@ gives the tensors addresses, `program` makes a memory image of it.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import product
 from pathlib import Path
 from typing import Literal
 
@@ -109,6 +110,30 @@ def _tensors(words: Iterable[Word]) -> Iterable[str]:
             yield from _tensors(word.words)
 
 
+AGAIN = " (again)"
+"""What the names of tensors end in that a second half of a step has for itself."""
+
+
+def apart(ops: Iterable[Op], tensors: Mapping[str, Tensor]) -> tuple[tuple[Op, ...], dict[str, Tensor]]:
+    """A half of a step whose tensors, but for persistent ones, are others than those of another half."""
+    names = {name: name if tensor.persistent else name + AGAIN for name, tensor in tensors.items()}
+    renamed = [
+        replace(tensor, name=names[tensor.name], within=names.get(tensor.within, "")) for tensor in tensors.values()
+    ]
+    return tuple(replace(op, words=_renamed(op.words, names)) for op in ops), {t.name: t for t in renamed}
+
+
+def _renamed(words: Iterable[Word], names: Mapping[str, str]) -> tuple[Word, ...]:
+    return tuple(
+        Ref(names[word.tensor], word.offset)
+        if isinstance(word, Ref)
+        else Constants(_renamed(word.words, names))
+        if isinstance(word, Constants)
+        else word
+        for word in words
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class ScoredGroup:
     """PRIOT-S: the scored edges of four outputs, in the lists of their layer."""
@@ -140,6 +165,8 @@ class StepSettings:
     """PRIOT-S: length of the gap lists."""
     scored_groups: tuple[tuple[ScoredGroup, ...], ...] = ()
     """PRIOT-S: where each four outputs' scored edges are in these lists; empty where only sizes matter."""
+    replays: bool = True
+    """Whether an old image follows the new one, where the method has some."""
 
 
 @dataclass(frozen=True)
@@ -189,6 +216,10 @@ class DeviceForm(ABC):
         """The layers that learn from a gradient, which adds up over the images of a batch."""
         return network.stages[settings.first :]
 
+    def replay_every(self, config: Config) -> int:
+        """An old image follows a new one every so many steps; 1 also for a method that has none."""
+        return 1
+
     def source_files(self) -> tuple[Path, ...]:
         """Files that kernels of its own are made of, where they are no part of m0sim."""
         return ()
@@ -210,34 +241,42 @@ SELECTIONS = ("m0k_select", "m0k_select_kept")
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """What distinguishes one step from another: how often the learning rate was halved, and whether the cut is new."""
+    """What distinguishes one step from another: how often the learning rate was halved, whether the cut is new, and
+    whether an old image follows."""
 
     cooled: int
     renews: bool
+    replays: bool
 
 
 def variant(settings: StepSettings, done: int) -> Variant:
     """Which step comes after `done` of them."""
-    return Variant(halvings(settings.config, done), (done + 1) % settings.config.refresh == 0)
+    config, count = settings.config, done + 1
+    replays = count % settings.form.replay_every(config) == 0
+    return Variant(halvings(config, done), count % config.refresh == 0, replays)
 
 
 def variants(step: Step) -> dict[Variant, tuple[Op, ...]]:
     """The operations of every kind of step that there is; all use the same tensors."""
     settings = step.settings
     found: dict[Variant, tuple[Op, ...]] = {}
-    for by in range(COOLEST + 1 if settings.config.cool else 1):
-        ops = build(step.network, replace(settings, config=halved(settings.config, by))).ops if by else step.ops
-        found[Variant(by, True)] = ops
+    coolings = range(COOLEST + 1 if settings.config.cool else 1)
+    replaying = (True, False) if settings.form.replay_every(settings.config) > 1 else (True,)
+    for by, replays in product(coolings, replaying):
+        changed = replace(settings, config=halved(settings.config, by), replays=replays)
+        ops = step.ops if changed == settings else build(step.network, changed).ops
+        found[Variant(by, True, replays)] = ops
         if settings.config.refresh > 1:
-            found[Variant(by, True)] = _with_idle(ops, tuple(op for op in ops if op.phase == "prune"))
-            found[Variant(by, False)] = tuple(op for op in ops if op.kernel not in SELECTIONS)
+            found[Variant(by, True, replays)] = _with_idle(ops, tuple(op for op in ops if op.phase == "prune"))
+            found[Variant(by, False, replays)] = tuple(op for op in ops if op.kernel not in SELECTIONS)
     return found
 
 
 def _with_idle(ops: tuple[Op, ...], left: tuple[Op, ...]) -> tuple[Op, ...]:
     """The operations with what is left of them where no error is: the cut is new then, too, from earlier steps."""
     return tuple(
-        replace(op, words=tuple(Phases(left) if isinstance(word, Phases) else word for word in op.words)) for op in ops
+        replace(op, words=tuple(Phases((*word.ops, *left)) if isinstance(word, Phases) else word for word in op.words))
+        for op in ops
     )
 
 

@@ -32,7 +32,7 @@ class Configuration:
     width: float = 1.0
     """Times the channels and values of every layer but the last; not 1: there is no backbone, weights are random."""
     trained: int = 0
-    """How many of the last layers learn; `configure` makes all of them of 0."""
+    """How many of the last layers learn; `configure` makes all of them of 0, or the method's own number."""
     fraction: float | None = None
     """priot-s: share of the edges that have a score, one in each block of 1/fraction."""
     mask: str | None = None
@@ -86,6 +86,7 @@ def configure(
     chosen = methods.get(method)
     chosen.check(wide)
     forms = chosen.mask_forms
+    trained = trained or chosen.default_trained
     if trained not in (0, layers) and not chosen.can_leave_layers:
         raise UsageError(f"{method} trains all layers or none: leave out its method or the number of trained layers")
     has_frozen = bool(forms) or trained not in (0, layers)

@@ -12,6 +12,8 @@ from typing import Any
 from m0sim import files
 from m0sim.errors import UsageError
 from m0sim.study.learn import methods
+from m0sim.study.learn.methods import Method
+from m0sim.study.learn.methods.options import SHARED
 from m0sim.study.whatif import planned
 from m0sim.study.whatif.configuration import DEFAULT_FRACTION, layers_of
 from m0sim.study.whatif.grid import Constraints, Point
@@ -185,7 +187,7 @@ def accuracies(paths: Sequence[Path]) -> dict[tuple[Any, ...], float]:
     """Mean accuracy after the last epoch of the results of ``m0sim train``.
 
     By network and backbone, method, width, number of layers that learn (0: all), and fraction, as a configuration has
-    them.
+    them, and the method's own options.
     """
     found: dict[tuple[Any, ...], list[float]] = {}
     for path in paths:
@@ -194,14 +196,15 @@ def accuracies(paths: Sequence[Path]) -> dict[tuple[Any, ...], float]:
             options = result.get("options", {})
             if result["method"] not in methods.names():
                 raise ValueError(f"unknown method {result['method']!r}")
-            has_fraction = methods.get(result["method"]).has_fraction
-            fraction = float(options.get("fraction", DEFAULT_FRACTION)) if has_fraction else None
+            method = methods.get(result["method"])
+            fraction = float(options.get("fraction", DEFAULT_FRACTION)) if method.has_fraction else None
             key = (
                 (result["network"], result.get("backbone_sha256")),
                 result["method"],
                 1.0,
-                int(options.get("trained", 0)),
+                int(options.get("trained", method.default_trained)),
                 fraction if fraction is None else 1 / round(1 / fraction),
+                _own(method, options),
             )
             found.setdefault(key, []).append(float(result["accuracy"][-1]))
         except (LookupError, OSError, ValueError, TypeError, AttributeError, ArithmeticError) as error:
@@ -218,7 +221,13 @@ def accuracy_of(
     if c is None:
         return None
     trained = 0 if c.trained == layers_of(c) else c.trained
-    return known.get(((c.network.name, backbone_sha256), c.method, c.width, trained, c.fraction))
+    own = _own(methods.get(c.method), {})
+    return known.get(((c.network.name, backbone_sha256), c.method, c.width, trained, c.fraction, own))
+
+
+def _own(method: Method, options: Mapping[str, Any]) -> tuple[Any, ...]:
+    """The values of the options that only this method has: a sweep uses their defaults."""
+    return tuple(options.get(name, option.default) for name, option in method.options.items() if name not in SHARED)
 
 
 def best(rows: Sequence[SweepRow], constraints: Constraints) -> list[tuple[int, SweepRow]]:

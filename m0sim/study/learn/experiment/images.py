@@ -75,12 +75,8 @@ def old_test(source: DataSource, network: Network, most: int) -> ImagePart:
 
 
 def order(seed: int, epoch: int, count: int) -> Index:
-    """The order of `count` images in an epoch (from 0): a permutation, the same with every version of NumPy.
-
-    The images sorted by PCG64's raw 64-bit outputs, seeded by SeedSequence([seed, 2, epoch]).
-    """
-    raw = np.random.PCG64(np.random.SeedSequence([seed, draws.ORDER, epoch])).random_raw(count)
-    return np.argsort(raw, kind="stable").astype(np.int64)
+    """The order of `count` images in an epoch (from 0): a permutation, the same with every version of NumPy."""
+    return draws.order(seed, draws.ORDER, epoch, count)
 
 
 def count_of(wanted: int, source: DataSource, which: str, option: str) -> int:

@@ -17,6 +17,7 @@ from m0sim.study.learn.methods import (
     fp32,
     niti_dynamic,
     niti_partial,
+    niti_replay,
     niti_static,
     plugins,
     priot,
@@ -67,6 +68,7 @@ _METHODS: dict[str, Method] = {
         tin_tin.METHOD,
         bias_last.METHOD,
         zo_int8.METHOD,
+        niti_replay.METHOD,
         fp32.METHOD,
     )
 }

@@ -74,9 +74,16 @@ class Method(ABC):
         """Whether a share of the edges is scored, which `Config.fraction` says."""
         return "fraction" in self.options
 
+    @property
+    def default_trained(self) -> int:
+        """How many of the last layers learn unless somebody says so; 0: all."""
+        option = self.options.get("trained")
+        return 0 if option is None else int(option.default)
+
     def configured(self, config: Config, options: Mapping[str, Any]) -> Config:
         """The configuration with these of its options; its own ones (`Config.option`) are all there then."""
         given = {name: value for name, value in options.items() if name in CONFIG_FIELDS}
+        given.setdefault("trained", config.trained or self.default_trained)
         own = {name: options.get(name, option.default) for name, option in self.options.items()}
         own = {name: value for name, value in own.items() if name not in CONFIG_FIELDS and name != SHARPNESS}
         # The loss alone reads the absolute scale of the logits, and an update that knows it takes it back by its rate.
@@ -100,8 +107,8 @@ class Method(ABC):
 
     @property
     def freezes_weights(self) -> bool:
-        """Whether weights of layers that learn never change, so that they can lie in flash or in SRAM."""
-        return bool(self.mask_forms)
+        """Whether some weights never change unless somebody says otherwise, so that they can lie in flash or SRAM."""
+        return bool(self.mask_forms or self.default_trained)
 
     @property
     def scratch_forms(self) -> tuple[str, ...]:

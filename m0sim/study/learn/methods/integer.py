@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import ClassVar, NamedTuple
 
 import numpy as np
@@ -71,6 +71,8 @@ class StepTrace:
     """The shift that the layer's update used (tin-tin: negative is to the left)."""
     state: State
     """After the step."""
+    replayed: StepTrace | None = field(default=None, kw_only=True)
+    """Of the old image that followed, where one did; its tensors of layers that do not learn are empty."""
 
     @property
     def logits(self) -> Int8:
@@ -219,13 +221,19 @@ class IntegerMethod(Method):
         self, network: Network, frozen: Frozen, state: State, image: Int8, label: int, config: Config
     ) -> StepTrace:
         """One training step on one image int8 [h, w, c]."""
-        config, weights = cooled(config, state.steps), state.weights
-        ahead = forward_pass(network, weights, image[None], config, self.dynamic, self.first_values(state))
+        config = cooled(config, state.steps)
+        ahead = forward_pass(network, state.weights, image[None], config, self.dynamic, self.first_values(state))
+        return self.learned_from(network, frozen, state, ahead, label, config)
+
+    def learned_from(
+        self, network: Network, frozen: Frozen, state: State, ahead: Forward, label: int, config: Config
+    ) -> StepTrace:
+        """Loss, backward pass and update behind the forward pass of one image; `config` is this step's."""
         back = _Backward(self, network, frozen, state, config, ahead)
         exponent = _single(ahead.exponents[-1])
         back.run(loss(ahead.activations[-1][0], exponent, label), label)
         return StepTrace(
-            weights=weights,
+            weights=state.weights,
             accumulators=tuple(t[0] for t in ahead.accumulators),
             raw=tuple(t[0] for t in ahead.raw),
             activations=tuple(t[0] for t in ahead.activations[1:]),

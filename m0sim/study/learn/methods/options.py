@@ -7,7 +7,7 @@ of `Config`, and mean the same for every method that has them.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, get_args, get_type_hints
 
 from m0sim.errors import UsageError
@@ -106,18 +106,21 @@ def shared(*names: str) -> dict[str, Option]:
 
 
 def check_declared(options: Mapping[str, Option]) -> None:
-    """Raises UsageError for a name of `Config` or of `SHARED` that is not declared as it is there."""
+    """Raises UsageError for a name of `Config` or of `SHARED` whose option does not mean what it means there."""
     for name, option in options.items():
         if not isinstance(option, Option):
             raise UsageError(f"its option {name!r} is no Option but {option!r}")
         own = name not in SHARED and name not in CONFIG_FIELDS
         if own and not (name.isidentifier() and name.islower()):
             raise UsageError(f"its option {name!r} needs a name of small letters, digits and _")
-        if not own and (name not in SHARED or _without_needs(option) != SHARED[name]):
+        if not own and (name not in SHARED or not _means(option, SHARED[name])):
             raise UsageError(f"its option {name!r} has a name that m0sim uses: take another, or shared({name!r})")
         if option.needs is not None and option.needs[0] not in options:
             raise UsageError(f"its option {name!r} needs {option.needs[0]!r}, which it does not declare")
 
 
-def _without_needs(option: Option) -> Option:
-    return Option(option.default, option.low, option.high, option.choices, option.help, option.is_tuned)
+def _means(option: Option, shared_one: Option) -> bool:
+    """Whether it is the same but for what it needs, its default, and where its range begins."""
+    is_within = option.low is None or shared_one.low is None or option.low >= shared_one.low
+    alike = replace(option, needs=None, default=shared_one.default, low=shared_one.low)
+    return is_within and alike == shared_one
