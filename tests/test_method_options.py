@@ -24,6 +24,7 @@ USED = {
     "niti-dynamic": EVERY,
     "niti-static": EVERY,
     "niti-partial": EVERY,
+    "niti-replay": EVERY,
     "priot": (*EVERY, *SCORES),
     "priot-threshold": (*EVERY, "theta", "deviation"),
     "priot-s": (*EVERY, *SCORES, "theta", "prune", "fraction", "selection", "spread"),
@@ -67,7 +68,9 @@ def test_defaults_are_those_of_the_configuration() -> None:
     assert all(option.default == defaults[name] for name, option in SHARED.items())
     for name in methods.names():
         found = methods.get(name)
-        assert replace(found.configured(Config(()), {}), own=()) == Config(())
+        configured = found.configured(Config(()), {})
+        assert dict(configured.own) == {n: o.default for n, o in found.options.items() if n not in SHARED}
+        assert replace(configured, own=()) == Config((), trained=found.default_trained)
         check_declared(found.options)
         assert found.can_leave_layers == ("trained" in found.options)
 

@@ -62,13 +62,13 @@ _METHODS: dict[str, Method] = {
         niti_dynamic.METHOD,
         niti_static.METHOD,
         niti_partial.METHOD,
+        niti_replay.METHOD,
         priot.METHOD,
         priot_threshold.METHOD,
         priot_s.METHOD,
         tin_tin.METHOD,
         bias_last.METHOD,
         zo_int8.METHOD,
-        niti_replay.METHOD,
         fp32.METHOD,
     )
 }

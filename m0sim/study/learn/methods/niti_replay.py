@@ -86,7 +86,10 @@ class NitiReplay(NitiStatic):
     """W = sat(W - Psto(G, s)) of the last layers, for a new image and then for an old one."""
 
     name = "niti-replay"
-    source = "NITI's update (niti-static), with latent replay after arXiv 2110.10486 in int8: our reconstruction"
+    source = (
+        "the abstract of Ravaglia et al. (arXiv 2110.10486): latent replay, here in int8, with NITI's public code, its "
+        "scales and update shifts frozen by calibration"
+    )
     is_reconstruction = True
     tuned = Tuned()
     options: ClassVar = {
