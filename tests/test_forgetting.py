@@ -13,11 +13,11 @@ from test_experiment import LEARNING, task, trained
 from test_own_data_runs import npz
 from test_own_data_runs import task as file_task
 
-from m0sim.study.learn import datasets, sources
+from m0sim.study.learn import datasets, methods, sources
 from m0sim.study.learn.experiment import checkpoint
 from m0sim.study.learn.experiment.images import ImagePart
 from m0sim.study.learn.experiment.setting import Setting
-from m0sim.study.learn.experiment.training import Task, Training, TrainingRun, complete
+from m0sim.study.learn.experiment.training import Task, Training, TrainingRun, complete, same
 from m0sim.study.learn.methods.base import Model
 from m0sim.study.learn.sources import DataSource, FileOptions
 from m0sim.study.learn.transfer import NONE, parse
@@ -54,6 +54,21 @@ def test_two_epochs_are_judged_and_by_their_own_states(name: str) -> None:
         assert whole.progress.epochs[number - 1].right_old == (None if pair is None else pair[1])
     assert [e.right_validation for e in once.progress.epochs] == [e.right_validation for e in whole.progress.epochs]
     assert (once.start[1], once.before, once.before_old) == (None, whole.before, whole.before_old)
+
+
+@pytest.mark.parametrize("method", methods.available())
+def test_the_chosen_state_of_every_method_comes_back(method: str) -> None:
+    """From its arrays, as a checkpoint keeps them. One validation image chooses the first epoch that gets it right."""
+    asked = task(Setting(method, -2), epochs=3, images=6, validation_images=1)
+    whole, once = TrainingRun(asked).train(), TrainingRun(asked).train(has_curve=False)
+    chosen = whole.chosen
+    assert chosen in (1, 2)
+    judged = once.progress.epochs[chosen - 1]
+    assert judged.right_test == whole.progress.epochs[chosen - 1].right_test
+    ended = TrainingRun(replace(asked, epochs=chosen)).train().progress
+    assert once.progress.chosen is not None
+    assert same(once.progress.chosen, ended.arrays)
+    assert judged.right_old == ended.epochs[-1].right_old
 
 
 @pytest.mark.parametrize("method", ["niti-static", "niti-dynamic", "priot", "tin-tin", "fp32"])
