@@ -108,7 +108,7 @@ def _curve(axes: Axes, final: dict[str, Any], clock_hz: int) -> None:
         "markerfacecolor": face,
     }
     axes.plot(seconds, mean, linewidth=1.3, label=name, **look)
-    end = {"marker": "D", "markersize": 6, "markeredgecolor": INK, "markeredgewidth": 0.7}
+    end: dict[str, Any] = {"marker": "D", "markersize": 6, "markeredgecolor": INK, "markeredgewidth": 0.7}
     axes.plot(seconds[-1:], [100 * final["last"]["mean"]], color=colour, **end)
     low, high = [min(v) for v in by_epoch], [max(v) for v in by_epoch]
     axes.fill_between(seconds, low, high, color=colour, alpha=0.1, linewidth=0)
