@@ -80,7 +80,9 @@ def psto_shift(x: IntArray, shift: int) -> IntArray:
     if shift > 30 and x.dtype != np.int64:
         return psto_shift(x.astype(np.int64), min(shift, 62)).astype(x.dtype)
     # t + (q > u) in one carry, as in kernels/niti.S: u's complement is added to t and q behind one another.
-    magnitude = np.abs(x).view(f"u{x.itemsize}") << (shift & 1)
+    magnitude = np.abs(x).view(f"u{x.itemsize}")
+    if shift & 1:
+        magnitude <<= 1
     half = shift - (shift >> 1)
     rounded = magnitude >> half
     rounded += ~magnitude & ((1 << half) - 1)

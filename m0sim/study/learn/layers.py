@@ -60,7 +60,10 @@ def forward(stage: Stage, weights: Factors, columns: Factors) -> Int32:
     if isinstance(stage.layer, Depthwise):
         return depthwise.forward(stage, weights, columns)
     n, _, n_in = columns.shape
-    return matmul(columns.reshape(-1, n_in), weights.reshape(-1, n_in).T).reshape(n, *stage.raw_shape)
+    rows, weights = columns.reshape(-1, n_in), weights.reshape(-1, n_in)
+    # BLAS is faster with the longer matrix in front.
+    acc = matmul(rows, weights.T) if len(rows) >= len(weights) else matmul(weights, rows.T).T
+    return acc.reshape(n, *stage.raw_shape)
 
 
 def dynamic_shifts(acc: IntArray) -> Int32:
@@ -155,6 +158,8 @@ class Gradient(NamedTuple):
 
     def whole(self) -> Int32:
         """G int32 in the shape of the weights."""
+        if len(self.rows) == self.shape[0]:
+            return self.values.reshape(self.shape)
         g = np.zeros((self.shape[0], prod(self.shape[1:])), np.int32)
         g[self.rows] = self.values
         return g.reshape(self.shape)
@@ -175,9 +180,9 @@ def gradient(stage: Stage, raw_error: Int8, columns: Factors) -> Gradient:
     if isinstance(stage.layer, Depthwise):
         return Gradient(*depthwise.gradient(stage, raw_error, columns), stage.weight_shape)
     error = raw_error.reshape(-1, stage.n_out)
-    (rows,) = np.bitwise_or.reduce(error, axis=0).nonzero()
     if len(error) == 1:
-        values = np.multiply.outer(error[0, rows].astype(np.int32), columns[0].astype(np.int32))
-    else:
-        values = matmul(error[:, rows].T, columns)
-    return Gradient(rows, values, stage.weight_shape)
+        (rows,) = error[0].nonzero()
+        outer = np.multiply.outer(error[0, rows].astype(np.int32), columns[0].astype(np.int32))
+        return Gradient(rows, outer, stage.weight_shape)
+    rows = np.arange(stage.n_out if error.any() else 0)
+    return Gradient(rows, matmul(error[:, : len(rows)].T, columns), stage.weight_shape)

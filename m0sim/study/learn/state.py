@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from m0sim.study.learn import layout
-from m0sim.study.learn.arithmetic import Int8
+from m0sim.study.learn.arithmetic import Factors, Int8
 from m0sim.study.learn.latents import Latents
 from m0sim.study.learn.layout import Bytes, Index
 from m0sim.study.learn.networks import Stage
@@ -34,10 +34,9 @@ class Frozen:
     """Of old images, where the method replays them."""
 
     @cached_property
-    def edges(self) -> tuple[tuple[Index, Index, Int8], ...]:
-        """PRIOT-S: row, column and weight of every scored edge."""
-        pairs = zip(self.weights, self.scored, strict=True)
-        return tuple((*np.divmod(scored, w[0].size), w.reshape(-1)[scored]) for w, scored in pairs)
+    def scored_weights(self) -> tuple[Int8, ...]:
+        """PRIOT-S: the weight of every scored edge."""
+        return tuple(w.reshape(-1)[scored] for w, scored in zip(self.weights, self.scored, strict=True))
 
     def candidates(self, stage: Stage) -> int:
         """How many of a layer's edges have a score, where the method has scores."""
@@ -77,7 +76,7 @@ class Selection(NamedTuple):
     ties: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Layer:
     """What a method has learned in one layer, in logical order, and what follows from it."""
 
@@ -89,6 +88,11 @@ class Layer:
     """PRIOT: True where an edge stays, in the shape of the weights. Follows from scores and selection."""
     selection: Selection | None = None
     """What the device holds of the mask."""
+
+    @cached_property
+    def factors(self) -> Factors:
+        """The weights in float32: a layer that does not learn is cast once."""
+        return self.weights.astype(np.float32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +107,11 @@ class State:
     def weights(self) -> tuple[Int8, ...]:
         """What the passes multiply by, layer by layer."""
         return tuple(layer.weights for layer in self.layers)
+
+    @property
+    def factors(self) -> tuple[Factors, ...]:
+        """The same in float32."""
+        return tuple(layer.factors for layer in self.layers)
 
     @property
     def learned(self) -> tuple[Learned, ...]:

@@ -36,8 +36,6 @@ from m0sim.study.learn.step import SCRATCH_FORMS, Step, StepSettings, build
 
 _EVALUATED = 32
 """Images at a time: few enough for a cache."""
-_UPDATED = 1 << 15
-"""Edges, about, that learn at a time: what is worked out on the way to their new values stays in a cache."""
 
 
 @dataclass(frozen=True)
@@ -189,11 +187,11 @@ class IntegerMethod(Method):
         if not len(rows):
             return learned, shift
         old, backbone = learned.reshape(len(learned), -1), frozen.weights[context.stage.index].reshape(len(learned), -1)
-        new = old.copy()
-        at_once = max(_UPDATED // old.shape[1], 1)
-        for start in range(0, len(rows), at_once):
-            some = rows[start : start + at_once]
-            new[some] = self.moved(old[some], backbone[some], values[start : start + at_once], shift)
+        if len(rows) == len(old):
+            new = self.moved(old, backbone, values, shift)
+        else:
+            new = old.copy()
+            new[rows] = self.moved(old[rows], backbone[rows], values, shift)
         return (learned if np.array_equal(new, old) else new.reshape(shape)), shift
 
     def takes_gradient(self, stage: Stage) -> bool:
@@ -222,7 +220,7 @@ class IntegerMethod(Method):
     ) -> StepTrace:
         """One training step on one image int8 [h, w, c]."""
         config = cooled(config, state.steps)
-        ahead = forward_pass(network, state.weights, image[None], config, self.dynamic, self.first_values(state))
+        ahead = forward_pass(network, state.factors, image[None], config, self.dynamic, self.first_values(state))
         return self.learned_from(network, frozen, state, ahead, label, config)
 
     def learned_from(
@@ -255,7 +253,7 @@ class IntegerMethod(Method):
         """int8 [n, classes] of images [n, h, w, c]."""
         first = self.first_values(state)
         parts = [
-            forward_pass(network, state.weights, images[at : at + batch], config, self.dynamic, first).activations[-1]
+            forward_pass(network, state.factors, images[at : at + batch], config, self.dynamic, first).activations[-1]
             for at in range(0, len(images), batch)
         ]
         return np.concatenate(parts) if parts else np.zeros((0, network.classes), np.int8)
@@ -432,7 +430,7 @@ class _Backward:
         if (to := additions.takes_error(stage, self.frozen.first)) is not None:
             self.passed.setdefault(to, []).append((error, exponent))
         if i > self.frozen.first:
-            acc = error_through(stage, self.layers[i].weights, error).reshape(inputs.shape)
+            acc = error_through(stage, self.layers[i].factors, error).reshape(inputs.shape)
             fixed = None if self.method.dynamic else self.config.backward[i]
             below, shift = gated_error(acc, inputs, fixed)
             below_exponent = exponent + self.config.weight_exponents[i] + shift

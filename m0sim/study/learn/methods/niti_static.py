@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+import numpy as np
+
 from m0sim.study.learn import layout
 from m0sim.study.learn.arithmetic import Int8, Int32, psto_shift, sat
 from m0sim.study.learn.config import Config
@@ -66,7 +68,7 @@ class NitiStatic(IntegerMethod):
         return config.update[context.stage.index]
 
     def moved(self, learned: Learned, weights: Int8, gradient: Int32, shift: int) -> Learned:
-        return sat(learned - psto_shift(gradient, shift))
+        return sat(learned.astype(np.int32) - psto_shift(gradient, shift))
 
 
 METHOD = NitiStatic()

@@ -257,7 +257,8 @@ class Priot(IntegerMethod):
         return config.update[context.stage.index]
 
     def moved(self, learned: Learned, weights: Int8, gradient: Int32, shift: int) -> Learned:
-        return sat(learned - round_shift(weights * gradient, shift))
+        delta = round_shift(weights.astype(np.int32) * gradient, shift)
+        return sat(learned.astype(np.int32) - delta)
 
     def select(self, stage: Stage, scores: Int8, frozen: Frozen, config: Config) -> Selection:
         """What keeps the right edges of one layer: k of them, or those from the threshold on."""

@@ -193,20 +193,12 @@ class PriotS(Priot):
         return draws.normal_scores(seed, stage.index, len(frozen.scored[stage.index]), config.deviation)
 
     def learn(self, context: Context, learned: Learned, frozen: Frozen, config: Config) -> tuple[Learned, int]:
-        i, shift, (rows, values, _) = context.stage.index, self.shift(context, config), context.gradient
-        if not len(rows):
+        i, shift = context.stage.index, self.shift(context, config)
+        if not len(context.gradient.rows):
             return learned, shift
-        row, column, weights = frozen.edges[i]
-        place = np.full(context.stage.n_out, -1)
-        place[rows] = np.arange(len(rows))
-        at = place[row]
-        (some,) = (at >= 0).nonzero()
-        new = self.moved(learned[some], weights[some], values[at[some], column[some]], shift)
-        if np.array_equal(new, learned[some]):
-            return learned, shift
-        whole = learned.copy()
-        whole[some] = new
-        return whole, shift
+        gradient = context.gradient.whole().reshape(-1)[frozen.scored[i]]
+        new = self.moved(learned, frozen.scored_weights[i], gradient, shift)
+        return (learned if np.array_equal(new, learned) else new), shift
 
     def mask(self, stage: Stage, scores: Int8, frozen: Frozen, selection: Selection) -> Mask:
         scored = frozen.scored[stage.index]
