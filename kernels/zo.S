@@ -21,7 +21,7 @@
  * Ranges    n_in, n_out 1 .. 65535; sparsity 0 .. 16; count 1 .. 65535; steps int8; weights an edge array (m0k.h), 1 ..
  *           255; padding edges stay as they are. row_bytes = 4 * P, P being n_in rounded up to 4; scratch as many bytes.
  *           logits -127 .. 127, classes 1 .. 65535, *label < classes. Alignment 4 for what holds words and edges.
- * Stack     m0k_zo_next 4 bytes, m0k_rows_zo 76, m0k_zo_move 56, m0k_zo_loss 36.
+ * Stack     m0k_zo_next 0 bytes, m0k_rows_zo 68, m0k_zo_move 56, m0k_zo_loss 24.
  * Cycles    Cortex-M0+, at most
  *     m0k_rows_zo   136 + 13 * row_bytes / 16 + 4 * (23 + 46 * blocks);
  *     m0k_zo_move   110 + n_out * (23 + 46 * blocks); 23 where the losses are equal
@@ -39,39 +39,40 @@
     .equ MIX_1, 0x85EBCA6B
     .equ MIX_2, 0xC2B2AE35
 
-@ MIX x, first, second, spare: x = mix(x); first, second = MIX_1, MIX_2, the second in a high register. 9 cycles.
-    .macro MIX x, first, second, spare
+@ MIX x, first, second, spare: x = mix(x), first = MIX_1. second: an instruction that makes spare MIX_2. 9 cycles and its.
+    .macro MIX x, first, spare, second:vararg
     lsrs \spare, \x, #16
     eors \x, \spare
     muls \x, \first, \x
     lsrs \spare, \x, #13
     eors \x, \spare
-    mov \spare, \second
+    \second
     muls \x, \spare, \x
     lsrs \spare, \x, #16
     eors \x, \spare
     .endm
 
     FUNCTION m0k_zo_next
-    push {r4}
     ldr r1, [r0, #ZO_NEXT_STEPS]
     ldr r2, [r1]
     adds r2, #1
     str r2, [r1]
-    ldr r3, =STRIDE
+    ldr r3, .Lnext_stride
     muls r2, r3, r2
     ldr r3, [r0, #ZO_NEXT_SEED]
     adds r2, r2, r3
-    ldr r3, =MIX_1
-    ldr r4, =MIX_2
-    mov r12, r4
-    MIX r2, r3, r12, spare=r4
+    ldr r1, .Lnext_mix_1
+    MIX r2, r1, r3, ldr r3, .Lnext_mix_2
     ldr r1, [r0, #ZO_NEXT_KEY]
     str r2, [r1]
-    pop {r4}
     bx lr
     .p2align 2
-    .ltorg
+.Lnext_stride:
+    .word STRIDE
+.Lnext_mix_1:
+    .word MIX_1
+.Lnext_mix_2:
+    .word MIX_2
     END_FUNCTION m0k_zo_next
 
 @ The fields that both blocks begin with are read by the names of m0k_rows_zo.
@@ -132,7 +133,7 @@
 .Ldraw:
     add r0, r9
     movs r4, r0
-    MIX r4, r3, r10, spare=r5
+    MIX r4, r3, r5, mov r5, r10
     mov r5, r11
     ands r5, r4
     adds r5, r5, r2                 @ i
@@ -251,46 +252,40 @@
     .equ LOWEST_EXPONENT, -15
     .equ HIGHEST_EXPONENT, 7        @ as in loss.S
 
-@ SCALED_LOG2 x: x = z of the logit x: r8 = LOG2_E, r9, r10 = how far to the left and right. Spoils r6. 7 cycles.
+@ SCALED_LOG2 x: x = z of the logit x: r7, r8 = what it is multiplied by and shifted to the right. Spoils r6. 3 cycles.
     .macro SCALED_LOG2 x
+    muls \x, r7, \x
     mov r6, r8
-    muls \x, r6, \x
-    mov r6, r9
-    lsls \x, r6
-    mov r6, r10
     asrs \x, r6
     .endm
 
     FUNCTION m0k_zo_loss
-    SAVE_ALL
-    mov r7, r0
-    ldr r4, .Llog2_e
-    mov r8, r4
-    ldr r1, [r7, #ZO_LOSS_EXPONENT_ADDRESS]
+    push {r4-r7, lr}
+    mov r4, r8
+    push {r4}
+    mov r12, r0
+    ldr r1, [r0, #ZO_LOSS_EXPONENT_ADDRESS]
     ldr r1, [r1]
     cmp r1, #HIGHEST_EXPONENT
     ble .Lnot_high
     movs r1, #HIGHEST_EXPONENT
 .Lnot_high:
-    movs r2, #0
-    mvns r2, r2
-    lsls r2, r2, #4
-    adds r2, #1                     @ LOWEST_EXPONENT
-    cmp r1, r2
-    bge .Lnot_low
-    movs r1, r2
-.Lnot_low:
     movs r2, #(15 - FRACTION)
     subs r2, r2, r1                 @ to the right; to the left where negative
+    cmp r2, #(15 - FRACTION - LOWEST_EXPONENT)
+    ble .Lnot_low
+    movs r2, #(15 - FRACTION - LOWEST_EXPONENT)
+.Lnot_low:
     movs r3, r2
     MAX_0 r3, spare=r4
-    mov r10, r3
+    mov r8, r3
     subs r3, r3, r2
-    mov r9, r3
+    ldr r7, .Llog2_e
+    lsls r7, r3
 
 @ r3 = max z, from the largest logit. r0 logits, r1 class, r2 classes.
-    ldr r2, [r7, #ZO_LOSS_CLASSES]
-    ldr r0, [r7, #ZO_LOSS_LOGITS]
+    ldr r2, [r0, #ZO_LOSS_CLASSES]
+    ldr r0, [r0, #ZO_LOSS_LOGITS]
     subs r1, r2, #1
     ldrsb r3, [r0, r1]
     b .Llargest_more
@@ -304,29 +299,29 @@
     bpl .Llargest_next
     SCALED_LOG2 r3
 
-@ r5 = sum of 2^(z - max z). r0, r2, r3 as above, r1 class, r4, r6 free.
+@ r5 = sum of 2^(z - max z). r0, r3, r7, r8 as above, r1 = 1, r2 class, r4, r6 free.
+    movs r1, #1
+    lsls r1, r1, #TERM
     movs r5, #0
+    b .Lterm_more
 .Lterm:
-    subs r2, #1
-    bmi .Lsummed
     ldrsb r4, [r0, r2]
     SCALED_LOG2 r4
     subs r4, r4, r3
     asrs r6, r4, #FRACTION
     negs r6, r6                     @ 2^-r6
+    cmp r6, #31
+    bhi .Lterm_more                 @ nothing is left of it
     lsls r4, r4, #(32 - FRACTION)
     lsrs r4, r4, #(32 - TERM)       @ the fraction, in bits of the term
-    movs r1, #1
-    lsls r1, r1, #TERM
     adds r4, r4, r1
-    cmp r6, #31
-    bhi .Lterm                      @ nothing is left of it
     lsrs r4, r6
     adds r5, r5, r4
-    b .Lterm
+.Lterm_more:
+    subs r2, #1
+    bpl .Lterm
 
 @ r4 = log2 of it, less TERM: first its last bit, then those behind it.
-.Lsummed:
     movs r4, #TERM
 .Lbits:
     adds r1, r4, #1
@@ -343,15 +338,18 @@
     lsls r4, r4, #FRACTION
     adds r4, r4, r5
     adds r4, r4, r3
-    ldr r1, [r7, #ZO_LOSS_LABEL]
+    mov r2, r12
+    ldr r1, [r2, #ZO_LOSS_LABEL]
     ldr r1, [r1]
     ldrsb r5, [r0, r1]
     SCALED_LOG2 r5
     subs r4, r4, r5
-    ldr r1, [r7, #ZO_LOSS_LOSS]
+    ldr r1, [r2, #ZO_LOSS_LOSS]
     str r4, [r1]
     movs r0, #0
-    RETURN_ALL
+    pop {r4}
+    mov r8, r4
+    pop {r4-r7, pc}
     .p2align 2
 .Llog2_e:
     .word LOG2_E

@@ -134,6 +134,10 @@ BOUNDS = {
     "m0k_w16_copy": "LDM and STM of two bytes and one an edge, and merging the upper bytes",
     "m0k_rows_w16": "as m0k_w16_copy",
     "m0k_replay": "LDM and STM of four words, and a branch back",
+    "m0k_zo_next": "eleven instructions mix the bits of one number",
+    "m0k_rows_zo": "eleven instructions mix the bits of a draw, and twenty find, change and clamp its byte",
+    "m0k_zo_move": "as m0k_rows_zo",
+    "m0k_zo_loss": "a MULS and shifts for each class",
     "m0k_run": "LDR, BLX and a branch back for each entry",
     "m0k_step": "LDR, BLX, a test for where to go on and a branch back for each entry",
 }
@@ -170,6 +174,7 @@ def cases() -> list[Case]:
         *_corrections(step, steps, active),
         *_tintin(step, active),
         replay_case(784),
+        *_zeroth_order(),
         *_run(),
     ]
 
@@ -1248,6 +1253,81 @@ def _w16_cases(layer: Layer) -> list[Case]:
         Case("m0k_w16_copy", "784 to 64", "edge", n, Side(ours, copy, "out", view), theirs),
         Case("m0k_rows_w16", "784 to 64, 16 groups", "edge", n, Side(ours, rows, "out", view), theirs),
     ]
+
+
+# -------------------------------------------------------------------------------------------------------- zeroth order
+
+
+def _zeroth_order() -> list[Case]:
+    weights, steps = uniform(101, 64, 784), np.arange(-7, 8, dtype=np.int8)
+    return [*zo_cases("of 8 edges one", weights, steps, 3), _zo_next_case(), zo_loss_case("uniform", uniform(102, 10))]
+
+
+def zo_cases(what: str, weights: Array, steps: Array, sparsity: int) -> list[Case]:
+    """The rows and the update of a layer, `steps` int8 being those of as many equally probable draws."""
+    n_out, n_in = weights.shape
+    n, groups, drawn = weights.size, -(-n_out // 4), ("key", 5, sparsity, len(steps))
+    shared = {"key": np.array([123_456_789], np.uint32), "steps": steps, "losses": np.array([9, 8], np.int32)}
+    packed, view = layout.pack_weights(weights), unpacked(n_out, n_in)
+    where, words = {"weights": packed, "out": zeros(packed.size, np.uint8)}, ("weights", n_in, n_out, *drawn)
+    row = packed.size // groups
+    calls = [
+        ("m0k_rows_zo", [block("m0k_rows_zo", n_in, n_out, *drawn, "weights", At("out", g * row), row, "steps"), g])
+        for g in range(groups)
+    ]
+    reference = [("ref_zo_rows", ["weights", "out", *words[1:], "steps"])]
+    losses = (At("losses", 0), At("losses", 4))
+    move = one("m0k_zo_move", n_in, n_out, *drawn, "weights", *losses, "steps", "steps")
+    name = f"{n_in} to {n_out}, {what}"
+    return [
+        Case(
+            "m0k_rows_zo",
+            f"{name}, {groups} groups",
+            "edge",
+            n,
+            Side(shared | where, calls, "out", view),
+            Side(shared | {"weights": weights, "out": zeros(n)}, reference, "out"),
+        ),
+        Case(
+            "m0k_zo_move",
+            name,
+            "edge",
+            n,
+            Side(shared | {"weights": packed}, move, "weights", view),
+            Side(
+                shared | {"weights": weights},
+                [("ref_zo_move", [*words, "losses", "steps", "steps"])],
+                "weights",
+            ),
+        ),
+    ]
+
+
+def _zo_next_case() -> Case:
+    arrays, words = {"steps": np.array([41], np.uint32), "key": zeros(1, np.uint32)}, ("steps", "key", 77)
+    return Case(
+        "m0k_zo_next",
+        "a step",
+        "call",
+        1,
+        Side(arrays, one("m0k_zo_next", *words), "key"),
+        Side(arrays, [("ref_zo_next", [words])], "key"),
+    )
+
+
+def zo_loss_case(what: str, logits: Array, exponent: int = -5) -> Case:
+    classes, number = len(logits), np.array([1, exponent], np.int32)
+    arrays = {"logits": logits, "number": number, "loss": zeros(1, np.int32)}
+    words = ("logits", At("number", 0), classes, At("number", 4), "loss")
+    return Case(
+        "m0k_zo_loss",
+        f"{classes} classes, {what}",
+        "class",
+        classes,
+        Side(arrays, one("m0k_zo_loss", *words), "loss"),
+        Side(arrays, [("ref_zo_loss", ["logits", 1, "loss", classes, exponent])], "loss"),
+        is_multiplying=True,
+    )
 
 
 # ------------------------------------------------------------------------------------------------------------- pruning

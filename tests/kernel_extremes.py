@@ -48,6 +48,8 @@ from kernel_cases import (
     unpool_case,
     update_and_select_case,
     window_case,
+    zo_cases,
+    zo_loss_case,
 )
 from kernel_operands import uniform
 
@@ -58,7 +60,7 @@ NEVER, ALWAYS = 24, 8
 def extremes() -> list[Case]:
     """All rows; cycles are for a whole call."""
     found = [*_forward(), *_other_shapes(), *_other_forward(), *_backward(), *_updates()]
-    found += [*_chosen(), *_gradients(), *_biases(), *_pruning()]
+    found += [*_chosen(), *_gradients(), *_biases(), *_pruning(), *_zeroth_order()]
     return [replace(case, unit="call", count=1, limit=None, moved=None) for case in found]
 
 
@@ -260,6 +262,25 @@ def _biases() -> Iterator[Case]:
     for what, e in errors(65, 257, 16):
         yield bias_update_case(what, e)
     yield bias_update_case("one channel", nonzero(66, 40, 1))
+
+
+def _zeroth_order() -> Iterator[Case]:
+    every = np.full(1, 127, np.int8)
+    for shape in ((64, 784), (8, 9), (5, 3), (1, 1)):
+        weights = uniform(103, *shape)
+        for what, steps, sparsity in (
+            ("every edge", every, 0),
+            ("every edge, no step", 0 * every, 0),
+            ("of 1,024 edges one", np.arange(-127, 128, dtype=np.int8), 10),
+        ):
+            yield from zo_cases(what, weights, steps, sparsity)
+    for what, logits, exponent in (
+        ("all equal", np.full(10, 127, np.int8), -5),
+        ("the largest exponent", uniform(104, 10), 7),
+        ("the smallest exponent", uniform(104, 10), -15),
+        ("alone", np.full(1, -127, np.int8), -5),
+    ):
+        yield zo_loss_case(what, logits, exponent)
 
 
 def _pruning() -> Iterator[Case]:

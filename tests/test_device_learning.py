@@ -68,8 +68,8 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     "priot-s sensitive": ("priot-s", {"selection": "sensitive", "spread": "root"}),
     "tin-tin": ("tin-tin", {}),
     "bias-last": ("bias-last", {}),
-    "zo-int8": ("zo-int8", {"back": 1, "r": 20, "sparsity": 1}),
-    "zo-int8 two": ("zo-int8", {"back": 2, "r": 127, "sparsity": 0}),
+    "zo-int8": ("zo-int8", {"back": 1, "r": 20, "sparsity": 1, "front_shift": 0}),
+    "zo-int8 two": ("zo-int8", {"back": 2, "r": 127, "sparsity": 0, "front_shift": 1}),
     "niti-replay": ("niti-replay", {"replay": 3}),
 }
 TRAINED = (

@@ -430,7 +430,7 @@ def own_options(rng: np.random.Generator, name: str) -> dict[str, Any]:
         lo, hi = sorted(int(rng.choice([0, 10, 40, 50, 99, 100])) for _ in range(2))
         return {"lo": lo, "hi": hi}
     if name == "zo-int8":
-        few = {"back": (1, 1, 2, 3), "r": (1, 7, 20, 127), "sparsity": (0, 1, 2, 3, 6)}
+        few = {"back": (1, 1, 2, 3), "r": (1, 7, 20, 127), "sparsity": (0, 1, 2, 3, 6), "front_shift": (-1, 0, 0, 2)}
         return {option: int(rng.choice(values)) for option, values in few.items()}
     if name == "niti-replay":
         return {"replay": int(rng.integers(1, 3)), "every": int(rng.integers(1, 3))}

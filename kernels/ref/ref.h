@@ -178,4 +178,20 @@ void ref_correct_back(const int8_t *restrict error, const int8_t *restrict weigh
 void ref_first_values(const int32_t *restrict biases, int32_t *restrict out, int32_t n, int32_t exponent_in,
                       int32_t exponent_image);
 
+/* zo.c. Steps are int8[count], losses those of W + z and W - z. */
+typedef struct {
+    uint32_t *steps, *key;
+    uint32_t seed;
+} ref_draws_t;
+
+void ref_zo_next(const ref_draws_t *p);
+void ref_zo_rows(const int8_t *restrict weights, int8_t *restrict out, int32_t n_in, int32_t n_out,
+                 const uint32_t *restrict key, uint32_t first, int32_t sparsity, uint32_t count,
+                 const int8_t *restrict steps);
+void ref_zo_move(int8_t *restrict weights, int32_t n_in, int32_t n_out, const uint32_t *restrict key, uint32_t first,
+                 int32_t sparsity, uint32_t count, const int32_t *restrict losses, const int8_t *restrict down,
+                 const int8_t *restrict up);
+void ref_zo_loss(const int8_t *restrict logits, int32_t label, int32_t *restrict loss, int32_t classes,
+                 int32_t exponent);
+
 #endif

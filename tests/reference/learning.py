@@ -319,7 +319,7 @@ def explored(
     key = mix((mix(o["seed"]) + (o["done"] + 1) * 0x9E3779B9) % 2**32)
     z = {i: draws(i, key, o["r"], o["sparsity"], learned[i]) for i in front}
     slower = min(o["done"] // o["cool"], 8) if o["cool"] else 0
-    b = bit_length(o["r"]) - (o["mu"] - slower)
+    b = bit_length(o["r"]) - (o["mu"] - slower) + o["front_shift"]
     used = [w if i < o["first"] else x for i, (w, x) in enumerate(zip(weights, learned, strict=True))]
     losses = []
     for g in (1, -1):
@@ -417,7 +417,7 @@ def step(
     backward, update, mu, rate, keep, theta (None: top-k), scored (None, or the scored edges of every layer), first (the
     lowest layer that learns; below it learned, errors and gradients are empty), cool, refresh, done (steps before this
     one), added (of each layer the one that reads what is added to it, or None), of niti-partial lo and hi, of zo-int8
-    back, r, sparsity and seed, of bias-last bias_update. Returns every tensor by name. Of bias-last the biases are what
+    back, r, sparsity, front_shift and seed, of bias-last bias_update. Returns every tensor by name. Of bias-last the biases are what
     is learned, and `weights` are those of now."""
     if o["method"] == "zo-int8":
         behind = max(o["first"], len(layers) - o["back"])

@@ -67,10 +67,10 @@ STACK = {
     "m0k_rows_w16": 20,
     "m0k_tintin_dense": 60,
     "m0k_tintin_grad": 36,
-    "m0k_zo_next": 4,
+    "m0k_zo_next": 0,
     "m0k_rows_zo": 68,
     "m0k_zo_move": 56,
-    "m0k_zo_loss": 36,
+    "m0k_zo_loss": 24,
     "m0k_replay": 20,
 }
 

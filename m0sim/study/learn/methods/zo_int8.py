@@ -143,8 +143,9 @@ def _values(config: Config) -> NDArray[np.int16]:
 
 
 def _moves(config: Config, g: int, z: NDArray[np.int16]) -> NDArray[np.int16]:
-    """What is added to weights whose draw was z: -Psto(g * z, b), b being NITI's, for the largest z."""
-    moves: NDArray[np.int16] = -psto_shift(g * z, int(config.option("r")).bit_length() - config.mu)
+    """What is added to weights whose draw was z: -Psto(g * z, b), b as NITI has it for gradients of at most r."""
+    b = int(config.option("r")).bit_length() - config.mu + int(config.option("front_shift"))
+    moves: NDArray[np.int16] = -psto_shift(g * z, b)
     return moves
 
 
@@ -233,6 +234,7 @@ class ZoInt8(NitiStatic):
         "back": Option(1, 1, 64, help="so many of the last layers learn by backpropagation", is_tuned=False),
         "r": Option(7, 1, 127, help="draws are -N..N"),
         "sparsity": Option(3, 0, 16, help="2**N weights have one draw"),
+        "front_shift": Option(0, -8, 8, help="bits by which the layers in front move less than those behind"),
     }
 
     def step(
