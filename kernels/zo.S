@@ -22,11 +22,11 @@
  *           255; padding edges stay as they are. row_bytes = 4 * P, P being n_in rounded up to 4; scratch as many bytes.
  *           logits -127 .. 127, classes 1 .. 65535, *label < classes. Alignment 4 for what holds words and edges.
  * Stack     m0k_zo_next 0 bytes, m0k_rows_zo 68, m0k_zo_move 56, m0k_zo_loss 24.
- * Cycles    Cortex-M0+, at most
- *     m0k_rows_zo   136 + 13 * row_bytes / 16 + 4 * (23 + 46 * blocks);
- *     m0k_zo_move   110 + n_out * (23 + 46 * blocks); 23 where the losses are equal
- *     m0k_zo_loss   180 + 36 * classes.
- *   A draw that is no step, or for no input, takes 14 or 24 fewer.
+ * Cycles    m0k_zo_next exactly 31 (Cortex-M0+); at most
+ *     m0k_rows_zo   124 + 13 * row_bytes / 16, and as m0k_zo_move for each of its outputs
+ *     m0k_zo_move   112 + n_out * (14 + 44 * blocks) + 2 * floor(n_out / 4); 21 where the losses are equal
+ *     m0k_zo_loss   110 + 27 * classes.
+ *   A draw that is no step takes 15 fewer, one for no input 23.
  */
     .syntax unified
     .cpu cortex-m0plus
