@@ -417,8 +417,8 @@ def step(
     backward, update, mu, rate, keep, theta (None: top-k), scored (None, or the scored edges of every layer), first (the
     lowest layer that learns; below it learned, errors and gradients are empty), cool, refresh, done (steps before this
     one), added (of each layer the one that reads what is added to it, or None), of niti-partial lo and hi, of zo-int8
-    back, r, sparsity, front_shift and seed, of bias-last bias_update. Returns every tensor by name. Of bias-last the biases are what
-    is learned, and `weights` are those of now."""
+    back, r, sparsity, front_shift and seed, of bias-last bias_update. Returns every tensor by name. Of bias-last the
+    biases are what is learned, and `weights` are those of now."""
     if o["method"] == "zo-int8":
         behind = max(o["first"], len(layers) - o["back"])
         learned = explored(layers, weights, learned, range(o["first"], behind), image, label, o)
