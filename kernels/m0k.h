@@ -247,6 +247,17 @@ typedef struct {
     uint32_t factor; /* 2^(8 + floor(log2 size)) / size, to nearest: 128 .. 256 */
 } m0k_average_back_t;
 
+/* Gates and places of 2 x 2 maxima for the way back, packed: gates.S. */
+typedef struct {
+    const void *in;
+    void *out;
+    uint32_t n; /* values */
+} m0k_bits_t;
+
+void m0k_gates_pack(const m0k_bits_t *p);
+void m0k_gates_unpack(const m0k_bits_t *p);
+void m0k_places_pack(const m0k_bits_t *p);
+void m0k_places_unpack(const m0k_bits_t *p);
 void m0k_dense_back(const m0k_dense_back_t *p);
 void m0k_conv_back(const m0k_conv_back_t *p);
 void m0k_conv_grad(const m0k_conv_grad_t *p);

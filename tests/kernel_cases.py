@@ -106,6 +106,10 @@ BOUNDS = {
     "m0k_conv_back": "splitting the weights into lanes; listing the errors, rounding and gating their sums",
     "m0k_conv_grad": "splitting the inputs into lanes; listing the errors, and storing each output's sums",
     "m0k_choose_channels": "taking magnitudes and adding them up in lanes; a word's load and store for each position",
+    "m0k_gates_pack": "a load and three instructions for four gates, as many to put eight into a byte",
+    "m0k_gates_unpack": "a MULS and a mask for four gates, and their store",
+    "m0k_places_pack": "two shifts and two ORs for four places, loads, and a byte store",
+    "m0k_places_unpack": "as m0k_places_pack, the other way",
     "m0k_bias_update": "splitting words into lanes, eleven cycles for four errors; 26 for each bias and its step",
     "m0k_niti_dense": "the steps of psto rounding on two lanes, then clamping; zero errors and inputs are skipped",
     "m0k_niti_grad": "psto rounding of one 32-bit gradient at a time: no two fit a word",
@@ -871,6 +875,29 @@ def _updates(busy: Recorded, steps: Sequence[Recorded]) -> list[Case]:
         *(sparse_grad_case(*s) for s in sums),
         *(bias_update_case(f"busiest step, {what}", busy.layers[i].error) for i, what in ((1, "pooled"), (2, "dense"))),
         bias_update_case("three channels, uniform", uniform(16, 7, 7, 3)),
+        *packing_cases("busiest step", busy.layers[1].inputs, busy.layers[1].argmax),
+    ]
+
+
+def packing_cases(what: str, inputs: Array, argmax: Array) -> list[Case]:
+    """Gates of `inputs` int8, places `argmax` uint8, there and back: sizes are multiples of 8."""
+    gates, places = inputs.reshape(-1), argmax.reshape(-1)
+    bits = np.packbits(gates > 0, bitorder="little")
+    fours = (places.reshape(-1, 4) << np.arange(0, 8, 2, dtype=np.uint8)).sum(axis=1, dtype=np.uint8)
+
+    def case(name: str, given: Array, size: int, unit: str) -> Case:
+        n = max(given.size, size)
+        arrays = {"in": given, "out": zeros(size, np.uint8)}
+        ours, theirs = one(f"m0k_{name}", "in", "out", n), [(f"ref_{name}", ["in", "out", n])]
+        return Case(
+            f"m0k_{name}", f"{n:,} {unit}s, {what}", unit, n, Side(arrays, ours, "out"), Side(arrays, theirs, "out")
+        )
+
+    return [
+        case("gates_pack", gates, bits.size, "gate"),
+        case("gates_unpack", bits, gates.size, "gate"),
+        case("places_pack", places, fours.size, "place"),
+        case("places_unpack", fours, places.size, "place"),
     ]
 
 

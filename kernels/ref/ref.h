@@ -140,6 +140,10 @@ int32_t ref_niti_dense_shift(const int8_t *restrict error, const int8_t *restric
 void ref_niti_grad(const int32_t *restrict grad, int8_t *restrict weights, int32_t n, int32_t shift);
 int32_t ref_niti_grad_shift(const int32_t *restrict grad, int32_t n, int32_t mu);
 void ref_niti_measure(const int32_t *restrict grad, int32_t n, uint32_t *restrict magnitudes, int32_t begin);
+void ref_gates_pack(const uint8_t *restrict in, uint8_t *restrict out, int32_t n);
+void ref_gates_unpack(const uint8_t *restrict in, uint8_t *restrict out, int32_t n);
+void ref_places_pack(const uint8_t *restrict in, uint8_t *restrict out, int32_t n);
+void ref_places_unpack(const uint8_t *restrict in, uint8_t *restrict out, int32_t n);
 void ref_bias_update(const int8_t *restrict error, int32_t *restrict biases, int32_t positions, int32_t channels,
                      int32_t right, int32_t left, int32_t limit);
 void ref_score_dense(const int8_t *restrict error, const int8_t *restrict in, const int8_t *restrict weights,

@@ -119,3 +119,35 @@ void ref_bias_update(const int8_t *restrict error, int32_t *restrict biases, int
         biases[c] = clamped(biases[c] - clamped(step, limit), limit);
     }
 }
+
+void ref_gates_pack(const uint8_t *restrict in, uint8_t *restrict out, int32_t n)
+{
+    for (int32_t i = 0; i < n; i += 8) {
+        uint32_t bits = 0;
+        for (int32_t k = 0; k < 8 && i + k < n; k++)
+            bits |= (uint32_t)(in[i + k] != 0) << k;
+        *out++ = (uint8_t)bits;
+    }
+}
+
+void ref_gates_unpack(const uint8_t *restrict in, uint8_t *restrict out, int32_t n)
+{
+    for (int32_t i = 0; i < n; i++)
+        out[i] = in[i >> 3] >> (i & 7) & 1;
+}
+
+void ref_places_pack(const uint8_t *restrict in, uint8_t *restrict out, int32_t n)
+{
+    for (int32_t i = 0; i < n; i += 4) {
+        uint32_t bits = 0;
+        for (int32_t k = 0; k < 4 && i + k < n; k++)
+            bits |= (uint32_t)in[i + k] << 2 * k;
+        *out++ = (uint8_t)bits;
+    }
+}
+
+void ref_places_unpack(const uint8_t *restrict in, uint8_t *restrict out, int32_t n)
+{
+    for (int32_t i = 0; i < n; i++)
+        out[i] = in[i >> 2] >> 2 * (i & 3) & 3;
+}

@@ -369,6 +369,7 @@ class Builder:
                 self._depthwise_forward(stage)
             else:
                 self._conv_forward(stage)
+            self._pack(stage)
 
     def _conv_forward(self, stage: Stage) -> None:
         layer, rows = stage.layer, self._rows(stage, "forward")
@@ -400,6 +401,56 @@ class Builder:
         else:
             factor = pools.mean_factor(stage)
             self.emit("forward", "m0k_average", **ends, **_map(stage), **_window(stage), factor=factor)
+
+    def _pack(self, stage: Stage) -> None:
+        """Bits of what nothing reads in the forward pass from here on, but the way back."""
+        if self._packs_places(stage):
+            ends: Words = {"in": self._argmax(stage), "out": self._places(stage)}
+            self.emit("forward", "m0k_places_pack", **ends, n=prod(stage.out_shape))
+        for other in self.network.stages[: stage.index + 1]:
+            readers = [each.index for each in self.network.stages if each.added == other.index]
+            if self._packs_gates(other) and max(other.index, *readers, 0) == stage.index:
+                ends = {"in": self.activation(other.index), "out": self._gates(other)}
+                self.emit("forward", "m0k_gates_pack", **ends, n=prod(other.in_shape))
+
+    def _unpacked(self, kernel: str, packed: Ref, name: str, shape: Sequence[int]) -> Ref:
+        """A byte for each of them again, made where it is not there yet."""
+        is_there = name in self.tensors
+        unpacked = self.tensor(name, "activations", prod(shape))
+        if not is_there:
+            ends: Words = {"in": packed, "out": unpacked}
+            self.emit("backward", kernel, **ends, n=prod(shape))
+        return unpacked
+
+    def _packs(self, stage: Stage) -> bool:
+        """Whether memory counts more than time, and no gradient needs more than bits."""
+        is_learning = stage.index >= self.settings.first
+        return is_learning and not self.has_full_scratch and not self.form.takes_gradient(stage)
+
+    def _packs_gates(self, stage: Stage) -> bool:
+        """Whether what a stage reads is a gate alone on the way back, and kept as bits: not where it ends in padding,
+        which stays as it is in memory of its own."""
+        is_padded = isinstance(stage.layer, Dense) and stage.n_in % 4
+        return self._packs(stage) and stage.index > self.settings.first and not is_padded
+
+    def _packs_places(self, stage: Stage) -> bool:
+        """Whether the places of a stage's maxima are kept in two bits each."""
+        return self._packs(stage) and pools.is_listed(stage) and self._argmax(stage) != 0
+
+    def _gates(self, stage: Stage) -> Ref:
+        """The gates of what a stage reads."""
+        i = stage.index
+        return self.tensor(f"gates{i}", "activations", -(-prod(stage.in_shape) // 8), within=f"activation{i}")
+
+    def _places(self, stage: Stage) -> Ref:
+        i = stage.index
+        return self.tensor(f"places{i}", "activations", -(-prod(stage.out_shape) // 4), within=f"argmax{i}")
+
+    def _gate(self, stage: Stage) -> Ref:
+        """What closes the error of what a stage reads where it is 0."""
+        if not self._packs_gates(stage):
+            return self.activation(stage.index)
+        return self._unpacked("m0k_gates_unpack", self._gates(stage), f"gate{stage.index}", stage.in_shape)
 
     def _dense_forward(self, stage: Stage) -> None:
         where = self._rows(stage, "forward") | {"n_in": stage.n_in, "n_out": stage.n_out, "signed_in": 0}
@@ -500,7 +551,7 @@ class Builder:
         if stage.index == self.settings.first:
             return
         dynamic, below = self.form.dynamic, self.network.stages[stage.index - 1]
-        ends: Words = {"out": self._error_with(below, 0), "gate": self.activation(stage.index)}
+        ends: Words = {"out": self._error_with(below, 0), "gate": self._gate(stage)}
         sent: Words = {"out": 0, "gate": 0} if dynamic else ends
         scale: Words = {"shift": 0 if dynamic else self.settings.config.backward[stage.index], "dynamic": int(dynamic)}
         where: Words = {"error": self.error(stage)} | sent | scale
@@ -529,7 +580,7 @@ class Builder:
             "a": self._error_with(below, count),
             "b": self._raw_error(other, "backward"),
             "out": self._error_with(below, count + 1),
-            "gate": self.activation(below.index + 1),
+            "gate": self._gate(self.network.stages[below.index + 1]),
         }
         if self.form.dynamic:
             ours = (self._error_exponent_with(below, count + more) for more in (0, 1))
@@ -552,8 +603,15 @@ class Builder:
     def _conv_error(self, stage: Stage, phase: Phase) -> Words:
         """The error that the kernels of a convolution take, put back through its pool where they do not do so."""
         if not stage.pool or pools.is_listed(stage):
-            return {"error": self.error(stage), "argmax": self._argmax(stage)}
+            return {"error": self.error(stage), "argmax": self._argmax_there(stage)}
         return {"error": self._raw_error(stage, phase), "argmax": 0}
+
+    def _argmax_there(self, stage: Stage) -> Word:
+        """The places of a stage's maxima on the way back."""
+        if not self._packs_places(stage):
+            return self._argmax(stage)
+        name = f"argmax{stage.index} (unpacked)"
+        return self._unpacked("m0k_places_unpack", self._places(stage), name, stage.out_shape)
 
     def _raw_error(self, stage: Stage, phase: Phase) -> Ref:
         """The error at a layer's own output, made where it is not there yet."""
@@ -564,7 +622,7 @@ class Builder:
         raw = self.tensor(name, "errors", prod(stage.raw_shape))
         ends: Words = {"error": self.error(stage), "out": raw} | _map(stage) | _window(stage)
         if not is_there and stage.pooled:
-            self.emit(phase, "m0k_unpool", argmax=self._argmax(stage), **ends)
+            self.emit(phase, "m0k_unpool", argmax=self._argmax_there(stage), **ends)
         elif not is_there:
             self.emit(phase, "m0k_average_back", **ends, factor=pools.spread_factor(stage))
         return raw
