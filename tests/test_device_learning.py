@@ -66,6 +66,7 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     "priot-s largest": ("priot-s", {"selection": "largest"}),
     "priot-s threshold": ("priot-s", {"prune": "threshold", "theta": -30}),
     "priot-s sensitive": ("priot-s", {"selection": "sensitive", "spread": "root"}),
+    "priot-s-head": ("priot-s-head", {"keep": 0.9}),
     "tin-tin": ("tin-tin", {}),
     "bias-last": ("bias-last", {}),
     "zo-int8": ("zo-int8", {"back": 1, "r": 20, "sparsity": 1, "front_shift": 0}),
@@ -74,10 +75,10 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 TRAINED = (
     *("niti-static", "niti-partial", "niti-dynamic", "priot", "priot-threshold", "priot-s random", "tin-tin"),
-    *("bias-last", "zo-int8", "niti-replay"),
+    *("bias-last", "zo-int8", "niti-replay", "priot-s-head"),
 )
 """One variant a method, for networks of which only the last layers learn."""
-MOVED = {"priot": 0.3, "priot-threshold": 0.1, "priot-s": 0.5}
+MOVED = {"priot": 0.3, "priot-threshold": 0.1, "priot-s": 0.5, "priot-s-head": 0.5}
 """Share of the scores that a step may move: much, so that every layer changes in nearly every step; but a threshold,
 unlike top-k, lets a network die in which all scores fall."""
 LONG_ONLY = ("priot-s largest", "priot-s threshold", "priot-s sensitive", "zo-int8 two")
@@ -341,7 +342,7 @@ def lasting(s: Study, state: State) -> dict[str, NDArray[np.uint8]]:
         if s.method.name == "bias-last":
             held |= {f"weights{i}": layout.pack_weights(layer.weights), f"biases{i}": bytes_of(state.learned[i])}
             continue
-        if s.method.learns == "weights":
+        if s.method.learns == "weights" or layer.mask is None:  # the last layer of priot-s-head has no mask
             held[f"weights{i}"] = layout.pack_weights(state.learned[i])
             continue
         held[f"weights{i}"] = layout.pack_weights(s.frozen.weights[i])

@@ -476,7 +476,7 @@ def scalar_layers(network: Network) -> list[scalar.Layer]:
 
 
 def scalar_options(name: str, network: Network, config: Config, frozen: methods.Frozen) -> dict[str, Any]:
-    by_threshold = name == "priot-threshold" or (name == "priot-s" and config.prune == "threshold")
+    by_threshold = name == "priot-threshold" or (name.startswith("priot-s") and config.prune == "threshold")
     return {
         "method": {"priot-threshold": "priot", "niti-replay": "niti-static"}.get(name, name),
         "image_exponent": config.image_exponent,

@@ -335,20 +335,28 @@ def explored(
 # -- the methods ------------------------------------------------------------------------------------------------------
 
 
+def method_of(i: int, o: dict[str, Any]) -> str:
+    """By which method layer i learns."""
+    if o["method"] == "priot-s-head":
+        return "niti-static" if i == len(o["weight_exponents"]) - 1 else "priot-s"
+    return str(o["method"])
+
+
 def update(i: int, g: Tensor, learned: Tensor, weights: Tensor, exponent: int, o: dict[str, Any]) -> Tensor:
     """What layer i has learned after seeing its gradient; `weights` are the backbone's."""
+    method = method_of(i, o)
     slower = min(o["done"] // o["cool"], 8) if o["cool"] else 0
     r = min(o["update"][i] + slower, 24) if o["update"] else None
-    if o["method"] in ("niti-static", "niti-partial", "bias-last"):
+    if method in ("niti-static", "niti-partial", "bias-last"):
         return over(lambda w, x: sat(w - psto_shift(x, r)), learned, g)
-    if o["method"] == "niti-dynamic":
+    if method == "niti-dynamic":
         s = bit_length(max(abs(x) for x in flat(g))) - (o["mu"] - slower)
         return over(lambda w, x: sat(w - psto_shift(x, s)), learned, g)
-    if o["method"] == "tin-tin":
+    if method == "tin-tin":
         s = o["weight_exponents"][i] - 8 + o["rate"] + slower - exponent
         moved = over(lambda w, x: w - (0 if s > 31 else psto_shift(x, s) if s >= 0 else x * 2**-s), learned, g)
         return over(lambda w: max(-127 * 256, min(127 * 256, w)), moved)
-    if o["method"] == "priot-s":
+    if method == "priot-s":
         w, x = flat(weights), flat(g)
         pairs = zip(learned, o["scored"][i], strict=True)
         return [sat(s - round_shift(w[edge] * x[edge], r)) for s, edge in pairs]
@@ -384,8 +392,8 @@ def bias_update(i: int, error: Tensor, learned: list[int], exponent: int, o: dic
 
 def cuts_of(learned: list[Tensor], o: dict[str, Any]) -> list[tuple[int, int] | None]:
     """The cut of every layer that is pruned."""
-    pruned = o["method"].startswith("priot")
-    return [cut_of(flat(s), o) if pruned and i >= o["first"] else None for i, s in enumerate(learned)]
+    pruned = [method_of(i, o).startswith("priot") and i >= o["first"] for i in range(len(learned))]
+    return [cut_of(flat(s), o) if is_pruned else None for s, is_pruned in zip(learned, pruned, strict=True)]
 
 
 def effective(weights: list[Tensor], learned: list[Tensor], cuts: list[Any], o: dict[str, Any]) -> list[Tensor]:
@@ -394,9 +402,9 @@ def effective(weights: list[Tensor], learned: list[Tensor], cuts: list[Any], o: 
     for i, (backbone, values) in enumerate(zip(weights, learned, strict=True)):
         if i < o["first"] or o["method"] == "bias-last":
             used.append(backbone)
-        elif o["method"] in ("niti-static", "niti-partial", "niti-dynamic"):
+        elif method_of(i, o) in ("niti-static", "niti-partial", "niti-dynamic"):
             used.append(values)
-        elif o["method"] == "tin-tin":
+        elif method_of(i, o) == "tin-tin":
             used.append(over(lambda w: sat(round_shift(w, 8)), values))
         else:
             mask = masks_of(values, backbone, o["scored"] and o["scored"][i], cuts[i])

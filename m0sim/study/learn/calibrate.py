@@ -70,9 +70,8 @@ class Calibrated(Protocol):
     @property
     def dynamic(self) -> bool: ...
     @property
-    def learns(self) -> Literal["weights", "scores"]: ...
-    @property
     def learns_biases(self) -> bool: ...
+    def learned_in(self, stage: Stage) -> Literal["weights", "scores"]: ...
     def takes_gradient(self, stage: Stage) -> bool: ...
     def freeze(
         self, network: Network, weights: Sequence[Int8], config: Config, examples: Examples | None = None
@@ -209,7 +208,7 @@ def _update_shift(
     """s of niti-static or r of priot*."""
     learning = (n for n, error in enumerate(errors) if error.any())
     gradients = (gradient(stage, errors[n], columns_of(stage, inputs[n : n + 1])[0]) for n in learning)
-    if method.learns == "weights":
+    if method.learned_in(stage) == "weights":
         return _percentile([largest(g.values).bit_length() - config.mu for g in gradients], rules.update_percentile)
     matrix = frozen.weights[stage.index]
     scored = frozen.scored[stage.index] if frozen.scored else None

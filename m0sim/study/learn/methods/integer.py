@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
 import numpy as np
 
@@ -156,6 +156,10 @@ class IntegerMethod(Method):
         stages = network.stages[frozen.first :]
         return State((*unchanged, *(self.layer(stage, learned(stage), frozen, config) for stage in stages)))
 
+    def learned_in(self, stage: Stage) -> Literal["weights", "scores"]:
+        """What one layer learns."""
+        return self.learns
+
     @abstractmethod
     def start(self, stage: Stage, frozen: Frozen, config: Config, seed: int) -> Learned:
         """What one layer has learned before the first step."""
@@ -282,7 +286,7 @@ class IntegerMethod(Method):
     def outline(self, network: Network, trained: int, fraction: float | None, options: DeviceOptions) -> Step:
         count = len(network.stages)
         first = count - trained
-        scored = tuple(_scored(stage, fraction, first) for stage in network.stages)
+        scored = self.scored_at_most(network, fraction, first)
         edges = scored if fraction is not None else tuple(stage.edges for stage in network.stages)
         keeps = [self.device.keeps(Config(()), count) for count in edges]
         zeros = (0,) * count
@@ -296,6 +300,13 @@ class IntegerMethod(Method):
             gap_bytes=tuple(map(_most_gap_bytes, network.stages, scored)),
         )
         return build(network, settings)
+
+    def scored_at_most(self, network: Network, fraction: float | None, first: int) -> tuple[int, ...]:
+        """Scored edges of each layer: one in every block, the last block may be shorter; 0 of one that has none."""
+        if fraction is None:
+            return (0,) * len(network.stages)
+        blocks = round(1 / fraction)
+        return tuple(0 if stage.index < first else -(-stage.edges // blocks) for stage in network.stages)
 
     def calibrated(
         self, network: Network, weights: Sequence[Int8], config: Config, examples: Examples, seed: int
@@ -313,13 +324,6 @@ class IntegerMethod(Method):
         self, network: Network, weights: Sequence[Int8], config: Config, examples: Examples, seed: int
     ) -> IntegerModel:
         return IntegerModel(self, network, config, self.freeze(network, weights, config, examples), seed)
-
-
-def _scored(stage: Stage, fraction: float | None, first: int) -> int:
-    """Scored edges of a layer: one in every block, the last block may be shorter."""
-    if fraction is None or stage.index < first:
-        return 0
-    return -(-stage.edges // round(1 / fraction))
 
 
 def _most_gap_bytes(stage: Stage, scored: int) -> int:

@@ -156,18 +156,22 @@ class ScoreForm(IntegerForm):
 
     def prune(self, b: Builder) -> None:
         for stage in b.trained:
-            if b.settings.keep:
-                self._select(b, stage)
-            if b.settings.options.mask_form == "copy":
-                self._copy_masked(b, stage, "prune", self._copy(b, stage))
-            elif self._has_bits(b, stage):
-                inputs: Words = {"scores": self.scores(b, stage), "selection": self._selection(b, stage)}
-                b.emit("prune", "m0k_mask_pack", **inputs, bits=self._bits(b, stage), n=edge_bytes(stage))
-            elif pruned := self._list(b, stage):
-                inputs = {"scores": self.scores(b, stage), "selection": self._selection(b, stage)}
-                inputs |= self.searched(b, stage) | {"capacity": self._capacity(b, stage)}
-                inputs["early"] = int(not b.settings.keep)
-                b.emit("prune", self.list_kernel, **inputs, **pruned)
+            self.prune_layer(b, stage)
+
+    def prune_layer(self, b: Builder, stage: Stage) -> None:
+        """The same of one layer that learns."""
+        if b.settings.keep:
+            self._select(b, stage)
+        if b.settings.options.mask_form == "copy":
+            self._copy_masked(b, stage, "prune", self._copy(b, stage))
+        elif self._has_bits(b, stage):
+            inputs: Words = {"scores": self.scores(b, stage), "selection": self._selection(b, stage)}
+            b.emit("prune", "m0k_mask_pack", **inputs, bits=self._bits(b, stage), n=edge_bytes(stage))
+        elif pruned := self._list(b, stage):
+            inputs = {"scores": self.scores(b, stage), "selection": self._selection(b, stage)}
+            inputs |= self.searched(b, stage) | {"capacity": self._capacity(b, stage)}
+            inputs["early"] = int(not b.settings.keep)
+            b.emit("prune", self.list_kernel, **inputs, **pruned)
 
     def searched(self, b: Builder, stage: Stage) -> Words:
         """Where pruned edges are looked for: further fields of the block of `list_kernel`."""

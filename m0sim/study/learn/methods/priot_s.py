@@ -180,14 +180,18 @@ class PriotS(Priot):
             if examples is None or not len(examples.images):
                 raise ValueError("selection sensitive needs the calibration images")
             values = sensitivity(network, weights, config, examples)
-        scored = [np.zeros(0, np.int64)] * frozen.first
-        stages = network.stages[frozen.first :]
+        scored = [np.zeros(0, np.int64)] * len(network.stages)
+        stages = self.scored_stages(network.stages[frozen.first :])
         for stage, share in zip(stages, shares(stages, config.fraction, config.spread), strict=True):
             if config.selection == "random":
-                scored.append(random_edges(stage, share, config.seed))
+                scored[stage.index] = random_edges(stage, share, config.seed)
             else:
-                scored.append(largest_edges(stage, values[stage.index], share))
+                scored[stage.index] = largest_edges(stage, values[stage.index], share)
         return replace(frozen, scored=tuple(scored))
+
+    def scored_stages(self, stages: Sequence[Stage]) -> Sequence[Stage]:
+        """Those of the layers that learn that have scores."""
+        return stages
 
     def start(self, stage: Stage, frozen: Frozen, config: Config, seed: int) -> Learned:
         return draws.normal_scores(seed, stage.index, len(frozen.scored[stage.index]), config.deviation)
