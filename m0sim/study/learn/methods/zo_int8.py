@@ -232,9 +232,9 @@ class ZoInt8(NitiStatic):
     options: ClassVar = {
         **NitiStatic.options,
         "back": Option(1, 1, 64, help="so many of the last layers learn by backpropagation", is_tuned=False),
-        "r": Option(7, 1, 127, help="draws are -N..N"),
-        "sparsity": Option(3, 0, 16, help="2**N weights have one draw"),
-        "front_shift": Option(0, -8, 8, help="bits by which the layers in front move less than those behind"),
+        "r": Option(31, 1, 127, help="draws are -N..N"),
+        "sparsity": Option(8, 0, 16, help="2**N weights have one draw"),
+        "front_shift": Option(1, -8, 8, help="bits by which the layers in front move less than those behind"),
     }
 
     def step(
