@@ -179,7 +179,7 @@ def test_draws_are_uniform_and_differ(sparsity: int) -> None:
 
 
 def test_the_loss_is_near_the_cross_entropy() -> None:
-    """Within what straight lines between powers of two differ: 0.0861 bits, either by the powers or by the logarithm."""
+    """Within what straight lines between powers of two differ by: 0.0861 bits, up for powers, down for logarithms."""
     rng = np.random.default_rng(4)
     for exponent in (-6, -5, -3):
         logits = rng.integers(-127, 128, 10).astype(np.int8)
