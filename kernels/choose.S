@@ -4,11 +4,12 @@
  * m0k_choose_channels { error, out, positions, channels, sums, loss_error, label, lo, hi }
  *     k = ceil(channels * (lo + (hi - lo) * |loss_error[*label]| / 127) / 100)
  *     sums[c] = the sum over the positions of |error[position][c]|
- *     out[position][c] = error[position][c] where sums[c] is one of the k largest, the first of equal ones, else 0
+ *     out[position][c] = error[position][c] where sums[c] is one of the k largest, the first of equal ones, else 0;
+ *     sums[c] = 0, too, where it is not
  *
  * error, out int8[positions][channels], -127 .. 127, 4-aligned; out is error, or apart from it. sums uint32[channels],
- * 4-aligned, is scratch. loss_error int8, *label a uint32. lo and hi 0 .. 100. positions and channels 1 .. 65,535, and
- * positions * 127 < 2^31. Where k is channels and out is error nothing is done, and sums is not written.
+ * 4-aligned. loss_error int8, *label a uint32. lo and hi 0 .. 100. positions and channels 1 .. 65,535, and
+ * positions * 127 < 2^31. Where k is channels and out is error, sums is filled with numbers that are not 0.
  *
  * The k-th largest sum is built from its highest bit down: a bit is set where k sums or more are as large as that. That
  * ends early where it is just k. Channels in fours are summed and masked by words: magnitudes in two lanes of 16 bits,
@@ -50,10 +51,29 @@
 .Lyes\@:
     .endm
 
-@ MASK_BYTE j: bits of byte j of r5 to 0 unless the next channel is chosen. As CHOSEN. 14 cycles at the most.
+@ MASK_BYTE j: go to .Lnot_chosenJ unless the next channel is chosen, from where it goes on. As CHOSEN. 12 cycles.
     .macro MASK_BYTE j
     CHOSEN .Lnot_chosen\j
 .Lchosen\j:
+    .endm
+
+@ NOT_CHOSEN: the sum before r0 to 0. Spoils r4. 4 cycles.
+    .macro NOT_CHOSEN
+    movs r4, #0
+    subs r0, #4
+    stm r0!, {r4}
+    .endm
+
+@ NO_BYTE j: of a channel that is not chosen, byte j of the mask r5 to 0; on behind MASK_BYTE. Spoils r4, r7. 9 cycles.
+    .macro NO_BYTE j
+.Lnot_chosen\j:
+    NOT_CHOSEN
+    movs r7, #255
+    .if \j
+    lsls r7, r7, #(8 * \j)
+    .endif
+    bics r5, r7
+    b .Lchosen\j
     .endm
 
 @ ADD_LANE sum, lanes, half: sums[sum] of r4 += the lower (uxth) or upper (lsrs) half of lanes. Spoils r5, r6. 6 cycles.
@@ -111,7 +131,13 @@
     str r3, [sp, #APART]
     bne .Lsum
     cmp r0, r1
-    bhs .Ldone
+    blo .Lsum
+    ldr r2, [r7, #CHOOSE_CHANNELS_SUMS]
+.Lall:
+    stm r2!, {r0}
+    subs r1, #1
+    bne .Lall
+    b .Ldone
 .Lsum:
     mov r9, r1
     mov lr, r2
@@ -296,10 +322,13 @@
 @ r8 channel of the first position, r10 its end, r11 positions, r12, lr as CHOSEN has them.
 .Lmask_channel:
     movs r5, #0
-    CHOSEN .Lmask_known
+    CHOSEN .Lmask_none
     mvns r5, r5
     cmp r2, #0
     beq .Lmask_spared
+    b .Lmask_known
+.Lmask_none:
+    NOT_CHOSEN
 .Lmask_known:
     mov r1, r8
     mov r6, r11
@@ -320,28 +349,16 @@
     b .Ldone
 
 @ Four channels after four: the same with words; r7 the bits of the mask that are cleared.
-.Lnot_chosen0:
-    movs r7, #255
-    bics r5, r7
-    b .Lchosen0
-.Lnot_chosen1:
-    movs r7, #255
-    lsls r7, r7, #8
-    bics r5, r7
-    b .Lchosen1
-.Lnot_chosen2:
-    movs r7, #255
-    lsls r7, r7, #16
-    bics r5, r7
-    b .Lchosen2
+    NO_BYTE 0
+    NO_BYTE 1
+    NO_BYTE 2
 .Lmask_column:
     movs r5, #0
     mvns r5, r5
     MASK_BYTE 0
     MASK_BYTE 1
     MASK_BYTE 2
-    CHOSEN .Lnot_chosen3
-.Lchosen3:
+    MASK_BYTE 3
     mov r4, r5
     adds r4, #1
     orrs r4, r2
@@ -362,11 +379,7 @@
     cmp r4, r10
     blo .Lmask_column
     b .Lmasked
-.Lnot_chosen3:
-    movs r7, #255
-    lsls r7, r7, #24
-    bics r5, r7
-    b .Lchosen3
+    NO_BYTE 3
     .p2align 2
 .Lwhole:
     .word (LARGEST * 100) << 16

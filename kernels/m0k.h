@@ -273,7 +273,7 @@ typedef struct {
     const int8_t *error; /* [positions][channels] */
     int8_t *out;         /* the same where the channel is chosen, else 0; it may be error itself, nothing else of it */
     uint32_t positions, channels;
-    uint32_t *sums; /* uint32[channels] */
+    uint32_t *sums; /* uint32[channels]: of each channel that is chosen the sum of |error|, of the others 0 */
     const int8_t *loss_error;
     const uint32_t *label;
     uint32_t lo, hi; /* percent of the channels that are chosen where loss_error[*label] is 0, and where it is -127 */
@@ -298,6 +298,17 @@ typedef struct {
     const uint32_t *active; /* 0, or what m0k_conv_grad left: where it is 0 all of grad is, and nothing moves */
     const uint32_t *magnitudes; /* M0K_DYNAMIC: of the whole gradient, of which grad is a part; 0: grad is measured */
 } m0k_niti_grad_t;
+
+/* Begins as m0k_niti_grad_t. */
+typedef struct {
+    const int32_t *grad;
+    uint8_t *weights;
+    uint32_t n_in, n_out, shift; /* n_out: 1 .. 4, of a group */
+    int32_t mu;
+    const uint32_t *active;
+    const uint32_t *magnitudes;
+    const uint32_t *sums; /* m0k_choose_channels': outputs whose sum is 0 stay as they are */
+} m0k_niti_rows_t;
 
 typedef struct {
     const int32_t *grad; /* int32[n_out][P] */
@@ -360,6 +371,7 @@ void m0k_choose_channels(const m0k_choose_channels_t *p);
 void m0k_bias_update(const m0k_bias_update_t *p);
 void m0k_niti_dense(const m0k_niti_dense_t *p);
 void m0k_niti_grad(const m0k_niti_grad_t *p);
+void m0k_niti_rows(const m0k_niti_rows_t *p);
 void m0k_niti_measure(const m0k_niti_measure_t *p);
 void m0k_score_dense(const m0k_score_dense_t *p);
 void m0k_score_grad(const m0k_score_grad_t *p);

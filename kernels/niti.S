@@ -5,6 +5,8 @@
  *     W[o][i] = sat(W[o][i] - psto_shift(error[o] * in[i], s))
  * m0k_niti_grad { grad, weights, n_in, n_out, shift, mu, active, magnitudes }
  *     W[o][k] = sat(W[o][k] - psto_shift(grad[o][k], s))
+ * m0k_niti_rows { grad, weights, n_in, n_out, shift, mu, active, magnitudes, sums }
+ *     the same for n_out 1 .. 4 of the outputs o with sums[o] != 0; the others' grad is not read
  * m0k_niti_measure { grad, n_in, n_out, magnitudes, begin, active }
  *     *magnitudes = (begin ? 0 : *magnitudes) | the OR of all |grad[o][k]|
  *
@@ -24,13 +26,14 @@
  * Skipped: outputs whose error is 0 or too small to move anything; words of zero inputs, or with all m' <= C; words, or
  * edges, that do not move.
  *
- * Stack: 56 bytes (m0k_niti_dense), 36 (m0k_niti_grad), 20 (m0k_niti_measure).
+ * Stack: 56 bytes (m0k_niti_dense), 36 (m0k_niti_grad), 88 (m0k_niti_rows), 20 (m0k_niti_measure).
  * Cycles of m0k_niti_dense, words = P / 4: at most 130 + 34 * n_out, and for each output with an error 70 + 59 * words
  *     (14.75 an edge) and 52 for each word with a weight that clamps; 40 a word that does not move, 22 where all m' <=
  *     C, 9 where all inputs are zero. With s < 6 or signed_in: 70 + 108 * words. Dynamic: 12 * (n_in + n_out) + 200
  *     more.
  * Cycles of m0k_niti_grad: at most 80 + 16 * n_out + 104 * words * n_out; dynamic: 24 * words * n_out + 110 more,
  *     but with magnitudes 110 more.
+ * Cycles of m0k_niti_rows: at most 70 + 15 * n_out, and those of m0k_niti_grad for each output with a sum.
  * Cycles of m0k_niti_measure: at most 70 + 24 * words * n_out.
  */
     .syntax unified
@@ -472,6 +475,49 @@
     GRAD_UP 2, 0
     GRAD_UP 3, 1
     END_FUNCTION m0k_niti_grad
+
+@ ------------------------------------------------------------------------------------------------ m0k_niti_rows
+    .equ ROWS_SHARED, 32            @ bytes of m0k_niti_grad's block, with which this one's begins
+
+@ The block of one output is on the stack. r4 sums, r5 bytes of an output's gradient, r6 outputs left.
+    FUNCTION m0k_niti_rows
+    SKIP_INACTIVE NITI_ROWS_ACTIVE
+    push {r4-r7, lr}
+    sub sp, #ROWS_SHARED
+    ldr r4, [r0, #NITI_ROWS_SUMS]
+    ldr r5, [r0, #NITI_ROWS_N_IN]
+    GROUP_BYTES r5
+    ldr r6, [r0, #NITI_ROWS_N_OUT]
+    mov r7, sp
+    ldm r0!, {r1, r2, r3}
+    stm r7!, {r1, r2, r3}
+    movs r3, #1
+    str r3, [r7]                    @ n_out
+    adds r0, #4
+    adds r7, #4
+    ldm r0!, {r1, r2}
+    stm r7!, {r1, r2}
+    movs r1, #0
+    ldr r2, [r0, #4]
+    stm r7!, {r1, r2}               @ active, magnitudes
+.Lrows_next:
+    ldm r4!, {r0}
+    cmp r0, #0
+    beq .Lrows_none
+    mov r0, sp
+    bl m0k_niti_grad
+.Lrows_none:
+    ldr r0, [sp, #NITI_GRAD_GRAD]
+    adds r0, r0, r5
+    str r0, [sp, #NITI_GRAD_GRAD]
+    ldr r0, [sp, #NITI_GRAD_WEIGHTS]
+    adds r0, #4
+    str r0, [sp, #NITI_GRAD_WEIGHTS]
+    subs r6, #1
+    bne .Lrows_next
+    add sp, #ROWS_SHARED
+    pop {r4-r7, pc}
+    END_FUNCTION m0k_niti_rows
 
 @ --------------------------------------------------------------------------------------------- m0k_niti_measure
     FUNCTION m0k_niti_measure

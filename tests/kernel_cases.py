@@ -113,6 +113,7 @@ BOUNDS = {
     "m0k_bias_update": "splitting words into lanes, eleven cycles for four errors; 26 for each bias and its step",
     "m0k_niti_dense": "the steps of psto rounding on two lanes, then clamping; zero errors and inputs are skipped",
     "m0k_niti_grad": "psto rounding of one 32-bit gradient at a time: no two fit a word",
+    "m0k_niti_rows": "as m0k_niti_grad, and a call of it for each output",
     "m0k_niti_measure": "the magnitude of a gradient takes three instructions, and one more adds it to the others",
     "m0k_score_dense": "two MULS, extracting bytes, rounding, clamping and a byte store, one edge at a time; zero"
     " errors and inputs are skipped",
@@ -864,6 +865,7 @@ def _updates(busy: Recorded, steps: Sequence[Recorded]) -> list[Case]:
         *(niti_dense_case(u, is_dynamic) for u in (full, real) for is_dynamic in (False, True)),
         mean(f"784 to 64, {number}, static shift", (niti_dense_case(u, False) for u in all_real)),
         *(niti_grad_case(*s[:3]) for s in sums),
+        *(niti_rows_case(*s[:3]) for s in sums),
         *(niti_measure_case(*s[:2]) for s in sums),
         score_dense_case(full, 21.0),
         score_dense_case(real, 16.0),
@@ -988,6 +990,30 @@ def niti_grad_case(what: str, grad: Array, weights: Array) -> Case:
             unpacked(n_out, n_in),
         ),
         Side({"grad": grad, "weights": weights}, [("ref_niti_grad", ["grad", "weights", grad.size, shift])], "weights"),
+    )
+
+
+def niti_rows_case(what: str, grad: Array, weights: Array) -> Case:
+    """The first four outputs, every second of them."""
+    grad, weights = grad[:4], weights[:4]
+    (n_out, n_in), shift = weights.shape, niti_shift(grad)
+    sums = {"sums": np.array([1, 0, 1, 0], np.uint32)}
+    return Case(
+        "m0k_niti_rows",
+        f"2 of 4 x 72 gradients, {what}",
+        "edge",
+        grad.size // 2,
+        Side(
+            {"grad": packed_grad(grad), "weights": layout.pack_weights(weights), **sums},
+            one("m0k_niti_rows", "grad", "weights", n_in, n_out, shift, sums="sums"),
+            "weights",
+            unpacked(n_out, n_in),
+        ),
+        Side(
+            {"grad": grad, "weights": weights, **sums},
+            [("ref_niti_rows", ["grad", "weights", "sums", n_in, n_out, shift])],
+            "weights",
+        ),
     )
 
 

@@ -33,6 +33,7 @@ from kernel_cases import (
     first_values_case,
     niti_dense_case,
     niti_grad_case,
+    niti_rows_case,
     pool_case,
     pruning_cases,
     replay_case,
@@ -255,6 +256,7 @@ def _gradients() -> Iterator[Case]:
         yield score_grad_case(what, grad, weights, scores, shift)
         yield sparse_grad_case(what, grad, weights, scores, shift)
         yield niti_grad_case(what, grad, weights)
+        yield niti_rows_case(what, grad, weights)
         yield tintin_grad_case(what, grad, weights)
 
 

@@ -283,6 +283,7 @@ OUTPUTS = {
     "m0k_places_unpack": (1,),
     "m0k_niti_dense": (2,),
     "m0k_niti_grad": (1,),
+    "m0k_niti_rows": (1,),
     "m0k_niti_measure": (),  # parts of a gradient one after the other: what follows from it is checked
     "m0k_score_dense": (3,),
     "m0k_score_grad": (2,),

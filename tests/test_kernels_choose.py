@@ -1,4 +1,4 @@
-"""m0k_choose_channels against a plain statement of what it chooses, and the cycles and stack of its contract."""
+"""m0k_choose_channels against a plain statement of what it chooses, m0k_niti_rows against NumPy; cycles and stack."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 
 from m0sim import Machine
 from m0sim.image import Image, load_elf
+from m0sim.study.learn import layout
+from m0sim.study.learn.arithmetic import psto_shift
 from m0sim.study.learn.kernels import STACK
 from m0sim.study.learn.methods.niti_partial import chosen, how_many
 
@@ -27,6 +29,11 @@ Array = NDArray[Any]
 @pytest.fixture(scope="module", params=["zig", "gnu"])
 def kernels(request: pytest.FixtureRequest, build: Build) -> Image:
     return loaded(build(KERNELS / "choose.S", toolchain=request.param, linker_script=KERNELS / "m0sim.ld"))
+
+
+@pytest.fixture(scope="module", params=["zig", "gnu"])
+def rows(request: pytest.FixtureRequest, build: Build) -> Image:
+    return loaded(build(KERNELS / "niti.S", toolchain=request.param, linker_script=KERNELS / "m0sim.ld"))
 
 
 @cache
@@ -104,7 +111,10 @@ def test_the_channels_with_the_largest_errors_stay(
     if not in_place:
         np.testing.assert_array_equal(given_error.read()[:size].reshape(error.shape), error)
     if in_place and count == channels:
-        assert cost.cycles < 260
+        assert (sums.read() != 0).all()
+        assert cost.cycles < 270 + 6 * channels
+    else:
+        np.testing.assert_array_equal(sums.read(), np.abs(wanted).sum(axis=0))
     assert cost.stack_bytes <= STACK["m0k_choose_channels"]
     assert cost.cycles <= bound(error)
 
@@ -116,6 +126,37 @@ def bound(error: Array) -> int:
     if channels % 4:
         return cycles + channels * (45 + 19 * positions)
     return cycles + channels // 4 * (130 + 30 * positions + 50 * -(-positions // 512))
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    n_in=st.integers(1, 30),
+    kept=st.lists(st.booleans(), min_size=1, max_size=4),
+    shift=st.integers(0, 24),
+    seed=st.integers(0, 2**32),
+    active=st.sampled_from([None, 0, 1]),
+)
+def test_rows_with_a_sum_learn(
+    rows: Image, n_in: int, kept: list[bool], shift: int, seed: int, active: int | None
+) -> None:
+    """The others' gradient is not read: there is anything in it."""
+    rng, n_out = np.random.default_rng(seed), len(kept)
+    grad, w = rng.integers(-(1 << 20), 1 << 20, (n_out, n_in)), rng.integers(-127, 128, (n_out, n_in)).astype(np.int8)
+    padded = np.zeros((n_out, layout.row_bytes(n_in)), np.int32)
+    padded[:, :n_in] = grad
+    padded[[not keep for keep in kept]] = -1 << 30
+    machine, packed = Machine(rows), layout.pack_weights(w)
+    given_grad, weights = machine.alloc(padded.reshape(-1)), machine.alloc(packed)
+    sums = machine.alloc(np.where(kept, rng.integers(1, 99, n_out), 0).astype(np.uint32))
+    word = 0 if active is None else machine.alloc(np.array([active], np.uint32)).address
+    words = [given_grad.address, weights.address, n_in, n_out, shift, 7, word, 0, sums.address]
+    cost = machine.call("m0k_niti_rows", machine.alloc(np.array(words, np.uint32)), result="void", keep=True)
+    assert not cost.warnings
+    learn = np.array(kept)[:, None] & (active != 0)
+    wanted = np.where(learn, np.clip(w - psto_shift(grad.astype(np.int32), shift), -127, 127), w)
+    np.testing.assert_array_equal(weights.read(), layout.pack_weights(wanted.astype(np.int8)))
+    assert cost.stack_bytes <= STACK["m0k_niti_rows"]
+    assert cost.cycles <= 70 + 15 * n_out + sum(kept) * (80 + 16 + 104 * layout.row_bytes(n_in) // 4)
 
 
 @given(st.integers(1, 70_000), st.integers(0, 127), st.integers(0, 100), st.integers(0, 100))

@@ -395,6 +395,11 @@ def test_gradient_updates(image: Image, n: int, bits: int, shift: int, mu: int, 
     grad, w, s = rng.integers(-(1 << bits), (1 << bits) + 1, n), signed(rng, n), signed(rng, n)
     results, _ = run(image, "ref_niti_grad", grad.astype(np.int32), *int8(w), n, shift)
     np.testing.assert_array_equal(results[1], sat(w - psto_shift(grad, shift)))
+    sums = np.array([0, 7], np.uint32)
+    results, _ = run(
+        image, "ref_niti_rows", *[np.tile(x, 2) for x in (grad.astype(np.int32), *int8(w))], sums, n, 2, shift
+    )
+    np.testing.assert_array_equal(results[1], np.concatenate([w, sat(w - psto_shift(grad, shift))]))
     _, dynamic = run(image, "ref_niti_grad_shift", grad.astype(np.int32), n, mu)
     assert dynamic == bit_length(grad) - mu
     for begin, before in ((1, 0), (0, 1 << 29)):

@@ -138,6 +138,8 @@ void ref_niti_dense(const int8_t *restrict error, const int8_t *restrict in, int
 int32_t ref_niti_dense_shift(const int8_t *restrict error, const int8_t *restrict in, int32_t n_in, int32_t n_out,
                              int32_t mu);
 void ref_niti_grad(const int32_t *restrict grad, int8_t *restrict weights, int32_t n, int32_t shift);
+void ref_niti_rows(const int32_t *restrict grad, int8_t *restrict weights, const uint32_t *restrict sums, int32_t n_in,
+                   int32_t n_out, int32_t shift);
 int32_t ref_niti_grad_shift(const int32_t *restrict grad, int32_t n, int32_t mu);
 void ref_niti_measure(const int32_t *restrict grad, int32_t n, uint32_t *restrict magnitudes, int32_t begin);
 void ref_gates_pack(const uint8_t *restrict in, uint8_t *restrict out, int32_t n);

@@ -35,6 +35,14 @@ void ref_niti_grad(const int32_t *restrict grad, int8_t *restrict weights, int32
         weights[i] = (int8_t)sat(weights[i] - psto_shift(grad[i], shift));
 }
 
+void ref_niti_rows(const int32_t *restrict grad, int8_t *restrict weights, const uint32_t *restrict sums, int32_t n_in,
+                   int32_t n_out, int32_t shift)
+{
+    for (int32_t o = 0; o < n_out; o++)
+        if (sums[o])
+            ref_niti_grad(grad + o * n_in, weights + o * n_in, n_in, shift);
+}
+
 int32_t ref_niti_grad_shift(const int32_t *restrict grad, int32_t n, int32_t mu)
 {
     uint32_t seen = 0;

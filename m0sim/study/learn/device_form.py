@@ -102,6 +102,11 @@ class IntegerForm(DeviceForm):
             return 0
         return own_kernels.code_bytes(kernels.load(), self.source_files(), self.own_kernels)
 
+    @property
+    def grad_kernel(self) -> str:
+        """The kernel that updates weights from the gradient of a convolution."""
+        return f"m0k_{self.family}_grad"
+
     def fields(self, kernel: str) -> tuple[str, ...]:
         """The fields of the block of a kernel, or of a provider's context, of its own; none for m0sim's."""
         return self.own_kernels[kernel].fields if kernel in self.own_kernels else ()
@@ -696,7 +701,7 @@ class Builder:
                 **fields,
             }
             learned |= self.form.learned_fields(self, stage, first)
-            self.emit("update", f"m0k_{self.form.family}_grad", **learned)
+            self.emit("update", self.form.grad_kernel, **learned)
 
     def _keeps_gradient(self, stage: Stage) -> bool:
         """Whether the whole gradient is there at once; with the least scratch, where the forward pass needs more.

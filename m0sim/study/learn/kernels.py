@@ -50,6 +50,7 @@ STACK = {
     "m0k_places_unpack": 12,
     "m0k_niti_dense": 56,
     "m0k_niti_grad": 36,
+    "m0k_niti_rows": 88,
     "m0k_niti_measure": 20,
     "m0k_score_dense": 60,
     "m0k_score_grad": 52,

@@ -17,11 +17,12 @@ from m0sim.errors import UsageError
 from m0sim.study.learn import additions, pools
 from m0sim.study.learn.arithmetic import LIMIT, Int8
 from m0sim.study.learn.config import Config
-from m0sim.study.learn.device_form import Builder
+from m0sim.study.learn.device_form import Builder, Words
 from m0sim.study.learn.layout import Index
+from m0sim.study.learn.methods.base import Tuned
 from m0sim.study.learn.methods.niti_static import NitiForm, NitiStatic
 from m0sim.study.learn.methods.options import Option
-from m0sim.study.learn.networks import Stage
+from m0sim.study.learn.networks import Dense, Stage
 from m0sim.study.learn.step import Ref
 
 _PERCENT = 100
@@ -46,6 +47,20 @@ def chosen(error: Int8, count: int) -> Index:
 class NitiPartialForm(NitiForm):
     """Errors of channels that do not learn become 0: kernels leave out what is 0."""
 
+    @property
+    def grad_kernel(self) -> str:
+        return "m0k_niti_rows"
+
+    def learned_fields(self, b: Builder, stage: Stage, first: int = 0) -> Words:
+        fields = super().learned_fields(b, stage, first)
+        if isinstance(stage.layer, Dense):  # its kernel skips errors of 0 by itself
+            return fields
+        return fields | {"sums": Ref(self._sums(b, stage).tensor, 4 * first)}
+
+    def _sums(self, b: Builder, stage: Stage) -> Ref:
+        """Of each channel that learns the sum of |error|."""
+        return b.tensor(f"magnitudes{stage.index}", "scratch", 4 * stage.n_out)
+
     def learned_error(self, b: Builder, stage: Stage, error: Ref) -> Ref:
         """In place, unless somebody needs all of the error later: an addition, or of the loss the other layers."""
         # Behind a 2 x 2 maximum the error is smaller, and its sums are those in front of it.
@@ -60,7 +75,7 @@ class NitiPartialForm(NitiForm):
             out=out,
             positions=prod(shape) // stage.n_out,
             channels=stage.n_out,
-            sums=b.tensor(f"magnitudes{stage.index}", "scratch", 4 * stage.n_out),
+            sums=self._sums(b, stage),
             loss_error=b.error(last),
             label=b.label(),
             lo=config.option("lo"),
@@ -78,6 +93,8 @@ class NitiPartial(NitiStatic):
         "scales and update shifts frozen by calibration"
     )
     is_reconstruction = True
+    tuned = Tuned(1)
+    """On validation images of tiny-cnn (docs/learning.md): at the calibrated rate it collapses within ten epochs."""
     options: ClassVar = {
         **NitiStatic.options,
         "lo": Option(10, 0, _PERCENT, help="percent of a layer's channels that learn where nothing is wrong"),
