@@ -736,7 +736,7 @@ def test_bias_update(seed: int, positions: int, channels: int, right: int, left:
         expected.append(max(-limit, min(limit, b - step)))
         clamping += 3 * (step != wide) + 2 * (b - step > limit) + 4 * (b - step < -limit)
     assert after[1].tolist() == expected
-    fours, ones = 139 + 41 * -(-positions // 256) + 11 * positions, 62 + 6 * positions
+    fours, ones = 139 + 41 * -(-positions // 256) + 11 * positions, 63 + 5 * positions + 2 * (positions % 2)
     assert cost.cycles == 59 + (channels * ones if channels % 4 else channels // 4 * fours) + clamping
     assert cost.stack_bytes <= 60
 
