@@ -430,7 +430,9 @@ def test_chosen_channels(
     results, _ = run(image, "ref_choose_channels", *words)
     count = np.ceil(np.longdouble(channels * (127 * shares[0] + (shares[1] - shares[0]) * wrong)) / 12700)
     best = np.lexsort((np.arange(channels), -np.abs(error).sum(axis=0)))[: int(count)]
-    np.testing.assert_array_equal(results[1], np.where(np.isin(np.arange(channels), best), error, 0))
+    wanted = np.where(np.isin(np.arange(channels), best), error, 0)
+    np.testing.assert_array_equal(results[1], wanted)
+    np.testing.assert_array_equal(results[2], np.abs(wanted).sum(axis=0))
 
 
 def gap_list(edges: Int) -> Array:

@@ -38,5 +38,6 @@ void ref_choose_channels(const int8_t *restrict error, int8_t *restrict out, int
         int32_t is_chosen = sums[c] > least || (sums[c] == least && ties-- > 0);
         for (int32_t p = 0; p < positions; p++)
             out[p * channels + c] = is_chosen ? error[p * channels + c] : 0;
+        sums[c] = is_chosen ? sums[c] : 0;
     }
 }
