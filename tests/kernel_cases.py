@@ -157,6 +157,7 @@ NOT_FASTER = {
     "m0k_tintin_dense": "asked for beside -O2; clang's -O3 is a fifth faster",
     "m0k_correct_forward": "its list is in the order of the edge array, in which an input takes more steps to find than"
     " in rows",
+    "m0k_zo_loss": "starting, the logarithm and the return take a quarter of the cycles of ten classes",
     "m0k_first_values": "a loop of a load, a rounding and a store leaves nothing to be better at",
 }
 """Why a kernel is not as much faster than the fastest C as was asked for, where it is not."""
