@@ -18,6 +18,8 @@ from m0sim.study.learn.experiment.setting import Setting
 from m0sim.study.learn.experiment.training import Task, TrainingRun, same
 from m0sim.study.learn.layers import channel_sums
 from m0sim.study.learn.networks import Dense, Network
+from m0sim.study.whatif import planned
+from m0sim.study.whatif.configuration import configure
 
 METHOD = methods.get("bias-last")
 FEW = {"images": 24, "epochs": 1, "validation_images": 10, "test_images": 40}
@@ -139,3 +141,9 @@ def test_sums_of_errors_are_exact() -> None:
     error = np.full((256, 256, 2), 127, np.int8)
     error[..., 1] = -127
     assert channel_sums(error).tolist() == [127 << 16, -(127 << 16)]
+
+
+def test_a_budget_knows_where_frozen_weights_are() -> None:
+    flash, sram = (planned.plan(configure("tiny-cnn", "bias-last", weights=place)) for place in ("flash", "sram"))
+    assert (flash.configuration.weights, sram.configuration.weights) == ("flash", "sram")
+    assert sram.needed_bytes - flash.needed_bytes > 51_000  # all of them but the last layer's

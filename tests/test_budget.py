@@ -336,6 +336,8 @@ def test_a_batch_costs_four_bytes_an_edge_that_learns(method: str) -> None:
         expected = 4 * sum(s.n_out * -(-s.n_in // 4) * 4 for s in network.stages)
     elif method in ("niti-dynamic", "niti-replay"):
         expected = 4 * (32 * 64 + 10 * 32)  # the dense layers; of niti-replay no other learns
+    elif method == "bias-last":
+        expected = 4 * 10 * 32 + 4 * (8 + 16 + 32 + 10)  # the last layer, and a sum a bias
     elif method == "zo-int8":
         expected = 4 * 10 * 32  # the last layer
     else:

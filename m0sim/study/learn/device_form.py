@@ -153,6 +153,9 @@ class IntegerForm(DeviceForm):
         """Whether a layer that learns does so by the gradient of its weights."""
         return True
 
+    def with_gradient(self, network: Network, settings: StepSettings) -> tuple[Stage, ...]:
+        return tuple(stage for stage in network.stages[settings.first :] if self.takes_gradient(stage))
+
     def update(self, b: Builder, stage: Stage) -> None:
         """The operations by which a layer learns."""
         b.update(stage)

@@ -275,10 +275,13 @@ def _result(
 
 
 def _options(task: ComparisonTask, name: str, deployment: Deployment) -> dict[str, str]:
-    chosen = {}
-    if methods.get(name).mask_forms:
-        chosen = {"mask": task.options.mask_form, "weights": task.options.weights_place}
-    if methods.get(name).scratch_forms:
+    chosen: dict[str, str] = {}
+    method = methods.get(name)
+    if method.mask_forms:
+        chosen["mask"] = task.options.mask_form
+    if method.freezes_weights:
+        chosen["weights"] = task.options.weights_place
+    if method.scratch_forms:
         chosen["scratch"] = task.options.scratch
     if deployment.model.scored_edges is not None:
         chosen["scored edges"] = str(deployment.model.scored_edges)

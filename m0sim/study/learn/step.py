@@ -196,6 +196,9 @@ HOST_INPUTS = ("image", "label")
 class DeviceForm(ABC):
     """A method's training step as the device runs it: what planner, program and reports ask of every method."""
 
+    learns_biases = False
+    """Whether the layers that learn have biases that do."""
+
     @abstractmethod
     def operations(self, network: Network, settings: StepSettings) -> tuple[tuple[Op, ...], dict[str, Tensor]]:
         """The kernel calls of one step in their order, and the tensors that they use by name."""

@@ -89,7 +89,7 @@ def configure(
     trained = trained or chosen.default_trained
     if trained not in (0, layers) and not chosen.can_leave_layers:
         raise UsageError(f"{method} trains all layers or none: leave out its method or the number of trained layers")
-    has_frozen = bool(forms) or trained not in (0, layers)
+    has_frozen = chosen.freezes_weights or trained not in (0, layers)
     return Configuration(
         network=base,
         method=method,
@@ -122,6 +122,6 @@ def layers_of(configuration: Configuration) -> int:
 
 def with_trained(configuration: Configuration, trained: int) -> Configuration:
     """The same with the last `trained` layers learning (1 to all)."""
-    has_frozen = configuration.mask is not None or trained != layers_of(configuration)
+    has_frozen = methods.get(configuration.method).freezes_weights or trained != layers_of(configuration)
     weights = (configuration.weights or "flash") if has_frozen else None
     return replace(configuration, trained=trained, weights=weights)

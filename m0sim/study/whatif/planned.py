@@ -126,3 +126,6 @@ def _gradient_sums(step: Step, configuration: Configuration) -> Iterator[Tensor]
             size = 4 * step.settings.scored[stage.index]
             name = f"gradient sums{stage.index}"
         yield Tensor(name, "accumulators", size, persistent=True)
+    if step.settings.form.learns_biases:
+        for stage in step.network.stages[step.settings.first :]:
+            yield Tensor(f"bias sums{stage.index}", "accumulators", 4 * stage.n_out, persistent=True)

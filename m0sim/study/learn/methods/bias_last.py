@@ -32,6 +32,8 @@ from m0sim.study.learn.step import Ref, Word
 class BiasForm(NitiForm):
     """Biases of 32 bits in SRAM, as the kernels take first values; of the weights only those of the last layer."""
 
+    learns_biases = True
+
     def weights(self, b: Builder, stage: Stage) -> Ref:
         return super().weights(b, stage) if stage.last else b.frozen_weights(stage)
 
@@ -81,10 +83,6 @@ class BiasLast(NitiStatic):
     is_reconstruction = True
     tuned = Tuned()
     device = BiasForm()
-
-    @property
-    def learns_biases(self) -> bool:
-        return True
 
     @property
     def freezes_weights(self) -> bool:

@@ -115,8 +115,7 @@ class IntegerMethod(Method):
 
     @property
     def learns_biases(self) -> bool:
-        """Whether the layers that learn have biases that do."""
-        return False
+        return self.device.learns_biases
 
     @property
     def mask_forms(self) -> tuple[str, ...]:
