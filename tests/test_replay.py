@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,7 +17,7 @@ from test_golden import replay_order
 
 from m0sim.chip import device
 from m0sim.errors import UsageError
-from m0sim.study.learn import kernels, methods, networks, onchip
+from m0sim.study.learn import kernels, methods, networks, onchip, uses
 from m0sim.study.learn.calibrate import calibrate
 from m0sim.study.learn.config import Config, DeviceOptions
 from m0sim.study.learn.experiment import training
@@ -26,6 +28,9 @@ from m0sim.study.learn.networks import Dense, Network
 from m0sim.study.learn.plan import lower_bound
 from m0sim.study.learn.program import DeviceProgram
 from m0sim.study.learn.state import NOTHING, Examples
+from m0sim.study.whatif import results
+from m0sim.study.whatif.configuration import configure
+from m0sim.study.whatif.grid import Point
 
 TINY = networks.get("tiny-cnn-8")
 OLD = 5
@@ -202,3 +207,22 @@ def test_a_run_goes_on_where_it_was_stopped(engine: str) -> None:
         stopped = TrainingRun(task).train(is_stopped=lambda asked=asked, steps=steps: next(asked) > steps)
         assert 0 < len(stopped.progress.epochs) * 5 + stopped.progress.position < 10
         assert training.same(TrainingRun(task, stopped.progress).train().progress.arrays, whole.arrays)
+
+
+def test_frozen_weights_and_old_images_may_be_in_sram_unasked() -> None:
+    uses.check_memory(("niti-replay",), weights="sram")
+    with pytest.raises(UsageError, match="--weights is of no use to niti-static"):
+        uses.check_memory(("niti-static",), weights="sram")
+
+
+@pytest.mark.parametrize(("options", "is_known"), [({}, True), ({"trained": 2}, True), ({"replay": 9}, False)])
+def test_a_sweep_knows_the_accuracy_of_its_own_setting_alone(
+    options: dict[str, int], is_known: bool, tmp_path: Path
+) -> None:
+    """A sweep's points have the defaults: a run with other old images is none of them."""
+    path = tmp_path / "train.json"
+    path.write_text(json.dumps({"method": "niti-replay", "network": TINY.name, "options": options, "accuracy": [0.5]}))
+    known = results.accuracies([path])
+    for trained, found in ((0, is_known), (2, is_known), (3, False)):
+        point = Point({}, configure(TINY.name, "niti-replay", trained=trained), device.load("rp2040"), 0, "")
+        assert results.accuracy_of(point, known) == (0.5 if found else None)
