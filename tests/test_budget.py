@@ -332,6 +332,8 @@ def test_a_batch_costs_four_bytes_an_edge_that_learns(method: str) -> None:
     network = networks.get("tiny-cnn-8")
     if method == "priot-s":
         expected = 4 * sum(-(-stage.edges // 10) for stage in network.stages)
+    elif method == "priot-s-head":
+        expected = 4 * sum(-(-stage.edges // 10) for stage in network.stages[:-1]) + 4 * 10 * 32
     elif method == "fp32":
         expected = 4 * sum(s.n_out * -(-s.n_in // 4) * 4 for s in network.stages)
     elif method in ("niti-dynamic", "niti-replay"):
@@ -356,7 +358,7 @@ def test_no_tensor_crosses_banks(method: str, banks: tuple[int, ...]) -> None:
             others = [q for q in made.plan.placed.values() if q.tensor.place == "sram" and q is not p]
             for q in others:
                 assert not q.lives_with(p.first, p.last) or q.end <= p.offset or p.end <= q.offset
-    assert made.plan.sram_bytes >= planned.plan(configure("tiny-cnn-8", method)).plan.sram_bytes
+    assert made.plan.sram_bytes >= made.plan.lower_bound  # walls may by chance lead to a better plan than none
 
 
 def test_the_stack_is_in_the_last_bank() -> None:
@@ -454,7 +456,7 @@ def test_what_there_is_to_solve_over() -> None:
 @given(st.sampled_from(methods.integer_names()), st.integers(225, 16_000))
 def test_the_best_equals_brute_force(method: str, size: int) -> None:
     space = solve.Space(room(size), CHIP)
-    fractions = [1 / n for n in solve.BLOCKS] if method == "priot-s" else [0.1]
+    fractions = [1 / n for n in solve.BLOCKS] if methods.get(method).has_fraction else [0.1]
     masks = methods.get(method).mask_forms or ("fused",)
     everything = [
         configure("tiny-cnn-8", method, trained=k, mask=mask, weights=place, fraction=f, scratch=scratch)

@@ -111,7 +111,8 @@ def test_every_method_brings_all_of_it() -> None:
         assert method.learns in ("weights", "scores")
         assert (method.learns == "scores") == bool(method.mask_forms)
     assert {name for name in methods.names() if methods.is_reconstruction(name)} == {
-        *("niti-partial", "niti-replay", "priot", "priot-threshold", "priot-s", "tin-tin", "bias-last", "zo-int8")
+        *("niti-partial", "niti-replay", "priot", "priot-threshold", "priot-s", "priot-s-head"),
+        *("tin-tin", "bias-last", "zo-int8"),
     }
     assert methods.integer_names() == methods.names()[:-1]
 

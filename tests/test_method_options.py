@@ -28,6 +28,7 @@ USED = {
     "priot": (*EVERY, *SCORES),
     "priot-threshold": (*EVERY, "theta", "deviation"),
     "priot-s": (*EVERY, *SCORES, "theta", "prune", "fraction", "selection", "spread"),
+    "priot-s-head": (*EVERY, *SCORES, "theta", "prune", "fraction", "selection", "spread"),
     "tin-tin": EVERY,
     "bias-last": EVERY,
     "zo-int8": EVERY,
@@ -39,7 +40,10 @@ VALUES = {**dict.fromkeys(SHARED, 1), "prune": "top-k", "selection": "largest", 
 @pytest.mark.parametrize("name", USED)
 @pytest.mark.parametrize("option", SHARED)
 def test_what_a_method_uses_is_taken_and_all_else_refused(name: str, option: str) -> None:
-    given = {option: VALUES[option], **({"prune": "threshold"} if option == "theta" and name == "priot-s" else {})}
+    given = {
+        option: VALUES[option],
+        **({"prune": "threshold"} if option == "theta" and name.startswith("priot-s") else {}),
+    }
     if option in USED[name]:
         assert Setting(name, 0, given).options == given
         return

@@ -94,12 +94,13 @@ class Plan:
         return {**by_kind, "packing": self.sram_bytes - sum(sizes.values())}
 
 
-def lower_bound(step: Step, reuse: bool = True) -> int:
+def lower_bound(step: Step, reuse: bool = True, has_scratch: bool = True) -> int:
     """The most bytes of SRAM that are live at one time, from first to last use; without reuse all that there are.
 
-    That a padded input shares its bytes with nothing is a rule of `pack`: it may cost more than this.
+    That a padded input shares its bytes with nothing is a rule of `pack`: it may cost more than this. Without scratch
+    it is what grows with a network: kernels take other scratch where a number of channels is a multiple of 4.
     """
-    return max(_live_bytes(step, _lifetimes(step, reuse)), default=0)
+    return max(_live_bytes(step, _lifetimes(step, reuse), has_scratch), default=0)
 
 
 def pack(step: Step, *, reuse: bool = True, banks: tuple[int, ...] = ()) -> Plan:
@@ -159,11 +160,11 @@ def _blocks(step: Step, reuse: bool, apart: Set[str]) -> list[SharedPlace]:
     return blocks
 
 
-def _live_bytes(step: Step, spans: dict[str, Span]) -> list[int]:
-    """Bytes of SRAM that are live during each operation."""
+def _live_bytes(step: Step, spans: dict[str, Span], has_scratch: bool = True) -> list[int]:
+    """Bytes of SRAM that are live during each operation, scratch among them or not."""
     growth = [0] * (len(step.ops) + 1)
     for tensor in step.tensors.values():
-        if tensor.place == "sram":
+        if tensor.place == "sram" and (has_scratch or tensor.kind != "scratch"):
             first, last = spans[tensor.name]
             growth[first] += tensor.size
             growth[last + 1] -= tensor.size

@@ -80,6 +80,12 @@ class Planned:
         """Whether it would with a plan as small as the lower bound."""
         return self.least.fits_banks(room.banks) and self.least.fits_flash(device)
 
+    def may_fit_without_scratch(self, room: SramRoom, device: Device) -> bool:
+        """The same of all but scratch: a network with more channels never needs less of it."""
+        kept = lower_bound(self.step, self.configuration.reuse, has_scratch=False)
+        least = replace(self.least, plan_bytes=kept)
+        return least.fits_banks(room.banks) and least.fits_flash(device)
+
 
 def plan(configuration: Configuration, room: SramRoom | None = None, stack_reserve: int = 0) -> Planned:
     """Plan a configuration, for one stretch of SRAM or for the banks of `room`.
@@ -119,7 +125,7 @@ def _batched(step: Step, configuration: Configuration) -> Step:
 
 def _gradient_sums(step: Step, configuration: Configuration) -> Iterator[Tensor]:
     for stage in step.settings.form.with_gradient(step.network, step.settings):
-        if configuration.fraction is None:
+        if configuration.fraction is None or not step.settings.scored[stage.index]:  # a layer of weights has no scores
             size = 4 * stage.n_out * layout.row_bytes(stage.n_in)
             name = f"gradient{stage.index}"  # of a convolution it is there already: it then adds up in place
         else:

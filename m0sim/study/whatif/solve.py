@@ -46,6 +46,10 @@ class Space:
         """Whether it would with the least SRAM that any plan could need."""
         return self.plan(configuration).may_fit(self.room, self.device)
 
+    def may_fit_without_scratch(self, configuration: Configuration) -> bool:
+        """The same of all but scratch."""
+        return self.plan(configuration).may_fit_without_scratch(self.room, self.device)
+
 
 def knob(name: str) -> Knob:
     """The knob called `name`; UsageError for another."""
@@ -64,7 +68,8 @@ def most(configuration: Configuration, knob: Knob, space: Space) -> Configuratio
 
 
 def choices(configuration: Configuration, knob: Knob) -> list[Configuration]:
-    """All values of a knob from the most to the least, none of which needs more bytes live than the one before it."""
+    """All values of a knob from the most to the least, none of which needs more bytes live, but for scratch, than the
+    one before it."""
     if knob == "fraction":
         return [replace(configuration, fraction=1 / n) for n in BLOCKS] if configuration.fraction is not None else []
     if knob == "layers":
@@ -76,10 +81,9 @@ def choices(configuration: Configuration, knob: Knob) -> list[Configuration]:
 
 
 def first_fit(ordered: Sequence[Configuration], space: Space) -> Configuration | None:
-    """The first that fits, of configurations whose live bytes never grow along the list.
+    """The first that fits, of configurations whose live bytes, but for scratch, never grow along the list.
 
-    What cannot fit with a perfect plan is skipped by halving; a plan may need a little more, so the rest is tried in
-    turn.
+    What cannot fit with a perfect plan and no scratch is skipped by halving; the rest is tried in turn.
     """
-    start = bisect_left(ordered, True, key=space.may_fit)
-    return next((c for c in ordered[start:] if space.fits(c)), None)
+    start = bisect_left(ordered, True, key=space.may_fit_without_scratch)
+    return next((c for c in ordered[start:] if space.may_fit(c) and space.fits(c)), None)
