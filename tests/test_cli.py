@@ -128,12 +128,11 @@ ALONE = {
     ("export-model",): "Missing argument 'MODEL'.",
     ("import",): "Missing argument 'MODEL'.",
     ("budget",): "Missing option '--sram'.",
-    ("train",): "Missing option '--method'.",
     ("study",): "Missing argument 'STUDY.toml'.",
     ("sweep",): "Missing argument 'SWEEP.toml|DIR'.",
     ("data", "fetch"): "Missing argument 'NAME'.",
 }
-WORK = {("compare",), ("pretrain",)}
+WORK = {("compare",), ("pretrain",), ("train",)}
 """These need no arguments, and work for seconds: their own tests run them."""
 
 

@@ -126,7 +126,7 @@ def budget(
 def train(
     network: Given | None = None,
     *,
-    method: str,
+    method: str | None = None,
     data: Data = "digits",
     task: str | None = None,
     rotate: float | None = None,
@@ -150,9 +150,10 @@ def train(
 ) -> Training:
     """Let a backbone learn the task on the chip: accuracy, cycles and memory by epoch.
 
-    `network` must bring a backbone, or `backbone` names its file. `images`, `validation_images` and `test_images` are
-    the first so many of their parts, 0 or ``"all"`` all of them. `engine`: every step runs on the chip (``device``), or
-    on the golden model (``golden``), whose bytes are the same and whose cycles are estimated from measured steps.
+    Without a `method` it is the recipe that is recommended for the network. `network` must bring a backbone, or
+    `backbone` names its file. `images`, `validation_images` and `test_images` are the first so many of their parts, 0
+    or ``"all"`` all of them. `engine`: every step runs on the chip (``device``), or on the golden model (``golden``),
+    whose bytes are the same and whose cycles are estimated from measured steps.
     `shift` divides the calibrated learning rate by 2**shift; it and the method's own `options` (``trained``, ``keep``,
     ``theta``, ``fraction``, ...) are the study's choice where they are None or not given.
 
@@ -190,19 +191,21 @@ def pretrain(
     *,
     data: Data = "digits",
     seed: int = 0,
+    note: str = "",
     output: str | Path | None = None,
     progress: Progress | None = None,
 ) -> Backbone:
     """Train a backbone on the backbone part of the data in NumPy, quantise it to int8 and calibrate its shifts.
 
-    Its `record` says how it was made and its accuracy on test images that nothing has changed, in float32 and int8.
-    `output` is the .npz file to write. Start Python with OPENBLAS_NUM_THREADS=1: that is faster, and gives the bytes of
+    Its `record` says how it was made, what `note` says of the data, and its accuracy on test images that nothing has
+    changed, in float32 and int8. `output` is the .npz file to write. Start Python with OPENBLAS_NUM_THREADS=1: that is
+    faster, and gives the bytes of
     ``m0sim pretrain``. Raises UsageError for what is unknown or does not go together.
     """
     path = None if output is None else Path(output)
     files.check_folder(path)
     chosen = network_files.of(network).network
-    made = backbones.pretrain(chosen, sources.load(_data(data).source(), chosen), seed, _unnamed(progress))
+    made = backbones.pretrain(chosen, sources.load(_data(data).source(), chosen), seed, _unnamed(progress), note)
     if path is not None:
         backbones.save(made, path)
     return made

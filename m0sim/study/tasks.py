@@ -15,8 +15,10 @@ from m0sim.chip.device import Device
 from m0sim.chip.options import ENGINES as CHIP_ENGINES
 from m0sim.errors import UsageError, did_you_mean
 from m0sim.study.learn import methods, network_files, side_by_side, transfer, uses
+from m0sim.study.learn.experiment import recommended
 from m0sim.study.learn.experiment.setting import tuned
 from m0sim.study.learn.experiment.training import ENGINES, Task
+from m0sim.study.learn.methods.base import Tuned
 from m0sim.study.learn.network_files import Given
 from m0sim.study.learn.side_by_side import ComparisonTask
 from m0sim.study.learn.transfer import Transfer
@@ -97,8 +99,19 @@ def bench(asked: Question, data: DataWords) -> StepBench:
     return StepBench(asked.device, images_of(found.network, data.source()), backbone=found.backbone)
 
 
+def method_of(
+    method: str | None, network: Given | None, data: DataWords, backbone: Path | None = None
+) -> tuple[str, Tuned]:
+    """The name of the method, and what it does unless something is typed: without a name the network's recipe."""
+    if method is not None:
+        name = methods.add(method)
+        return name, methods.get(name).tuned
+    found = network_files.of(network or backbone or data.starting_network)
+    return recommended.of(found.network.name)
+
+
 def training(
-    method: str,
+    method: str | None,
     network: Given | None,
     data: DataWords,
     memory: MemoryWords,
@@ -114,9 +127,9 @@ def training(
 ) -> Task:
     """What ``m0sim train`` trains. `settings` are the method's options, None those that were not given; `numbers`
     fields of `Task` as they are: images, epochs, seed and validation_images."""
-    name = methods.add(method)
+    name, best = method_of(method, network, data, backbone)
     given = {option: value for option, value in settings.items() if value is not None}
-    setting = tuned(name, shift, given)
+    setting = tuned(name, shift, given, best)
     memory.check((name,), is_part=bool(given.get("trained")))
     source = data.source()
     return Task(

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @click.command
 @click.option(
-    "--method", required=True, help="niti-static, niti-dynamic, priot, priot-threshold, priot-s, ..., or FILE.py:CLASS."
+    "--method", help="niti-static, priot, priot-s, ..., or FILE.py:CLASS (the recipe recommended for the network)."
 )
 @click.option("--network", help="tiny-cnn, tiny-cnn-8, FILE.toml with --backbone, or a backbone FILE.npz.")
 @data("digits", "digits (bundled), mnist, cifar10", task=True)
@@ -62,7 +62,7 @@ if TYPE_CHECKING:
 @options.output("DIR", "Where results and checkpoint go.")
 @needs("matplotlib")
 def train(
-    method: str,
+    method: str | None,
     network: str | None,
     data: DataWords,
     rotate: float | None,
@@ -87,9 +87,9 @@ def train(
     from m0sim.study import runs, tasks
     from m0sim.study.learn import methods
 
-    method = methods.add(method)
+    name, _ = tasks.method_of(method, network, data, backbone)
     given = {name: value for name, value in settings.items() if value is not None}
-    given |= _own_options(own, methods.get(method), given)
+    given |= _own_options(own, methods.get(name), given)
     task = tasks.training(
         method,
         network,

@@ -11,6 +11,7 @@ from m0sim.study.learn import methods, uses
 from m0sim.study.learn.config import first_trained
 from m0sim.study.learn.experiment.calibration import RIGHT, Calibration
 from m0sim.study.learn.methods import Model
+from m0sim.study.learn.methods.base import Tuned
 from m0sim.study.learn.pretrain import Backbone
 from m0sim.study.learn.state import Examples
 
@@ -56,10 +57,13 @@ class Setting:
         return methods.get(self.method).learns
 
 
-def tuned(method: str, shift: int | None, options: Mapping[str, Any]) -> Setting:
-    """A setting with the study's choice for what is not given, but for what has no effect beside what is given."""
+def tuned(method: str, shift: int | None, options: Mapping[str, Any], best: Tuned | None = None) -> Setting:
+    """A setting with the study's choice for what is not given, but for what has no effect beside what is given.
+
+    `best` is another choice than the method's own.
+    """
     found = methods.get(method)
-    best = found.tuned
+    best = best or found.tuned
     together = {**best.options, **options}
     chosen = {
         name: value
