@@ -1,7 +1,7 @@
-"""What `m0sim train` does unless a method is named: one recipe a network, the best that was found for 264 KB of SRAM.
+"""What `m0sim train` does unless a method is named: one recipe a network, which fits 264 KB of SRAM.
 
-Validation images alone decided. docs/study.md says how the two larger ones compare with each method by itself; that of
-the digits' network was the best of seven at both angles, by three seeds.
+Provisional: chosen among a few dozen single runs by validation images, with seeds 5 and 6 (tiny-cnn at 45 degrees,
+vgg11-quarter at 30) or 5 to 7 (tiny-cnn-8 at both). No study has compared them with other methods on test images yet.
 """
 
 from __future__ import annotations
