@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from m0sim.study.learn import datasets, float_training, networks
 from m0sim.study.learn.datasets import Dataset
-from m0sim.study.learn.float_training import Recipe, augmented, clipped, rate_at
+from m0sim.study.learn.float_training import FloatRun, Recipe, augmented, clipped, rate_at
 from m0sim.study.learn.networks import Dense, Network
 
 CYCLE = Recipe(epochs=1, rate=0.05, rule="momentum")
@@ -82,7 +82,8 @@ def test_momentum_is_what_its_formula_says() -> None:
     """v = 0.9 v + g + decay w; w -= rate v: two epochs of one batch, against plain loops in float64."""
     network, data = _toy()
     recipe = Recipe(epochs=3, rate=0.5, decay=0.1, batch=2, rule="momentum")
-    found, _ = float_training.train(network, data, recipe, 4, lambda done, todo: None)
+    run = FloatRun(network, data, recipe, 4)
+    run.train(lambda done, todo: None)
     weights = np.random.default_rng(4).normal(0.0, 1.0, (2, 2)).astype(np.float32).astype(np.float64)
     inputs = (data.images.reshape(2, 2) >> 1) / 128.0
     velocity = np.zeros((2, 2))
@@ -94,7 +95,7 @@ def test_momentum_is_what_its_formula_says() -> None:
             gradient += np.outer(error, x) / 2
         velocity = 0.9 * velocity + gradient + 0.1 * weights
         weights = weights - rate_at(recipe, step, 3) * velocity
-    assert np.allclose(found[0], weights, atol=1e-5)
+    assert np.allclose(run.weights[0], weights, atol=1e-5)
 
 
 def test_every_recipe_is_of_a_data_set() -> None:

@@ -33,10 +33,9 @@ from m0sim.errors import UsageError
 from m0sim.study import in_memory, runs, tasks
 from m0sim.study.answers import Budget, Comparison, Training
 from m0sim.study.learn import network_files, side_by_side, sources
-from m0sim.study.learn import pretrain as backbones
 from m0sim.study.learn.network_files import Given
 from m0sim.study.learn.networks import Network
-from m0sim.study.learn.pretrain import Backbone
+from m0sim.study.learn.pretrain import Backbone, Pretraining
 from m0sim.study.whatif import budget as budgets
 from m0sim.study.words import DataWords, MemoryWords
 
@@ -192,23 +191,23 @@ def pretrain(
     data: Data = "digits",
     seed: int = 0,
     note: str = "",
+    resume: bool = False,
     output: str | Path | None = None,
     progress: Progress | None = None,
 ) -> Backbone:
     """Train a backbone on the backbone part of the data in NumPy, quantise it to int8 and calibrate its shifts.
 
     Its `record` says how it was made, what `note` says of the data, and its accuracy on test images that nothing has
-    changed, in float32 and int8. `output` is the .npz file to write. Start Python with OPENBLAS_NUM_THREADS=1: that is
-    faster, and gives the bytes of
-    ``m0sim pretrain``. Raises UsageError for what is unknown or does not go together.
+    changed, in float32 and int8. `output` is the .npz file to write; beside it there is a checkpoint after every epoch
+    until it is written, which `resume` goes on from. Start Python with OPENBLAS_NUM_THREADS=1: that is faster, and
+    gives the bytes of ``m0sim pretrain``. Ctrl-C ends the step that runs, and raises KeyboardInterrupt. Raises
+    UsageError for what is unknown or does not go together.
     """
     path = None if output is None else Path(output)
     files.check_folder(path)
     chosen = network_files.of(network).network
-    made = backbones.pretrain(chosen, sources.load(_data(data).source(), chosen), seed, _unnamed(progress), note)
-    if path is not None:
-        backbones.save(made, path)
-    return made
+    training = Pretraining(chosen, sources.load(_data(data).source(), chosen), seed, note)
+    return runs.pretrain(training, path, _unnamed(progress), resume=resume)
 
 
 def load_network(network: Given) -> Network | Backbone:

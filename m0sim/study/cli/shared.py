@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import shlex
+import sys
 from collections.abc import Callable
 from dataclasses import fields
 from importlib.util import find_spec
@@ -85,3 +87,9 @@ def data(default: str | None, known: str, *, task: bool = False) -> Decorator:
         return gathered
 
     return decorate
+
+
+def resuming() -> str:
+    """What to type to go on with the run that this process was."""
+    words = [word for word in sys.argv[1:] if word != "--resume"]
+    return shlex.join(["m0sim", *words, "--resume"])

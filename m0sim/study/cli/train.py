@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +12,7 @@ from m0sim import files
 from m0sim.cli import options
 from m0sim.cli.shared import Bar, emit, one_blas_thread
 from m0sim.errors import UsageError
-from m0sim.study.cli.shared import data, memory, needs
+from m0sim.study.cli.shared import data, memory, needs, resuming
 from m0sim.study.words import DataWords, MemoryWords
 
 if TYPE_CHECKING:
@@ -139,13 +137,8 @@ def _show(training: Training, learned: Backbone | None, json_wanted: bool, outpu
     else:
         text.show(train_text.train(training))
     if not training.is_finished:
-        where = "give -o DIR next time to be able to resume" if output is None else f"resume with: {_resuming()}"
+        where = "give -o DIR next time to be able to resume" if output is None else f"resume with: {resuming()}"
         click.echo(f"m0sim: interrupted; {where}", err=True)
     elif output is not None and not json_wanted:
         network = "" if learned is None else ", learned.npz"
         click.echo(f"\nwritten to {output}: train.json, state.npz{network}, curve.png, curve.svg, checkpoint.npz")
-
-
-def _resuming() -> str:
-    words = [word for word in sys.argv[1:] if word != "--resume"]
-    return shlex.join(["m0sim", *words, "--resume"])

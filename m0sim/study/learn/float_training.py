@@ -7,9 +7,9 @@ without decay.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Literal, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,32 +71,85 @@ def recipe_of(data: Dataset) -> Recipe:
     return Recipe(epochs=min(max(round(_STEPS * _BATCH / images), 3), 200), rate=2e-3, decay=0.05, smoothing=0.1)
 
 
-def train(
-    network: Network, data: Dataset, recipe: Recipe, seed: int, progress: Progress
-) -> tuple[list[Float], list[Float]]:
-    """Float32 weights, and biases that begin as zeros, after training on all of `data` (the last incomplete batch of an
-    epoch is left out). Those of a layer without stay zeros."""
-    rng = np.random.default_rng(seed)
-    shapes = [stage.weight_shape for stage in network.stages]
-    weights = [  # He et al. 2015, for layers with ReLU
-        rng.normal(0.0, (2.0 / np.prod(shape[1:])) ** 0.5, shape).astype(np.float32) for shape in shapes
-    ]
-    biases = [np.zeros(stage.n_out, np.float32) for stage in network.stages]
-    new = _Adam if recipe.rule == "adam" else _Momentum
-    rules: list[_Rule] = [new(w, recipe.decay) for w in weights]
-    rules += [new(b, 0.0) for b, stage in zip(biases, network.stages, strict=True) if stage.layer.bias]
-    todo = recipe.epochs * (len(data) // batch_of(recipe, data))
-    for step, (images, labels) in enumerate(_batches(data, recipe, rng), start=1):
-        logits, trace = float_model.forward(network, weights, images, biases)
+class FloatRun:
+    """A training under way, on all of `data` but for the last incomplete batch of an epoch.
+
+    `arrays`, `rng` and `step`, how many are done, are all that the next step depends on.
+    """
+
+    def __init__(self, network: Network, data: Dataset, recipe: Recipe, seed: int) -> None:
+        self.recipe = replace(recipe, batch=batch_of(recipe, data))
+        self.rng = np.random.default_rng(seed)
+        self.weights: list[Float] = [  # He et al. 2015, for layers with ReLU
+            self.rng.normal(0.0, (2.0 / np.prod(shape[1:])) ** 0.5, shape).astype(np.float32)
+            for shape in (stage.weight_shape for stage in network.stages)
+        ]
+        self.biases: list[Float] = [np.zeros(stage.n_out, np.float32) for stage in network.stages]
+        """They begin as zeros; those of a layer without stay zeros."""
+        self.step = 0
+        self._network, self._data = network, data
+        self._biased = [stage.index for stage in network.stages if stage.layer.bias]
+        self._order = np.arange(len(data), dtype=np.int64)
+        """Of the images in this epoch."""
+        new = _Adam if recipe.rule == "adam" else _Momentum
+        self._rules: list[_Rule] = [new(w, recipe.decay) for w in self.weights]
+        self._rules += [new(self.biases[i], 0.0) for i in self._biased]
+
+    @property
+    def steps_of_epoch(self) -> int:
+        """Whole batches."""
+        return len(self._data) // self.recipe.batch
+
+    @property
+    def steps(self) -> int:
+        """All told."""
+        return self.recipe.epochs * self.steps_of_epoch
+
+    @property
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """The arrays themselves, by name: float32, and `order`, int64. Who fills them goes on from there."""
+        found: dict[str, NDArray[Any]] = {f"weights_{i}": array for i, array in enumerate(self.weights)}
+        found |= {f"biases_{i}": self.biases[i] for i in self._biased}
+        for i, rule in enumerate(self._rules):
+            found |= {f"{name}_{i}": array for name, array in rule.memory.items()}
+        return {**found, "order": self._order}
+
+    def train(
+        self,
+        tell: Progress,
+        keep: Callable[[], None] = lambda: None,
+        is_stopped: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """Run the steps that are left. `keep` is called after every epoch, and where `is_stopped` ends it."""
+        while self.step < self.steps:
+            self._train_batch()
+            tell(self.step, self.steps)
+            is_over = is_stopped()
+            if is_over or self.step % self.steps_of_epoch == 0:
+                keep()
+            if is_over:
+                return
+
+    def _train_batch(self) -> None:
+        images, labels = self._next_batch()
+        self.step += 1
+        recipe, stages = self.recipe, self._network.stages
+        logits, trace = float_model.forward(self._network, self.weights, images, self.biases)
         error = float_model.softmax_error(logits, labels, recipe.smoothing)
-        found = float_model.gradients(network, weights, trace, error, ties="all")
-        of_biases = [gradient for (_, gradient), stage in zip(found, network.stages, strict=True) if stage.layer.bias]
+        found = float_model.gradients(self._network, self.weights, trace, error, ties="all")
+        of_biases = [gradient for (_, gradient), stage in zip(found, stages, strict=True) if stage.layer.bias]
         gradients = clipped([*(weight for weight, _ in found), *of_biases], recipe.clip)
-        rate = rate_at(recipe, step, todo)
-        for rule, gradient in zip(rules, gradients, strict=True):
-            rule.move(gradient, step, rate)
-        progress(step, todo)
-    return weights, biases
+        rate = rate_at(recipe, self.step, self.steps)
+        for rule, gradient in zip(self._rules, gradients, strict=True):
+            rule.move(gradient, self.step, rate)
+
+    def _next_batch(self) -> tuple[Float, NDArray[np.uint8]]:
+        at = self.step % self.steps_of_epoch * self.recipe.batch
+        if at == 0:
+            self._order[:] = self.rng.permutation(len(self._data))
+        chosen = self._order[at : at + self.recipe.batch]
+        images = augmented(self._data.images[chosen], self.recipe, self.rng)
+        return float_model.real(network_input(images)), self._data.labels[chosen]
 
 
 def batch_of(recipe: Recipe, data: Dataset) -> int:
@@ -123,7 +176,9 @@ def clipped(gradients: Sequence[Float], limit: float) -> list[Float]:
 
 
 class _Rule(Protocol):
-    """How one array moves, in place."""
+    """How one array moves, in place, and what is remembered for it from step to step."""
+
+    memory: Mapping[str, Float]
 
     def move(self, gradient: Float, step: int, rate: float) -> None:
         """Step number `step`, from 1 on."""
@@ -135,6 +190,7 @@ class _Adam:
     def __init__(self, array: Float, decay: float) -> None:
         self._array, self._decay = array, decay
         self._mean, self._square = np.zeros_like(array), np.zeros_like(array)
+        self.memory: Mapping[str, Float] = {"mean": self._mean, "square": self._square}
 
     def move(self, gradient: Float, step: int, rate: float) -> None:
         self._mean += np.float32(0.1) * (gradient - self._mean)
@@ -149,21 +205,12 @@ class _Momentum:
     def __init__(self, array: Float, decay: float) -> None:
         self._array, self._decay = array, np.float32(decay)
         self._velocity = np.zeros_like(array)
+        self.memory: Mapping[str, Float] = {"velocity": self._velocity}
 
     def move(self, gradient: Float, step: int, rate: float) -> None:
         self._velocity *= np.float32(0.9)
         self._velocity += gradient + self._decay * self._array
         self._array -= np.float32(rate) * self._velocity
-
-
-def _batches(data: Dataset, recipe: Recipe, rng: np.random.Generator) -> Iterator[tuple[Float, NDArray[np.uint8]]]:
-    batch = batch_of(recipe, data)
-    for _ in range(recipe.epochs):
-        order = rng.permutation(len(data))
-        for at in range(0, len(data) - batch + 1, batch):
-            chosen = order[at : at + batch]
-            images = augmented(data.images[chosen], recipe, rng)
-            yield float_model.real(network_input(images)), data.labels[chosen]
 
 
 def augmented(images: NDArray[np.uint8], recipe: Recipe, rng: np.random.Generator) -> NDArray[np.uint8]:

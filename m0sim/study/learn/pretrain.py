@@ -40,7 +40,7 @@ from m0sim.study.learn.calibrate import calibrate
 from m0sim.study.learn.config import Config
 from m0sim.study.learn.datasets import SPLITS, Dataset, network_input
 from m0sim.study.learn.float_model import Float
-from m0sim.study.learn.float_training import Progress, Recipe, recipe_of
+from m0sim.study.learn.float_training import FloatRun, Progress, Recipe, recipe_of
 from m0sim.study.learn.imported.quantise import to_int8
 from m0sim.study.learn.methods import niti_static
 from m0sim.study.learn.networks import Network
@@ -93,40 +93,67 @@ class Backbone:
         return _share_right(self.logits(network_input(data.images)), data.labels)
 
 
+class Pretraining:
+    """The way to a backbone: `run` has its training, `backbone` makes one of what was trained."""
+
+    def __init__(self, network: Network, data: Dataset, seed: int = 0, note: str = "") -> None:
+        """`data` is a whole data set as `load` gives it; its backbone images are trained on. `note` is kept in the
+        record: what a reader must know of the data.
+
+        Raises `UsageError` when the images do not have the network's input shape, or `seed` is negative.
+        """
+        data.check(network)
+        if seed < 0:
+            raise UsageError(f"seed {seed}: a seed is 0 or more")
+        self._network, self._data, self._seed, self._note = network, data, seed, note
+        self._images, self._test = data.part("backbone"), data.part("test")
+        self.run = FloatRun(network, self._images, recipe_of(data), seed)
+
+    @cached_property
+    def identity(self) -> dict[str, Any]:
+        """What decides the bytes of the backbone, as JSON has it: training that goes on must be told the same."""
+        pixels = hashlib.sha256(np.ascontiguousarray(self._data.images).data)
+        pixels.update(np.ascontiguousarray(self._data.labels).data)
+        told = {name: value for name, value in self._record({}).items() if name not in ("command", "accuracy")}
+        told |= {
+            "network": network_toml.identity(self._network),
+            "note": self._note,
+            "images_sha256": pixels.hexdigest(),
+        }
+        told["OPENBLAS_NUM_THREADS"] = os.environ.get("OPENBLAS_NUM_THREADS")
+        found: dict[str, Any] = json.loads(json.dumps(told))
+        return found
+
+    def backbone(self) -> Backbone:
+        """What the training has come to, quantised and calibrated on the first backbone images."""
+        network, images, test, run = self._network, self._images, self._test, self.run
+        weights, exponents = zip(*map(to_int8, run.weights), strict=True)
+        given = tuple(
+            _quantise_biases(real, exponent) if stage.layer.bias else ()
+            for stage, real, exponent in zip(network.stages, run.biases, exponents, strict=True)
+        )
+        start = Config(weight_exponents=exponents, biases=given if any(given) else ())
+        sample = slice(CALIBRATION_IMAGES)
+        calibrated = calibrate(
+            network, niti_static.METHOD, weights, network_input(images.images[sample]), images.labels[sample], start
+        )
+        config = replace(start, forward=calibrated.forward)
+        quantised = Backbone(network, weights, config, {})
+        in_float = _float_accuracy(network, run.weights, run.biases, test)
+        accuracy = {"float32": in_float, "quantised": quantised.accuracy(test)}
+        return Backbone(network, weights, config, self._record(accuracy))
+
+    def _record(self, accuracy: Mapping[str, float]) -> dict[str, Any]:
+        return _record(self._network, self._data, self.run.recipe, self._seed, accuracy, self._note)
+
+
 def pretrain(
     network: Network, data: Dataset, seed: int = 0, progress: Progress | None = None, note: str = ""
 ) -> Backbone:
-    """Train, quantise and calibrate a backbone on the backbone images of `data`, a whole data set as `load` gives it.
-
-    `note` is kept in the record: what a reader must know of the data.
-
-    Raises `UsageError` when the images do not have the network's input shape, or `seed` is negative.
-    """
-    data.check(network)
-    if seed < 0:
-        raise UsageError(f"seed {seed}: a seed is 0 or more")
-    backbone, test = data.part("backbone"), data.part("test")
-    recipe = recipe_of(data)
-    trained, real_biases = float_training.train(network, backbone, recipe, seed, progress or (lambda done, todo: None))
-    weights, exponents = zip(*map(to_int8, trained), strict=True)
-    given = tuple(
-        _quantise_biases(real, exponent) if stage.layer.bias else ()
-        for stage, real, exponent in zip(network.stages, real_biases, exponents, strict=True)
-    )
-    start = Config(weight_exponents=exponents, biases=given if any(given) else ())
-    sample = slice(CALIBRATION_IMAGES)
-    calibrated = calibrate(
-        network,
-        niti_static.METHOD,
-        weights,
-        network_input(backbone.images[sample]),
-        backbone.labels[sample],
-        start,
-    )
-    config = replace(start, forward=calibrated.forward)
-    quantised = Backbone(network, weights, config, {})
-    accuracy = {"float32": _float_accuracy(network, trained, real_biases, test), "quantised": quantised.accuracy(test)}
-    return Backbone(network, weights, config, _record(network, data, recipe, seed, accuracy, note))
+    """Train, quantise and calibrate a backbone at one go: see `Pretraining`."""
+    made = Pretraining(network, data, seed, note)
+    made.run.train(progress or (lambda done, todo: None))
+    return made.backbone()
 
 
 def save(backbone: Backbone, path: Path) -> None:
@@ -216,7 +243,6 @@ def _record(
     prefix = f"OPENBLAS_NUM_THREADS={threads} " if threads else ""
     title = network.name if network_toml.is_bundled(network) else f"{network.name}.toml"
     blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
-    batch = float_training.batch_of(recipe, data.part("backbone"))
     return {
         "schema": SCHEMA,
         "network": network.name,
@@ -225,7 +251,7 @@ def _record(
         "command": f"{prefix}m0sim pretrain --network {title} --data {data.name}{options} --seed {seed}"
         + (f" --note {shlex.quote(note)}" if note else ""),
         "seed": seed,
-        "recipe": float_training.as_json(replace(recipe, batch=batch)),
+        "recipe": float_training.as_json(recipe),
         **_images(data),
         "accuracy": {name: round(value, 4) for name, value in accuracy.items()},
         "versions": {

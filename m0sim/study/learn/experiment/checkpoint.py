@@ -11,10 +11,11 @@ import numpy as np
 
 from m0sim import arrays, files
 from m0sim.errors import UsageError
-from m0sim.study.learn import pretrain
+from m0sim.study.learn import pretrain, resuming
 from m0sim.study.learn.experiment.training import Epoch, RunProgress, Task
 from m0sim.study.learn.methods.base import Arrays
 from m0sim.study.learn.pretrain import Backbone
+from m0sim.study.learn.resuming import count
 
 STATE, CHECKPOINT, LEARNED = "state.npz", "checkpoint.npz", "learned.npz"
 
@@ -56,17 +57,16 @@ def save(folder: Path, task: Task, progress: RunProgress) -> None:
 def load(folder: Path, task: Task) -> RunProgress:
     """The progress that `save` wrote. Raises UsageError where there is none, or where it is another task's."""
     path = folder / CHECKPOINT
-    if not path.exists():
-        raise UsageError(f"{path}: no such checkpoint to resume from; leave out --resume")
+    resuming.check_there(path)
     what = "a checkpoint of m0sim train"
     learned = arrays.read_npz(path, what)
     with arrays.refusing(path, what):
         record = json.loads(str(learned.pop(_RECORD)))
-        _check_task(path, record["task"], task.identity())
+        resuming.check_same(path, record["task"], task.identity(), _MAY_GROW)
         epochs = [_epoch(*values) for values in record["epochs"]]
         names = [name for name in learned if name.startswith(_CHOSEN)]
         chosen = {name.removeprefix(_CHOSEN): learned.pop(name) for name in names}
-        counts = {key: _count(record[key]) for key in ("position", "cycles", "step_cycles")}
+        counts = {key: count(record[key]) for key in ("position", "cycles", "step_cycles")}
         progress = RunProgress(learned, epochs, **counts, chosen=chosen or None)
         if progress.position >= task.images:
             raise ValueError(f"step {progress.position} of {task.images}")
@@ -75,21 +75,5 @@ def load(folder: Path, task: Task) -> RunProgress:
     return progress
 
 
-def _check_task(path: Path, stored: dict[str, Any], asked: dict[str, Any]) -> None:
-    for name in {**asked, **stored}:
-        if name != _MAY_GROW and stored.get(name) != asked.get(name):
-            raise UsageError(f"{path}: was made with {name} {_shown(stored.get(name))}, not {_shown(asked.get(name))}")
-
-
 def _epoch(right: Any, test: Any, cycles: Any, pruned: Any) -> Epoch:
-    return Epoch(_count(right), None if test is None else _count(test), _count(cycles), tuple(map(_count, pruned)))
-
-
-def _count(value: Any) -> int:
-    if type(value) is not int or value < 0:
-        raise ValueError(f"{value!r} is no count")
-    return value
-
-
-def _shown(value: Any) -> str:
-    return json.dumps(value)
+    return Epoch(count(right), None if test is None else count(test), count(cycles), tuple(map(count, pruned)))
