@@ -125,6 +125,7 @@ ALONE = {
     ("check",): 'm0sim.toml: no such file: write one with image = "app.elf" and a [[bench]] (docs/check.md)',
     ("diff",): "Missing argument 'OLD'.",
     ("run",): "Missing argument 'IMAGE'.",
+    ("size",): "Missing argument 'IMAGE'.",
     ("export-model",): "Missing argument 'MODEL'.",
     ("import",): "Missing argument 'MODEL'.",
     ("budget",): "Missing option '--sram'.",

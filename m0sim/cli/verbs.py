@@ -35,6 +35,7 @@ PROFILER = {
     "list": Verb("m0sim.cli.listing:list_", "Show the functions and sections of an image."),
     "profiles": Verb("m0sim.cli.profiles:profiles", "List the device profiles, or show one."),
     "run": Verb("m0sim.cli.run:run", "Run whole firmware from reset until it stops."),
+    "size": Verb("m0sim.cli.size:size", "Show what an image takes in flash and SRAM, and what grew."),
 }
 STUDY = {
     "budget": Verb("m0sim.study.cli.budget:budget", "What can be trained in so much SRAM, and what it costs."),

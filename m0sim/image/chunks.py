@@ -54,4 +54,4 @@ def image_of(path: Path, kind: str, chunks: Iterable[Chunk], entry: int, warning
     )
     sections = tuple(Section(f"{kind}{i}", s.address, s.size, "code", s.address) for i, s in enumerate(segments))
     code = tuple((s.address, s.end) for s in segments)
-    return Image(path, entry, segments, sections, (), code, (), warnings=warnings)
+    return Image(path, entry, segments, sections, (), code, (), warnings=warnings, is_flat=True)

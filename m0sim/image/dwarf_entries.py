@@ -1,4 +1,4 @@
-"""The entries of DWARF 2 to 5 that tell what a function takes and returns: subprograms, parameters, types.
+"""The entries of DWARF 2 to 5 that tell what a function takes and returns, and which unit something is of.
 
 Only the unit that a question is about is read, and no entry twice. That takes some milliseconds of an import and of
 reading where a whole library's import takes 60. Sources: DWARF 5, sections 2 and 7; DWARF 4 section 7 for older units.
@@ -9,7 +9,7 @@ to read, is `BadDwarf`.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -26,6 +26,7 @@ class Tag:
     STRUCTURE, SUBROUTINE_TYPE, TYPEDEF, UNION, UNSPECIFIED_PARAMETERS = 0x13, 0x15, 0x16, 0x17, 0x18
     INHERITANCE, POINTER_TO_MEMBER, SUBRANGE, BASE, CONST, SUBPROGRAM = 0x1C, 0x1F, 0x21, 0x24, 0x26, 0x2E
     VARIANT_PART, VOLATILE, RESTRICT, UNSPECIFIED, RVALUE_REFERENCE, ATOMIC = 0x33, 0x35, 0x37, 0x3B, 0x42, 0x47
+    VARIABLE = 0x34
 
 
 class At:
@@ -34,7 +35,7 @@ class At:
     NAME, BYTE_SIZE, BIT_SIZE, LOW_PC, LANGUAGE, PROTOTYPED, UPPER_BOUND = 0x03, 0x0B, 0x0D, 0x11, 0x13, 0x27, 0x2F
     ABSTRACT_ORIGIN, CALLING_CONVENTION, COUNT, MEMBER_LOCATION, ENCODING = 0x31, 0x36, 0x37, 0x38, 0x3E
     EXTERNAL, SPECIFICATION, TYPE, DATA_BIT_OFFSET = 0x3F, 0x47, 0x49, 0x6B
-    STR_OFFSETS_BASE, ADDR_BASE = 0x72, 0x73
+    STR_OFFSETS_BASE, ADDR_BASE, LOCATION = 0x72, 0x73, 0x02
 
 
 class _Abbreviation(NamedTuple):
@@ -44,7 +45,9 @@ class _Abbreviation(NamedTuple):
     """Attribute, form, and the value of an implicit constant."""
     size: int
     """Bytes of all values, or -1 where they are not the same in each entry."""
-    has_low_pc: bool
+    is_function_with_code: bool
+    has_location: bool
+    """Of a variable: whether it tells where that is."""
 
 
 @dataclass(slots=True)
@@ -56,6 +59,7 @@ class _Unit:
     end: int
     wide: bool
     abbreviations: Mapping[int, _Abbreviation]
+    name: str = ""
     language: int = 0
     addresses: int = -1
     """Offset of its part of .debug_addr."""
@@ -94,9 +98,14 @@ _STRING_INDEXES = (0x1A, 0x25, 0x26, 0x27, 0x28)
 _ADDRESS_INDEXES = (0x1B, 0x29, 0x2A, 0x2B, 0x2C)
 _ELSEWHERE = (0x1C, 0x20, 0x24)  # ref_sup4, ref_sig8, ref_sup8: in other files and sections
 _BLOCKS = {0x0A: 1, 0x03: 2, 0x04: 4, 0x09: 0, 0x18: 0}  # bytes of the length, 0 for a ULEB128
-_PLUS_CONSTANT = 0x23  # DW_OP_plus_uconst
 _OFFSET_FORMS = (0x0E, 0x10, 0x17, 0x1F)  # strp, ref_addr, sec_offset, line_strp: as wide as the unit
 _IMPLICIT = 0x21
+
+
+class _Operation:
+    """DW_OP_ constants (DWARF 5, table 7.9)."""
+
+    ADDRESS, PLUS_CONSTANT, INDEXED_ADDRESS = 0x03, 0x23, 0xA1
 
 
 class Entries:
@@ -145,6 +154,8 @@ class Entries:
             unit.language = top.number(At.LANGUAGE)
             unit.addresses = top.number(At.ADDR_BASE, -1)
             unit.strings = top.number(At.STR_OFFSETS_BASE, -1)
+            named = self._entry(unit, unit.entries) if unit.strings >= 0 else top  # names may be in that table
+            unit.name = "" if named is None else named.name
         return unit
 
     def _table(self, at: int) -> Mapping[int, _Abbreviation]:
@@ -204,6 +215,14 @@ class Entries:
         for unit in self._units:
             yield from self._subprograms(unit)
 
+    def placed(self) -> Iterator[tuple[int, str]]:
+        """Address, and name of the unit, of every function that has code and every variable with a fixed place."""
+        for unit in self._units:
+            for entry in self._listed(unit, lambda a: a.is_function_with_code or a.has_location):
+                address = entry.number(At.LOCATION if entry.tag == Tag.VARIABLE else At.LOW_PC, -1)
+                if address >= 0:
+                    yield address, unit.name
+
     def _candidates(self, address: int) -> list[_Unit]:
         """The units in which `address` is written: in themselves, or in their part of the table of addresses."""
         wanted = address.to_bytes(4, "little")
@@ -223,6 +242,10 @@ class Entries:
         return list(found.values())
 
     def _subprograms(self, unit: _Unit) -> Iterator[Entry]:
+        return self._listed(unit, lambda abbreviation: abbreviation.is_function_with_code)
+
+    def _listed(self, unit: _Unit, is_wanted: Callable[[_Abbreviation], bool]) -> Iterator[Entry]:
+        """The entries of a unit, at any depth, of which the abbreviation says that they are wanted."""
         info, at, end, abbreviations = self._info, unit.entries, unit.end, unit.abbreviations
         reader = Reader(info, at, end, unit.wide)
         while at < end:
@@ -239,7 +262,7 @@ class Entries:
             if abbreviation is None:
                 raise BadDwarf("an entry has no abbreviation")
             self._count()
-            if abbreviation.has_low_pc and abbreviation.tag == Tag.SUBPROGRAM:
+            if is_wanted(abbreviation):
                 entry = self._entry(unit, start)
                 if entry is not None:
                     yield entry
@@ -276,7 +299,7 @@ class Entries:
 
     def _value(self, unit: _Unit, reader: Reader, form: int) -> int | str:
         if form in _BLOCKS:
-            return _constant_of(reader, form)
+            return self._constant_of(unit, reader, form)
         value = form_value(reader, form, self._sections)
         if form in _ELSEWHERE:
             return -1
@@ -285,12 +308,33 @@ class Entries:
         if form in _REFERENCES:
             return unit.start + value
         if form in _ADDRESS_INDEXES and unit.addresses >= 0:
-            return Reader(self._sections.get(".debug_addr", b""), unit.addresses + 4 * value).number(4)
+            return self._indexed_address(unit, value)
         if form in _STRING_INDEXES and unit.strings >= 0:
             width = 8 if unit.wide else 4
             table = Reader(self._sections.get(".debug_str_offsets", b""), unit.strings + width * value)
             return Reader(self._sections.get(".debug_str", b""), table.number(width)).text()
         return value
+
+    def _indexed_address(self, unit: _Unit, index: int) -> int:
+        return Reader(self._sections.get(".debug_addr", b""), unit.addresses + 4 * index).number(4)
+
+    def _constant_of(self, unit: _Unit, reader: Reader, form: int) -> int:
+        """What an expression of one operation gives: a fixed place, or what DWARF 2 and 3 add for a member's offset.
+
+        Other expressions are -1.
+        """
+        size = reader.number(_BLOCKS[form]) if _BLOCKS[form] else reader.uleb()
+        start = reader.skip(size)
+        operand = Reader(reader.data, start + 1, reader.at)
+        match reader.data[start] if size else 0:
+            case _Operation.PLUS_CONSTANT:
+                return operand.uleb()
+            case _Operation.ADDRESS if size == 5:
+                return operand.number(4)
+            case _Operation.INDEXED_ADDRESS if unit.addresses >= 0:
+                index = operand.uleb()
+                return self._indexed_address(unit, index) if operand.at == operand.end else -1
+        return -1
 
     def _skip(self, reader: Reader, form: int) -> None:
         """Moves behind a value without looking into other sections."""
@@ -300,26 +344,19 @@ class Entries:
             form_value(reader, form, {})
 
 
-def _constant_of(reader: Reader, form: int) -> int:
-    """What DWARF 2 and 3 give for a member's offset: an expression that adds a constant. Other expressions are -1."""
-    size = reader.number(_BLOCKS[form]) if _BLOCKS[form] else reader.uleb()
-    start = reader.skip(size)
-    if not size or reader.data[start] != _PLUS_CONSTANT:
-        return -1
-    return Reader(reader.data, start + 1, reader.at).uleb()
-
-
 def _abbreviation(reader: Reader) -> _Abbreviation:
     tag, has_children = reader.uleb(), bool(reader.number(1))
     attributes: list[tuple[int, int, int]] = []
-    size, has_low_pc = 0, False
+    size, names = 0, set()
     while (pair := (reader.uleb(), reader.uleb())) != (0, 0):
         name, form = pair
         attributes.append((name, form, reader.sleb() if form == _IMPLICIT else 0))
-        has_low_pc |= name == At.LOW_PC
+        names.add(name)
         fixed = 4 if form == 0x01 else FIXED_SIZE.get(form, -1)
         size = size + fixed if size >= 0 and fixed >= 0 else -1
-    return _Abbreviation(tag, has_children, tuple(attributes), size, has_low_pc)
+    is_function = tag == Tag.SUBPROGRAM and At.LOW_PC in names
+    has_location = tag == Tag.VARIABLE and At.LOCATION in names
+    return _Abbreviation(tag, has_children, tuple(attributes), size, is_function, has_location)
 
 
 def _places(data: bytes, wanted: bytes) -> Iterator[int]:

@@ -40,7 +40,7 @@ from m0sim.image.segments import (
     sections_of_segments,
 )
 from m0sim.image.source_lines import Compression, DebugSection
-from m0sim.image.symbols import NAME_LIMIT, STT_FILE, STT_FUNC, RawSymbol, code_and_data, named_symbols
+from m0sim.image.symbols import NAME_LIMIT, STT_FILE, STT_FUNC, RawSymbol, code_and_data, named_symbols, origins
 from m0sim.names import printable
 
 _FILE_HEADER = struct.Struct("<16sHHIIIIIHHHHHH")
@@ -99,7 +99,8 @@ class Elf:
         debug = self._debug_sections(dict(named))
         warnings = tuple(_not_decompressed(s) for s in sections if s.load_size is not None)
         made = Image(self.path, self.entry & ~1, segments, tuple(sections), symbols, code, pools, debug, warnings)
-        return replace(made, address_words=self._address_words())
+        known = () if self._is_linked_by_llvm() else origins(raw_symbols)
+        return replace(made, origins=known, address_words=self._address_words())
 
     def _check_identity(self) -> None:
         data = self.data
@@ -186,7 +187,7 @@ class Elf:
                 raise Broken(f"is damaged: section {name!r} of {header.size} bytes at 0x{header.address:08x}")
             kind = _section_kind(header, name)
             load_address = load_address_of(segments, header.address) if header.is_stored else None
-            found.append(Section(name, header.address, header.size, kind, load_address))
+            found.append(Section(name, header.address, header.size, kind, load_address, align=max(header.align, 1)))
         return tuple(sorted(found or sections_of_segments(segments), key=lambda s: (s.address, s.size)))
 
     def _section_name(self, header: SectionHeader) -> str:
@@ -231,6 +232,11 @@ class Elf:
                 if name:
                     found.append(RawSymbol(name, value, size, kind, binding != 0, "" if binding else file))
         return found
+
+    def _is_linked_by_llvm(self) -> bool:
+        """Whether ``.comment`` says so."""
+        headers = [h for h in self.headers if h.is_stored and self._section_name(h) == ".comment"]
+        return any(b"Linker: LLD" in bytes(self._take(h.offset, h.size, "section .comment")) for h in headers)
 
     def _address_words(self) -> tuple[int, ...] | None:
         """`Image.address_words`, from the relocations of what is loaded; those of debug information do not count."""

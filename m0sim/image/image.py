@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 from m0sim.errors import UsageError, did_you_mean
 from m0sim.image.cxx_names import shorter_names
 from m0sim.image.iar import initialiser_of
-from m0sim.image.ranges import Range
+from m0sim.image.ranges import Range, owners
 from m0sim.image.segments import Section, Segment
 from m0sim.image.source_lines import DebugSection, SourceLine, section_contents, source_lines
-from m0sim.image.symbols import Symbol, without_number
+from m0sim.image.symbols import Origin, Symbol, without_number
 
 if TYPE_CHECKING:
     from m0sim.image.signatures import Signature, Signatures
@@ -48,8 +48,13 @@ class Image:
     """Of the file's content, in hexadecimal."""
     base: int | None = None
     """Where a raw binary was said to run; None for files that say it themselves."""
+    is_flat: bool = False
+    """Whether the file is bytes at addresses and no more, as HEX, UF2 and raw ones: what SRAM holds it does not say."""
     symbol_file: Path | None = None
     """The ELF that gave a file without names its own; None where none did."""
+    origins: tuple[Origin, ...] = ()
+    """By address, where code or data of another source file begins, as the symbol table says. Empty where it does not
+    say so of everything: LLVM's linker leaves out the names of assembled objects."""
     address_words: tuple[int, ...] | None = None
     """Where 32-bit words lie that hold the address of something in the program. None where the file does not say: it
     was linked without ``--emit-relocs``."""
@@ -156,22 +161,7 @@ class Image:
     @cached_property
     def _owners(self) -> list[tuple[int, Symbol | None]]:
         """The function that the code belongs to, from each of these addresses on."""
-        owners: list[tuple[int, Symbol | None]] = []
-        around: list[Symbol] = []  # functions that began and are not over, as of `owners`' last address
-
-        def end_those_before(address: int) -> None:
-            while around and _end(around[-1]) <= address:
-                end = _end(around.pop())
-                while around and _end(around[-1]) <= end:
-                    around.pop()
-                owners.append((end, around[-1] if around else None))
-
-        for function in self.functions:
-            end_those_before(function.address)
-            around.append(function)
-            owners.append((function.address, function))
-        end_those_before(1 << 33)
-        return owners
+        return owners((f.address, f.address + max(f.size, 2), f) for f in self.functions)
 
     @cached_property
     def _names(self) -> tuple[dict[str, Symbol], dict[str, list[Symbol]]]:
@@ -213,7 +203,3 @@ class Image:
             end = inside.address + inside.size
         name = f"0x{address:08x}"
         return Symbol(name, name, address, end - address, "function", True, False, "")
-
-
-def _end(function: Symbol) -> int:
-    return function.address + max(function.size, 2)

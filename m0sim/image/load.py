@@ -112,7 +112,8 @@ def load_raw(data: bytes | str | Path, base: int) -> Image:
         raise UsageError(f"{path}: {len(content)} bytes at base 0x{base:x} are not within 32-bit addresses")
     segment = Segment(base, base, content, len(content), readable=True, writable=False, executable=True)
     section = Section("raw", base, len(content), "code", base)
-    return Image(path, base, (segment,), (section,), (), ((base, segment.end),), (), sha256=_digest(content), base=base)
+    code = ((base, segment.end),)
+    return Image(path, base, (segment,), (section,), (), code, (), sha256=_digest(content), base=base, is_flat=True)
 
 
 def load_elf(path: str | Path) -> Image:

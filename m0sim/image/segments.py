@@ -50,6 +50,8 @@ class Section:
     """Where its content is stored, in flash for a device; None when it has none (bss) or no segment holds it."""
     load_size: int | None = None
     """Bytes that it takes there; None for `size`. Fewer where the linker compressed it."""
+    align: int = 1
+    """The most that something in it is aligned to, in bytes."""
 
     @property
     def stored_bytes(self) -> int:

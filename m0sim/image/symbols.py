@@ -41,6 +41,8 @@ class Symbol:
     """Global or weak, not local to its source file."""
     source_file: str
     """Base name of the file that a local symbol comes from; ELF does not tell it for global ones: empty."""
+    is_measured: bool = False
+    """Whether the file gives the function no size: `size` is then up to the next function or the end of code."""
 
 
 class RawSymbol(NamedTuple):
@@ -52,6 +54,27 @@ class RawSymbol(NamedTuple):
     kind: int
     is_global: bool
     file: str
+
+
+class Origin(NamedTuple):
+    """Code or data of a source file begins here."""
+
+    address: int
+    file: str
+    """Its base name, or that of the object file where that has no other name; empty where the linker made it itself."""
+
+
+def origins(symbols: Iterable[RawSymbol]) -> tuple[Origin, ...]:
+    """Where the symbol table says what file something is of.
+
+    Objects have a mapping symbol at the beginning of all code (IHI 0044, 5.5.5), and of most data; linkers name the
+    file in front of an object's local symbols.
+    """
+    files: defaultdict[int, set[str]] = defaultdict(set)
+    for symbol in symbols:
+        if _is_mapping(symbol.name) and not symbol.is_global:
+            files[symbol.value].add(symbol.file)
+    return tuple(Origin(at, found.pop() if len(found) == 1 else "") for at, found in sorted(files.items()))
 
 
 def code_and_data(
@@ -130,7 +153,7 @@ def _sized(symbols: Sequence[Symbol], code: Sequence[Range], executable: Sequenc
             following = bisect_right(starts, s.address)
             end = min(section[1], starts[following] if following < len(starts) else section[1])
             last_code = code[max(bisect_right(code_starts, end - 1) - 1, 0)] if code else section
-            s = replace(s, size=max(min(end, last_code[1]) - s.address, 0))
+            s = replace(s, size=max(min(end, last_code[1]) - s.address, 0), is_measured=True)
         sized.append(s)
     return sized
 

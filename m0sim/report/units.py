@@ -10,6 +10,11 @@ def count(value: int) -> str:
     return f"{value:,}"
 
 
+def signed(value: int) -> str:
+    """A change, such as ``+1,234``; ``0`` for none."""
+    return f"{value:+,}" if value else "0"
+
+
 def si(value: float, unit: str) -> str:
     """Such as ``12.3 us``: three significant digits, prefixes from pico to none."""
     for scale, prefix in _PREFIXES:
@@ -21,3 +26,11 @@ def si(value: float, unit: str) -> str:
 def share(part: int, whole: int) -> str:
     """Such as ``12.3 %``."""
     return f"{100 * part / whole:.1f} %" if whole else "-"
+
+
+def size(bytes_: int) -> str:
+    """Such as ``12.3 KiB``; bytes below one, MiB from one on."""
+    if abs(bytes_) < 1 << 10:
+        return f"{bytes_} bytes"
+    unit, scale = ("MiB", 1 << 20) if abs(bytes_) >= 1 << 20 else ("KiB", 1 << 10)
+    return f"{bytes_ / scale:.3g} {unit}" if abs(bytes_) < 1000 * scale else f"{bytes_ / scale:,.0f} {unit}"
