@@ -374,6 +374,29 @@ def test_traffic(machine: Machine) -> None:
     assert functions(plain) == functions(cost)
 
 
+def test_traffic_is_that_of_the_buffers_of_each_run(machine: Machine) -> None:
+    """What a run before it had there, buffers and stack, has nothing of what moves in this one."""
+    source = machine.alloc(np.array([0, 1, 2, 1, 0], np.uint8), name="source")
+    target = machine.alloc(5, name="target")
+    machine.call("translate", target, source, 5, level="memory")
+    place = target.address
+    target.free()
+    unnamed = {t.name: t.stores for t in machine.call("translate", place, source, 5, level="memory").traffic}
+    assert (unnamed["(sram)"], "target" in unnamed) == (5, False)
+    other = machine.alloc(2, name="other")
+    behind = machine.alloc(2, name="behind")
+    rows = {
+        t.name: (t.stores, t.bytes_touched) for t in machine.call("translate", other, source, 2, level="memory").traffic
+    }
+    assert (rows["other"], "behind" in rows, "(sram)" in rows) == ((2, 2), False, False)
+    machine.call("translate", behind, source, 2, level="memory")
+    again = {
+        t.name: (t.stores, t.bytes_touched)
+        for t in machine.call("translate", behind, source, 2, level="memory").traffic
+    }
+    assert (again["behind"], again["(stack)"], "other" in again) == ((2, 2), rows["(stack)"], False)
+
+
 # --------------------------------------------------------------------------------------------- code that changes
 
 

@@ -17,7 +17,7 @@ from m0sim.chip.memory import AddressSpace
 from m0sim.chip.native import layout
 from m0sim.chip.native.library import CORE
 from m0sim.chip.native.tables import Tables
-from m0sim.chip.owners import Owners, owners_of
+from m0sim.chip.owners import Owners, OwnersOfRuns
 from m0sim.chip.pages import PAGE, Pages
 from m0sim.chip.results.counts import NO_SYMBOL, Counts, Functions, Traffic
 from m0sim.chip.results.instructions import by_instruction
@@ -48,6 +48,7 @@ class Counters:
         self._share_pages()
         self.functions = self._share_functions()
         self._share_port()
+        self._owners_of_runs = OwnersOfRuns(space, image, self.pages)
         self._owners: Owners | None = None
         self.byte_states = ByteStates(space, image, self.pages)
         self._earlier = np.zeros(0, layout.EXECUTED)  # counted in this run by blocks that were forgotten
@@ -96,7 +97,7 @@ class Counters:
 
     def begin_traffic(self, handed_out: Range = (0, 0)) -> None:
         """Forget what was counted at level ``memory``, before a run at it; `handed_out` is the heap so far."""
-        self._owners = owners_of(self._space, self._image, self.pages)
+        self._owners = self._owners_of_runs.now()
         self.core.stack_owner = self._owners.stack
         self.core.stack_low, self.core.stack_high = self._space.stack_limit, self._space.stack_top
         self.tables.share("owner_at", self._owners.at)
