@@ -19,10 +19,10 @@ demo: $(READY) kernels
 	$(BIN)/m0sim compare --output out
 
 test: $(READY) kernels
-	$(BIN)/python -m pytest -n auto -m "not long"
+	$(BIN)/python -m pytest -n auto -m "not long" --slowest-files 15
 
 test-long: $(READY) kernels
-	$(BIN)/python -m pytest -n auto -m "long and not exhaustive"
+	$(BIN)/python -m pytest -n auto -m "long and not exhaustive" --slowest-files 15
 
 test-all: $(READY) kernels
 	$(BIN)/python -m pytest -n auto --hypothesis-profile random

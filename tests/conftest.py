@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from engines import default_engine
 from hypothesis import settings
+from slowest_files import SlowestFiles, add_option
 
 import m0sim.chip.engine.unicorn_run
 from m0sim import toolchain
@@ -57,6 +58,15 @@ def build(tmp_path_factory: pytest.TempPathFactory) -> Build:
         return output
 
     return built
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    add_option(parser)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if files := config.getoption("--slowest-files"):
+        config.pluginmanager.register(SlowestFiles(files))
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
