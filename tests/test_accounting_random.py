@@ -119,7 +119,7 @@ def by_address(addresses: np.ndarray, counts: np.ndarray) -> dict[int, int]:
     return {address: count for address, count in zip(addresses.tolist(), counts.tolist(), strict=True) if count}
 
 
-QUICK = 2
+QUICK = 1
 """Shards that every run of the tests takes; the others belong to the long one."""
 
 
