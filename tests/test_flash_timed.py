@@ -179,7 +179,7 @@ def check_seed(seed: int) -> None:
         check(program, run, name, core, form, level_of(level))
 
 
-@pytest.mark.parametrize("first", range(0, 200, 50))
+@pytest.mark.parametrize("first", [0, 50, *(pytest.param(n, marks=pytest.mark.long) for n in (100, 150))])
 def test_programs(first: int) -> None:
     for seed in range(first, first + 50):
         check_seed(seed)
