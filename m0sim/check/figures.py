@@ -10,11 +10,10 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from m0sim.check.limits import FIGURES
 from m0sim.chip import isa
 from m0sim.chip.cost import Cost, InstructionCost
-from m0sim.chip.isa import Kind
+from m0sim.chip.isa import Kind, branch_target
 from m0sim.chip.options import FlashModel
 from m0sim.chip.run_cost import RunCost
 from m0sim.image import Image
-from m0sim.report.disassembly import branch_target
 
 NUMBERS = ("cycles", "instructions", "stack_bytes", "sram_bytes", "code_bytes")
 """The fields of `Figures` that are numbers, as files and JSON objects have them."""

@@ -249,3 +249,27 @@ def writes_sp(first: int, second: int = 0) -> bool:
     if is_wide(first):
         return bool(int(FIRST[first, WIDE]) & int(SECOND[second]) & Wide.WRITE_SPECIAL)
     return bool(FIRST[first, SP_WRITE])
+
+
+def branch_target(address: int, encoding: int) -> int | None:
+    """Where B<cond>, B or BL at `address` goes (DDI 0419, A6.7.10 and A6.7.13); None for any other encoding.
+
+    `encoding` has the first halfword in bits 0..15 and the second in bits 16..31.
+    """
+    first, second = encoding & 0xFFFF, encoding >> 16
+    match kind_of(first, second):
+        case Kind.BRANCH_CONDITIONAL:
+            offset = _signed(first & 0xFF, 8) * 2
+        case Kind.BRANCH:
+            offset = _signed(first & 0x7FF, 11) * 2
+        case Kind.BRANCH_LINK:
+            sign = first >> 10 & 1
+            high = (second >> 13 & 1 ^ sign ^ 1) << 1 | second >> 11 & 1 ^ sign ^ 1
+            offset = _signed(sign << 23 | high << 21 | (first & 0x3FF) << 11 | second & 0x7FF, 24) * 2
+        case _:
+            return None
+    return address + 4 + offset & 0xFFFFFFFF
+
+
+def _signed(value: int, bits: int) -> int:
+    return value - (1 << bits) if value >> bits - 1 else value

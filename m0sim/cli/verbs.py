@@ -36,6 +36,7 @@ PROFILER = {
     "profiles": Verb("m0sim.cli.profiles:profiles", "List the device profiles, or show one."),
     "run": Verb("m0sim.cli.run:run", "Run whole firmware from reset until it stops."),
     "size": Verb("m0sim.cli.size:size", "Show what an image takes in flash and SRAM, and what grew."),
+    "stack": Verb("m0sim.cli.stack:stack", "Bound the stack of functions by their code alone."),
 }
 STUDY = {
     "budget": Verb("m0sim.study.cli.budget:budget", "What can be trained in so much SRAM, and what it costs."),

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import capstone
 
 from m0sim.chip import isa
-from m0sim.chip.isa import Kind
+from m0sim.chip.isa import Kind, branch_target
 from m0sim.image import Image, Symbol
 
 _DATA_DIRECTIVES = {4: ".word", 2: ".short", 1: ".byte"}
@@ -109,23 +109,6 @@ class Disassembler:
         return _name(function, value & ~1) if function is not None and function.address == value & ~1 else ""
 
 
-def branch_target(address: int, encoding: int) -> int | None:
-    """Where B<cond>, B or BL at `address` goes (DDI 0419, A6.7.10 and A6.7.13); None for any other encoding."""
-    first, second = encoding & 0xFFFF, encoding >> 16
-    match isa.kind_of(first, second):
-        case Kind.BRANCH_CONDITIONAL:
-            offset = _signed(first & 0xFF, 8) * 2
-        case Kind.BRANCH:
-            offset = _signed(first & 0x7FF, 11) * 2
-        case Kind.BRANCH_LINK:
-            sign = first >> 10 & 1
-            high = (second >> 13 & 1 ^ sign ^ 1) << 1 | second >> 11 & 1 ^ sign ^ 1
-            offset = _signed(sign << 23 | high << 21 | (first & 0x3FF) << 11 | second & 0x7FF, 24) * 2
-        case _:
-            return None
-    return address + 4 + offset & 0xFFFFFFFF
-
-
 def content(image: Image, address: int, size: int) -> bytes:
     """Up to `size` bytes that the image puts at `address`, those it fills with zeros included."""
     for segment in image.segments:
@@ -134,10 +117,6 @@ def content(image: Image, address: int, size: int) -> bytes:
             size = min(size, segment.end - address)
             return segment.data[at : at + size].ljust(size, b"\0")
     return b""
-
-
-def _signed(value: int, bits: int) -> int:
-    return value - (1 << bits) if value >> bits - 1 else value
 
 
 def _name(symbol: Symbol, address: int) -> str:

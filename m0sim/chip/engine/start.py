@@ -9,7 +9,7 @@ from m0sim.chip.started import Started
 from m0sim.errors import UsageError
 from m0sim.image import Image
 
-_VECTOR_TABLES = (
+VECTOR_TABLES = (
     *("__vectors", "_vectors", "vectors", "__Vectors", "__vector_table", "__VECTOR_TABLE", "__vectors_start"),
     *("g_pfnVectors", "__isr_vector", "__isr_vectors", "__interrupt_vector", "_vector_table", "vector_table"),
 )
@@ -54,7 +54,7 @@ def vector_table_of(image: Image, space: AddressSpace, started: Started | None) 
         places = [started.vector_table]
     else:
         flash = [region.base for region in space.device.regions if region.kind == "flash"]
-        places = [s.address for s in image.symbols if s.linkage_name in _VECTOR_TABLES]
+        places = [s.address for s in image.symbols if s.linkage_name in VECTOR_TABLES]
         places += [base + offset for base in flash for offset in (0, 256)]
     return next((place for place in places if _has_vectors(space, place)), None)
 

@@ -1,0 +1,1 @@
+"""Bounds from machine code alone: the deepest stack and, with annotated loops, the most cycles, without a run."""
