@@ -1,4 +1,4 @@
-"""Damaged ELF, HEX and UF2 files through the verbs that read them: `call` with every export, and `annotate`.
+"""Damaged ELF, HEX and UF2 files through the verbs that read them: `call` with every export, `annotate`, `stack`.
 
 ``python tests/mutate_verbs.py COUNT SEED FILE...`` prints what became of COUNT mutants as JSON. A HEX or UF2 file is
 run with the ELF of the same name beside it as its symbol file, every second time.
@@ -121,9 +121,16 @@ def run(path: Path, folder: Path, symbols: Path | None) -> str:
     except (UsageError, IndexError):
         function = "main"
     exports = [f"--{name}={folder / name}" for name in EXPORTS]
+    limits = ["--max-cycles", "20000"]
     outcome = "refused"
-    for verb, options in (("call", exports), ("call", exports[:-1]), ("annotate", ["--all"])):
-        arguments = [verb, str(path), function, *given, "--max-cycles", "20000", *names, *options]
+    for verb, words in (
+        ("call", [function, *given, *limits, *exports]),
+        ("call", [function, *given, *limits, *exports[:-1]]),
+        ("annotate", [function, *given, *limits, "--all"]),
+        ("stack", []),
+        ("stack", [function, "--cycles"]),
+    ):
+        arguments = [verb, str(path), *words, *names]
         done = CliRunner().invoke(app, arguments)
         error = done.exception
         if error is not None and not isinstance(error, SystemExit | M0simError):
@@ -131,7 +138,7 @@ def run(path: Path, folder: Path, symbols: Path | None) -> str:
         assert "Traceback" not in done.output
         if isinstance(error, M0simError):
             assert "\n" not in str(error), str(error)
-        elif done.exit_code in (0, 1):
+        elif verb != "stack" and done.exit_code in (0, 1):
             outcome = "fault" if done.exit_code else "ran"
     return outcome
 

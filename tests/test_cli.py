@@ -126,6 +126,7 @@ ALONE = {
     ("diff",): "Missing argument 'OLD'.",
     ("run",): "Missing argument 'IMAGE'.",
     ("size",): "Missing argument 'IMAGE'.",
+    ("stack",): "Missing argument 'IMAGE'.",
     ("export-model",): "Missing argument 'MODEL'.",
     ("import",): "Missing argument 'MODEL'.",
     ("budget",): "Missing option '--sram'.",

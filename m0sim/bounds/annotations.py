@@ -170,7 +170,22 @@ class _Resolver:
         wanted = table.array(name)
         if not wanted:
             table.fail(name, 'must be an array of functions, such as ["on_rx", "on_tx"]')
-        return tuple(self.in_array(table, name, one) for one in wanted)
+        return tuple(target for one in wanted for target in self._several(table, name, one))
+
+    def _several(self, table: Table, key: str, name: object) -> Iterator[int]:
+        """What an entry names: a function, a place in one, or all instructions of ``function+0x10..0x40``."""
+        span = re.fullmatch(r"(.+\+0x[0-9a-fA-F]{1,8})\.\.(0x[0-9a-fA-F]{1,8})", name if isinstance(name, str) else "")
+        if span is None:
+            yield self.in_array(table, key, name)
+            return
+        at = self.in_array(table, key, span[1])
+        last = self.in_array(table, key, f"{span[1].rpartition('+')[0]}+{span[2]}")
+        if last - at > _LONGEST_FUNCTION:
+            table.fail(key, f"{name!r}: more than {_LONGEST_FUNCTION:,} bytes")
+        while at <= last:
+            yield at
+            encoding = self._code.encoding(at)
+            at += 2 if encoding is None or encoding & 0xFFFF < 0xE800 else 4
 
     def in_array(self, table: Table | None, key: str, name: object) -> int:
         """The function, or the place, that an entry of an array names."""

@@ -311,7 +311,9 @@ class _Longest:
             return max(passes)  # of several lines in one loop, none is taken for another's
         place = place_in(self._program.code, self._flow.entry, head[1])
         source = self._program.code.image.source_line(head[1])
-        annotation = f'[cycles.loops] "{place}" = N, how often this instruction runs at most each time the loop begins'
+        annotation = (
+            f'[cycles.loops] "{place}" = N, how often this instruction runs at most each time the loop is entered'
+        )
         self.reasons.append(CycleReason("loop", self._name, place, source, "a loop without a bound", annotation))
         return None
 

@@ -403,8 +403,10 @@ def _at_most(state: State, register: int, highest: int) -> State | None:
             return None
         found = found[0] if len(found) == 1 else found
     refined = state.copy()
-    copied = refined.registers[register]
-    if isinstance(copied, Copy):
-        refined.words[copied.word] = found
+    known = refined.registers[register]
     refined.registers[register] = found
+    if isinstance(known, Copy):
+        refined.words[known.word] = found
+    elif isinstance(known, Entry):
+        refined.replace(known, found)
     return refined

@@ -214,7 +214,7 @@ class Stacks:
         annotation = {
             "call": f'[stack.calls] "{place}" = ["FUNCTION", ...]',
             "svc": f'[stack.calls] "{place}" = ["HANDLER"]',
-            "jump": f'[stack.calls] "{place}" = ["{function}+0x10", ...], all places that it jumps to',
+            "jump": f'[stack.calls] "{place}" = ["{function}+0x10..0x40"], all places that it jumps to',
             "sp": f'[stack.frames] "{function}" = BYTES, the most that {function} itself takes',
         }[problem.kind]
         source = self._code.image.source_line(problem.address)

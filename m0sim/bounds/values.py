@@ -28,6 +28,11 @@ class Entry:
 
     register: int
 
+    @property
+    def is_saved(self) -> bool:
+        """Whether the function owes it to its caller: where it is on the stack, no variable is."""
+        return 4 <= self.register <= 11 or self.register == LR
+
 
 Word = int | tuple[int, int]
 """A place on the stack by its offset from SP at the function's begin: of a word, or with the size of 1 or 2 bytes."""
@@ -135,8 +140,13 @@ class State:
 
     def forget_locals(self) -> None:
         """Somebody may have written to variables on the stack. Saved registers are none: see docs/stack.md."""
-        self.words = {word: value for word, value in self.words.items() if isinstance(value, Entry)}
+        self.words = {word: value for word, value in self.words.items() if isinstance(value, Entry) and value.is_saved}
         self.registers = [None if isinstance(value, Copy) else value for value in self.registers]
+
+    def replace(self, known: Entry, found: Value) -> None:
+        """More is known of what a register held at the begin: so it is wherever that went."""
+        self.registers = [found if value == known else value for value in self.registers]
+        self.words = {word: found if value == known else value for word, value in self.words.items()}
 
     def drop_below(self, offset: int) -> None:
         """SP went up to `offset`: what is below is nobody's."""
