@@ -738,6 +738,8 @@ def test_only_the_last_layers_learn(name: str, trained: int, digits: Any) -> Non
     changed = [bool((a != b).any()) for a, b in zip(state.learned, after.learned, strict=True)]
     assert changed == [i >= first for i in range(4)]
     assert all(used is w for used, w in zip(after.weights[:first], weights, strict=False))
+    for one, other in zip(state.layers, after.layers, strict=True):  # the same weights are cast once
+        assert other.weights is not one.weights or other.factors is one.factors
     assert_same_state(method.state_of(network, frozen, method.arrays(after), config), after)
 
 

@@ -57,7 +57,7 @@ def of(
     return Latents({index: np.concatenate(parts) for index, parts in found.items()}, labels)
 
 
-def forward(network: Network, weights: Sequence[Int8], latents: Latents, which: int, config: Config) -> Forward:
+def forward(network: Network, weights: Sequence[Factors], latents: Latents, which: int, config: Config) -> Forward:
     """The forward pass of one of them through the layers that learn; tensors of the layers below are empty."""
     first = max(latents.activations)
     exponents: list[int | np.ndarray] = [*additions.activation_exponents(network, config)[: first + 1]]

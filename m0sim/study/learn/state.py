@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -93,6 +93,12 @@ class Layer:
     def factors(self) -> Factors:
         """The weights in float32: a layer that does not learn is cast once."""
         return self.weights.astype(np.float32)
+
+    def with_learned(self, learned: Learned) -> Layer:
+        """Another array that is learned beside the same weights, which are not cast again."""
+        other = replace(self, learned=learned)
+        vars(other)["factors"] = self.factors  # where a cached property has its value
+        return other
 
 
 @dataclass(frozen=True, slots=True)

@@ -106,7 +106,7 @@ class BiasLast(NitiStatic):
         stage = context.stage
         first = biases.moved(before.learned, channel_sums(context.error), biases.rule(config, stage.index))
         if not stage.last:
-            return replace(before, learned=first), config.bias_update[stage.index]
+            return before.with_learned(first), config.bias_update[stage.index]
         weights, shift = self.learn(context, before.weights, frozen, config)
         return Layer(weights, first), shift
 

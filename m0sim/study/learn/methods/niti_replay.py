@@ -129,7 +129,7 @@ class NitiReplay(NitiStatic):
             return trace
         which = (done // every - 1) % len(frozen.latents)
         now = cooled(config, state.steps)
-        ahead = latents.forward(network, trace.state.weights, frozen.latents, which, now)
+        ahead = latents.forward(network, trace.state.factors, frozen.latents, which, now)
         again = self.learned_from(network, frozen, trace.state, ahead, int(frozen.latents.labels[which]), now)
         after = State(again.state.layers, done)
         return replace(trace, state=after, replayed=replace(again, state=after))

@@ -277,7 +277,9 @@ def explore(
     z = {stage.index: draws(stage, key, *options).astype(np.int16) for stage in front}
     looks, losses = [], []
     for sign in PASSES:
-        weights = [sat(w + sign * z[i]) if i in z else w for i, w in enumerate(state.weights)]
+        weights = [
+            sat(layer.weights + sign * z[i]) if i in z else layer.factors for i, layer in enumerate(state.layers)
+        ]
         looks.append(forward_pass(network, weights, image[None], config, dynamic=False))
         losses.append(loss_value(looks[-1].activations[-1][0], config.logit_exponent, label))
     g = (losses[0] > losses[1]) - (losses[0] < losses[1])
