@@ -42,6 +42,7 @@ from m0sim.study.learn import kernels as assembled
 from m0sim.study.learn.config import DeviceOptions
 from m0sim.study.learn.layers import LOSS_EXPONENT, patches, requantise
 from m0sim.study.learn.methods import Config, Frozen, Method, State, StepTrace
+from m0sim.study.learn.methods.niti_replay import AGAIN
 from m0sim.study.learn.methods.options import CONFIG_FIELDS
 from m0sim.study.learn.methods.zo_int8 import ExploredTrace
 from m0sim.study.learn.networks import Add, AveragePool, Conv, Dense, Depthwise, Network, Pool, Stage
@@ -411,7 +412,7 @@ def golden(s: Study, trace: StepTrace) -> dict[str, NDArray[np.uint8]]:
     for i, array in latents.activations.items():
         others[f"activation{i}" if i else "image"] = whole_words(array[which : which + 1])
     others["label"] = word(latents.labels[which])
-    others = {name + step.AGAIN: content for name, content in others.items()}
+    others = {name + AGAIN: content for name, content in others.items()}
     return others | of_half(s, trace, State(tuple(layers), trace.state.steps - 1))
 
 
@@ -1016,7 +1017,7 @@ def data_dependent(s: Study, steps: int) -> dict[str, NDArray[np.bool_]]:
         for stage in skipping:
             seen[stage.index][: stage.n_in] |= columns(stage, inputs[stage.index]).any(axis=0)
             if trace.replayed is not None and stage.index >= s.frozen.first:
-                at = f"activation{stage.index}{step.AGAIN}" if stage.index else f"image{step.AGAIN}"
+                at = f"activation{stage.index}{AGAIN}" if stage.index else f"image{AGAIN}"
                 old = golden(s, trace)[at].view(np.int8)[: prod(stage.in_shape)].reshape(stage.in_shape)
                 seen[stage.index][: stage.n_in] |= columns(stage, old).any(axis=0)
         state = trace.state
@@ -1096,7 +1097,7 @@ def assert_plan_is_kept(s: Study, program: DeviceProgram) -> None:
     sizes, may_idle = contents(s), data_dependent(s, 10)
     is_list = program.plan.step.settings.options.mask_form == "list"
     for tensor, used in touched_by_tensor(program, s, 10).items():
-        name = tensor.removesuffix(step.AGAIN)
+        name = tensor.removesuffix(AGAIN)
         if is_list and re.fullmatch(r"list\d+|rows\d+ .*", name):
             continue  # room for as many pruned edges as there may be, and for masked rows where there are more
         if re.fullmatch(r"(inputs\d+ \(prepared\)|errors\d+ \(list\)|lanes\d+)( \(W [+-] z\))?", name):

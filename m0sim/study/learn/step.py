@@ -7,7 +7,7 @@ gives the tensors addresses, `program` makes a memory image of it.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import product
@@ -110,13 +110,11 @@ def _tensors(words: Iterable[Word]) -> Iterable[str]:
             yield from _tensors(word.words)
 
 
-AGAIN = " (again)"
-"""What the names of tensors end in that a second half of a step has for itself."""
-
-
-def apart(ops: Iterable[Op], tensors: Mapping[str, Tensor]) -> tuple[tuple[Op, ...], dict[str, Tensor]]:
-    """A half of a step whose tensors, but for persistent ones, are others than those of another half."""
-    names = {name: name if tensor.persistent else name + AGAIN for name, tensor in tensors.items()}
+def apart(
+    ops: Iterable[Op], tensors: Mapping[str, Tensor], mark: str, shared: Collection[str] = ()
+) -> tuple[tuple[Op, ...], dict[str, Tensor]]:
+    """A part of a step with tensors of its own, whose names end in `mark`: all but persistent and `shared` ones."""
+    names = {name: name if tensor.persistent or name in shared else name + mark for name, tensor in tensors.items()}
     renamed = [
         replace(tensor, name=names[tensor.name], within=names.get(tensor.within, "")) for tensor in tensors.values()
     ]

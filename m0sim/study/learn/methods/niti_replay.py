@@ -26,6 +26,9 @@ from m0sim.study.learn.networks import Network
 from m0sim.study.learn.state import Examples, Frozen, State
 from m0sim.study.learn.step import Op, Phases, StepSettings, Tensor, apart
 
+AGAIN = " (again)"
+"""What the names of tensors end in that the second half of a step has for itself."""
+
 _LABELS = "latent labels"
 
 
@@ -40,7 +43,7 @@ class ReplayForm(NitiForm):
         self._recall(again)
         again.forward(settings.first)
         self.learn(again)
-        others, more = apart(again.ops, again.tensors)
+        others, more = apart(again.ops, again.tensors, AGAIN)
         return (*_going_on(ops, others), *others), tensors | more
 
     def _recall(self, b: Builder) -> None:

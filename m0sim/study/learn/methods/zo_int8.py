@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +29,7 @@ from m0sim.study.learn.methods.options import Option
 from m0sim.study.learn.networks import Network, Stage
 from m0sim.study.learn.passes import Forward, forward_pass
 from m0sim.study.learn.state import Frozen, Layer, State
-from m0sim.study.learn.step import HOST_INPUTS, Constants, Kind, Op, Phase, Ref, StepSettings, Tensor
+from m0sim.study.learn.step import HOST_INPUTS, Constants, Op, Phase, Ref, StepSettings, Tensor, apart
 
 UInt32 = NDArray[np.uint32]
 
@@ -43,6 +43,9 @@ _EXPONENT_RANGE = (-15, 7)
 
 PASSES = {1: "W + z", -1: "W - z"}
 """The two passes that are compared, by the sign of z."""
+
+_KEY = "key"
+"""What all passes of a step draw from."""
 
 
 # -- draws and losses, as in kernels/zo.S
@@ -100,30 +103,13 @@ def loss_value(logits: Int8, exponent: int, label: int) -> int:
 
 @dataclass
 class _Pass(Builder):
-    """A pass by W + z, by W - z or, without a sign, the ordinary step; its tensors are those of this pass alone."""
+    """A pass by W + z, by W - z or, without a sign, the ordinary step."""
 
     lowest: int = 0
     """Index of the lowest layer that learns: from there on weights are in SRAM."""
     sign: int = 0
     front: Sequence[Stage] = ()
     """The layers that have z."""
-
-    def tensor(
-        self,
-        name: str,
-        kind: Kind,
-        size: int,
-        place: Literal["sram", "flash"] = "sram",
-        persistent: bool = False,
-        within: str = "",
-        optional: bool = False,
-    ) -> Ref:
-        if self.sign and not persistent and name not in HOST_INPUTS:
-            name, within = self._own_name(name), within and self._own_name(within)
-        return super().tensor(name, kind, size, place, persistent, within, optional)
-
-    def _own_name(self, name: str) -> str:
-        return f"{name} ({PASSES[self.sign]})"
 
     def frozen_weights(self, stage: Stage) -> Ref:
         return super().frozen_weights(stage) if stage.index < self.lowest else self.form.weights(self, stage)
@@ -156,7 +142,7 @@ def _bytes(values: NDArray[np.int16]) -> Constants:
 
 
 def _key(b: Builder) -> Ref:
-    return Builder.tensor(b, "key", "scratch", 4)  # one for all passes
+    return b.tensor(_KEY, "scratch", 4)
 
 
 def _drawn(b: Builder, stage: Stage) -> Words:
@@ -204,13 +190,17 @@ class ZoForm(NitiForm):
     def _look(self, b: _Pass, sign: int) -> Ref:
         """Where the loss of a pass is. No maximum's place is kept in it, since nothing goes back."""
         logits = len(b.network.stages)
-        look = replace(b, settings=replace(b.settings, first=logits), sign=sign)
+        look = replace(b, settings=replace(b.settings, first=logits), sign=sign, ops=[], tensors={})
         look.forward()
         value = look.tensor("loss", "scratch", 4)
         ends: Words = {"logits": look.activation(logits), "label": look.tensor("label", "activations", 4)}
         ends |= {"classes": b.network.classes, "exponent_address": look.exponent(logits), "loss": value}
         look.emit("loss", "m0k_zo_loss", **ends)
-        return value
+        mark = f" ({PASSES[sign]})"
+        ops, tensors = apart(look.ops, look.tensors, mark, shared=(*HOST_INPUTS, _KEY))
+        b.ops.extend(ops)
+        b.tensors.update(tensors)
+        return Ref(value.tensor + mark)
 
 
 # -- the golden form
