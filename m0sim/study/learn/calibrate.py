@@ -6,18 +6,19 @@ The rules, layer by layer in the order of computation, each layer seeing what th
   scales would use); p is the `forward_percentile` of these over the images, rounded up. 100 is the smallest shift with
   which no calibration image saturates by more than rounding.
 * backward q: the same with the error's accumulators and `backward_percentile`. Images whose tensor is all zero do not
-  vote: most images of a trained network have next to no error, and they would pull q down.
+  vote: most images of a trained network have next to no error, and they would pull q down. One of less than 7 bits
+  does, with the negative number of bits that it lacks.
 * Of a layer whose output something is added to, and of an error that another one is added to, the shift is found for
   the sum, and is raised until what is added has not the larger exponent (`additions` says why).
-* update of weights (niti-static): the bit length of the largest |G| of every image with an error, its
-  `update_percentile`, minus mu: NITI's rule, frozen.
+* update of weights (methods that learn weights): the bit length of the largest |G| of every image with an error, its
+  `update_percentile`, minus mu: NITI's rule, frozen. It is the whole G, even where a step uses part of it.
 * update of biases (bias-last): the same of the largest |sum of errors| over a channel's positions, minus mu + p. A bias
   counts in units of its accumulators, 2**p of which are one of the layer's output: so the largest sum moves an output
-  by about 2**mu of its units. Not clamped at 0: it is a shift to the left where sums are small.
+  by about 2**mu of its units. Clamped to -24..24: it is a shift to the left where sums are small.
 * update of scores (priot*): the smallest r with which at most the share `moved` of the edges' deltas
   round_shift(w * G, r) is not zero, over all scored edges and all images with an error.
 
-Static shifts are clamped to 0..24. Where no error passes or nothing learns, backward and update are 0.
+The other shifts are clamped to 0..24. Where no error passes or nothing learns, those of errors and updates are 0.
 """
 
 from __future__ import annotations
@@ -48,6 +49,7 @@ from m0sim.study.learn.layers import (
 )
 from m0sim.study.learn.networks import Network, Stage
 from m0sim.study.learn.passes import gated_error
+from m0sim.study.learn.pools import Argmax
 from m0sim.study.learn.state import Examples, Frozen, State
 
 
@@ -92,7 +94,7 @@ class _Layer:
     """What is kept of one layer's forward pass over all calibration images: arrays [n, ...]."""
 
     inputs: Int8
-    argmax: NDArray[np.uint8] | None
+    argmax: Argmax | None
 
 
 def calibrate(
@@ -107,12 +109,12 @@ def calibrate(
 ) -> Config:
     """`config` with the static shifts of `method` for images int8 [n, h, w, c] and their labels [n].
 
-    Weights are the backbone's; the passes use what the method's initial state (from `seed`) makes of them. A dynamic
-    method's configuration comes back as it is.
+    Weights are the backbone's; the passes use what the method's initial state (from `seed`) makes of them. Shifts that
+    `config` has, such as a backbone's, are not read. A dynamic method's configuration comes back as it is.
     """
     if method.dynamic:
         return config
-    config = replace(config, forward=(), backward=(), update=())  # a backbone's are those of its own images
+    config = replace(config, forward=(), backward=(), update=(), bias_update=())  # `freeze` must not go by them
     frozen = method.freeze(network, weights, config, Examples(images, np.asarray(labels)))
     effective = method.initial_state(network, frozen, config, seed).weights
     layers, logits, forward_shifts = _forward(network, effective, images, config, rules)
@@ -205,7 +207,7 @@ def _update_shift(
     config: Config,
     rules: Rules,
 ) -> int:
-    """s of niti-static or r of priot*."""
+    """s of a layer that learns weights, r of one that learns scores, from errors in front of the layer's pool."""
     learning = (n for n, error in enumerate(errors) if error.any())
     gradients = (gradient(stage, errors[n], columns_of(stage, inputs[n : n + 1])[0]) for n in learning)
     if method.learned_in(stage) == "weights":
