@@ -18,7 +18,8 @@ from typing import Any
 
 import kernel_measure
 import numpy as np
-from kernel_cases import Block, Case, Side, cases
+from kernel_case import Block, Case, Side
+from kernel_cases import cases
 from kernel_extremes import extremes
 from kernel_measure import Fields, Measured, measure
 

@@ -9,50 +9,34 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
-from kernel_cases import (
-    CONV,
-    CONV_1,
+from kernel_case import Array, Case
+from kernel_case_between import (
     SIGNAL,
-    Array,
-    Case,
-    Pruned,
-    Update,
     add_case,
-    bias_update_case,
-    choose_case,
-    conv_back_case,
-    conv_case,
-    conv_grad_case,
-    correct_back_case,
-    correct_forward_case,
-    dense_back_case,
-    dense_case,
-    depthwise_back_case,
-    depthwise_case,
-    depthwise_grad_case,
     first_values_case,
-    niti_dense_case,
-    niti_grad_case,
-    niti_rows_case,
     pool_case,
-    pruning_cases,
     replay_case,
     requant_case,
+    unpool_case,
+    window_case,
+)
+from kernel_case_conv import CONV, CONV_1, conv_back_case, conv_case, conv_grad_case
+from kernel_case_dense import dense_back_case, dense_case
+from kernel_case_depthwise import depthwise_back_case, depthwise_case, depthwise_grad_case
+from kernel_case_lists import correct_back_case, correct_forward_case, sparse_list_case
+from kernel_case_masks import pruning_cases, sparse_mask_cases
+from kernel_case_scores import (
     score_dense_case,
     score_grad_case,
     sparse_dense_case,
     sparse_grad_case,
-    sparse_list_case,
-    sparse_mask_cases,
-    tintin_dense_case,
-    tintin_grad_case,
-    unpool_case,
     update_and_select_case,
-    window_case,
-    zo_cases,
-    zo_loss_case,
 )
+from kernel_case_tintin import tintin_dense_case, tintin_grad_case
+from kernel_case_weights import Update, bias_update_case, choose_case, niti_dense_case, niti_grad_case, niti_rows_case
+from kernel_case_zo import zo_cases, zo_loss_case
 from kernel_operands import uniform
+from kernel_pruned import Pruned
 
 NEVER, ALWAYS = 24, 8
 """Shifts of a score update: no product of three bytes rounds to 1, and every product of LARGE does."""

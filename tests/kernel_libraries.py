@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from kernel_cases import CONV, CONV_1, shown
+from kernel_case_conv import CONV, CONV_1, shown
 from kernel_measure import Row
 from kernel_operands import NETWORK, Recorded
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from kernel_cases import At, Block, Case, Code, Side
+from kernel_case import At, Block, Case, Code, Side
 from numpy.typing import NDArray
 
 from m0sim import Machine, toolchain

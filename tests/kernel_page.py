@@ -6,7 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from textwrap import fill
 
-from kernel_cases import BOUNDS, CONV_MACS_INSIDE, NOT_FASTER, Case, active_edges
+from kernel_bounds import BOUNDS, NOT_FASTER
+from kernel_case import Case
+from kernel_case_conv import CONV_MACS_INSIDE
+from kernel_case_scores import active_edges
 from kernel_libraries import Ours, libraries
 from kernel_measure import SMALL, Measured, Row, fastest
 

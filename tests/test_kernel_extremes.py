@@ -11,7 +11,8 @@ import kernel_measure
 import pytest
 from bench_against import Kernels
 from conftest import found_toolchain
-from kernel_cases import Block, Side, block, cases
+from kernel_case import Block, Side, block
+from kernel_cases import cases
 from kernel_extremes import extremes
 from kernel_measure import Fields, Measured
 

@@ -8,7 +8,9 @@ import kernel_page
 import numpy as np
 import pytest
 from conftest import found_toolchain
-from kernel_cases import NOT_FASTER, Case, Side, cases, mean
+from kernel_bounds import NOT_FASTER
+from kernel_case import Case, Side, mean
+from kernel_cases import cases
 from kernel_libraries import Ours, of_rows
 from kernel_measure import GROUPS, LEVELS, SMALL, Measured, Row, compilations, fastest, same_code
 from kernel_operands import recorded

@@ -14,7 +14,10 @@ import pytest
 from bench_kernels import OUTPUT
 from conftest import found_toolchain
 from engines import default_engine
-from kernel_cases import BOUNDS, Case, active_edges, cases
+from kernel_bounds import BOUNDS
+from kernel_case import Case
+from kernel_case_scores import active_edges
+from kernel_cases import cases
 from kernel_libraries import Ours, forward_cycles
 from kernel_measure import Row
 from kernel_operands import RECORDED, record, recorded

@@ -12,7 +12,7 @@ import pytest
 from conftest import found_toolchain
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from kernel_cases import pruned_list
+from kernel_case_lists import pruned_list
 
 from m0sim import Buffer, Machine, toolchain
 from m0sim.image import Image, load_elf
