@@ -140,3 +140,16 @@ def image_view(shape: Shape, is_signal: bool) -> Index:
     """Indices of an image [h, w, c] as the graph has it: [1, c, h, w], or [1, c, length] of a signal."""
     index = np.arange(prod(shape)).reshape(shape).transpose(2, 0, 1)[None]
     return index[:, :, 0] if is_signal else index
+
+
+def by_channel(tensor: IndexedTensor, places: Index, channels: int) -> tuple[Real, Real]:
+    """The scale and offset that wait in a tensor, each [channels]; ValueError where they differ within a channel."""
+    channel = places % channels
+    found = []
+    for values in (tensor.scale, tensor.offset):
+        each = np.zeros(channels)
+        each[channel] = values
+        if not np.array_equal(each[channel], values):
+            raise ValueError("has factors or constants that differ within a channel, which no layer takes up")
+        found.append(each)
+    return found[0], found[1]
