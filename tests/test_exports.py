@@ -7,7 +7,7 @@ import re
 import shutil
 import subprocess
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -21,6 +21,7 @@ from m0sim import Cost, Fault, Machine
 from m0sim.errors import UsageError
 from m0sim.image import Image, load_raw
 from m0sim.report import callgrind, lcov, speedscope, stacks
+from m0sim.report.inlined import inlining
 from m0sim.report.profile_files import FORMATS
 
 SOURCE = Path(__file__).parent / "firmware/profiled.c"
@@ -127,9 +128,17 @@ def test_callgrind_self_costs_are_the_totals(case: Case) -> None:
     totals = [cost.cycles, cost.instructions, cost.branches_taken]
     assert parsed.header["summary"] == parsed.header["totals"] == " ".join(map(str, totals))
     assert [sum(own[event] for own in parsed.own.values()) for event in ("Cycles", "Instructions", "Taken")] == totals
-    assert {name: own["Cycles"] for name, own in parsed.own.items()} == {
-        name: f.self_cycles for name, f in cost.functions.items() if f.instructions
-    }
+    assert {name: own["Cycles"] for name, own in parsed.own.items()} == by_source(cost, image)
+
+
+def by_source(cost: Cost, image: Image) -> dict[str, int]:
+    """Self cycles by function, those of inlined functions apart."""
+    sums: Counter[str] = Counter()
+    for name, costs in inlining(cost, image).functions.items():
+        if cost.functions[name].instructions:
+            sums[name] += costs.own_cycles
+            sums.update({part.label: part.self_cycles for part in costs.inlined})
+    return dict(sums)
 
 
 def test_callgrind_calls_are_the_edges_and_their_cycles_the_trees(case: Case) -> None:
@@ -139,13 +148,14 @@ def test_callgrind_calls_are_the_edges_and_their_cycles_the_trees(case: Case) ->
     for edge in cost.edges:
         calls[edge.caller, edge.callee] += edge.calls
     calls[callgrind.OUTSIDE, cost.call_tree[0].function] += 1
-    assert {pair: figures["calls"] for pair, figures in parsed.calls.items()} == calls
+    is_real = {pair: not pair[1].endswith("(inlined)") for pair in parsed.calls}
+    assert {pair: figures["calls"] for pair, figures in parsed.calls.items() if is_real[pair]} == calls
     into: Counter[str] = Counter()
     out_of: Counter[str] = Counter()
     for (caller, callee), figures in parsed.calls.items():
         into[callee] += figures["Cycles"]
         out_of[caller] += figures["Cycles"]
-    assert into == inclusive_of_tree(cost)
+    assert {name: cycles for name, cycles in into.items() if not name.endswith("(inlined)")} == inclusive_of_tree(cost)
     for name, own in parsed.own.items():
         assert own["Cycles"] + out_of[name] == into[name], name
 
@@ -184,7 +194,7 @@ def test_callgrind_annotate_agrees(case: Case, tmp_path: Path) -> None:
     cost, image = case
     found, total = annotate(cost, image, tmp_path)
     assert total == cost.cycles
-    assert found == {name: f.self_cycles for name, f in cost.functions.items() if f.self_cycles}
+    assert found == {name: cycles for name, cycles in by_source(cost, image).items() if cycles}
 
 
 def test_callgrind_annotate_agrees_on_inclusive_cycles(build: Build, tmp_path: Path) -> None:
@@ -263,6 +273,11 @@ def tree_stacks(cost: Cost) -> Counter[tuple[str, ...]]:
     return +sums
 
 
+def not_inlined(stack: Iterable[str]) -> tuple[str, ...]:
+    """A stack without the frames of inlined functions."""
+    return tuple(frame for frame in stack if "(inlined" not in frame)
+
+
 def test_speedscope(case: Case) -> None:
     cost, image = case
     written = json.loads(speedscope.profile(cost, image))
@@ -272,7 +287,7 @@ def test_speedscope(case: Case) -> None:
     assert len(names) == len(set(names))
     found: Counter[tuple[str, ...]] = Counter()
     for sample, weight in zip(profile["samples"], profile["weights"], strict=True):
-        found[tuple(names[index] for index in sample)] += weight
+        found[not_inlined(names[index] for index in sample)] += weight
     assert found == tree_stacks(cost)
     assert (profile["unit"], profile["startValue"], profile["endValue"]) == ("none", 0, cost.cycles)
     assert "cycles" in profile["name"]
@@ -303,7 +318,10 @@ def test_samples_of_one_stack_stand_together(whole: Case) -> None:
 def test_collapsed(case: Case) -> None:
     cost, image = case
     rows = [line.rpartition(" ") for line in stacks.collapsed(cost, image).splitlines()]
-    assert {tuple(stack.split(";")): int(cycles) for stack, _, cycles in rows} == tree_stacks(cost)
+    found: Counter[tuple[str, ...]] = Counter()
+    for stack, _, cycles in rows:
+        found[not_inlined(stack.split(";"))] += int(cycles)
+    assert found == tree_stacks(cost)
     assert sum(int(cycles) for *_, cycles in rows) == cost.cycles
 
 

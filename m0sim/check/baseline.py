@@ -1,14 +1,15 @@
 """The baseline: figures of every bench in one JSON file, sorted, a line a figure, the same bytes for the same figures.
 
 ``{"schema": 1, "benches": {NAME: BENCH}}``, a BENCH having `Figures`' fields by name, its functions ``{NAME:
-{"self_cycles": N, "rows": [ROW]}}``, and a ROW being an array of `InstructionRow`'s fields, the offset in hex. One of a
-run has an object ``run`` with `RunFigures`' fields by name.
+{"self_cycles": N, "rows": [ROW]}}``, with ``"inlined": {NAME: N}`` where something was, and a ROW being an array of
+`InstructionRow`'s fields, the offset in hex. One of a run has an object ``run`` with `RunFigures`' fields by name.
 """
 
 from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -101,11 +102,13 @@ def bench_object(figures: Figures) -> dict[str, Any]:
         **_waiting(figures),
         **{name: getattr(figures, name) for name in NUMBERS},
         **({} if figures.run is None else {"run": run_object(figures.run)}),
-        "functions": {
-            name: {"self_cycles": function.self_cycles, "rows": [_row(row) for row in function.rows]}
-            for name, function in sorted(figures.functions.items())
-        },
+        "functions": {name: _function(function) for name, function in sorted(figures.functions.items())},
     }
+
+
+def _function(function: FunctionFigures) -> dict[str, Any]:
+    inlined = {"inlined": dict(function.inlined)} if function.inlined else {}  # files of an older m0sim have none
+    return {"self_cycles": function.self_cycles, **inlined, "rows": [_row(row) for row in function.rows]}
 
 
 def run_object(run: RunFigures) -> dict[str, Any]:
@@ -183,7 +186,7 @@ class _Reader:
         sizes = {name: self._integer(memory, name, "memory: ") for name in ("sram_total", "flash_code", "sram_code")}
         listed = found.get("functions")
         rows = [self._object(row, "functions") for row in (listed if isinstance(listed, list) else [])]
-        cycles = {self._text(row, "name", ""): self._integer(row, "self_cycles", "") for row in rows}
+        functions = {self._text(row, "name", ""): self._function_of_call(row) for row in rows}
         model, states = self._waiting_of_call(found.get("flash"))
         return Figures(
             function=self._text(found, "function", ""),
@@ -193,10 +196,18 @@ class _Reader:
             stack_bytes=self._integer(found, "stack_bytes", ""),
             sram_bytes=sizes["sram_total"],
             code_bytes=sizes["flash_code"] + sizes["sram_code"],
-            functions={function: FunctionFigures(count) for function, count in cycles.items()},
+            functions=functions,
             flash=model,
             wait_states=states,
         )
+
+    def _function_of_call(self, row: dict[str, Any]) -> FunctionFigures:
+        cycles: Counter[str] = Counter()
+        listed = row.get("inlined")
+        for part in listed if isinstance(listed, list) else []:
+            found = self._object(part, "inlined")
+            cycles[self._text(found, "name", "inlined: ")] += self._integer(found, "self_cycles", "inlined: ")
+        return FunctionFigures(self._integer(row, "self_cycles", ""), inlined=dict(cycles))
 
     def _waiting_of_call(self, flash: Any) -> tuple[FlashModel, int]:
         """Model and wait states from the object `flash` of a call, which is null where nothing waits."""
@@ -251,7 +262,11 @@ class _Reader:
         rows = function.get("rows")
         if not isinstance(rows, list):
             self._fail(f"{place}rows: must be an array")
-        return FunctionFigures(self._integer(function, "self_cycles", place), tuple(self._row(r, place) for r in rows))
+        inlined = self._integers({"inlined": {}} | function, "inlined", place)
+        cycles = self._integer(function, "self_cycles", place)
+        if sum(inlined.values()) > cycles:
+            self._fail(f"{place}inlined: more cycles than self_cycles")
+        return FunctionFigures(cycles, tuple(self._row(r, place) for r in rows), inlined)
 
     def _row(self, row: Any, place: str) -> InstructionRow:
         types = [type(item) for item in row] if isinstance(row, list) else []

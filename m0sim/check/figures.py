@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from m0sim.check.limits import FIGURES
@@ -14,6 +14,7 @@ from m0sim.chip.isa import Kind, branch_target
 from m0sim.chip.options import FlashModel
 from m0sim.chip.run_cost import RunCost
 from m0sim.image import Image
+from m0sim.report.inlined import SourceCosts, inlining
 
 NUMBERS = ("cycles", "instructions", "stack_bytes", "sram_bytes", "code_bytes")
 """The fields of `Figures` that are numbers, as files and JSON objects have them."""
@@ -44,6 +45,13 @@ class FunctionFigures:
 
     self_cycles: int
     rows: tuple[InstructionRow, ...] = ()
+    inlined: Mapping[str, int] = field(default_factory=dict)
+    """Those of the self cycles that are of inlined functions, by the names of these."""
+
+    @property
+    def own_cycles(self) -> int:
+        """Self cycles of the source of the function itself."""
+        return self.self_cycles - sum(self.inlined.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,10 +171,11 @@ class Figures:
             deepest = max(run.stacks.values())
             return replace(cls.of(cost.cost, image, folder), function=RESET, stack_bytes=deepest, run=run)
         rows: defaultdict[str, list[InstructionRow]] = defaultdict(list)
-        sources = _Sources(image, folder)
+        places = _Sources(image, folder)
+        sources = inlining(cost, image).functions
         for one in cost.instruction_table.rows:
             offset = one.address - cost.functions[one.function].address
-            row = InstructionRow(offset, _code(one, image), sources.at(one.address), one.executions, one.cycles)
+            row = InstructionRow(offset, _code(one, image), places.at(one.address), one.executions, one.cycles)
             rows[one.function].append(row)
         return cls(
             function=cost.function,
@@ -177,7 +186,7 @@ class Figures:
             sram_bytes=cost.memory.sram_total,
             code_bytes=cost.memory.flash_code + cost.memory.sram_code,
             functions={
-                name: FunctionFigures(cost.functions[name].self_cycles, tuple(rows[name]))
+                name: FunctionFigures(cost.functions[name].self_cycles, tuple(rows[name]), _inlined(sources[name]))
                 for name in sorted(cost.functions)
             },
             flash=cost.flash_model,
@@ -189,6 +198,14 @@ def wait_states_in(cost: Cost) -> int:
     """Wait states of the flash that are in the cycles of a cost."""
     waits = None if cost.flash is None or cost.flash_model == "ideal" else cost.flash.waits
     return 0 if waits is None else waits.states
+
+
+def _inlined(costs: SourceCosts) -> dict[str, int]:
+    """Self cycles by name: two functions of one name in different files are one."""
+    cycles: Counter[str] = Counter()
+    for part in costs.inlined:
+        cycles[part.name] += part.self_cycles
+    return dict(sorted(cycles.items()))
 
 
 class _Sources:

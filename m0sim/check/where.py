@@ -45,10 +45,22 @@ class FunctionChange:
 
 
 @dataclass(frozen=True, slots=True)
+class SourceChange:
+    """A function of the source whose cycles changed, wherever its code stands; None where only the other runs it."""
+
+    name: str
+    old: int | None
+    new: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Where:
     """The functions that a change of cycles is made of, most changed first."""
 
     functions: tuple[FunctionChange, ...]
+    sources: tuple[SourceChange, ...] = ()
+    """The same by functions of the source: what was inlined counts for the function that it was written in. Empty where
+    one of the two runs knows of no inlined code."""
 
 
 def where(old: Figures, new: Figures) -> Where | None:
@@ -56,7 +68,24 @@ def where(old: Figures, new: Figures) -> Where | None:
     names = sorted({*old.functions, *new.functions})
     changes = [change for name in names if (change := _function(name, old, new)) is not None]
     changes.sort(key=lambda change: (-abs(change.delta), change.name))
-    return Where(tuple(changes)) if changes else None
+    return Where(tuple(changes), _sources(old, new)) if changes else None
+
+
+def _sources(old: Figures, new: Figures) -> tuple[SourceChange, ...]:
+    before, after = _by_source(old), _by_source(new)
+    if not (any(f.inlined for f in old.functions.values()) and any(f.inlined for f in new.functions.values())):
+        return ()
+    names = [name for name in {**before, **after} if before[name] != after[name]]
+    names.sort(key=lambda name: (-abs(after[name] - before[name]), name))
+    return tuple(SourceChange(name, before.get(name), after.get(name)) for name in names)
+
+
+def _by_source(figures: Figures) -> Counter[str]:
+    cycles: Counter[str] = Counter()
+    for name, function in figures.functions.items():
+        cycles[name] += function.own_cycles
+        cycles.update(function.inlined)
+    return cycles
 
 
 def _function(name: str, before: Figures, after: Figures) -> FunctionChange | None:

@@ -15,6 +15,7 @@ from m0sim.names import printable
 
 if TYPE_CHECKING:
     from m0sim.chip.cost import Cost
+    from m0sim.report.inlined import Inlining
 
 
 def _written(option: str, what: str) -> options.Decorator:
@@ -69,6 +70,7 @@ def call(
     """
     from m0sim.chip.cost import FINDING_KINDS
     from m0sim.report import cost_json as data
+    from m0sim.report.inlined import inlining
     from m0sim.report.sources import Sources
 
     asked = calling.Asked(**typed)
@@ -88,34 +90,38 @@ def call(
         from m0sim.report import profile_files
 
         profile_files.write(done.cost, done.machine.program, profiles, sources)
+        for note in profile_files.notes(done.cost, done.machine.program, profiles):
+            click.echo(f"note: {printable(note)}", err=True)
     if html is not None:
         from m0sim.report.page import page
 
         files.write(html, page(done.cost, done.machine, fault=done.fault, sources=sources))
+    found = inlining(done.cost, done.machine.program)
     show_notes(done.machine.image)
     for note in sources.notes():
         click.echo(f"note: {printable(note)}", err=True)
     notes = (*done.machine.image.notes_so_far, *sources.notes())
     if done.fault is not None:
-        emit(data.call(done.cost, done.fault, notes), json_wanted, output)
+        emit(data.call(done.cost, done.fault, notes, found), json_wanted, output)
         if not json_wanted:
             has_returned = done.fault.kind in FINDING_KINDS  # all of it is counted
             if has_returned:
-                _show_cost(done)
+                _show_cost(done, found)
             calling.show_fault(done.fault)
             if not has_returned:
                 _show_output(done.cost)
         raise click.exceptions.Exit(1)
-    emit(data.call(done.cost, notes=notes) | {"outputs": [_shown(out) for out in done.outputs]}, json_wanted, output)
+    outputs = {"outputs": [_shown(out) for out in done.outputs]}
+    emit(data.call(done.cost, notes=notes, found=found) | outputs, json_wanted, output)
     if not json_wanted:
-        _show_cost(done)
+        _show_cost(done, found)
         _show_outputs(done.outputs)
 
 
-def _show_cost(done: calling.Outcome) -> None:
+def _show_cost(done: calling.Outcome, found: Inlining) -> None:
     from m0sim.report import text
 
-    text.show(text.call(done.cost, done.machine.device))
+    text.show(text.call(done.cost, done.machine.device, found))
 
 
 def _show_output(cost: Cost) -> None:

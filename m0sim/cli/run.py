@@ -13,10 +13,12 @@ import click
 from m0sim import files
 from m0sim.cli import options
 from m0sim.cli.shared import Progress, device_of, emit, image_of, show_notes
+from m0sim.names import printable
 
 if TYPE_CHECKING:
     from m0sim.chip.firmware import Firmware
     from m0sim.chip.run_cost import RunCost
+    from m0sim.report.inlined import Inlining
 
 
 @click.command()
@@ -74,6 +76,7 @@ def run(
     program with 0; with 1 where --for was over, or the program, before what was waited for came.
     """
     from m0sim.chip.firmware import Firmware
+    from m0sim.report.inlined import inlining
 
     profiles = {name: asked.pop(name) for name in ("callgrind", "speedscope", "collapsed", "lcov")}
     for path in (*profiles.values(), vcd, html, output):
@@ -86,8 +89,9 @@ def run(
     firmware = Firmware(image, device_of(profile, None), bootrom=bootrom)
     done = _run(firmware, _shown(json_wanted), pins=vcd is not None, **asked)
     _write(done, firmware, profiles, vcd, html)
+    found = inlining(done.cost, firmware.program)
     show_notes(image)
-    _report(done, firmware, json_wanted, output)
+    _report(done, firmware, found, json_wanted, output)
     if not done.is_good:
         raise click.exceptions.Exit(1)
 
@@ -157,6 +161,8 @@ def _write(
         from m0sim.report.sources import Sources
 
         profile_files.write(done.cost, firmware.program, profiles, Sources(firmware.image.path, ()))
+        for note in profile_files.notes(done.cost, firmware.program, profiles):
+            click.echo(f"note: {printable(note)}", err=True)
     if vcd is not None:
         from m0sim.report.vcd import vcd as vcd_of
 
@@ -167,10 +173,10 @@ def _write(
         files.write(html, page(done.cost, firmware, run=done))
 
 
-def _report(done: RunCost, firmware: Firmware, json_wanted: bool, output: Path | None) -> None:
+def _report(done: RunCost, firmware: Firmware, found: Inlining, json_wanted: bool, output: Path | None) -> None:
     from m0sim.report import run_json, text
     from m0sim.report.run_text import run as report_of
 
-    emit(run_json.run(done, firmware.image.notes_so_far), json_wanted, output)
+    emit(run_json.run(done, firmware.image.notes_so_far, found), json_wanted, output)
     if not json_wanted:
-        text.show(report_of(done, firmware.device))
+        text.show(report_of(done, firmware.device, found))

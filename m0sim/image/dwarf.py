@@ -94,6 +94,30 @@ def line_sequences(
     return sequences, notes
 
 
+class FileNames:
+    """The files that a unit's entries name by number: those of its line program's header."""
+
+    def __init__(self, sections: Mapping[str, bytes]) -> None:
+        self._sections = sections
+        self._budget = _Budget()
+        self._known: dict[int, list[str]] = {}
+
+    def of(self, line_program: int, folder: str) -> list[str]:
+        """By number, for the program at this offset of ``.debug_line``; empty where it cannot be read.
+
+        `folder` is what paths are relative to before DWARF 5.
+        """
+        if line_program not in self._known:
+            self._known[line_program] = []
+            try:
+                unit = Reader(self._sections.get(".debug_line", b""), max(line_program, 0)).unit()
+                self._budget.spend()
+                self._known[line_program] = _Program(unit, self._sections, folder, self._budget).files
+            except BadDwarf:
+                pass  # names of files only say where a function was written
+        return self._known[line_program]
+
+
 def _compilation_folders(sections: Mapping[str, bytes], budget: _Budget) -> dict[int, str]:
     """The folder that a unit's paths are relative to, by the offset of its line program.
 

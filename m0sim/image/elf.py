@@ -65,7 +65,7 @@ _ADDRESS_WORD = {2, 38}  # R_ARM_ABS32, R_ARM_TARGET1 (of .init_array): IHI 0044
 _SHN_UNDEF, _SHN_ABS, _SHN_LORESERVE = 0, 0xFFF1, 0xFF00
 _DEBUG_SECTIONS = (
     *(".debug_line", ".debug_line_str", ".debug_str", ".debug_info", ".debug_abbrev"),
-    *(".debug_addr", ".debug_str_offsets"),
+    *(".debug_addr", ".debug_str_offsets", ".debug_ranges", ".debug_rnglists"),
 )
 
 

@@ -20,6 +20,7 @@ from m0sim.image.source_lines import DebugSection, SourceLine, section_contents,
 from m0sim.image.symbols import Origin, Symbol, without_number
 
 if TYPE_CHECKING:
+    from m0sim.image.inlined import Inlines, InlineTable, Int64Array
     from m0sim.image.signatures import Signature, Signatures
 
 
@@ -145,6 +146,13 @@ class Image:
         """What could not be read of the signatures that were asked for, one line each."""
         return self._signatures.notes if self.debug else ()
 
+    def inlined(self, addresses: Int64Array) -> InlineTable:
+        """What functions were inlined to the code at `addresses`, from DWARF 2 to 5; nothing where that does not tell.
+
+        The table is of at least these addresses. Each unit is read when it is first asked for.
+        """
+        return self._inlines.table(addresses)
+
     @property
     def notes(self) -> tuple[str, ...]:
         """What could not be read of the debug information, one line each."""
@@ -152,11 +160,13 @@ class Image:
 
     @property
     def notes_so_far(self) -> tuple[str, ...]:
-        """What could not be read of lines and signatures that somebody has asked for; nothing is decoded for this."""
+        """What could not be read of lines, signatures and inlined code that somebody has asked for; nothing is decoded
+        for this."""
         if self.alone is not None:
             return self.alone.notes_so_far
         of_lines = self.notes if "_source" in self.__dict__ else ()
-        return of_lines + (self.signature_notes if "_signatures" in self.__dict__ else ())
+        of_signatures = self.signature_notes if "_signatures" in self.__dict__ else ()
+        return of_lines + of_signatures + (self._inlines.notes if "_inlines" in self.__dict__ else ())
 
     @cached_property
     def _owners(self) -> list[tuple[int, Symbol | None]]:
@@ -179,9 +189,22 @@ class Image:
             return self.alone._signatures
         from m0sim.image.signatures import Signatures
 
+        return Signatures(*self._entry_sections())
+
+    @cached_property
+    def _inlines(self) -> Inlines:
+        if self.alone is not None:
+            return self.alone._inlines
+        from m0sim.image.inlined import Inlines
+
+        sections, unread = self._entry_sections()
+        return Inlines(sections, {f.address: f.size for f in self.functions}, unread)
+
+    def _entry_sections(self) -> tuple[dict[str, bytes], str]:
+        """The debug sections that can be read, and why one that entries stand in is not among them."""
         contents, notes = section_contents(self.debug)
         unread = [note for note in notes if note.startswith((".debug_info ", ".debug_abbrev "))]
-        return Signatures(contents, unread[0] if unread else "")
+        return contents, unread[0] if unread else ""
 
     @cached_property
     def _source(self) -> tuple[tuple[SourceLine, ...], tuple[str, ...]]:

@@ -18,6 +18,7 @@ from m0sim.image import Image, Symbol
 from m0sim.report.annotate_data import FunctionListing, Listing, ListingRow, Loop, Source
 from m0sim.report.annotate_loops import loops
 from m0sim.report.disassembly import Disassembler, Instruction
+from m0sim.report.inlined import inlining, names_at
 from m0sim.report.sources import Sources
 
 _DEFAULT_SHARE = 0.9
@@ -83,6 +84,7 @@ class _Maker:
         self._executed: defaultdict[str, list[InstructionCost]] = defaultdict(list)
         for row in cost.instruction_table.rows:
             self._executed[row.function].append(row)
+        self._sources_of = inlining(cost, image).functions
 
     def function(self, cost: FunctionCost) -> FunctionListing:
         symbol = self._symbols.get(cost.name)
@@ -97,6 +99,7 @@ class _Maker:
             inclusive_cycles=cost.inclusive_cycles,
             rows=rows,
             loops=tuple(self._with_calls(cost.name, loops(rows))),
+            sources=self._sources_of[cost.name],
         )
 
     def _rows(self, symbol: Symbol | None, executed: Iterable[InstructionCost]) -> Iterator[ListingRow]:
@@ -111,8 +114,10 @@ class _Maker:
         if symbol is None and self._fault_address is not None and self._fault_address not in ran:
             instruction = self._disassembler.at(self._fault_address)
             found += [] if instruction is None else [(instruction, None)]
-        for instruction, cost in sorted(found, key=lambda pair: pair[0].address):
-            yield self._row(instruction, cost)
+        found.sort(key=lambda pair: pair[0].address)
+        inlined = names_at([instruction.address for instruction, _ in found], self._image)
+        for (instruction, cost), names in zip(found, inlined, strict=True):
+            yield self._row(instruction, cost, names)
 
     def _walk(
         self, symbol: Symbol, ran: dict[int, tuple[InstructionCost, ...]]
@@ -143,7 +148,7 @@ class _Maker:
     def _counted(self, rows: Sequence[InstructionCost]) -> list[tuple[Instruction, InstructionCost]]:
         return [(self._disassembler.instruction(row.address, row.encoding), row) for row in rows]
 
-    def _row(self, instruction: Instruction, cost: InstructionCost | None) -> ListingRow:
+    def _row(self, instruction: Instruction, cost: InstructionCost | None, inlined: tuple[str, ...]) -> ListingRow:
         is_conditional = isa.FIRST[instruction.encoding & 0xFFFF, isa.KIND] == isa.Kind.BRANCH_CONDITIONAL
         taken = 0 if cost is None else cost.taken
         return ListingRow(
@@ -154,6 +159,7 @@ class _Maker:
             taken=taken if is_conditional and not instruction.is_data else None,
             source=None if instruction.is_data else self._source(instruction.address),
             is_fault=instruction.address == self._fault_address,
+            inlined=() if instruction.is_data else inlined,
         )
 
     def _source(self, address: int) -> Source | None:

@@ -10,6 +10,7 @@ from m0sim.chip.cost import Cost
 from m0sim.chip.fault import Fault
 from m0sim.report.cost_json import SCHEMA, fault_object
 from m0sim.report.disassembly import Instruction
+from m0sim.report.inlined import SourceCosts, label
 from m0sim.report.units import count, share
 
 HOT, FAULT = ">", "!"
@@ -47,6 +48,8 @@ class ListingRow:
     source: Source | None
     is_fault: bool
     """The instruction that the run ended at; it is not counted."""
+    inlined: tuple[str, ...] = ()
+    """The functions that were inlined here, each to the one before it; of data none."""
 
     @property
     def has_cost(self) -> bool:
@@ -104,6 +107,8 @@ class FunctionListing:
     rows: tuple[ListingRow, ...]
     loops: tuple[Loop, ...]
     """Those with the most own cycles first."""
+    sources: SourceCosts
+    """Its self cycles by functions of the source."""
 
     @property
     def lines(self) -> dict[Source, LineCost]:
@@ -157,6 +162,19 @@ def loop_sentence(loop: Loop, total: int) -> str:
     return f"loop 0x{loop.first:08x}-0x{loop.last:08x}: {passes}, {each}, {share(loop.cycles, total)} of all"
 
 
+def sources_sentence(sources: SourceCosts) -> str:
+    """Such as ``cycles by source: 8,000 of dense_q7 (inlined), 2,000 its own``."""
+    parts = [f"{count(part.self_cycles)} of {part.label}" for part in sources.inlined]
+    return f"cycles by source: {', '.join(parts)}, {count(sources.own_cycles)} its own"
+
+
+def heading(row: ListingRow) -> str:
+    """Where the row's source line is, and in which inlined function, such as ``dot.h:6, mul8 (inlined)``."""
+    place = "" if row.source is None else row.source.place
+    inlined = label(" > ".join(row.inlined)) if row.inlined else ""
+    return ", ".join(filter(None, (place, inlined)))
+
+
 def mark_of(row: ListingRow, hot: Loop | None) -> str:
     """``!`` where the run ended with a fault, ``>`` in the hot loop, else empty."""
     if row.is_fault:
@@ -199,6 +217,8 @@ def _function_object(f: FunctionListing) -> dict[str, Any]:
         "calls": f.calls,
         "self_cycles": f.self_cycles,
         "inclusive_cycles": f.inclusive_cycles,
+        "own_cycles": f.sources.own_cycles,
+        "inlined": [asdict(part) for part in f.sources.inlined],
         "stall_cycles": sum(row.stalls for row in f.rows),
         "lines": [_line_object(line) for line in f.lines.values()],
         "rows": [_row_object(row, f.hot_loop) for row in f.rows],
@@ -227,6 +247,7 @@ def _row_object(row: ListingRow, hot: Loop | None) -> dict[str, Any]:
         "in_hot_loop": hot is not None and hot.contains(instruction.address),
         "is_fault": row.is_fault,
         "source": None if source is None else asdict(source),
+        "inlined": list(row.inlined),
     }
 
 

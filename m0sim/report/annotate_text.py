@@ -14,8 +14,10 @@ from m0sim.report.annotate_data import (
     Listing,
     ListingRow,
     encoding,
+    heading,
     loop_sentence,
     mark_of,
+    sources_sentence,
     stalls_of,
 )
 from m0sim.report.units import count, share
@@ -66,18 +68,21 @@ def _function(function: FunctionListing, total: int, has_stalls: bool) -> Iterat
     yield Text.assemble((printable(function.name), "bold"), place)
     if function.hot_loop is not None:
         yield Text(loop_sentence(function.hot_loop, total), style="yellow")
+    if function.sources.inlined:
+        yield Text(printable(sources_sentence(function.sources)), style="yellow")
     rows = [_HEADINGS, *(_cells(row, total) for row in function.rows)]
     table = rows if has_stalls else [cells[:_STALLS] + cells[_STALLS + 1 :] for cells in rows]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     costs = function.lines if has_stalls else {}
     yield Text("   " + _aligned(table[0], widths), style="bold")
-    source = None
+    shown = None
     for row, cells in zip(function.rows, table[1:], strict=True):
-        if row.source is not None and row.source != source:
-            source = row.source
+        source = row.source
+        if source is not None and (source, row.inlined) != shown:
+            shown = (source, row.inlined)
             text = "" if source.text is None else f": {printable(source.text.expandtabs(4))}"
             spent = f": {stalls_of(costs[source])}" if source in costs else ""
-            yield Text(f"{printable(source.place)}{spent}{text.rstrip()}", style="cyan")
+            yield Text(f"{printable(heading(row))}{spent}{text.rstrip()}", style="cyan")
         mark = mark_of(row, function.hot_loop)
         yield Text(f"{mark or ' '}  {_aligned(cells, widths)}".rstrip(), style=_style(row, mark, total))
 

@@ -6,11 +6,18 @@ The format: https://valgrind.org/docs/manual/cl-format.html
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import TYPE_CHECKING
 
 from m0sim.chip.cost import CallEdge, CallNode, Cost, InstructionCost
 from m0sim.image import Image
 from m0sim.names import printable
+from m0sim.report.inlined import Inlining, inlining, label, unfolded
+
+if TYPE_CHECKING:
+    from m0sim.image.inlined import InlineStack
 
 #: The name of the function that calls the one that was asked for: readers take inclusive cycles from callers.
 OUTSIDE = "(m0sim)"
@@ -24,6 +31,11 @@ def profile(cost: Cost, image: Image) -> str:
     run that waited for anything, the stalls among the cycles. Inclusive
     costs are cycles only, from `cost.call_tree`: a recursive call has its count, and no cycles of its own, because the
     outermost call has them all. So no inclusive figure is more than the total.
+
+    An inlined function is one of its own, such as ``dense_q7 (inlined)``, called by the one that it was inlined to: as
+    often as the first instruction of its code ran, for nothing counts how often it was begun, and readers take a call
+    without a count for none. Where one calls a function that it was inlined to as
+    well, its name says in which: ``dense_q7 (inlined in layer)``.
     """
     return "\n".join(_Writer(cost, image).lines()) + "\n"
 
@@ -49,6 +61,82 @@ def _calls_from_outside(cost: Cost, roots: Sequence[CallNode]) -> dict[str, int]
     return {root.function: max(cost.functions[root.function].calls - inside[root.function], 1) for root in roots}
 
 
+def _inlined_on_the_way(cost: Cost, found: Inlining) -> set[tuple[str, str]]:
+    """Name and file of inlined functions that call, themselves or by others, a function that they are inlined to, too.
+
+    Their inclusive cycles would be in each other's.
+    """
+    if found.is_empty:
+        return set()
+    inside = {
+        function: {(frame.name, frame.file) for stack in cycles for frame in stack}
+        for function, cycles in found.cycles.items()
+    }
+    above: list[frozenset[tuple[str, str]]] = []
+    recursive: set[tuple[str, str]] = set()
+    for node in cost.call_tree:
+        around = above[node.parent] if node.parent >= 0 else frozenset()
+        site = {(frame.name, frame.file) for frame in found.calls.get(node.call_address, ())}
+        above.append(around if site <= around else around | site)
+        recursive |= above[-1] & inside.get(node.function, set())
+    return recursive
+
+
+@dataclass(slots=True)
+class _Part:
+    """What one function of the source has in one function of the image."""
+
+    file: str
+    name: str
+    rows: list[InstructionCost] = field(default_factory=list)
+    calls: list[CallEdge] = field(default_factory=list)
+    inlined: Counter[InlineStack] = field(default_factory=Counter)
+    """Inclusive cycles of the calls that were replaced by code, by the stack of that."""
+
+
+class _Parts:
+    """One function of the image, taken apart."""
+
+    def __init__(self) -> None:
+        self._rows: list[tuple[list[InlineStack], InstructionCost]] = []
+        self._calls: list[tuple[list[InlineStack], CallEdge]] = []
+        self._inclusive: dict[tuple[InlineStack, InlineStack], int] = {}
+        self.first: dict[InlineStack, int] = {}
+        """The lowest address of the code of a stack, and of what is inlined to that."""
+
+    @property
+    def has_rows(self) -> bool:
+        return bool(self._rows)
+
+    def add_row(self, row: InstructionCost, stacks: list[InlineStack]) -> None:
+        self._rows.append((stacks, row))
+        self._count(stacks, row.address, row.cycles)
+
+    def add_call(self, edge: CallEdge, stacks: list[InlineStack], inclusive_cycles: int) -> None:
+        self._calls.append((stacks, edge))
+        self._count(stacks, edge.call_address, inclusive_cycles)
+
+    def _count(self, stacks: list[InlineStack], address: int, cycles: int) -> None:
+        for link in pairwise([(), *stacks]):
+            self._inclusive[link] = self._inclusive.get(link, 0) + cycles
+            self.first[link[1]] = min(self.first.get(link[1], address), address)
+
+    def of_source(self, named: Callable[[InlineStack], tuple[str, str]]) -> Iterable[_Part]:
+        """By function of the source, the one of the image first; `named` has the file and name of a stack's last."""
+        parts = {named(()): _Part(*named(()))}
+
+        def part(stack: InlineStack) -> _Part:
+            return parts.setdefault(named(stack), _Part(*named(stack)))
+
+        for stacks, row in self._rows:
+            part(stacks[-1] if stacks else ()).rows.append(row)
+        for stacks, edge in self._calls:
+            part(stacks[-1] if stacks else ()).calls.append(edge)
+        for (around, stack), cycles in self._inclusive.items():
+            part(around).inlined[stack] += cycles
+        return parts.values()
+
+
 class _Writer:
     def __init__(self, cost: Cost, image: Image) -> None:
         self._cost = cost
@@ -59,6 +147,8 @@ class _Writer:
         self._inclusive: Counter[tuple[int, str]] = Counter()
         for node in cost.call_tree:
             self._inclusive[node.call_address, node.function] += node.inclusive_cycles
+        self._inlining = inlining(cost, image)
+        self._recursive = _inlined_on_the_way(cost, self._inlining)
 
     def lines(self) -> Iterator[str]:
         cost = self._cost
@@ -76,14 +166,15 @@ class _Writer:
         yield f"summary: {totals}"
         yield from ("", f"ob={printable(str(self._image.path))}")
         yield from self._outside()
-        rows, edges = defaultdict(list), defaultdict(list)
-        for row in cost.instruction_table.rows:
-            rows[row.function].append(row)
+        parts: defaultdict[str, _Parts] = defaultdict(_Parts)
+        for row, stack in zip(cost.instruction_table.rows, self._inlining.stacks, strict=True):
+            parts[row.function].add_row(row, unfolded(stack))
         for edge in cost.edges:
-            edges[edge.caller].append(edge)
+            inclusive = self._inclusive[edge.call_address, edge.callee]
+            parts[edge.caller].add_call(edge, unfolded(self._inlining.calls[edge.call_address]), inclusive)
         for function in cost.functions:
-            if rows[function]:
-                yield from self._function(function, rows[function], edges[function])
+            if parts[function].has_rows:
+                yield from self._function(function, parts[function])
         yield f"totals: {totals}"
 
     def _outside(self) -> Iterator[str]:
@@ -98,19 +189,43 @@ class _Writer:
             yield from self._call(CallEdge(OUTSIDE, 0, name, calls, 0), 0)
         yield ""
 
-    def _function(self, function: str, rows: list[InstructionCost], edges: list[CallEdge]) -> Iterator[str]:
-        self._home = self._file = self._entry(function)[0]
-        yield from (f"fl={self._files(self._home)}", f"fn={self._functions(function)}")
-        for row in rows:
-            file, line = self._image.source_line(row.address) or (self._home, 0)
-            yield from self._switch(file)
-            stalls = f" {row.stalls}" if self._has_stalls else ""
-            yield f"0x{row.address:x} {line} {row.cycles} {row.executions} {row.taken}{stalls}"
-        for edge in edges:
-            file, line = self._image.source_line(edge.call_address) or (self._home, 0)
-            yield from self._switch(file)
-            yield from self._call(edge, line)
-        yield ""
+    def _function(self, function: str, parts: _Parts) -> Iterator[str]:
+        """The function, and then each that was inlined to it."""
+        home = self._entry(function)[0]
+        for part in parts.of_source(lambda stack: self._inlined(function, home, stack)):
+            self._home = self._file = part.file
+            yield from (f"fl={self._files(part.file)}", f"fn={self._functions(part.name)}")
+            for row in part.rows:
+                file, line = self._image.source_line(row.address) or (part.file, 0)
+                yield from self._switch(file)
+                stalls = f" {row.stalls}" if self._has_stalls else ""
+                yield f"0x{row.address:x} {line} {row.cycles} {row.executions} {row.taken}{stalls}"
+            for edge in part.calls:
+                file, line = self._image.source_line(edge.call_address) or (part.file, 0)
+                yield from self._switch(file)
+                yield from self._call(edge, line)
+            for stack, cycles in part.inlined.items():
+                yield from self._inlined_call(function, home, stack, cycles, parts.first[stack])
+            yield ""
+
+    def _inlined(self, function: str, home: str, stack: InlineStack) -> tuple[str, str]:
+        """File and name of what was inlined to a function; those of the function itself for an empty stack."""
+        if not stack:
+            return home, function
+        frame = stack[-1]
+        is_recursive = (frame.name, frame.file) in self._recursive
+        return frame.file or home, label(frame.name, f" in {function}" if is_recursive else "")
+
+    def _inlined_call(self, function: str, home: str, stack: InlineStack, cycles: int, address: int) -> Iterator[str]:
+        """A call that was replaced by the code of what it called, of which `address` is the first that ran."""
+        file, name = self._inlined(function, home, stack)
+        yield from self._switch(stack[-1].call_file or home)
+        if file != self._file:
+            yield f"cfi={self._files(file)}"
+        yield f"cfn={self._functions(name)}"
+        times = max(self._cost.executed.get(address, 0), 1)
+        yield f"calls={times} 0x{address:x} {(self._image.source_line(address) or (file, 0))[1]}"
+        yield f"0x{address:x} {stack[-1].call_line} {cycles}"
 
     def _switch(self, file: str) -> Iterator[str]:
         """What follows was inlined from another file, or is the function's own again."""

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from m0sim.chip.cost import Cost, Finding
+from m0sim.chip.cost import Cost, Finding, FunctionCost
 from m0sim.chip.device import Device
 from m0sim.chip.energy import EnergyUse
 from m0sim.chip.fault import Fault
@@ -18,12 +18,16 @@ from m0sim.report import flash
 
 if TYPE_CHECKING:
     from m0sim.image.signatures import Signature
+    from m0sim.report.inlined import Inlining
 
 SCHEMA = 1
 
 
-def call(cost: Cost, fault: Fault | None = None, notes: Sequence[str] = ()) -> dict[str, Any]:
-    """The object that ``m0sim call --json`` prints; `notes` say what could not be read of debug information."""
+def call(
+    cost: Cost, fault: Fault | None = None, notes: Sequence[str] = (), found: Inlining | None = None
+) -> dict[str, Any]:
+    """The object that ``m0sim call --json`` prints; `notes` say what could not be read of debug information, `found`
+    what code was inlined."""
     memory = asdict(cost.memory)
     memory["flash_total"] = cost.memory.flash_total
     memory["sram_total"] = cost.memory.sram_total
@@ -52,7 +56,7 @@ def call(cost: Cost, fault: Fault | None = None, notes: Sequence[str] = ()) -> d
         "energy_source": cost.energy_source,
         "energy_bounds_source": cost.energy_bounds_source,
         "memory": memory,
-        "functions": [asdict(f) for f in cost.functions.values()],
+        "functions": [asdict(f) | source_costs(f, found) for f in cost.functions.values()],
         "calls": [asdict(e) for e in cost.edges],
         "call_tree": [asdict(node) for node in cost.call_tree],
         "traffic": [asdict(t) for t in cost.traffic],
@@ -67,6 +71,14 @@ def call(cost: Cost, fault: Fault | None = None, notes: Sequence[str] = ()) -> d
         "provenance": None if cost.provenance is None else asdict(cost.provenance),
         "fault": None if fault is None else fault_object(fault),
     }
+
+
+def source_costs(function: FunctionCost, found: Inlining | None) -> dict[str, Any]:
+    """A function's self cycles by functions of the source; without knowledge of any, all are its own."""
+    if found is None:
+        return {"own_cycles": function.self_cycles, "inlined": []}
+    costs = found.functions[function.name]
+    return {"own_cycles": costs.own_cycles, "inlined": [asdict(part) for part in costs.inlined]}
 
 
 def _finding(finding: Finding) -> dict[str, Any]:

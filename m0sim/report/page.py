@@ -13,6 +13,7 @@ from m0sim.names import printable_lines
 from m0sim.report import annotate_data, flash
 from m0sim.report.annotate import listing
 from m0sim.report.figures import Figure, figures
+from m0sim.report.inlined import inlining, stacks
 from m0sim.report.page_flame import flame_graph
 from m0sim.report.page_memory import MemoryMap, memory_maps, stack_room
 from m0sim.report.page_template import render
@@ -46,6 +47,8 @@ def page(
     `sources` says which source text may be read, as for `annotate.listing`.
     """
     maps = memory_maps(cost, machine)
+    found = inlining(cost, machine.program)
+    with_inlined = stacks(cost, found)
     return render(
         "call.html.j2",
         cost=cost,
@@ -56,7 +59,9 @@ def page(
         output=printable_lines(cost.output),
         figures=_figures(cost, fault) if run is None else figures_of_run(run),
         run=run,
-        flame=flame_graph(cost.call_tree),
+        flame=flame_graph(with_inlined.tree),
+        flame_note=with_inlined.note,
+        inlining=found,
         calls=sorted(cost.edges, key=lambda edge: (-edge.inclusive_cycles, edge.call_address, edge.callee)),
         listing=listing(cost, machine.program, fault=fault, sources=sources),
         annotate=annotate_data,

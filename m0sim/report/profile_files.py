@@ -8,7 +8,7 @@ from pathlib import Path
 from m0sim import files
 from m0sim.chip.cost import Cost
 from m0sim.image import Image
-from m0sim.report import callgrind, lcov, speedscope, stacks
+from m0sim.report import callgrind, inlined, lcov, speedscope, stacks
 from m0sim.report.sources import Sources
 
 FORMATS: Mapping[str, Callable[[Cost, Image], str]] = {
@@ -17,6 +17,14 @@ FORMATS: Mapping[str, Callable[[Cost, Image], str]] = {
     "collapsed": stacks.collapsed,
     "lcov": lcov.tracefile,
 }
+
+
+def notes(cost: Cost, image: Image, wanted: Mapping[str, Path | None]) -> list[str]:
+    """What is not exact in the formats that have a path."""
+    if not (wanted.get("speedscope") or wanted.get("collapsed")):
+        return []
+    note = inlined.stacks(cost, inlined.inlining(cost, image)).note
+    return [note] if note else []
 
 
 def write(cost: Cost, image: Image, wanted: Mapping[str, Path | None], sources: Sources | None = None) -> None:

@@ -8,13 +8,15 @@ from typing import Any
 
 from m0sim.chip.run_cost import HandlerCost, RunCost, StackUse
 from m0sim.report import cost_json, flash
+from m0sim.report.inlined import Inlining
 
 _OF_A_CALL = ("function", "result", "result_type", "fault", "stubs", "registers", "output", "output_dropped")
 
 
-def run(done: RunCost, notes: Sequence[str] = ()) -> dict[str, Any]:
+def run(done: RunCost, notes: Sequence[str] = (), found: Inlining | None = None) -> dict[str, Any]:
     """The object that ``m0sim run --json`` prints."""
-    cost = {key: value for key, value in cost_json.call(done.cost, notes=notes).items() if key not in _OF_A_CALL}
+    whole = cost_json.call(done.cost, notes=notes, found=found)
+    cost = {key: value for key, value in whole.items() if key not in _OF_A_CALL}
     msp, *tasks = done.stacks
     return cost | {
         "seconds": done.seconds,

@@ -10,6 +10,7 @@ from m0sim.chip.device import Device
 from m0sim.chip.run_cost import HandlerCost, RunCost
 from m0sim.report.figures import Figure
 from m0sim.report.flash import lines as flash_lines
+from m0sim.report.inlined import Inlining
 from m0sim.report.run_figures import figures
 from m0sim.report.text import functions, grid, memory, pairs
 from m0sim.report.units import count, si
@@ -18,7 +19,7 @@ _MAX_UNMODELLED = 10
 _MAX_RESETS = 5
 
 
-def run(done: RunCost, device: Device) -> RenderableType:
+def run(done: RunCost, device: Device, found: Inlining | None = None) -> RenderableType:
     """The report; what the firmware printed was shown as it came."""
     cost = done.cost
     parts: list[RenderableType] = [
@@ -34,7 +35,7 @@ def run(done: RunCost, device: Device) -> RenderableType:
     ]
     if done.handlers:
         parts += [Text(), _handlers(done)]
-    parts += [Text(), functions(cost)]
+    parts += [Text(), functions(cost, found)]
     if cost.flash is not None:
         parts += [Text(), *map(Text, flash_lines(cost.flash))]
     if done.unmodelled:

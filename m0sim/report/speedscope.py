@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from m0sim.chip.cost import CHIP, Cost
 from m0sim.image import Image
-from m0sim.report import stacks
+from m0sim.report import inlined
+from m0sim.report.stacks import walk
 
 SCHEMA = "https://www.speedscope.app/file-format-schema.json"
 
@@ -16,11 +18,12 @@ def profile(cost: Cost, image: Image) -> str:
     """A speedscope file with one profile of type ``sampled``: a sample is a node of the tree, its weight self cycles.
 
     Speedscope has no unit for cycles: the unit is ``none`` and the profile's name says what it counts. The samples are
-    in the order of first calls, not of time: each node's cycles stand together.
+    in the order of first calls, not of time: each node's cycles stand together. Inlined functions are nodes.
     """
     roots = (CHIP,) if cost.has_several_roots else ()
-    frames = {function: index for index, function in enumerate((*cost.functions, *roots))}
-    spent = [(stack, node.self_cycles) for stack, node in stacks.walk(cost.call_tree) if node.self_cycles]
+    stacks = inlined.stacks(cost, inlined.inlining(cost, image))
+    frames = {name: index for index, name in enumerate((*cost.functions, *roots, *stacks.files))}
+    spent = [(stack, node.self_cycles) for stack, node in walk(stacks.tree) if node.self_cycles]
     name = f"{cost.function}: cycles" + ("" if cost.flash_model == "ideal" else f" with {cost.flash_model} flash")
     return json.dumps(
         {
@@ -28,7 +31,7 @@ def profile(cost: Cost, image: Image) -> str:
             "name": f"{image.path.name} {cost.function} on {cost.profile}",
             "exporter": "m0sim",
             "activeProfileIndex": 0,
-            "shared": {"frames": [_frame(function, cost, image) for function in frames]},
+            "shared": {"frames": [_frame(name, cost, image, stacks.files) for name in frames]},
             "profiles": [
                 {
                     "type": "sampled",
@@ -36,7 +39,7 @@ def profile(cost: Cost, image: Image) -> str:
                     "unit": "none",
                     "startValue": 0,
                     "endValue": cost.cycles,
-                    "samples": [[frames[function] for function in stack] for stack, _ in spent],
+                    "samples": [[frames[name] for name in stack] for stack, _ in spent],
                     "weights": [cycles for _, cycles in spent],
                 }
             ],
@@ -44,6 +47,8 @@ def profile(cost: Cost, image: Image) -> str:
     )
 
 
-def _frame(function: str, cost: Cost, image: Image) -> dict[str, Any]:
-    source = None if function == CHIP else image.source_line(cost.functions[function].address)
-    return {"name": function} if source is None else {"name": function, "file": source[0], "line": source[1]}
+def _frame(name: str, cost: Cost, image: Image, files: Mapping[str, str]) -> dict[str, Any]:
+    if name in files:
+        return {"name": name, "file": files[name]} if files[name] else {"name": name}
+    source = None if name == CHIP else image.source_line(cost.functions[name].address)
+    return {"name": name} if source is None else {"name": name, "file": source[0], "line": source[1]}

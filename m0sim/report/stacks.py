@@ -7,6 +7,8 @@ from collections.abc import Iterator
 
 from m0sim.chip.cost import CallNode, Cost
 from m0sim.image import Image
+from m0sim.report.inlined import inlining
+from m0sim.report.inlined import stacks as with_inlined
 
 
 def walk(tree: tuple[CallNode, ...]) -> Iterator[tuple[tuple[str, ...], CallNode]]:
@@ -26,9 +28,10 @@ def walk(tree: tuple[CallNode, ...]) -> Iterator[tuple[tuple[str, ...], CallNode
 def collapsed(cost: Cost, image: Image) -> str:
     """One line a stack, ``outer;inner cycles``: what flamegraph.pl and inferno-flamegraph read.
 
-    The figures add up to `cost.cycles`. Calls of one function from several places of another are one line.
+    The figures add up to `cost.cycles`. Calls of one function from several places of another are one line. Inlined
+    functions are frames, such as ``dense_q7 (inlined)``.
     """
     cycles: Counter[str] = Counter()
-    for stack, node in walk(cost.call_tree):
+    for stack, node in walk(with_inlined(cost, inlining(cost, image)).tree):
         cycles[";".join(name.replace(";", ":") for name in stack)] += node.self_cycles
     return "".join(f"{stack} {spent}\n" for stack, spent in cycles.items() if spent)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
@@ -19,9 +19,11 @@ from m0sim.image import Image
 from m0sim.names import printable_lines
 from m0sim.report.figures import figures
 from m0sim.report.flash import lines as flash_lines
+from m0sim.report.inlined import InlinedCost, Inlining
 from m0sim.report.units import count, share
 
 _MAX_FUNCTIONS = 20
+_MAX_INLINED = 5
 _PLAIN_WIDTH = 1000  # wide enough that nothing is cut or wrapped
 _MAX_CALLS = 10
 
@@ -45,8 +47,8 @@ def pairs(rows: Sequence[tuple[str, str, str]]) -> Table:
     return table
 
 
-def call(cost: Cost, profile: Device) -> RenderableType:
-    """The report of ``m0sim call``."""
+def call(cost: Cost, profile: Device, found: Inlining | None = None) -> RenderableType:
+    """The report of ``m0sim call``; `found` says what of it was inlined."""
     parts: list[RenderableType] = [
         Text.assemble((cost.function, "bold"), f" on {profile.name} ({profile.core}, {profile.clock_hz / 1e6:g} MHz)"),
         Text(),
@@ -54,7 +56,7 @@ def call(cost: Cost, profile: Device) -> RenderableType:
         Text(),
         memory(cost, profile),
         Text(),
-        functions(cost),
+        functions(cost, found),
     ]
     if cost.traffic:
         parts += [Text(), _traffic(cost)]
@@ -86,10 +88,13 @@ def memory(cost: Cost, profile: Device) -> Table:
     return table
 
 
-def functions(cost: Cost) -> RenderableType:
+def functions(cost: Cost, found: Inlining | None = None) -> RenderableType:
+    """The functions with most self cycles; where code was inlined, below each what its self cycles are made of."""
     has_stalls = cost.stall_cycles > 0
+    sources = {} if found is None or found.is_empty else found.functions
     stalls = ("stalls",) if has_stalls else ()
-    table = grid("function", "calls", "self cycles", "", *stalls, "inclusive cycles", "")
+    by_source = ("by source",) if sources else ()
+    table = grid("function", "calls", "self cycles", "", *by_source, *stalls, "inclusive cycles", "")
     rows = list(cost.functions.values())
     for f in rows[:_MAX_FUNCTIONS]:
         table.add_row(
@@ -97,15 +102,27 @@ def functions(cost: Cost) -> RenderableType:
             count(f.calls),
             count(f.self_cycles),
             share(f.self_cycles, cost.cycles),
+            *([count(sources[f.name].own_cycles)] if sources else []),
             *([count(f.stall_cycles)] if has_stalls else []),
             count(f.inclusive_cycles),
             share(f.inclusive_cycles, cost.cycles),
         )
+        for name, cycles, waited in _inlined(sources[f.name].inlined) if sources else ():
+            table.add_row(Text(name), "", "", "", count(cycles), *([count(waited)] if has_stalls else []), style="dim")
     if len(rows) <= _MAX_FUNCTIONS:
         return table
     rest = sum(f.self_cycles for f in rows[_MAX_FUNCTIONS:])
     more = f"... and {len(rows) - _MAX_FUNCTIONS} more functions with {count(rest)} self cycles (--json has them all)"
     return Group(table, Text(more, style="dim"))
+
+
+def _inlined(parts: Sequence[InlinedCost]) -> Iterator[tuple[str, int, int]]:
+    """Names, cycles and stalls of the rows below a function."""
+    shown, rest = parts[:_MAX_INLINED], parts[_MAX_INLINED:]
+    yield from ((f"  {part.label}", part.self_cycles, part.stall_cycles) for part in shown)
+    if rest:
+        cycles, waited = sum(part.self_cycles for part in rest), sum(part.stall_cycles for part in rest)
+        yield f"  {len(rest)} more (inlined)", cycles, waited
 
 
 def _traffic(cost: Cost) -> Table:

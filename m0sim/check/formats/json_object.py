@@ -57,7 +57,10 @@ def _figures(figures: Figures | None) -> dict[str, Any]:
 
 
 def _where(where: Where) -> dict[str, Any]:
-    return {"functions": [_function(function) for function in where.functions]}
+    return {
+        "functions": [_function(function) for function in where.functions],
+        "sources": [asdict(source) for source in where.sources],
+    }
 
 
 def _function(function: FunctionChange) -> dict[str, Any]:

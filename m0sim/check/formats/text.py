@@ -148,10 +148,15 @@ def _of_run(verdict: Verdict) -> list[str]:
 
 
 def where(found: Where, bench: str, seen: Seen) -> list[str]:
-    """The functions that changed, then each one's lines and instructions, unless `seen` has just these."""
+    """The functions that changed, what that is by functions of the source, then each one's lines and instructions,
+    unless `seen` has just these."""
     shown = found.functions[:_MOST_FUNCTIONS]
     rows = [("function", "old", "new", "change"), *((f.name, *_moved(f.old, f.new)) for f in shown)]
     lines = [*columns(rows), *_more(len(found.functions) - len(shown), "functions")]
+    if found.sources:
+        sources = [(source.name, *_moved(source.old, source.new)) for source in found.sources[:_MOST_FUNCTIONS]]
+        lines += ["", *columns([("by source function", "old", "new", "change"), *sources])]
+        lines += _more(len(found.sources) - len(sources), "functions")
     for function in shown:
         first = seen.setdefault(_codes(function), bench) if function.hunks else bench
         if first == bench:
