@@ -427,6 +427,11 @@ def test_sharing_out_keeps_both_sums(selfs: list[int], weights: list[int]) -> No
     assert by_name == +Counter(cycles)
 
 
+def test_sleep_is_a_functions_own() -> None:
+    found = shared([40], {"": 5, "g": 28})
+    assert selfs_of(found) == {"root": 5, "root;c0;f": 12, "root;c0;f;g (inlined)": 28}
+
+
 def test_a_function_whose_contexts_have_other_cycles_stays_whole() -> None:
     found = shared([10, 30], {"": 12, "g": 29})
     assert selfs_of(found) == {"root": 5, "root;c0;f": 10, "root;c1;f": 30}

@@ -161,24 +161,28 @@ class _Context:
 def stacks(cost: Cost, found: Inlining) -> Stacks:
     """The call tree with inlined functions; as it is where nothing is inlined.
 
-    Calls of a function from several places of one function of the source, in one context, are one node. A function
-    whose cycles by context are not those by address stays whole: see `CallNode`.
+    Calls of a function from several places of one function of the source, in one context, are one node. What contexts
+    have and no instruction took, which is sleep, is the function's own. Where code ran without its function being
+    entered (see `CallNode`), the functions whose cycles by context are not those by address stay whole.
     """
     if found.is_empty:
         return Stacks(cost.call_tree, {}, ())
     contexts = _contexts(cost, found)
-    by_function: defaultdict[str, list[_Context]] = defaultdict(list)
+    by_function: dict[str, list[_Context]] = {function: [] for function in found.cycles}
     for context in contexts:
-        if context.self_cycles:
+        if context.self_cycles and context.function in by_function:
             by_function[context.function].append(context)
-    whole, shared_out = set(), []
+    asleep = {
+        function: sum(context.self_cycles for context in several) - sum(found.cycles[function].values())
+        for function, several in by_function.items()
+    }
+    whole = {function for function, cycles in asleep.items() if cycles} if min(asleep.values()) < 0 else set()
+    shared_out = []
     for function, several in by_function.items():
-        cycles = found.cycles.get(function, {})
-        if sum(context.self_cycles for context in several) != sum(cycles.values()):
-            whole.add(function)
-        elif any(cycles):
+        cycles = found.cycles[function]
+        if any(cycles) and function not in whole:
             shared_out += [function] * (len(several) > 1)
-            _share_out(several, cycles)
+            _share_out(several, {**cycles, (): cycles.get((), 0) + asleep[function]})
     return _tree(contexts, whole, shared_out)
 
 
