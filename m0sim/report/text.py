@@ -94,7 +94,7 @@ def functions(cost: Cost, found: Inlining | None = None) -> RenderableType:
     sources = {} if found is None or found.is_empty else found.functions
     stalls = ("stalls",) if has_stalls else ()
     by_source = ("by source",) if sources else ()
-    table = grid("function", "calls", "self cycles", "", *by_source, *stalls, "inclusive cycles", "")
+    table = grid("function", "calls", "self cycles", "", *stalls, *by_source, "inclusive cycles", "")
     rows = list(cost.functions.values())
     for f in rows[:_MAX_FUNCTIONS]:
         table.add_row(
@@ -102,13 +102,13 @@ def functions(cost: Cost, found: Inlining | None = None) -> RenderableType:
             count(f.calls),
             count(f.self_cycles),
             share(f.self_cycles, cost.cycles),
-            *([count(sources[f.name].own_cycles)] if sources else []),
             *([count(f.stall_cycles)] if has_stalls else []),
+            *([count(sources[f.name].own_cycles)] if sources else []),
             count(f.inclusive_cycles),
             share(f.inclusive_cycles, cost.cycles),
         )
         for name, cycles, waited in _inlined(sources[f.name].inlined) if sources else ():
-            table.add_row(Text(name), "", "", "", count(cycles), *([count(waited)] if has_stalls else []), style="dim")
+            table.add_row(Text(name), "", "", "", *([count(waited)] if has_stalls else []), count(cycles), style="dim")
     if len(rows) <= _MAX_FUNCTIONS:
         return table
     rest = sum(f.self_cycles for f in rows[_MAX_FUNCTIONS:])
