@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from functools import cache
 from itertools import groupby, pairwise
 from pathlib import Path
 from types import SimpleNamespace
@@ -71,7 +72,8 @@ def names(image: Image, addresses: Sequence[int]) -> list[tuple[str, ...]]:
 # ---------------------------------------------------------------------------------- whose code: a second reader
 
 
-def of_pyelftools(path: Path, functions: set[int]) -> dict[int, tuple[str, ...]]:
+@cache
+def of_pyelftools(path: Path, functions: frozenset[int]) -> dict[int, tuple[str, ...]]:
     """The inlined functions by address, by pyelftools, of what begins where one of `functions` does."""
     found: dict[int, tuple[str, ...]] = {}
     with path.open("rb") as file:
@@ -127,7 +129,7 @@ def of_pyelftools(path: Path, functions: set[int]) -> dict[int, tuple[str, ...]]
 
 def check_against_pyelftools(path: Path) -> dict[int, tuple[str, ...]]:
     image = load_elf(path)
-    expected = of_pyelftools(path, {f.address for f in image.functions})
+    expected = of_pyelftools(path, frozenset(f.address for f in image.functions))
     addresses = instructions(image)
     assert dict(zip(addresses, names(image, addresses), strict=True)) == {at: expected.get(at, ()) for at in addresses}
     assert image.notes_so_far == ()
@@ -207,12 +209,14 @@ def test_cxx_names_are_those_of_symbols(build: Build, tmp_path: Path) -> None:
 
 
 def by_hand(cost: Cost, image: Image) -> dict[str, Counter[str]]:
-    """Self cycles by function and innermost source function, "" for its own: the rows of the listing, added up."""
+    """Self cycles by function and innermost source function, "" for its own: the rows of the listing, added up by what
+    pyelftools says of their addresses."""
     sums: dict[str, Counter[str]] = {}
+    expected = of_pyelftools(image.path, frozenset(f.address for f in image.functions))
     for function in listing(cost, image, everything=True).functions:
         sums[function.name] = Counter()
         for row in function.rows:
-            sums[function.name][row.inlined[-1] if row.inlined else ""] += row.cycles
+            sums[function.name][expected.get(row.instruction.address, ("",))[-1]] += row.cycles
     return sums
 
 
