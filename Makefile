@@ -11,7 +11,7 @@ export PYTHONDONTWRITEBYTECODE :=
 
 # Tests: `test` is quick, `test-long` the rest, each under a minute; CI runs both. `test-all` is both, more random
 # programs of the kinds that they have, and examples drawn anew. docs/architecture.md says which test belongs where.
-.PHONY: demo test test-long test-all lint check bench bench-kernels bench-against kernels libraries sanitized wheels clean
+.PHONY: demo test test-long test-all lint check bench bench-kernels bench-against docs kernels libraries sanitized wheels clean
 
 # What one call costs, and the main job: every training method side by side on handwritten digits.
 demo: $(READY) kernels
@@ -36,6 +36,15 @@ lint: $(READY)
 # The bundled kernels against their baseline. After a wanted change: m0sim check --update kernels/m0sim.toml
 check: $(READY) kernels
 	$(BIN)/m0sim check --strict --no-build kernels/m0sim.toml
+
+# The site, from docs/ and the code, into build/site: any warning is an error. NO_MKDOCS_2_WARNING is the theme's word
+# about its successor.
+docs: $(VENV)/.docs libraries
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict
+
+$(VENV)/.docs: pyproject.toml | $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[docs]'
+	@touch $@
 
 bench: $(READY) libraries
 	$(BIN)/python tests/bench_speed.py

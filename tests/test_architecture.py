@@ -14,7 +14,7 @@ def test_what_the_page_names_is_there() -> None:
     assert len(names) > 40
     tracked = [
         path.relative_to(ROOT).as_posix() + "/" * path.is_dir()
-        for folder in ("m0sim", "kernels", "tests", "profiles")
+        for folder in ("docs", "m0sim", "kernels", "tests", "profiles")
         for path in (ROOT / folder, *(ROOT / folder).rglob("*"))
     ]
     missing = [

@@ -1,0 +1,99 @@
+"""What `make docs` writes beside the pages in docs/: the reference of the command line, from its commands.
+
+MkDocs calls `on_files` (mkdocs.yml, hooks). Everything else here is plain Python, which the tests call without MkDocs.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import click
+
+from m0sim.cli import app
+from m0sim.cli.verbs import SECTIONS
+
+GENERATED = {"reference/cli.md": "cli_page"}
+"""Pages that are in no folder, by the function that writes them."""
+
+
+def on_files(files: Any, config: Any) -> Any:
+    """Give MkDocs the pages that are generated."""
+    from mkdocs.structure.files import File
+
+    for path, function in GENERATED.items():
+        files.append(File.generated(config, path, content=globals()[function]()))
+    return files
+
+
+def cli_page() -> str:
+    """Every verb: its usage, what it does, arguments and options, as the installed m0sim has them."""
+    top = click.Context(app, info_name="m0sim", **app.context_settings)
+    parts = [
+        "# The command line",
+        "From the commands themselves; `m0sim VERB --help` prints the same in a terminal.",
+        *_parameters(app, top),
+    ]
+    for title, verbs in SECTIONS.items():
+        parts.append(f"## {title}")
+        for name, verb in verbs.items():
+            parts += _verb(verb.load(), click.Context(verb.load(), info_name=name, parent=top), level=3)
+    return "\n\n".join(parts) + "\n"
+
+
+def _verb(command: click.Command, context: click.Context, level: int) -> Iterator[str]:
+    """One verb, then those below it."""
+    yield f"{'#' * level} {context.command_path}"
+    usage = " ".join(command.collect_usage_pieces(context))
+    yield f"```text\n{context.command_path} {usage}\n```"
+    yield from _paragraphs(inspect.cleandoc(command.help or ""))
+    yield from _parameters(command, context)
+    if isinstance(command, click.Group):
+        for name in command.list_commands(context):
+            below = command.get_command(context, name)
+            assert below is not None
+            yield from _verb(below, click.Context(below, info_name=name, parent=context), level + 1)
+
+
+def _paragraphs(text: str) -> Iterator[str]:
+    """Help as Markdown: click keeps the lines of a paragraph that begins with a backspace as they are."""
+    for paragraph in re.split(r"\n\s*\n", text.partition("\f")[0]):
+        if paragraph.startswith("\b"):
+            yield f"```text\n{paragraph[1:].strip(chr(10))}\n```"
+        else:
+            yield _plain(paragraph)
+
+
+def _parameters(command: click.Command, context: click.Context) -> Iterator[str]:
+    records = [record for each in command.get_params(context) if (record := _record(each, context)) is not None]
+    for title, is_option in (("argument", False), ("option", True)):
+        rows = [row for option, row in records if option == is_option]
+        if rows:
+            yield "\n".join([f"| {title} | what it does |", "|---|---|", *rows])
+
+
+def _record(parameter: click.Parameter, context: click.Context) -> tuple[bool, str] | None:
+    """Whether it is an option, and its row; None for one that is hidden."""
+    if isinstance(parameter, click.Option):
+        shown = parameter.get_help_record(context)
+        if shown is None:
+            return None
+        return True, _row(*shown)
+    name = parameter.make_metavar(context)
+    return False, _row(name, getattr(parameter, "help", None) or "")
+
+
+def _row(name: str, text: str) -> str:
+    code = name.replace("|", "\\|")
+    return f"| `{code}` | {_plain(' '.join(text.split()))} |"
+
+
+def _plain(text: str) -> str:
+    """Text in which only backticks mean something to Markdown."""
+    parts = text.split("`")
+    if len(parts) % 2 == 0:  # one without a second
+        parts = [text.replace("`", "&#96;")]
+    escape = str.maketrans({each: f"&#{ord(each)};" for each in "&<>*_|[]\\"})
+    return "`".join(part.replace("|", "\\|") if i % 2 else part.translate(escape) for i, part in enumerate(parts))
