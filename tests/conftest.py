@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import gc
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 from engines import default_engine
 from hypothesis import settings
+from json_schemas import require_of_verb
 from slowest_files import SlowestFiles, add_option
 
 import m0sim.chip.engine.unicorn_run
-from m0sim import toolchain
+from m0sim import files, toolchain
 from m0sim.chip.engine.unicorn_run import UnicornRun
 from m0sim.errors import UsageError
 
@@ -35,6 +37,21 @@ def _emulators_are_freed() -> Iterator[None]:
     """Unicorn's binding keeps an emulator in a cycle, and thousands of tests make one each."""
     yield
     gc.collect()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _json_is_as_its_schema_says() -> Iterator[None]:
+    """Whatever a verb writes as JSON in this process, in any test, has the names of its schema and no other."""
+    text_of = files.json_text
+
+    def checked(result: Mapping[str, Any]) -> str:
+        text = text_of(result)
+        require_of_verb(json.loads(text))
+        return text
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(files, "json_text", checked)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -35,6 +35,7 @@ PROFILER = {
     "list": Verb("m0sim.cli.listing:list_", "Show the functions and sections of an image."),
     "profiles": Verb("m0sim.cli.profiles:profiles", "List the device profiles, or show one."),
     "run": Verb("m0sim.cli.run:run", "Run whole firmware from reset until it stops."),
+    "schema": Verb("m0sim.cli.schema:schema", "Print the JSON Schema of what a verb prints."),
     "size": Verb("m0sim.cli.size:size", "Show what an image takes in flash and SRAM, and what grew."),
     "stack": Verb("m0sim.cli.stack:stack", "Bound the stack of functions by their code alone."),
 }

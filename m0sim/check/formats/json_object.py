@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from typing import Any
 
+from m0sim import files
 from m0sim.check import baseline
 from m0sim.check.assembly import assembly
 from m0sim.check.figures import NUMBERS, Figures, InstructionRow
@@ -19,7 +19,7 @@ _FIGURES = ("function", "profile", "flash", "wait_states", *NUMBERS)
 
 def json_text(result: Result) -> str:
     """The object as text."""
-    return json.dumps(to_object(result), indent=2) + "\n"
+    return files.json_text(to_object(result))
 
 
 def to_object(result: Result) -> dict[str, Any]:
