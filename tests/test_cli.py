@@ -121,8 +121,10 @@ def test_help(run: Run, words: tuple[str, ...], option: str) -> None:
 ALONE = {
     ("call",): "Missing argument 'IMAGE'.",
     ("annotate",): "Missing argument 'IMAGE'.",
+    ("init",): "Missing argument 'IMAGE'.",
     ("list",): "Missing argument 'IMAGE'.",
-    ("check",): 'm0sim.toml: no such file: write one with image = "app.elf" and a [[bench]] (docs/check.md)',
+    ("check",): 'm0sim.toml: no such file: `m0sim init app.elf` writes one (docs/check.md)',
+    ("completion",): "Missing argument 'SHELL'.",
     ("diff",): "Missing argument 'OLD'.",
     ("run",): "Missing argument 'IMAGE'.",
     ("size",): "Missing argument 'IMAGE'.",

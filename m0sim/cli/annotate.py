@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from m0sim.cli import calling, options
+from m0sim.cli import calling, options, voice
 from m0sim.cli.calling import CallCommand
 from m0sim.cli.shared import emit, show_notes
 from m0sim.errors import UsageError
@@ -21,6 +21,7 @@ from m0sim.errors import UsageError
 @calling.source_root
 @options.json_wanted
 @options.output()
+@voice.options
 def annotate(
     chosen: tuple[str, ...],
     everything: bool,

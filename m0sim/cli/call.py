@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from m0sim import files
-from m0sim.cli import calling, options
+from m0sim.cli import calling, options, voice
 from m0sim.cli.calling import CallCommand
 from m0sim.cli.shared import emit, image_of, show_notes
 from m0sim.names import printable
@@ -38,6 +38,7 @@ def _written(option: str, what: str) -> options.Decorator:
 @_written("--html", "a report for a browser, all in one file")
 @options.json_wanted
 @options.output()
+@voice.options
 def call(
     level: str | None,
     fail_on: str | None,
@@ -83,7 +84,7 @@ def call(
 
         require_lines(image_of(asked.image_file, asked.base, asked.symbols))
     if fail_on is not None and level is None:
-        click.echo("note: --fail-on counts at level memory", err=True)
+        voice.note("note: --fail-on counts at level memory")
     kinds = () if fail_on is None else fail_on.split(",")
     done = calling.run(asked, level or "cycles", kinds, flash_report=True)
     if any(profiles.values()):
@@ -99,7 +100,7 @@ def call(
     found = inlining(done.cost, done.machine.program)
     show_notes(done.machine.image)
     for note in sources.notes():
-        click.echo(f"note: {printable(note)}", err=True)
+        voice.note(f"note: {printable(note)}")
     notes = (*done.machine.image.notes_so_far, *sources.notes())
     if done.fault is not None:
         emit(data.call(done.cost, done.fault, notes, found), json_wanted, output)

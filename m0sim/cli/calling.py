@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from m0sim.cli import options
+from m0sim.cli import options, voice
 from m0sim.cli.options import PATH
 from m0sim.cli.shared import Progress, machine_of
 
@@ -201,10 +201,21 @@ def run(asked: Asked, level: str = "cycles", fail_on: Sequence[str] = (), *, fla
             )
         except Fault as fault:
             fault.cost = asked.noted(fault.cost)
+            _say_engine(fault.cost)
             return Outcome(machine, fault.cost, fault, outputs)
+    _say_engine(cost)
     for out in outputs:
         out.save()
+        if out.path is not None:
+            voice.detail(f"written: {out.path}, {out.buffer.size:,} bytes")
     return Outcome(machine, asked.noted(cost), None, outputs)
+
+
+def _say_engine(cost: Cost) -> None:
+    if cost.provenance is not None:
+        voice.detail(
+            f"{cost.function} on engine {cost.provenance.engine}, level {cost.level}, flash {cost.flash_model}"
+        )
 
 
 def show_fault(fault: Fault) -> None:

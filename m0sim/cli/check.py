@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from m0sim import files
-from m0sim.cli import options
+from m0sim.cli import options, voice
 from m0sim.cli.options import PATH
 from m0sim.cli.shared import Bar
 from m0sim.errors import M0simError, UsageError, did_you_mean
@@ -56,6 +56,7 @@ write = click.option("--write", multiple=True, metavar="NAME=FILE", help="Also w
 @options.json_wanted
 @write
 @options.output()
+@voice.options
 def check(
     manifest_file: Path,
     update: bool,
@@ -86,13 +87,14 @@ def check(
     engine_name = None if engine is None else engine_of(engine)
     chosen = run.Options(only, jobs, against, baseline_file, strict, update, engine_name)
     manifest = manifests.load(manifest_file)
+    voice.detail(f"manifest {manifest.path}: {len(manifest.benches)} benches; baseline {chosen.path(manifest)}")
     if not no_build:
         measure.build(manifest)
     result = _checked(manifest, chosen)
     _show(result, targets)
     if update:
         is_new = run.update(manifest, chosen, result)
-        click.echo(f"m0sim: {chosen.path(manifest)} {'written' if is_new else 'is up to date'}", err=True)
+        voice.note(f"{chosen.path(manifest)} {'written' if is_new else 'is up to date'}")
     if result.is_bad:
         raise click.exceptions.Exit(1)
 
@@ -106,6 +108,7 @@ def _checked(manifest: Manifest, chosen: Options) -> Result:
     def show(name: str, done: int, todo: int) -> None:
         nonlocal running
         running = name
+        voice.detail(f"bench {name}, {done + 1} of {todo}")
         bar.share(done, todo, name)
 
     with Bar(0) as bar:
@@ -125,6 +128,7 @@ def _checked(manifest: Manifest, chosen: Options) -> Result:
 @options.json_wanted
 @write
 @options.output()
+@voice.options
 def diff(old: Path, new: Path, exit_code: bool, **shown: Any) -> None:
     """Compare two baselines, or two results of `m0sim call --json`."""
     from m0sim.check import run
@@ -176,4 +180,4 @@ def _show(result: Result, targets: Targets) -> None:
             sys.stdout.write(FORMATS[name](result))
     if targets[0][0] != "text":  # what a program reads has no room for them
         for note in result.notes:
-            click.echo(f"m0sim: {note}", err=True)
+            voice.note(note)

@@ -28,7 +28,7 @@ def answer(app: click.Command) -> int:
 def _show(context: click.Context, _: click.Parameter, shell: str | None) -> None:
     if shell is None or context.resilient_parsing:
         return
-    click.echo(_script(context.command, _detected() if shell == DETECT else shell), nl=False)
+    click.echo(script_of(context.command, _detected() if shell == DETECT else shell), nl=False)
     context.exit()
 
 
@@ -37,14 +37,15 @@ def _install(context: click.Context, _: click.Parameter, shell: str | None) -> N
         return
     shell = _detected() if shell == DETECT else shell
     try:
-        path = _installed(_script(context.command, shell), shell)
+        path = _installed(script_of(context.command, shell), shell)
     except OSError as error:
         raise UsageError(f"{error.filename}: cannot write: {error.strerror}") from error
     click.echo(f"{shell} completion is in {path}; it begins with the next terminal")
     context.exit()
 
 
-def _script(app: click.Command, shell: str) -> str:
+def script_of(app: click.Command, shell: str) -> str:
+    """What completes in a shell, when it has read it. Raises `UsageError` for a shell that has none."""
     from click.shell_completion import get_completion_class
 
     found = get_completion_class(shell)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from m0sim.cli import options
+from m0sim.cli import options, voice
 from m0sim.cli.shared import emit, image_of
 
 
@@ -17,6 +17,7 @@ from m0sim.cli.shared import emit, image_of
 @options.symbols
 @options.json_wanted
 @options.output()
+@voice.options
 def list_(
     image_file: Path,
     signatures: bool,
@@ -36,4 +37,4 @@ def list_(
         text.show(text.listing(image, signatures=signatures))
     if signatures:
         for note in image.signature_notes:
-            click.echo(f"m0sim: note: {note}", err=True)
+            voice.note(f"note: {note}")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from m0sim import files
-from m0sim.cli import options
+from m0sim.cli import options, voice
 from m0sim.cli.shared import Progress, device_of, emit, image_of, show_notes
 from m0sim.names import printable
 
@@ -57,6 +57,7 @@ if TYPE_CHECKING:
 @options.symbols
 @options.json_wanted
 @options.output()
+@voice.options
 def run(
     image_file: Path,
     profile: str,

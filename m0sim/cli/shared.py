@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from m0sim import files
+from m0sim.cli import voice
 from m0sim.errors import UsageError
 
 if TYPE_CHECKING:
@@ -25,7 +26,10 @@ def device_of(profile: str, clock: str | None) -> Device:
     from m0sim.chip import device
 
     chosen = device.load(profile)
-    return chosen if clock is None else chosen.at_clock(device.clock(clock))
+    if clock is not None:
+        chosen = chosen.at_clock(device.clock(clock))
+    voice.detail(f"profile {chosen.name}: {chosen.core} at {chosen.clock_hz / 1e6:g} MHz, from {chosen.path}")
+    return chosen
 
 
 def machine_of(
@@ -48,19 +52,21 @@ def image_of(path: Path, base: str | None, symbols: Path | None = None) -> Image
     """An ELF, HEX or UF2 file, or a raw binary where --base was given; with the names of the ELF `symbols`."""
     from m0sim import image
 
-    if not base:
-        return image.load_file(path, symbols=symbols)
     try:
-        address = int(base, 0)
+        address = int(base, 0) if base else None
     except ValueError:
         raise UsageError(f"--base {base!r} is not an address, such as 0x10000000") from None
-    return image.load_file(path, base=address, symbols=symbols)
+    found = image.load_file(path, base=address, symbols=symbols)
+    size = sum(len(segment.data) for segment in found.segments)
+    names = "" if symbols is None else f", names from {symbols}"
+    voice.detail(f"image {path}: {size:,} bytes to load, {len(found.functions):,} functions{names}")
+    return found
 
 
 def show_notes(image: Image) -> None:
     """Say on stderr what could not be read of the debug information, where something asked for it."""
     for note in image.notes_so_far:
-        click.echo(f"m0sim: note: {note}", err=True)
+        voice.note(f"note: {note}")
 
 
 def emit(result: dict[str, Any], to_stdout: bool, output: Path | None) -> None:
@@ -79,6 +85,11 @@ def one_blas_thread() -> None:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 
+def _is_shown() -> bool:
+    """Whether anybody wants to see how far the work is."""
+    return sys.stderr.isatty() and not voice.is_quiet()
+
+
 class Bar:
     """A progress bar on stderr where that is a terminal."""
 
@@ -90,7 +101,7 @@ class Bar:
         from rich.console import Console
         from rich.progress import Progress
 
-        self._bar = Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty())
+        self._bar = Progress(console=Console(stderr=True), transient=True, disable=not _is_shown())
         self._task = self._bar.add_task("", total=self._total or None)
         self._bar.start()
         return self
@@ -122,7 +133,7 @@ class PointsBar:
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        self._bar = Progress(*columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty())
+        self._bar = Progress(*columns, console=Console(stderr=True), transient=True, disable=not _is_shown())
         self._task = self._bar.add_task("points", total=None)
         self._bar.start()
         return self
@@ -147,7 +158,7 @@ class Progress:
 
     def __enter__(self) -> None:
         self._started = time.monotonic()
-        if sys.stderr.isatty():
+        if _is_shown():
             self._machine.progress = self._show
 
     def _show(self, cycles: int) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from m0sim import files
-from m0sim.cli import options
+from m0sim.cli import options, voice
 from m0sim.cli.shared import Bar, device_of, emit, one_blas_thread
 from m0sim.study.cli.shared import data, memory, needs
 from m0sim.study.words import DataWords, MemoryWords
@@ -43,6 +43,7 @@ from m0sim.study.words import DataWords, MemoryWords
 @options.json_wanted
 @options.output("DIR|FILE.json", "Write JSON, HTML and pictures, or the JSON.")
 @needs("matplotlib")
+@voice.options
 def budget(
     sram: str,
     network: str,
@@ -79,7 +80,7 @@ def budget(
     with Bar(0) as bar:
         result = asking.answer(question, bench, bar.share)
     for line in tasks.left_out(methods, question):
-        click.echo(f"m0sim: {line}", err=True)
+        voice.note(line)
     if output is not None:
         _write(result, output)
     if json_wanted:
@@ -103,4 +104,4 @@ def _write(result: Any, output: Path) -> None:
     files.write(output / "budget.html", budget_html.page(result))
     for name, content in budget_plots.files(result).items():
         files.write(output / name, content)
-    click.echo(f"m0sim: written to {output}: budget.json, budget.html, and the pictures as PNG and SVG", err=True)
+    voice.note(f"written to {output}: budget.json, budget.html, and the pictures as PNG and SVG")

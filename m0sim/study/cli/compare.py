@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from m0sim import files
-from m0sim.cli import options
+from m0sim.cli import options, voice
 from m0sim.cli.shared import Bar, device_of, emit, one_blas_thread
 from m0sim.study.cli.shared import data, memory, needs
 from m0sim.study.words import DataWords, MemoryWords
@@ -30,6 +30,7 @@ from m0sim.study.words import DataWords, MemoryWords
 @options.json_wanted
 @options.output("DIR", "Write JSON, Markdown, plots and HTML there.")
 @needs("matplotlib")
+@voice.options
 def compare(
     network: str | None,
     width: float,
@@ -52,7 +53,7 @@ def compare(
     chip = device_of(profile, clock)
     task = tasks.comparison(network, data, methods, memory, chip, width=width, steps=steps, base=base)
     for line in comparing.left_out(methods, task.methods, task.network):
-        click.echo(f"m0sim: {line}", err=True)
+        voice.note(line)
     if output is not None:
         files.make_folder(output)  # better refused before the work than after it
     with Bar(steps * len(task.methods)) as bar:
@@ -66,7 +67,7 @@ def compare(
     from m0sim.study.report import compare_text
 
     text.show(compare_text.compare(result))
-    if output is not None:
+    if output is not None and not voice.is_quiet():
         click.echo(f"\nwritten to {output}: compare.json, compare.md, compare.html, and the plots as PNG and SVG")
 
 

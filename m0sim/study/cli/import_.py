@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from m0sim import files
-from m0sim.cli import options
+from m0sim.cli import options, voice
 from m0sim.cli.shared import emit, one_blas_thread
 from m0sim.errors import UsageError
 from m0sim.study.cli.shared import data
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 @click.option("--std", metavar="S[,S...]", help="What it is divided by then.")
 @options.output("FILE", "The backbone to write, .npz.", default=Path("backbone.npz"))
 @options.json_wanted
+@voice.options
 def import_(
     model: Path,
     data: DataWords,

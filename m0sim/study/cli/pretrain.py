@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from m0sim import files
-from m0sim.cli import options
+from m0sim.cli import options, voice
 from m0sim.cli.shared import Bar, emit, one_blas_thread
 from m0sim.study.cli.shared import data, resuming
 from m0sim.study.words import DataWords
@@ -25,6 +25,7 @@ from m0sim.study.words import DataWords
 @click.option("--resume", is_flag=True, help="Go on from the checkpoint beside FILE.")
 @options.output("FILE", "The .npz to write.", default=Path("backbone.npz"))
 @options.json_wanted
+@voice.options
 def pretrain(
     network: str, data: DataWords, seed: int, note: str, resume: bool, output: Path, json_wanted: bool
 ) -> None:

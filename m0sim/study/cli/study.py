@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from m0sim import files
-from m0sim.cli import options
+from m0sim.cli import options, voice
 from m0sim.cli.shared import Bar, emit, one_blas_thread
 from m0sim.errors import UsageError
 from m0sim.study.cli.shared import needs
@@ -26,6 +26,7 @@ from m0sim.study.cli.shared import needs
 @click.option("--jobs", metavar="N", type=int, default=0, help="Processes; 0 for one a core.")
 @options.json_wanted
 @needs("matplotlib")
+@voice.options
 def study(study_file: Path, output: Path, data_dir: Path | None, engine: str, jobs: int, json_wanted: bool) -> None:
     """Tune every method on validation images, then train it with several seeds: the table and the curves."""
     one_blas_thread()

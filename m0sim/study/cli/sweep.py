@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from m0sim.cli import options
+from m0sim.cli import options, voice
 from m0sim.cli.shared import PointsBar, emit, one_blas_thread
 from m0sim.errors import UsageError
 from m0sim.study.cli.shared import needs
@@ -23,6 +23,7 @@ from m0sim.study.cli.shared import needs
 @click.option("--retry", is_flag=True, help="Run the points again that failed.")
 @options.json_wanted
 @needs("matplotlib", "distributed", "pyarrow")
+@voice.options
 def sweep(
     target: Path,
     output: Path | None,
@@ -76,7 +77,5 @@ def _write(asked: Any, finished: Any, folder: Path) -> None:
     for path in sweep_plots.left_over(folder, drawn):
         path.unlink(missing_ok=True)
     if finished.others:
-        click.echo(
-            f"m0sim: the folder holds {finished.others} points of another sweep, which stay in points.jsonl", err=True
-        )
-    click.echo(f"m0sim: written to {folder}: results.parquet, sweep.toml, sweep.html, and the front", err=True)
+        voice.note(f"the folder holds {finished.others} points of another sweep, which stay in points.jsonl")
+    voice.note(f"written to {folder}: results.parquet, sweep.toml, sweep.html, and the front")

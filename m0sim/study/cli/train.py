@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from m0sim import files
-from m0sim.cli import options
+from m0sim.cli import options, voice
 from m0sim.cli.shared import Bar, emit, one_blas_thread
 from m0sim.errors import UsageError
 from m0sim.study.cli.shared import data, memory, needs, resuming
@@ -59,6 +59,7 @@ if TYPE_CHECKING:
 @options.json_wanted
 @options.output("DIR", "Where results and checkpoint go.")
 @needs("matplotlib")
+@voice.options
 def train(
     method: str | None,
     network: str | None,
@@ -139,6 +140,6 @@ def _show(training: Training, learned: Backbone | None, json_wanted: bool, outpu
     if not training.is_finished:
         where = "give -o DIR next time to be able to resume" if output is None else f"resume with: {resuming()}"
         click.echo(f"m0sim: interrupted; {where}", err=True)
-    elif output is not None and not json_wanted:
+    elif output is not None and not json_wanted and not voice.is_quiet():
         network = "" if learned is None else ", learned.npz"
         click.echo(f"\nwritten to {output}: train.json, state.npz{network}, curve.png, curve.svg, checkpoint.npz")
