@@ -123,7 +123,7 @@ ALONE = {
     ("annotate",): "Missing argument 'IMAGE'.",
     ("init",): "Missing argument 'IMAGE'.",
     ("list",): "Missing argument 'IMAGE'.",
-    ("check",): 'm0sim.toml: no such file: `m0sim init app.elf` writes one (docs/check.md)',
+    ("check",): "m0sim.toml: no such file: `m0sim init app.elf` writes one (docs/check.md)",
     ("completion",): "Missing argument 'SHELL'.",
     ("diff",): "Missing argument 'OLD'.",
     ("run",): "Missing argument 'IMAGE'.",

@@ -165,13 +165,15 @@ def test_what_a_check_and_its_baseline_have_is_closed(run: Run, tmp_path: Path, 
     require(run("diff", kept, kept, "--json").json, "diff")
 
 
-def test_lists_and_profiles(run: Run, build: Build) -> None:
+def test_lists_sizes_and_profiles(run: Run, build: Build) -> None:
     elf = build("memory.c", flags=("-O1", "-g"))
     assert "functions[].signature.parameters[]" in places_that_are_closed(
         run("list", elf, "--signatures", "--json").json, "list"
     )
     for words in ((), ("rp2040",), ("stm32g0",)):
         assert "" in places_that_are_closed(run("profiles", *words, "--json").json, "profiles")
+    found = run("size", elf, "--against", elf, "--json").json
+    assert places_that_are_closed(found, "size") == {"", "against", "sections[]", "objects[]", "symbols[]"}
     found = run("annotate", elf, "touch", 1, "--all", "--json").json
     assert places_that_are_closed(found, "annotate") >= {"", "functions[]", "functions[].rows[]", "left_out"}
 

@@ -80,7 +80,7 @@ def load(path: Path) -> Manifest:
     if path.is_dir():
         path = path / FILE_NAME
     if not path.exists():
-        raise UsageError(f'{path}: no such file: `m0sim init app.elf` writes one (docs/check.md)')
+        raise UsageError(f"{path}: no such file: `m0sim init app.elf` writes one (docs/check.md)")
     top = read(path, "the manifest", _TOP_KEYS)
     benches = [_bench(top, table) for table in top.tables("bench", _BENCH_KEYS, named_by="name")]
     if not benches:

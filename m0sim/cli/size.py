@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from m0sim.cli import options
+from m0sim.cli import options, voice
 from m0sim.cli.options import PATH
 from m0sim.cli.shared import emit, image_of
 from m0sim.errors import UsageError, did_you_mean
@@ -26,6 +26,7 @@ _LIMIT = 20
 @options.symbols
 @options.json_wanted
 @options.output()
+@voice.options
 def size(
     image_file: Path,
     against: Path | None,
