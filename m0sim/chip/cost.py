@@ -10,19 +10,24 @@ from typing import Literal, cast, get_args
 import numpy as np
 import numpy.typing as npt
 
+from m0sim.chip.field_docs import documented
 from m0sim.chip.flash_cost import FlashCost
 from m0sim.chip.options import FlashModel
+from m0sim.chip.views import Views
 from m0sim.errors import UsageError
 
 Int64Array = npt.NDArray[np.int64]
 
 
+@documented
 @dataclass(frozen=True, slots=True)
 class FunctionCost:
     """One function's share. All figures are for the whole run."""
 
     name: str
+    """As `m0sim list` shows it."""
     address: int
+    """Of its first instruction."""
     calls: int
     """Times it was entered: by a call, by a tail call, or as the function that was asked for."""
     self_cycles: int
@@ -30,19 +35,26 @@ class FunctionCost:
     inclusive_cycles: int
     """`self_cycles` plus those of everything it called; under recursion counted once, at the outermost call."""
     instructions: int
+    """Of its own that were executed."""
     stall_cycles: int = 0
     """Those of its own cycles in which it waited for flash or a slow bus."""
 
 
+@documented
 @dataclass(frozen=True, slots=True)
 class CallEdge:
     """All calls from one place to one function."""
 
     caller: str
+    """The function that calls."""
     call_address: int
+    """Of the calling (or tail-calling) instruction."""
     callee: str
+    """The function that is called."""
     calls: int
+    """How often."""
     inclusive_cycles: int
+    """Of these calls, with all that they called."""
 
 
 CHIP = "(chip)"
@@ -50,6 +62,7 @@ CHIP = "(chip)"
 exceptions and returning from them."""
 
 
+@documented
 @dataclass(frozen=True, slots=True)
 class CallNode:
     """One function in one calling context: reached from its parent's context by one calling instruction.
@@ -66,15 +79,20 @@ class CallNode:
     """
 
     function: str
+    """Its name."""
     parent: int
     """Index into `Cost.call_tree`; -1 for the root. Parents come before their children."""
     call_address: int
     """The calling (or tail-calling) instruction; 0 for the root."""
     calls: int
+    """How often it was entered in this context."""
     self_cycles: int
+    """Of its own instructions in this context."""
     inclusive_cycles: int
+    """With those of the nodes below it."""
 
 
+@documented
 @dataclass(frozen=True, slots=True)
 class InstructionCost:
     """One instruction at one address. Code that was overwritten has a row for each encoding that ran."""
@@ -92,19 +110,27 @@ class InstructionCost:
     function: str
 
 
+@documented
 @dataclass(frozen=True, slots=True, eq=False)
 class InstructionTable:
     """The executed instructions as parallel arrays, by rising address. `rows` gives them one by one."""
 
     address: Int64Array
+    """Of each instruction."""
     encoding: Int64Array
+    """First halfword in bits 0..15, second in bits 16..31."""
     executions: Int64Array
+    """How often each was executed."""
     taken: Int64Array
+    """How often a conditional branch was taken."""
     cycles: Int64Array
+    """Of all executions, `stalls` among them."""
     stalls: Int64Array
+    """Cycles that waited for flash or a slow bus."""
     function: Int64Array
     """Index into `function_names`."""
     function_names: tuple[str, ...]
+    """Of all functions that executed something."""
 
     def __eq__(self, other: object) -> bool:
         """The same instructions, with the same counts."""
@@ -129,18 +155,25 @@ class InstructionTable:
         return tuple(InstructionCost(*row) for row in numbers)
 
 
+@documented
 @dataclass(frozen=True, slots=True)
 class MemoryUse:
     """Bytes by kind. Code to bss and reserved are the image's, from its section headers; the rest is this call's."""
 
     flash_code: int
+    """Code that runs from flash."""
     flash_rodata: int
+    """Constants that are read from flash."""
     flash_data: int
     """Initial values of the data that startup code copies to SRAM."""
     sram_code: int
+    """Code that start-up copies to SRAM."""
     sram_rodata: int
+    """Constants in SRAM."""
     sram_data: int
+    """Variables with initial values."""
     sram_bss: int
+    """Variables that start as zero."""
     sram_arguments: int
     """Buffers that were allocated, and arguments passed on the stack."""
     sram_stack: int
@@ -161,15 +194,21 @@ class MemoryUse:
         return image + self.sram_arguments + self.sram_stack + self.sram_heap
 
 
+@documented
 @dataclass(frozen=True, slots=True)
 class TrafficCost:
     """Accesses to one symbol, buffer or memory, counted at level ``memory``."""
 
     name: str
+    """Of the symbol, buffer or memory."""
     loads: int
+    """Data items read."""
     stores: int
+    """Data items written."""
     bytes_loaded: int
+    """Bytes read."""
     bytes_stored: int
+    """Bytes written."""
     bytes_touched: int
     """Different bytes that were read or written at least once. For the stack: down to its mark."""
 
@@ -187,6 +226,7 @@ def finding_kinds_of(texts: Sequence[str]) -> tuple[FindingKind, ...]:
     return tuple(cast(FindingKind, text) for text in texts)
 
 
+@documented
 @dataclass(frozen=True, slots=True)
 class Finding:
     """All reads of one instruction that no correct code makes, of one kind; docs/call.md has the rules."""
@@ -237,6 +277,7 @@ class Finding:
         return f"{f'{away:,} bytes' if away else 'directly'} {side} {self.nearest}"
 
 
+@documented
 @dataclass(frozen=True, slots=True)
 class RegisterUse:
     """What a call did with one register of a peripheral that was given an answer."""
@@ -248,6 +289,7 @@ class RegisterUse:
     """The value of the last store, as wide as that was; None where there was none."""
 
 
+@documented
 @dataclass(frozen=True, slots=True)
 class Provenance:
     """What a cost is of: the same words give the same cost."""
@@ -280,44 +322,61 @@ class Provenance:
     """The function up to which the image's own start-up code ran before the call; None where it did not."""
 
 
+@documented
 @dataclass(frozen=True, repr=False)
-class Cost:
+class Cost(Views):
     """Everything counted in one call. With ideal flash, cycles are exact for zero-wait-state memory: docs/accuracy.md.
 
     Two are equal where all that was counted is, whatever they are of.
     """
 
     function: str
+    """The one that was called."""
     profile: str
+    """The name of the device's profile."""
     level: str
+    """What was counted: ``cycles``, or ``memory``, with traffic and findings."""
     result: int | float | bytes | None
+    """r0 (and r1), read as `result_type` says: a number, a struct's bytes, None for void."""
     result_type: str
     """How r0 (and r1) was read: s32, u32, s64, u64, f32, f64, void, or struct for the bytes of one."""
     cycles: int
+    """From the function's first instruction to its return, the return included, the calling BL not."""
     instructions: int
+    """Executed ones."""
     loads: int
     """Data items read: an LDM of four registers is four."""
     stores: int
+    """Data items written."""
     bytes_loaded: int
+    """Bytes read."""
     bytes_stored: int
+    """Bytes written."""
     branches_taken: int
     """Conditional branches only; unconditional ones are in neither figure."""
     branches_not_taken: int
+    """Conditional branches that fell through."""
     stack_bytes: int
+    """High-water mark of the stack, observed: no worst case."""
     stack_top: int
     """SP at entry, an address."""
     seconds: float
+    """`cycles` at the profile's clock."""
     energy_joules: float | None
     """None where the profile has no current with a source at this clock."""
     memory: MemoryUse
+    """Bytes by kind."""
     functions: Mapping[str, FunctionCost]
     """By name, most self cycles first."""
     edges: tuple[CallEdge, ...]
+    """All calls, by place and function."""
     call_tree: tuple[CallNode, ...]
     """By calling context; the first is the function that was called. There are at most 262,144 contexts, recursive
     ones included: `warnings` has a line if there were more, and those cycles are their callers' own."""
     instruction_table: InstructionTable
+    """Every instruction that was executed, with its counts."""
     traffic: tuple[TrafficCost, ...] = ()
+    """Level ``memory``: by symbol, buffer or memory, most bytes first."""
     findings: tuple[Finding, ...] = ()
     """Level ``memory``: reads outside of anything, and of what nothing was written to; most counts first."""
     flash: FlashCost | None = None
@@ -326,6 +385,7 @@ class Cost:
     """The heap's high-water mark since memory was as loaded, observed: what the program's `sbrk` gave out, or, where it
     has none, up to the highest byte that was written. None where the image has no heap."""
     stubs: tuple[str, ...] = ()
+    """Functions that were replaced."""
     registers: tuple[RegisterUse, ...] = ()
     """Peripheral registers that were given answers, by address."""
     output: bytes = b""
@@ -333,13 +393,15 @@ class Cost:
     output_dropped: int = 0
     """Bytes that it printed behind the first 1,048,576, which are not kept."""
     energy_joules_low: float | None = None
+    """The lower bound of `energy_joules`; None where nobody published one."""
     energy_joules_high: float | None = None
-    """Bounds of `energy_joules`; None where nobody published one."""
+    """The upper bound of it; None where nobody published one."""
     energy_source: str | None = None
     """What ran at which current, and who published it."""
     energy_bounds_source: str | None = None
     """Where the bounds are from."""
     warnings: tuple[str, ...] = ()
+    """What looked wrong, one line each."""
     provenance: Provenance | None = field(default=None, compare=False)
     """None for a cost that no call of a `Machine` made."""
 

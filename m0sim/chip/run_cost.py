@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 from m0sim.chip.cost import Cost
+from m0sim.chip.field_docs import documented
+from m0sim.chip.views import Views
 
 ExitReason = Literal["until", "output", "time", "exit", "breakpoint", "fault", "interrupted", "limit"]
 EXIT_REASONS: tuple[str, ...] = get_args(ExitReason)
@@ -13,6 +15,7 @@ EXIT_REASONS: tuple[str, ...] = get_args(ExitReason)
 what no correct code does; Ctrl-C; the limit of cycles, or a sleep from which nothing wakes."""
 
 
+@documented
 @dataclass(frozen=True, slots=True)
 class Exit:
     """How a run ended."""
@@ -29,17 +32,22 @@ class Exit:
         return self.reason in ("until", "output", "time") or (self.reason == "exit" and self.code == 0)
 
 
+@documented
 @dataclass(frozen=True, slots=True)
 class Latency:
     """Cycles from where an exception was pending and enabled to the first instruction of its handler."""
 
     min: int
+    """The shortest."""
     mean: float
+    """Of all."""
     max: int
+    """The longest."""
     held_by: str
     """What the longest one waited for: the mask, another handler, an instruction; empty where it waited for nothing."""
 
 
+@documented
 @dataclass(frozen=True, slots=True)
 class HandlerCost:
     """One exception's share of a run."""
@@ -51,6 +59,7 @@ class HandlerCost:
     number: int
     """Of the exception: 15 for SysTick, 16 + n for interrupt n."""
     entries: int
+    """How often it was entered."""
     self_cycles: int
     """Of the handler's own function, entry and return among them."""
     inclusive_cycles: int
@@ -61,6 +70,7 @@ class HandlerCost:
     """Entries directly behind another handler."""
 
 
+@documented
 @dataclass(frozen=True, slots=True)
 class StackUse:
     """How deep one stack went, observed; no worst case."""
@@ -76,6 +86,7 @@ class StackUse:
         return self.top - self.low
 
 
+@documented
 @dataclass(frozen=True, slots=True)
 class UnmodelledUse:
     """Accesses to a register that m0sim does not model: loads gave what was last stored, at first 0."""
@@ -89,6 +100,7 @@ class UnmodelledUse:
     """Where the first access came from."""
 
 
+@documented
 @dataclass(frozen=True, slots=True)
 class ClockRate:
     """The core's clock from one cycle on."""
@@ -97,6 +109,7 @@ class ClockRate:
     hertz: float
 
 
+@documented
 @dataclass(frozen=True, slots=True)
 class ChipReset:
     """A reset on the way, after which the firmware began again."""
@@ -106,6 +119,7 @@ class ChipReset:
     reason: str
 
 
+@documented
 @dataclass(frozen=True, slots=True)
 class PinChange:
     """What the chip drives its pins to, from one cycle on."""
@@ -118,6 +132,7 @@ class PinChange:
     """Bit n: 1 where pin n is driven."""
 
 
+@documented
 @dataclass(frozen=True, slots=True)
 class HeapSize:
     """How much the program's `sbrk` had given out, from one cycle on."""
@@ -126,6 +141,7 @@ class HeapSize:
     bytes: int
 
 
+@documented
 @dataclass(frozen=True, slots=True)
 class Printed:
     """What one device sent out, or semihosting printed."""
@@ -134,13 +150,15 @@ class Printed:
     data: bytes
 
 
+@documented
 @dataclass(frozen=True)
-class RunCost:
+class RunCost(Views):
     """A whole run."""
 
     cost: Cost
     """Everything that a call has as well: functions, instructions, the call tree with a root for each handler."""
     exit: Exit
+    """What ended it."""
     seconds: float
     """By the clocks that the firmware chose."""
     sleep_cycles: int
@@ -156,11 +174,13 @@ class RunCost:
     unmodelled: tuple[UnmodelledUse, ...]
     """Most accesses first."""
     clocks: tuple[ClockRate, ...]
+    """Each change of the core's clock, the first at reset."""
     first_output_cycle: int | None = None
     """Cycles from where counting began to the first byte; None where nothing was printed since."""
     heap: tuple[HeapSize, ...] = ()
     """Each growth of the heap; empty where nobody asked `sbrk` for memory."""
     pins: tuple[PinChange, ...] = field(default=(), repr=False)
+    """What the chip drove its pins to; only where that was asked for."""
     resets: tuple[ChipReset, ...] = ()
     """After the first one, with which the run begins."""
     faults: tuple[str, ...] = ()
