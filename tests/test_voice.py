@@ -12,7 +12,7 @@ from m0sim.cli import shared
 
 __all__ = ["elf", "faulty", "run"]
 
-SILENT = {("completion",), ("data", "fetch"), ("export-model",), ("profiles",), ("schema",)}
+SILENT = {("completion",), ("data", "fetch"), ("export-model",), ("plugins",), ("schema",)}
 """These say nothing beside their results."""
 
 

@@ -13,6 +13,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from m0sim import plugins
 from m0sim.chip.energy import Energy, EnergyUse, read_energy, use_of
 from m0sim.chip.flash_timing import FlashTiming, read_flash_timing
 from m0sim.errors import UsageError, did_you_mean
@@ -254,6 +255,11 @@ def names() -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in _bundled_directory().glob("*.toml")))
 
 
+def installed_names() -> tuple[str, ...]:
+    """The profiles of installed packages, sorted; none of them is read. A bundled one of the same name goes first."""
+    return tuple(plugins.installed(plugins.PROFILES, names()))
+
+
 def load(name_or_path: str | Path = DEFAULT) -> Device:
     """Read a bundled profile by name, or a profile file by path: one that ends in .toml or has a separator in it.
 
@@ -262,10 +268,24 @@ def load(name_or_path: str | Path = DEFAULT) -> Device:
     text = str(name_or_path)
     if isinstance(name_or_path, Path) or text.endswith(".toml") or "/" in text or "\\" in text:
         return _read(Path(name_or_path))
-    if text not in names():
-        known = ", ".join(names())
-        raise UsageError(f"no profile {text!r}{did_you_mean(text, names())} (bundled: {known}; or give a .toml file)")
-    return _read(_bundled_directory() / f"{text}.toml")
+    return _read(_path_of(text))
+
+
+def _path_of(name: str) -> Path:
+    """The file of a bundled profile, or of an installed package's: its entry point is the path. Raises UsageError."""
+    if name in names():
+        return _bundled_directory() / f"{name}.toml"
+    found = plugins.installed(plugins.PROFILES)
+    if name not in found:
+        known = (*names(), *found)
+        raise UsageError(
+            f"no profile {name!r}{did_you_mean(name, known)} (there are {', '.join(known)}; or give a .toml file)"
+        )
+    path = plugins.load(found[name], "profile")
+    if not isinstance(path, str | Path):
+        where = plugins.described(found[name], "profile")
+        raise UsageError(f"{where}: is no path of a .toml file, but {type(path).__name__}")
+    return Path(path)
 
 
 def _bundled_directory() -> Path:
@@ -332,10 +352,13 @@ def _extended(path: Path, below: tuple[Path, ...]) -> Table:
     if "extends" not in top.raw:
         return top
     text = top.text("extends")
-    bundled = text in names()
-    base = _bundled_directory() / f"{text}.toml" if bundled else path.parent / text
-    if not bundled and not text.endswith(".toml"):
-        top.fail("extends", f"no profile {text!r}{did_you_mean(text, names())} (or give the path of a .toml file)")
+    if text.endswith(".toml"):
+        base = path.parent / text
+    else:
+        try:
+            base = _path_of(text)
+        except UsageError as error:
+            top.fail("extends", str(error))
     if base.resolve() in (seen := (*below, path.resolve())):
         top.fail("extends", f"{text!r} extends this profile in turn")
     below_it = _extended(base, seen).raw

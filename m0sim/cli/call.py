@@ -10,7 +10,7 @@ import click
 from m0sim import files
 from m0sim.cli import calling, options, voice
 from m0sim.cli.calling import CallCommand
-from m0sim.cli.shared import emit, image_of, show_notes
+from m0sim.cli.shared import emit, exports_of, image_of, show_notes
 from m0sim.names import printable
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ def _written(option: str, what: str) -> options.Decorator:
 @_written("--collapsed", "collapsed stacks for flame graph tools")
 @_written("--lcov", "coverage of source lines, for genhtml")
 @_written("--html", "a report for a browser, all in one file")
+@options.exports
 @options.json_wanted
 @options.output()
 @voice.options
@@ -48,6 +49,7 @@ def call(
     collapsed: Path | None,
     lcov: Path | None,
     html: Path | None,
+    exports: tuple[str, ...],
     json_wanted: bool,
     output: Path | None,
     **typed: Any,
@@ -85,6 +87,7 @@ def call(
         require_lines(image_of(asked.image_file, asked.base, asked.symbols))
     if fail_on is not None and level is None:
         voice.note("note: --fail-on counts at level memory")
+    wanted = exports_of(exports)
     kinds = () if fail_on is None else fail_on.split(",")
     done = calling.run(asked, level or "cycles", kinds, flash_report=True)
     if any(profiles.values()):
@@ -92,7 +95,9 @@ def call(
 
         profile_files.write(done.cost, done.machine.program, profiles, sources)
         for note in profile_files.notes(done.cost, done.machine.program, profiles):
-            click.echo(f"note: {printable(note)}", err=True)
+            voice.note(f"note: {printable(note)}")
+    for export, path in wanted:
+        files.write(path, export(done.cost, done.machine.program))
     if html is not None:
         from m0sim.report.page import page
 

@@ -42,6 +42,13 @@ bootrom = click.option(
 symbols = click.option(
     "--symbols", metavar="ELF", type=PATH, help="The ELF that a HEX, UF2 or raw IMAGE was made from."
 )
+exports = click.option(
+    "--export",
+    "exports",
+    multiple=True,
+    metavar="NAME=FILE",
+    help="Write what an installed package makes of it: see `m0sim plugins`. Repeatable.",
+)
 data_dir = click.option("--data-dir", metavar="DIR", type=PATH, help="Where the files of mnist or cifar10 are.")
 json_wanted = click.option("--json", "json_wanted", is_flag=True, help="Print one JSON object.")
 

@@ -12,7 +12,7 @@ import click
 
 from m0sim import files
 from m0sim.cli import options, voice
-from m0sim.cli.shared import Progress, device_of, emit, image_of, show_notes
+from m0sim.cli.shared import Progress, device_of, emit, exports_of, image_of, show_notes
 from m0sim.names import printable
 
 if TYPE_CHECKING:
@@ -53,6 +53,7 @@ if TYPE_CHECKING:
 @click.option("--collapsed", metavar="FILE", type=options.PATH, help="Write collapsed stacks for flame graph tools.")
 @click.option("--lcov", metavar="FILE", type=options.PATH, help="Write coverage of source lines, for genhtml.")
 @click.option("--html", metavar="FILE", type=options.PATH, help="Write a report for a browser, all in one file.")
+@options.exports
 @options.base
 @options.symbols
 @options.json_wanted
@@ -66,6 +67,7 @@ def run(
     bootrom: Path | None,
     vcd: Path | None,
     html: Path | None,
+    exports: tuple[str, ...],
     json_wanted: bool,
     output: Path | None,
     **asked: Any,
@@ -82,6 +84,7 @@ def run(
     profiles = {name: asked.pop(name) for name in ("callgrind", "speedscope", "collapsed", "lcov")}
     for path in (*profiles.values(), vcd, html, output):
         files.check_folder(path)
+    wanted = exports_of(exports)
     image = image_of(image_file, base, symbols)
     if profiles["lcov"] is not None:
         from m0sim.report.lcov import require_lines
@@ -91,6 +94,8 @@ def run(
     done = _run(firmware, _shown(json_wanted), pins=vcd is not None, **asked)
     _write(done, firmware, profiles, vcd, html)
     found = inlining(done.cost, firmware.program)
+    for export, path in wanted:
+        files.write(path, export(done.cost, firmware.program))
     show_notes(image)
     _report(done, firmware, found, json_wanted, output)
     if not done.is_good:
@@ -163,7 +168,7 @@ def _write(
 
         profile_files.write(done.cost, firmware.program, profiles, Sources(firmware.image.path, ()))
         for note in profile_files.notes(done.cost, firmware.program, profiles):
-            click.echo(f"note: {printable(note)}", err=True)
+            voice.note(f"note: {printable(note)}")
     if vcd is not None:
         from m0sim.report.vcd import vcd as vcd_of
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from m0sim.chip.firmware import Firmware
     from m0sim.chip.machine import Machine
     from m0sim.image import Image
+    from m0sim.report.profile_files import Export
 
 
 def device_of(profile: str, clock: str | None) -> Device:
@@ -61,6 +62,15 @@ def image_of(path: Path, base: str | None, symbols: Path | None = None) -> Image
     names = "" if symbols is None else f", names from {symbols}"
     voice.detail(f"image {path}: {size:,} bytes to load, {len(found.functions):,} functions{names}")
     return found
+
+
+def exports_of(texts: tuple[str, ...]) -> tuple[tuple[Export, Path], ...]:
+    """What ``--export NAME=FILE`` asks for; better refused before the work than after it."""
+    if not texts:
+        return ()
+    from m0sim.report import profile_files
+
+    return profile_files.installed_exports(texts)
 
 
 def show_notes(image: Image) -> None:

@@ -35,6 +35,7 @@ PROFILER = {
     "diff": Verb("m0sim.cli.check:diff", "Compare two baselines, or two results of `m0sim call`."),
     "init": Verb("m0sim.cli.init:init", "Write a first m0sim.toml for an image."),
     "list": Verb("m0sim.cli.listing:list_", "Show the functions and sections of an image."),
+    "plugins": Verb("m0sim.cli.plugins:plugins", "List what installed packages add to m0sim."),
     "profiles": Verb("m0sim.cli.profiles:profiles", "List the device profiles, or show one."),
     "run": Verb("m0sim.cli.run:run", "Run whole firmware from reset until it stops."),
     "schema": Verb("m0sim.cli.schema:schema", "Print the JSON Schema of what a verb prints."),

@@ -1,16 +1,19 @@
-"""The profile formats that a `Cost` can be written in, by the name of the option that asks for them."""
+"""The profile formats that a `Cost` can be written in: m0sim's by the name of their option, and those of packages."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from m0sim import files
+from m0sim import files, plugins
 from m0sim.chip.cost import Cost
+from m0sim.errors import UsageError, did_you_mean
 from m0sim.image import Image
 from m0sim.report import callgrind, inlined, lcov, speedscope, stacks
 from m0sim.report.sources import Sources
 
+Export = Callable[[Cost, Image], str | bytes]
+"""Makes the content of a file."""
 FORMATS: Mapping[str, Callable[[Cost, Image], str]] = {
     "callgrind": callgrind.profile,
     "speedscope": speedscope.profile,
@@ -36,3 +39,41 @@ def write(cost: Cost, image: Image, wanted: Mapping[str, Path | None], sources: 
         if path is not None:
             text = lcov.tracefile(cost, image, sources) if name == "lcov" else FORMATS[name](cost, image)
             files.write(path, text)
+
+
+def installed_exports(texts: Sequence[str]) -> tuple[tuple[Export, Path], ...]:
+    """What ``--export NAME=FILE`` asks for. Raises `UsageError`, before any work, for what there is not."""
+    return tuple(_asked(text) for text in texts)
+
+
+def _asked(text: str) -> tuple[Export, Path]:
+    name, equals, path = text.partition("=")
+    if not equals or not name or not path:
+        raise UsageError(f"--export {text!r}: write NAME=FILE")
+    files.check_folder(Path(path))
+    return export_of(name), Path(path)
+
+
+def export_of(name: str) -> Export:
+    """The function of an installed package that makes an export. Raises `UsageError`."""
+    if name in FORMATS:
+        raise UsageError(f"--export {name}: m0sim has it itself: --{name} FILE")
+    found = plugins.installed(plugins.EXPORTS)
+    if name not in found:
+        known = f"there are {', '.join(found)}" if found else "no installed package brings one, see docs/plugins.md"
+        raise UsageError(f"no export {name!r}{did_you_mean(name, found)} ({known})")
+    where = plugins.described(found[name], "export")
+    made = plugins.load(found[name], "export")
+    if not callable(made):
+        raise UsageError(f"{where}: is no function of a cost and an image, but {type(made).__name__}")
+
+    def export(cost: Cost, image: Image) -> str | bytes:
+        try:
+            content = made(cost, image)
+        except Exception as error:
+            raise plugins.failed(where, "failed", error) from error
+        if not isinstance(content, str | bytes):
+            raise UsageError(f"{where}: gave {type(content).__name__}, and must give str or bytes")
+        return content
+
+    return export

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from m0sim.errors import UsageError, did_you_mean
+from m0sim.plugins import packages
 from m0sim.study.learn.config import Config
 from m0sim.study.learn.methods import (
     bias_last,
@@ -106,9 +107,7 @@ def left_out() -> dict[str, str]:
     """Those that `available` leaves out, and why."""
     found = {name: why for name in _for_all() if (why := _obstacle(name))}
     clashes = {name: points for name, points in plugins.installed_once().items() if name in _METHODS}
-    return found | {
-        f"{name} of {plugins.packages(p)}": "m0sim has a method of this name" for name, p in clashes.items()
-    }
+    return found | {f"{name} of {packages(p)}": "m0sim has a method of this name" for name, p in clashes.items()}
 
 
 def _for_all() -> tuple[str, ...]:

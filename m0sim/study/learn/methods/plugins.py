@@ -11,19 +11,17 @@ import re
 import sys
 from dataclasses import dataclass
 from functools import cache
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NoReturn
 
 from m0sim import files
 from m0sim.errors import M0simError, UsageError, did_you_mean
+from m0sim.plugins import METHODS, installed, packages
 from m0sim.study.learn.methods.base import Method
 from m0sim.study.learn.methods.options import check_declared
 from m0sim.study.learn.step import DeviceForm
-
-GROUP = "m0sim.methods"
-"""The entry-point group: a method's name, and the class or object behind it."""
 
 _SPEC = re.compile(r"(?P<path>.*\.py)(?::(?P<name>[^:/\\]*))?", re.DOTALL)
 _NAME = re.compile(r"[a-z][a-z0-9]*(?:[-_.][a-z0-9]+)*")
@@ -109,14 +107,6 @@ def _only_method(module: ModuleType, path: Path) -> str:
     return names[0]
 
 
-def installed() -> dict[str, tuple[EntryPoint, ...]]:
-    """The entry points of installed packages by name; none of them is loaded. More than one of a name is a clash."""
-    found: dict[str, tuple[EntryPoint, ...]] = {}
-    for point in entry_points(group=GROUP):
-        found[point.name] = (*found.get(point.name, ()), point)
-    return found
-
-
 def from_entry_point(points: tuple[EntryPoint, ...]) -> Plugin:
     """The method of the entry points of one name. Raises UsageError as `from_file` does, and for a clash."""
     point, *others = points
@@ -131,12 +121,6 @@ def from_entry_point(points: tuple[EntryPoint, ...]) -> Plugin:
     if method.name != point.name:
         raise UsageError(f"{where}: calls itself {method.name!r}: its entry point must have the same name")
     return Plugin(method, point.name, _hash(method, where))
-
-
-def packages(points: tuple[EntryPoint, ...]) -> str:
-    """The packages of entry points, for people."""
-    dists = [point.dist for point in points]
-    return " and ".join(p.value if d is None else f"{d.name} {d.version}" for p, d in zip(points, dists, strict=True))
 
 
 def _checked(value: Any, where: str) -> Method:
@@ -186,5 +170,5 @@ def _hash(method: Method, where: str) -> str:
 
 @cache
 def installed_once() -> dict[str, tuple[EntryPoint, ...]]:
-    """`installed`, asked for once a process."""
-    return installed()
+    """The methods of installed packages, asked for once a process."""
+    return installed(METHODS)
