@@ -172,6 +172,9 @@ def test_lists_sizes_and_profiles(run: Run, build: Build) -> None:
     )
     for words in ((), ("rp2040",), ("stm32g0",)):
         assert "" in places_that_are_closed(run("profiles", *words, "--json").json, "profiles")
+    for words in (("product", "--cycles", "--max", "1"), ("touch",), ()):
+        places = places_that_are_closed(run("stack", elf, *words, "--json").json, "stack")
+        assert places & {"path[]", "functions[].path[]"}
     found = run("size", elf, "--against", elf, "--json").json
     assert places_that_are_closed(found, "size") == {"", "against", "sections[]", "objects[]", "symbols[]"}
     found = run("annotate", elf, "touch", 1, "--all", "--json").json
@@ -203,3 +206,8 @@ def test_manifests_in_the_docs() -> None:
     assert shown
     for each in shown:
         require(each, "manifest")
+
+
+def test_bounds_with_interrupts(run: Run, built: Built) -> None:
+    found = run("stack", built("tasks"), "--interrupts", "--json").json
+    assert {"", "interrupts", "interrupts.handlers[]"} <= places_that_are_closed(found, "stack")

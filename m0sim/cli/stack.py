@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from m0sim.cli import options
+from m0sim.cli import options, voice
 from m0sim.cli.options import PATH
 from m0sim.cli.shared import device_of, emit, image_of
 from m0sim.errors import UsageError
@@ -31,6 +31,7 @@ from m0sim.errors import UsageError
 @options.profile
 @options.json_wanted
 @options.output()
+@voice.options
 def stack(
     image_file: Path,
     function: str | None,
