@@ -26,9 +26,9 @@ _MOST_FUNCTIONS = 12
 # Colours and fonts are the notebook's own, light or dark: lines and what is less important are its text, fainter.
 _STYLE = (
     ".m0sim{margin:.5em 0}.m0sim table{border-collapse:collapse;display:inline-table;margin:.5em 2em .5em 0;"
-    "vertical-align:top;background:none}.m0sim tr{background:none!important}"
+    "vertical-align:top;background:none;color:inherit}.m0sim tr{background:none!important}"
     ".m0sim td,.m0sim th{padding:.1em .6em;text-align:right;border:0;border-bottom:1px solid rgba(128,128,128,.35);"
-    "font-variant-numeric:tabular-nums}.m0sim td:first-child,.m0sim th:first-child{text-align:left;padding-left:0}"
+    "font-variant-numeric:tabular-nums}.m0sim td:first-child,.m0sim th:first-child{text-align:left;padding-left:0;white-space:nowrap}"
     ".m0sim .faint{opacity:.7}.m0sim .remark{opacity:.7;text-align:left}"
 )
 _PAGE = (
