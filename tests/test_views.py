@@ -46,8 +46,11 @@ def firmware(built: Built) -> tuple[Firmware, RunCost]:
 def test_the_object_is_that_of_json(run: Run, elf: Path, machine: Machine) -> None:
     printed = run("call", elf, "calls_tails", 5, "--json").json
     cost = machine.call("calls_tails", 5)
-    found = cost.to_dict()
+    found = cost.to_dict(machine)
     require(found, "call")
+    alone = cost.to_dict()
+    require(alone, "call")
+    assert "inlined" not in alone["functions"][0], "without the image nobody knows"
     # of a call from Python nobody typed anything, and no flash was asked about
     for key in ("outputs", "provenance", "flash"):
         printed.pop(key, None)
@@ -166,6 +169,9 @@ def test_pages(called: Cost, machine: Machine, firmware: tuple[Firmware, RunCost
     assert done.to_html(made) == page(done.cost, made, run=done)
     with pytest.raises(UsageError, match=r"^the cost is of .*: other bytes$"):
         done.to_html(machine)
+    with pytest.raises(UsageError, match=r"^the cost is of .*: other bytes$"):
+        done.to_dict(machine)
+    assert done.to_dict(made)["functions"][0]["own_cycles"] <= done.to_dict(made)["functions"][0]["self_cycles"]
 
 
 PUBLIC = [

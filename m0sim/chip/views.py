@@ -19,12 +19,14 @@ class Views:
 
     __slots__ = ()
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self, machine: Any = None) -> dict[str, Any]:
         """The object that ``--json`` prints of it (`m0sim schema` has its names), as Python's own types.
 
-        What belongs to a command line is not in it: ``outputs`` of a call, and the notes on debug information.
+        What was inlined is in it if `machine` is the `Machine` or `Firmware` that it is of, whose image tells; without
+        one, a function has no ``own_cycles`` and ``inlined``. What belongs to a command line is not in it: ``outputs``
+        of a call, and the notes on debug information. Raises `UsageError` for a machine with another image.
         """
-        found: dict[str, Any] = _views().to_dict(self)
+        found: dict[str, Any] = _views().to_dict(self, machine)
         return found
 
     def to_columns(self, table: str = "functions") -> dict[str, Any]:
@@ -41,7 +43,7 @@ class Views:
         """A page for a browser, all in one file.
 
         With the `Machine` or `Firmware` that it is of, the report that ``--html`` writes, with listing, flame graph and
-        memories; alone, its figures and functions.
+        memories; alone, its figures and functions. Raises `UsageError` for a machine with another image.
         """
         found: str = _views().to_html(self, machine)
         return found

@@ -15,9 +15,11 @@ from m0sim.chip.machine import Machine
 from m0sim.chip.run_cost import HandlerCost, RunCost
 from m0sim.chip.views import TABLES
 from m0sim.errors import UsageError, did_you_mean
+from m0sim.image import Image
 from m0sim.names import printable
 from m0sim.report import cost_json, run_json
 from m0sim.report.figures import Figure, figures
+from m0sim.report.inlined import inlining
 from m0sim.report.page import page
 from m0sim.report.run_figures import figures as figures_of_run
 from m0sim.report.units import count, share
@@ -28,7 +30,8 @@ _STYLE = (
     ".m0sim{margin:.5em 0}.m0sim table{border-collapse:collapse;display:inline-table;margin:.5em 2em .5em 0;"
     "vertical-align:top;background:none;color:inherit}.m0sim tr{background:none!important}"
     ".m0sim td,.m0sim th{padding:.1em .6em;text-align:right;border:0;border-bottom:1px solid rgba(128,128,128,.35);"
-    "font-variant-numeric:tabular-nums}.m0sim td:first-child,.m0sim th:first-child{text-align:left;padding-left:0;white-space:nowrap}"
+    "font-variant-numeric:tabular-nums}"
+    ".m0sim td:first-child,.m0sim th:first-child{text-align:left;padding-left:0;white-space:nowrap}"
     ".m0sim .faint{opacity:.7}.m0sim .remark{opacity:.7;text-align:left}"
 )
 _PAGE = (
@@ -38,11 +41,23 @@ _PAGE = (
 )
 
 
-def to_dict(cost: Cost | RunCost) -> dict[str, Any]:
+def to_dict(cost: Cost | RunCost, machine: Machine | Firmware | None) -> dict[str, Any]:
     """As a reader of the JSON has it: with "nan" and "inf" for what is no number there."""
-    made = run_json.run(cost) if isinstance(cost, RunCost) else cost_json.call(cost)
+    call = cost.cost if isinstance(cost, RunCost) else cost
+    inlined = None if machine is None else inlining(call, _program_of(call, machine))
+    made = run_json.run(cost, found=inlined) if isinstance(cost, RunCost) else cost_json.call(cost, found=inlined)
     found: dict[str, Any] = json.loads(files.json_text(made))
+    if machine is None:  # nothing is known of it, which is not the same as nothing
+        for function in found["functions"]:
+            del function["own_cycles"], function["inlined"]
     return found
+
+
+def _program_of(cost: Cost, machine: Machine | Firmware) -> Image:
+    """What the machine ran, if that is what the cost is of. Raises `UsageError` otherwise."""
+    if cost.provenance is not None and cost.provenance.sha256 != machine.image.sha256:
+        raise UsageError(f"the cost is of {cost.provenance.image}, the machine has {machine.image.path}: other bytes")
+    return machine.program
 
 
 def to_columns(cost: Cost | RunCost, table: str) -> dict[str, Any]:
@@ -88,8 +103,7 @@ def to_html(cost: Cost | RunCost, machine: Machine | Firmware | None) -> str:
     run, call = (cost, cost.cost) if isinstance(cost, RunCost) else (None, cost)
     if machine is None:
         return _PAGE.format(title=escape(printable(f"m0sim: {_title(cost)}")), body=fragment(cost))
-    if call.provenance is not None and call.provenance.sha256 != machine.image.sha256:
-        raise UsageError(f"the cost is of {call.provenance.image}, the machine has {machine.image.path}: other bytes")
+    _program_of(call, machine)
     return page(call, machine, run=run)
 
 
