@@ -1,4 +1,4 @@
-"""Damaged ELF, HEX and UF2 files through the verbs that read them: `call` with every export, `annotate`, `stack`.
+"""Damaged ELF, HEX and UF2 files through the verbs that read them: `call` with every export and others.
 
 ``python tests/mutate_verbs.py COUNT SEED FILE...`` prints what became of COUNT mutants as JSON. A HEX or UF2 file is
 run with the ELF of the same name beside it as its symbol file, every second time.
@@ -17,6 +17,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import mutate_elf
 from flash_files import record
@@ -140,7 +141,20 @@ def run(path: Path, folder: Path, symbols: Path | None) -> str:
             assert "\n" not in str(error), str(error)
         elif verb != "stack" and done.exit_code in (0, 1):
             outcome = "fault" if done.exit_code else "ran"
+    for options in (["--all"], ["--against", str(path), "--json"]):
+        done = CliRunner().invoke(app, ["size", str(path), *names, *options])
+        if done.exception is not None and not isinstance(done.exception, SystemExit | M0simError):
+            raise done.exception
+        if done.exit_code == 0 and "--json" in options:
+            assert_adds_up(json.loads(done.stdout))
     return outcome
+
+
+def assert_adds_up(size: dict[str, Any]) -> None:
+    """The rows of every table that there is, to the totals."""
+    for rows in (size["sections"], size["objects"], size["symbols"]):
+        assert rows is None or sum(row["flash"] for row in rows) == size["flash"]
+        assert rows is None or size["sram"] is None or sum(row["sram"] for row in rows) == size["sram"]
 
 
 def main(count: int, seed: int, files: list[str]) -> dict[str, object]:

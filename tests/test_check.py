@@ -86,7 +86,7 @@ def test_from_new_to_red(run: Run, project: Project) -> None:
     assert "note: there is no baseline yet: m0sim check --update writes one" in done.out
     assert not project.baseline.exists()
     done = run("check", "--update")
-    assert (done.code, done.err) == (0, "m0sim: m0sim-baseline.json written\n")
+    assert (done.code, done.err) == (0, "m0sim: m0sim-baseline.json written: 2 new, 0 updated, 0 unchanged\n")
     assert "no baseline" not in done.out
     done = run("check")
     assert (done.code, last_line(done)) == (0, "2 unchanged, 0 improved, 0 regressed, 0 new")
@@ -98,6 +98,73 @@ def test_from_new_to_red(run: Run, project: Project) -> None:
     project.use("fast")
     done = run("check")
     assert (done.code, last_line(done)) == (0, "1 unchanged, 1 improved, 0 regressed, 0 new")
+
+
+def test_an_update_says_what_it_writes(run: Run, project: Project) -> None:
+    run("check", "--update")
+    project.use("slow")
+    done = run("check", "--update")
+    assert (done.code, done.err) == (0, "m0sim: m0sim-baseline.json written: 0 new, 1 updated, 1 unchanged\n")
+    assert last_line(done) == "1 unchanged, 0 improved, 0 regressed, 0 new, 1 updated"
+    cycles = f"{FAST_CYCLES:,} -> {FAST_CYCLES + SLOW_COSTS:,} cycles"
+    assert any(line.startswith(f"sum: updated, {cycles}") for line in done.out.splitlines())
+    project.use("fast")
+    assert {b["name"]: b["status"] for b in run("check", "--update", "--json").json["benches"]} == {
+        "sum": "updated",  # not improved: it says what becomes of the baseline
+        "same": "unchanged",
+    }
+    project.write(BENCHES.replace('"same"', '"again"', 1))
+    assert run("check", "--update").err.endswith("written: 1 new, 0 updated, 1 unchanged, 1 removed\n")
+
+
+CODE = 'image = "app.elf"\ntolerance = { code = "0%" }\n'
+
+
+def test_code_is_that_of_the_functions_that_ran(run: Run, project: Project, build: Build) -> None:
+    """A byte elsewhere in the image turns no bench red; one in a function turns those red that run it, by its name."""
+    project.write(top=CODE)
+    run("check", "--update")
+    sizes = {s["name"]: s["size"] for s in run("list", "app.elf", "--json").json["functions"]}
+    before = run("check", "--json").json["benches"]
+    assert [b["executed_bytes"] for b in before] == [sizes["sum_to"] + sizes["helper"], sizes["same"]]
+    assert bench(run("check", "--json"))["limits"][-1]["name"] == "tolerance_code"
+
+    project.builds["more"] = build("hot.S", "pools.S", flags=("-g",))
+    project.use("more")
+    done = run("check")
+    assert (done.code, last_line(done)) == (0, "2 unchanged, 0 improved, 0 regressed, 0 new")
+    old, new = before[0]["code_bytes"], bench(run("check", "--json"))["code_bytes"]
+    assert new > old > sum(b["executed_bytes"] for b in before)
+    assert f"code of the whole image: {old} -> {new} bytes" in done.out
+
+    project.use("slow")
+    found = run("check")
+    grown = sizes["sum_to"]
+    reason = f"tolerance allows {grown + sizes['helper']} bytes of code: over by 2; sum_to {grown} -> {grown + 2}"
+    assert reason in [line.strip() for line in found.out.splitlines()]
+    assert bench(run("check", "--json"))["sizes"] == [{"name": "sum_to", "old": grown, "new": grown + 2}]
+    assert bench(run("check", "--json"), "same")["sizes"] == []
+
+
+def test_a_budget_of_code_names_the_largest(run: Run, project: Project) -> None:
+    project.write(BENCHES.replace('name = "sum"', 'name = "sum"\nmax_code = 3'))
+    found = bench(run("check", "--json"))
+    size = found["executed_bytes"]
+    assert found["status"] == "regressed"
+    assert f"max_code 3: over by {size - 3}; largest sum_to {size - 4}, helper 4" in run("check").out
+
+
+def test_a_baseline_of_an_older_version(run: Run, project: Project) -> None:
+    project.write(top=CODE)
+    run("check", "--update")
+    whole = project.baseline.read_text()
+    project.baseline.write_text(re.sub(r' *"bytes": \d+,\n', "", whole))
+    done = run("check")
+    assert (done.code, last_line(done)) == (0, "2 unchanged, 0 improved, 0 regressed, 0 new")
+    assert "warning: the baseline has no sizes of functions: code is not compared" in done.out
+    done = run("check", "--update")
+    assert done.err.endswith("written: 0 new, 2 updated, 0 unchanged\n")
+    assert project.baseline.read_text() == whole
 
 
 def test_the_instruction_that_came_is_named_and_shown(run: Run, project: Project) -> None:
@@ -271,7 +338,10 @@ def test_a_baseline_that_cannot_be_written_is_refused_before_the_work(run: Run, 
 
 def test_two_manifests_in_a_folder(run: Run, project: Project) -> None:
     (project.folder / "other.toml").write_text((project.folder / "m0sim.toml").read_text())
-    assert run("check", "other.toml", "--update").err == "m0sim: other-baseline.json written\n"
+    assert (
+        run("check", "other.toml", "--update").err
+        == "m0sim: other-baseline.json written: 2 new, 0 updated, 0 unchanged\n"
+    )
     assert not project.baseline.exists()
 
 

@@ -20,7 +20,7 @@ from m0sim.errors import UsageError
 COUNTS = st.integers(0, 2**63)
 NAMES = st.text(st.characters(exclude_categories=()), min_size=1, max_size=8)  # half surrogate pairs as well
 ROWS = st.builds(InstructionRow, st.integers(0, 0xFFFFFFFF), NAMES, st.text(max_size=8), COUNTS, COUNTS)
-FUNCTIONS = st.builds(FunctionFigures, COUNTS, st.lists(ROWS, max_size=3).map(tuple))
+FUNCTIONS = st.builds(FunctionFigures, COUNTS, st.lists(ROWS, max_size=3).map(tuple), bytes=st.none() | COUNTS)
 PARTS = st.dictionaries(NAMES, COUNTS, max_size=3)
 RUNS = st.builds(RunFigures, NAMES, COUNTS, st.none() | COUNTS, st.none() | COUNTS, PARTS, PARTS, PARTS)
 FIGURES = st.builds(
@@ -31,7 +31,7 @@ ONE = Figures(
     *("dot_s8", "rp2040", 13, 9, 8, 24, 52),
     {
         "dot_s8": FunctionFigures(
-            10, (InstructionRow(0, "b570", "dot.c:9", 1, 4), InstructionRow(4, "bl mul", "dot.c:13", 2, 6))
+            10, (InstructionRow(0, "b570", "dot.c:9", 1, 4), InstructionRow(4, "bl mul", "dot.c:13", 2, 6)), bytes=48
         )
     },
 )
@@ -50,6 +50,7 @@ LAYOUT = """\
    "functions": {
     "dot_s8": {
      "self_cycles": 10,
+     "bytes": 48,
      "rows": [
       ["0000", "b570", "dot.c:9", 1, 4],
       ["0004", "bl mul", "dot.c:13", 2, 6]

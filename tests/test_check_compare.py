@@ -18,7 +18,7 @@ from m0sim.check.where import FunctionChange, where
 
 
 def figures(*, cycles: int = 100, stack: int = 8, sram: int = 64, code: int = 32) -> Figures:
-    return Figures("f", "rp2040", cycles, cycles, stack, sram, code, {"f": FunctionFigures(cycles)})
+    return Figures("f", "rp2040", cycles, cycles, stack, sram, code, {"f": FunctionFigures(cycles, bytes=code)})
 
 
 OLD = figures()

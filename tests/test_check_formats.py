@@ -39,7 +39,7 @@ NASTY = [
 
 def figures(cycles: int, source: str = "a<b>|.c:1") -> Figures:
     rows = (InstructionRow(0, "46c0", source, 1, cycles),)
-    return Figures("f", "rp2040", cycles, 1, 8, 64, 32, {"f<int>": FunctionFigures(cycles, rows)})
+    return Figures("f", "rp2040", cycles, 1, 8, 64, 32, {"f<int>": FunctionFigures(cycles, rows, bytes=32)})
 
 
 def result_of(names: list[str], *, strict: bool = False) -> Result:
@@ -285,7 +285,7 @@ def test_json() -> None:
     found = json.loads(FORMATS["json"](RESULT))
     assert type(found["schema"]) is int
     n = len(NASTY)
-    assert found["summary"] == {"unchanged": n, "improved": n, "regressed": n, "new": n, "failed": 2 * n}
+    assert found["summary"] == {"unchanged": n, "improved": n, "regressed": n, "new": n, "updated": 0, "failed": 2 * n}
     assert [b["name"] for b in found["benches"]] == [v.name for v in RESULT.verdicts]
     unchanged, improved, regressed, new, faulted, missed = found["benches"][:6]
     assert (unchanged["cycles"], unchanged["baseline"], unchanged["where"]) == (100, 100, None)

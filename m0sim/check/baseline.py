@@ -1,8 +1,9 @@
 """The baseline: figures of every bench in one JSON file, sorted, a line a figure, the same bytes for the same figures.
 
 ``{"schema": 1, "benches": {NAME: BENCH}}``, a BENCH having `Figures`' fields by name, its functions ``{NAME:
-{"self_cycles": N, "rows": [ROW]}}``, with ``"inlined": {NAME: N}`` where something was, and a ROW being an array of
-`InstructionRow`'s fields, the offset in hex. One of a run has an object ``run`` with `RunFigures`' fields by name.
+{"self_cycles": N, "bytes": N, "rows": [ROW]}}``, with ``"inlined": {NAME: N}`` where something was, and a ROW being an
+array of `InstructionRow`'s fields, the offset in hex. One of a run has an object ``run`` with `RunFigures`' fields by
+name. Files of an older m0sim have no ``bytes``.
 """
 
 from __future__ import annotations
@@ -107,8 +108,9 @@ def bench_object(figures: Figures) -> dict[str, Any]:
 
 
 def _function(function: FunctionFigures) -> dict[str, Any]:
-    inlined = {"inlined": dict(function.inlined)} if function.inlined else {}  # files of an older m0sim have none
-    return {"self_cycles": function.self_cycles, **inlined, "rows": [_row(row) for row in function.rows]}
+    size = {} if function.bytes is None else {"bytes": function.bytes}
+    inlined = {"inlined": dict(function.inlined)} if function.inlined else {}  # files of an older m0sim have neither
+    return {"self_cycles": function.self_cycles, **size, **inlined, "rows": [_row(row) for row in function.rows]}
 
 
 def run_object(run: RunFigures) -> dict[str, Any]:
@@ -262,11 +264,12 @@ class _Reader:
         rows = function.get("rows")
         if not isinstance(rows, list):
             self._fail(f"{place}rows: must be an array")
+        size = self._integer(function, "bytes", place) if "bytes" in function else None
         inlined = self._integers({"inlined": {}} | function, "inlined", place)
         cycles = self._integer(function, "self_cycles", place)
         if sum(inlined.values()) > cycles:
             self._fail(f"{place}inlined: more cycles than self_cycles")
-        return FunctionFigures(cycles, tuple(self._row(r, place) for r in rows), inlined)
+        return FunctionFigures(cycles, tuple(self._row(r, place) for r in rows), inlined, size)
 
     def _row(self, row: Any, place: str) -> InstructionRow:
         types = [type(item) for item in row] if isinstance(row, list) else []

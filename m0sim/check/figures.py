@@ -14,6 +14,7 @@ from m0sim.chip.isa import Kind, branch_target
 from m0sim.chip.options import FlashModel
 from m0sim.chip.run_cost import RunCost
 from m0sim.image import Image
+from m0sim.image.extents import function_bytes
 from m0sim.report.inlined import SourceCosts, inlining
 
 NUMBERS = ("cycles", "instructions", "stack_bytes", "sram_bytes", "code_bytes")
@@ -47,6 +48,9 @@ class FunctionFigures:
     rows: tuple[InstructionRow, ...] = ()
     inlined: Mapping[str, int] = field(default_factory=dict)
     """Those of the self cycles that are of inlined functions, by the names of these."""
+    bytes: int | None = None
+    """In the image, literal pools included: 0 of a boot ROM's, of code without a symbol the instructions that ran. None
+    where nobody wrote it down, as in a summary or a baseline of an older m0sim."""
 
     @property
     def own_cycles(self) -> int:
@@ -118,7 +122,7 @@ class Figures:
     sram_bytes: int
     """Code, data and bss in SRAM, arguments and observed stack."""
     code_bytes: int
-    """Code of the whole image, in flash and SRAM."""
+    """Code of the whole image, in flash and SRAM. It tells of the image, and limits nothing: see `executed_bytes`."""
     functions: Mapping[str, FunctionFigures]
     flash: FlashModel = "ideal"
     """What flash did to `cycles`."""
@@ -135,9 +139,20 @@ class Figures:
         states = f", {self.wait_states} wait state{'s' * (self.wait_states != 1)}" if self.wait_states else ""
         return f"{self.flash} flash{states}"
 
-    def value(self, name: str) -> int:
-        """The figure of a column: `name` is cycles, stack (the deepest), sram or code. All but cycles are bytes."""
-        value: int = getattr(self, name if name == "cycles" else f"{name}_bytes")
+    @property
+    def executed_bytes(self) -> int | None:
+        """The code that it needs: all of each function of which an instruction ran. None where sizes are not known."""
+        sizes = [function.bytes for function in self.functions.values()]
+        known = [size for size in sizes if size is not None]
+        return sum(known) if known and len(known) == len(sizes) else None
+
+    def value(self, name: str) -> int | None:
+        """The figure of a column: `name` is cycles, stack (the deepest), sram or code, None where it is not known.
+
+        All but cycles are bytes.
+        """
+        fields = {"cycles": "cycles", "code": "executed_bytes"}
+        value: int | None = getattr(self, fields.get(name, f"{name}_bytes"))
         return value
 
     @property
@@ -157,8 +172,9 @@ class Figures:
 
     @property
     def shown(self) -> dict[str, int]:
-        """The figures of the columns, and `details`."""
-        return {name: self.value(name) for name in FIGURES} | self.details
+        """The figures of the columns, and `details`; none that is not known."""
+        columns = {name: self.value(name) for name in FIGURES}
+        return {name: value for name, value in columns.items() if value is not None} | self.details
 
     @classmethod
     def of(cls, cost: Cost | RunCost, image: Image, folder: Path) -> Figures:
@@ -170,6 +186,7 @@ class Figures:
             run = RunFigures.of(cost)
             deepest = max(run.stacks.values())
             return replace(cls.of(cost.cost, image, folder), function=RESET, stack_bytes=deepest, run=run)
+        sizes = _sizes(cost, image)
         rows: defaultdict[str, list[InstructionRow]] = defaultdict(list)
         places = _Sources(image, folder)
         sources = inlining(cost, image).functions
@@ -186,7 +203,9 @@ class Figures:
             sram_bytes=cost.memory.sram_total,
             code_bytes=cost.memory.flash_code + cost.memory.sram_code,
             functions={
-                name: FunctionFigures(cost.functions[name].self_cycles, tuple(rows[name]), _inlined(sources[name]))
+                name: FunctionFigures(
+                    cost.functions[name].self_cycles, tuple(rows[name]), _inlined(sources[name]), sizes.get(name, 0)
+                )
                 for name in sorted(cost.functions)
             },
             flash=cost.flash_model,
@@ -206,6 +225,16 @@ def _inlined(costs: SourceCosts) -> dict[str, int]:
     for part in costs.inlined:
         cycles[part.name] += part.self_cycles
     return dict(sorted(cycles.items()))
+
+
+def _sizes(cost: Cost, image: Image) -> dict[str, int]:
+    """Bytes of the functions that ran. Code without a symbol has those of its instructions, a boot ROM's has none."""
+    known = function_bytes(image)
+    unnamed = [row for row in cost.instruction_table.rows if row.function not in known]
+    for address, row in {row.address: row for row in unnamed}.items():
+        if any(s.address <= address < s.address + s.size for s in image.sections):
+            known[row.function] = known.get(row.function, 0) + (4 if isa.is_wide(row.encoding & 0xFFFF) else 2)
+    return known
 
 
 class _Sources:

@@ -62,8 +62,18 @@ def check(manifest: Manifest, options: Options, progress: Progress | None = None
 
 def _judged(measured: Measurement, old: Figures | None, limits: Limits, options: Options) -> Verdict:
     if options.updates:
-        return judge(measured, old, limits.while_updating())
+        verdict = judge(measured, old, limits.while_updating())
+        is_written = verdict.status in ("unchanged", "improved") and _is_new(old, verdict.figures)
+        return replace(verdict, status="updated") if is_written else verdict
     return judge(measured, old, limits, strict=options.strict)
+
+
+def _is_new(old: Figures | None, new: Figures | None) -> bool:
+    """Whether a baseline changes with these figures: by a cycle, by a source line, by what an older m0sim left out.
+
+    The code of the whole image is no figure of a bench.
+    """
+    return new is not None and (old is None or replace(old, code_bytes=0) != replace(new, code_bytes=0))
 
 
 def _stored(manifest: Manifest, options: Options) -> tuple[dict[str, Figures], list[str]]:
@@ -95,8 +105,8 @@ def _measured_before(
     return {m.name: m.figures for m in found if m.figures is not None and m.failure is None}, notes
 
 
-def update(manifest: Manifest, options: Options, result: Result) -> bool:
-    """Write what was measured as the baseline; False where nothing changed.
+def update(manifest: Manifest, options: Options, result: Result) -> str:
+    """Write what was measured as the baseline; says what was done, such as ``written: 1 new, 2 updated, 5 unchanged``.
 
     With `Options.only`, the other benches keep their entries. Raises `M0simError`, and writes nothing, when a bench
     failed.
@@ -106,7 +116,17 @@ def update(manifest: Manifest, options: Options, result: Result) -> bool:
     if failed:
         raise M0simError(f"{path}: not written: {', '.join(map(repr, failed))} failed")
     found = {v.name: v.figures for v in result.verdicts if v.figures is not None}
-    return baseline.update(path, found, keeps_others=bool(options.only))
+    old = baseline.read(path)
+    if not baseline.update(path, found, keeps_others=bool(options.only)):
+        return "is up to date"
+    changed = [name for name, figures in found.items() if _is_new(old.get(name), figures)]
+    counts = {
+        "new": len(found.keys() - old.keys()),
+        "updated": len(old.keys() & set(changed)),
+        "unchanged": len(found) - len(changed),
+        "removed": 0 if options.only else len(old.keys() - found.keys()),
+    }
+    return "written: " + ", ".join(f"{n} {what}" for what, n in counts.items() if n or what != "removed")
 
 
 def diff(old: Path, new: Path) -> Result:

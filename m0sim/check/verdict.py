@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 from m0sim.check.figures import Figures
 from m0sim.check.limits import Limits, figure_of, unit_of
 from m0sim.check.measure import Failure, Measurement
-from m0sim.check.where import Where, where
+from m0sim.check.where import SizeChange, Where, sizes, where
 from m0sim.errors import did_you_mean
 
-Status = Literal["unchanged", "improved", "regressed", "new", "failed"]
+Status = Literal["unchanged", "improved", "regressed", "new", "updated", "failed"]
 STATUSES: tuple[Status, ...] = get_args(Status)
+_MOST_NAMED = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,8 @@ class Check:
     value: int
     is_budget: bool
     """False for a tolerance."""
+    why: str = ""
+    """Of code, which functions have most to do with it."""
 
     @property
     def exceeded(self) -> bool:
@@ -41,7 +44,8 @@ class Check:
         over = self.value - self.limit
         unit = "cycles" if self.figure == "cycles" else f"{unit_of(self.figure)} of {self.figure}"
         limit = f"{self.name} {self.limit:,}" if self.is_budget else f"tolerance allows {self.limit:,} {unit}"
-        return f"{limit}: " + (f"over by {over:,}" if over > 0 else f"{-over:,} left")
+        why = f"; {self.why}" if self.why and over > 0 else ""
+        return f"{limit}: " + (f"over by {over:,}{why}" if over > 0 else f"{-over:,} left")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +63,8 @@ class Verdict:
     warnings: tuple[str, ...] = ()
     where: Where | None = None
     """None where no function's cycles changed, or there is nothing to compare with."""
+    sizes: tuple[SizeChange, ...] = ()
+    """The functions whose bytes changed, most first."""
     strict: bool = False
     """Whether it fails where it has no baseline."""
 
@@ -99,7 +105,7 @@ def judge(
     if new is not None and measured.failure is None:
         measured = replace(measured, failure=_without_figure(new, limits))
     if new is not None and baseline is not None:
-        warnings = (*warnings, *_gone(baseline, new))
+        warnings = (*warnings, *_gone(baseline, new), *_without_sizes(baseline, new, limits))
     checks = () if new is None else tuple(_checks(new, baseline, limits))
     return Verdict(
         name=measured.name,
@@ -110,6 +116,7 @@ def judge(
         failure=measured.failure,
         warnings=warnings,
         where=None if new is None or baseline is None else where(baseline, new),
+        sizes=() if new is None or baseline is None else sizes(baseline, new),
         strict=strict,
     )
 
@@ -123,6 +130,12 @@ def _gone(old: Figures, new: Figures) -> Iterable[str]:
         )
 
 
+def _without_sizes(old: Figures, new: Figures, limits: Limits) -> Iterable[str]:
+    """A warning where code has a tolerance, and nobody wrote down what there was of it."""
+    if limits.tolerance_of("code") is not None and old.executed_bytes is None is not new.executed_bytes:
+        yield "the baseline has no sizes of functions: code is not compared; updating the baseline adds them"
+
+
 def other_waits(old: Figures, new: Figures) -> str:
     """That the cycles of two runs wait for different things."""
     was, now = (figures.waits or "ideal flash" for figures in (old, new))
@@ -131,13 +144,26 @@ def other_waits(old: Figures, new: Figures) -> str:
 
 def _checks(new: Figures, old: Figures | None, limits: Limits) -> Iterable[Check]:
     olds = {} if old is None else old.values
+    changes = () if old is None else sizes(old, new)
     for key, value in new.values.items():
         budget, tolerance = limits.budget_of(key), limits.tolerance_of(key)
+        why = _why(new, changes) if key == "code" else ""
         if budget is not None:
-            yield Check(f"max_{key}", key, budget, value, is_budget=True)
+            yield Check(f"max_{key}", key, budget, value, is_budget=True, why=why)
         if key in olds and tolerance is not None:
             most = olds[key] * (1 + tolerance)  # a Fraction: exact
-            yield Check(f"tolerance_{key}", key, int(most), value, is_budget=False)
+            yield Check(f"tolerance_{key}", key, int(most), value, is_budget=False, why=why)
+
+
+def _why(new: Figures, changes: Sequence[SizeChange]) -> str:
+    """Such as ``fir 24 -> 26, mul8 12 (new)``: what grew, or the largest functions where that is not known."""
+    grown = [f"{c.name} {c.new:,} (new)" if c.old is None else f"{c.name} {c.old:,} -> {c.new:,}"
+             for c in changes if c.delta > 0]  # fmt: skip
+    if grown:
+        more = f", and {len(grown) - _MOST_NAMED} more" if len(grown) > _MOST_NAMED else ""
+        return ", ".join(grown[:_MOST_NAMED]) + more
+    largest = sorted(new.functions.items(), key=lambda item: (-(item[1].bytes or 0), item[0]))[:_MOST_NAMED]
+    return "largest " + ", ".join(f"{name} {function.bytes or 0:,}" for name, function in largest)
 
 
 def _without_figure(figures: Figures, limits: Limits) -> Failure | None:
@@ -172,6 +198,6 @@ def summary(verdicts: Iterable[Verdict]) -> dict[Status, int]:
 
 
 def closing_line(verdicts: Iterable[Verdict]) -> str:
-    """``N unchanged, M improved, K regressed, L new``, and ``, F failed`` where any did."""
+    """``N unchanged, M improved, K regressed, L new``, and ``, U updated``, ``, F failed`` where any did."""
     counts = summary(verdicts)
-    return ", ".join(f"{n} {status}" for status, n in counts.items() if n or status != "failed")
+    return ", ".join(f"{n} {status}" for status, n in counts.items() if n or status not in ("updated", "failed"))

@@ -63,6 +63,28 @@ class Where:
     one of the two runs knows of no inlined code."""
 
 
+@dataclass(frozen=True, slots=True)
+class SizeChange:
+    """Bytes of a function that changed; None where only the other run needs it."""
+
+    name: str
+    old: int | None
+    new: int | None
+
+    @property
+    def delta(self) -> int:
+        return (self.new or 0) - (self.old or 0)
+
+
+def sizes(old: Figures, new: Figures) -> tuple[SizeChange, ...]:
+    """The functions whose bytes differ between two runs, most first; none where a run's bytes are not known."""
+    if old.executed_bytes is None or new.executed_bytes is None:
+        return ()
+    olds, news = ({name: f.bytes for name, f in figures.functions.items()} for figures in (old, new))
+    changes = [SizeChange(name, olds.get(name), news.get(name)) for name in sorted({*olds, *news})]
+    return tuple(sorted((c for c in changes if c.delta), key=lambda change: (-abs(change.delta), change.name)))
+
+
 def where(old: Figures, new: Figures) -> Where | None:
     """Where the cycles of two runs differ; None where they do not."""
     names = sorted({*old.functions, *new.functions})

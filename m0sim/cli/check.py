@@ -93,8 +93,7 @@ def check(
     result = _checked(manifest, chosen)
     _show(result, targets)
     if update:
-        is_new = run.update(manifest, chosen, result)
-        voice.note(f"{chosen.path(manifest)} {'written' if is_new else 'is up to date'}")
+        voice.note(f"{chosen.path(manifest)} {run.update(manifest, chosen, result)}")
     if result.is_bad:
         raise click.exceptions.Exit(1)
 

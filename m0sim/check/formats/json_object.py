@@ -14,7 +14,7 @@ from m0sim.check.verdict import Verdict, summary
 from m0sim.check.where import FunctionChange, Where
 from m0sim.report.cost_json import SCHEMA
 
-_FIGURES = ("function", "profile", "flash", "wait_states", *NUMBERS)
+_FIGURES = ("function", "profile", "flash", "wait_states", *NUMBERS, "executed_bytes")
 
 
 def json_text(result: Result) -> str:
@@ -44,6 +44,7 @@ def _bench(verdict: Verdict) -> dict[str, Any]:
             {"name": check.name, "limit": check.limit, "value": check.value, "exceeded": check.exceeded}
             for check in verdict.checks
         ],
+        "sizes": [asdict(change) for change in verdict.sizes],
         "where": None if verdict.where is None else _where(verdict.where),
         "failure": None if failure is None else {"kind": failure.kind, "text": failure.text},
         "fault": None if failure is None else failure.fault,

@@ -19,7 +19,14 @@ from m0sim.report.units import count
 _MOST_FUNCTIONS = 10
 _MOST_LINES = 10
 _MOST_INSTRUCTIONS = 40
-_STYLES = {"regressed": "red", "failed": "red", "improved": "green", "new": "yellow", "unchanged": ""}
+_STYLES = {
+    "regressed": "red",
+    "failed": "red",
+    "improved": "green",
+    "new": "yellow",
+    "updated": "yellow",
+    "unchanged": "",
+}
 
 Seen = dict[Hashable, str]
 """Instructions of a function that were shown, and for which bench."""
@@ -48,6 +55,7 @@ def _report(result: Result) -> Iterator[tuple[str, str]]:
             yield from ((f"  {reason}", "red") for reason in why)
             yield from ((f"  {line}".rstrip(), "") for line in more)
     yield "", ""
+    yield from ((line, "") for line in image_code(result.verdicts))
     yield from ((f"note: {printable(note)}", "yellow") for note in result.notes)
     yield closing_line(result.verdicts), "bold red" if result.is_bad else "bold green"
 
@@ -79,7 +87,11 @@ def cell(verdict: Verdict, figure: str, changed: str = "{new}|{old} ({change})")
         return "-"
     new = verdict.figures.value(figure)
     old = new if verdict.baseline is None else verdict.baseline.value(figure)
-    return count(new) if new == old else changed.format(new=count(new), old=count(old), change=change(old, new))
+    if new is None:
+        return "-"
+    if new == old or old is None:
+        return count(new)
+    return changed.format(new=count(new), old=count(old), change=change(old, new))
 
 
 def change(old: int, new: int) -> str:
@@ -97,6 +109,16 @@ def title(verdict: Verdict) -> str:
     old, new = verdict.baseline.cycles, verdict.figures.cycles
     moved = f"{count(old)} -> {count(new)} cycles ({change(old, new)})" if old != new else f"{count(new)} cycles"
     return printable(f"{label(verdict)}: {verdict.status}, {moved}")
+
+
+def image_code(verdicts: Iterable[Verdict]) -> list[str]:
+    """How the code of whole images changed, a line each: it is no figure of any bench."""
+    compared = ((v.baseline, v.figures) for v in verdicts if v.baseline is not None and v.figures is not None)
+    return [
+        f"code of the whole image: {count(old)} -> {count(new)} bytes ({change(old, new)})"
+        for old, new in sorted({(before.code_bytes, after.code_bytes) for before, after in compared})
+        if old != new
+    ]
 
 
 def explain(verdict: Verdict) -> str:
@@ -118,7 +140,17 @@ def details(verdict: Verdict, seen: Seen | None = None) -> list[str]:
     """Warnings, and where cycles changed. Instructions in `seen` are not shown again; those shown are put there."""
     lines = [f"warning: {warning}" for warning in verdict.warnings] + _other_code(verdict) + _of_run(verdict)
     moved = [] if verdict.where is None else where(verdict.where, verdict.name, {} if seen is None else seen)
-    return [printable(line) for line in lines] + moved
+    sizes = _sizes(verdict)
+    return [*(printable(line) for line in lines), *sizes, *([""] if sizes and moved else []), *moved]
+
+
+def _sizes(verdict: Verdict) -> list[str]:
+    """The functions that have other bytes now."""
+    shown = verdict.sizes[:_MOST_FUNCTIONS]
+    if not shown:
+        return []
+    rows = [("bytes of code", "old", "new", "change"), *((s.name, *_moved(s.old, s.new)) for s in shown)]
+    return [*columns(rows), *_more(len(verdict.sizes) - len(shown), "functions")]
 
 
 def _other_code(verdict: Verdict) -> list[str]:
