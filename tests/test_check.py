@@ -146,6 +146,16 @@ def test_code_is_that_of_the_functions_that_ran(run: Run, project: Project, buil
     assert bench(run("check", "--json"), "same")["sizes"] == []
 
 
+def test_code_without_a_symbol_is_what_was_executed(run: Run, tmp_path: Path) -> None:
+    """A raw binary: nobody knows where a function ends."""
+    (tmp_path / "x.bin").write_bytes(bytes.fromhex("00bf 7047") + bytes(96))
+    (tmp_path / "m0sim.toml").write_text(
+        'image = "x.bin"\nbase = 0x10000000\n[[bench]]\nname = "x"\nfunction = "0x10000000"\nmax_code = 4\n'
+    )
+    found = bench(run("check", tmp_path, "--json"), "x")
+    assert (found["status"], found["executed_bytes"], found["code_bytes"]) == ("new", 4, 100)
+
+
 def test_a_budget_of_code_names_the_largest(run: Run, project: Project) -> None:
     project.write(BENCHES.replace('name = "sum"', 'name = "sum"\nmax_code = 3'))
     found = bench(run("check", "--json"))

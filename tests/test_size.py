@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections import Counter, defaultdict
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,8 @@ from m0sim.errors import UsageError
 from m0sim.image import Image, link_map, load_elf, load_file
 from m0sim.image.extents import extents, function_bytes, layout
 from m0sim.image.objects import short_names
-from m0sim.report.size_data import NONE, PADDING, UNKNOWN, UNNAMED, Bytes, compared, size_of
+from m0sim.image.symbols import Origin
+from m0sim.report.size_data import NONE, PADDING, UNKNOWN, UNNAMED, Bytes, Row, compared, size_of
 from m0sim.report.units import size as readable
 
 __all__ = ["run"]
@@ -166,6 +168,29 @@ def test_assembly_without_sizes(linked: Path) -> None:
     assert found["local_tail"] == 4, "and the table behind it is not code of it"
 
 
+def test_a_literal_pool_at_the_end_is_of_the_function_in_front(build: Build, toolchain: str, tmp_path: Path) -> None:
+    source = tmp_path / "ends.S"
+    source.write_text("""
+    .syntax unified
+    .thumb
+    .section .text.ends, "ax", %progbits
+    .global ends, before
+    .thumb_func
+before: ldr r0, =0x12345678
+    bx lr
+    .pool
+    .thumb_func
+ends: ldr r0, =0x87654321
+    nop
+    bx lr
+    .pool
+""")
+    image = load_elf(build(source, toolchain=toolchain, flags=()))
+    assert image.find("before").size == 2 + 2
+    assert function_bytes(image)["before"] == 2 + 2 + 4
+    assert function_bytes(image)["ends"] == 2 + 2 + 2 + 2 + 4, "a word's alignment and the literal"
+
+
 POOL = b"\x00\x48\x70\x47" + b"\x78\x56\x34\x12"  # ldr r0, [pc]; bx lr; the literal
 
 
@@ -198,6 +223,13 @@ def test_padding_is_what_alignment_takes_and_no_more(tmp_path: Path) -> None:
         ("unnamed", "", 2),  # two bytes of something
         ("function", "d", 2),
     ]
+
+
+def test_sram_is_where_things_are_cleared_or_kept(tmp_path: Path) -> None:
+    """On an LPC11xx, 0x10000000 is SRAM (UM10398, figure 4)."""
+    more = [Sec("CSTACK", 0x10008000, 64), Sec(".bss", 0x10009000, 16)]
+    size = size_of(code_image(tmp_path, POOL, [Sym("a", 0x10000001, 8)], more))
+    assert (size.total, size.reserved) == (Bytes(8, 80), 64)
 
 
 def test_aliases_are_counted_once(tmp_path: Path) -> None:
@@ -286,6 +318,11 @@ bare_one: bx lr
     .global table
     .balign 4
 table: .word 1, 2
+    .section .rodata.sized_table, "a", %progbits
+    .global sized_table
+    .type sized_table, %object
+sized_table: .word 3, 4
+    .size sized_table, . - sized_table
     .bss
 buffer: .space 12
 """
@@ -298,7 +335,7 @@ SECTIONS {
 }
 """
 OBJECTS = {"entry": "main", "state": "main", "other_state": "main", "helper": "helper", "calls": "helper",
-           "bare_one": "bare", "table": "bare", "buffer": "bare"}  # fmt: skip
+           "bare_one": "bare", "table": "bare", "sized_table": "bare", "buffer": "bare"}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -342,9 +379,18 @@ def test_objects_by_the_image_are_right_or_not_known(project: tuple[Path, Path])
     right = {name: "" if file == "bare" else f"{file}.c" for name, file in OBJECTS.items()}
     if found["bare_one"] == "bare.o":  # GNU ld puts the object's name before an assembled file's symbols
         right["bare_one"] = "bare.o"
+        right["sized_table"] = found["sized_table"] and "bare.o"
     # For LLVM, what has no size and no mapping symbol is more code of the last function.
     assert {name: found.get(name, "") for name in OBJECTS} == right
     assert_sums(size_of(load_elf(path)))
+
+
+def test_data_behind_what_a_file_is_known_of_may_be_another_ones(tmp_path: Path) -> None:
+    symbols = [Sym("a", 0x10000001, 4), Sym("b", 0x10000005, 4), Sym("first", 0x20000000, 4, 1, 2),
+               Sym("second", 0x20000004, 4, 1, 2)]  # fmt: skip
+    image = code_image(tmp_path, POOL, symbols, [Sec(".bss", 0x20000000, 8)])
+    image = replace(image, origins=(Origin(0x10000000, "a.c"), Origin(0x20000000, "b.c")))
+    assert objects_of(image) == {"a": "a.c", "b": "a.c", "first": "b.c", "second": ""}
 
 
 def test_assembled_files_by_their_lines(build: Build, toolchain: str) -> None:
@@ -493,6 +539,13 @@ def test_what_grew(two: tuple[Path, Path]) -> None:
     for listed in (found.sections, found.objects, found.symbols):
         assert sum((row.size for row in listed), NONE) == new.total
         assert sum((row.before for row in listed if row.before is not None), NONE) == old.total
+
+
+def test_bytes_without_a_name_are_compared_by_where_they_are(two: tuple[Path, Path]) -> None:
+    size = size_of(load_elf(two[0]))
+    text, constants = (Row(UNNAMED, Bytes(n, 0), None, "unnamed", s) for s, n in ((".text", 4), (".rodata", 8)))
+    new, old = replace(size, symbols=(text, constants)), replace(size, symbols=(constants,))
+    assert {row.section: row.change.flash for row in compared(new, old).symbols} == {".text": 4, ".rodata": 0}
 
 
 def test_against_on_the_command_line(two: tuple[Path, Path], run: Run) -> None:
