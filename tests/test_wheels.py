@@ -19,6 +19,7 @@ import pytest
 import shared_objects
 from conftest import Build
 
+from m0sim import __version__, schemas
 from m0sim.build_libraries import TARGETS, host
 from m0sim.libraries import CORE, DEMANGLER
 
@@ -69,10 +70,11 @@ def test_there_is_one_for_every_target() -> None:
 @pytest.mark.parametrize("name", TARGETS)
 def test_a_wheel_has_the_libraries_of_its_platform(made: Made, name: str) -> None:
     target = TARGETS[name]
-    assert made(name).name.endswith(f"-py3-none-{target.tag}.whl")
+    assert made(name).name == f"m0sim-{__version__}-py3-none-{target.tag}.whl"
     with zipfile.ZipFile(made(name)) as wheel:
         files = set(wheel.namelist())
         assert "m0sim/kernels/m0k.elf" in files
+        assert {f"m0sim/schemas/{each}.json" for each in schemas.names()} <= files
         assert {"m0sim/kernels/dense.S", "m0sim/kernels/run.S", "m0sim/kernels/macros.inc"} <= set(
             files
         )  # for export-model
