@@ -56,16 +56,22 @@ def check(manifest: Manifest, options: Options, progress: Progress | None = None
         old, notes = _measured_before(manifest, benches, options)
     found = measure.measure(benches, manifest.folder, images=images, jobs=options.jobs, progress=progress)
     verdicts = tuple(_judged(m, old.get(m.name), b.limits, options) for m, b in zip(found, benches, strict=True))
+    if options.updates and all(verdict.status != "failed" for verdict in verdicts):  # else nothing is written
+        verdicts = tuple(_written(verdict, old.get(verdict.name)) for verdict in verdicts)
     places = {bench.name: bench.place for bench in benches}
     return Result(verdicts, tuple(notes), manifest.path, places)
 
 
 def _judged(measured: Measurement, old: Figures | None, limits: Limits, options: Options) -> Verdict:
     if options.updates:
-        verdict = judge(measured, old, limits.while_updating())
-        is_written = verdict.status in ("unchanged", "improved") and _is_new(old, verdict.figures)
-        return replace(verdict, status="updated") if is_written else verdict
+        return judge(measured, old, limits.while_updating())
     return judge(measured, old, limits, strict=options.strict)
+
+
+def _written(verdict: Verdict, old: Figures | None) -> Verdict:
+    """Updated, where the baseline changes with what was within its limits."""
+    is_updated = verdict.status in ("unchanged", "improved") and _is_new(old, verdict.figures)
+    return replace(verdict, status="updated") if is_updated else verdict
 
 
 def _is_new(old: Figures | None, new: Figures | None) -> bool:
