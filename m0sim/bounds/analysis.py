@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from m0sim.bounds import vectors
 from m0sim.bounds.annotations import Annotations
 from m0sim.bounds.code import Code
@@ -23,14 +25,22 @@ class Analysis:
     Raises `UsageError`, one line with file and line, where an annotation names what the image has not.
     """
 
-    def __init__(self, image: Image, device: Device, annotations: Annotations | None = None) -> None:
+    def __init__(
+        self,
+        image: Image,
+        device: Device,
+        annotations: Annotations | None = None,
+        *,
+        elsewhere: Callable[[str], bool] = lambda name: False,
+    ) -> None:
+        """`elsewhere` says of a name that the image has not whether another one has it: then it is left out."""
         self._device = device
-        self._code = Code(image)
-        self._annotations = annotations or Annotations()
+        self._code = Code(image, [(region.base, region.end) for region in device.regions if region.kind == "sram"])
+        given = annotations or Annotations()
         self._table = vectors.find(self._code, device)
         self._handlers = {} if self._table is None else vectors.handlers(self._code, self._table)
         supervisor = self._handlers.get(vectors.SUPERVISOR_CALL)
-        self._program = Program(self._code, self._annotations.resolve(self._code), supervisor)
+        self._program = Program(self._code, given.resolve(self._code, elsewhere), supervisor)
 
     def stack(self, function: str) -> Bound:
         """Of a function, as `Image.find` understands its name."""

@@ -95,12 +95,6 @@ class Annotations:
             cycle_bounds=reader.numbers(self.cycles, "bounds", 0, _MOST_CYCLES),
         )
 
-    def names(self) -> Iterator[str]:
-        """All functions and places that they are of."""
-        for table in (self.stack, self.cycles):
-            for value in () if table is None else table.raw.values():
-                yield from value if isinstance(value, dict) else map(str, value if isinstance(value, list) else ())
-
 
 def is_place(code: Code, name: str) -> bool:
     """Whether an image has a place that an annotation names."""

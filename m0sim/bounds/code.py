@@ -10,6 +10,7 @@ import numpy as np
 from m0sim.chip import isa
 from m0sim.chip.isa import Kind
 from m0sim.image import Image, Symbol
+from m0sim.image.ranges import Range
 
 _CONSTANT_KINDS = ("code", "rodata")
 _PAGE = 4096
@@ -20,13 +21,19 @@ _REACH = 2052
 class Code:
     """Reads an image. Nothing of it is taken for constant but code, its literal pools, and read-only data."""
 
-    def __init__(self, image: Image) -> None:
+    def __init__(self, image: Image, sram: Sequence[Range] = ()) -> None:
+        """`sram` is where variables may be: a file without names does not tell them from code there."""
         self.image = image
+        in_doubt = () if image.symbols else sram
         self._starts = [begin for begin, _ in image.code_ranges]
-        constant = sorted((s.address, s.address + s.size) for s in image.sections if s.kind in _CONSTANT_KINDS)
+        constant = sorted(
+            (s.address, s.address + s.size)
+            for s in image.sections
+            if s.kind in _CONSTANT_KINDS
+            and not any(s.address < end and begin < s.address + s.size for begin, end in in_doubt)
+        )
         self._constant_ranges = constant
         self._constant_starts = [begin for begin, _ in constant]
-        self._data_starts = [begin for begin, _ in image.data_ranges]
         self._targets: dict[int, frozenset[int]] = {}
         self._segment_starts = [segment.address for segment in image.segments]
 
@@ -54,13 +61,6 @@ class Code:
             return None
         data = self._bytes(address, size)
         return int.from_bytes(data, "little") if len(data) == size else None
-
-    def end_of_data(self, address: int) -> int | None:
-        """Where the table that begins at `address` ends at the latest, in data among code; None where it is no such."""
-        at = bisect_right(self._data_starts, address) - 1
-        if at < 0 or address >= self.image.data_ranges[at][1]:
-            return None
-        return self.image.data_ranges[at][1]
 
     def is_target(self, address: int) -> bool:
         """Whether a function begins here, or a branch goes here that has its target in its encoding.

@@ -8,34 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
 from m0sim.bounds.annotations import Loop
 from m0sim.bounds.flow import Block, Call, Flow, Key
 from m0sim.bounds.program import Program, components, cycle
-from m0sim.bounds.stack import place_in
+from m0sim.bounds.reasons import Reason, ReasonKind, place_in
 from m0sim.chip import isa
 from m0sim.chip.isa import Kind
 from m0sim.chip.timing import Timing, base_cycles, cycles_of_first
 from m0sim.errors import UsageError
 
 _DEEPEST_LOOP = 64
-ReasonKind = Literal["loop", "entries", "endless", "recursion", "svc", "unknown"]
-
-
-@dataclass(frozen=True, slots=True)
-class CycleReason:
-    """Why there is no bound of cycles."""
-
-    kind: ReasonKind
-    function: str
-    place: str
-    source: tuple[str, int] | None
-    text: str
-    annotation: str
-    """What to write to say it; empty where nothing can."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +43,7 @@ class CycleBound:
     cycles: int | None
     loops: tuple[LoopBound, ...]
     """Of the function and all that it calls."""
-    reasons: tuple[CycleReason, ...]
+    reasons: tuple[Reason, ...]
     notes: tuple[str, ...]
     """What is not counted in it."""
 
@@ -73,7 +58,7 @@ class Cycles:
         base = base_cycles(timing)
         self._wide = {kind: int(base[kind]) for kind in (Kind.BRANCH_LINK, Kind.SYSTEM)}
         self._found: dict[int, _Longest | None] = {}
-        self._reasons: dict[int, list[CycleReason]] = {}
+        self._reasons: dict[int, list[Reason]] = {}
 
     def bound(self, entry: int) -> CycleBound:
         """Of the function that begins there."""
@@ -143,9 +128,7 @@ class Cycles:
             source = self._program.code.image.source_line(circle[0])
             way = " -> ".join(names)
             annotation = f'[cycles.bounds] "{names[0]}" = CYCLES, of a call with all that it calls'
-            self._reasons[component[0]] = [
-                CycleReason("recursion", names[0], way, source, f"recursion {way}", annotation)
-            ]
+            self._reasons[component[0]] = [Reason("recursion", names[0], way, source, f"recursion {way}", annotation)]
 
     def _alone(self, entry: int) -> _Longest | None:
         if entry in self._program.annotations.cycle_bounds:
@@ -154,7 +137,7 @@ class Cycles:
         if one is None:
             name = self._program.code.name(entry)
             annotation = f'[cycles.bounds] "{name}" = CYCLES, with all that it calls'
-            self._reasons[entry] = [CycleReason("unknown", name, name, None, "its code was not read", annotation)]
+            self._reasons[entry] = [Reason("unknown", name, name, None, "its code was not read", annotation)]
             return None
         longest = _Longest(self, self._program, one)
         is_bounded = longest.run()
@@ -189,7 +172,7 @@ class _Longest:
         self._blocks = _that_return(one, program.endless)
         self._cost: dict[Key, int] = {}
         self._loops_of: dict[int, list[Loop]] = {}
-        self.reasons: list[CycleReason] = []
+        self.reasons: list[Reason] = []
         self.loops: list[LoopBound] = []
         self.cycles = 0
 
@@ -217,14 +200,14 @@ class _Longest:
                     self.cycles = max(self.cycles, ends[key] + self._extra(call.is_taken) + (callee or 0))
         return are_known and not self.reasons
 
-    def _problems(self) -> Iterator[CycleReason]:
+    def _problems(self) -> Iterator[Reason]:
         code = self._program.code
         for problem in self._flow.problems:
             if problem.kind != "sp":
                 place = place_in(code, self._flow.entry, problem.address)
                 source = code.image.source_line(problem.address)
                 annotation = f'[stack.calls] "{place}" = [...], all places that it may go to'
-                yield CycleReason("unknown", self._name, place, source, problem.text, annotation)
+                yield Reason("unknown", self._name, place, source, problem.text, annotation)
         for block in self._blocks.values():
             for call in block.calls:
                 if call.is_exception:
@@ -234,7 +217,7 @@ class _Longest:
         code = self._program.code
         annotation = f'[cycles.bounds] "{self._name}" = CYCLES, with all that it calls' if remedy else ""
         place = place_in(code, self._flow.entry, address)
-        self.reasons.append(CycleReason(kind, self._name, place, code.image.source_line(address), text, annotation))
+        self.reasons.append(Reason(kind, self._name, place, code.image.source_line(address), text, annotation))
 
     # Loops
 
@@ -314,7 +297,7 @@ class _Longest:
         annotation = (
             f'[cycles.loops] "{place}" = N, how often this instruction runs at most each time the loop is entered'
         )
-        self.reasons.append(CycleReason("loop", self._name, place, source, "a loop without a bound", annotation))
+        self.reasons.append(Reason("loop", self._name, place, source, "a loop without a bound", annotation))
         return None
 
     def _rounds(self, loop: Loop, block: Block, group: list[Key], head: Key) -> int:

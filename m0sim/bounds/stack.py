@@ -4,31 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal
 
-from m0sim.bounds.code import Code
 from m0sim.bounds.flow import Call, Flow, Problem
 from m0sim.bounds.program import Program, components, cycle
+from m0sim.bounds.reasons import Reason, place_in
 
-ReasonKind = Literal["call", "jump", "sp", "svc", "outside", "recursion"]
 NO_WAY = -1
 """Where there is no way to a function."""
-
-
-@dataclass(frozen=True, slots=True)
-class Reason:
-    """Why a function, or what it calls, has no bound."""
-
-    kind: ReasonKind
-    function: str
-    place: str
-    """The instruction, such as ``dispatch+0x1c``; of recursion, the functions in a circle."""
-    source: tuple[str, int] | None
-    """File and line, where the image tells."""
-    text: str
-    """What is not known."""
-    annotation: str
-    """What to write to say it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,13 +206,6 @@ class Stacks:
         place = f"0x{entry:08x}"
         text = "it is not in the image"
         return Reason("outside", place, place, None, text, f'[stack.bounds] "{place}" = BYTES, with all that it calls')
-
-
-def place_in(code: Code, entry: int, address: int) -> str:
-    """An instruction of the function that begins at `entry`, as annotations name it."""
-    symbol = code.image.function_at(address)
-    base, name = (entry, code.name(entry)) if symbol is None else (symbol.address, symbol.name)
-    return f"{name}+0x{address - base:02x}" if address >= base else f"0x{address:08x}"
 
 
 def _between(call: Call, cut: Collection[int], between: Mapping[int, int]) -> int:

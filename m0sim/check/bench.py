@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
+from m0sim.bounds.annotations import Annotations
 from m0sim.check.limits import Limits
 from m0sim.chip import operands
 from m0sim.chip.arguments import ResultType
@@ -88,6 +89,13 @@ class CallBench(_Bench):
     """Kinds of findings of level ``memory`` that are faults."""
     flash: FlashModel
     """What flash does to the cycles."""
+    told: Annotations
+    """What the manifest says of code, for the stack that is bounded without a run."""
+
+    @property
+    def bounds_stack(self) -> bool:
+        """Whether the deepest stack by the code alone is one of its figures."""
+        return "stack_static" in self.limits.budgets
 
     @property
     def level(self) -> Level:

@@ -130,6 +130,8 @@ class Figures:
     """Of the flash, at the clock of the run, where they are in `cycles`; 0 behind a cache."""
     run: RunFigures | None = None
     """None of a call."""
+    stack_static_bytes: int | None = None
+    """The deepest stack by the code alone; None where nobody asked. No baseline has it."""
 
     @property
     def waits(self) -> str:
@@ -173,7 +175,7 @@ class Figures:
     @property
     def shown(self) -> dict[str, int]:
         """The figures of the columns, and `details`; none that is not known."""
-        columns = {name: self.value(name) for name in FIGURES}
+        columns = {name: self.value(name) for name in FIGURES} | {"stack_static": self.stack_static_bytes}
         return {name: value for name, value in columns.items() if value is not None} | self.details
 
     @classmethod

@@ -13,6 +13,8 @@ from m0sim.errors import UsageError, did_you_mean
 
 FIGURES = ("cycles", "stack", "sram", "code")
 """What can be limited of every bench. All but cycles are bytes."""
+CALL_FIGURES = (*FIGURES, "stack_static")
+"""What can be limited of a call. The last is no figure of the run: its deepest stack by the code alone."""
 RUN_FIGURES = ("cycles", "awake", "first_output", "latency", "entries", "stack", "sram", "code", "energy")
 """What can be limited of a run of whole firmware."""
 _IN_CYCLES = ("cycles", "awake", "first_output", "latency")
@@ -95,7 +97,7 @@ def _fail(key: str, what: str) -> NoReturn:
 def budgets(given: Mapping[str, object], fail: Fail) -> dict[str, int]:
     """The hard limits among `given`, by figure or part of one; the keys there are such as ``max_stack``."""
     found = {}
-    for figure in RUN_FIGURES:
+    for figure in dict.fromkeys((*CALL_FIGURES, *RUN_FIGURES)):
         key = f"max_{figure}"
         if key in given:
             try:

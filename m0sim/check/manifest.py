@@ -11,9 +11,11 @@ from typing import Any, TypeVar, cast, get_args
 
 import numpy as np
 
+from m0sim.bounds.annotations import KEYS as ANNOTATIONS
+from m0sim.bounds.annotations import Annotations
 from m0sim.check import limits
 from m0sim.check.bench import Bench, CallBench, Place, RunBench
-from m0sim.check.limits import FIGURES, RUN_FIGURES, Limits
+from m0sim.check.limits import CALL_FIGURES, RUN_FIGURES, Limits
 from m0sim.chip import arguments, device, operands, output, replies
 from m0sim.chip.cost import FindingKind, finding_kinds_of
 from m0sim.chip.device import DEFAULT
@@ -30,11 +32,11 @@ _EXIT_CODES = (-(1 << 31), (1 << 31) - 1)
 FILE_NAME = "m0sim.toml"
 
 _EVERYWHERE = ("image", "symbols", "base", "profile", "tolerance", "stop_after", "flash", "engine", "clock", "bootrom")
-_TOP_KEYS = ("build", *_EVERYWHERE, "bench")
+TOP_KEYS = ("build", *_EVERYWHERE, *ANNOTATIONS, "bench")
 _ALWAYS = ("name", *_EVERYWHERE)
 _CALL_KEYS = (
     *("function", "args", "result", "expect", "startup", "before", "stubs", "registers", "stdout", "fail_on"),
-    *(f"max_{figure}" for figure in FIGURES),
+    *(f"max_{figure}" for figure in CALL_FIGURES),
     *_ALWAYS,
 )
 _RUN_KEYS = (
@@ -81,8 +83,9 @@ def load(path: Path) -> Manifest:
         path = path / FILE_NAME
     if not path.exists():
         raise UsageError(f"{path}: no such file: `m0sim init app.elf` writes one (docs/check.md)")
-    top = read(path, "the manifest", _TOP_KEYS)
-    benches = [_bench(top, table) for table in top.tables("bench", _BENCH_KEYS, named_by="name")]
+    top = read(path, "the manifest", TOP_KEYS)
+    told = Annotations.of(top)
+    benches = [_bench(top, table, told) for table in top.tables("bench", _BENCH_KEYS, named_by="name")]
     if not benches:
         top.fail("bench", "missing: add a [[bench]] with a name and a function")
     _reject_repeated_names(top, benches)
@@ -98,14 +101,14 @@ def _reject_repeated_names(top: Table, benches: list[Bench]) -> None:
             raise bench.place.error("name", f"is already taken in line {other.place.line}")
 
 
-def _bench(top: Table, table: Table) -> Bench:
+def _bench(top: Table, table: Table, told: Annotations) -> Bench:
     is_run = table.flag("run", False)
     known, other = (_RUN_KEYS, "a call's") if is_run else (_CALL_KEYS, "a run's")
     for key in table.raw:
         if key not in known and key != "run":
             remedy = "leave it out" if is_run else "say run = true, or leave it out"
             table.fail(key, f"belongs to {other} bench only: {remedy}")
-    return _run(top, table) if is_run else _call(top, table)
+    return _run(top, table) if is_run else _call(top, table, told)
 
 
 def _common(top: Table, table: Table) -> dict[str, Any]:
@@ -126,7 +129,7 @@ def _common(top: Table, table: Table) -> dict[str, Any]:
     }
 
 
-def _call(top: Table, table: Table) -> CallBench:
+def _call(top: Table, table: Table, told: Annotations) -> CallBench:
     result = table.choice("result", get_args(arguments.ResultType), "s32")
     return CallBench(
         function=_name(table, "function"),
@@ -140,6 +143,7 @@ def _call(top: Table, table: Table) -> CallBench:
         stdout=_stdout(table),
         fail_on=_fail_on(table),
         flash=_flash(top, table) or "ideal",
+        told=told,
         **_common(top, table),
     )
 

@@ -13,6 +13,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from m0sim import interrupts, processes
+from m0sim.bounds.analysis import Analysis
+from m0sim.bounds.annotations import is_place
+from m0sim.bounds.code import Code
+from m0sim.bounds.stack import Bound
 from m0sim.check import scenario
 from m0sim.check.bench import Bench, CallBench, RunBench
 from m0sim.check.figures import Figures
@@ -37,9 +41,9 @@ Progress = Callable[[str, int, int], None]
 class Failure:
     """Why a bench has no figures, or none to keep."""
 
-    kind: Literal["fault", "expect", "refused", "exit"]
+    kind: Literal["fault", "expect", "refused", "exit", "unbounded"]
     """The code went wrong; it returned something else; it could not be called, as when its arguments do not fit; a run
-    of whole firmware did not end as it should."""
+    of whole firmware did not end as it should; its code alone does not tell how deep its stack gets."""
     text: str
     """One line."""
     fault: Mapping[str, Any] | None = None
@@ -114,6 +118,16 @@ def verify(benches: Sequence[Bench], images: Images) -> None:
             _verify_run(bench, image, chip)
         else:
             _verify_call(bench, image, chip)
+    _verify_annotations(benches, images)
+
+
+def _verify_annotations(benches: Sequence[Bench], images: Images) -> None:
+    """What they name is in the image of each bench that needs them, or in another one's."""
+    bounded = [bench for bench in benches if isinstance(bench, CallBench) and bench.bounds_stack]
+    found = {id(image): image for image in (images.image(b.image, b.base, b.symbols) for b in bounded)}
+    codes = [Code(image) for image in found.values()]
+    for code in codes:  # all benches of a manifest have the same annotations
+        bounded[0].told.resolve(code, lambda name: any(is_place(other, name) for other in codes))
 
 
 def _verify_run(bench: RunBench, image: Image, chip: Device) -> None:
@@ -258,8 +272,20 @@ def _ran(bench: RunBench, folder: Path, image: Image, chip: Device) -> Measureme
 
 def _called(bench: CallBench, folder: Path, image: Image, chip: Device) -> Measurement:
     cost = _call(bench, Machine(image, chip, bootrom=bench.bootrom))
-    figures = Figures.of(cost, image, folder)
-    return Measurement(bench.name, figures, _missed(bench, cost), (*cost.warnings, *image.notes_so_far))
+    figures, failure = Figures.of(cost, image, folder), _missed(bench, cost)
+    if bench.bounds_stack:
+        bound = Analysis(image, chip, bench.told, elsewhere=lambda _: True).stack(bench.function)
+        figures = replace(figures, stack_static_bytes=bound.stack_bytes)
+        failure = failure or _unbounded(bound)
+    return Measurement(bench.name, figures, failure, (*cost.warnings, *image.notes_so_far))
+
+
+def _unbounded(bound: Bound) -> Failure | None:
+    if bound.stack_bytes is not None:
+        return None
+    first, left = bound.reasons[0], len(bound.reasons) - 1
+    more = f" (and {left} more: m0sim stack shows them)" if left else ""
+    return Failure("unbounded", f"max_stack_static: {first.line}{more}")
 
 
 def _call(bench: CallBench, machine: Machine) -> Cost:

@@ -56,12 +56,13 @@ def stack(
     from m0sim.bounds.analysis import Analysis
     from m0sim.bounds.annotations import Annotations
     from m0sim.bounds.observed import read
+    from m0sim.check.manifest import TOP_KEYS
     from m0sim.chip.operands import size
     from m0sim.report import bounds_json, bounds_text, text
 
     limit = None if most is None else size(most)
     image = image_of(image_file, base, symbols)
-    given = None if annotations_file is None else Annotations.load(annotations_file)
+    given = None if annotations_file is None else Annotations.load(annotations_file, TOP_KEYS)
     analysis = Analysis(image, device_of(profile, None), given)
     if function is None:
         bounds = analysis.stacks()

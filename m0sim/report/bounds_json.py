@@ -6,9 +6,10 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from m0sim.bounds.cycles import CycleBound, CycleReason
+from m0sim.bounds.cycles import CycleBound
 from m0sim.bounds.observed import Observed
-from m0sim.bounds.stack import Bound, Reason
+from m0sim.bounds.reasons import Reason
+from m0sim.bounds.stack import Bound
 from m0sim.bounds.vectors import Interrupts
 from m0sim.image import Image
 from m0sim.report.cost_json import SCHEMA, source_object
@@ -93,7 +94,7 @@ def bound(found: Bound) -> dict[str, Any]:
     }
 
 
-def _reason(reason: Reason | CycleReason) -> dict[str, Any]:
+def _reason(reason: Reason) -> dict[str, Any]:
     return asdict(reason) | {"source": source_object(reason.source)}
 
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from pathlib import PurePosixPath
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from m0sim.bounds.cycles import CycleBound, CycleReason
+from m0sim.bounds.cycles import CycleBound
 from m0sim.bounds.observed import Observed
-from m0sim.bounds.stack import Bound, Reason
+from m0sim.bounds.reasons import Reason, in_source
+from m0sim.bounds.stack import Bound
 from m0sim.bounds.vectors import Interrupts
 from m0sim.report.bounds_json import Report
 from m0sim.report.text import grid
@@ -87,12 +87,9 @@ def _path(bound: Bound) -> Table:
     return table
 
 
-def _reasons(reasons: Sequence[Reason | CycleReason]) -> Iterator[Text]:
+def _reasons(reasons: Sequence[Reason]) -> Iterator[Text]:
     for reason in reasons[:_MOST_REASONS]:
-        source = "" if reason.source is None else f" ({PurePosixPath(reason.source[0]).name}:{reason.source[1]})"
-        place = "" if reason.kind == "recursion" else f"{reason.place}{source}: "
-        remedy = f"; annotate {reason.annotation}" if reason.annotation else ""
-        yield Text(f"  unbounded: {place}{reason.text}{remedy}", style="yellow")
+        yield Text(f"  {reason.line}", style="yellow")
     left = len(reasons) - _MOST_REASONS
     if left > 0:
         yield Text(f"  ... and {left} more", style="dim")
@@ -131,7 +128,6 @@ def _cycles(bound: CycleBound, seen: Observed | None) -> Iterator[RenderableType
     if bound.loops:
         table = grid("loop", "rounds, at most")
         for loop in bound.loops:
-            source = "" if loop.source is None else f" ({PurePosixPath(loop.source[0]).name}:{loop.source[1]})"
-            _row(table, f"{loop.place}{source}", count(loop.most))
+            _row(table, f"{loop.place}{in_source(loop.source)}", count(loop.most))
         yield from (Text(), table)
     yield from (Text(f"note: {note}", style="yellow") for note in bound.notes)

@@ -1,0 +1,181 @@
+// Machine code whose deepest stack and most cycles test_bounds_cycles.py has counted by hand.
+    .syntax unified
+    .cpu cortex-m0plus
+    .thumb
+
+    .macro function name
+    .text
+    .balign 4
+    .global \name
+    .type \name, %function
+    .thumb_func
+\name:
+    .endm
+
+// Vectors: 8 KiB of stack, handlers, and two interrupts of one handler.
+    .text
+    .global __vectors
+    .type __vectors, %object
+__vectors:
+    .word 0x20002000, reset, nmi, hard_fault
+    .word 0, 0, 0, 0, 0, 0, 0
+    .word supervisor, 0, 0, pend, tick
+    .word interrupt, interrupt, big_interrupt, 0
+    .size __vectors, . - __vectors
+
+function reset              // sets SP, then calls
+    ldr r0, =0x20002000
+    mov sp, r0
+    bl big_frame
+    b .
+function nmi
+    bx lr
+function hard_fault
+    b .
+function supervisor
+    push {r4, lr}
+    pop {r4, pc}
+function pend
+    push {lr}
+    pop {pc}
+function tick
+    push {r4, r5, r6, lr}
+    pop {r4, r5, r6, pc}
+function interrupt
+    sub sp, #40
+    add sp, #40
+    bx lr
+function big_interrupt
+    push {r4, lr}
+    sub sp, #100
+    add sp, #100
+    ldr r0, =0xFFFFFFF9
+    pop {r4}
+    pop {r1}
+    bx r0
+
+function big_frame          // 4 + 4000: more than SUB SP takes
+    push {lr}
+    ldr r1, =-4000
+    add sp, r1
+    bl leaf
+    ldr r1, =4000
+    add sp, r1
+    pop {pc}
+function leaf               // 1 + 2
+    movs r0, #1
+    bx lr
+function frame_pointer      // 8 + 24 + 12, taken back through r7
+    push {r7, lr}
+    sub sp, #24
+    add r7, sp, #0
+    sub sp, #12
+    bl leaf
+    mov sp, r7
+    add sp, #24
+    pop {r7, pc}
+function veneer             // as linkers make them
+    push {r0}
+    ldr r0, =big_frame
+    mov r12, r0
+    pop {r0}
+    bx r12
+function by_literal         // a call whose target is a constant
+    push {r4, lr}
+    ldr r4, =big_frame
+    blx r4
+    pop {r4, pc}
+function traps              // 4 before SVC, whose handler finds the core's registers above its own
+    push {lr}
+    svc #0
+    pop {pc}
+function unequal            // two ways meet with different SP
+    cmp r0, #0
+    beq 1f
+    push {r0}
+1:  nop
+    bx lr
+function leaves_some        // returns with another SP than it found
+    sub sp, #8
+    bx lr
+function from_memory
+    ldr r3, [r0]
+    mov sp, r3
+    bx lr
+function calls_rom
+    push {r4, lr}
+    ldr r4, =0x2001
+    blx r4
+    pop {r4, pc}
+function never
+    push {lr}
+1:  b 1b
+function calls_never        // what follows is data, not code
+    push {r4, lr}
+    sub sp, #16
+    bl never
+    .word 0xFFFFFFFF
+
+// Cycles
+function straight           // 1 + 2 + 2 + 1 + 2
+    movs r1, #3
+    ldr r0, =7
+    push {r1}               // 2
+    pop {r1}                // 2
+    adds r0, r0, r1
+    bx lr
+function either             // cmp 1, beq 1 or 2; then 1 + b 2, or 2 x 1; bx 2
+    cmp r0, #0
+    beq 1f
+    movs r0, #1
+    b 2f
+1:  movs r0, #2
+    movs r0, #3
+2:  bx lr
+function counts             // 1 + n (1 + 2) - 1 + 2
+1:  subs r0, #1
+    bne 1b
+    bx lr
+function tests_first        // 2 + (n + 1)(1 + 1) + n ... the loop begins at its test
+    b 2f
+1:  nop
+2:  subs r0, #1
+    bpl 1b
+    bx lr
+function nested             // the inner loop runs four times for each of the outer one
+1:  movs r1, #4
+2:  subs r1, #1
+    bne 2b
+    subs r0, #1
+    bne 1b
+    bx lr
+function calls_counts       // r0 passes of a loop that another function has
+    push {lr}
+    bl counts
+    pop {pc}
+function jumps_to_counts
+    b counts
+function two_ways_in
+    cmp r0, #0
+    beq 2f
+1:  subs r0, #1
+2:  subs r0, #1
+    bpl 1b
+    bx lr
+function skips              // some rounds do not come by the middle
+1:  lsrs r1, r0, #1
+    bcs 2f
+    nop
+2:  subs r0, #1
+    bne 1b
+    bx lr
+function recurses
+    push {lr}
+    subs r0, #1
+    beq 1f
+    bl recurses
+1:  pop {pc}
+function sleeps
+    wfi
+    bx lr
+    .pool
