@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import subprocess
 from functools import cache
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 from conftest import FIRMWARE, Build, found_toolchain
 from test_cli import Run, run  # noqa: F401
+from transcripts import blocks, commands, missing
 
 from m0sim import Machine
 from m0sim.bounds.analysis import Analysis
@@ -18,6 +20,7 @@ from m0sim.bounds.annotations import Annotations
 from m0sim.chip import device
 from m0sim.errors import UsageError
 from m0sim.image import load_elf
+from m0sim.study.learn.kernels import STACK
 from m0sim.toml import parse
 
 ROOT = Path(__file__).parents[1]
@@ -196,3 +199,34 @@ def test_what_is_of_one_function_needs_one(run: Run, build: Build, option: str) 
     done = run("stack", build("bounded.c", flags=("-O2", "-g")), option)
     assert (done.code, done.out) == (2, "")
     assert done.err.startswith("m0sim: --max, --observed and --cycles are of one function")
+
+
+def test_the_transcripts_of_the_page(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
+    if not (ROOT / "build/examples/dot.elf").exists() or not (ROOT / "build/kernels/m0k.elf").exists():
+        pytest.skip("build/ is not there: make kernels")
+    for name in ("build", "examples"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    monkeypatch.chdir(tmp_path)
+    text = (ROOT / "docs/stack.md").read_text(encoding="utf-8")
+    done = 0
+    for command, shown in (pair for kind, block, _ in blocks(text) if kind == "console" for pair in commands(block)):
+        words = shlex.split(command.partition(" >")[0])
+        if words[0] == "printf":
+            Path(command.rpartition(">")[2]).write_text(words[1].encode().decode("unicode_escape"))
+        elif "[options]" not in words:
+            printed = run(*words[1:]).out.splitlines()
+            assert missing(shown, printed) is None, command
+            done += words[1] == "stack"
+    assert done == 4
+
+
+def test_the_kernels_take_what_their_heads_say() -> None:
+    """What each kernel's author wrote of its stack, counted by hand."""
+    elf = ROOT / "build/kernels/m0k.elf"
+    if not elf.exists():
+        pytest.skip("build/kernels/m0k.elf is not there: make kernels")
+    analysis = analysed(elf)
+    bounds = {name: analysis.stack(name).stack_bytes for name in STACK}
+    known = {name: bound for name, bound in bounds.items() if bound is not None}
+    assert known == {name: STACK[name] for name in known}
+    assert len(known) >= 30

@@ -34,8 +34,16 @@ BY_HAND = {
     "straight": 4,
     "jumps_to_counts": 0,
     "big_interrupt": 108,
+    "switches": 8 + 4004,
 }
-UNKNOWN = {"unequal": "sp", "leaves_some": "sp", "from_memory": "sp", "calls_rom": "outside", "recurses": "recursion"}
+UNKNOWN = {
+    "unequal": "sp",
+    "leaves_some": "sp",
+    "from_memory": "sp",
+    "calls_rom": "outside",
+    "recurses": "recursion",
+    "jumps_out": "jump",
+}
 
 
 @pytest.mark.parametrize("function", BY_HAND)
@@ -113,6 +121,26 @@ def test_a_line_may_be_a_round_more(elf: Path, build: Build) -> None:
     exact = analysed(elf, '[cycles.loops]\n"counts+0x00" = 9\n').cycles("counts").cycles
     for place in (f"bounded.S:{line}", f"counts:{line}"):
         assert analysed(elf, f'[cycles.loops]\n"{place}" = 9\n').cycles("counts").cycles == exact + 3
+
+
+@pytest.mark.parametrize("function", ["shares_its_head", "nested"])
+def test_a_line_that_two_loops_share_bounds_neither(elf: Path, function: str) -> None:
+    source = (Path(__file__).parent / "firmware/bounded.S").read_text().splitlines()
+    first = next(n for n, text in enumerate(source, 1) if text.startswith(f"function {function} "))
+    lines = "".join(f'"bounded.S:{first + n}" = 9\n' for n in range(1, 6))
+    bound = analysed(elf, f"[cycles.loops]\n{lines}").cycles(function)
+    if function == "nested":  # each line is in one of them
+        assert bound.cycles is not None
+        return
+    assert [(r.kind, r.place) for r in bound.reasons] == [("loop", "shares_its_head+0x00")]
+    assert "a line is not enough" in bound.reasons[0].text
+    exact = analysed(elf, '[cycles.loops]\n"shares_its_head+0x00" = 20\n').cycles(function).cycles
+    assert exact >= Machine.from_elf(elf).call(function, 5, 4).cycles
+
+
+def test_an_annotated_function_is_what_it_says(elf: Path) -> None:
+    assert analysed(elf, "[cycles.bounds]\nrecurses = 99\n").cycles("recurses").cycles == 99
+    assert analysed(elf, "[stack.bounds]\nrecurses = 96\n").stack("recurses").stack_bytes == 96
 
 
 NO_CYCLES = {

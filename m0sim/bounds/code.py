@@ -34,6 +34,8 @@ class Code:
         )
         self._constant_ranges = constant
         self._constant_starts = [begin for begin, _ in constant]
+        self._functions = {function.address: function for function in image.functions}
+        self._names: dict[int, str] = {}
         self._targets: dict[int, frozenset[int]] = {}
         self._segment_starts = [segment.address for segment in image.segments]
 
@@ -74,20 +76,22 @@ class Code:
 
     def function(self, address: int) -> Symbol | None:
         """The function that begins at `address`."""
-        symbol = self.image.function_at(address)
-        return symbol if symbol is not None and symbol.address == address else None
+        return self._functions.get(address)
 
     def name(self, address: int) -> str:
         """What a person calls the function that begins at `address`, or the place: such as ``fir`` or ``fir+0x0c``."""
-        symbol = self.image.function_at(address)
-        if symbol is None:
-            return f"0x{address:08x}"
-        offset = address - symbol.address
-        return f"{symbol.name}+0x{offset:02x}" if offset else symbol.name
+        if address not in self._names:
+            symbol = self.image.function_at(address)
+            offset = 0 if symbol is None else address - symbol.address
+            name = f"0x{address:08x}" if symbol is None else symbol.name
+            self._names[address] = f"{name}+0x{offset:02x}" if offset else name
+        return self._names[address]
 
     def _targets_in(self, page: int) -> frozenset[int]:
         found = {f.address for f in self._functions_in(page)}
-        for begin, end in self.image.code_ranges:
+        ranges = self.image.code_ranges
+        first = max(bisect_right(self._starts, page - _REACH) - 1, 0)
+        for begin, end in ranges[first : bisect_left(self._starts, page + _PAGE + _REACH)]:
             low, high = max(begin, page - _REACH), min(end, page + _PAGE + _REACH)
             if low < high:
                 found.update(t for t in _targets(low, self._bytes(low, high - low)) if page <= t < page + _PAGE)

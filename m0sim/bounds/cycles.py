@@ -66,12 +66,12 @@ class Cycles:
         for component in components([entry], self._callees):
             self._solve(component)
             reached += component
-        found = self._found[entry]
+        found = self.cycles_of(entry)
         flows = [longest for each in reached if (longest := self._found[each]) is not None]
         notes = [note for each in reached for note in self._notes(each)]
         return CycleBound(
             self._program.code.name(entry),
-            None if found is None else found.cycles,
+            found,
             tuple(loop for longest in flows for loop in longest.loops),
             () if found is not None else tuple(r for each in reversed(reached) for r in self._reasons.get(each, ())),
             tuple(notes),
@@ -289,15 +289,21 @@ class _Longest:
         exact = [self._rounds(loop, block, group, head) for loop, block in said if loop.is_instruction]
         if exact:
             return min(exact)
-        passes = [loop.most for loop, _ in said]
-        if passes:
-            return max(passes)  # of several lines in one loop, none is taken for another's
         place = place_in(self._program.code, self._flow.entry, head[1])
+        latches = [key for key in group if any(edge.target == head for edge in self._blocks[key].edges)]
+        inner = {id(loop) for key in set(group) - set(own) for loop in self._loops_of.get(key[1], ())}
+        text = "a loop without a bound"
+        if said and len(latches) > 1:
+            text = "a loop that goes back from several places, as two that begin together do: a line is not enough"
+        elif any(id(loop) in inner for loop, _ in said):
+            text = "a line in this loop and in one inside of it: a line is not enough"
+        elif said:
+            return max(loop.most for loop, _ in said)  # of several lines in one loop, none is taken for another's
         source = self._program.code.image.source_line(head[1])
         annotation = (
             f'[cycles.loops] "{place}" = N, how often this instruction runs at most each time the loop is entered'
         )
-        self.reasons.append(Reason("loop", self._name, place, source, "a loop without a bound", annotation))
+        self.reasons.append(Reason("loop", self._name, place, source, text, annotation))
         return None
 
     def _rounds(self, loop: Loop, block: Block, group: list[Key], head: Key) -> int:

@@ -329,6 +329,10 @@ class _BlockReader:
         if len(targets) < len({number & ~1 for number in several}):
             self.leave()
         there = [target for target in targets if self.function.code.is_code(target)]
+        if targets and not there and not self.may_be_left:
+            self.function.fail("jump", self.at, f"it jumps to 0x{targets[0]:08x}, where no code is")
+            self.returns = True
+            return None
         for target in there or targets:  # what fills a table up is no place to go to
             self.leave_for(target, context=0)
         return None
@@ -356,13 +360,13 @@ class _BlockReader:
 
 
 def looks_at_return(code: Code, target: int) -> bool:
-    """Whether a function begins as GCC's helpers of switch do: it saves registers, then reads where it returns to.
+    """Whether a function begins as helpers of switch do: it saves registers but not LR, which it then reads.
 
-    They (libgcc's ``__gnu_thumb1_case_uqi`` and its like) add what a table behind the call says, so that they return
-    elsewhere. Such a function is read as part of its caller, which is right for any other one, too.
+    They (libgcc's ``__gnu_thumb1_case_uqi``, armcc's ``__ARM_common_switch8``) add what a table behind the call says,
+    so that they return elsewhere. Such a function is read as part of its caller, which is right for any other, too.
     """
-    encodings = [code.encoding(target), code.encoding(target + 2)]
-    return encodings[0] in (0xB402, 0xB403) and encodings[1] == 0x4671  # PUSH {r1} or {r0, r1}; MOV r1, lr
+    first, second = code.encoding(target) or 0, code.encoding(target + 2) or 0
+    return first & 0xFF00 == 0xB400 and second & 0xFFF8 == 0x4670  # PUSH without LR; MOV Rd, lr
 
 
 _CARRY_SET, _CARRY_CLEAR, _HIGHER, _LOWER_OR_SAME = 2, 3, 8, 9

@@ -169,6 +169,41 @@ function skips              // some rounds do not come by the middle
 2:  subs r0, #1
     bne 1b
     bx lr
+function shares_its_head    // two loops that begin with one instruction: r0 rounds of r1 each
+1:  subs r1, #1
+    bne 1b
+    movs r1, #4
+    subs r0, #1
+    bne 1b
+    bx lr
+function jumps_out          // to no code, with stack in use
+    push {r4, lr}
+    ldr r3, =0x2001
+    bx r3
+function switches           // through a helper as armcc's, by a table behind the call
+    push {r4, lr}
+    cmp r0, #3
+    bhi 9f
+    bl switch_helper
+5:  .byte (6f - 5b) / 2, (7f - 5b) / 2, (8f - 5b) / 2, (9f - 5b) / 2
+6:  bl leaf
+    b 9f
+7:  bl big_frame
+    b 9f
+8:  sub sp, #8
+    add sp, #8
+9:  pop {r4, pc}
+function switch_helper      // LR has bit 0 set
+    push {r4, r5}
+    mov r4, lr
+    subs r4, #1
+    ldrb r5, [r4, r0]
+    lsls r5, r5, #1
+    adds r5, r5, r4
+    adds r5, #1
+    mov lr, r5
+    pop {r4, r5}
+    bx lr
 function recurses
     push {lr}
     subs r0, #1
