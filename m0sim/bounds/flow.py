@@ -108,6 +108,8 @@ class Facts:
     """Functions that never return."""
     supervisor: int | None = None
     """The handler of SVC."""
+    far_jumps: dict[int, bool] = field(default_factory=dict)
+    """By places inside of functions that BL goes to, whether that is a jump: what reading finds out, once."""
 
 
 _KINDS: Final = bytes(isa.FIRST[:, isa.KIND].astype("uint8"))
@@ -120,6 +122,7 @@ _CONTROL: Final = frozenset(
 _EXCEPTION_RETURN = 0xFFFFFFF0
 EXCEPTION_FRAME = 36
 """Bytes: eight registers, and what may be needed to align them to eight bytes (DDI 0419, B1.5.6)."""
+_MOST_TRIES = 8
 _CHANGED_BY_CALLS = (0, 1, 2, 3, 12, LR)
 
 
@@ -131,8 +134,9 @@ def read(entry: int, code: Code, facts: Facts) -> Flow:
 class _Reader:
     """Reads one function."""
 
-    def __init__(self, entry: int, code: Code, facts: Facts) -> None:
-        self.entry, self.code, self.facts = entry, code, facts
+    def __init__(self, entry: int, code: Code, facts: Facts, *, tries: int = 0) -> None:
+        """With `tries`, it is read to see whether it can be a function, within so many others: see `is_far_jump`."""
+        self.entry, self.code, self.facts, self.tries = entry, code, facts, tries
         self.frame = facts.frames.get(entry)
         self.states: dict[Key, State] = {(0, entry): State.at_entry()}
         self.work: list[Key] = [(0, entry)]
@@ -164,8 +168,31 @@ class _Reader:
         return number & 1 == 1 and self.code.function(number - 1) is not None
 
     def fail(self, kind: ProblemKind, address: int, text: str) -> None:
+        if self.tries:
+            raise _NoFunction
         if kind != "sp" or self.frame is None:
             self.problems[address, kind] = Problem(kind, address, text)
+
+    def is_far_jump(self, target: int) -> bool:
+        """Whether BL to this place is a jump: GCC's longest, in a function that has saved LR.
+
+        What it jumps to ends the function: read by itself, that pops what it never pushed. What is called returns by LR
+        with SP as it was, and may be read either way.
+        """
+        around = self.code.image.function_at(self.entry)
+        if around is None or not around.address < target < around.address + around.size or self.code.function(target):
+            return False
+        known = self.facts.far_jumps
+        if target not in known:
+            if self.tries >= _MOST_TRIES:
+                return True
+            known[target] = True  # while it is tried
+            try:
+                _Reader(target, self.code, self.facts, tries=self.tries + 1).run()
+                known[target] = False
+            except _NoFunction:
+                pass
+        return known[target]
 
     def use(self, state: State) -> int:
         """The depth at a place, which counts from now on."""
@@ -173,6 +200,10 @@ class _Reader:
         found = (self.frame or 0) if depth is None else depth
         self.depth = max(self.depth, found)
         return found
+
+
+class _NoFunction(Exception):
+    """What was tried is none."""
 
 
 class _BlockReader:
@@ -247,6 +278,10 @@ class _BlockReader:
         if self.context == 0 and looks_at_return(self.function.code, target):
             self.state.registers[LR] = self.next | 1
             self.go(target, context=self.next)
+            return False
+        if self.function.is_far_jump(target):
+            self.state.registers[LR] = None
+            self.go(target)
             return False
         return self.call((target,))
 

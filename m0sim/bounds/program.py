@@ -23,6 +23,7 @@ class Program:
         self.flows: dict[int, Flow] = {}
         self.endless: set[int] = set(self.annotations.endless)
         self._supervisor = supervisor
+        self._far_jumps: dict[int, bool] = {}
 
     def read(self, roots: Iterable[int]) -> None:
         """Read the functions at these addresses, and all that they may call.
@@ -54,7 +55,7 @@ class Program:
 
     def _read(self, entry: int) -> set[int]:
         given = self.annotations
-        facts = Facts(given.targets, given.frames, self.endless, self._supervisor)
+        facts = Facts(given.targets, given.frames, self.endless, self._supervisor, self._far_jumps)
         self.flows[entry] = flow.read(entry, self.code, facts)
         return self.callees(entry)
 

@@ -183,11 +183,26 @@ class State:
         return changed
 
 
+def _wider(a: Value, b: Value) -> Value:
+    """The one of two values that may be all that the other may be; None where neither is so."""
+    if isinstance(a, int):
+        a, b = b, a
+    if isinstance(b, int):
+        return a if isinstance(a, range | tuple) and b in a else None
+    if isinstance(a, range) and isinstance(b, range):
+        few, many = (a, b) if len(a) <= len(b) else (b, a)
+        return many if few[0] in many and few[-1] in many and few.step % many.step == 0 else None
+    return None
+
+
 def _joined(a: Value, b: Value, is_entry: Callable[[int], bool]) -> Value:
     if a is b or (a.__class__ is b.__class__ and a == b):
         return a
     if a is None or b is None:
         return None
+    wider = _wider(a, b)
+    if wider is not None:
+        return wider
     several = [numbers(value) for value in (a, b)]
     if any(each is None or len(each) > 16 for each in several):
         return None
