@@ -35,6 +35,9 @@ BY_HAND = {
     "jumps_to_counts": 0,
     "big_interrupt": 108,
     "switches": 8 + 4004,
+    "far_jumps": 8 + 16,
+    "changed_by_nobody": 16,
+    "known_on_one_way": 4 + 8,
 }
 UNKNOWN = {
     "unequal": "sp",
@@ -43,6 +46,9 @@ UNKNOWN = {
     "calls_rom": "outside",
     "recurses": "recursion",
     "jumps_out": "jump",
+    "unrolled": "jump",
+    "changed_by_callee": "call",
+    "changed_by_store": "call",
 }
 
 
@@ -66,6 +72,16 @@ def test_annotations_bound_what_is_not_known(elf: Path) -> None:
     assert told.stack("calls_rom").stack_bytes == 108
     endless = analysed(elf, '[stack]\nnoreturn = ["0x2000"]\n[stack.bounds]\n"0x2000" = 100\n')
     assert endless.stack("calls_rom").stack_bytes == 108
+
+
+def test_a_jump_into_unrolled_code_is_told_by_a_range(elf: Path) -> None:
+    """From the first instruction behind the jump to the last one before POP: the longest way begins at the first."""
+    text = '[stack.calls]\nunrolled = ["unrolled+0x06..0x0e"]\n'
+    assert analysed(elf, text).stack("unrolled").stack_bytes == 8
+    assert analysed(elf, text).cycles("unrolled").cycles == 3 + 2 + 2 + 1 + 1 + (3 + 1 + 2) + 1 + 5
+    for wrong in ("unrolled+0x06..0xfffffe", "unrolled+0x06..7"):
+        with pytest.raises(UsageError, match=r"notes\.toml:2: stack\.calls\.unrolled: "):
+            analysed(elf, text.replace("unrolled+0x06..0x0e", wrong))
 
 
 def test_interrupts_by_hand(elf: Path, run: Run) -> None:  # noqa: F811

@@ -204,6 +204,80 @@ function switch_helper      // LR has bit 0 set
     mov lr, r5
     pop {r4, r5}
     bx lr
+function far_jumps          // BL as GCC's longest jump, which ends the function, and as the call of a part of it
+    push {r4, lr}
+    cmp r0, #0
+    beq 1f
+    bl 5f
+1:  bl 7f
+    pop {r4, pc}
+5:  sub sp, #16
+    add sp, #16
+    pop {r4, pc}
+7:  push {lr}
+    bl 8f
+    pop {pc}
+8:  bx lr
+function unrolled           // a jump to where only its data says
+    push {r4, lr}
+    ldr r1, [r1]
+    mov pc, r1
+    adds r0, #1
+    adds r0, #2
+    bl leaf
+    adds r0, #3
+    pop {r4, pc}
+function known_on_one_way   // the index of a table is 0 on one way, anything on the other
+    push {lr}
+    cmp r0, #0
+    beq 1f
+    ldr r0, [r1]
+    b 2f
+1:  movs r0, #0
+2:  cmp r0, #1
+    bhi 9f
+    lsls r0, r0, #2
+    adr r2, 5f
+    ldr r2, [r2, r0]
+    mov pc, r2
+    .balign 4
+5:  .word 7f, 8f
+7:  sub sp, #8
+    add sp, #8
+    .thumb_func
+8:  bl leaf
+9:  pop {pc}
+function changed_by_callee   // a pointer to a function, in a variable that a callee has the address of
+    push {r4, lr}
+    sub sp, #8
+    ldr r0, =leaf
+    str r0, [sp]
+    mov r0, sp
+    bl leaf
+    ldr r1, [sp]
+    blx r1
+    add sp, #8
+    pop {r4, pc}
+function changed_by_store    // the same, and a store that may go there
+    push {r4, lr}
+    sub sp, #8
+    ldr r2, =leaf
+    str r2, [sp, #4]
+    str r1, [r0]
+    ldr r1, [sp, #4]
+    blx r1
+    add sp, #8
+    pop {r4, pc}
+function changed_by_nobody
+    push {r4, lr}
+    sub sp, #8
+    ldr r2, =leaf
+    str r2, [sp, #4]
+    str r1, [sp]
+    ldr r1, [sp, #4]
+    blx r1
+    add sp, #8
+    pop {r4, pc}
 function recurses
     push {lr}
     subs r0, #1
