@@ -66,11 +66,22 @@ Run = Callable[..., Outcome]
 
 @pytest.fixture
 def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
-    """`m0sim` in this process: fast. It tunes the garbage collector for a process that ends, so put that back."""
+    """`m0sim` in this process: fast."""
+    return _runner(capsys, monkeypatch)
+
+
+@pytest.fixture
+def run_with_children(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
+    """The same where it starts processes, which write to the system's stdout and stderr."""
+    return _runner(capfd, monkeypatch)
+
+
+def _runner(capture: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
+    """It tunes the garbage collector for a process that ends, so put that back."""
 
     def ran(*arguments: object) -> Outcome:
         monkeypatch.setattr(sys, "argv", ["m0sim", *map(str, arguments)])
-        capsys.readouterr()
+        capture.readouterr()
         threshold = gc.get_threshold()
         try:
             with pytest.raises(SystemExit) as caught:
@@ -78,7 +89,7 @@ def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> 
         finally:
             gc.set_threshold(*threshold)
             gc.unfreeze()
-        return Outcome(int(caught.value.code or 0), *capsys.readouterr())
+        return Outcome(int(caught.value.code or 0), *capture.readouterr())
 
     return ran
 

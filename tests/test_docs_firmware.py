@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 from pathlib import Path
 
 import pytest
+from conftest import found_toolchain
 from test_cli import ROOT, Run, run  # noqa: F401
-from test_docs_timing import follow
-from transcripts import blocks
+from transcripts import Reader
 
 PAGE = (ROOT / "docs/firmware.md").read_text(encoding="utf-8")
 
@@ -22,8 +23,10 @@ def test_the_page_is_what_its_commands_print(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert follow(PAGE, toolchain, run) >= 3
-    (program,) = (contents for kind, contents, _ in blocks(PAGE) if kind == "python")
+    monkeypatch.setenv("PATH", os.environ["PATH"])  # put back afterwards
+    found_toolchain(toolchain)
+    *followed, program = Reader(run, tmp_path, toolchain=toolchain).follow(PAGE)
+    assert sum(command.startswith("m0sim ") for command in followed) >= 3
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
         exec(program, {})

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import re
-import shlex
 from pathlib import Path
 
 import pytest
 from test_cli import ROOT, Run, run  # noqa: F401
-from transcripts import blocks, commands, missing
+from transcripts import Reader
 
 from m0sim.study.learn import network_limits, network_toml
 
@@ -19,15 +19,8 @@ PAGE = (ROOT / "docs/networks.md").read_text(encoding="utf-8")
 @pytest.mark.long
 def test_the_page_is_followed(tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
     monkeypatch.chdir(tmp_path)
-    followed = []
-    for kind, contents, _ in blocks(PAGE):
-        if kind == "toml":
-            Path(contents.split()[1]).write_text(contents, encoding="utf-8")
-        for command, shown in commands(contents) if kind == "console" else ():
-            done = run(*shlex.split(command)[1:])
-            assert done.code == 0, (command, done.err)
-            assert missing(shown, done.out.splitlines()) is None
-            followed.append(command.split()[1])
+    monkeypatch.setenv("PATH", os.environ["PATH"])  # put back afterwards
+    followed = [typed.split()[1] for typed in Reader(run, tmp_path).follow(PAGE)]
     assert followed == ["budget", "pretrain", "compare", "train", "compare"]
     trained = json.loads(Path("out/train.json").read_text())
     assert (trained["network"], trained["backbone"]) == ("separable", "backbone.npz")
