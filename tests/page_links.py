@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections import Counter
 from collections.abc import Iterator
 from functools import cache
@@ -50,27 +49,21 @@ def headings(text: str) -> Iterator[str]:
 
 
 def site_anchors(text: str) -> set[str]:
-    """Those that Python-Markdown's toc makes, and with it MkDocs: its `slugify`, and `_1` behind a second one."""
-    found: dict[str, None] = {}
-    for heading in headings(text):
-        ascii_only = unicodedata.normalize("NFKD", heading).encode("ascii", "ignore").decode()
-        slug = re.sub(r"[-\s]+", "-", re.sub(r"[^\w\s-]", "", ascii_only).strip().lower())
-        number = 0
-        unique = slug
-        while unique in found or not unique:
-            number += 1
-            unique = f"{slug}_{number}"
-        found[unique] = None
-    return {*found, *_ids(text)}
+    """Those that MkDocs makes with the `slugify` of mkdocs.yml: GitHub's, but for `_1` behind a second one."""
+    return _anchors(text, "_")
 
 
 def github_anchors(text: str) -> set[str]:
-    """Those that GitHub makes: no blank is dropped, no letter is plain ASCII, and `-1` behind a second one."""
+    """Those that GitHub makes: no blank is dropped, and `-1` behind a second one."""
+    return _anchors(text, "-")
+
+
+def _anchors(text: str, joint: str) -> set[str]:
     seen: Counter[str] = Counter()
     found = set()
     for heading in headings(text):
         slug = re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-")
-        found.add(f"{slug}-{seen[slug]}" if seen[slug] else slug)
+        found.add(f"{slug}{joint}{seen[slug]}" if seen[slug] else slug)
         seen[slug] += 1
     return found | _ids(text)
 
