@@ -39,7 +39,7 @@ check: $(READY) kernels
 
 # The site, from docs/ and the code, into build/site: any warning is an error. NO_MKDOCS_2_WARNING is the theme's word
 # about its successor.
-docs: $(VENV)/.docs libraries
+docs: $(VENV)/.docs kernels
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict
 
 $(VENV)/.docs: pyproject.toml | $(READY)

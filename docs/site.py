@@ -7,7 +7,12 @@ from __future__ import annotations
 
 import inspect
 import re
+import shlex
+import subprocess
+import sys
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import click
@@ -15,6 +20,13 @@ import click
 from m0sim.cli import app
 from m0sim.cli.verbs import SECTIONS
 
+ROOT = Path(__file__).parents[1]
+REPORTS = {
+    "gallery/call.html": "m0sim call build/examples/dot.elf dot_s8 @examples/a.bin @examples/b.bin 1000",
+    "gallery/cold.html": "m0sim call build/examples/dot.elf dot_s8 @examples/a.bin @examples/b.bin 1000 --flash cold",
+    "gallery/fault.html": "m0sim call build/examples/dot.elf dot_s8 0 0 10",
+}
+"""Reports that the gallery shows, by the command that makes them with `--html` (after `make kernels`)."""
 GENERATED = {"reference/cli.md": "cli_page"}
 """Pages that are in no folder, by the function that writes them."""
 
@@ -25,7 +37,20 @@ def on_files(files: Any, config: Any) -> Any:
 
     for path, function in GENERATED.items():
         files.append(File.generated(config, path, content=globals()[function]()))
+    for path, command in REPORTS.items():
+        files.append(File.generated(config, path, content=report(command)))
     return files
+
+
+def report(command: str) -> str:
+    """The page that a command writes with `--html`. A fault ends it with 1, and has a page as well."""
+    with tempfile.TemporaryDirectory() as folder:
+        page = Path(folder) / "report.html"
+        words = [sys.executable, "-m", *shlex.split(command), "--html", str(page)]
+        done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
+        if not page.exists():
+            raise SystemExit(f"docs/site.py: {command}: {done.stderr.strip()}")
+        return page.read_text(encoding="utf-8")
 
 
 def cli_page() -> str:

@@ -77,7 +77,8 @@ def generated() -> dict[Path, str]:
     """Pages of the site that are in no folder: where they would be, and what they say."""
     from generated_pages import site
 
-    return {DOCS / path: getattr(site, function)() for path, function in site.GENERATED.items()}
+    reports = dict.fromkeys((DOCS / path for path in site.REPORTS), "")
+    return {DOCS / path: getattr(site, function)() for path, function in site.GENERATED.items()} | reports
 
 
 def broken(page: Path, text: str) -> Iterator[str]:
