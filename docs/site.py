@@ -6,6 +6,7 @@ MkDocs calls `on_files` (mkdocs.yml, hooks). Everything else here is plain Pytho
 from __future__ import annotations
 
 import inspect
+import json
 import re
 import shlex
 import subprocess
@@ -21,13 +22,15 @@ from m0sim.cli import app
 from m0sim.cli.verbs import SECTIONS
 
 ROOT = Path(__file__).parents[1]
+SCHEMAS = {f"reference/schemas/{file.name}": file for file in sorted((ROOT / "m0sim/schemas").glob("*.json"))}
+"""The files that outputs are held to, where the site has them."""
 REPORTS = {
     "gallery/call.html": "m0sim call build/examples/dot.elf dot_s8 @examples/a.bin @examples/b.bin 1000",
     "gallery/cold.html": "m0sim call build/examples/dot.elf dot_s8 @examples/a.bin @examples/b.bin 1000 --flash cold",
     "gallery/fault.html": "m0sim call build/examples/dot.elf dot_s8 0 0 10",
 }
 """Reports that the gallery shows, by the command that makes them with `--html` (after `make kernels`)."""
-GENERATED = {"reference/cli.md": "cli_page"}
+GENERATED = {"reference/cli.md": "cli_page", "reference/schemas.md": "schemas_page"}
 """Pages that are in no folder, by the function that writes them."""
 
 
@@ -37,6 +40,8 @@ def on_files(files: Any, config: Any) -> Any:
 
     for path, function in GENERATED.items():
         files.append(File.generated(config, path, content=globals()[function]()))
+    for path, schema in SCHEMAS.items():
+        files.append(File.generated(config, path, content=schema.read_text(encoding="utf-8")))
     for path, command in REPORTS.items():
         files.append(File.generated(config, path, content=report(command)))
     return files
@@ -66,6 +71,26 @@ def cli_page() -> str:
         for name, verb in verbs.items():
             parts += _verb(verb.load(), click.Context(verb.load(), info_name=name, parent=top), level=3)
     return "\n\n".join(parts) + "\n"
+
+
+def schemas_page() -> str:
+    """A row for each schema, with what it says of itself."""
+    rows = []
+    for path, file in SCHEMAS.items():
+        schema = json.loads(file.read_text(encoding="utf-8"))
+        says = schema.get("description") or schema.get("title") or ""
+        rows.append(f"| [{file.stem}]({path.removeprefix('reference/')}) | {_plain(says)} |")
+    return "\n".join(
+        [
+            "# JSON Schemas\n",
+            "What `--json` prints, and the files that m0sim reads and writes, as JSON Schemas; every installed m0sim",
+            "has them in `m0sim/schemas`. In words: [JSON](../json.md).\n",
+            "| schema | of |",
+            "|---|---|",
+            *rows,
+            "",
+        ]
+    )
 
 
 def _verb(command: click.Command, context: click.Context, level: int) -> Iterator[str]:

@@ -64,7 +64,7 @@ class Block:
         if suffix is None:
             return None
         paragraph = self.before.strip().rpartition("\n\n")[2]
-        names = [name for name in re.findall(r"`([\w.-]+)`", paragraph) if name.endswith(suffix)]
+        names = [name for name in re.findall(r"`(\w[\w./-]*)`", paragraph) if name.endswith(suffix)]
         first = re.match(r"# ([\w-]+\.toml)\n", self.text)
         return first[1] if first and suffix == ".toml" else names[-1] if names else None
 
@@ -164,7 +164,10 @@ class Reader:
             if block.how == "needs" and shutil.which(block.reason) is None:
                 continue
             if block.file is not None:
-                Path(block.file).write_text(block.text, encoding="utf-8")
+                file = Path(block.file)
+                file.parent.mkdir(parents=True, exist_ok=True)
+                assert ROOT not in file.resolve().parents, f"{file} is the repository's own"
+                file.write_text(block.text, encoding="utf-8")
             elif block.kind == "console":
                 for command, shown in commands(block.text):
                     self._do(command, shown, has_figures=block.how != "digits vary")
