@@ -29,7 +29,7 @@ NETWORK = networks.get("tiny-cnn-8")
 
 LINES = (DOCS / "study" / figures.FILE).read_text().splitlines()
 PAGE = (DOCS / "study" / page.FILE).read_text()
-SECTION = (DOCS / "study.md").read_text().partition("\n## Stability\n")[2].partition("\n## ")[0]
+SECTION = (DOCS / "study" / "findings.md").read_text().partition("\n## Stability\n")[2].partition("\n## ")[0]
 
 
 def first_column(text: str) -> set[str]:

@@ -59,10 +59,11 @@ def study(study_file: Path, output: Path, data_dir: Path | None, engine: str, jo
 
 
 def _write(result: dict[str, Any], finished: Any, output: Path) -> None:
-    from m0sim.study.report import robustness_plots, study_data, study_plots
+    from m0sim.study.report import robustness_plots, study_data, study_front, study_plots
 
     emit(result, False, output / "study.json")
     emit(study_data.times(finished), False, output / "times.json")
     files.write(output / "study.md", study_data.markdown(result))
-    for name, content in (study_plots.files(result) | robustness_plots.files(result)).items():
+    pictures = study_plots.files(result) | study_front.files(result) | robustness_plots.files(result)
+    for name, content in pictures.items():
         files.write(output / name, content)

@@ -23,9 +23,10 @@ WIDE, NARROW = 8.0, 3.8
 
 BLUE, SKY, GREEN, YELLOW = "#0072B2", "#56B4E9", "#009E73", "#F0E442"
 ORANGE, RED, PINK, GREY = "#E69F00", "#D55E00", "#CC79A7", "#8C8C8C"
+BROWN = "#7A5C3E"
 PHASE_COLOURS = {"forward": BLUE, "loss": RED, "backward": ORANGE, "update": GREEN, "prune": PINK}
 KIND_COLOURS = dict(zip(KINDS, (BLUE, ORANGE, PINK, SKY, RED, GREEN, YELLOW, GREY), strict=True))
-OTHER_COLOURS = ("#B9B9B9", "#7A5C3E", "#6C4FA3")
+OTHER_COLOURS = ("#B9B9B9", BROWN, "#6C4FA3")
 STYLE: dict[Any, Any] = {
     "svg.hashsalt": "m0sim",
     "svg.fonttype": "path",

@@ -16,7 +16,7 @@ from m0sim.study.learn.methods import is_reconstruction
 from m0sim.study.learn.transfer import Transfer
 from m0sim.study.report import study_tasks
 from m0sim.study.report.compare_data import Sheet
-from m0sim.study.report.study_tasks import heads, short, task_of
+from m0sim.study.report.study_tasks import data_words, heads, short, task_of
 
 Values = dict[str, Any]
 
@@ -44,7 +44,7 @@ def _road(study: Study, entry: StudyEntry, what: Transfer, chosen: Chosen, rows:
     return {
         **study_tasks.to_json(what),
         "method": entry.setting.method,
-        "label": entry.label if study.seeds else entry.setting.label,
+        "label": _label(study, entry),
         "options": dict(entry.setting.options),
         "is_reconstruction": is_reconstruction(entry.setting.method),
         "is_calibrated": methods.get(entry.setting.method).is_calibrated,
@@ -59,6 +59,12 @@ def _road(study: Study, entry: StudyEntry, what: Transfer, chosen: Chosen, rows:
         "shifts": [{"shift": trial.shift, **_trial(road, trial)} for trial in road.shifts],
         "calibrations": [{"calibration": t.calibration.title, **_trial(road, t)} for t in road.calibrations],
     }
+
+
+def _label(study: Study, entry: StudyEntry) -> str:
+    """Without the tuned options where that tells the methods apart, as it does of all that have final runs."""
+    labels = [other.label for other in study.entries]
+    return entry.label if labels.count(entry.label) == 1 else entry.setting.label
 
 
 def _trial(road: Road, trial: Trial) -> Values:
@@ -88,6 +94,7 @@ def sheets(r: Mapping[str, Any]) -> list[Sheet]:
 def _road_sheet(r: Mapping[str, Any], found: Values) -> Sheet:
     return Sheet(
         "how wide the road is",
+        f"{r['network']}, {data_words(r)}. "
         f"Validation accuracy after the last of {r['epochs']} epochs, mean of {len(found['seeds'])} seeds; "
         f"{count(r['validation_images'])} images. Within: the learning shifts around the best one whose mean is at "
         f"most {found['points']} points below it, and how many bits they are apart; <= and >= where no shift beyond "

@@ -6,6 +6,7 @@ below its best. The band is what counts as the road, and the thick part of a lin
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,7 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from m0sim.study.report.drawing import BLUE, GREEN, GREY, INK, ORANGE, PINK, STYLE, to_bytes
-from m0sim.study.report.study_tasks import heads, short, task_of, tasks_of
+from m0sim.study.report.study_tasks import data_words, heads, short, task_of, tasks_of
 
 MOST_PANELS = 8
 _COLUMNS = 4
@@ -58,7 +59,7 @@ def roads(result: Values, kind: str = "svg") -> bytes:
         panels[0].set_ylim(-_DEEPEST * 1.06, 1.5)
         panels[0].xaxis.set_major_locator(MaxNLocator(6, integer=True))
         left_out = f"; the first {MOST_PANELS} of {len(labels)} methods" if len(labels) > MOST_PANELS else ""
-        title = f"{result['network']}, {result['data']}: validation accuracy, {len(found['seeds'])} seeds{left_out}"
+        title = f"{result['network']}, {data_words(result)}: validation accuracy, {len(found['seeds'])} seeds{left_out}"
         figure.text(0.1 / width, 1 - 0.1 / height, title, ha="left", va="top", fontsize=9)
         across = f"learning shift, bits off the best (+: slower); band: within {found['points']} points"
         figure.text(0.5, 0.08 / height, across, ha="center", va="bottom", fontsize=8)
@@ -106,9 +107,6 @@ def _only(x: Sequence[float], y: Sequence[float], wanted: Sequence[bool]) -> tup
     return [a for a, _ in kept], [b for _, b in kept]
 
 
-def _broken(name: str, most: int = 24) -> str:
-    """In two lines where it is too long for a panel."""
-    if len(name) <= most:
-        return name
-    cut = name.rfind(" ", 0, most + 1)
-    return name if cut < 0 else f"{name[:cut]}\n{name[cut + 1 :]}"
+def _broken(name: str, most: int = 27) -> str:
+    """In lines that are no longer than a panel is wide."""
+    return "\n".join(textwrap.wrap(name, most))

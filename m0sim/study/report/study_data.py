@@ -17,9 +17,9 @@ from m0sim.study.learn.experiment.study_run import FinishedRuns
 from m0sim.study.learn.experiment.training import accuracy, known_accuracy
 from m0sim.study.learn.methods import BASE, is_reconstruction, record
 from m0sim.study.learn.transfer import Transfer
-from m0sim.study.report import robustness_data, study_tasks
+from m0sim.study.report import robustness_data, study_summary, study_tasks
 from m0sim.study.report.compare_data import Sheet, markdown_table, plain
-from m0sim.study.report.study_tasks import file_of, heads, place, short, task_of, tasks_of
+from m0sim.study.report.study_tasks import data_words, file_of, heads, place, short, task_of, tasks_of
 
 Values = dict[str, Any]
 
@@ -32,6 +32,7 @@ def result(study: Study, chosen: Chosen, rows: RunResults) -> Values:
         "schema": SCHEMA,
         "network": study.found.name,
         "data": study.source.title,
+        **({"note": study.note} if study.note else {}),
         **sources.record(study.source),
         "profile": study.profile.name,
         "clock_hz": study.profile.clock_hz,
@@ -192,8 +193,8 @@ def times(finished: FinishedRuns) -> Values:
 
 
 def sheets(r: Values) -> list[Sheet]:
-    """The tables of a result: for each task final accuracy and tuning, then the gaps, then how wide the road is."""
-    parts = []
+    """The tables of a result: all tasks, for each task final accuracy and tuning, the gaps, how wide the road is."""
+    parts = [study_summary.sheet(r)] if r["finals"] else []
     for what in tasks_of(r):
         finals = [f for f in r["finals"] if task_of(f) == what]
         if finals:
@@ -207,7 +208,7 @@ def _final_sheet(r: Values, what: Transfer, finals: Sequence[Values]) -> Sheet:
     rows = [_final_row(f, r["epochs"] * r["images"]) for f in finals]
     before = f"{100 * finals[0]['accuracy_before']:.2f} %"
     return Sheet(
-        f"{r['data']} {what.words}, test accuracy",
+        f"test accuracy: {data_words(r)} {what.words}",
         f"{r['epochs']} epochs of {count(r['images'])} images, {len(r['seeds'])} seeds: mean and (least to largest). "
         f"Chosen: the epoch with the best validation accuracy. {count(r['test_images'])} test images; no transfer "
         f"(static scales): {before}. Old task: {_old_words(finals[0])}. Fall: largest of validation accuracy from one "
@@ -314,7 +315,7 @@ def _gap(g: Values) -> str:
 
 def heading(r: Values) -> str:
     """One line: what was studied."""
-    return f"{r['network']} on {r['data']}: {len(r['tuning'])} tuned settings, {len(r['seeds'])} seeds"
+    return f"{r['network']} on {data_words(r)}: {len(r['tuning'])} tuned settings, {len(r['seeds'])} seeds"
 
 
 def markdown(r: Values) -> str:
@@ -324,5 +325,6 @@ def markdown(r: Values) -> str:
         title = f"{sheet.title[:1].upper()}{sheet.title[1:]}"
         parts += [f"## {title}", plain(sheet.remark), markdown_table(sheet)]
     parts += [f"![{place(what)}](curves-{file_of(what)}.png)" for what in tasks_of(r) if r["finals"]]
+    parts += ["![What an answer costs](front.png)"] if r["finals"] else []
     parts += ["![How wide the road is](robustness.png)"] if r.get("robustness") else []
     return "\n\n".join(parts) + "\n"

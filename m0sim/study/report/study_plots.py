@@ -1,9 +1,4 @@
-"""The curves of ``m0sim study``: accuracy against device time, all methods in one plot for each task.
-
-A method has a colour. Its variants differ in line and marker: dotted where only last layers learn, dashed where scored
-edges are chosen at random, dashes and dots where they are the largest, and one marker for each share of scored edges,
-white where small layers have more of them.
-"""
+"""The curves of ``m0sim study``: accuracy against device time, at most eight methods in one plot for each task."""
 
 from __future__ import annotations
 
@@ -14,17 +9,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator
 
-from m0sim.study.learn import methods
-from m0sim.study.learn.config import Config
 from m0sim.study.learn.transfer import Transfer
-from m0sim.study.report.drawing import BLUE, GREEN, GREY, INK, ORANGE, PINK, RED, SKY, STYLE, look_of, to_bytes
-from m0sim.study.report.study_tasks import file_of, task_of, tasks_of
-
-_COLOURS = (SKY, BLUE, RED, ORANGE, GREEN, PINK, INK)
-_LINES = {"random": "--", "largest": "-.", "sensitive": "-"}
-"""By selection of the scored edges."""
-_MARKERS = ((0.15, "^"), (0.07, "o"), (0.0, "v"))
-"""From this share of scored edges on."""
+from m0sim.study.report import study_lines
+from m0sim.study.report.drawing import GREY, INK, STYLE, to_bytes
+from m0sim.study.report.study_tasks import data_words, file_of, task_of, tasks_of
 
 
 def files(result: dict[str, Any]) -> dict[str, bytes]:
@@ -40,40 +28,41 @@ def curves(result: dict[str, Any], what: Transfer, kind: str = "svg") -> bytes:
 
     The axis begins below the lowest mean. Where a band goes on below it, its end is written there.
     """
-    finals = [f for f in result["finals"] if task_of(f) == what and f["is_tuned"]]
+    named = study_lines.shown(result)
+    finals = [f for f in result["finals"] if task_of(f) == what and f["is_tuned"] and f["label"] in named]
     with style.context(["default", STYLE]):
         figure = Figure(figsize=(9.5, 6.5), layout="constrained")
         axes = figure.subplots()
         axes.spines[["top", "right"]].set_visible(False)
         for final in sorted(finals, key=lambda f: -f["last"]["mean"]):
-            _curve(axes, final, result["clock_hz"])
+            _curve(axes, final, result)
         before = 100 * finals[0]["accuracy_before"]
         axes.axhline(before, color=GREY, linestyle=":", linewidth=1, label="no transfer (test)")
         _seconds(axes, result)
-        _floor(axes, finals, result["clock_hz"], before)
+        _floor(axes, finals, result, before)
         axes.set_ylabel("validation accuracy, %; diamonds: test accuracy after the last epoch")
-        title = f"{result['network']}, {result['data']} {what.words}: {len(result['seeds'])} seeds"
+        seeds, others = len(result["seeds"]), study_lines.left_out(result)
+        title = f"{result['network']}, {data_words(result)} {what.words}: {seeds} seeds{others}"
         axes.set_title(title, loc="left", fontsize=10)
         figure.legend(loc="outside right upper", frameon=False, fontsize=8, handlelength=3)
         return to_bytes(figure, kind)
 
 
-def _floor(axes: Axes, finals: list[dict[str, Any]], clock_hz: int, before: float) -> None:
+def _floor(axes: Axes, finals: list[dict[str, Any]], result: dict[str, Any], before: float) -> None:
     epochs = (values for final in finals for values in zip(*final["accuracy_validation"], strict=True))
     means = [100 * sum(values) / len(values) for values in epochs] + [100 * final["last"]["mean"] for final in finals]
-    lowest = min(before, *means)
-    floor = lowest - 0.05 * (max(before, *means) - lowest) - 1
+    floor = study_lines.floor([before, *means])
     axes.set_ylim(bottom=floor)
     for final in finals:
         worst = [100 * min(values) for values in zip(*final["accuracy_validation"], strict=True)]
         if min(worst) < floor:
-            place = final["cycles_by_epoch"][worst.index(min(worst))] / clock_hz
+            place = final["cycles_by_epoch"][worst.index(min(worst))] / result["clock_hz"]
             axes.annotate(
                 f"to {min(worst):.0f} %",
                 (place, floor),
                 (3, 3),
                 textcoords="offset points",
-                color=look_of(final["method"], _COLOURS),
+                color=study_lines.look(result, final["label"])[0],
                 fontsize=8,
             )
 
@@ -86,28 +75,12 @@ def _seconds(axes: Axes, result: dict[str, Any]) -> None:
     axes.set_xlabel(f"seconds on {result['profile']} at {result['clock_hz'] / 1e6:g} MHz")
 
 
-def _curve(axes: Axes, final: dict[str, Any], clock_hz: int) -> None:
-    seconds = [cycles / clock_hz for cycles in final["cycles_by_epoch"]]
+def _curve(axes: Axes, final: dict[str, Any], result: dict[str, Any]) -> None:
+    seconds = [cycles / result["clock_hz"] for cycles in final["cycles_by_epoch"]]
     by_epoch = [[100 * value for value in epoch] for epoch in zip(*final["accuracy_validation"], strict=True)]
     mean = [sum(values) / len(values) for values in by_epoch]
-    colour, options = look_of(final["method"], _COLOURS), final["options"]
-    line, marker = "-", "o"
-    if methods.get(final["method"]).has_fraction:
-        share = options.get("fraction", Config.fraction)
-        line = _LINES[options.get("selection", Config.selection)]
-        marker = next(marker for least, marker in _MARKERS if share >= least)
-    if options.get("trained"):
-        line = ":"
-    name = final["label"] + "*" * final["is_reconstruction"]
-    face = "white" if options.get("spread") == "root" else colour
-    look: dict[str, Any] = {
-        "color": colour,
-        "linestyle": line,
-        "marker": marker,
-        "markersize": 3.5,
-        "markerfacecolor": face,
-    }
-    axes.plot(seconds, mean, linewidth=1.3, label=name, **look)
+    colour, marker = study_lines.look(result, final["label"])
+    axes.plot(seconds, mean, color=colour, linewidth=1.3, marker=marker, markersize=3.5, label=study_lines.named(final))
     end: dict[str, Any] = {"marker": "D", "markersize": 6, "markeredgecolor": INK, "markeredgewidth": 0.7}
     axes.plot(seconds[-1:], [100 * final["last"]["mean"]], color=colour, **end)
     low, high = [min(v) for v in by_epoch], [max(v) for v in by_epoch]

@@ -24,6 +24,11 @@ def tasks_of(r: Mapping[str, Any]) -> list[Transfer]:
     return [of_title(name) for name in names]
 
 
+def data_words(r: Mapping[str, Any]) -> str:
+    """The data, with what the study file says that a reader must know of it."""
+    return f"{r['data']} ({r['note']})" if r.get("note") else str(r["data"])
+
+
 def heads(r: Mapping[str, Any]) -> tuple[str, str]:
     """What tells the tasks of a result apart, and in which unit."""
     return ("task", "task") if r.get("tasks") else ("angle", "degrees")

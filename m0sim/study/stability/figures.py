@@ -87,7 +87,7 @@ def table(header: str, rows: Iterable[Sequence[object]]) -> str:
 
 
 def compact(data: StabilityFigures) -> str:
-    """Every remedy at its best shift, with what it costs: the table that docs/study.md repeats."""
+    """Every remedy at its best shift, with what it costs: the table that docs/study/findings.md repeats."""
     header = "remedy; 30: shift; mean (worst), %; sd of seeds; 45: shift; mean (worst), %; sd of seeds"
     remedies = sorted({spec.remedy for spec in data.runs})
     rows = [(r, *_short(data, r, 30), *_short(data, r, 45), *_cost(data, r)) for r in remedies]

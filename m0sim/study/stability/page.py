@@ -20,7 +20,7 @@ _INTRODUCTION = """
 # What keeps PRIOT steady
 
 An exploration on validation images, not a study: which remedies make PRIOT's accuracy swing less from epoch to epoch.
-What follows from it stands in [study.md](../study.md#stability). `stability.jsonl` has every finished run.
+What follows from it stands in [findings.md](findings.md#stability). `stability.jsonl` has every finished run.
 
 ```console
 $ python -m m0sim.study.stability run priot:-2:30:0 priot,cool=2048:-4:30:0 --data-dir DIR  # METHOD:SHIFT:ANGLE:SEED

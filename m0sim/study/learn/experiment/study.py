@@ -82,6 +82,8 @@ class Study:
     tuning_epochs: int
     tuning_seeds: tuple[int, ...]
     profile: Device
+    note: str = ""
+    """What a reader must know of the data, such as that images are JPEG copies; every table and plot says it."""
     data_dir: Path | None = None
     data_options: FileOptions = field(default_factory=FileOptions)
     """How a file of data is read and divided."""

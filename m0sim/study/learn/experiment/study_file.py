@@ -22,7 +22,7 @@ from m0sim.toml import Table
 
 _TOP = (
     *("network", "data", "angles", "seeds", "images", "epochs", "validation_images", "test_images"),
-    *("profile", "tuning", "robustness", "methods", "tasks", *data_keys.KEYS[1:]),
+    *("profile", "note", "tuning", "robustness", "methods", "tasks", *data_keys.KEYS[1:]),
 )
 _TUNING = ("epochs", "seeds")
 _ROBUSTNESS = ("seeds", "calibrations")
@@ -53,6 +53,7 @@ def read(path: Path, data_dir: Path | None = None) -> Study:
         tuning_epochs=epochs if tuning is None else tuning.integer("epochs", 1, _MOST_EPOCHS, default=epochs),
         tuning_seeds=(0,) if tuning is None else tuple(_numbers(tuning, "seeds", [0], (int,))),
         profile=device.load(top.text("profile", device.DEFAULT)),
+        note=top.text("note", ""),
         data_dir=data_dir,
         data_options=source.options,
         robustness=_robustness(top, seeds, source, tasks),
