@@ -61,6 +61,11 @@ def _road(study: Study, entry: StudyEntry, what: Transfer, chosen: Chosen, rows:
     }
 
 
+def _seeds(found: Values) -> str:
+    count = len(found["seeds"])
+    return f"mean of {count} seeds" if count > 1 else "one seed"
+
+
 def _label(study: Study, entry: StudyEntry) -> str:
     """Without the tuned options where that tells the methods apart, as it does of all that have final runs."""
     labels = [other.label for other in study.entries]
@@ -95,7 +100,7 @@ def _road_sheet(r: Mapping[str, Any], found: Values) -> Sheet:
     return Sheet(
         "how wide the road is",
         f"{r['network']}, {data_words(r)}. "
-        f"Validation accuracy after the last of {r['epochs']} epochs, mean of {len(found['seeds'])} seeds; "
+        f"Validation accuracy after the last of {r['epochs']} epochs, {_seeds(found)}; "
         f"{count(r['validation_images'])} images. Within: the learning shifts around the best one whose mean is at "
         f"most {found['points']} points below it, and how many bits they are apart; <= and >= where no shift beyond "
         f"was tried. Collapsed: seeds with which {found['collapse']}; at the chosen shift, and of the runs at all "
@@ -133,7 +138,7 @@ def _within(road: Values) -> str:
 def _wrong_sheet(r: Mapping[str, Any], found: Values) -> Sheet:
     return Sheet(
         "wrong calibrations",
-        f"Points below the method's best mean at any shift, at the chosen shift, mean of {len(found['seeds'])} seeds; "
+        f"Points below the method's best mean at any shift, at the chosen shift, {_seeds(found)}; "
         f"in brackets the seeds with which it collapsed: {found['collapse']}. Within: calibrations at most "
         f"{found['points']} points below. upright: calibrated on the same images before the task changes them; "
         "images:N: on the first N images; off, forward, backward, update: all static shifts, or those of the "

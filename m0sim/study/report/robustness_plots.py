@@ -59,7 +59,8 @@ def roads(result: Values, kind: str = "svg") -> bytes:
         panels[0].set_ylim(-_DEEPEST * 1.06, 1.5)
         panels[0].xaxis.set_major_locator(MaxNLocator(6, integer=True))
         left_out = f"; the first {MOST_PANELS} of {len(labels)} methods" if len(labels) > MOST_PANELS else ""
-        title = f"{result['network']}, {data_words(result)}: validation accuracy, {len(found['seeds'])} seeds{left_out}"
+        seeds = f"{len(found['seeds'])} seed{'s' * (len(found['seeds']) != 1)}"
+        title = f"{result['network']}, {data_words(result)}: validation accuracy, {seeds}{left_out}"
         figure.text(0.1 / width, 1 - 0.1 / height, title, ha="left", va="top", fontsize=9)
         across = f"learning shift, bits off the best (+: slower); band: within {found['points']} points"
         figure.text(0.5, 0.08 / height, across, ha="center", va="bottom", fontsize=8)
