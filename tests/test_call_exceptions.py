@@ -103,5 +103,6 @@ def test_the_command(run: Run, built: Built) -> None:
     image = str(built("supervisor"))
     done = run("call", "--engine", "timed", image, "ask", "21", "--json")
     assert (done.code, done.json["cycles"], done.json["result"]) == (0, ASK, 43)
+    assert done.json["flash"]["bus_cycles"] == 0  # what fetching the vectors waited is the flash's, not a bus's
     assert "--engine timed" in run("call", image, "ask", "21").err
     assert "SVC_Handler" in run("annotate", "--engine", "timed", image, "ask", "21").out

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from m0sim.bounds import vectors
 from m0sim.bounds.annotations import Annotations
-from m0sim.bounds.code import Code
+from m0sim.bounds.code import CodeReader
 from m0sim.bounds.cycles import CycleBound, Cycles
 from m0sim.bounds.flow import looks_at_return
 from m0sim.bounds.program import Program
@@ -35,7 +35,9 @@ class Analysis:
     ) -> None:
         """`elsewhere` says of a name that the image has not whether another one has it: then it is left out."""
         self._device = device
-        self._code = Code(image, [(region.base, region.end) for region in device.regions if region.kind == "sram"])
+        self._code = CodeReader(
+            image, [(region.base, region.end) for region in device.regions if region.kind == "sram"]
+        )
         given = annotations or Annotations()
         self._table = vectors.find(self._code, device)
         self._handlers = {} if self._table is None else vectors.handlers(self._code, self._table)

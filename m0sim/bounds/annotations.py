@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from m0sim.bounds.code import Code
+from m0sim.bounds.code import CodeReader
 from m0sim.errors import UsageError
 from m0sim.image import Image
 from m0sim.image.ranges import Range
@@ -76,7 +76,7 @@ class Annotations:
         """Those of the tables of a file. Raises `UsageError` for another key."""
         return cls(top.table("stack", _STACK_KEYS), top.table("cycles", _CYCLES_KEYS))
 
-    def resolve(self, code: Code, elsewhere: Callable[[str], bool] = lambda name: False) -> Resolved:
+    def resolve(self, code: CodeReader, elsewhere: Callable[[str], bool] = lambda name: False) -> Resolved:
         """What they say of one image.
 
         Raises `UsageError`, one line with file, line and key, for a name that it has not, or that is no such thing. One
@@ -96,7 +96,7 @@ class Annotations:
         )
 
 
-def is_place(code: Code, name: str) -> bool:
+def is_place(code: CodeReader, name: str) -> bool:
     """Whether an image has a place that an annotation names."""
     try:
         _Resolver(code, lambda _: False).place(name)
@@ -115,7 +115,7 @@ class _Place:
 class _Resolver:
     """Finds in one image what annotations name."""
 
-    def __init__(self, code: Code, elsewhere: Callable[[str], bool]) -> None:
+    def __init__(self, code: CodeReader, elsewhere: Callable[[str], bool]) -> None:
         self._code, self._image, self._elsewhere = code, code.image, elsewhere
 
     def place(self, name: str) -> _Place:

@@ -18,7 +18,7 @@ _REACH = 2052
 """Bytes that B reaches, in both directions: DDI 0419, A6.7.10."""
 
 
-class Code:
+class CodeReader:
     """Reads an image. Nothing of it is taken for constant but code, its literal pools, and read-only data."""
 
     def __init__(self, image: Image, sram: Sequence[Range] = ()) -> None:

@@ -10,9 +10,9 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-from m0sim.bounds.code import Code
+from m0sim.bounds.code import CodeReader
 from m0sim.bounds.steps import operand, popped, step
-from m0sim.bounds.values import LR, MOST_NUMBERS, SP, Copy, Entry, Numbers, Stack, State, Value, added, numbers
+from m0sim.bounds.values import LR, MOST_NUMBERS, SP, Copy, Entry, Knowledge, Numbers, Stack, Value, added, numbers
 from m0sim.chip import isa
 from m0sim.chip.isa import Kind
 
@@ -126,7 +126,7 @@ _MOST_TRIES = 8
 _CHANGED_BY_CALLS = (0, 1, 2, 3, 12, LR)
 
 
-def read(entry: int, code: Code, facts: Facts) -> Flow:
+def read(entry: int, code: CodeReader, facts: Facts) -> Flow:
     """Follow every path of the function that begins at `entry`."""
     return _Reader(entry, code, facts).run()
 
@@ -134,11 +134,11 @@ def read(entry: int, code: Code, facts: Facts) -> Flow:
 class _Reader:
     """Reads one function."""
 
-    def __init__(self, entry: int, code: Code, facts: Facts, *, tries: int = 0) -> None:
+    def __init__(self, entry: int, code: CodeReader, facts: Facts, *, tries: int = 0) -> None:
         """With `tries`, it is read to see whether it can be a function, within so many others: see `is_far_jump`."""
         self.entry, self.code, self.facts, self.tries = entry, code, facts, tries
         self.frame = facts.frames.get(entry)
-        self.states: dict[Key, State] = {(0, entry): State.at_entry()}
+        self.states: dict[Key, Knowledge] = {(0, entry): Knowledge.at_entry()}
         self.work: list[Key] = [(0, entry)]
         self.blocks: dict[Key, Block] = {}
         self.problems: dict[tuple[int, str], Problem] = {}
@@ -150,7 +150,7 @@ class _Reader:
             self.blocks[key] = _BlockReader(self, key, self.states[key].copy()).run()
         return Flow(self.entry, self.depth, self.blocks, tuple(self.problems.values()))
 
-    def arrive(self, key: Key, state: State) -> None:
+    def arrive(self, key: Key, state: Knowledge) -> None:
         """A path with this state leads to this block."""
         there = self.states.get(key)
         if there is None:
@@ -194,7 +194,7 @@ class _Reader:
                 pass
         return known[target]
 
-    def use(self, state: State) -> int:
+    def use(self, state: Knowledge) -> int:
         """The depth at a place, which counts from now on."""
         depth = state.depth
         found = (self.frame or 0) if depth is None else depth
@@ -209,7 +209,7 @@ class _NoFunction(Exception):
 class _BlockReader:
     """Reads one block, from a state on."""
 
-    def __init__(self, function: _Reader, key: Key, state: State) -> None:
+    def __init__(self, function: _Reader, key: Key, state: Knowledge) -> None:
         self.function, self.state = function, state
         self.context, self.start = key
         self.at = self.start
@@ -394,7 +394,7 @@ class _BlockReader:
         self.returns |= not targets
 
 
-def looks_at_return(code: Code, target: int) -> bool:
+def looks_at_return(code: CodeReader, target: int) -> bool:
     """Whether a function begins as helpers of switch do: it saves registers but not LR, which it then reads.
 
     They (libgcc's ``__gnu_thumb1_case_uqi``, armcc's ``__ARM_common_switch8``) add what a table behind the call says,
@@ -407,7 +407,7 @@ def looks_at_return(code: Code, target: int) -> bool:
 _CARRY_SET, _CARRY_CLEAR, _HIGHER, _LOWER_OR_SAME = 2, 3, 8, 9
 
 
-def _compared(state: State, encoding: int) -> tuple[int, int] | None:
+def _compared(state: Knowledge, encoding: int) -> tuple[int, int] | None:
     """The register and the number that CMP compares."""
     if encoding & 0xF800 == 0x2800:
         return encoding >> 8 & 7, encoding & 0xFF
@@ -417,7 +417,9 @@ def _compared(state: State, encoding: int) -> tuple[int, int] | None:
     return None
 
 
-def _refined(state: State, condition: int, compared: tuple[int, int] | None) -> tuple[State | None, State | None]:
+def _refined(
+    state: Knowledge, condition: int, compared: tuple[int, int] | None
+) -> tuple[Knowledge | None, Knowledge | None]:
     """The states behind a conditional branch that is not taken, and that is; None where nothing more is known."""
     if compared is None:
         return None, None
@@ -430,7 +432,7 @@ def _refined(state: State, condition: int, compared: tuple[int, int] | None) -> 
     return None, None
 
 
-def _at_most(state: State, register: int, highest: int) -> State | None:
+def _at_most(state: Knowledge, register: int, highest: int) -> Knowledge | None:
     """The state with a register that is at most `highest`."""
     if not 0 <= highest < MOST_NUMBERS:
         return None

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from m0sim.bounds import flow
 from m0sim.bounds.annotations import Resolved
-from m0sim.bounds.code import Code
+from m0sim.bounds.code import CodeReader
 from m0sim.bounds.flow import Facts, Flow
 
 Node = TypeVar("Node", bound=Hashable)
@@ -16,7 +16,7 @@ Node = TypeVar("Node", bound=Hashable)
 class Program:
     """Functions of an image, each read once, with the annotations for it."""
 
-    def __init__(self, code: Code, annotations: Resolved | None = None, supervisor: int | None = None) -> None:
+    def __init__(self, code: CodeReader, annotations: Resolved | None = None, supervisor: int | None = None) -> None:
         """`supervisor` is where the handler of SVC begins."""
         self.code = code
         self.annotations = annotations or Resolved()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from m0sim.bounds.code import Code
+from m0sim.bounds.code import CodeReader
 
 ReasonKind = Literal["call", "jump", "sp", "svc", "outside", "recursion", "loop", "entries", "endless", "unknown"]
 """Of the stack, the first six; of cycles, those from the fourth on but "outside"."""
@@ -39,7 +39,7 @@ def in_source(source: tuple[str, int] | None) -> str:
     return "" if source is None else f" ({source[0].replace(chr(92), '/').rpartition('/')[2]}:{source[1]})"
 
 
-def place_in(code: Code, entry: int, address: int) -> str:
+def place_in(code: CodeReader, entry: int, address: int) -> str:
     """An instruction of the function that begins at `entry`, as annotations name it."""
     symbol = code.image.function_at(address)
     base, name = (entry, code.name(entry)) if symbol is None else (symbol.address, symbol.name)

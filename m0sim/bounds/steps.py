@@ -8,15 +8,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from m0sim.bounds.code import Code
+from m0sim.bounds.code import CodeReader
 from m0sim.bounds.values import (
     LR,
     MOST_NUMBERS,
     PC,
     SP,
     Copy,
+    Knowledge,
     Stack,
-    State,
     Value,
     Word,
     added,
@@ -28,11 +28,11 @@ from m0sim.bounds.values import (
 
 _MSP, _PSP, _CONTROL = 8, 9, 20
 _SPSEL = 2
-Step = Callable[[State, int, int, Code], None]
+Step = Callable[[Knowledge, int, int, CodeReader], None]
 """Changes a state as the instruction with this first halfword does, at this address."""
 
 
-def step(state: State, encoding: int, address: int, code: Code) -> None:
+def step(state: Knowledge, encoding: int, address: int, code: CodeReader) -> None:
     """Execute one instruction; of those that change the flow of control, what they do besides is not done here."""
     if encoding > 0xFFFF:
         _wide(state, encoding & 0xFFFF, encoding >> 16)
@@ -40,12 +40,12 @@ def step(state: State, encoding: int, address: int, code: Code) -> None:
         _STEPS[encoding >> 8](state, encoding, address, code)
 
 
-def operand(state: State, register: int, address: int) -> Value:
+def operand(state: Knowledge, register: int, address: int) -> Value:
     """What an instruction at `address` reads of any register."""
     return address + 4 if register == PC else state.value(register)
 
 
-def set_sp(state: State, value: Value) -> None:
+def set_sp(state: Knowledge, value: Value) -> None:
     """SP takes a value; its two lowest bits are always 0, and none but a place of this stack is kept.
 
     A function that sets it to a number before it used any begins a stack there, as a reset handler does.
@@ -60,7 +60,7 @@ def set_sp(state: State, value: Value) -> None:
     state.drop_below(offset)
 
 
-def popped(state: State, encoding: int) -> Value:
+def popped(state: Knowledge, encoding: int) -> Value:
     """Do what POP does, and return what it loads into PC, which is last in its list."""
     sp = state.registers[SP]
     loaded: Value = None
@@ -84,21 +84,21 @@ def _listed(encoding: int, ninth: int) -> list[int]:
 # ----------------------------------------------------------------------------------------------- data processing
 
 
-def _nothing(state: State, encoding: int, address: int, code: Code) -> None:
+def _nothing(state: Knowledge, encoding: int, address: int, code: CodeReader) -> None:
     pass
 
 
-def _kills_low(state: State, encoding: int, address: int, code: Code) -> None:
+def _kills_low(state: Knowledge, encoding: int, address: int, code: CodeReader) -> None:
     state.registers[encoding & 7] = None
 
 
-def _lsl(state: State, encoding: int, address: int, code: Code) -> None:
+def _lsl(state: Knowledge, encoding: int, address: int, code: CodeReader) -> None:
     source, amount = encoding >> 3 & 7, encoding >> 6 & 31
     registers = state.registers
     registers[encoding & 7] = shifted_left(state.value(source), amount) if amount else registers[source]
 
 
-def _lsr(state: State, encoding: int, address: int, code: Code) -> None:
+def _lsr(state: Knowledge, encoding: int, address: int, code: CodeReader) -> None:
     amount = (encoding >> 6 & 31) or 32
     value = mapped(lambda n: n >> amount, state.value(encoding >> 3 & 7))
     if value is None and 1 << 32 - amount <= MOST_NUMBERS:
@@ -106,42 +106,42 @@ def _lsr(state: State, encoding: int, address: int, code: Code) -> None:
     state.registers[encoding & 7] = value
 
 
-def _asr(state: State, encoding: int, address: int, code: Code) -> None:
+def _asr(state: Knowledge, encoding: int, address: int, code: CodeReader) -> None:
     amount = (encoding >> 6 & 31) or 32
     state.registers[encoding & 7] = mapped(lambda n: _extended(n, 32) >> amount, state.value(encoding >> 3 & 7))
 
 
-def _add_register(state: State, encoding: int, address: int, code: Code) -> None:
+def _add_register(state: Knowledge, encoding: int, address: int, code: CodeReader) -> None:
     state.registers[encoding & 7] = added(state.value(encoding >> 3 & 7), state.value(encoding >> 6 & 7))
 
 
-def _subtract_register(state: State, encoding: int, address: int, code: Code) -> None:
+def _subtract_register(state: Knowledge, encoding: int, address: int, code: CodeReader) -> None:
     state.registers[encoding & 7] = subtracted(state.value(encoding >> 3 & 7), state.value(encoding >> 6 & 7))
 
 
-def _add_3(state: State, encoding: int, address: int, code: Code) -> None:
+def _add_3(state: Knowledge, encoding: int, address: int, code: CodeReader) -> None:
     amount, source = encoding >> 6 & 7, encoding >> 3 & 7
     state.registers[encoding & 7] = added(state.value(source), amount) if amount else state.registers[source]
 
 
-def _subtract_3(state: State, encoding: int, address: int, code: Code) -> None:
+def _subtract_3(state: Knowledge, encoding: int, address: int, code: CodeReader) -> None:
     state.registers[encoding & 7] = subtracted(state.value(encoding >> 3 & 7), encoding >> 6 & 7)
 
 
-def _move_8(state: State, encoding: int, address: int, code: Code) -> None:
+def _move_8(state: Knowledge, encoding: int, address: int, code: CodeReader) -> None:
     state.registers[encoding >> 8 & 7] = encoding & 0xFF
 
 
-def _breakpoint(state: State, encoding: int, address: int, code: Code) -> None:
+def _breakpoint(state: Knowledge, encoding: int, address: int, code: CodeReader) -> None:
     state.registers[0] = None  # a debugger answers semihosting there
 
 
-def _add_8(state: State, encoding: int, address: int, code: Code) -> None:
+def _add_8(state: Knowledge, encoding: int, address: int, code: CodeReader) -> None:
     register = encoding >> 8 & 7
     state.registers[register] = added(state.value(register), encoding & 0xFF)
 
 
-def _subtract_8(state: State, encoding: int, address: int, code: Code) -> None:
+def _subtract_8(state: Knowledge, encoding: int, address: int, code: CodeReader) -> None:
     register = encoding >> 8 & 7
     state.registers[register] = subtracted(state.value(register), encoding & 0xFF)
 
@@ -149,7 +149,7 @@ def _subtract_8(state: State, encoding: int, address: int, code: Code) -> None:
 _AND, _TST, _RSB, _CMP, _CMN, _MVN = 0, 8, 9, 10, 11, 15
 
 
-def _data_processing(state: State, encoding: int, address: int, code: Code) -> None:
+def _data_processing(state: Knowledge, encoding: int, address: int, code: CodeReader) -> None:
     operation, rd = encoding >> 6 & 15, encoding & 7
     if operation in (_TST, _CMP, _CMN):
         return
@@ -173,41 +173,41 @@ def _masked(a: Value, b: Value) -> Value:
     return range(b + 1) if found is None and b < MOST_NUMBERS else found  # also numbers that the mask does not let be
 
 
-def _add_high(state: State, encoding: int, address: int, code: Code) -> None:
+def _add_high(state: Knowledge, encoding: int, address: int, code: CodeReader) -> None:
     rd = encoding & 7 | encoding >> 4 & 8
     value = added(operand(state, rd, address), operand(state, encoding >> 3 & 15, address))
     _set(state, rd, value)
 
 
-def _move_high(state: State, encoding: int, address: int, code: Code) -> None:
+def _move_high(state: Knowledge, encoding: int, address: int, code: CodeReader) -> None:
     rm = encoding >> 3 & 15
     value = address + 4 if rm == PC else state.registers[rm]
     _set(state, encoding & 7 | encoding >> 4 & 8, value)
 
 
-def _set(state: State, register: int, value: Value) -> None:
+def _set(state: Knowledge, register: int, value: Value) -> None:
     if register == SP:
         set_sp(state, value)
     elif register != PC:
         state.registers[register] = value
 
 
-def _adr(state: State, encoding: int, address: int, code: Code) -> None:
+def _adr(state: Knowledge, encoding: int, address: int, code: CodeReader) -> None:
     state.registers[encoding >> 8 & 7] = (address + 4 & ~3) + 4 * (encoding & 0xFF)
 
 
-def _add_sp_to(state: State, encoding: int, address: int, code: Code) -> None:
+def _add_sp_to(state: Knowledge, encoding: int, address: int, code: CodeReader) -> None:
     state.registers[encoding >> 8 & 7] = added(state.registers[SP], 4 * (encoding & 0xFF))
 
 
-def _move_sp(state: State, encoding: int, address: int, code: Code) -> None:
+def _move_sp(state: Knowledge, encoding: int, address: int, code: CodeReader) -> None:
     amount = 4 * (encoding & 0x7F)
     sp = state.registers[SP]
     if isinstance(sp, Stack):
         set_sp(state, Stack(sp.offset - amount if encoding & 0x80 else sp.offset + amount))
 
 
-def _extend(state: State, encoding: int, address: int, code: Code) -> None:
+def _extend(state: Knowledge, encoding: int, address: int, code: CodeReader) -> None:
     size, is_signed = 8 if encoding & 0x40 else 16, not encoding & 0x80
     value = state.value(encoding >> 3 & 7)
     found = mapped(lambda n: _extended(n, size) if is_signed else n & (1 << size) - 1, value)
@@ -222,7 +222,7 @@ def _extended(number: int, bits: int) -> int:
 # ------------------------------------------------------------------------------------------------ loads and stores
 
 
-def _load(state: State, rt: int, address: Value, size: int, code: Code, *, is_signed: bool = False) -> None:
+def _load(state: Knowledge, rt: int, address: Value, size: int, code: CodeReader, *, is_signed: bool = False) -> None:
     if isinstance(address, Stack):
         state.registers[rt] = _loaded(state, address.offset, size, is_signed)
         return
@@ -238,7 +238,7 @@ def _load(state: State, rt: int, address: Value, size: int, code: Code, *, is_si
     state.registers[rt] = values.pop() if len(values) == 1 else tuple(sorted(values))
 
 
-def _loaded(state: State, offset: int, size: int, is_signed: bool) -> Value:
+def _loaded(state: Knowledge, offset: int, size: int, is_signed: bool) -> Value:
     """What a load from the stack gives, which is its copy from then on."""
     if offset % size:
         return None
@@ -249,7 +249,7 @@ def _loaded(state: State, offset: int, size: int, is_signed: bool) -> Value:
     return Copy(word) if value is None else value
 
 
-def _store(state: State, rt: int, address: Value, size: int) -> None:
+def _store(state: Knowledge, rt: int, address: Value, size: int) -> None:
     if isinstance(address, int):
         return  # an address that code has as a number is that of a variable or a register, not on the stack
     if not isinstance(address, Stack) or address.offset % size:
@@ -267,7 +267,7 @@ def _store(state: State, rt: int, address: Value, size: int) -> None:
 _REGISTER_SIZES = (4, 2, 1, 1, 4, 2, 1, 2)  # STR STRH STRB LDRSB LDR LDRH LDRB LDRSH
 
 
-def _register_offset(state: State, encoding: int, address: int, code: Code) -> None:
+def _register_offset(state: Knowledge, encoding: int, address: int, code: CodeReader) -> None:
     operation = encoding >> 9 & 7
     place = added(state.value(encoding >> 3 & 7), state.value(encoding >> 6 & 7))
     if operation < 3:
@@ -276,7 +276,7 @@ def _register_offset(state: State, encoding: int, address: int, code: Code) -> N
         _load(state, encoding & 7, place, _REGISTER_SIZES[operation], code, is_signed=operation in (3, 7))
 
 
-def _immediate_offset(state: State, encoding: int, address: int, code: Code) -> None:
+def _immediate_offset(state: Knowledge, encoding: int, address: int, code: CodeReader) -> None:
     size = {6: 4, 7: 1, 8: 2}[encoding >> 12]
     place = added(state.value(encoding >> 3 & 7), size * (encoding >> 6 & 31))
     if encoding & 0x800:
@@ -285,7 +285,7 @@ def _immediate_offset(state: State, encoding: int, address: int, code: Code) -> 
         _store(state, encoding & 7, place, size)
 
 
-def _sp_relative(state: State, encoding: int, address: int, code: Code) -> None:
+def _sp_relative(state: Knowledge, encoding: int, address: int, code: CodeReader) -> None:
     place = added(state.registers[SP], 4 * (encoding & 0xFF))
     if encoding & 0x800:
         _load(state, encoding >> 8 & 7, place, 4, code)
@@ -293,11 +293,11 @@ def _sp_relative(state: State, encoding: int, address: int, code: Code) -> None:
         _store(state, encoding >> 8 & 7, place, 4)
 
 
-def _literal(state: State, encoding: int, address: int, code: Code) -> None:
+def _literal(state: Knowledge, encoding: int, address: int, code: CodeReader) -> None:
     state.registers[encoding >> 8 & 7] = code.constant((address + 4 & ~3) + 4 * (encoding & 0xFF), 4)
 
 
-def _push(state: State, encoding: int, address: int, code: Code) -> None:
+def _push(state: Knowledge, encoding: int, address: int, code: CodeReader) -> None:
     sp = state.registers[SP]
     registers = _listed(encoding, LR)
     if not isinstance(sp, Stack):
@@ -309,11 +309,11 @@ def _push(state: State, encoding: int, address: int, code: Code) -> None:
         state.set_word(offset + 4 * place, state.value(register))
 
 
-def _pop(state: State, encoding: int, address: int, code: Code) -> None:
+def _pop(state: Knowledge, encoding: int, address: int, code: CodeReader) -> None:
     popped(state, encoding)
 
 
-def _store_multiple(state: State, encoding: int, address: int, code: Code) -> None:
+def _store_multiple(state: Knowledge, encoding: int, address: int, code: CodeReader) -> None:
     rn, registers = encoding >> 8 & 7, _listed(encoding & 0xFF, PC)
     place = state.value(rn)
     stored = [state.value(register) for register in registers]
@@ -325,7 +325,7 @@ def _store_multiple(state: State, encoding: int, address: int, code: Code) -> No
     state.registers[rn] = added(place, 4 * len(registers))
 
 
-def _load_multiple(state: State, encoding: int, address: int, code: Code) -> None:
+def _load_multiple(state: Knowledge, encoding: int, address: int, code: CodeReader) -> None:
     rn, registers = encoding >> 8 & 7, _listed(encoding & 0xFF, PC)
     place = state.value(rn)
     for i, register in enumerate(registers):
@@ -337,7 +337,7 @@ def _load_multiple(state: State, encoding: int, address: int, code: Code) -> Non
 # -------------------------------------------------------------------------------------------------- 32-bit encodings
 
 
-def _wide(state: State, first: int, second: int) -> None:
+def _wide(state: Knowledge, first: int, second: int) -> None:
     """MRS and MSR: DDI 0419, B5.2.2 and B5.2.3. The code is taken to run on the main stack, as docs/stack.md says."""
     special = second & 0xFF
     if first == 0xF3EF:

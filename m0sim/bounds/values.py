@@ -99,7 +99,7 @@ def _signed(value: int) -> int:
     return value - (1 << 32) if value >> 31 else value
 
 
-class State:
+class Knowledge:
     """Registers r0 to lr, and the words of the function's own stack, at one place."""
 
     __slots__ = ("registers", "words")
@@ -109,14 +109,14 @@ class State:
         self.words = words
 
     @classmethod
-    def at_entry(cls) -> State:
+    def at_entry(cls) -> Knowledge:
         """When a function begins."""
         registers: list[Value] = [Entry(number) for number in range(15)]
         registers[SP] = Stack(0)
         return cls(registers, {})
 
-    def copy(self) -> State:
-        return State(self.registers.copy(), self.words.copy())
+    def copy(self) -> Knowledge:
+        return Knowledge(self.registers.copy(), self.words.copy())
 
     def value(self, register: int) -> Value:
         """What a register holds, where it is a copy of a word what that holds."""
@@ -160,7 +160,7 @@ class State:
             if isinstance(value, Copy) and value.word == word:
                 self.registers[register] = None
 
-    def join(self, other: State, is_entry: Callable[[int], bool]) -> bool:
+    def join(self, other: Knowledge, is_entry: Callable[[int], bool]) -> bool:
         """Become what is true of both; whether that is less than before.
 
         Two numbers stay known where both are functions, as `is_entry` says: those of a pointer that is one of several.

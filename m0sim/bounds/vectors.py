@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from m0sim.bounds.code import Code
+from m0sim.bounds.code import CodeReader
 from m0sim.bounds.flow import EXCEPTION_FRAME
 from m0sim.bounds.stack import Bound
 from m0sim.chip.device import Device
@@ -56,7 +56,7 @@ class Interrupts:
         return sum(fixed) + sum(sorted(others, reverse=True)[:PRIORITIES])
 
 
-def find(code: Code, device: Device) -> int | None:
+def find(code: CodeReader, device: Device) -> int | None:
     """Where the table is: at a symbol that start-up files call it, at flash's begin, or 256 bytes behind it.
 
     None where no such place has a stack and a reset handler that is code.
@@ -67,7 +67,7 @@ def find(code: Code, device: Device) -> int | None:
     return next((place for place in places if _is_table(code, place)), None)
 
 
-def handlers(code: Code, table: int) -> dict[int, int]:
+def handlers(code: CodeReader, table: int) -> dict[int, int]:
     """Where the handlers of a table begin, by the number of the exception; Reset is none."""
     found = {}
     for number in range(NMI, _MOST_VECTORS):
@@ -87,10 +87,10 @@ def grouped(entries: Mapping[int, int]) -> Iterator[tuple[int, tuple[int, ...]]]
         yield entry, tuple(number for number, each in entries.items() if each == entry)
 
 
-def _is_table(code: Code, place: int) -> bool:
+def _is_table(code: CodeReader, place: int) -> bool:
     stack, reset = (code.constant(place + 4 * number, 4) for number in (0, RESET))
     return stack is not None and not stack & 3 and stack > 0 and reset is not None and _is_code(code, reset)
 
 
-def _is_code(code: Code, entry: int) -> bool:
+def _is_code(code: CodeReader, entry: int) -> bool:
     return entry & 1 == 1 and code.is_code(entry - 1)

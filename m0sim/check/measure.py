@@ -15,7 +15,7 @@ from typing import Any, Literal
 from m0sim import interrupts, processes
 from m0sim.bounds.analysis import Analysis
 from m0sim.bounds.annotations import is_place
-from m0sim.bounds.code import Code
+from m0sim.bounds.code import CodeReader
 from m0sim.bounds.stack import Bound
 from m0sim.check import scenario
 from m0sim.check.bench import Bench, CallBench, RunBench
@@ -125,7 +125,7 @@ def _verify_annotations(benches: Sequence[Bench], images: Images) -> None:
     """What they name is in the image of each bench that needs them, or in another one's."""
     bounded = [bench for bench in benches if isinstance(bench, CallBench) and bench.bounds_stack]
     found = {id(image): image for image in (images.image(b.image, b.base, b.symbols) for b in bounded)}
-    codes = [Code(image) for image in found.values()]
+    codes = [CodeReader(image) for image in found.values()]
     for code in codes:  # all benches of a manifest have the same annotations
         bounded[0].told.resolve(code, lambda name: any(is_place(other, name) for other in codes))
 

@@ -67,6 +67,9 @@ class ExceptionRun(TimedRun):
         note = f"{overhead:,} cycles are of entering exceptions and returning from them: no function has those"
         return replace(cost, warnings=(*cost.warnings, note)) if overhead else cost
 
+    def _vector_stalls(self) -> int:
+        return self._processor.vector_stalls
+
     def _go(self, limit: int) -> Stop:
         stop = self._processor.run(limit)
         if stop is Stop.FAULT:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy.typing as npt
@@ -55,12 +55,15 @@ class Outcome:
     """At entry, an address."""
     _stack_argument_bytes: int
     _semihosting_calls: int
+    _vector_stalls: int
+    """What fetching vectors from flash waited; no instruction has it."""
 
     def cost(self) -> Cost:
         """All that was counted until now."""
         call, emulator = self._call, self._emulator
         space, registers = emulator.space, self._cpu.registers()
         flash = self._cpu.flash()
+        flash = None if flash is None else replace(flash, vector_stalls=self._vector_stalls)
         notes = [warning for stub in call.stubs for warning in stub.warnings()]
         ended = Ended(
             function=call.entry.name,

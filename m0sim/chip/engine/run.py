@@ -85,7 +85,19 @@ class Run(ABC):
             raise self._outcome().fault(Cause(FaultKind.RED_ZONE, "; ".join(overruns), entry))
 
     def _outcome(self) -> Outcome:
-        return Outcome(self._chip, self._cpu, self._call, self._sp, len(self._stack), self._semihosting_calls)
+        return Outcome(
+            self._chip,
+            self._cpu,
+            self._call,
+            self._sp,
+            len(self._stack),
+            self._semihosting_calls,
+            self._vector_stalls(),
+        )
+
+    def _vector_stalls(self) -> int:
+        """Cycles that fetching vectors from flash waited: no instruction has those."""
+        return 0
 
     # -- semihosting
 
