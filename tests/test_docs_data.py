@@ -13,6 +13,7 @@ from transcripts import Reader
 PAGE = (ROOT / "docs/data.md").read_text(encoding="utf-8")
 
 
+@pytest.mark.long
 def test_the_page_is_followed(tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PATH", os.environ["PATH"])  # put back afterwards
