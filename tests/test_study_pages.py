@@ -68,6 +68,14 @@ class TestPlots:
         assert study_summary.sheet({**many, "finals": bare}).rows[0][-1] == "unknown"
 
 
+def test_sram_is_that_of_the_task_that_needs_most() -> None:
+    label = DIGITS["finals"][0]["label"]
+    last = max(i for i, f in enumerate(DIGITS["finals"]) if f["label"] == label and f["is_tuned"])
+    finals = [{**f, "sram_bytes": 1 << 20, "fits": False} if i == last else f for i, f in enumerate(DIGITS["finals"])]
+    assert study_summary.sheet(DIGITS).rows[0][-4] != "1024.0 (does not fit)"
+    assert study_summary.sheet({**DIGITS, "finals": finals}).rows[0][-4] == "1024.0 (does not fit)"
+
+
 def test_the_recommended_recipe_is_marked() -> None:
     method, tuned = recommended.RECIPES["tiny-cnn"]
     final = {"method": method, "options": dict(tuned.options)}

@@ -94,7 +94,8 @@ def _panel(axes: Axes, result: Values, finals: Sequence[Values], cost: Callable[
     axes.axhline(before, color=GREY, linestyle=":", linewidth=1)
     bottom = study_lines.floor([before, *(100 * f["last"]["mean"] for f in finals)])
     best = front([(cost(f), 100 * f["last"]["mean"]) for f in finals if f["fits"]])
-    axes.plot(*zip(*best, strict=True), color=GREY, linewidth=1, drawstyle="steps-post", zorder=1) if best else None
+    if best:
+        axes.plot(*zip(*best, strict=True), color=GREY, linewidth=1, drawstyle="steps-post", zorder=1)
     for final in reversed(finals):
         _bar(axes, result, final, cost(final), bottom)
         _point(axes, result, final, cost(final))
