@@ -23,12 +23,11 @@ def pool(jobs: int) -> Iterator[ProcessPoolExecutor]:
         try:
             yield workers
         except BaseException:
-            workers.shutdown(wait=False, cancel_futures=True)
-            ended = multiprocessing.active_children()
-            for process in ended:
+            for process in multiprocessing.active_children():
                 process.terminate()
-            for process in ended:
-                process.join()
+            # Waits for the executor's thread, which joins them. With a second one that does, only one of the two learns
+            # that a process has ended, and the other may look before.
+            workers.shutdown(cancel_futures=True)
             raise
 
 
