@@ -40,6 +40,20 @@ class Place:
         return UsageError(f"{self.path}:{line}: bench {self.name!r}: {key}: {what}")
 
 
+Value = int | float | str | bool
+"""One of an axis of a matrix."""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """Which combination of its matrix a bench is."""
+
+    family: str
+    """The name that they all were written under."""
+    values: tuple[tuple[str, Value], ...]
+    """By axis, in the manifest's order."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Bench:
     """What every bench has."""
@@ -63,6 +77,8 @@ class _Bench:
     """None for the one that can count what is asked for."""
     place: Place
     """Where in the manifest it is."""
+    case: Case | None = None
+    """None for one without a matrix."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

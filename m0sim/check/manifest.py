@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, TypeVar, cast, get_args
@@ -13,7 +13,7 @@ import numpy as np
 
 from m0sim.bounds.annotations import KEYS as ANNOTATIONS
 from m0sim.bounds.annotations import Annotations
-from m0sim.check import limits
+from m0sim.check import limits, matrix
 from m0sim.check.bench import Bench, CallBench, Place, RunBench
 from m0sim.check.limits import CALL_FIGURES, RUN_FIGURES, Limits
 from m0sim.chip import arguments, device, operands, output, replies
@@ -44,7 +44,7 @@ _RUN_KEYS = (
     *(f"max_{figure}" for figure in RUN_FIGURES),
     *_ALWAYS,
 )
-_BENCH_KEYS = tuple(dict.fromkeys((*_CALL_KEYS, *_RUN_KEYS)))
+_BENCH_KEYS = tuple(dict.fromkeys((*_CALL_KEYS, *_RUN_KEYS, "matrix")))
 _INTEGERS = {"s32": (-(1 << 31), 1 << 31), "u32": (0, 1 << 32), "s64": (-(1 << 63), 1 << 63), "u64": (0, 1 << 64)}
 
 
@@ -69,12 +69,16 @@ class Manifest:
         return self.folder / f"{self.path.stem}-baseline.json"
 
     def only(self, names: Sequence[str]) -> tuple[Bench, ...]:
-        """The benches of these names, or all where there are none. Raises `UsageError` for an unknown one."""
-        known = [bench.name for bench in self.benches]
+        """The benches of these names, or all where there are none; of a matrix's name, all its combinations.
+
+        Raises `UsageError` for an unknown one.
+        """
+        named = [{bench.name, bench.case.family if bench.case else bench.name} for bench in self.benches]
+        known = sorted(set().union(*named))
         for name in names:
             if name not in known:
                 raise UsageError(f"{self.path}: no bench {name!r}{did_you_mean(name, known)}")
-        return tuple(bench for bench in self.benches if not names or bench.name in names)
+        return tuple(b for b, own in zip(self.benches, named, strict=True) if not names or own.intersection(names))
 
 
 def load(path: Path) -> Manifest:
@@ -85,7 +89,8 @@ def load(path: Path) -> Manifest:
         raise UsageError(f"{path}: no such file: `m0sim init app.elf` writes one (docs/check.md)")
     top = read(path, "the manifest", TOP_KEYS)
     told = Annotations.of(top)
-    benches = [_bench(top, table, told) for table in top.tables("bench", _BENCH_KEYS, named_by="name")]
+    written = top.tables("bench", _BENCH_KEYS, named_by="name")
+    benches = [replace(_bench(top, t, told), case=case) for each in written for t, case in matrix.expanded(each)]
     if not benches:
         top.fail("bench", "missing: add a [[bench]] with a name and a function")
     _reject_repeated_names(top, benches)
