@@ -23,7 +23,7 @@ import mutate_elf
 from flash_files import record
 from mutate_elf import Random, put
 
-EXPORTS = ("html", "callgrind", "speedscope", "collapsed", "lcov")
+EXPORTS = ("html", "callgrind", "speedscope", "collapsed", "pprof", "firefox", "lcov")
 ADDRESS_SPACE = 16 << 30  # an emulator reserves a gigabyte for its code; what counts is the memory that is touched
 
 

@@ -8,19 +8,24 @@ import shutil
 import subprocess
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 
 import jsonschema
 import pytest
 from conftest import Build
+from hypothesis import given
+from hypothesis import strategies as st
+from profile_readers import Firefox, Pprof, message
 from test_cli import Outcome, run_apart
 
 from m0sim import Cost, Fault, Machine
+from m0sim.chip.cost import CallNode
+from m0sim.cli import options
 from m0sim.errors import UsageError
 from m0sim.image import Image, load_raw
-from m0sim.report import callgrind, lcov, speedscope, stacks
+from m0sim.report import callgrind, firefox_profiler, lcov, pprof, speedscope, stacks
 from m0sim.report.inlined import inlining
 from m0sim.report.profile_files import FORMATS
 
@@ -325,6 +330,94 @@ def test_collapsed(case: Case) -> None:
     assert sum(int(cycles) for *_, cycles in rows) == cost.cycles
 
 
+# -------------------------------------------------------------------------------- pprof, Firefox Profiler
+
+
+def collapsed_stacks(cost: Cost, image: Image) -> Counter[tuple[str, ...]]:
+    """With the frames of inlined functions."""
+    rows = [line.rpartition(" ") for line in stacks.collapsed(cost, image).splitlines()]
+    return Counter({tuple(stack.split(";")): int(cycles) for stack, _, cycles in rows})
+
+
+def test_pprof(case: Case) -> None:
+    cost, image = case
+    found = Pprof(pprof.profile(cost, image))
+    cycles = found.stacks()
+    assert cycles == collapsed_stacks(cost, image)
+    assert sum(cycles.values()) == cost.cycles
+    assert (found.units, found.period) == ([("cycles", "count")], (("cycles", "count"), 1))
+    assert found.nanoseconds == round(cost.seconds * 1e9)
+    assert cost.provenance is not None
+    assert found.mapping == (1, str(image.path), cost.provenance.sha256)
+    words = " ".join((cost.function, *cost.provenance.arguments))
+    assert found.comments == [f"m0sim: {words} of {image.path.name} on rp2040, cycles"]
+
+
+def test_firefox(case: Case) -> None:
+    cost, image = case
+    found = Firefox(firefox_profiler.profile(cost, image))
+    assert found.stacks() == collapsed_stacks(cost, image)
+    samples = found.thread["samples"]
+    assert sum(samples["weight"]) == cost.cycles
+    assert samples["weightType"] == "samples"
+    assert samples["time"][0] == 0
+    assert samples["time"][-1] == pytest.approx(1000 * cost.seconds)
+    widths = [end - begin for begin, end in pairwise(samples["time"])]
+    interval = found.profile["meta"]["interval"]
+    assert widths == pytest.approx([weight * interval for weight in samples["weight"][:-1]])
+
+
+def test_frames_have_places(whole: Case) -> None:
+    """A function is at its first line, and inlined code in the file that it is written in."""
+    profile = Pprof(pprof.profile(*whole))
+    of_pprof = {line for location in profile.locations for line in profile.lines(location)}
+    of_firefox = {(name, file, line or 0) for name, file, line in Firefox(firefox_profiler.profile(*whole)).frames()}
+    text = SOURCE.read_text().splitlines()
+    for places, remark in ((of_pprof, ""), (of_firefox, " (inlined)")):
+        by_name = {name: (file, line) for name, file, line in places}
+        for name in ("work", "depth"):
+            file, line = by_name[name]
+            assert Path(file) == SOURCE
+            assert f"{name}(int" in text[line - 1]
+        assert by_name["doubled" + remark] == (str(SOURCE.with_suffix(".h")), 0)
+
+
+def test_inlined_frames_are_the_formats_own(whole: Case) -> None:
+    profile = Pprof(pprof.profile(*whole))
+    lines = [profile.lines(location) for location in profile.locations]
+    assert ["doubled", "depth"] in [[name for name, _, _ in each] for each in lines]
+    shared = Firefox(firefox_profiler.profile(*whole)).shared
+    depths = dict(zip([name for name, _, _ in Firefox(firefox_profiler.profile(*whole)).frames()],
+                      shared["frameTable"]["inlineDepth"], strict=True))  # fmt: skip
+    assert (depths["doubled (inlined)"], depths["depth"]) == (1, 0)
+
+
+@given(st.lists(st.one_of(st.integers(0, 300), st.integers(0, (1 << 63) - 1)), min_size=1, max_size=300))
+def test_large_and_many_figures(values: list[int]) -> None:
+    """Each a stack of its own: ids, lengths and cycles of one byte and of more."""
+    image = load_raw(bytes(4), 0x10000000)
+    one = Machine(load_raw(bytes.fromhex("7047"), 0x10000000)).call(0x10000000)
+    names = [f"f{number}" for number in range(len(values))]
+    functions = {name: replace(one.functions["(no symbol)"], name=name) for name in names}
+    tree = tuple(CallNode(name, place - 1, 0, 1, own, sum(values[place:]))
+                 for place, (name, own) in enumerate(zip(names, values, strict=True)))  # fmt: skip
+    table = replace(one.instruction_table, function_names=("f0",))
+    cost = replace(one, cycles=sum(values), functions=functions, call_tree=tree, instruction_table=table)
+    expected = {tuple(names[: place + 1]): own for place, own in enumerate(values) if own}
+    assert Pprof(pprof.profile(cost, image)).stacks() == expected
+    assert Firefox(firefox_profiler.profile(cost, image)).stacks() == expected
+
+
+def test_a_message_is_read_as_it_was_written() -> None:
+    """The example of https://protobuf.dev/programming-guides/encoding/: field 1 is 150; field 2 is "testing"."""
+    assert message(bytes.fromhex("089601")) == {1: [150]}
+    assert message(bytes.fromhex("120774657374696e67")) == {2: [b"testing"]}
+
+
+def test_a_profile_of_the_same_call_has_the_same_bytes(whole: Case) -> None:
+    assert pprof.profile(*whole) == pprof.profile(*whole)
+
+
 # ------------------------------------------------------------------------------------------------ lcov
 
 
@@ -434,6 +527,14 @@ def test_lcov_needs_line_information(build: Build) -> None:
 # ------------------------------------------------------------------------------------------ command line
 
 
+BY_CYCLES = ("callgrind", "speedscope", "collapsed", "pprof", "firefox")
+
+
+def test_every_format_has_its_option() -> None:
+    assert list(options.PROFILES) == list(FORMATS)
+    assert {*BY_CYCLES, "lcov"} == set(FORMATS)
+
+
 @dataclass(frozen=True)
 class Written:
     said: Outcome
@@ -441,6 +542,9 @@ class Written:
 
     def text(self, name: str) -> str:
         return (self.folder / name).read_text()
+
+    def bytes(self, name: str) -> bytes:
+        return (self.folder / name).read_bytes()
 
 
 @pytest.fixture
@@ -462,6 +566,8 @@ def self_cycles(written: Written) -> dict[str, int]:
         "callgrind": sum(own["Cycles"] for own in parse(written.text("callgrind")).own.values()),
         "speedscope": sum(profile["weights"]),
         "collapsed": sum(int(line.rpartition(" ")[2]) for line in written.text("collapsed").splitlines()),
+        "pprof": sum(Pprof(written.bytes("pprof")).stacks().values()),
+        "firefox": sum(Firefox(written.text("firefox")).stacks().values()),
     }
 
 
@@ -471,7 +577,7 @@ def test_every_file_has_all_cycles(call: Callable[..., Written], elf: Path, func
     assert written.said.code == code
     printed = written.said.json
     assert printed["cycles"] > 0
-    assert self_cycles(written) == dict.fromkeys(("json", "callgrind", "speedscope", "collapsed"), printed["cycles"])
+    assert self_cycles(written) == dict.fromkeys(("json", *BY_CYCLES), printed["cycles"])
     tree = printed["call_tree"]
     assert (tree[0]["function"], tree[0]["parent"], tree[0]["inclusive_cycles"]) == (function, -1, printed["cycles"])
     assert {node["function"] for node in tree} <= {f["name"] for f in printed["functions"]}
@@ -484,7 +590,7 @@ def test_a_raw_binary_has_all_but_coverage(call: Callable[..., Written], elf: Pa
     binary = tmp_path / "code.bin"
     binary.write_bytes(segment.data)
     where = (hex(machine.symbol("work").address), "5", "--base", hex(segment.address))
-    written = call(binary, *where, formats=("callgrind", "speedscope", "collapsed"))
+    written = call(binary, *where, formats=BY_CYCLES)
     assert written.said.code == 0
     cycles = written.said.json["cycles"]
     assert cycles == machine.call("work", 5).cycles

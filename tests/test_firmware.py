@@ -12,6 +12,7 @@ from pathlib import Path
 
 import firmware_images
 import pytest
+from profile_readers import Firefox, Pprof
 
 from m0sim import Firmware, UsageError
 from m0sim.cli.run import _shown
@@ -230,6 +231,18 @@ class TestCommand:
         assert result["exit"]["reason"] == "exit"
         assert result["stack"]["msp"]["bytes"] > 0
         assert {"name", "number", "entries", "self_cycles", "inclusive_cycles", "latency"} <= set(result["handlers"][0])
+
+    def test_profiles_by_stack_have_all_cycles(self, built: Built, tmp_path: Path) -> None:
+        """Sleep and the ways into handlers, too: the roots are what nobody calls, below the chip."""
+        files = {name: tmp_path / name for name in ("pprof", "firefox", "collapsed")}
+        done = _command(built("tasks"), "--json", *[word for name in files for word in (f"--{name}", files[name])])
+        assert done.returncode == 0, done.stderr
+        found = Pprof(files["pprof"].read_bytes()).stacks()
+        assert sum(found.values()) == json.loads(done.stdout)["cycles"]
+        assert found == Firefox(files["firefox"].read_text()).stacks()
+        rows = [line.rpartition(" ") for line in files["collapsed"].read_text().splitlines()]
+        assert found == {tuple(stack.split(";")): int(cycles) for stack, _, cycles in rows}
+        assert any(stack[1:2] == ("PendSV_Handler",) for stack in found)
 
     def test_json_alone_on_stdout(self, built: Built) -> None:
         done = _command(built("echo"), "--stdin", "-", "--json", input="a.")

@@ -26,6 +26,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from make_elf import CODE, Load, Sec, Sym, elf
 from mutate_elf import SPECIAL, put, section
+from profile_readers import Firefox, Pprof
 from rich.console import Console
 from test_exports import annotate, parse
 
@@ -39,7 +40,7 @@ from m0sim.errors import UsageError
 from m0sim.image import Image, load_elf
 from m0sim.image.cxx_names import demangled
 from m0sim.image.inlined import InlineFrame
-from m0sim.report import annotate_data, callgrind, cost_json, inlined, speedscope, stacks, text
+from m0sim.report import annotate_data, callgrind, cost_json, firefox_profiler, inlined, pprof, speedscope, stacks, text
 from m0sim.report.annotate import listing
 from m0sim.report.page import page
 
@@ -322,7 +323,13 @@ def test_stacks(case: Case) -> None:
     sums: Counter[str] = Counter()
     for sample, weight in samples:
         sums[";".join(frames[index] for index in sample)] += weight
-    assert sums == Counter({stack: int(cycles) for stack, _, cycles in rows})
+    expected = {stack: int(cycles) for stack, _, cycles in rows}
+    assert sums == expected
+    read = [Pprof(pprof.profile(cost, machine.program)), Firefox(firefox_profiler.profile(cost, machine.program))]
+    for found in read:
+        assert {";".join(stack): cycles for stack, cycles in found.stacks().items()} == expected
+    assert f"estimate: {tree.note}" in cast(Pprof, read[0]).comments
+    assert any(", estimate)" in stack for stack in expected)
 
 
 def test_one_context_is_exact(zig: Case) -> None:

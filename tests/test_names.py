@@ -11,6 +11,7 @@ import pytest
 from conftest import Build
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from profile_readers import Pprof
 from rich.console import Console
 from test_image import elf_with_functions
 
@@ -303,7 +304,9 @@ def everything(path: Path) -> dict[str, str]:
     """All that m0sim writes about a call of this image."""
     machine = Machine.from_elf(path)
     cost = machine.call("start", 2, level="memory")
-    written = {name: write(cost, machine.image) for name, write in FORMATS.items()}
+    contents = {name: write(cost, machine.image) for name, write in FORMATS.items()}
+    written = {name: content for name, content in contents.items() if isinstance(content, str)}
+    written["pprof"] = "\n".join(Pprof(bytes(contents["pprof"])).strings)
     shown = annotate.listing(cost, machine.image, everything=True)
     terminal = io.StringIO()
     console = Console(file=terminal, width=1000, highlight=False, color_system=None)

@@ -18,10 +18,6 @@ if TYPE_CHECKING:
     from m0sim.report.inlined import Inlining
 
 
-def _written(option: str, what: str) -> options.Decorator:
-    return click.option(option, metavar="FILE", type=options.PATH, help=f"Write {what}.")
-
-
 @click.command(cls=CallCommand)
 @calling.asked
 @click.option("--level", help="cycles (default), or memory: adds traffic per symbol and buffer, and findings.")
@@ -31,11 +27,8 @@ def _written(option: str, what: str) -> options.Decorator:
     help="Exit 1 where code reads what is outside of anything, or uninitialised. Counts at level memory.",
 )
 @calling.source_root
-@_written("--callgrind", "a profile for KCachegrind and callgrind_annotate")
-@_written("--speedscope", "the call tree for speedscope")
-@_written("--collapsed", "collapsed stacks for flame graph tools")
-@_written("--lcov", "coverage of source lines, for genhtml")
-@_written("--html", "a report for a browser, all in one file")
+@options.profiles
+@click.option("--html", metavar="FILE", type=options.PATH, help="Write a report for a browser, all in one file.")
 @options.exports
 @options.json_wanted
 @options.output()
@@ -44,10 +37,6 @@ def call(
     level: str | None,
     fail_on: str | None,
     source_root: tuple[Path, ...],
-    callgrind: Path | None,
-    speedscope: Path | None,
-    collapsed: Path | None,
-    lcov: Path | None,
     html: Path | None,
     exports: tuple[str, ...],
     json_wanted: bool,
@@ -76,12 +65,12 @@ def call(
     from m0sim.report.inlined import inlining
     from m0sim.report.sources import Sources
 
+    profiles = {name: typed.pop(name) for name in options.PROFILES}
     asked = calling.Asked(**typed)
     sources = Sources(asked.image_file, source_root)
-    profiles = {"callgrind": callgrind, "speedscope": speedscope, "collapsed": collapsed, "lcov": lcov}
     for path in (*profiles.values(), html, output):
         files.check_folder(path)  # what cannot be written is better refused before the work
-    if lcov is not None:
+    if profiles["lcov"] is not None:
         from m0sim.report.lcov import require_lines
 
         require_lines(image_of(asked.image_file, asked.base, asked.symbols))

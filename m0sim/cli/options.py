@@ -49,6 +49,24 @@ exports = click.option(
     metavar="NAME=FILE",
     help="Write what an installed package makes of it: see `m0sim plugins`. Repeatable.",
 )
+PROFILES = {
+    "callgrind": "a profile for KCachegrind and callgrind_annotate",
+    "speedscope": "the call tree for speedscope",
+    "collapsed": "collapsed stacks for flame graph tools",
+    "pprof": "a profile for pprof",
+    "firefox": "a profile for the Firefox Profiler",
+    "lcov": "coverage of source lines, for genhtml",
+}
+"""What m0sim exports of a cost, by option: the formats of `report.profile_files`."""
+
+
+def profiles(command: Callable[..., None]) -> Callable[..., None]:
+    """An option for a file in each of the formats of `PROFILES`."""
+    for name, what in reversed(PROFILES.items()):
+        command = click.option(f"--{name}", metavar="FILE", type=PATH, help=f"Write {what}.")(command)
+    return command
+
+
 data_dir = click.option("--data-dir", metavar="DIR", type=PATH, help="Where the files of mnist or cifar10 are.")
 json_wanted = click.option("--json", "json_wanted", is_flag=True, help="Print one JSON object.")
 

@@ -48,10 +48,7 @@ if TYPE_CHECKING:
 @click.option("--flash", metavar="MODEL", help="cold (default where the part's flash waits) or ideal.")
 @click.option("--max-cycles", metavar="N", default="100000000000", help="Give up after this many.")
 @click.option("--vcd", metavar="FILE", type=options.PATH, help="Write the pins over time.")
-@click.option("--callgrind", metavar="FILE", type=options.PATH, help="Write a profile for KCachegrind.")
-@click.option("--speedscope", metavar="FILE", type=options.PATH, help="Write the call tree for speedscope.")
-@click.option("--collapsed", metavar="FILE", type=options.PATH, help="Write collapsed stacks for flame graph tools.")
-@click.option("--lcov", metavar="FILE", type=options.PATH, help="Write coverage of source lines, for genhtml.")
+@options.profiles
 @click.option("--html", metavar="FILE", type=options.PATH, help="Write a report for a browser, all in one file.")
 @options.exports
 @options.base
@@ -81,7 +78,7 @@ def run(
     from m0sim.chip.firmware import Firmware
     from m0sim.report.inlined import inlining
 
-    profiles = {name: asked.pop(name) for name in ("callgrind", "speedscope", "collapsed", "lcov")}
+    profiles = {name: asked.pop(name) for name in options.PROFILES}
     for path in (*profiles.values(), vcd, html, output):
         files.check_folder(path)
     wanted = exports_of(exports)

@@ -9,22 +9,26 @@ from m0sim import files, plugins
 from m0sim.chip.cost import Cost
 from m0sim.errors import UsageError, did_you_mean
 from m0sim.image import Image
-from m0sim.report import callgrind, inlined, lcov, speedscope, stacks
+from m0sim.report import callgrind, firefox_profiler, inlined, lcov, pprof, speedscope, stacks
 from m0sim.report.sources import Sources
 
 Export = Callable[[Cost, Image], str | bytes]
 """Makes the content of a file."""
-FORMATS: Mapping[str, Callable[[Cost, Image], str]] = {
+FORMATS: Mapping[str, Export] = {
     "callgrind": callgrind.profile,
     "speedscope": speedscope.profile,
     "collapsed": stacks.collapsed,
+    "pprof": pprof.profile,
+    "firefox": firefox_profiler.profile,
     "lcov": lcov.tracefile,
 }
+_BY_STACK = ("speedscope", "collapsed", "pprof", "firefox")
+"""Those with cycles by stack, where the cycles of inlined code may be shared out among contexts."""
 
 
 def notes(cost: Cost, image: Image, wanted: Mapping[str, Path | None]) -> list[str]:
     """What is not exact in the formats that have a path."""
-    if not (wanted.get("speedscope") or wanted.get("collapsed")):
+    if not any(wanted.get(name) for name in _BY_STACK):
         return []
     note = inlined.stacks(cost, inlined.inlining(cost, image)).note
     return [note] if note else []
@@ -37,8 +41,8 @@ def write(cost: Cost, image: Image, wanted: Mapping[str, Path | None], sources: 
     """
     for name, path in wanted.items():
         if path is not None:
-            text = lcov.tracefile(cost, image, sources) if name == "lcov" else FORMATS[name](cost, image)
-            files.write(path, text)
+            content = lcov.tracefile(cost, image, sources) if name == "lcov" else FORMATS[name](cost, image)
+            files.write(path, content)
 
 
 def installed_exports(texts: Sequence[str]) -> tuple[tuple[Export, Path], ...]:
