@@ -89,12 +89,11 @@ def _axis(table: Table, key: str) -> _Axis:
     if not values:
         table.fail(key, "must have at least one value")
     rows = tuple(_row(table, key, names, value) for value in values)
-    seen: set[str] = set()
-    for row in rows:
-        first = text_of(row[0])
-        if first in seen:
+    seen: set[Value] = set()
+    for (value, *_), first in ((row, text_of(row[0])) for row in rows):
+        if first in seen or (value in seen and not isinstance(value, bool)):  # 16 is "16", and 16.0
             table.fail(key, f"{first} is there twice")
-        seen.add(first)
+        seen |= {first} if isinstance(value, bool) else {first, value}
     return _Axis(key, names, rows)
 
 

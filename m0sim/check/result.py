@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from m0sim.check.bench import Place
+from m0sim.check.growth import Growth
 from m0sim.check.verdict import Verdict
 
 
@@ -19,6 +20,8 @@ class Result:
     """What a person should know besides, such as benches that only the baseline has."""
     manifest: Path | None = None
     """None where two baselines were compared."""
+    growths: tuple[Growth, ...] = ()
+    """How cycles grow with the sizes of matrices."""
     places: Mapping[str, Place] = field(default_factory=dict)
     """Where the manifest has each bench, by its name."""
 

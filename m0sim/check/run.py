@@ -8,6 +8,7 @@ from pathlib import Path
 from m0sim.check import baseline, measure
 from m0sim.check.bench import Bench
 from m0sim.check.figures import Figures
+from m0sim.check.growth import growths
 from m0sim.check.limits import Limits
 from m0sim.check.manifest import Manifest
 from m0sim.check.measure import Images, Measurement, Progress
@@ -59,7 +60,7 @@ def check(manifest: Manifest, options: Options, progress: Progress | None = None
     if options.updates and all(verdict.status != "failed" for verdict in verdicts):  # else nothing is written
         verdicts = tuple(_written(verdict, old.get(verdict.name)) for verdict in verdicts)
     places = {bench.name: bench.place for bench in benches}
-    return Result(verdicts, tuple(notes), manifest.path, places)
+    return Result(verdicts, tuple(notes), manifest.path, growths(benches, verdicts), places)
 
 
 def _judged(measured: Measurement, old: Figures | None, limits: Limits, options: Options) -> Verdict:

@@ -9,6 +9,7 @@ from m0sim import files
 from m0sim.check import baseline
 from m0sim.check.assembly import assembly
 from m0sim.check.figures import NUMBERS, Figures, InstructionRow
+from m0sim.check.growth import Fit, Growth
 from m0sim.check.result import Result
 from m0sim.check.verdict import Verdict, summary
 from m0sim.check.where import FunctionChange, Where
@@ -27,6 +28,7 @@ def to_object(result: Result) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
         "benches": [_bench(verdict) for verdict in result.verdicts],
+        "growth": [_growth(growth) for growth in result.growths],
         "summary": summary(result.verdicts),
         "notes": list(result.notes),
     }
@@ -49,6 +51,23 @@ def _bench(verdict: Verdict) -> dict[str, Any]:
         "failure": None if failure is None else {"kind": failure.kind, "text": failure.text},
         "fault": None if failure is None else failure.fault,
         "warnings": list(verdict.warnings),
+    }
+
+
+def _growth(growth: Growth) -> dict[str, Any]:
+    before = None if growth.before is None else _fit(growth.before)
+    return {"name": growth.family, "axis": growth.axis, "held": dict(growth.held), **_fit(growth.fit), "before": before}
+
+
+def _fit(fit: Fit) -> dict[str, Any]:
+    return {
+        "sizes": [size for size, _ in fit.points],
+        "cycles": [cycles for _, cycles in fit.points],
+        "kind": fit.kind,
+        "formula": fit.formula or None,
+        "exact": fit.is_exact,
+        "off": fit.off,
+        "also": list(fit.also),
     }
 
 

@@ -26,6 +26,7 @@ def markdown(result: Result) -> str:
             content = html.escape("\n".join(inside), quote=False)
             # A block of <details> ends at an empty line, one of <pre> at its end: so they have to be blocks apart.
             lines += [f"<details>{summary}", "", f"<pre>{content}</pre>", "", "</details>", ""]
+    lines += [f"> {_escaped(line)}\n" for line, _ in text.growth(result)]
     lines += [f"> {line}\n" for line in text.image_code(result.verdicts)]
     lines += [f"> {html.escape(printable(note))}\n" for note in result.notes]
     return "\n".join(lines)

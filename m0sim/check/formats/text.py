@@ -18,6 +18,7 @@ from m0sim.report.units import count
 
 _MOST_FUNCTIONS = 10
 _MOST_LINES = 10
+_MOST_GROWTHS = 10
 _MOST_INSTRUCTIONS = 40
 _STYLES = {
     "regressed": "red",
@@ -55,9 +56,18 @@ def _report(result: Result) -> Iterator[tuple[str, str]]:
             yield from ((f"  {reason}", "red") for reason in why)
             yield from ((f"  {line}".rstrip(), "") for line in more)
     yield "", ""
+    yield from growth(result)
     yield from ((line, "") for line in image_code(result.verdicts))
     yield from ((f"note: {printable(note)}", "yellow") for note in result.notes)
     yield closing_line(result.verdicts), "bold red" if result.is_bad else "bold green"
+
+
+def growth(result: Result) -> Iterator[tuple[str, str]]:
+    """A line for each series of sizes, with its style; first those whose growth changed."""
+    ordered = sorted(result.growths, key=lambda each: not each.change)
+    for each in ordered[:_MOST_GROWTHS]:
+        yield printable(each.line), "red" if each.is_worse else ""
+    yield from ((line, "") for line in _more(len(ordered) - _MOST_GROWTHS, "series of sizes"))
 
 
 def headings(first: str = "bench") -> tuple[str, ...]:

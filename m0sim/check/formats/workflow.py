@@ -25,6 +25,7 @@ def _commands(result: Result) -> Iterator[str]:
             yield _command("error", result, verdict.name, "\n".join(told))
         else:
             yield from (_command("warning", result, verdict.name, warning) for warning in verdict.warnings)
+    yield from (_command("warning", result, "", each.line) for each in result.growths if each.is_worse)
     yield _command("notice", result, "", closing_line(result.verdicts))
 
 
