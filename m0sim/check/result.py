@@ -20,10 +20,10 @@ class Result:
     """What a person should know besides, such as benches that only the baseline has."""
     manifest: Path | None = None
     """None where two baselines were compared."""
-    growths: tuple[Growth, ...] = ()
-    """How cycles grow with the sizes of matrices."""
     places: Mapping[str, Place] = field(default_factory=dict)
     """Where the manifest has each bench, by its name."""
+    growths: tuple[Growth, ...] = ()
+    """How cycles grow with the sizes of matrices."""
 
     @property
     def is_bad(self) -> bool:

@@ -60,7 +60,7 @@ def check(manifest: Manifest, options: Options, progress: Progress | None = None
     if options.updates and all(verdict.status != "failed" for verdict in verdicts):  # else nothing is written
         verdicts = tuple(_written(verdict, old.get(verdict.name)) for verdict in verdicts)
     places = {bench.name: bench.place for bench in benches}
-    return Result(verdicts, tuple(notes), manifest.path, growths(benches, verdicts), places)
+    return Result(verdicts, tuple(notes), manifest.path, places, growths(benches, verdicts))
 
 
 def _judged(measured: Measurement, old: Figures | None, limits: Limits, options: Options) -> Verdict:
