@@ -9,6 +9,7 @@ from sio_registers import Sio
 
 from m0sim.chip.devices.bus import Bus
 from m0sim.chip.devices.host import EVERYTHING, Reach
+from m0sim.chip.devices.memories import Memory
 
 
 @dataclass
@@ -33,6 +34,10 @@ class FakeHost:
     cache_counts: tuple[int, int] = (0, 0)
     cache_enabled: bool = True
     flash_waits: int | None = None
+    memories: list[Memory] = field(default_factory=list)
+    changes: list[tuple[int, int]] = field(default_factory=list)
+    dropped: list[int] = field(default_factory=list)
+    stall_of_flash: int = 0
 
     def set_line(self, number: int, level: bool) -> None:
         self.lines[number] = level
@@ -72,6 +77,18 @@ class FakeHost:
 
     def write_flash(self, offset: int, data: bytes) -> None:
         self.flash[offset : offset + len(data)] = data
+
+    def memory_at(self, address: int) -> Memory | None:
+        return next((memory for memory in self.memories if memory.base <= address < memory.end), None)
+
+    def memory_changed(self, begin: int, end: int) -> None:
+        self.changes.append((begin, end))
+
+    def read_stall(self, address: int) -> int:
+        return self.stall_of_flash
+
+    def note_dropped_store(self, address: int) -> None:
+        self.dropped.append(address)
 
     def flush_cache(self) -> None:
         self.flushed += 1

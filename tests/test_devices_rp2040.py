@@ -202,9 +202,9 @@ def test_no_device_is_a_bus_fault(chip: Chip) -> None:
 
 def test_what_is_not_modelled_is_named(chip: Chip) -> None:
     chip.host.pc = 0x1000_0234
-    chip.store(0x5000_0000, 7)
-    chip.store(0x5000_0000, 8)
-    assert chip.load(0x5000_0000) == 8
+    chip.store(0x5000_0F00, 7)
+    chip.store(0x5000_0F00, 8)
+    assert chip.load(0x5000_0F00) == 8
     (note,) = chip.board.bus.notes.values()
     assert (note.device, note.pc, note.loads, note.stores, note.first_value) == ("DMA", 0x1000_0234, 1, 2, 7)
 

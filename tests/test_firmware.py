@@ -345,7 +345,7 @@ class TestCareless:
         assert done.exit.reason == "time"
         assert "main" in done.exit.detail
         waited, started = done.unmodelled
-        assert waited.register.startswith("DMA+0x400")
+        assert waited.register.startswith("IO_QSPI+0x030")
         assert waited.function == "main"
         assert waited.loads > 100
         assert started.stores == 1

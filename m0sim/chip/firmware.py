@@ -247,6 +247,7 @@ class _Run:
             heap=tuple(self._run.heap),
             resets=tuple(self._run.resets),
             faults=faults,
+            moved=self._board.movers(),
             missed=self._run.missed(),
             notes=tuple(self._notes()),
             provenance=self._provenance(),

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 from m0sim.chip.cost import Cost
+from m0sim.chip.devices.moved import Moved
 from m0sim.chip.field_docs import documented
 from m0sim.chip.views import Views
 
@@ -185,6 +186,8 @@ class RunCost(Views):
     """After the first one, with which the run begins."""
     faults: tuple[str, ...] = ()
     """What led to HardFault, one line each."""
+    moved: tuple[Moved, ...] = ()
+    """What masters of the bus beside the processor have moved since reset, such as the channels of a DMA."""
     missed: tuple[str, ...] = ()
     """What was waited for and did not come before the run ended, one line each; among `cost.warnings` too."""
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from m0sim.chip.devices.moved import Moved
 from m0sim.chip.run_cost import HandlerCost, RunCost, StackUse
 from m0sim.report import cost_json, flash
 from m0sim.report.inlined import Inlining
@@ -32,6 +33,7 @@ def run(done: RunCost, notes: Sequence[str] = (), found: Inlining | None = None)
         "clocks": [asdict(clock) for clock in done.clocks],
         "unmodelled": [asdict(use) for use in done.unmodelled],
         "resets": [asdict(reset) for reset in done.resets],
+        "moved": [_moved(each) for each in done.moved],
         "faults": list(done.faults),
         "missed": list(done.missed),
     }
@@ -39,6 +41,10 @@ def run(done: RunCost, notes: Sequence[str] = (), found: Inlining | None = None)
 
 def _handler(handler: HandlerCost) -> dict[str, Any]:
     return asdict(handler)
+
+
+def _moved(moved: Moved) -> dict[str, Any]:
+    return asdict(moved) | {"waited": [{"name": name, "cycles": cycles} for name, cycles in moved.waited]}
 
 
 def _stack(stack: StackUse) -> dict[str, Any]:

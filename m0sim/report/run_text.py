@@ -35,6 +35,8 @@ def run(done: RunCost, device: Device, found: Inlining | None = None) -> Rendera
     ]
     if done.handlers:
         parts += [Text(), _handlers(done)]
+    if done.moved:
+        parts += [Text(), _moved(done)]
     parts += [Text(), functions(cost, found)]
     if cost.flash is not None:
         parts += [Text(), *map(Text, flash_lines(cost.flash))]
@@ -77,6 +79,22 @@ def _latency(handler: HandlerCost) -> tuple[str, str, str]:
         return "-", "-", "-"
     held = f" ({latency.held_by})" if latency.held_by else ""
     return count(latency.min), f"{latency.mean:,.1f}", f"{count(latency.max)}{held}"
+
+
+def _moved(done: RunCost) -> Table:
+    table = grid("moved by", "started", "transfers", "read", "written", "cycles: from", "to", "waited", "for")
+    for moved in done.moved:
+        figures = (moved.sequences, moved.transfers, moved.read_bytes, moved.written_bytes)
+        waits = [*moved.waited, *([("other channels", moved.queued)] if moved.queued else [])]
+        errors = f", {count(moved.errors)} bus errors" if moved.errors else ""
+        table.add_row(
+            Text(moved.name + errors),
+            *map(count, figures),
+            *map(count, (moved.first_cycle, moved.last_cycle)),
+            "\n".join(count(cycles) for _, cycles in waits) or "-",
+            "\n".join(name for name, _ in waits),
+        )
+    return table
 
 
 def _unmodelled(done: RunCost) -> RenderableType:

@@ -44,6 +44,15 @@ class Wiring(Protocol):
     def unmodelled(self, block: Device, offset: int, value: int | None, what: str = "") -> None:
         """Note a load (no value) or store of what is not modelled."""
 
+    def read(self, address: int, size: int) -> int | None:
+        """A load by a block that is a master of the bus, at `clock.now`; None for a bus error."""
+
+    def write(self, address: int, value: int, size: int) -> bool:
+        """Its store; False for a bus error."""
+
+    def follow(self, devices: Iterable[Device], look: Callable[[], None]) -> None:
+        """Call `look` after accesses to these devices, and after their events, instead of those given before."""
+
 
 class Device(ABC):
     """Registers at addresses from `base` on."""

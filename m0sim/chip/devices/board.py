@@ -10,6 +10,7 @@ from typing import Protocol
 from m0sim.chip.devices.bus import Bus
 from m0sim.chip.devices.clock import SystemClock
 from m0sim.chip.devices.host import EVERYTHING, Reach
+from m0sim.chip.devices.moved import Moved
 
 
 class Receiver(Protocol):
@@ -45,6 +46,10 @@ def _nothing() -> None:
     pass
 
 
+def _nobody() -> tuple[Moved, ...]:
+    return ()
+
+
 @dataclass(frozen=True, slots=True)
 class Board:
     """What a run needs of a part's peripherals. `bus.reset()` is due before the first instruction."""
@@ -61,3 +66,5 @@ class Board:
     """What is reset when the processor asks for a reset (AIRCR.SYSRESETREQ)."""
     pressed: Callable[[], None] = _nothing
     """Called after a reset of everything by the reset pin: what only that changes."""
+    movers: Callable[[], tuple[Moved, ...]] = _nobody
+    """Who else has moved bytes, up to now."""

@@ -43,6 +43,8 @@ class Bus:
         """What was touched and is not modelled."""
         self.watchers: list[Callable[[], None]] = []
         """Called whenever the host calls `advance`: it may have news of pins."""
+        self._followed: frozenset[Device] = frozenset()
+        self._look: Callable[[], None] = lambda: None
         self._at: dict[int, Device] = {}
         self._due: dict[Device, int] = {}
         self._next: int | None = None
@@ -68,12 +70,15 @@ class Bus:
             self.advance()
         offset = address - device.base & (0xFFF if device.has_aliases else ~0)
         if size != 4:
-            return device.load_narrow(offset, size)
-        value = device.load(offset)
-        if offset in self._seen[device]:
-            self._publish(device, address, offset, value)
+            value = device.load_narrow(offset, size)
         else:
-            self._seen[device].add(offset)
+            value = device.load(offset)
+            if offset in self._seen[device]:
+                self._publish(device, address, offset, value)
+            else:
+                self._seen[device].add(offset)
+        if device in self._followed:
+            self._look()
         return value
 
     def store(self, address: int, value: int, size: int) -> bool:
@@ -86,17 +91,23 @@ class Bus:
             self.advance()
         if self._seen[device]:
             self.changed(device)
+        if device.alias_stall and address >> 12 & 3:
+            self.host.stall(device.alias_stall)
+        self._put(device, address, value, size)
+        if device in self._followed:
+            self._look()
+        return True
+
+    def _put(self, device: Device, address: int, value: int, size: int) -> None:
         if not device.has_aliases:
             if size == 4:
                 device.store(address - device.base, value)
             else:
                 device.store_narrow(address - device.base, value, size)
-            return True
+            return
         if size != 4:
             value = (value & (1 << 8 * size) - 1) * REPEAT[size]
         offset, alias = address - device.base & 0xFFC, address >> 12 & 3
-        if alias and device.alias_stall:
-            self.host.stall(device.alias_stall)
         if alias == 0:
             device.store(offset, value)
         elif alias == 1:
@@ -105,7 +116,31 @@ class Bus:
             device.modify(offset, value, value)
         else:
             device.modify(offset, value, 0)
+
+    # -- what another master asks, at `clock.now`
+
+    def read(self, address: int, size: int) -> int | None:
+        """A load by another master than the processor, such as a DMA."""
+        device = self._at.get(address >> _GRAIN)
+        if device is None:
+            return None
+        offset = address - device.base & (0xFFF if device.has_aliases else ~0)
+        value = device.load(offset) if size == 4 else device.load_narrow(offset, size)
+        self.changed(device)
+        return value
+
+    def write(self, address: int, value: int, size: int) -> bool:
+        """A store by another master."""
+        device = self._at.get(address >> _GRAIN)
+        if device is None:
+            return False
+        self.changed(device)
+        self._put(device, address, value, size)
         return True
+
+    def follow(self, devices: Iterable[Device], look: Callable[[], None]) -> None:
+        """Call `look` after each of the processor's accesses to one of these, and after each of their events."""
+        self._followed, self._look = frozenset(devices), look
 
     def advance(self) -> None:
         """Do what devices have due until now, in the order that it is due in, each at its own cycle."""
@@ -123,6 +158,8 @@ class Bus:
             self.clock.now = cycle
             device.at()
             self.changed(device)
+            if device in self._followed:
+                self._look()
         self._is_busy = False
         self.clock.now = now
         self._next = min(self._due.values(), default=None)

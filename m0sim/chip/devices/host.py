@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from m0sim.chip.devices.memories import Memory
+
 
 class Resettable(Protocol):
     """A device, as far as a reset goes."""
@@ -82,6 +84,18 @@ class Host(Protocol):
 
     def write_flash(self, offset: int, data: bytes) -> None:
         """Change the flash memory, and forget what was decoded of code there."""
+
+    def memory_at(self, address: int) -> Memory | None:
+        """The memory behind an address, as masters beside the processor see it; None where there is none."""
+
+    def memory_changed(self, begin: int, end: int) -> None:
+        """Bytes of a memory were changed: forget what was decoded of code there."""
+
+    def read_stall(self, address: int) -> int:
+        """Cycles that a read of a memory that waits takes more than one, by a master that is not the processor."""
+
+    def note_dropped_store(self, address: int) -> None:
+        """A store went to flash or ROM."""
 
     def flush_cache(self) -> None:
         """Forget what the flash cache holds."""

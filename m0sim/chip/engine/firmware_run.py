@@ -173,7 +173,7 @@ class FirmwareRun:
             case Stop.ACCESS:
                 self._answer_access()
             case Stop.READ_ONLY:
-                self._host.note_store_to_flash()
+                self._host.note_dropped_store(self._processor.access.address)
                 self._processor.answer()
             case Stop.WATCHED:
                 self._see(self._processor.pc)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from contextlib import suppress
 from fractions import Fraction
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,10 @@ import numpy.typing as npt
 
 from m0sim.chip.devices.clock import SystemClock
 from m0sim.chip.devices.host import EVERYTHING, PinState, Reach
+from m0sim.chip.devices.memories import Memory
 from m0sim.chip.engine.emulator import Emulator
 from m0sim.chip.engine.interpreter import Interpreter
+from m0sim.chip.engine.memories import Memories
 from m0sim.chip.engine.printed import Output
 from m0sim.chip.engine.processor import Processor
 from m0sim.chip.native import layout
@@ -38,6 +41,11 @@ class ChipHost:
         """Stores to flash or ROM, which hardware drops."""
         self._rates: list[ClockRate] = []
         self._times: list[tuple[int, Fraction, Fraction]] = []  # of each rate: its cycle, seconds then, and hertz
+
+    @cached_property
+    def _memories(self) -> Memories:
+        """As the run has them once it has begun."""
+        return Memories(self._chip, self._interpreter)
 
     def follow(self, clock: SystemClock) -> None:
         """Note how fast the core's clock runs, from now on."""
@@ -101,11 +109,20 @@ class ChipHost:
     def output(self, data: bytes, source: str) -> None:
         self._output.add(source, data, self.now)
 
-    def note_store_to_flash(self) -> None:
+    def note_dropped_store(self, address: int) -> None:
         """A store to memory that is not written so: hardware drops it. The line of the flash cache goes."""
         self.dropped_stores += 1
         if self._interpreter.cache is not None:
-            self._interpreter.cache.drop(self._processor.access.address)
+            self._interpreter.cache.drop(address)
+
+    def memory_at(self, address: int) -> Memory | None:
+        return self._memories.at(address)
+
+    def memory_changed(self, begin: int, end: int) -> None:
+        self._memories.changed(begin, end)
+
+    def read_stall(self, address: int) -> int:
+        return self._memories.read_stall(address)
 
     def restart(self, reason: str, reach: Reach = EVERYTHING) -> None:
         self.restarts = reason, reach
@@ -139,7 +156,10 @@ class ChipHost:
     @property
     def cache_counts(self) -> tuple[int, int]:
         cache = self._interpreter.cache
-        return (0, 0) if cache is None else (cache.hits, cache.hits + cache.code_misses + cache.data_misses)
+        if cache is None:
+            return 0, 0
+        hits = cache.hits + self._memories.hits
+        return hits, hits + cache.code_misses + cache.data_misses + self._memories.misses
 
     def reset_port(self) -> None:
         """The I/O port as a reset leaves it."""

@@ -133,6 +133,11 @@ class Interpreter:
             self._timed.flash_model = int(kind)
             self._forget()
 
+    @property
+    def lets_flash_wait(self) -> bool:
+        """Whether flash may keep a reader waiting."""
+        return self._flash != "ideal" and (self._cache is not None or self._chip.device.flash_timing is not None)
+
     # -- one run
 
     def begin(

@@ -64,6 +64,10 @@ class FlashCache:
             self._evictions[:] = 0
         state.hits = state.code_misses = state.data_misses = state.eviction_count = state.evictions_refused = 0
 
+    def set_counts(self, hits: int, code_misses: int, data_misses: int) -> None:
+        """Put counts back to what they were: of accesses that are not the core's."""
+        self._state.hits, self._state.code_misses, self._state.data_misses = hits, code_misses, data_misses
+
     def disable(self, is_disabled: bool = True) -> None:
         """Whether every access goes to the flash, as it does while the cache's memory is used as SRAM."""
         self._state.is_disabled = int(is_disabled)

@@ -60,6 +60,7 @@ M0_EXPORT void m0_xip_drop(struct m0_core *core, uint32_t address);
 M0_EXPORT void m0_xip_empty(struct m0_core *core);
 M0_EXPORT void m0_xip_stream(struct m0_core *core, const uint32_t *addresses, const uint8_t *is_code, uint64_t count,
                              uint32_t *stalls);
+M0_EXPORT uint32_t m0_read_stall(struct m0_core *core, uint32_t address);
 M0_EXPORT void m0_begin_timed(struct m0_core *core);
 M0_EXPORT void m0_run_timed(struct m0_core *core);
 M0_EXPORT void m0_forget_timed(struct m0_core *core);

@@ -16,6 +16,7 @@ _FUNCTIONS: dict[str, tuple[Any, ...]] = {
     "m0_fold": (_COUNT, _POINTER),
     "m0_expand": (_COUNT, _POINTER, _POINTER),
     "m0_rehash": (None, _POINTER),
+    "m0_read_stall": (_WORD, _POINTER, _WORD),
     "m0_begin_timed": (None, _POINTER),
     "m0_run_timed": (None, _POINTER),
     "m0_forget_timed": (None, _POINTER),

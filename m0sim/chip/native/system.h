@@ -33,7 +33,6 @@ void m0_use_stack(struct m0_core *core, bool process);
 /* -- step.c */
 
 void m0_run_to_event(struct m0_core *core);
-uint32_t m0_read_stall(struct m0_core *core, uint32_t address);
 
 M0_INLINE bool m0_is_privileged(const struct m0_core *core)
 {

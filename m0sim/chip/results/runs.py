@@ -10,6 +10,7 @@ import numpy.typing as npt
 from m0sim.chip.bootrom.rom import BootRom
 from m0sim.chip.cost import Provenance
 from m0sim.chip.device import Device
+from m0sim.chip.devices.moved import Moved
 from m0sim.chip.results.costs import Ended, cost_of
 from m0sim.chip.results.counts import Counts
 from m0sim.chip.results.flash import FlashCounts
@@ -60,6 +61,7 @@ class Left:
     heap: tuple[HeapSize, ...]
     resets: tuple[ChipReset, ...]
     faults: tuple[str, ...]
+    moved: tuple[Moved, ...]
     missed: tuple[str, ...]
     notes: tuple[str, ...]
     provenance: Provenance
@@ -90,6 +92,7 @@ def run_cost(image: Image, device: Device, counts: Counts, left: Left) -> RunCos
         heap=left.heap,
         resets=left.resets,
         faults=left.faults,
+        moved=left.moved,
         missed=left.missed,
     )
 

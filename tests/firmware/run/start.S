@@ -37,9 +37,10 @@ vectors:
     .word 0, 0, 0, 0, 0, 0, 0, SVC_Handler
     .word 0, 0, PendSV_Handler, SysTick_Handler
     .word IRQ0_Handler, IRQ1_Handler, IRQ2_Handler, IRQ3_Handler
-    .rept 9                     @ 4 to 12
+    .rept 7                     @ 4 to 10
     .word Default_Handler
     .endr
+    .word IRQ11_Handler, Default_Handler
     .word IRQ13_Handler
     .rept 6                     @ 14 to 19
     .word Default_Handler
@@ -104,6 +105,7 @@ vectors:
     weak IRQ1_Handler
     weak IRQ2_Handler
     weak IRQ3_Handler
+    weak IRQ11_Handler
     weak IRQ13_Handler
     weak IRQ20_Handler
     weak IRQ21_Handler

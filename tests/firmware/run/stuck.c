@@ -1,10 +1,10 @@
-/* Waits for a block that m0sim does not model: a DMA channel that was started is never done. */
+/* Waits for what m0sim does not model: an edge at a pin of the flash. */
 #include "board.h"
 
 int main(void)
 {
-    REGISTER(0x5000000C) = 1; /* CH0_CTRL_TRIG */
-    while ((REGISTER(0x50000400) & 1) == 0) { /* INTR */
+    REGISTER(0x40018034) = 1; /* IO_QSPI: PROC0_INTE */
+    while ((REGISTER(0x40018030) & 1) == 0) { /* INTR */
     }
     return 0;
 }

@@ -8,6 +8,7 @@ from fractions import Fraction
 from m0sim.chip.devices.block import Register, TimedBlock
 from m0sim.chip.devices.clock import Source, SystemClock, Ticks
 from m0sim.chip.devices.interrupts import Interrupts
+from m0sim.chip.devices.rp2040.dreq import Dreq
 
 CONVERSION = 96
 """Cycles of clk_adc that a conversion takes: section 4.9.2.1."""
@@ -61,6 +62,18 @@ class Adc(TimedBlock):
         self.volatile = {self.FIFO, self.FCS}
         offsets = (self.INTR, self.INTE, self.INTF, self.INTS)
         self._interrupts = Interrupts(self, (_ADC_IRQ_FIFO,), offsets, self._reached)
+
+    def request(self) -> Dreq:
+        """For samples, as many as there are, once there are as many as THRESH says: section 4.9.2.5."""
+        return Dreq("ADC", self, self._to_be_read, self._sample_due)
+
+    def _to_be_read(self) -> int:
+        self._settle()
+        self._plan()
+        return len(self._samples) if self.words[self.FCS] & _FCS_DREQ_EN and self._reached() else 0
+
+    def _sample_due(self) -> int | None:
+        return None if self._begin is None else self._ticks.cycle_of(_ceil(self._begin + CONVERSION))
 
     channels, reference = CHANNELS, REFERENCE
 
@@ -175,8 +188,6 @@ class Adc(TimedBlock):
 
     def _fifo_control(self, value: int) -> None:
         self._errors &= ~value
-        if value & _FCS_DREQ_EN:
-            self.bus.unmodelled(self, self.FCS, value, "requests to the DMA")
         self._interrupts.tell()
 
     def _reached(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 
 from m0sim.chip.devices.block import Block
@@ -13,12 +14,14 @@ from m0sim.chip.devices.rp2040.adc import Adc
 from m0sim.chip.devices.rp2040.busctrl import Busctrl
 from m0sim.chip.devices.rp2040.chip_reset import ChipReset
 from m0sim.chip.devices.rp2040.clocks import Clocks
+from m0sim.chip.devices.rp2040.dma import Dma
+from m0sim.chip.devices.rp2040.dreq import Dreq, Duplex
 from m0sim.chip.devices.rp2040.flash_chip import FlashChip
 from m0sim.chip.devices.rp2040.gpio import F_UART, IoBank0, IoQspi, PadsBank0, PadsQspi
 from m0sim.chip.devices.rp2040.i2c import I2c
 from m0sim.chip.devices.rp2040.oscillators import ROSC_HZ, Rosc, Xosc
 from m0sim.chip.devices.rp2040.pll import Pll
-from m0sim.chip.devices.rp2040.pwm import Pwm
+from m0sim.chip.devices.rp2040.pwm import SLICES, Pwm
 from m0sim.chip.devices.rp2040.resets import Psm, Resets
 from m0sim.chip.devices.rp2040.rtc import Rtc
 from m0sim.chip.devices.rp2040.spi import Spi
@@ -32,7 +35,6 @@ from m0sim.chip.devices.rp2040.xip import XipCtrl
 from m0sim.chip.devices.unmodelled import UnmodelledBlock
 
 _UNMODELLED = (
-    ("DMA", 0x5000_0000),
     ("USBCTRL_DPRAM", 0x5010_0000),
     ("PIO0", 0x5020_0000),
     ("PIO1", 0x5030_0000),
@@ -68,11 +70,13 @@ def build(host: Host, flash_bytes: int = 2 << 20) -> Board:
     for uart, pins in zip(uarts, _UART_TX_PINS, strict=True):
         uart.is_connected = partial(io_bank0.has_function, F_UART, pins)
     adc = Adc(clk_sys, clocks.clocks["adc"])
+    pwm = Pwm(io_bank0)
+    spis = [Spi(number, clk_sys, clocks.clocks["peri"]) for number in range(2)]
+    dma = Dma(_requests(spis, uarts, pwm, adc))
     resettable: list[Block] = [
         pll_sys, pll_usb, Syscfg(), Sysinfo(), Tbman(), Timer(clk_sys, watchdog.tick), *uarts,
-        pads, io_bank0, io_qspi, PadsQspi(), Pwm(io_bank0), adc,
-        Rtc(clk_sys, clocks.clocks["rtc"]), *(Spi(number, clk_sys, clocks.clocks["peri"]) for number in range(2)),
-        *(I2c(number) for number in range(2)), Busctrl(),
+        pads, io_bank0, io_qspi, PadsQspi(), pwm, adc, Rtc(clk_sys, clocks.clocks["rtc"]),
+        *spis, *(I2c(number) for number in range(2)), Busctrl(), dma,
     ]  # fmt: skip
     resets, psm, vreg, xip_ctrl, usb = Resets(), Psm(), VregAndChipReset(), XipCtrl(), Usb()
     resets.holds({block.name: block for block in resettable})
@@ -95,4 +99,14 @@ def build(host: Host, flash_bytes: int = 2 << 20) -> Board:
         analog=adc,
         by_core=PROCESSOR_ALONE,  # section 2.4.2.9
         pressed=chip_reset.by_pin,
+        movers=dma.used,
     )
+
+
+def _requests(spis: Sequence[Spi], uarts: Sequence[Uart], pwm: Pwm, adc: Adc) -> dict[int, Dreq]:
+    """By number: RP2040 datasheet, table 119."""
+    found = {36: adc.request()}
+    duplex: tuple[tuple[int, Duplex], ...] = ((16, spis[0]), (18, spis[1]), (20, uarts[0]), (22, uarts[1]))
+    for first, block in duplex:
+        found[first], found[first + 1] = block.requests()
+    return found | {24 + i: pwm.request(i) for i in range(SLICES)}

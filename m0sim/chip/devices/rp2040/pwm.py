@@ -9,6 +9,7 @@ from functools import partial
 
 from m0sim.chip.devices.block import Register, TimedBlock
 from m0sim.chip.devices.interrupts import Interrupts
+from m0sim.chip.devices.rp2040.dreq import Dreq
 from m0sim.chip.devices.rp2040.gpio import F_PWM, PINS, IoBank0
 
 SLICES = 8
@@ -28,6 +29,8 @@ class _Slice:
         self.next_top, self.next_compare = 0xFFFF, (0, 0)
         """What the program stored; taken over when the counter wraps, or at once while it stands."""
         self.position = 0
+        self.wraps = 0
+        """All up to now."""
         self._since, self._phase = 0, 0
 
     @property
@@ -49,7 +52,8 @@ class _Slice:
             return False
         self.position -= self.period
         self.top, self.compare = self.next_top, self.next_compare
-        self.position %= self.period
+        more, self.position = divmod(self.position, self.period)
+        self.wraps += 1 + more
         return True
 
     def restart(self) -> None:
@@ -114,6 +118,18 @@ class Pwm(TimedBlock):
         self._slices = [_Slice() for _ in range(SLICES)]
         self._interrupts.reset()
         self.follow()
+
+    def request(self, i: int) -> Dreq:
+        """A pulse each time that a slice wraps: section 4.5.2.4."""
+        return Dreq(f"PWM_WRAP{i}", self, partial(self._wraps, i), partial(self._wrap_due, i), comes_in_pulses=True)
+
+    def _wraps(self, i: int) -> int:
+        self._settle()
+        return self._slices[i].wraps
+
+    def _wrap_due(self, i: int) -> int | None:
+        counter = self._slices[i]
+        return counter.cycle_of(counter.period) if counter.is_enabled else None
 
     def follow(self) -> None:
         """Find out which pins show a slice to somebody: to a log of changes, or to an interrupt of the pin."""

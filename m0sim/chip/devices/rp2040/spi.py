@@ -9,6 +9,7 @@ from collections import deque
 
 from m0sim.chip.devices.block import Register, TimedBlock
 from m0sim.chip.devices.clock import Source, SystemClock, Ticks
+from m0sim.chip.devices.rp2040.dreq import Dreq
 from m0sim.chip.devices.rp2040.interposer import INTERPOSER_CYCLES
 
 FIFO_DEPTH = 8
@@ -16,6 +17,7 @@ _SSE, _LBM, _MS = 2, 1, 4
 _TFE, _TNF, _RNE, _RFF, _BSY = 1, 2, 4, 8, 16
 _ROR, _RT, _RX, _TX = 1, 2, 4, 8
 _TIMEOUT_BITS = 32
+_RXDMAE, _TXDMAE = 1, 2
 _IDENTIFICATION = (0x22, 0x10, 0x34, 0x00, 0x0D, 0xF0, 0x05, 0xB1)
 
 
@@ -77,6 +79,24 @@ class Spi(TimedBlock):
     def steady(self, offset: int) -> tuple[bool, int | None]:
         """Flags change at the end of a frame."""
         return super().steady(offset)[0], self._ticks.cycle_of(self._ends[0][0]) if self._ends else None
+
+    def requests(self) -> tuple[Dreq, Dreq]:
+        """For places in the transmit FIFO, and for frames that were received: section 4.4.3.16."""
+        return (
+            Dreq(f"{self.name}_TX", self, self._places, self._frame_due),
+            Dreq(f"{self.name}_RX", self, self._to_be_read, self._frame_due),
+        )
+
+    def _places(self) -> int:
+        self._settle()
+        return max(0, FIFO_DEPTH - self._waiting()) if self.words[self.DMACR] & _TXDMAE else 0
+
+    def _to_be_read(self) -> int:
+        self._settle()
+        return len(self._received) if self.words[self.DMACR] & _RXDMAE else 0
+
+    def _frame_due(self) -> int | None:
+        return self._ticks.cycle_of(self._ends[0][0]) if self._ends else None
 
     def _settle(self) -> None:
         now = self._ticks.count()

@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from m0sim.chip.devices.block import Block, Register
 from m0sim.chip.devices.clock import Source, SystemClock, Ticks
+from m0sim.chip.devices.rp2040.dreq import Dreq
 from m0sim.chip.devices.rp2040.interposer import INTERPOSER_CYCLES
 
 FIFO_DEPTH = 32
@@ -19,6 +20,7 @@ _FEN = 1 << 4
 _TXFE, _RXFF, _TXFF, _RXFE, _BUSY = 1 << 7, 1 << 6, 1 << 5, 1 << 4, 1 << 3
 _RX, _TX, _RT, _OE = 1 << 4, 1 << 5, 1 << 6, 1 << 10
 _DATA_OE = 1 << 11
+_RXDMAE, _TXDMAE = 1, 2
 _TX_LEVELS, _RX_LEVELS = (4, 8, 16, 24, 28), (4, 8, 16, 24, 28)
 """FIFO levels of UARTIFLS: 1/8, 1/4, 1/2, 3/4 and 7/8 of 32."""
 _TIMEOUT_BITS = 32
@@ -143,6 +145,29 @@ class Uart(Block):
         """UARTFR has its value until the next flag changes."""
         is_steady, until = super().steady(offset)
         return is_steady, self._next_change() if offset == self.FR else until
+
+    # -- requests to the DMA: section 4.2.5
+
+    def requests(self) -> tuple[Dreq, Dreq]:
+        """For places in the transmit FIFO, and for characters that have come."""
+        return (
+            Dreq(f"{self.name}_TX", self, self._places, self._place_due),
+            Dreq(f"{self.name}_RX", self, self._to_be_read, self._arrival_due),
+        )
+
+    def _places(self) -> int:
+        self._settle()
+        return max(0, self._depth() - self._level) if self.words[self.DMACR] & _TXDMAE else 0
+
+    def _place_due(self) -> int | None:
+        return self._ticks.cycle_of(self._sent[0]) if self._sent else None
+
+    def _to_be_read(self) -> int:
+        self._settle()
+        return len(self._received) if self.words[self.DMACR] & _RXDMAE else 0
+
+    def _arrival_due(self) -> int | None:
+        return None if self._arrival is None else self._ticks.cycle_of(self._arrival)
 
     # -- what time brings
 
