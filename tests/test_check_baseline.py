@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 from m0sim.check import baseline
 from m0sim.check.figures import Figures, FunctionFigures, InstructionRow, RunFigures
 from m0sim.errors import UsageError
+from m0sim.report.stack_nodes import StackNode
 
 COUNTS = st.integers(0, 2**63)
 NAMES = st.text(st.characters(exclude_categories=()), min_size=1, max_size=8)  # half surrogate pairs as well
@@ -23,10 +25,27 @@ ROWS = st.builds(InstructionRow, st.integers(0, 0xFFFFFFFF), NAMES, st.text(max_
 FUNCTIONS = st.builds(FunctionFigures, COUNTS, st.lists(ROWS, max_size=3).map(tuple), bytes=st.none() | COUNTS)
 PARTS = st.dictionaries(NAMES, COUNTS, max_size=3)
 RUNS = st.builds(RunFigures, NAMES, COUNTS, st.none() | COUNTS, st.none() | COUNTS, PARTS, PARTS, PARTS)
+PATHS = st.dictionaries(st.lists(NAMES, max_size=3).map(tuple), st.integers(1, 2**60), max_size=4)
+
+
+def with_stacks(figures: Figures, paths: dict[tuple[str, ...], int]) -> Figures:
+    """As if cycles had been counted at these calling contexts below a root; as they are where there are none."""
+    if not paths:
+        return figures
+    tree: dict[tuple[str, ...], int] = {}
+    for path, cycles in paths.items():
+        for length in range(len(path) + 1):
+            tree.setdefault(path[:length], 0)
+        tree[path] += cycles
+    stacks = tuple(StackNode(len(path), (figures.function, *path)[-1], tree[path]) for path in sorted(tree))
+    return dataclasses.replace(figures, cycles=sum(tree.values()), stacks=stacks)
+
+
 FIGURES = st.builds(
     *(Figures, NAMES, NAMES, COUNTS, COUNTS, COUNTS, COUNTS, COUNTS, st.dictionaries(NAMES, FUNCTIONS, max_size=3)),
     run=st.none() | RUNS,
 )
+FIGURES = st.builds(with_stacks, FIGURES, PATHS)
 ONE = Figures(
     *("dot_s8", "rp2040", 13, 9, 8, 24, 52),
     {
@@ -80,6 +99,21 @@ def test_layout_is_a_line_a_figure() -> None:
     assert baseline.to_bytes({"dot 1k": ONE}).decode() == LAYOUT
     assert baseline.to_bytes({}).decode() == '{\n "schema": 1,\n "benches": {}\n}\n'
     assert "größe" in baseline.to_bytes({"größe": ONE}).decode()
+
+
+def test_stacks_are_a_line_each(tmp_path: Path) -> None:
+    file = tmp_path / "b.json"
+    stacks = (StackNode(0, "dot_s8", 7), StackNode(1, "mul", 4), StackNode(2, "add", 0), StackNode(1, "neg", 2))
+    content = baseline.to_bytes({"dot 1k": dataclasses.replace(ONE, stacks=stacks)})
+    lines = content.decode().splitlines()
+    at = lines.index('   "stacks": [')
+    assert lines[at + 1 : at + 6] == [
+        *('    [0, "dot_s8", 7],', '    [1, "mul", 4],', '    [2, "add", 0],', '    [1, "neg", 2]', "   ],"),
+    ]
+    file.write_bytes(content)
+    assert baseline.read(file)["dot 1k"].stacks == stacks
+    file.write_text(LAYOUT)  # as an older m0sim wrote it
+    assert baseline.read(file)["dot 1k"].stacks == ()
 
 
 def test_a_run_has_its_own_object(tmp_path: Path) -> None:
@@ -151,6 +185,10 @@ def with_run(**fields: object) -> str:
     return changed("benches/dot 1k/run", RUN | fields)
 
 
+def with_rows(rows: object) -> str:
+    return changed("benches/dot 1k/stacks", rows)
+
+
 ROW = "benches/dot 1k/functions/dot_s8/rows/0"
 DAMAGE = [
     ("", "JSON"),
@@ -184,6 +222,16 @@ DAMAGE = [
     (with_run(latencies=[]), "run: latencies"),
     (with_run(stacks={"msp": "8"}), "run: stacks: msp"),
     (with_run(entries=None), "run: entries"),
+    (with_rows(5), "stacks: 5 is no row"),
+    (with_rows([]), "stacks: add up to 0 cycles, not to the bench's 13"),
+    (with_rows([[0, "f"]]), "stacks: [0, 'f'] is no row"),
+    (with_rows([[0, "f", True]]), "is no row"),
+    (with_rows([[0, "f", -13]]), "is no row"),
+    (with_rows([[-1, "f", 13]]), "is no row"),
+    (with_rows([[1, "f", 13]]), "stacks: must have one row of depth 0"),
+    (with_rows([[0, "f", 6], [0, "g", 7]]), "stacks: must have one row of depth 0"),
+    (with_rows([[0, "f", 6], [2, "g", 7]]), "stacks: 'g' of depth 2 has no caller of depth 1"),
+    (with_rows([[0, "f", 6], [1, "g", 8]]), "stacks: add up to 14 cycles, not to the bench's 13"),
     (changed(ROW, 5), "row"),
     (changed(ROW, []), "row"),
     (changed(f"{ROW}/4", None), "row"),

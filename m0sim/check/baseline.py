@@ -3,7 +3,8 @@
 ``{"schema": 1, "benches": {NAME: BENCH}}``, a BENCH having `Figures`' fields by name, its functions ``{NAME:
 {"self_cycles": N, "bytes": N, "rows": [ROW]}}``, with ``"inlined": {NAME: N}`` where something was, and a ROW being an
 array of `InstructionRow`'s fields, the offset in hex. One of a run has an object ``run`` with `RunFigures`' fields by
-name. Files of an older m0sim have no ``bytes``.
+name. ``"stacks": [[DEPTH, NAME, SELF_CYCLES]]`` are `Figures.stacks`. Files of an older m0sim have neither ``bytes``
+nor ``stacks``.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -20,6 +22,7 @@ from m0sim import files
 from m0sim.check.figures import NUMBERS, Figures, FunctionFigures, InstructionRow, RunFigures
 from m0sim.chip.options import FlashModel, flash_model_of
 from m0sim.errors import UsageError
+from m0sim.report.stack_nodes import StackNode
 
 SCHEMA = 1
 """Goes up when an older m0sim could misread the file."""
@@ -103,6 +106,7 @@ def bench_object(figures: Figures) -> dict[str, Any]:
         **_waiting(figures),
         **{name: getattr(figures, name) for name in NUMBERS},
         **({} if figures.run is None else {"run": run_object(figures.run)}),
+        **({"stacks": [[n.depth, n.name, n.self_cycles] for n in figures.stacks]} if figures.stacks else {}),
         "functions": {name: _function(function) for name, function in sorted(figures.functions.items())},
     }
 
@@ -239,7 +243,29 @@ class _Reader:
             flash=self._flash({"flash": "ideal"} | bench, "flash", place),
             wait_states=self._integer({"wait_states": 0} | bench, "wait_states", place),
             run=self._run(bench["run"], f"{place}run: ") if "run" in bench else None,
+            stacks=self._stacks(bench, place) if "stacks" in bench else (),
         )
+
+    def _stacks(self, bench: dict[str, Any], place: str) -> tuple[StackNode, ...]:
+        """One root, each node right below one of those before it, and all cycles of the bench in them."""
+        place = f"{place}stacks: "
+        rows = bench["stacks"]
+        found = [self._stack(row, place) for row in (rows if isinstance(rows, list) else [rows])]
+        if any((node.depth == 0) != (i == 0) for i, node in enumerate(found)):
+            self._fail(f"{place}must have one row of depth 0, the first")
+        for above, node in pairwise(found):
+            if node.depth > above.depth + 1:
+                self._fail(f"{place}{node.name!r} of depth {node.depth} has no caller of depth {node.depth - 1}")
+        cycles = sum(node.self_cycles for node in found)
+        if cycles != bench["cycles"]:
+            self._fail(f"{place}add up to {cycles:,} cycles, not to the bench's {bench['cycles']:,}")
+        return tuple(found)
+
+    def _stack(self, row: Any, place: str) -> StackNode:
+        types = [type(item) for item in row] if isinstance(row, list) else []
+        if types != [int, str, int] or row[0] < 0 or row[2] < 0:
+            self._fail(f"{place}{row!r} is no row of a depth, a name and self cycles")
+        return StackNode(*row)
 
     def _run(self, value: Any, place: str) -> RunFigures:
         run = self._object(value, place.removesuffix(": "))

@@ -16,12 +16,16 @@ from m0sim.chip.run_cost import RunCost
 from m0sim.image import Image
 from m0sim.image.extents import function_bytes
 from m0sim.report.inlined import SourceCosts, inlining
+from m0sim.report.inlined import stacks as with_inlined
+from m0sim.report.stack_nodes import StackNode, nodes
 
 NUMBERS = ("cycles", "instructions", "stack_bytes", "sram_bytes", "code_bytes")
 """The fields of `Figures` that are numbers, as files and JSON objects have them."""
 
 RESET = "(reset)"
 """Where whole firmware begins: what the figures of a run have instead of a function."""
+MOST_STACKS = 10_000
+"""Calling contexts that are kept: a file with more would be no pleasure to commit."""
 _CONDITIONS = "eq ne cs cc mi pl vs vc hi ls ge lt gt le".split()
 
 
@@ -130,6 +134,9 @@ class Figures:
     """Of the flash, at the clock of the run, where they are in `cycles`; 0 behind a cache."""
     run: RunFigures | None = None
     """None of a call."""
+    stacks: tuple[StackNode, ...] = ()
+    """Calling contexts, whose self cycles add up to `cycles`. None where nobody wrote them down, as in a summary or a
+    baseline of an older m0sim, and where there are more than `MOST_STACKS`."""
     stack_static_bytes: int | None = None
     """The deepest stack by the code alone; None where nobody asked. No baseline has it."""
 
@@ -191,7 +198,8 @@ class Figures:
         sizes = _sizes(cost, image)
         rows: defaultdict[str, list[InstructionRow]] = defaultdict(list)
         places = _Sources(image, folder)
-        sources = inlining(cost, image).functions
+        found = inlining(cost, image)
+        sources, stacks = found.functions, nodes(with_inlined(cost, found).tree)
         for one in cost.instruction_table.rows:
             offset = one.address - cost.functions[one.function].address
             row = InstructionRow(offset, _code(one, image), places.at(one.address), one.executions, one.cycles)
@@ -212,6 +220,7 @@ class Figures:
             },
             flash=cost.flash_model,
             wait_states=wait_states_in(cost),
+            stacks=stacks if len(stacks) <= MOST_STACKS else (),
         )
 
 

@@ -88,6 +88,11 @@ class Images:
             self._images[key] = load_file(path, base=base, symbols=symbols)
         return self._images[key]
 
+    @property
+    def read(self) -> tuple[Image, ...]:
+        """Those that were read."""
+        return tuple(self._images.values())
+
     def device(self, profile: str, clock_hz: int | None = None) -> Device:
         """The device of a profile's name or path, at its own clock or another one. Raises `UsageError`."""
         key = profile, clock_hz

@@ -12,6 +12,18 @@ from m0sim.check.verdict import Verdict
 
 
 @dataclass(frozen=True, slots=True)
+class SourceFile:
+    """A file that a result comes from."""
+
+    role: str
+    """Such as ``image`` or ``baseline``."""
+    path: Path
+    """As it was given."""
+    sha256: str
+    """Of its content, in hexadecimal."""
+
+
+@dataclass(frozen=True, slots=True)
 class Result:
     """The verdicts on all benches, in the manifest's order."""
 
@@ -24,6 +36,10 @@ class Result:
     """Where the manifest has each bench, by its name."""
     growths: tuple[Growth, ...] = ()
     """How cycles grow with the sizes of matrices."""
+    command: tuple[str, ...] = ()
+    """Words of the command line that give the same result again."""
+    files: tuple[SourceFile, ...] = ()
+    """What was read: the same bytes give the same result."""
 
     @property
     def is_bad(self) -> bool:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from m0sim import files
 from m0sim.check import baseline, measure
 from m0sim.check.bench import Bench
 from m0sim.check.figures import Figures
@@ -12,10 +15,11 @@ from m0sim.check.growth import growths
 from m0sim.check.limits import Limits
 from m0sim.check.manifest import Manifest
 from m0sim.check.measure import Images, Measurement, Progress
-from m0sim.check.result import Result
+from m0sim.check.result import Result, SourceFile
 from m0sim.check.verdict import Verdict, judge
 from m0sim.chip.options import Engine
 from m0sim.errors import M0simError, UsageError
+from m0sim.image import Image
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +44,18 @@ class Options:
         """The baseline's file."""
         return self.baseline or manifest.baseline
 
+    @property
+    def words(self) -> tuple[str, ...]:
+        """As they are typed; none that leave the result as it is."""
+        paths = (("--against", self.against), ("--baseline", self.baseline))
+        flags = (("--strict", self.strict), ("--update", self.updates))
+        return (
+            *(word for name in self.only for word in ("--only", name)),
+            *(word for option, path in paths if path is not None for word in (option, str(path))),
+            *(() if self.engine is None else ("--engine", self.engine)),
+            *(option for option, is_set in flags if is_set),
+        )
+
 
 def check(manifest: Manifest, options: Options, progress: Progress | None = None) -> Result:
     """Measure the benches and compare them with the baseline or with another image.
@@ -51,16 +67,39 @@ def check(manifest: Manifest, options: Options, progress: Progress | None = None
         benches = tuple(replace(bench, engine=options.engine) for bench in benches)
     images = Images()
     measure.verify(benches, images)
+    read = [*_read("manifest", manifest.path), *_of_images("image", images.read)]
     if options.against is None:
         old, notes = _stored(manifest, options)
+        read += _read("baseline", options.path(manifest))
     else:
-        old, notes = _measured_before(manifest, benches, options)
+        others = Images()
+        old, notes = _measured_before(manifest, benches, options, others)
+        read += _of_images("old image", [image for image in others.read if image.path == options.against])
     found = measure.measure(benches, manifest.folder, images=images, jobs=options.jobs, progress=progress)
     verdicts = tuple(_judged(m, old.get(m.name), b.limits, options) for m, b in zip(found, benches, strict=True))
     if options.updates and all(verdict.status != "failed" for verdict in verdicts):  # else nothing is written
         verdicts = tuple(_written(verdict, old.get(verdict.name)) for verdict in verdicts)
     places = {bench.name: bench.place for bench in benches}
-    return Result(verdicts, tuple(notes), manifest.path, places, growths(benches, verdicts))
+    return Result(
+        verdicts,
+        tuple(notes),
+        manifest.path,
+        places,
+        growths(benches, verdicts),
+        command=("m0sim", "check", str(manifest.path), *options.words),
+        files=tuple(read),
+    )
+
+
+def _read(role: str, path: Path) -> list[SourceFile]:
+    """A file that was read; none where there is none, or where it gives what it has only once."""
+    if not path.is_file():
+        return []
+    return [SourceFile(role, path, hashlib.sha256(files.read(path)).hexdigest())]
+
+
+def _of_images(role: str, images: Iterable[Image]) -> list[SourceFile]:
+    return [SourceFile(role, image.path, image.sha256) for image in images]
 
 
 def _judged(measured: Measurement, old: Figures | None, limits: Limits, options: Options) -> Verdict:
@@ -98,13 +137,12 @@ def _stored(manifest: Manifest, options: Options) -> tuple[dict[str, Figures], l
 
 
 def _measured_before(
-    manifest: Manifest, benches: tuple[Bench, ...], options: Options
+    manifest: Manifest, benches: tuple[Bench, ...], options: Options, images: Images
 ) -> tuple[dict[str, Figures], list[str]]:
-    """Figures of the other image, and what it could not run."""
+    """Figures of the other image, and what it could not run; `images` reads it."""
     if options.against is None or manifest.image is None:
         raise UsageError(f"{manifest.path}: names no image of its own, so there is nothing to compare with --against")
     others = measure.with_image(benches, manifest.image, options.against)
-    images = Images()
     for bench in others[:1]:
         images.image(bench.image, bench.base, bench.symbols)  # better refused as a whole than bench by bench
     found = measure.measure(others, manifest.folder, images=images, jobs=options.jobs)
@@ -148,7 +186,8 @@ def diff(old: Path, new: Path) -> Result:
     verdicts = [
         judge(Measurement(name, news[name]), olds.get(name), Limits(), across_waits=True) for name in sorted(news)
     ]
-    return Result(tuple(verdicts), tuple(notes))
+    read = [*_read("old", old), *_read("new", new)]
+    return Result(tuple(verdicts), tuple(notes), command=("m0sim", "diff", str(old), str(new)), files=tuple(read))
 
 
 def _by_name(found: dict[str, Figures] | Figures) -> dict[str, Figures]:

@@ -25,8 +25,9 @@ format_name = click.option(
     "--format",
     "format_name",
     metavar="NAME",
-    help="text (default), markdown, json, junit, github, annotations.",
+    help="text (default), markdown, json, junit, github, annotations, html.",
 )
+html = click.option("--html", metavar="FILE", type=PATH, help="Also write a page for a browser, all in one file.")
 write = click.option("--write", multiple=True, metavar="NAME=FILE", help="Also write a format to a file. Repeatable.")
 
 
@@ -55,6 +56,7 @@ write = click.option("--write", multiple=True, metavar="NAME=FILE", help="Also w
 @format_name
 @options.json_wanted
 @write
+@html
 @options.output()
 @voice.options
 def check(
@@ -126,6 +128,7 @@ def _checked(manifest: Manifest, chosen: Options) -> Result:
 @format_name
 @options.json_wanted
 @write
+@html
 @options.output()
 @voice.options
 def diff(old: Path, new: Path, exit_code: bool, **shown: Any) -> None:
@@ -139,7 +142,9 @@ def diff(old: Path, new: Path, exit_code: bool, **shown: Any) -> None:
         raise click.exceptions.Exit(1)
 
 
-def _targets(format_name: str | None, json_wanted: bool, write: tuple[str, ...], output: Path | None) -> Targets:
+def _targets(
+    format_name: str | None, json_wanted: bool, write: tuple[str, ...], html: Path | None, output: Path | None
+) -> Targets:
     """What goes where; what is wrong with it is better said before the work than after it."""
     from m0sim.check.formats import FORMATS
 
@@ -148,6 +153,8 @@ def _targets(format_name: str | None, json_wanted: bool, write: tuple[str, ...],
         raise UsageError(f"--json and --format {format_name} both want stdout: leave one out, or use {instead}")
     targets: Targets = [("json" if json_wanted else format_name or "text", None)]
     targets += [_target(text) for text in write]
+    if html is not None:
+        targets.append(("html", html))
     if output is not None:
         targets.append(("json", output))
     for name, path in targets:

@@ -8,6 +8,13 @@ from m0sim.check.formats import github, junit, markdown, text, workflow
 from m0sim.check.formats import json_object as data
 from m0sim.check.result import Result
 
+
+def _page(result: Result) -> str:
+    from m0sim.check.formats.page import page  # its templates take time to load, which the others need not
+
+    return page(result)
+
+
 FORMATS: dict[str, Callable[[Result], str]] = {
     "text": text.text,
     "markdown": markdown.markdown,
@@ -15,5 +22,6 @@ FORMATS: dict[str, Callable[[Result], str]] = {
     "junit": junit.junit,
     "github": github.github,
     "annotations": workflow.commands,
+    "html": _page,
 }
 """By the names that ``--format`` and ``--write`` take."""

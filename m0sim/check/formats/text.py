@@ -117,8 +117,8 @@ def title(verdict: Verdict) -> str:
     if verdict.figures is None or verdict.baseline is None:
         return printable(f"{label(verdict)}: {verdict.status}")
     old, new = verdict.baseline.cycles, verdict.figures.cycles
-    moved = f"{count(old)} -> {count(new)} cycles ({change(old, new)})" if old != new else f"{count(new)} cycles"
-    return printable(f"{label(verdict)}: {verdict.status}, {moved}")
+    cycles = f"{count(old)} -> {count(new)} cycles ({change(old, new)})" if old != new else f"{count(new)} cycles"
+    return printable(f"{label(verdict)}: {verdict.status}, {cycles}")
 
 
 def image_code(verdicts: Iterable[Verdict]) -> list[str]:
@@ -148,10 +148,10 @@ def reasons(verdict: Verdict) -> list[str]:
 
 def details(verdict: Verdict, seen: Seen | None = None) -> list[str]:
     """Warnings, and where cycles changed. Instructions in `seen` are not shown again; those shown are put there."""
-    lines = [f"warning: {warning}" for warning in verdict.warnings] + _other_code(verdict) + _of_run(verdict)
-    moved = [] if verdict.where is None else where(verdict.where, verdict.name, {} if seen is None else seen)
+    lines = [f"warning: {warning}" for warning in verdict.warnings] + remarks(verdict) + _of_run(verdict)
+    places = [] if verdict.where is None else where(verdict.where, verdict.name, {} if seen is None else seen)
     sizes = _sizes(verdict)
-    return [*(printable(line) for line in lines), *sizes, *([""] if sizes and moved else []), *moved]
+    return [*(printable(line) for line in lines), *sizes, *([""] if sizes and places else []), *places]
 
 
 def _sizes(verdict: Verdict) -> list[str]:
@@ -159,11 +159,11 @@ def _sizes(verdict: Verdict) -> list[str]:
     shown = verdict.sizes[:_MOST_FUNCTIONS]
     if not shown:
         return []
-    rows = [("bytes of code", "old", "new", "change"), *((s.name, *_moved(s.old, s.new)) for s in shown)]
+    rows = [("bytes of code", "old", "new", "change"), *((s.name, *moved(s.old, s.new)) for s in shown)]
     return [*columns(rows), *_more(len(verdict.sizes) - len(shown), "functions")]
 
 
-def _other_code(verdict: Verdict) -> list[str]:
+def remarks(verdict: Verdict) -> list[str]:
     """What makes a comparison one of different things."""
     old, new = verdict.baseline, verdict.figures
     if old is None or new is None:
@@ -185,7 +185,7 @@ def _of_run(verdict: Verdict) -> list[str]:
         return []
     if not old:
         return columns([("figure", "", ""), *((key, count(new[key]), unit_of(key)) for key in keys)])
-    rows = [(key, *_moved(old.get(key), new.get(key)), unit_of(key)) for key in keys]
+    rows = [(key, *moved(old.get(key), new.get(key)), unit_of(key)) for key in keys]
     return columns([("figure", "old", "new", "change", ""), *rows], left=(0, 4))
 
 
@@ -193,14 +193,14 @@ def where(found: Where, bench: str, seen: Seen) -> list[str]:
     """The functions that changed, what that is by functions of the source, then each one's lines and instructions,
     unless `seen` has just these."""
     shown = found.functions[:_MOST_FUNCTIONS]
-    rows = [("function", "old", "new", "change"), *((f.name, *_moved(f.old, f.new)) for f in shown)]
+    rows = [("function", "old", "new", "change"), *((f.name, *moved(f.old, f.new)) for f in shown)]
     lines = [*columns(rows), *_more(len(found.functions) - len(shown), "functions")]
     if found.sources:
-        sources = [(source.name, *_moved(source.old, source.new)) for source in found.sources[:_MOST_FUNCTIONS]]
+        sources = [(source.name, *moved(source.old, source.new)) for source in found.sources[:_MOST_FUNCTIONS]]
         lines += ["", *columns([("by source function", "old", "new", "change"), *sources])]
         lines += _more(len(found.sources) - len(sources), "functions")
     for function in shown:
-        first = seen.setdefault(_codes(function), bench) if function.hunks else bench
+        first = seen.setdefault(codes(function), bench) if function.hunks else bench
         if first == bench:
             lines += _inside(function)
         else:
@@ -208,7 +208,7 @@ def where(found: Where, bench: str, seen: Seen) -> list[str]:
     return lines
 
 
-def _codes(function: FunctionChange) -> Hashable:
+def codes(function: FunctionChange) -> Hashable:
     """What is the same wherever the same instructions changed, however often each bench runs them."""
     return function.name, tuple(
         tuple((old and (old.offset, old.code), new and (new.offset, new.code)) for old, new in hunk)
@@ -216,7 +216,8 @@ def _codes(function: FunctionChange) -> Hashable:
     )
 
 
-def _moved(old: int | None, new: int | None) -> tuple[str, str, str]:
+def moved(old: int | None, new: int | None) -> tuple[str, str, str]:
+    """Old, new and how they differ: such as ``+1,234``, ``new`` or ``removed``."""
     word = "new" if old is None else "removed" if new is None else f"{new - old:+,}"
     return "-" if old is None else count(old), "-" if new is None else count(new), word
 
@@ -226,7 +227,7 @@ def _inside(function: FunctionChange) -> list[str]:
     if function.lines:
         shown = function.lines[:_MOST_LINES]
         rows = [(f"{function.name} by line", "old", "new", "change")]
-        rows += [(line.source, *_moved(line.old, line.new)) for line in shown]
+        rows += [(line.source, *moved(line.old, line.new)) for line in shown]
         lines += ["", *columns(rows), *_more(len(function.lines) - len(shown), "lines")]
     if function.hunks:
         lines += ["", *_instructions(function)]
@@ -248,10 +249,10 @@ def _instructions(function: FunctionChange) -> list[str]:
 def _side_by_side(pair: Pair) -> tuple[str, ...]:
     old, new = pair
     source = new.source if new is not None else old.source if old is not None else ""
-    return (_mark(pair), *_instruction(old), "|", *_instruction(new), source)
+    return (mark(pair), *_instruction(old), "|", *_instruction(new), source)
 
 
-def _mark(pair: Pair) -> str:
+def mark(pair: Pair) -> str:
     """As diff has it: + what came, - what went, ! what changed."""
     old, new = pair
     if old is None or new is None:
