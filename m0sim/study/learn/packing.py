@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from random import Random
 
 ALIGN = 4
 _TRIES = 8
 _EXCHANGES = 100
+_NOWHERE = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +95,6 @@ class _Room:
         self.blocks = sorted(blocks, key=lambda block: (not block.is_bottom, -block.size, block.parts[0].name))
         self.sizes = [block.size for block in self.blocks]
         self._walls = walls
-        self._known: dict[tuple[int, int], Sequence[tuple[int, int]]] = {}
 
     def by_rule(self, least: int) -> _Places:
         """The best of the orders by size and by length; in each what came to lie highest is then placed before others,
@@ -126,29 +127,30 @@ class _Room:
 
     def _placed(self, order: list[int]) -> _Places:
         """Each block in turn at the lowest offset that is free for each of its parts while that one lives."""
-        places = _Places(self, order, [0] * len(self.blocks))
-        for position, index in enumerate(order):
-            places.offsets[index] = self._lowest(index, order[:position], places.offsets)
-        return places
+        offsets = [_NOWHERE] * len(self.blocks)
+        for index in order:
+            offsets[index] = self._lowest(index, offsets)
+        return _Places(self, order, offsets)
 
-    def _lowest(self, index: int, there: Sequence[int], offsets: Sequence[int]) -> int:
-        barred = []
-        for other in there:
-            at = offsets[other]
-            barred += [(at - own, at + size) for own, size in self._together(index, other)]
+    def _lowest(self, index: int, offsets: Sequence[int]) -> int:
+        together = self._together[index]
+        barred = [(at - own, at + size) for j, own, size in together if (at := offsets[j]) != _NOWHERE]
         barred += [(wall - part.size, wall) for part in self.blocks[index].parts for wall in self._walls]
-        at = 0
-        for low, high in sorted(barred):
-            if low >= at:
+        barred.sort()
+        found = 0
+        for low, high in barred:
+            if low >= found:
                 break
-            at = max(at, -(-high // ALIGN) * ALIGN)
-        return at
+            if high > found:
+                found = -(-high // ALIGN) * ALIGN
+        return found
 
-    def _together(self, index: int, other: int) -> Sequence[tuple[int, int]]:
-        """The sizes of those parts of two blocks that live at the same time: of the one, and of the other."""
-        found = self._known.get((index, other))
-        if found is None:
-            pairs = ((a, b) for a in self.blocks[index].parts for b in self.blocks[other].parts)
-            found = [(a.size, b.size) for a, b in pairs if a.first <= b.last and b.first <= a.last]
-            self._known[index, other] = found
+    @cached_property
+    def _together(self) -> list[list[tuple[int, int, int]]]:
+        """Of each block what other parts live at the same time as one of its own: their block, the size of the own part
+        and theirs."""
+        parts = [(i, part.size, part.first, part.last) for i, block in enumerate(self.blocks) for part in block.parts]
+        found: list[list[tuple[int, int, int]]] = [[] for _ in self.blocks]
+        for i, own, first, last in parts:
+            found[i] += [(j, own, size) for j, size, begin, end in parts if j != i and begin <= last and first <= end]
         return found
