@@ -55,15 +55,16 @@ def study(study_file: Path, output: Path, data_dir: Path | None, engine: str, jo
     from m0sim.study.report import study_text
 
     text.show(study_text.study(result))
-    click.echo(f"\nwritten to {output}: study.json, study.md, the pictures as PNG and SVG, times.json")
+    click.echo(f"\nwritten to {output}: study.json, study.md, study.html, the pictures as PNG and SVG, times.json")
 
 
 def _write(result: dict[str, Any], finished: Any, output: Path) -> None:
-    from m0sim.study.report import robustness_plots, study_data, study_front, study_plots
+    from m0sim.study.report import robustness_plots, study_data, study_front, study_html, study_plots
 
     emit(result, False, output / "study.json")
     emit(study_data.times(finished), False, output / "times.json")
     files.write(output / "study.md", study_data.markdown(result))
+    files.write(output / "study.html", study_html.page(result))
     pictures = study_plots.files(result) | study_front.files(result) | robustness_plots.files(result)
     for name, content in pictures.items():
         files.write(output / name, content)

@@ -57,6 +57,7 @@ if TYPE_CHECKING:
 @options.profile
 @click.option("--resume", is_flag=True, help="Go on from the checkpoint in DIR.")
 @options.json_wanted
+@click.option("--html", "html_file", type=options.PATH, metavar="FILE", help="Write a report for a browser.")
 @options.output("DIR", "Where results and checkpoint go.")
 @needs("matplotlib")
 @voice.options
@@ -78,6 +79,7 @@ def train(
     profile: str,
     resume: bool,
     json_wanted: bool,
+    html_file: Path | None,
     output: Path | None,
     **settings: Any,
 ) -> None:
@@ -106,8 +108,13 @@ def train(
         seed=seed,
         validation_images=validation_images,
     )
+    files.check_folder(html_file)  # better refused before the work than after it
     with Bar(0) as bar:
         training, learned = runs.train(task, output, bar.share, resume=resume)
+    if html_file is not None:
+        from m0sim.study.report import train_html
+
+        files.write(html_file, train_html.page(training))
     _show(training, learned, json_wanted, output)
     if not training.is_finished:
         raise click.exceptions.Exit(1)

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import partial
 
-from matplotlib import style
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.patches import Patch
-
-from m0sim.report.units import count
 from m0sim.study.learn.comparison import RECONSTRUCTION
 from m0sim.study.learn.methods import is_reconstruction
 from m0sim.study.learn.step import KINDS
-from m0sim.study.report import front_plot, memory_plot
-from m0sim.study.report.drawing import INK, OTHER_COLOURS, PAPER, STYLE, WIDE, Plot, to_bytes
+from m0sim.study.report import bars, drawing, front_plot, memory_plot
+from m0sim.study.report.bars import Bar, Chart
+from m0sim.study.report.drawing import OTHER_COLOURS, Plot, kib, kib_tip
 from m0sim.study.report.front_plot import PlottedPoint
 from m0sim.study.whatif.budget import Answer, Budget
 from m0sim.study.whatif.configuration import layers_of
@@ -26,7 +22,7 @@ _COLOURS = {**memory_plot.COLOURS, "packing": OTHER_COLOURS[0], "stack": OTHER_C
 def plots(budget: Budget) -> dict[str, tuple[str, Plot]]:
     """By name: what the picture shows, and the function that draws it."""
     asked = {a.configuration.method: a.planned for a in (row.asked for row in budget.rows)}
-    found: dict[str, tuple[str, Plot]] = {"sram": ("SRAM by kind against the budgets", _sram(budget, asked))}
+    found: dict[str, tuple[str, Plot]] = {"sram": ("SRAM by kind against the budgets", partial(_sram, budget, asked))}
     points = _points(budget)
     if points:
         title = f"{budget.question.found.name}: SRAM against cycles"
@@ -36,8 +32,7 @@ def plots(budget: Budget) -> dict[str, tuple[str, Plot]]:
 
 def files(budget: Budget) -> dict[str, bytes]:
     """File name to contents: sram, front and memory-METHOD, as PNG and SVG."""
-    drawn = plots(budget)
-    return {f"{name}.{kind}": plot(kind, WIDE) for name, (_, plot) in drawn.items() for kind in ("png", "svg")}
+    return drawing.files(plots(budget))
 
 
 def _memory(planned: Planned) -> Plot:
@@ -63,60 +58,25 @@ def _point(answer: Answer) -> PlottedPoint:
     return PlottedPoint(c.method, label, answer.planned.needed_bytes, float(answer.cycles or 0), c.trained)
 
 
-def _sram(budget: Budget, asked: dict[str, Planned]) -> Plot:
-    return lambda kind, width: _draw_sram(budget, asked, kind, width)
+def _sram(budget: Budget, asked: Mapping[str, Planned], kind: str, width: float) -> bytes:
+    parts = {m: {**p.plan.sram_by_kind(), "stack": p.stack_bytes} for m, p in asked.items()}
+    shown = [k for k in (*KINDS, "packing", "stack") if any(of.get(k) for of in parts.values())]
+    stars = [f"* {RECONSTRUCTION}"] if any(map(is_reconstruction, asked)) else []
+    chart = Chart(
+        title="SRAM of a training step, by kind",
+        remark="\n".join(["planned, with the stack; 1 KiB = 1,024 bytes", *stars]),
+        unit="KiB of SRAM",
+        bars=[_bar(method, of, asked[method].needed_bytes) for method, of in parts.items()],
+        colours={k: _COLOURS[k] for k in shown},
+        lines=[(room.size / 1024, f"{room.size / 1024:,.4g} KiB") for room in budget.question.rooms],
+    )
+    return bars.draw(chart, kind, width)
 
 
-def _draw_sram(budget: Budget, asked: dict[str, Planned], kind: str, width: float) -> bytes:
-    with style.context(["default", STYLE]):
-        figure = Figure(figsize=(width, 1.5 + 0.32 * len(asked)), layout="constrained")
-        axes = figure.subplots()
-        axes.spines[["top", "right", "left"]].set_visible(False)
-        bars = {m: {**p.plan.sram_by_kind(), "stack": p.stack_bytes} for m, p in asked.items()}
-        shown = [k for k in (*KINDS, "packing", "stack") if any(bar.get(k) for bar in bars.values())]
-        for row, (method, bar) in enumerate(bars.items()):
-            _bar(axes, row, [(k, bar.get(k, 0)) for k in shown])
-            axes.annotate(
-                count(asked[method].needed_bytes),
-                (sum(bar.values()) / 1024, row),
-                xytext=(5, 0),
-                textcoords="offset points",
-                va="center",
-                fontsize=8,
-                bbox={"facecolor": PAPER, "edgecolor": "none", "pad": 0.8},
-            )
-        axes.set_yticks(range(len(bars)), [m + "*" * is_reconstruction(m) for m in bars])
-        axes.tick_params(axis="y", length=0)
-        axes.set_ylim(len(bars) - 0.45, -0.55)
-        _budget_lines(axes, budget, max(p.needed_bytes for p in asked.values()) / 1024)
-        stars = f"   * {RECONSTRUCTION}" if any(map(is_reconstruction, bars)) else ""
-        axes.set_xlabel(f"KiB of SRAM, planned{stars}")
-        figure.suptitle("SRAM of a training step by kind", x=0.01, ha="left", weight="bold")
-        handles = [Patch(facecolor=_COLOURS[k], label=k) for k in shown]
-        figure.legend(
-            handles=handles, loc="outside lower left", ncols=8 if width >= WIDE else 3, frameon=False, fontsize=8
-        )
-        return to_bytes(figure, kind)
-
-
-def _bar(axes: Axes, row: int, parts: list[tuple[str, int]]) -> None:
-    start = 0.0
-    for kind, size in parts:
-        axes.barh(row, size / 1024, left=start, height=0.66, color=_COLOURS[kind], edgecolor=PAPER, linewidth=0.4)
-        start += size / 1024
-
-
-def _budget_lines(axes: Axes, budget: Budget, longest: float) -> None:
-    """A dashed line a budget that is near the bars; of the others there is nothing to see."""
-    axes.set_xlim(0, 1.18 * longest)
-    for room in budget.question.rooms:
-        if room.size / 1024 <= axes.get_xlim()[1]:
-            axes.axvline(room.size / 1024, color=INK, linestyle="--", linewidth=1)
-            axes.annotate(
-                room.text,
-                (room.size / 1024, 1),
-                xycoords=("data", "axes fraction"),
-                ha="center",
-                va="bottom",
-                fontsize=8,
-            )
+def _bar(method: str, parts: Mapping[str, int], needed: int) -> Bar:
+    return Bar(
+        name=method + "*" * is_reconstruction(method),
+        parts={k: size / 1024 for k, size in parts.items()},
+        figure=kib(needed).removesuffix(" KiB"),
+        tips={k: f"{method}, {k}: {kib_tip(size)} of {kib_tip(needed)}" for k, size in parts.items()},
+    )

@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
-from markupsafe import Markup
+from itertools import zip_longest
 
-from m0sim.report.page_template import render
 from m0sim.study.learn.comparison import RECONSTRUCTION, Comparison
-from m0sim.study.report import compare_data, compare_plots, drawing
+from m0sim.study.report import compare_data, compare_plots, pages
+from m0sim.study.report.pages import Part
 
 
 def page(comparison: Comparison) -> str:
-    """The report, its plots inside as SVG: a wide and a narrow form of each, of which the page shows one."""
-    return render(
-        "compare.html.j2",
-        "m0sim.study.report",
-        comparison=comparison,
-        heading=compare_data.heading(comparison),
-        sheets=compare_data.sheets(comparison),
-        plots=[_plot(comparison, "cycles"), _plot(comparison, "sram")],
+    """The report: cycles and SRAM with their plots, and what flash adds."""
+    drawn = [pages.picture(name, title, plot) for name, (title, plot) in compare_plots.plots(comparison).items()]
+    sheets = compare_data.sheets(comparison)
+    heading = [f"{compare_data.heading(comparison)}. Ratios are to {comparison.base}."]
+    if any(m.is_reconstruction for m in comparison.methods):
+        heading.append(
+            f'Methods marked "{RECONSTRUCTION}" are built from an abstract; none of this is a paper\'s number.'
+        )
+    return pages.page(
+        title=f"m0sim compare: {comparison.network} on {comparison.profile}",
+        heading=heading,
+        parts=[Part(sheet.title, sheet, picture) for sheet, picture in zip_longest(sheets, drawn)],
         notes=compare_data.notes(comparison),
-        reconstruction=RECONSTRUCTION if any(m.is_reconstruction for m in comparison.methods) else "",
+        provenance={k: v for k, v in compare_data.to_json(comparison).items() if k not in ("schema", "methods")},
     )
-
-
-def _plot(comparison: Comparison, name: str) -> dict[str, Markup]:
-    """The plot by width, as markup: compare_plots made it, so nothing in it needs escaping."""
-    draw = {"cycles": compare_plots.cycles, "sram": compare_plots.sram}[name]
-    widths = {"wide": drawing.WIDE, "narrow": drawing.NARROW}
-    return {
-        form: Markup(drawing.inline(draw(comparison, "svg", width), f"{name}-{form}")) for form, width in widths.items()
-    }

@@ -1,4 +1,4 @@
-"""What all plots share: colours, style, and the figure as bytes, the same ones for the same figure.
+"""What all plots share: colours, style, what the mouse shows, and the figure as bytes, the same for the same figure.
 
 Colours are Okabe and Ito's, which people with any colour vision tell apart; https://jfly.uni-koeln.de/color/.
 """
@@ -7,11 +7,18 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Callable, Iterable, Sequence
+import textwrap
+from collections.abc import Callable, Collection, Iterable, Mapping
+from itertools import pairwise
 from typing import Any
 
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator
 
+from m0sim.names import printable
+from m0sim.report.units import count
 from m0sim.study.learn import methods
 from m0sim.study.learn.comparison import KINDS
 
@@ -27,7 +34,18 @@ BROWN = "#7A5C3E"
 PHASE_COLOURS = {"forward": BLUE, "loss": RED, "backward": ORANGE, "update": GREEN, "prune": PINK}
 KIND_COLOURS = dict(zip(KINDS, (BLUE, ORANGE, PINK, SKY, RED, GREEN, YELLOW, GREY), strict=True))
 OTHER_COLOURS = ("#B9B9B9", BROWN, "#6C4FA3")
+
+MOST = 8
+"""Methods with a look of their own in one plot: more are told apart by nobody. The tables have them all."""
+Look = tuple[str, str]
+"""Colour and marker."""
+LOOKS: tuple[Look, ...] = tuple(zip((RED, ORANGE, SKY, BLUE, GREEN, PINK, BROWN, INK), "os^vDPX*", strict=True))
+"""`MOST` of them."""
+_OFF = 3
+"""What is so many times larger than the next leaves the others too small to read: it is drawn off the scale."""
+_TIP = "tip:"
 STYLE: dict[Any, Any] = {
+    "text.parse_math": False,  # a $ in somebody's file name is a $
     "svg.hashsalt": "m0sim",
     "svg.fonttype": "path",
     "font.family": "DejaVu Sans",
@@ -46,18 +64,71 @@ def in_order(found: Iterable[str]) -> list[str]:
     return sorted(set(found), key=lambda name: (known.index(name) if name in known else len(known), name))
 
 
-def look_of(method: str, looks: Sequence[str]) -> str:
-    """A method's colour or marker by the registry's order; they begin anew where there are more methods."""
-    known = methods.names()
-    return looks[(known.index(method) if method in known else len(known)) % len(looks)]
+def scale_end(sizes: Collection[float]) -> float:
+    """The largest that is drawn to scale: all of them, or those that few others dwarf. At least two are, and half."""
+    ordered = sorted(sizes)
+    for smaller, larger in pairwise(ordered[max(1, (len(ordered) - 1) // 2) :]):
+        if larger > _OFF * smaller > 0:
+            return smaller
+    return ordered[-1]
+
+
+def kib(bytes_: float) -> str:
+    """Three digits or more, such as ``19.8 KiB``."""
+    return f"{three_digits(bytes_ / 1024)} KiB"
+
+
+def three_digits(value: float) -> str:
+    """Such as ``0.277``, ``19.8`` or ``1,197``."""
+    return f"{value:,.0f}" if value >= 999.5 else f"{value:#.3g}".rstrip(".")
+
+
+def kib_tip(bytes_: int) -> str:
+    """For a tip, which has room for the exact figure."""
+    return f"{kib(bytes_)} ({count(bytes_)} bytes)"
+
+
+def wrapped(text: str, width: float, size: float) -> str:
+    """Somebody's text in lines that a figure so many inches wide has room for, at so many points a letter's height."""
+    letters = int(72 * width / (0.6 * size))
+    return "\n".join(line for part in text.splitlines() for line in textwrap.wrap(printable(part), letters) or [""])
+
+
+def log_axis(axes: Axes, width: float) -> None:
+    """Plain figures along a logarithmic x axis, on which everything has been drawn: as many as there is room for."""
+    low, high = axes.get_xlim()
+    is_long = width < WIDE and high > 30 * low > 0
+    axes.xaxis.set_major_locator(LogLocator(subs=(1,) if is_long else (1, 2, 5)))
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    axes.xaxis.set_minor_formatter(lambda value, _: "")
+
+
+def tip(artist: Artist, text: str) -> None:
+    """What an SVG shows when the mouse rests on it."""
+    artist.set_gid(_TIP + printable(text))
+
+
+def dot_tip(axes: Axes, x: float, y: float, text: str) -> None:
+    """A tip of a point: on a spot that nobody sees, large enough to be hit."""
+    (spot,) = axes.plot([x], [y], "o", markersize=11, markeredgewidth=0, color=GREY, alpha=0.0, zorder=9)
+    spot.set_in_layout(False)
+    tip(spot, text)
+
+
+def files(plots: Mapping[str, tuple[str, Plot]]) -> dict[str, bytes]:
+    """File name to contents: plots by name with their titles, as PNG and SVG."""
+    return {f"{name}.{kind}": plot(kind, WIDE) for name, (_, plot) in plots.items() for kind in ("png", "svg")}
 
 
 def to_bytes(figure: Figure, kind: str) -> bytes:
-    """PNG or SVG."""
+    """PNG or SVG; only this one has tips."""
     metadata = {"Date": None, "Creator": "m0sim"} if kind == "svg" else {"Software": "m0sim"}
     file = io.BytesIO()
     figure.savefig(file, format=kind, dpi=160, metadata=metadata)
-    return file.getvalue()
+    if kind != "svg":
+        return file.getvalue()
+    # matplotlib has escaped the text for an attribute, and so for an element.
+    return re.sub(rf'<g id="{_TIP}([^"]*)"', r'<g class="tip"><title>\1</title', file.getvalue().decode()).encode()
 
 
 def inline(svg: bytes, prefix: str) -> str:

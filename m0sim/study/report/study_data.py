@@ -194,14 +194,20 @@ def times(finished: FinishedRuns) -> Values:
 
 def sheets(r: Values) -> list[Sheet]:
     """The tables of a result: all tasks, for each task final accuracy and tuning, the gaps, how wide the road is."""
-    parts = [study_summary.sheet(r)] if r["finals"] else []
+    return [sheet for sheet, _ in pictured(r)]
+
+
+def pictured(r: Values) -> list[tuple[Sheet, str]]:
+    """The tables, each with the name of the plot that shows the same, if there is one."""
+    parts = [(study_summary.sheet(r), "front")] if r["finals"] else []
     for what in tasks_of(r):
         finals = [f for f in r["finals"] if task_of(f) == what]
         if finals:
-            parts.append(_final_sheet(r, what, finals))
-        parts.append(_tuning_sheet(r, what))
-    gaps = [_gap_sheet(r)] if r["gaps"] else []
-    return [*parts, *gaps, *robustness_data.sheets(r)]
+            parts.append((_final_sheet(r, what, finals), f"curves-{file_of(what)}"))
+        parts.append((_tuning_sheet(r, what), ""))
+    gaps = [(_gap_sheet(r), "")] if r["gaps"] else []
+    roads = [(sheet, "" if i else "robustness") for i, sheet in enumerate(robustness_data.sheets(r))]
+    return [*parts, *gaps, *roads]
 
 
 def _final_sheet(r: Values, what: Transfer, finals: Sequence[Values]) -> Sheet:

@@ -8,29 +8,45 @@ is as good and as cheap.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from matplotlib import style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import LogLocator
 
 from m0sim.study.learn.experiment import recommended
-from m0sim.study.learn.transfer import Transfer
-from m0sim.study.report import study_lines
-from m0sim.study.report.drawing import GREY, INK, PAPER, STYLE, to_bytes
+from m0sim.study.report import drawing, study_lines
+from m0sim.study.report.drawing import (
+    GREY,
+    INK,
+    PAPER,
+    STYLE,
+    WIDE,
+    Plot,
+    dot_tip,
+    kib_tip,
+    log_axis,
+    to_bytes,
+    wrapped,
+)
 from m0sim.study.report.study_tasks import data_words, place, task_of, tasks_of
 
 Values = Mapping[str, Any]
 
-_WIDTH, _ROW, _LEGEND = 8.0, 2.7, 1.15
-"""In inches: of the figure, of a row of panels, of what is below them."""
+_ROW, _LINE = 2.7, 0.17
+"""In inches: of a row of panels, of a line of the legend."""
+
+
+def plots(result: Values) -> dict[str, tuple[str, Plot]]:
+    """The plot by its name, ``front``, with its title; none for a study that only tunes."""
+    return {"front": ("What an answer costs", partial(draw, result))} if result["finals"] else {}
 
 
 def files(result: Values) -> dict[str, bytes]:
-    """front.png and .svg; none for a study that only tunes."""
-    return {f"front.{kind}": draw(result, kind) for kind in ("png", "svg")} if result["finals"] else {}
+    """front.png and .svg."""
+    return drawing.files(plots(result))
 
 
 def front(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
@@ -48,25 +64,36 @@ def is_recommended(result: Values, final: Values) -> bool:
     return tuned is not None and method == final["method"] and dict(tuned.options) == dict(final["options"])
 
 
-def draw(result: Values, kind: str = "svg") -> bytes:
-    """Mean test accuracy of the seeds after the last epoch, with a bar from the worst to the best one."""
+def draw(result: Values, kind: str = "svg", width: float = WIDE) -> bytes:
+    """Mean test accuracy of the seeds after the last epoch, with a bar from the worst to the best one. Of a narrow
+    figure all panels are in one column, those of SRAM first."""
     tasks = tasks_of(result)
-    height = _ROW * len(tasks) + _LEGEND
+    rows, columns = (len(tasks), 2) if width >= WIDE else (2 * len(tasks), 1)
     with style.context(["default", STYLE]):
-        figure = Figure(figsize=(_WIDTH, height))
-        grid = figure.subplots(len(tasks), 2, squeeze=False, sharex="col", sharey="row")
-        figure.subplots_adjust(0.085, (_LEGEND + 0.42) / height, 0.97, 1 - 0.42 / height, wspace=0.05, hspace=0.16)
-        for row, what in zip(grid, tasks, strict=True):
+        handles = _handles(result)
+        below = _LINE * -(-len(handles) // (3 if columns > 1 else 1)) + 0.3
+        height = _ROW * rows + below + (0.6 if columns == 1 else 0.2)
+        figure = Figure(figsize=(width, height))
+        grid = figure.subplots(rows, columns, squeeze=False, sharex="col" if columns > 1 else False, sharey="row")
+        edges = (0.68 / width, (below + 0.42) / height, 1 - 0.24 / width, 1 - 0.6 / height)
+        figure.subplots_adjust(*edges, wspace=0.05, hspace=0.2 if columns > 1 else 0.34)
+        for number, what in enumerate(tasks):
             finals = [f for f in result["finals"] if f["is_tuned"] and task_of(f) == what]
-            _panel(row[0], result, finals, lambda f: f["sram_bytes"] / 1024)
-            _panel(row[1], result, finals, lambda f: f["seconds"])
-            _name(row[0], what)
-        grid[-1][0].set_xlabel("KiB of SRAM, stack included")
-        grid[-1][1].set_xlabel(_time_words(result))
+            left, right = grid[number] if columns > 1 else (grid[number][0], grid[len(tasks) + number][0])
+            _panel(left, result, finals, lambda f: f["sram_bytes"] / 1024)
+            _panel(right, result, finals, lambda f: f["seconds"])
+            for axes in [left] if columns > 1 else [left, right]:
+                axes.set_title(place(what), loc="left", fontsize=9, weight="bold", pad=3)
+        for axes in grid.flat:
+            log_axis(axes, width)
+        sram, time = grid[-1] if columns > 1 else (grid[len(tasks) - 1][0], grid[-1][0])
+        sram.set_xlabel("KiB of SRAM, stack included")
+        time.set_xlabel(_time_words(result))
         title = f"{result['network']}, {data_words(result)}: {len(result['seeds'])} seeds, after the last epoch"
-        figure.text(0.01, 1 - 0.1 / height, title, ha="left", va="top", fontsize=10)
-        figure.text(0.012, 0.5 + 0.4 / height, "test accuracy, %", rotation=90, ha="left", va="center")
-        _legend(figure, result)
+        figure.text(0.01, 1 - 0.1 / height, wrapped(title, width, 10), ha="left", va="top", fontsize=10)
+        figure.text(0.1 / width, 0.5 + 0.4 / height, "test accuracy, %", rotation=90, ha="left", va="center")
+        few = {"ncols": 3 if columns > 1 else 1, "handlelength": 1.6}
+        figure.legend(handles=handles, loc="lower left", frameon=False, fontsize=7.5, **few)
         return to_bytes(figure, kind)
 
 
@@ -79,16 +106,9 @@ def _time_words(result: Values) -> str:
     return f"{words}; x {1000 * watts:.0f} mW = joules"
 
 
-def _name(axes: Axes, what: Transfer) -> None:
-    axes.text(0.02, 0.97, place(what), transform=axes.transAxes, ha="left", va="top", weight="bold")
-
-
 def _panel(axes: Axes, result: Values, finals: Sequence[Values], cost: Callable[[Values], float]) -> None:
     axes.spines[["top", "right"]].set_visible(False)
     axes.set_xscale("log")
-    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
-    axes.xaxis.set_minor_formatter(lambda value, _: "")
     axes.margins(x=0.08)
     before = 100 * finals[0]["accuracy_before"]
     axes.axhline(before, color=GREY, linestyle=":", linewidth=1)
@@ -122,13 +142,17 @@ def _bar(axes: Axes, result: Values, final: Values, cost: float, bottom: float) 
 def _point(axes: Axes, result: Values, final: Values, cost: float) -> None:
     colour, marker, size = _look(result, final)
     mean, face = 100 * final["last"]["mean"], colour if final["fits"] else PAPER
+    ends = f"{100 * final['last']['min']:.2f} to {100 * final['last']['max']:.2f}"
+    needs = f"{kib_tip(final['sram_bytes'])}{'' if final['fits'] else ', does not fit'}, {final['seconds']:,.1f} s"
+    dot_tip(axes, cost, mean, f"{study_lines.named(final)}: {mean:.2f} % ({ends}), {needs}")
     above = 4 if size > 5 else 3
     axes.plot(cost, mean, marker, color=colour, markerfacecolor=face, markersize=size, zorder=above)
     if is_recommended(result, final):
         axes.plot(cost, mean, "o", color=INK, markerfacecolor="none", markersize=12, zorder=5)
 
 
-def _legend(figure: Figure, result: Values) -> None:
+def _handles(result: Values) -> list[Line2D]:
+    """For the legend."""
     by_label = {f["label"]: f for f in reversed(result["finals"])}
     handles = []
     for label in study_lines.shown(result):
@@ -144,4 +168,4 @@ def _legend(figure: Figure, result: Values) -> None:
     if any(is_recommended(result, final) for final in result["finals"]):
         ring: dict[str, Any] = {"marker": "o", "markerfacecolor": "none", "markersize": 10, "color": INK}
         handles.append(Line2D([], [], linestyle="", label="recommended: what m0sim train does", **ring))
-    figure.legend(handles=handles, loc="lower left", ncols=3, frameon=False, fontsize=7.5, handlelength=1.6)
+    return handles

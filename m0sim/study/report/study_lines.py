@@ -1,20 +1,11 @@
-"""Which methods of a study are drawn, and how each looks: the first eight of the study file, alike in all its plots.
-
-More than eight curves in one plot are told apart by nobody. The tables have them all.
-"""
+"""Which methods of a study are drawn, and how each looks: the first eight of the study file, alike in all its plots."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from m0sim.study.report.drawing import BLUE, BROWN, GREEN, INK, ORANGE, PINK, RED, SKY
-
-MOST = 8
-"""Methods with a colour of their own in one plot."""
-
-_COLOURS = (RED, ORANGE, SKY, BLUE, GREEN, PINK, BROWN, INK)
-_MARKERS = "os^vDPX*"
+from m0sim.study.report.drawing import LOOKS, MOST, Look
 
 Values = Mapping[str, Any]
 
@@ -29,10 +20,9 @@ def shown(result: Values) -> list[str]:
     return tuned_labels(result)[:MOST]
 
 
-def look(result: Values, label: str) -> tuple[str, str]:
-    """Colour and marker of one of those that are shown."""
-    number = shown(result).index(label)
-    return _COLOURS[number], _MARKERS[number]
+def look(result: Values, label: str) -> Look:
+    """Of one of those that are shown."""
+    return LOOKS[shown(result).index(label)]
 
 
 def left_out(result: Values) -> str:

@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from matplotlib import style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator
 
 from m0sim.study.learn.transfer import Transfer
-from m0sim.study.report import study_lines
-from m0sim.study.report.drawing import GREY, INK, STYLE, to_bytes
-from m0sim.study.report.study_tasks import data_words, file_of, task_of, tasks_of
+from m0sim.study.report import drawing, study_lines
+from m0sim.study.report.drawing import GREY, INK, STYLE, WIDE, Plot, dot_tip, log_axis, to_bytes, wrapped
+from m0sim.study.report.study_tasks import data_words, file_of, place, task_of, tasks_of
+
+
+def plots(result: dict[str, Any]) -> dict[str, tuple[str, Plot]]:
+    """By name, curves-ANGLE (or curves-noise-8): what the picture shows, and the function that draws it. None for a
+    study that only tunes."""
+    tasks = tasks_of(result) if result["finals"] else []
+    return {f"curves-{file_of(w)}": (f"Accuracy against time: {place(w)}", partial(curves, result, w)) for w in tasks}
 
 
 def files(result: dict[str, Any]) -> dict[str, bytes]:
-    """File name to contents: curves-ANGLE.png (or curves-noise-8.png) and .svg; none for a study that only tunes."""
-    tasks = tasks_of(result) if result["finals"] else []
-    kinds = [(what, kind) for what in tasks for kind in ("png", "svg")]
-    return {f"curves-{file_of(what)}.{kind}": curves(result, what, kind) for what, kind in kinds}
+    """File name to contents: the plots as PNG and SVG."""
+    return drawing.files(plots(result))
 
 
-def curves(result: dict[str, Any], what: Transfer, kind: str = "svg") -> bytes:
+def curves(result: dict[str, Any], what: Transfer, kind: str = "svg", width: float = WIDE) -> bytes:
     """Mean validation accuracy of the tuned settings with a band from the worst to the best seed; logarithmic time. A
     diamond is the mean test accuracy after the last epoch.
 
@@ -31,20 +36,25 @@ def curves(result: dict[str, Any], what: Transfer, kind: str = "svg") -> bytes:
     named = study_lines.shown(result)
     finals = [f for f in result["finals"] if task_of(f) == what and f["is_tuned"] and f["label"] in named]
     with style.context(["default", STYLE]):
-        figure = Figure(figsize=(9.5, 6.5), layout="constrained")
+        columns = 2 if width >= WIDE else 1
+        entries = -(-(len(finals) + 1) // columns)
+        figure = Figure(figsize=(width, 0.6 * WIDE + 0.17 * entries), layout="constrained")
         axes = figure.subplots()
         axes.spines[["top", "right"]].set_visible(False)
+        axes.set_xscale("log")
         for final in sorted(finals, key=lambda f: -f["last"]["mean"]):
             _curve(axes, final, result)
         before = 100 * finals[0]["accuracy_before"]
         axes.axhline(before, color=GREY, linestyle=":", linewidth=1, label="no transfer (test)")
-        _seconds(axes, result)
+        log_axis(axes, width)
+        axes.set_xlabel(f"seconds on {result['profile']} at {result['clock_hz'] / 1e6:g} MHz")
         _floor(axes, finals, result, before)
-        axes.set_ylabel("validation accuracy, %; diamonds: test accuracy after the last epoch")
+        axes.set_ylabel("validation accuracy, %")
         seeds, others = len(result["seeds"]), study_lines.left_out(result)
         title = f"{result['network']}, {data_words(result)} {what.words}: {seeds} seeds{others}"
-        axes.set_title(title, loc="left", fontsize=10)
-        figure.legend(loc="outside right upper", frameon=False, fontsize=8, handlelength=3)
+        said = "diamonds: test accuracy after the last epoch; bands: worst to best seed"
+        figure.suptitle(wrapped(f"{title}\n{said}", width, 9), x=0.01, ha="left", fontsize=9)
+        figure.legend(loc="outside lower left", ncols=columns, frameon=False, fontsize=8, handlelength=3)
         return to_bytes(figure, kind)
 
 
@@ -67,14 +77,6 @@ def _floor(axes: Axes, finals: list[dict[str, Any]], result: dict[str, Any], bef
             )
 
 
-def _seconds(axes: Axes, result: dict[str, Any]) -> None:
-    axes.set_xscale("log")
-    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.xaxis.set_minor_formatter(FuncFormatter(lambda value, _: ""))
-    axes.set_xlabel(f"seconds on {result['profile']} at {result['clock_hz'] / 1e6:g} MHz")
-
-
 def _curve(axes: Axes, final: dict[str, Any], result: dict[str, Any]) -> None:
     seconds = [cycles / result["clock_hz"] for cycles in final["cycles_by_epoch"]]
     by_epoch = [[100 * value for value in epoch] for epoch in zip(*final["accuracy_validation"], strict=True)]
@@ -84,4 +86,12 @@ def _curve(axes: Axes, final: dict[str, Any], result: dict[str, Any]) -> None:
     end: dict[str, Any] = {"marker": "D", "markersize": 6, "markeredgecolor": INK, "markeredgewidth": 0.7}
     axes.plot(seconds[-1:], [100 * final["last"]["mean"]], color=colour, **end)
     low, high = [min(v) for v in by_epoch], [max(v) for v in by_epoch]
+    name, epochs = study_lines.named(final), len(mean)
+    for number, (at, value) in enumerate(zip(seconds, mean, strict=True), 1):
+        spread = f"{low[number - 1]:.2f} to {high[number - 1]:.2f}"
+        text = f"{name}, epoch {number} of {epochs}, {at:,.1f} s: validation {value:.2f} % ({spread})"
+        dot_tip(axes, at, value, text)
+    test = {end: 100 * final["last"][end] for end in ("mean", "min", "max")}
+    words = f"test {test['mean']:.2f} % ({test['min']:.2f} to {test['max']:.2f})"
+    dot_tip(axes, seconds[-1], test["mean"], f"{name}, after the last epoch, {seconds[-1]:,.1f} s: {words}")
     axes.fill_between(seconds, low, high, color=colour, alpha=0.1, linewidth=0)

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from m0sim.report.page_template import render
-from m0sim.study.report import sweep_data, sweep_plots
-from m0sim.study.report.budget_html import pictures
+import tomllib
+
+from m0sim.study.learn import sources
+from m0sim.study.report import pages, sweep_data, sweep_plots
+from m0sim.study.report.pages import Part
 from m0sim.study.whatif.grid import Sweep
 from m0sim.study.whatif.sweep import Finished
 
 
 def page(sweep: Sweep, finished: Finished) -> str:
-    """The report, its pictures inside as SVG."""
-    return render(
-        "whatif.html.j2",
-        "m0sim.study.report",
+    """The report: its tables, then its pictures."""
+    return pages.page(
         title=f"A sweep: {sweep.path.name}",
-        heading=sweep_data.heading(finished),
-        sheets=sweep_data.sheets(sweep.constraints, finished),
-        pictures=pictures(sweep_plots.plots(finished)),
-        notes=sweep_data.notes(finished),
+        heading=[f"{sweep_data.heading(finished)}."],
+        parts=[
+            *(Part(sheet.title, sheet) for sheet in sweep_data.sheets(sweep.constraints, finished)),
+            *pages.pictured(sweep_plots.plots(finished)),
+        ],
+        notes=[("", note) for note in sweep_data.notes(finished)],
+        provenance={"sweep": sweep.path.name, **tomllib.loads(sweep.text), **sources.record(sweep.source)},
     )

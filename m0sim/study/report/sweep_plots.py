@@ -6,8 +6,8 @@ from collections.abc import Collection
 from functools import partial
 from pathlib import Path
 
-from m0sim.study.report import front_plot
-from m0sim.study.report.drawing import WIDE, Plot
+from m0sim.study.report import drawing, front_plot
+from m0sim.study.report.drawing import Plot
 from m0sim.study.report.sweep_data import point_of
 from m0sim.study.whatif import results
 from m0sim.study.whatif.sweep import Finished
@@ -32,5 +32,4 @@ def left_over(folder: Path, drawn: Collection[str]) -> list[Path]:
 
 def files(finished: Finished) -> dict[str, bytes]:
     """File name to contents: front-NETWORK, as PNG and SVG."""
-    drawn = plots(finished)
-    return {f"{name}.{kind}": plot(kind, WIDE) for name, (_, plot) in drawn.items() for kind in ("png", "svg")}
+    return drawing.files(plots(finished))
