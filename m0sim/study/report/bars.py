@@ -12,7 +12,6 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.patches import Patch
 
-from m0sim.names import printable
 from m0sim.study.report.drawing import INK, PAPER, STYLE, WIDE, scale_end, tip, to_bytes
 
 _ROW = 0.32  # inches of height for a method
@@ -75,7 +74,7 @@ def draw(chart: Chart, kind: str = "svg", width: float = WIDE) -> bytes:
         axes.tick_params(axis="y", length=0)
         axes.set_xlim(0, max([1.18 * end, *(1.05 * at for at, _ in near)]) or 1)
         axes.set_ylim(len(chart.bars) - 0.45, -0.55)
-        axes.set_yticks(range(len(chart.bars)), [printable(bar.name) for bar in chart.bars])
+        axes.set_yticks(range(len(chart.bars)), [bar.name for bar in chart.bars])
         axes.set_xlabel(chart.unit)
         for (at, name), level in zip(near, levels, strict=True):
             _line(axes, at, name, level)
@@ -90,7 +89,7 @@ def draw(chart: Chart, kind: str = "svg", width: float = WIDE) -> bytes:
 def _near(lines: Sequence[tuple[float, str]], end: float) -> tuple[list[tuple[float, str]], list[str]]:
     """The lines that are drawn, from left to right, and the names of those that are too far away."""
     near = sorted(line for line in lines if line[0] <= _FURTHEST * end)
-    return near, [printable(name) for at, name in sorted(lines) if at > _FURTHEST * end]
+    return near, [name for at, name in sorted(lines) if at > _FURTHEST * end]
 
 
 def _levels(near: Sequence[tuple[float, str]], inch: float) -> list[int]:
@@ -132,7 +131,7 @@ def _bar(axes: Axes, row: int, bar: Bar, colours: Mapping[str, str], end: float)
 def _line(axes: Axes, at: float, name: str, level: int) -> None:
     axes.axvline(at, color=INK, linestyle="--", linewidth=1)
     axes.annotate(
-        printable(name),
+        name,
         (at, 1),
         (0, 1 + 10 * level),
         xycoords=("data", "axes fraction"),

@@ -15,6 +15,7 @@ from typing import Any
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from matplotlib.ticker import LogLocator
 
 from m0sim.names import printable
@@ -91,7 +92,7 @@ def kib_tip(bytes_: int) -> str:
 def wrapped(text: str, width: float, size: float) -> str:
     """Somebody's text in lines that a figure so many inches wide has room for, at so many points a letter's height."""
     letters = int(72 * width / (0.6 * size))
-    return "\n".join(line for part in text.splitlines() for line in textwrap.wrap(printable(part), letters) or [""])
+    return "\n".join(line for part in text.splitlines() for line in textwrap.wrap(part, letters) or [""])
 
 
 def log_axis(axes: Axes, width: float) -> None:
@@ -120,15 +121,24 @@ def files(plots: Mapping[str, tuple[str, Plot]]) -> dict[str, bytes]:
     return {f"{name}.{kind}": plot(kind, WIDE) for name, (_, plot) in plots.items() for kind in ("png", "svg")}
 
 
+def make_printable(figure: Figure) -> None:
+    """Texts may hold what somebody chose, and a font has no letter for all that can be in it."""
+    for text in figure.findobj(Text):
+        assert isinstance(text, Text)
+        text.set_text("\n".join(map(printable, text.get_text().split("\n"))))
+
+
 def to_bytes(figure: Figure, kind: str) -> bytes:
     """PNG or SVG; only this one has tips."""
+    make_printable(figure)
     metadata = {"Date": None, "Creator": "m0sim"} if kind == "svg" else {"Software": "m0sim"}
     file = io.BytesIO()
     figure.savefig(file, format=kind, dpi=160, metadata=metadata)
     if kind != "svg":
         return file.getvalue()
-    # matplotlib has escaped the text for an attribute, and so for an element.
-    return re.sub(rf'<g id="{_TIP}([^"]*)"', r'<g class="tip"><title>\1</title', file.getvalue().decode()).encode()
+    # matplotlib has escaped the text for an attribute in whichever quotes, and so for an element.
+    tips = rf"<g id=([\"'])({_TIP})(.*?)\1"
+    return re.sub(tips, r'<g class="tip"><title>\3</title', file.getvalue().decode()).encode()
 
 
 def inline(svg: bytes, prefix: str) -> str:

@@ -11,7 +11,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from m0sim.names import printable
 from m0sim.study.learn.comparison import RECONSTRUCTION
 from m0sim.study.learn.methods import is_reconstruction
 from m0sim.study.report import labels
@@ -93,7 +92,7 @@ def draw(points: Sequence[PlottedPoint], title: str, kind: str = "svg", width: f
             _point(axes, point, looks.get(point.method, _OTHER), is_pale=point not in best, top=top)
         axes.set_xlabel("KiB of SRAM needed, stack included")
         axes.set_ylabel("million cycles a training step, zero wait states")
-        axes.set_title(printable(title), loc="left", fontsize=11, weight="bold")
+        axes.set_title(title, loc="left", fontsize=11, weight="bold")
         is_cut = any(p.cycles / 1e6 > top for p in points)
         _legend(figure, points, looks, 5 if width >= WIDE else 3, is_cut=is_cut)
         off = [p for p in points if p.cycles / 1e6 > top]
@@ -163,4 +162,4 @@ def _legend(
 
 
 def _handle(name: str, look: Look) -> Line2D:
-    return Line2D([], [], linestyle="", label=printable(name), color=look[0], marker=look[1])
+    return Line2D([], [], linestyle="", label=name, color=look[0], marker=look[1])

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from m0sim.names import printable
-from m0sim.study.report.drawing import GREY
+from m0sim.study.report.drawing import GREY, make_printable
 
 Box = tuple[float, float, float, float]
 """Left, bottom, right, top, in points of 1/72 inch."""
@@ -31,6 +31,7 @@ def place(
 ) -> None:
     """Write the names of `named` (x, y and text) beside them, clear of `points` (x, y). Limits and scales must be set:
     the layout is made here."""
+    make_printable(figure)
     figure.draw_without_rendering()
     inch = 72 / figure.dpi
     to_points = axes.transData.transform

@@ -10,7 +10,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 
-from m0sim.names import printable
 from m0sim.report.units import count
 from m0sim.study.learn.plan import Placed, Plan
 from m0sim.study.learn.step import KINDS
@@ -34,7 +33,7 @@ def draw(plan: Plan, title: str, kind: str = "svg", width: float = WIDE) -> byte
         axes.set_ylim(0, 1.02 * plan.sram_bytes / 1024)
         axes.spines[["top", "right"]].set_visible(False)
         axes.set_ylabel("KiB of SRAM, from the plan's start")
-        figure.suptitle(printable(title), x=0.01, ha="left", fontsize=11, weight="bold")
+        figure.suptitle(title, x=0.01, ha="left", fontsize=11, weight="bold")
         _phases(axes, plan)
         _peak(axes, plan)
         kinds = [kind for kind in KINDS if any(p.tensor.kind == kind for p in placed)]
