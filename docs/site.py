@@ -28,8 +28,16 @@ REPORTS = {
     "gallery/call.html": "m0sim call build/examples/dot.elf dot_s8 @examples/a.bin @examples/b.bin 1000",
     "gallery/cold.html": "m0sim call build/examples/dot.elf dot_s8 @examples/a.bin @examples/b.bin 1000 --flash cold",
     "gallery/fault.html": "m0sim call build/examples/dot.elf dot_s8 0 0 10",
+    "gallery/train.html": "m0sim train --method priot --images 128 --epochs 5",
 }
 """Reports that the gallery shows, by the command that makes them with `--html` (after `make kernels`)."""
+STUDIES = {
+    "gallery/compare.html": "m0sim compare --network tiny-cnn-8 --steps 3",
+    "gallery/budget.html": "m0sim budget --sram 8K,16K --network tiny-cnn-8 --methods niti-static,priot,priot-s,fp32",
+}
+"""The same of verbs that write several files, by the command that makes them with `-o`."""
+RESULT = ("gallery/study.html", ROOT / "docs/study/mnist/study.json")
+"""The report of a study, from its committed result: it takes days."""
 GENERATED = {"reference/cli.md": "cli_page", "reference/schemas.md": "schemas_page"}
 """Pages that are in no folder, by the function that writes them."""
 
@@ -42,20 +50,29 @@ def on_files(files: Any, config: Any) -> Any:
         files.append(File.generated(config, path, content=globals()[function]()))
     for path, schema in SCHEMAS.items():
         files.append(File.generated(config, path, content=schema.read_text(encoding="utf-8")))
-    for path, command in REPORTS.items():
-        files.append(File.generated(config, path, content=report(command)))
+    for path, command in (REPORTS | STUDIES).items():
+        files.append(File.generated(config, path, content=report(path, command)))
+    files.append(File.generated(config, RESULT[0], content=study_page(RESULT[1])))
     return files
 
 
-def report(command: str) -> str:
-    """The page that a command writes with `--html`. A fault ends it with 1, and has a page as well."""
+def report(path: str, command: str) -> str:
+    """The page of a command that writes one. A fault ends it with 1, and has a page as well."""
     with tempfile.TemporaryDirectory() as folder:
-        page = Path(folder) / "report.html"
-        words = [sys.executable, "-m", *shlex.split(command), "--html", str(page)]
+        page = Path(folder) / Path(path).name
+        place = ["-o", folder] if path in STUDIES else ["--html", str(page)]
+        words = [sys.executable, "-m", *shlex.split(command), *place]
         done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
         if not page.exists():
             raise SystemExit(f"docs/site.py: {command}: {done.stderr.strip()}")
         return page.read_text(encoding="utf-8")
+
+
+def study_page(result: Path) -> str:
+    """The page that `m0sim study` writes beside its result."""
+    from m0sim.study.report import study_html
+
+    return study_html.page(json.loads(result.read_text(encoding="utf-8")))
 
 
 def cli_page() -> str:

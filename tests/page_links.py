@@ -77,7 +77,7 @@ def generated() -> dict[Path, str]:
     """Pages of the site that are in no folder: where they would be, and what they say."""
     from generated_pages import site
 
-    reports = dict.fromkeys((DOCS / path for path in (*site.REPORTS, *site.SCHEMAS)), "")
+    reports = dict.fromkeys((DOCS / path for path in (*site.REPORTS, *site.STUDIES, site.RESULT[0], *site.SCHEMAS)), "")
     return {DOCS / path: getattr(site, function)() for path, function in site.GENERATED.items()} | reports
 
 
