@@ -258,7 +258,7 @@ class Fixture:
         from m0sim.check.formats import text
         from m0sim.check.limits import Limits
         from m0sim.check.measure import Measurement
-        from m0sim.check.verdict import judge
+        from m0sim.check.verdict import judge, written
         from m0sim.chip.run_cost import RunCost
 
         limits = Limits.of(
@@ -280,7 +280,10 @@ class Fixture:
             limits = limits.while_updating()
         failure = _bad_end(cost) if isinstance(cost, RunCost) else None
         measured = Measurement(key, figures, failure, counted.warnings)
-        verdict = judge(measured, self._checks.baseline.get(key), limits, strict=self._checks.strict)
+        old = self._checks.baseline.get(key)
+        verdict = judge(measured, old, limits, strict=self._checks.strict)
+        if self._checks.updates:
+            verdict = written(verdict, old)
         self._note(key, figures, text.row(verdict))
         if verdict.is_bad:
             pytest.fail(text.explain(verdict))

@@ -255,7 +255,9 @@ def test_updates_show_what_was_stored_before(project: pytest.Pytester, firmware:
     slow_down(project, firmware)
     result = project.runpytest("--m0sim-update", "-k", "10")
     result.assert_outcomes(passed=1)
-    result.stdout.fnmatch_lines([f"*unchanged  {cycles(10, 1)}|{cycles(10)} (+*", "*has the costs of 1 check that *"])
+    result.stdout.fnmatch_lines([f"*updated  {cycles(10, 1)}|{cycles(10)} (+*", "*has the costs of 1 check that *"])
+    result = project.runpytest("--m0sim-update", "-k", "10")  # now there is nothing to replace
+    result.stdout.fnmatch_lines([f"*unchanged  *{cycles(10, 1)} *", "*m0sim-tests-baseline.json is unchanged*"])
 
 
 @pytest.mark.parametrize("more", [(), ("-p", "no:terminal"), pytest.param(("-n", "1"), marks=pytest.mark.long)])

@@ -16,7 +16,7 @@ from m0sim.check.limits import Limits
 from m0sim.check.manifest import Manifest
 from m0sim.check.measure import Images, Measurement, Progress
 from m0sim.check.result import Result, SourceFile
-from m0sim.check.verdict import Verdict, judge
+from m0sim.check.verdict import Verdict, is_new, judge, written
 from m0sim.chip.options import Engine
 from m0sim.errors import M0simError, UsageError
 from m0sim.image import Image
@@ -78,7 +78,7 @@ def check(manifest: Manifest, options: Options, progress: Progress | None = None
     found = measure.measure(benches, manifest.folder, images=images, jobs=options.jobs, progress=progress)
     verdicts = tuple(_judged(m, old.get(m.name), b.limits, options) for m, b in zip(found, benches, strict=True))
     if options.updates and all(verdict.status != "failed" for verdict in verdicts):  # else nothing is written
-        verdicts = tuple(_written(verdict, old.get(verdict.name)) for verdict in verdicts)
+        verdicts = tuple(written(verdict, old.get(verdict.name)) for verdict in verdicts)
     places = {bench.name: bench.place for bench in benches}
     return Result(
         verdicts,
@@ -106,20 +106,6 @@ def _judged(measured: Measurement, old: Figures | None, limits: Limits, options:
     if options.updates:
         return judge(measured, old, limits.while_updating())
     return judge(measured, old, limits, strict=options.strict)
-
-
-def _written(verdict: Verdict, old: Figures | None) -> Verdict:
-    """Updated, where the baseline changes with what was within its limits."""
-    is_updated = verdict.status in ("unchanged", "improved") and _is_new(old, verdict.figures)
-    return replace(verdict, status="updated") if is_updated else verdict
-
-
-def _is_new(old: Figures | None, new: Figures | None) -> bool:
-    """Whether a baseline changes with these figures: by a cycle, by a source line, by what an older m0sim left out.
-
-    The code of the whole image is no figure of a bench.
-    """
-    return new is not None and (old is None or replace(old, code_bytes=0) != replace(new, code_bytes=0))
 
 
 def _stored(manifest: Manifest, options: Options) -> tuple[dict[str, Figures], list[str]]:
@@ -164,7 +150,7 @@ def update(manifest: Manifest, options: Options, result: Result) -> str:
     old = baseline.read(path)
     if not baseline.update(path, found, keeps_others=bool(options.only)):
         return "is up to date"
-    changed = [name for name, figures in found.items() if _is_new(old.get(name), figures)]
+    changed = [name for name, figures in found.items() if is_new(old.get(name), figures)]
     counts = {
         "new": len(found.keys() - old.keys()),
         "updated": len(old.keys() & set(changed)),

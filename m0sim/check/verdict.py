@@ -191,6 +191,20 @@ def _status(measured: Measurement, old: Figures | None, checks: Iterable[Check])
     return "improved" if is_less else "unchanged"
 
 
+def written(verdict: Verdict, old: Figures | None) -> Verdict:
+    """While updating: updated, where the baseline, `old`, changes with what was within its limits."""
+    is_updated = verdict.status in ("unchanged", "improved") and is_new(old, verdict.figures)
+    return replace(verdict, status="updated") if is_updated else verdict
+
+
+def is_new(old: Figures | None, new: Figures | None) -> bool:
+    """Whether a baseline changes with these figures: by a cycle, by a source line, by what an older m0sim left out.
+
+    The code of the whole image is no figure of a bench.
+    """
+    return new is not None and (old is None or replace(old, code_bytes=0) != replace(new, code_bytes=0))
+
+
 def summary(verdicts: Iterable[Verdict]) -> dict[Status, int]:
     """How many there are of each status; every status has a count."""
     counts = Counter(verdict.status for verdict in verdicts)
