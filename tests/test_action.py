@@ -50,8 +50,13 @@ def project(tmp_path: Path) -> Path:
 
 def run(project: Path, **inputs: str) -> Ran:
     """The action's own shell step, with the inputs and files that a runner gives it."""
-    (step,) = (step for step in STEPS if step.get("id") == "check")
-    given = {name: str(default.get("default", "")) for name, default in ACTION["inputs"].items()} | inputs
+    return _step("check", project, {f"inputs.{name}": value for name, value in inputs.items()}, {})
+
+
+def _step(id_: str, project: Path, values: dict[str, str], more: dict[str, str]) -> Ran:
+    """A step of the action, with values of expressions, and more environment than it has itself."""
+    (step,) = (step for step in STEPS if step.get("id") == id_)
+    given = {f"inputs.{name}": str(default.get("default", "")) for name, default in ACTION["inputs"].items()} | values
     environment = {name: _expanded(value, given) for name, value in step["env"].items()}
     summary, outputs = project / "summary", project / "outputs"
     summary.write_text("")
@@ -61,7 +66,7 @@ def run(project: Path, **inputs: str) -> Ran:
     done = subprocess.run(
         ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", step["run"]],
         cwd=project,
-        env={**os.environ, "PATH": path, **environment, **files},
+        env={**os.environ, "PATH": path, **environment, **files, **more},
         capture_output=True,
         text=True,
         timeout=60,
@@ -71,7 +76,7 @@ def run(project: Path, **inputs: str) -> Ran:
 
 
 def _expanded(value: str, given: dict[str, str]) -> str:
-    return re.sub(r"\$\{\{ inputs\.([\w-]+) \}\}", lambda found: given[found[1]], value)
+    return re.sub(r"\$\{\{ ([\w.-]+) \}\}", lambda found: given[found[1]], value)
 
 
 def test_a_new_bench_passes_and_every_file_is_there(project: Path) -> None:
@@ -114,6 +119,110 @@ def test_inputs_never_become_shell_code(project: Path) -> None:
     ran = run(project, manifest="$(touch hacked).toml", output="out; touch hacked")
     assert ran.code == 2
     assert not (project / "hacked").exists()
+
+
+GH = """#!/usr/bin/env python3
+import json, os, sys
+calls = os.environ["CALLS"]
+words = sys.argv[1:]
+body = next((open(w[6:]).read() for w in words if w.startswith("body=@")), None)
+with open(calls, "a") as file:
+    file.write(json.dumps({"words": words, "body": body, "token": os.environ["GH_TOKEN"]}) + "\\n")
+if os.environ.get("REFUSES", "none") in " ".join(words):
+    sys.exit("gh: Resource not accessible by integration (HTTP 403)")
+if "--paginate" in words:
+    for page in json.loads(os.environ["PAGES"]):
+        print(json.dumps(page))
+"""
+"""What the runner's `gh` does, as far as the step asks: notes each call, and answers with pages of comments."""
+BOT = {"login": "github-actions[bot]"}
+
+
+def comment(project: Path, ran: Ran, pages: list[Any], *, fork: bool = False, event: Any = None, **more: str) -> Any:
+    """The step that comments, behind one that checked; with the calls of `gh` that it made."""
+    commands = project / "commands"
+    commands.mkdir(exist_ok=True)
+    (commands / "gh").write_text(GH)
+    (commands / "gh").chmod(0o755)
+    source = {"full_name": "someone/firmware" if fork else "owner/firmware"}
+    pull = {"pull_request": {"number": 7, "head": {"repo": source}}}
+    (project / "event.json").write_text(json.dumps(pull if event is None else event))
+    (project / "calls").write_text("")
+    done = _step(
+        "comment",
+        project,
+        {"steps.check.outputs.markdown": ran.outputs["markdown"], "github.token": "a-token"},
+        {
+            "PATH": f"{commands}{os.pathsep}{os.environ['PATH']}",
+            "GITHUB_EVENT_PATH": str(project / "event.json"),
+            "GITHUB_REPOSITORY": "owner/firmware",
+            "GITHUB_SERVER_URL": "https://github.example",
+            "GITHUB_RUN_ID": "99",
+            "CALLS": str(project / "calls"),
+            "PAGES": json.dumps(pages),
+            **more,
+        },
+    )
+    return done, [json.loads(line) for line in (project / "calls").read_text().splitlines()]
+
+
+def test_a_pull_request_gets_one_comment_that_is_kept_up_to_date(project: Path) -> None:
+    ran = run(project)
+    table = (project / ran.outputs["markdown"]).read_text()
+    done, (asked, wrote) = comment(project, ran, [[]])
+    assert done.code == 0, done.log
+    assert asked["words"] == ["api", "--paginate", "repos/owner/firmware/issues/7/comments"]
+    assert wrote["words"][:4] == ["api", "--method", "POST", "repos/owner/firmware/issues/7/comments"]
+    assert (wrote["body"], wrote["token"]) == (table, "a-token")
+    others = [
+        {"id": 1, "user": BOT, "body": "<!-- another tool -->\n"},
+        {"id": 2, "user": {"login": "someone"}, "body": table},
+        {"id": 3, "user": None, "body": None},
+        {"id": 4, "user": BOT, "body": table.replace("m0sim.toml -->", "other.toml -->")},
+    ]
+    _, (_, wrote) = comment(project, ran, [others, []])
+    assert "POST" in wrote["words"]
+    _, (_, wrote) = comment(project, ran, [others, [{"id": 5, "user": BOT, "body": table.replace("new", "old")}]])
+    assert wrote["words"][:4] == ["api", "--method", "PATCH", "repos/owner/firmware/issues/comments/5"]
+    assert wrote["body"] == table
+
+
+def test_no_comment_where_none_can_be(project: Path) -> None:
+    """On a push, from a fork, and without the permission: said, and no reason to fail."""
+    ran = run(project)
+    done, calls = comment(project, ran, [[]], event={"ref": "refs/heads/main"})
+    assert (done.code, calls) == (0, [])
+    done, calls = comment(project, ran, [[]], fork=True)
+    assert (done.code, calls) == (0, [])
+    assert "::notice title=m0sim check::a pull request from a fork may not comment" in done.log
+    done, calls = comment(project, ran, [[]], REFUSES="--paginate")
+    assert (done.code, len(calls)) == (0, 1)
+    assert "::warning title=m0sim check::cannot read comments: give the job 'permissions: pull-requests" in done.log
+    done, calls = comment(project, ran, [[]], REFUSES="POST")
+    assert (done.code, len(calls)) == (0, 2)
+    assert "::warning title=m0sim check::cannot comment: give the job" in done.log
+
+
+def test_a_comment_that_would_be_too_long_is_cut_between_lines(project: Path) -> None:
+    ran = run(project)
+    table = (project / ran.outputs["markdown"]).read_text()
+    (project / ran.outputs["markdown"]).write_text(table + "| ü |\n" * 5 + f"<details>\n\n{'x' * 70_000}\n")
+    _, (_, wrote) = comment(project, ran, [[]])
+    link = "[summary of the job](https://github.example/owner/firmware/actions/runs/99)"
+    assert wrote["body"].splitlines()[-1] == f"The rest is in the {link}."
+    assert wrote["body"].startswith(table.splitlines()[0])
+    assert "| ü |" in wrote["body"]
+    assert "<details>" not in wrote["body"]
+    (project / ran.outputs["markdown"]).write_text(table + "| ü |\n" * 20_000)
+    _, (_, wrote) = comment(project, ran, [[]])
+    assert 49_000 < len(wrote["body"].encode()) < 60_000
+    assert set(wrote["body"].splitlines()[-4:-2]) == {"| ü |", ""}
+
+
+def test_it_comments_only_where_it_is_asked_to() -> None:
+    (step,) = (step for step in STEPS if step.get("id") == "comment")
+    assert "inputs.comment == 'true'" in step["if"]
+    assert ACTION["inputs"]["comment"]["default"] == "false"
 
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="bash is not installed")

@@ -195,7 +195,8 @@ def test_markdown_keeps_a_listing_together() -> None:
     verdicts = (*RESULT.verdicts, LESS)
     written = FORMATS["markdown"](Result(verdicts, ("a note",)))
     tokens = MarkdownIt("commonmark").enable("table").parse(written)
-    folded = [token.content for token in tokens if token.type == "html_block"]
+    marker, *folded = [token.content for token in tokens if token.type == "html_block"]
+    assert marker == "<!-- m0sim check diff -->\n"
     starts = [content for content in folded if content.startswith("<details>")]
     listings = [content for content in folded if content.startswith("<pre>")]
     expected = sum(1 for verdict in verdicts if text.below_title(verdict))
@@ -205,6 +206,15 @@ def test_markdown_keeps_a_listing_together() -> None:
     assert html.unescape(listings[-1].strip()[5:-6]) == "\n".join(text.below_title(LESS))
     others = {token.type for token in tokens} - {"html_block"}
     assert not {kind for kind in others if "list" in kind or "code" in kind}
+
+
+@pytest.mark.parametrize("name", ["m0sim.toml", "a/b c.toml", "x--> <b>.toml", "ü\n.toml", "--!>"])
+def test_the_mark_of_a_table_is_a_comment_of_one_line(name: str) -> None:
+    """Whatever the manifest is called, it is a comment to its end, and another one for another manifest."""
+    first, second, *_ = FORMATS["markdown"](Result((), manifest=Path(name))).split("\n")
+    assert (first[:17], first[-4:], second) == ("<!-- m0sim check ", " -->", "")
+    assert "--" not in first[4:-3]
+    assert unquote(first[17:-4], "latin-1") == name
 
 
 def test_markdown_folds_what_is_long() -> None:
