@@ -304,7 +304,8 @@ def test_the_option(run: Run, machine: Machine, build: Build, tmp_path: Path) ->
     elf, file = machine.image.path, tmp_path / "report.html"
     done = run("call", elf, "calls_tails", 5, "--html", file, "--json")
     assert (done.code, done.err, done.json["cycles"]) == (0, "", 25)
-    assert file.read_text() == page(machine.call("calls_tails", 5, flash_report=True), machine)
+    again = f"m0sim call {elf} calls_tails 5"
+    assert file.read_text() == page(machine.call("calls_tails", 5, flash_report=True), machine, command=again)
     assert run("call", build("faults.S", flags=FLAGS), "outer", 1, "--html", file).code == 1
     assert "Fault: UDF #0" in file.read_text()
     refused = run("call", elf, "calls_tails", 5, "--html", tmp_path)
@@ -484,9 +485,26 @@ def test_filtering_calls(browser: Any, pages: dict[str, Path]) -> None:
     tab = browser.open(pages["good"])
     rows = "[...document.querySelectorAll('#calls tbody tr')].filter((row) => row.checkVisibility()).length"
     before = tab.run(rows)
-    tab.run("(() => { const i = document.querySelector('.filter input'); i.focus(); i.value = 'TAIL_BX';"
+    tab.run("(() => { const i = document.querySelector('#calls .filter input'); i.focus(); i.value = 'TAIL_BX';"
             " i.dispatchEvent(new Event('input')); })()")  # fmt: skip
     assert (before, tab.run(rows)) == (4, 2)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_headings_names_and_labels(browser: Any, pages: dict[str, Path], name: str) -> None:
+    """No heading skips a level, every control has a name that it shows, and every id is there once."""
+    tab = browser.open(pages[name])
+    levels = tab.run("[...document.querySelectorAll('h1, h2, h3, h4, h5, h6')].map((each) => Number(each.tagName[1]))")
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(below <= above + 1 for above, below in pairwise(levels))
+    assert tab.run("[...document.querySelectorAll('input')].filter((each) => !each.labels.length).length") == 0
+    assert tab.run("[...document.querySelectorAll('button')].filter((each) => !each.textContent.trim()).length") == 0
+    ids = tab.run("[...document.querySelectorAll('[id]')].map((each) => each.id)")
+    assert len(ids) == len(set(ids))
+    regions = tab.run("[...document.querySelectorAll('[role=region]')].map((each) => each.ariaLabel)")
+    assert all(regions)
+    assert len(regions) == len(set(regions))
 
 
 def test_without_its_script_it_is_all_there(browser: Any, pages: dict[str, Path]) -> None:
@@ -495,7 +513,7 @@ def test_without_its_script_it_is_all_there(browser: Any, pages: dict[str, Path]
     assert tab.run(FRAMES) == {"0 calls_tails": 100, "1 tail_bx": 28, "1 tail_b": 24, "2 leaf": 12}
     boxes_ = tab.run("[...document.querySelectorAll('.flame > div')].map((box) => box.getBoundingClientRect().width)")
     assert min(boxes_) > 0
-    assert not tab.run("document.querySelector('.filter').checkVisibility()")
+    assert not tab.run("[...document.querySelectorAll('.tools, .copy')].some((each) => each.checkVisibility())")
 
 
 def test_on_paper(browser: Any, pages: dict[str, Path]) -> None:

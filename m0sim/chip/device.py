@@ -7,6 +7,7 @@ Sizes are in bytes, clocks in hertz, currents in amperes, voltages in volts. Wha
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import pairwise
@@ -27,6 +28,15 @@ DEFAULT = "rp2040"
 
 _ADDRESS_SPACE = 1 << 32
 _PAGE = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """Where figures of a profile were published."""
+
+    figures: str
+    """What they are of, such as ``clock`` or ``memory flash``."""
+    source: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +163,8 @@ class Device:
     zero_wait: str
     """Under which clock or wait-state setting the hardware runs as m0sim counts; empty when the profile is silent."""
     path: Path
+    sources: tuple[Published, ...] = ()
+    """All that the profile names, in the order of the file."""
 
     @property
     def flash(self) -> MemoryRegion | None:
@@ -309,7 +321,7 @@ _BUS_KEYS = ("name", "base", "size", "read_cycles", "write_cycles", "source")
 
 
 def _read(path: Path) -> Device:
-    top = _extended(path, ())
+    top, told = _extended(path, ())
     core: Core = top.choice("core", get_args(Core))
     clock_hz = top.integer("clock_hz", 1, _MAX_CLOCK)
     sources = ("core_source", "multiplier_source", "clock_source", "clock_max_source", "zero_wait_source")
@@ -340,17 +352,50 @@ def _read(path: Path) -> Device:
         tail_chain=_cycles(top, "tail_chain"),
         zero_wait=top.text("zero_wait", ""),
         path=path,
+        sources=tuple(dict.fromkeys(_sources(told))),
     )
     _reject_overlaps(top, device)
     _reject_unaligned_cache(top, device)
     return device
 
 
-def _extended(path: Path, below: tuple[Path, ...]) -> Table:
-    """The top table of a file, with what it does not say taken from the profile that it extends."""
+def _sources(raw: dict[str, Any], of: str = "") -> Iterator[Published]:
+    """Every ``source`` and ``..._source`` of a table, and of those in it."""
+    for key, value in raw.items():
+        name = " ".join(filter(None, (of, key.removesuffix("source").strip("_").replace("_", " "))))
+        if isinstance(value, dict):
+            yield from _sources(value, name)
+        elif isinstance(value, list):
+            for table in filter(lambda each: isinstance(each, dict), value):
+                yield from _sources(table, f"{name} {table.get('name', table.get('of', ''))}".strip())
+        elif key.endswith("source") and value:
+            yield Published(name, str(value))
+
+
+def _still_told(base: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
+    """A base without the sources of figures that its extension has others for."""
+
+    def is_told(key: str) -> bool:
+        # Of the figures whose names begin like it; what is only ``source``, of all in the table.
+        of = key.removesuffix("source").rstrip("_")
+        figures = [name for name in own if not name.endswith("source") and name.startswith(of)]
+        return not (key.endswith("source") and figures)
+
+    return {
+        key: _still_told(value, own[key]) if isinstance(value, dict) and isinstance(own.get(key), dict) else value
+        for key, value in base.items()
+        if is_told(key)
+    }
+
+
+def _extended(path: Path, below: tuple[Path, ...]) -> tuple[Table, dict[str, Any]]:
+    """The top table of a file, with what it does not say taken from the profile that it extends.
+
+    And the same where sources hold for figures that are as they were there.
+    """
     top = read(path, "the profile", _TOP_KEYS)
     if "extends" not in top.raw:
-        return top
+        return top, top.raw
     text = top.text("extends")
     if text.endswith(".toml"):
         base = path.parent / text
@@ -361,10 +406,11 @@ def _extended(path: Path, below: tuple[Path, ...]) -> Table:
             top.fail("extends", str(error))
     if base.resolve() in (seen := (*below, path.resolve())):
         top.fail("extends", f"{text!r} extends this profile in turn")
-    below_it = _extended(base, seen).raw
-    inherited = {"name": path.stem, "peripherals": below_it.get("peripherals", below_it.get("name", base.stem))}
-    top.raw = _merged(below_it, inherited | top.raw)
-    return top
+    below_it, told = _extended(base, seen)
+    peripherals = below_it.raw.get("peripherals", below_it.raw.get("name", base.stem))
+    own = {"name": path.stem, "peripherals": peripherals} | top.raw
+    top.raw = _merged(below_it.raw, own)
+    return top, _merged(_still_told(told, own), own)
 
 
 def _merged(base: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import click
 from m0sim import files
 from m0sim.cli import calling, options, voice
 from m0sim.cli.calling import CallCommand
-from m0sim.cli.shared import emit, exports_of, image_of, show_notes
+from m0sim.cli.shared import command_of, emit, exports_of, image_of, show_notes
 from m0sim.names import printable
 
 if TYPE_CHECKING:
@@ -90,7 +90,8 @@ def call(
     if html is not None:
         from m0sim.report.page import page
 
-        files.write(html, page(done.cost, done.machine, fault=done.fault, sources=sources))
+        command = command_of(click.get_current_context(), without=options.WRITTEN)
+        files.write(html, page(done.cost, done.machine, fault=done.fault, sources=sources, command=command))
     found = inlining(done.cost, done.machine.program)
     show_notes(done.machine.image)
     for note in sources.notes():

@@ -12,7 +12,7 @@ import click
 
 from m0sim import files
 from m0sim.cli import options, voice
-from m0sim.cli.shared import Progress, device_of, emit, exports_of, image_of, show_notes
+from m0sim.cli.shared import Progress, command_of, device_of, emit, exports_of, image_of, show_notes
 from m0sim.names import printable
 
 if TYPE_CHECKING:
@@ -173,7 +173,8 @@ def _write(
     if html is not None:
         from m0sim.report.page import page
 
-        files.write(html, page(done.cost, firmware, run=done))
+        command = command_of(click.get_current_context(), without=options.WRITTEN)
+        files.write(html, page(done.cost, firmware, run=done, command=command))
 
 
 def _report(done: RunCost, firmware: Firmware, found: Inlining, json_wanted: bool, output: Path | None) -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from m0sim import files
 from m0sim.cli import voice
@@ -62,6 +65,28 @@ def image_of(path: Path, base: str | None, symbols: Path | None = None) -> Image
     names = "" if symbols is None else f", names from {symbols}"
     voice.detail(f"image {path}: {size:,} bytes to load, {len(found.functions):,} functions{names}")
     return found
+
+
+def command_of(context: click.Context, without: Sequence[str]) -> str:
+    """What was typed, for a shell: the verb, its arguments, and its options but those with the parameters `without`."""
+    words: list[str] = []
+    for parameter in context.command.params:
+        name = str(parameter.name)
+        if name in without or context.get_parameter_source(name) is not ParameterSource.COMMANDLINE:
+            continue
+        value = context.params[name]
+        values = value if isinstance(value, tuple) else (value,)
+        if isinstance(parameter, click.Argument):
+            words += map(str, values)
+        else:
+            words += [word for each in values for word in _option(max(parameter.opts, key=len), each)]
+    return shlex.join(["m0sim", context.command.name or "", *words])
+
+
+def _option(name: str, value: object) -> list[str]:
+    if value is True:
+        return [name]
+    return [f"{name}={value}"] if str(value).startswith("-") or name == "--startup" else [name, str(value)]
 
 
 def exports_of(texts: tuple[str, ...]) -> tuple[tuple[Export, Path], ...]:

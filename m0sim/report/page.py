@@ -16,10 +16,11 @@ from m0sim.report.figures import Figure, figures
 from m0sim.report.inlined import inlining, stacks
 from m0sim.report.page_flame import flame_graph
 from m0sim.report.page_memory import MemoryMap, memory_maps, stack_room
+from m0sim.report.page_source import source_view
 from m0sim.report.page_template import render
 from m0sim.report.run_figures import figures as figures_of_run
 from m0sim.report.sources import Sources
-from m0sim.report.units import count
+from m0sim.report.units import size_exactly
 
 _NARROWEST_PART = 4.0  # of 1,000: what is smaller is drawn that wide, or nobody would see it
 
@@ -41,11 +42,14 @@ def page(
     fault: Fault | None = None,
     sources: Sources | None = None,
     run: RunCost | None = None,
+    command: str = "",
 ) -> str:
     """The report of a call, or of a whole run whose cost it is. The same run gives the same bytes.
 
-    `sources` says which source text may be read, as for `annotate.listing`.
+    `sources` says which source text may be read, as for `annotate.listing`; `command` is what makes the cost again.
     """
+    sources = sources or Sources(machine.program.path)
+    listed = listing(cost, machine.program, fault=fault, sources=sources)
     maps = memory_maps(cost, machine)
     found = inlining(cost, machine.program)
     with_inlined = stacks(cost, found)
@@ -63,10 +67,12 @@ def page(
         flame_note=with_inlined.note,
         inlining=found,
         calls=sorted(cost.edges, key=lambda edge: (-edge.inclusive_cycles, edge.call_address, edge.callee)),
-        listing=listing(cost, machine.program, fault=fault, sources=sources),
+        listing=listed,
+        views={function.name: source_view(function, sources) for function in listed.functions},
         annotate=annotate_data,
         memories=[(memory, _bars(memory)) for memory in maps],
         stack_room=stack_room(machine),
+        command=command,
         flash_lines=[] if cost.flash is None else flash.lines(cost.flash),
     )
 
@@ -90,6 +96,6 @@ def _bars(memory: MemoryMap) -> list[_Bar]:
         ahead = places[i]
     bars = []
     for part, left, width in zip(parts, places, widths, strict=True):
-        title = f"{part.name}: {count(part.size)} bytes at 0x{part.address:08x}"
+        title = f"{part.name}: {size_exactly(part.size)} at 0x{part.address:08x}"
         bars.append(_Bar(part.kind, round(left, 2), round(width, 2), title))
     return bars

@@ -8,7 +8,7 @@ import jinja2
 from markupsafe import Markup
 
 from m0sim.names import printable
-from m0sim.report.units import count, share
+from m0sim.report.units import count, share, size_exactly
 
 
 def render(name: str, package: str = "m0sim.report", **context: Any) -> str:
@@ -24,7 +24,7 @@ def render(name: str, package: str = "m0sim.report", **context: Any) -> str:
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    environment.filters.update(count=count, address=_address)
+    environment.filters.update(count=count, address=_address, bytes=size_exactly)
     environment.globals.update(share=share)
     return environment.get_template(name).render(context)
 

@@ -34,3 +34,8 @@ def size(bytes_: int) -> str:
         return f"{bytes_} bytes"
     unit, scale = ("MiB", 1 << 20) if abs(bytes_) >= 1 << 20 else ("KiB", 1 << 10)
     return f"{bytes_ / scale:.3g} {unit}" if abs(bytes_) < 1000 * scale else f"{bytes_ / scale:,.0f} {unit}"
+
+
+def size_exactly(bytes_: int) -> str:
+    """Such as ``1,234 bytes (1.21 KiB)``; ``12 bytes`` below a KiB."""
+    return f"{count(bytes_)} bytes" + (f" ({size(bytes_)})" if abs(bytes_) >= 1 << 10 else "")
