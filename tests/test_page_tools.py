@@ -14,7 +14,7 @@ import pytest
 from conftest import FIRMWARE, Build
 from test_cli import Run, run
 from test_firmware import Built, built
-from test_page import browser
+from test_page import CONTRAST, browser
 
 from m0sim import Cost, Machine
 from m0sim.chip import device
@@ -317,6 +317,16 @@ def test_without_a_clipboard(tab: Any) -> None:
     copy(tab, "Traffic")
     assert tab.run("the.textContent") == "Selected: press Ctrl+C Traffic"
     assert "bytes loaded" in tab.run("getSelection().toString()")
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_contrast_of_what_is_marked(browser: Any, file: Path, dark: bool) -> None:
+    tab = browser.open(file, dark=dark)
+    for row in ("found", "current", "chosen", "same"):
+        tab.run(
+            f"document.querySelectorAll('#code tbody tr, .flame > div').forEach((each) => each.classList.add('{row}'))"
+        )
+        assert tab.run(CONTRAST)["bad"] == [], row
 
 
 # -------------------------------------------------------------------------------------- memory, and where it is from

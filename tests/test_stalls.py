@@ -133,7 +133,7 @@ def test_the_page(machine: Machine, ideal: Cost, cold: Cost) -> None:
         assert re.findall(r'data-value="(\d+)"', cells[1])[3] == str(f.stall_cycles)
     code = shown[shown.index('<section id="code">') : shown.index('<section id="memory">')]
     widths = {len(re.findall("<t[dh]", row)) for row in re.findall(r"<tr(?! class=.source).*?</tr>", code, re.DOTALL)}
-    assert widths == {10}
+    assert widths == {10, 5}  # instructions, and lines of source
     assert "of them stalls" in code
     assert f"that are no stalls, {ideal.cycles:,}," in shown.replace("\n", " ")
 
