@@ -28,6 +28,7 @@ REPORTS = {
     "gallery/call.html": "m0sim call build/examples/dot.elf dot_s8 @examples/a.bin @examples/b.bin 1000",
     "gallery/cold.html": "m0sim call build/examples/dot.elf dot_s8 @examples/a.bin @examples/b.bin 1000 --flash cold",
     "gallery/fault.html": "m0sim call build/examples/dot.elf dot_s8 0 0 10",
+    "gallery/check.html": "m0sim check examples/dot.toml",
     "gallery/train.html": "m0sim train --method priot --images 128 --epochs 5",
 }
 """Reports that the gallery shows, by the command that makes them with `--html` (after `make kernels`)."""
@@ -57,7 +58,7 @@ def on_files(files: Any, config: Any) -> Any:
 
 
 def report(path: str, command: str) -> str:
-    """The page of a command that writes one. A fault ends it with 1, and has a page as well."""
+    """The page of a command that writes one. A fault or a regression ends it with 1, and has a page as well."""
     with tempfile.TemporaryDirectory() as folder:
         page = Path(folder) / Path(path).name
         place = ["-o", folder] if path in STUDIES else ["--html", str(page)]

@@ -12,17 +12,17 @@ from typing import Any
 import pytest
 from conftest import Build
 from test_check_formats import NASTY, result_of
-from test_cli import Run, run
+from test_cli import ROOT, Run, run
 from test_page import CONTRAST, HOSTILE, Document, browser
 
-from m0sim import __version__
+from m0sim import __version__, toolchain
 from m0sim.check import baseline, manifest
 from m0sim.check import run as checks
 from m0sim.check.figures import Figures, FunctionFigures, InstructionRow
 from m0sim.check.formats import FORMATS, text
 from m0sim.check.formats.page import page
 from m0sim.check.limits import Limits
-from m0sim.check.measure import Measurement
+from m0sim.check.measure import Measurement, measure
 from m0sim.check.result import Result, SourceFile
 from m0sim.check.verdict import judge
 from m0sim.names import printable
@@ -159,6 +159,8 @@ def test_bad_benches_come_first_and_those_that_moved_most() -> None:
 def test_what_did_not_move_has_a_row_only() -> None:
     written = page(compared(OLD, OLD))
     assert 'class="bench"' not in written
+    assert 'id="reading"' not in written
+    assert page(MOVED).count('href="#reading"') == 1
     assert "flame" not in re.sub(r"<(style|script)>.*?</\1>", "", written, flags=re.DOTALL)
 
 
@@ -284,6 +286,19 @@ def test_it_is_refused_before_the_work(run: Run, project: Path) -> None:
     done = run("check", "--html", "nowhere/a.html")
     assert (done.code, len(done.err.splitlines())) == (2, 1)
     assert "there is no folder nowhere" in done.err
+
+
+def test_the_example_of_the_gallery(run: Run, tmp_path: Path) -> None:
+    """Its baseline is of what its first lines say."""
+    elf = toolchain.find("zig").build(
+        [ROOT / "examples/dot.c", ROOT / "examples/dot_fast.S"],
+        tmp_path / "inlined.elf",
+        flags=("-O2", "-g", "-Dnoinline=used"),
+        linker_script=ROOT / "kernels/m0sim.ld",
+    )
+    benches = manifest.load(ROOT / "examples/dot.toml").benches
+    (found,) = measure([replace(bench, image=elf) for bench in benches], ROOT / "examples")
+    assert baseline.read(ROOT / "examples/dot-baseline.json") == {found.name: found.figures}
 
 
 # ------------------------------------------------------------------------------------------------------ in a browser
