@@ -17,6 +17,7 @@ from m0sim.chip.devices.parts import board_of
 from m0sim.chip.engine.emulator import Emulator
 from m0sim.chip.engine.firmware_run import FirmwareRun, Parts, Wanted
 from m0sim.chip.engine.heap import HeapWatch
+from m0sim.chip.engine.held import Debugger
 from m0sim.chip.engine.host import ChipHost
 from m0sim.chip.engine.interpreter import Interpreter
 from m0sim.chip.engine.printed import OnOutput, Output
@@ -100,6 +101,7 @@ class Firmware:
         max_cycles: int = MAX_CYCLES,
         pins: bool = False,
         on_output: OnOutput | None = None,
+        debugger: Debugger | None = None,
     ) -> RunCost:
         """Run from reset until something ends it: `RunCost.exit` says what.
 
@@ -112,7 +114,8 @@ class Firmware:
         nothing: the firmware begins again, and `RunCost.resets` tells why.
 
         `flash` is ``cold``, as after reset, or ``ideal``, which lets nothing wait. `pins` fills `RunCost.pins`.
-        `on_output` hears what the firmware prints as it comes.
+        `on_output` hears what the firmware prints as it comes. `debugger` holds the run before its first instruction,
+        see `engine.held`.
 
         Raises `UsageError` when the request makes no sense, or the image has nothing that a reset could start.
         """
@@ -134,7 +137,8 @@ class Firmware:
             pins=pins,
         )
         outside = Outside(tuple(pins_driven), tuple(adc), tuple(Fraction(at) for at in resets), stdin)
-        return _Run(self, wanted, self._flash_model(flash), outside, on_output).cost()
+        run = _Run(self, wanted, self._flash_model(flash), outside, on_output)
+        return run.cost(debugger)
 
     def start_up(self, function: str = "main", *, max_cycles: int = START_UP_CYCLES) -> Started:
         """Run until control comes to a function, and give what is in memory then.
@@ -202,12 +206,14 @@ class _Run:
     def _press(self) -> None:
         self._host.restart("the reset pin was low", BY_PIN)
 
-    def cost(self) -> RunCost:
+    def cost(self, debugger: Debugger | None) -> RunCost:
         """Run, and tell what it cost."""
         parts = Parts(
             self._chip, self._interpreter, self._processor, self._board, self._host, self._output, self._world
         )
-        run = self._run = FirmwareRun(parts, self._wanted, lambda: self._counted(ended=False), self._firmware.progress)
+        run = self._run = FirmwareRun(
+            parts, self._wanted, lambda: self._counted(ended=False), self._firmware.progress, debugger
+        )
         run.begin(self._start, partial(later_start, self._firmware.image, self._chip.space))
         ended = run.execute()
         counts = self._counted(ended=True)

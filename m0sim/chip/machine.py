@@ -21,6 +21,7 @@ from m0sim.chip.device import Device
 from m0sim.chip.engine.counters import Counters
 from m0sim.chip.engine.emulator import Emulator
 from m0sim.chip.engine.flash_runs import FlashRuns
+from m0sim.chip.engine.held import Debugger
 from m0sim.chip.engine.interpreter import Interpreter
 from m0sim.chip.engine.patches import patch, patched
 from m0sim.chip.firmware import Firmware
@@ -167,6 +168,7 @@ class Machine:
         flash: FlashModel = "ideal",
         flash_report: bool = False,
         startup: bool | str = False,
+        debugger: Debugger | None = None,
     ) -> Cost:
         """Call a function by name or address and count what it costs, from its first instruction to its return.
 
@@ -198,6 +200,9 @@ class Machine:
         where the call is at most 50 million instructions long: two more runs. Functions of yours that answer stubs or
         registers are called in each run.
 
+        `debugger` holds the call before its first instruction, on the timed engine, see `engine.held`; it has no level
+        ``memory``, and no warm flash.
+
         Raises `Fault` when the simulated code goes wrong or takes more than `max_cycles`, and `UsageError` when the
         request makes no sense.
         """
@@ -207,6 +212,8 @@ class Machine:
         kinds = finding_kinds_of([fail_on] if isinstance(fail_on, str) else fail_on)
         level = "memory" if kinds else level_of(level)
         chosen = chosen_engine(engine, level, flash_model_of(flash))
+        if debugger is not None and (level == "memory" or flash == "warm" or engine == "unicorn"):
+            raise UsageError("a debugger holds calls of the timed engine, at level cycles, with ideal or cold flash")
         if flash != "ideal":
             self.device.require_flash_model()
         if max_cycles < 1:
@@ -223,7 +230,7 @@ class Machine:
             stubs=stubs or {},
             registers=registers or {},
             stdout=stdout,
-            engine=chosen,
+            engine=chosen if debugger is None else "timed",
             version=__version__,
             bootrom=self._bootrom,
             startup=_start_up_function(startup),
@@ -253,6 +260,8 @@ class Machine:
                     runs.counted(each, chosen if level == "cycles" else "timed", "ideal")
                     self.space.clear_stack()
                 patch(self._emulator, replaced)  # what ran may have copied code to SRAM
+                if debugger is not None:
+                    return runs.held(call, debugger, flash)
                 return (runs.reported if flash_report else runs.counted)(call, chosen, flash)
 
     def start_up(self, function: str = "main") -> None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
     from m0sim.chip.cost import Cost
+    from m0sim.chip.engine.held import Debugger
     from m0sim.chip.fault import Fault
     from m0sim.chip.machine import Machine
     from m0sim.chip.operands import Output
@@ -88,14 +89,7 @@ def _files(_: click.Context, __: click.Parameter, incomplete: str) -> list[Compl
     return [CompletionItem(incomplete, type="file")]
 
 
-_ASKED = (
-    options.image_file,
-    click.argument("function", metavar="FUNCTION", help="Its name as `m0sim list` shows it, or an address."),
-    click.argument(
-        "args", nargs=-1, shell_complete=_files, help="What it is called with, such as 5, @file.bin or out:4K."
-    ),
-    options.profile,
-    options.clock,
+_PREPARATION = (
     click.option(
         "--result",
         metavar="TYPE",
@@ -131,6 +125,17 @@ _ASKED = (
         help="Replace a function that prints, and show what. Repeatable.",
     ),
     click.option("--max-cycles", metavar="N", default="10000000000", help="Fault after this many."),
+)
+"""What is done before a call and around it."""
+_ASKED = (
+    options.image_file,
+    click.argument("function", metavar="FUNCTION", help="Its name as `m0sim list` shows it, or an address."),
+    click.argument(
+        "args", nargs=-1, shell_complete=_files, help="What it is called with, such as 5, @file.bin or out:4K."
+    ),
+    options.profile,
+    options.clock,
+    *_PREPARATION,
     options.flash,
     options.engine,
     options.base,
@@ -141,7 +146,16 @@ _ASKED = (
 
 def asked(verb: Callable[..., None]) -> Callable[..., None]:
     """The arguments and options of a call, for a verb that makes an `Asked` of them."""
-    for decorate in reversed(_ASKED):
+    return _decorated(verb, _ASKED)
+
+
+def preparation(verb: Callable[..., None]) -> Callable[..., None]:
+    """Those of the options that say what is done before a call and around it."""
+    return _decorated(verb, _PREPARATION)
+
+
+def _decorated(verb: Callable[..., None], decorators: Sequence[options.Decorator]) -> Callable[..., None]:
+    for decorate in reversed(decorators):
         verb = decorate(verb)
     return verb
 
@@ -165,10 +179,17 @@ class Outcome:
     outputs: list[Output]
 
 
-def run(asked: Asked, level: str = "cycles", fail_on: Sequence[str] = (), *, flash_report: bool = False) -> Outcome:
+def run(
+    asked: Asked,
+    level: str = "cycles",
+    fail_on: Sequence[str] = (),
+    *,
+    flash_report: bool = False,
+    debugger: Debugger | None = None,
+) -> Outcome:
     """Call a function as the user asked; `out:` buffers are written after a call that returned.
 
-    `flash_report` is as for `Machine.call`.
+    `flash_report` and `debugger` are as for `Machine.call`.
     """
     from m0sim.chip import arguments, operands, replies
     from m0sim.chip.fault import Fault
@@ -198,6 +219,7 @@ def run(asked: Asked, level: str = "cycles", fail_on: Sequence[str] = (), *, fla
                 flash=flash_model_of(asked.flash),
                 flash_report=flash_report,
                 startup=asked.startup or False,
+                debugger=debugger,
             )
         except Fault as fault:
             fault.cost = asked.noted(fault.cost)

@@ -33,6 +33,7 @@ PROFILER = {
     "check": Verb("m0sim.cli.check:check", "Measure the benches of a manifest against the baseline."),
     "completion": Verb("m0sim.cli.completion_verb:completion", "Print what completes verbs and options in a shell."),
     "diff": Verb("m0sim.cli.check:diff", "Compare two baselines, or two results of `m0sim call`."),
+    "gdb": Verb("m0sim.cli.gdb:gdb", "Let GDB debug firmware or a call, with its cycles."),
     "init": Verb("m0sim.cli.init:init", "Write a first m0sim.toml for an image."),
     "list": Verb("m0sim.cli.listing:list_", "Show the functions and sections of an image."),
     "plugins": Verb("m0sim.cli.plugins:plugins", "List what installed packages add to m0sim."),

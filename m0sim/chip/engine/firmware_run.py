@@ -14,9 +14,11 @@ from m0sim.chip.devices.board import Board
 from m0sim.chip.devices.host import Reach
 from m0sim.chip.engine import faults, semihosting
 from m0sim.chip.engine.emulator import Emulator
+from m0sim.chip.engine.held import Debugger, Held
 from m0sim.chip.engine.host import PIN_LOG, ChipHost
 from m0sim.chip.engine.interpreter import Interpreter
 from m0sim.chip.engine.interrupt import Interrupt
+from m0sim.chip.engine.points import Points
 from m0sim.chip.engine.printed import Output
 from m0sim.chip.engine.processor import Processor
 from m0sim.chip.engine.run_counts import RunCounts
@@ -74,9 +76,16 @@ class FirmwareRun:
     """A run on its way: `begin` it, then `execute` it."""
 
     def __init__(
-        self, parts: Parts, wanted: Wanted, mark: Callable[[], RunCounts], progress: Callable[[int], None] | None
+        self,
+        parts: Parts,
+        wanted: Wanted,
+        mark: Callable[[], RunCounts],
+        progress: Callable[[int], None] | None,
+        debugger: Debugger | None = None,
     ) -> None:
         """`mark` gives the counts up to now; `progress` is told the cycles so far, now and then."""
+        self._debugger = debugger
+        self.points = Points()
         self._chip, self._processor, self._board = parts.chip, parts.processor, parts.board
         self._interpreter, self._host, self._output = parts.interpreter, parts.host, parts.output
         self._world = parts.world
@@ -115,14 +124,14 @@ class FirmwareRun:
     def begin(self, start: Start, again: Callable[[], Start]) -> None:
         """Reset the core and all devices. `again` is asked where later resets begin; it may raise `UsageError`."""
         self._again = again
-        self._interpreter.also_watched = self._watched
+        self._interpreter.also_watched = self.watched()
         self._processor.reset(start.sp, start.pc, start.vector_table)
         self._processor.stop_at_faults(True)
         self._board.bus.reset()
         self._world.advance(self._processor.now)
 
-    @property
-    def _watched(self) -> frozenset[int]:
+    def watched(self) -> frozenset[int]:
+        """Addresses of instructions that it waits for."""
         wanted = (self._wanted.until, self._wanted.begin, self._wanted.end)
         return frozenset({*self._exits, *(address for address in wanted if address is not None)})
 
@@ -131,14 +140,54 @@ class FirmwareRun:
         self._chip.is_running = True
         try:
             with self._interrupt, ticking(self._processor.end_slice, _SLICE_SECONDS):
+                if self._debugger is not None:
+                    self._be_held(self._debugger)
                 while self._end is None:
                     self._slice()
         finally:
             self._chip.is_running = False
         return self._end
 
-    def _slice(self) -> None:
-        """Run until something happens, and deal with it."""
+    # -- held by a debugger
+
+    def _be_held(self, debugger: Debugger) -> None:
+        self._processor.halt_at_breakpoints(True)
+        try:
+            debugger.hold(Held(self, self._chip, self._interpreter, self._processor))
+        finally:
+            self._processor.halt_at_breakpoints(False)
+
+    def slice_until(self, cycle: int) -> None:
+        """Run until something happens, that cycle at the latest, and deal with it."""
+        self._slice(cycle)
+
+    def over(self) -> str | None:
+        """How it ended, for a person; None as long as it goes on."""
+        return None if self._end is None else f"{self._end.reason}: {self._end.detail}"
+
+    def is_interrupted(self) -> bool:
+        """Whether Ctrl-C came."""
+        return self._interrupt.came
+
+    def end_by_debugger(self) -> None:
+        """End it here."""
+        if self._end is None:
+            self._ends("interrupted", f"by the debugger, {self._where()}")
+
+    def load(self, address: int, size: int) -> int | None:
+        """What a device gives; None where there is none."""
+        return self._board.bus.load(address, size)
+
+    def store(self, address: int, value: int, size: int) -> bool:
+        """Store to a device; False where there is none."""
+        return self._board.bus.store(address, value, size)
+
+    def seconds(self) -> float:
+        """Simulated time since reset."""
+        return self._host.seconds_at(self._processor.now)
+
+    def _slice(self, horizon: int = NEVER) -> None:
+        """Run until something happens, cycle `horizon` at the latest, and deal with it."""
         if self._interrupt.came:
             self._ends("interrupted", f"Ctrl-C, {self._where()}")
             return
@@ -149,7 +198,7 @@ class FirmwareRun:
         if self._host.restarts is not None:
             slice_cycles = 0  # the instruction that asked for it comes to its end
         limit = self._limit()
-        stop = self._processor.run(min(limit, self._world.due, self._processor.now + slice_cycles))
+        stop = self._processor.run(min(limit, self._world.due, horizon, self._processor.now + slice_cycles))
         self._deal_with(stop, limit)
         if self._end is None and stop != Stop.ACCESS and self._host.restarts is not None:
             self._restart(*self._host.restarts)
@@ -177,6 +226,8 @@ class FirmwareRun:
                 self._processor.answer()
             case Stop.WATCHED:
                 self._see(self._processor.pc)
+            case Stop.GUARD:
+                self.points.at_guard = True
             case Stop.BREAKPOINT:
                 self._at_breakpoint(self._processor.pc)
             case Stop.FAULT:
@@ -258,6 +309,8 @@ class FirmwareRun:
 
     def _see(self, pc: int) -> None:
         """An instruction that the run waits for."""
+        if self.points.stops(pc):
+            return
         wanted, registers = self._wanted, self._processor.registers
         if pc == wanted.begin and self.before is None:
             self.before = self._mark()
@@ -283,6 +336,9 @@ class FirmwareRun:
     def _at_breakpoint(self, pc: int) -> None:
         """Semihosting; at any other one, a debugger would take over here."""
         halfword = self._chip.space.halfword(pc)
+        if halfword != semihosting.BKPT and self._debugger is not None:
+            self.points.at_bkpt = True
+            return
         if halfword != semihosting.BKPT:
             self._ends("breakpoint", f"BKPT #{halfword & 0xFF} {self._where()}")
             return

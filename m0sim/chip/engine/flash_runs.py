@@ -7,8 +7,10 @@ from dataclasses import dataclass, field, replace
 
 from m0sim.chip.call import Call
 from m0sim.chip.cost import Cost
+from m0sim.chip.engine.debugged_call import DebuggedCall
 from m0sim.chip.engine.emulator import Emulator
 from m0sim.chip.engine.exception_run import ExceptionRun
+from m0sim.chip.engine.held import Debugger, Rewind
 from m0sim.chip.engine.interpreter import Interpreter
 from m0sim.chip.engine.run import Run
 from m0sim.chip.engine.snapshot import Snapshot
@@ -103,6 +105,19 @@ class FlashRuns:
                 self.with_exceptions.add(call.entry.address)
                 begin.restore()
         return _executed(ExceptionRun(chip, self.interpreter(), call, self.progress, vectors=vectors, flash=flash))
+
+    def held(self, call: Call, debugger: Debugger, flash: FlashModel) -> Cost:
+        """The call's cost, held by a debugger, which may have it begin anew. Raises its `Fault`."""
+        chip, begin = self.chip, Snapshot(self.chip, call.stubs)
+        vectors = vector_table_of(chip.image, chip.space, chip.started)
+        while True:
+            run = DebuggedCall(chip, self.interpreter(), call, self.progress, debugger, vectors=vectors, flash=flash)
+            try:
+                run.execute()
+                run.check()
+                return run.cost()
+            except Rewind:
+                begin.restore()
 
     def _run(self, call: Call, engine: Engine, flash: FlashModel) -> Cost:
         run = self.executed(call, engine, flash)

@@ -238,12 +238,15 @@ class Interpreter:
             waits.base, waits.first_slot = flash.base, int(self._counters.pages.slots[flash.base // PAGE])
         CORE.m0_wait_reset(self._tables.address)
 
-    def _watch(self) -> None:
-        """Have Python see the instructions where something of its own begins."""
+    def _wanted(self) -> frozenset[int]:
         chip = self._chip
         wanted = {stub.symbol.address for stub in chip.stubs} | set(chip.heap.watched)
         wanted |= {s.address for s in chip.image.symbols if s.name == output.WRITE and s.kind == "function"}
-        wanted |= self.also_watched
+        return frozenset(wanted | self.also_watched)
+
+    def _watch(self) -> None:
+        """Have Python see the instructions where something of its own begins."""
+        wanted = self._wanted()
         if wanted == self._watched:
             return
         pages, table = self._counters.pages, self._tables["watched"]
@@ -251,8 +254,16 @@ class Interpreter:
         for address in wanted:
             if pages.has(address):
                 table[pages.halfword(address)] = 1
-        self._watched = frozenset(wanted)
+        self._watched = wanted
         self._forget()
+
+    def watch(self, addresses: frozenset[int]) -> None:
+        """Have `Stop.WATCHED` before these, from now on: in the middle of a run, whose counts stay."""
+        self.also_watched = addresses
+        if self._wanted() == self._watched:
+            return
+        self._earlier.append(self._own_rows())
+        self._watch()
 
     def run(self, limit: int) -> Stop:
         """Run from `pc` until something stops it, or so many cycles are counted."""

@@ -294,6 +294,10 @@ class Processor:
         """Whether `run` returns `Stop.FAULT` before a HardFault's handler is entered."""
         self._system.stops_at_fault = is_wanted
 
+    def halt_at_breakpoints(self, is_wanted: bool) -> None:
+        """Whether every BKPT is `Stop.BREAKPOINT`, not semihosting alone: a debugger is there (DDI 0419, C1.6)."""
+        self._system.halts_at_breakpoint = is_wanted
+
     @property
     def fault(self) -> HardFault | None:
         """The newest HardFault; None if there was none."""

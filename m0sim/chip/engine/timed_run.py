@@ -9,6 +9,7 @@ from m0sim.chip.call import Call
 from m0sim.chip.engine import patches, semihosting, trap
 from m0sim.chip.engine.emulator import RETURN_ADDRESS, Emulator
 from m0sim.chip.engine.interpreter import Interpreter
+from m0sim.chip.engine.points import NEVER, Points
 from m0sim.chip.engine.run import Run
 from m0sim.chip.fault import Fault
 from m0sim.chip.native.layout import Stop
@@ -48,6 +49,7 @@ class TimedRun(Run):
         self._is_simple = is_simple
         self._vector_table = vector_table
         self._core = emulator.counters.core
+        self.points = Points()
 
     def _begin(self) -> None:
         if self._call.level == "memory":
@@ -90,12 +92,12 @@ class TimedRun(Run):
     def _go(self, limit: int) -> Stop:
         return self._engine.run(limit)
 
-    def _slice(self) -> Stop:
-        """Run until something happens, and deal with it."""
+    def _slice(self, horizon: int = NEVER) -> Stop:
+        """Run until something happens, cycle `horizon` at the latest, and deal with it."""
         if self._interrupt.came:
             raise self._interrupted(self._engine.pc)
         self._core.timed.is_due = 0
-        stop = self._go(min(self._call.max_cycles, self._counters.cycles + _SLICE_CYCLES))
+        stop = self._go(min(self._call.max_cycles, horizon, self._counters.cycles + _SLICE_CYCLES))
         if stop is Stop.LIMIT:
             self._after_slice()
         elif stop is Stop.GROW:
@@ -106,9 +108,13 @@ class TimedRun(Run):
             self._see()
         elif stop is Stop.BREAKPOINT and self._halfword(self._engine.pc) == semihosting.BKPT:
             self._answer_semihosting()
-        elif stop is not Stop.RETURNED:
+        elif stop is not Stop.RETURNED and not self._holds(stop):
             raise self._fault(stop)
         return stop
+
+    def _holds(self, stop: Stop) -> bool:
+        """Whether a debugger holds the run at such a stop."""
+        return False
 
     def _after_slice(self) -> None:
         if self._counters.cycles >= self._call.max_cycles:
@@ -146,6 +152,8 @@ class TimedRun(Run):
 
     def _see(self) -> None:
         """An instruction that something here waits for: a stub, `sbrk` or `_write`."""
+        if self.points.stops(self._engine.pc):
+            return
         chip, pc, timed = self._chip, self._engine.pc, self._core.timed
         registers = self._engine.registers()
         for stub in chip.stubs:

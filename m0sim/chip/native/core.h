@@ -40,6 +40,7 @@ enum m0_stop {
     M0_STOP_SUPERVISOR, /* SVC */
     M0_STOP_BREAKPOINT, /* BKPT */
     M0_STOP_WATCHED,    /* an instruction that Python wants to see first: see `watched` */
+    M0_STOP_GUARD,      /* one that comes to bytes which a debugger watches: `timed.access`, `timed.guard_hit` */
     M0_STOP_JUMP,       /* control came to `stop_address`, where no memory is, */
     M0_STOP_ARM_STATE,  /* or to that even address by BX, BLX or POP, */
     M0_STOP_RETURNED,   /* or to `timed.return_address` */
@@ -464,6 +465,14 @@ struct m0_access {
     uint32_t answers[16];
 };
 
+/* Bytes that a debugger watches. */
+enum m0_guarded { M0_GUARDED_LOADS = 1, M0_GUARDED_STORES = 2 };
+struct m0_guard {
+    uint32_t base;
+    uint32_t size;
+    uint32_t kinds; /* enum m0_guarded, bits */
+};
+
 /* How long the flash lets the core wait. */
 enum m0_flash_model { M0_FLASH_IDEAL, M0_FLASH_CACHE, M0_FLASH_WAITS };
 
@@ -526,6 +535,10 @@ struct m0_timed {
     uint32_t never;        /* a generation that no stamp has */
     uint32_t always;       /* and the one of memory without wait states */
     struct m0_access access;
+    struct m0_guard guards[8]; /* seen by the simple form alone */
+    uint32_t guard_count;
+    uint32_t guard_hit;     /* 1 + the number of the guard of the newest M0_STOP_GUARD */
+    uint32_t passes_guards; /* 1: the first instruction is not to be shown to the debugger again */
 };
 
 /* -- exceptions, where firmware runs: system.c has the registers of the core, exceptions.c entry and return */
@@ -664,6 +677,7 @@ struct m0_system {
     uint32_t lacks_t;      /* 1: the T bit is clear, and the HardFault of that has not been entered */
     uint32_t stops_at_fault; /* 1: Python wants M0_STOP_FAULT */
     uint32_t asks_reset;     /* 1: AIRCR.SYSRESETREQ was written */
+    uint32_t halts_at_breakpoint; /* 1: a debugger is there: BKPT is M0_STOP_BREAKPOINT */
     uint32_t cause;        /* of the fault that stopped an instruction, enum m0_cause */
     uint32_t vtor;
     uint32_t vtor_mask;    /* bits that VTOR has; 0 where there is none */

@@ -773,7 +773,8 @@ static bool is_handled(struct m0_core *core)
         [M0_STOP_RETURNED] = M0_CAUSE_FETCH, [M0_STOP_ARM_STATE] = M0_CAUSE_ARM_STATE};
     struct m0_system *system = &core->system;
     uint32_t stop = core->stop;
-    if (stop == M0_STOP_BREAKPOINT && m0_load16(m0_bytes_at(core, core->timed.pc)) == M0_SEMIHOSTING) {
+    if (stop == M0_STOP_BREAKPOINT && (system->halts_at_breakpoint != 0 ||
+                                       m0_load16(m0_bytes_at(core, core->timed.pc)) == M0_SEMIHOSTING)) {
         return false;
     }
     if (stop == M0_STOP_EVENT && system->cause == M0_CAUSE_NONE) {

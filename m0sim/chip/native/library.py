@@ -30,6 +30,7 @@ _FUNCTIONS: dict[str, tuple[Any, ...]] = {
     "m0_hard_fault": (None, _POINTER, _WORD),
     "m0_set_reference_clock": (None, _POINTER, _WORD, _WORD),
     "m0_publish": (ctypes.c_bool, _POINTER, _POINTER),
+    "m0_access_for_debugger": (_WORD, _POINTER, _WORD, _WORD, _WORD, _POINTER),
     "m0_wait_reset": (None, _POINTER),
     "m0_wait_stream": (None, _POINTER, _POINTER, _POINTER, _COUNT, _POINTER),
     "m0_xip_drop": (None, _POINTER, _WORD),

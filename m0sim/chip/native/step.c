@@ -75,6 +75,7 @@ struct now {
     int64_t stalls;   /* that its accesses had so far, */
     int64_t bus_stalls; /* those on a slow bus among them: it begins again for each of those, and counts them at its end */
     bool is_unsettled; /* an access changed the flash cache where the code is */
+    bool passes_guards; /* a debugger has seen what it accesses */
     bool is_single;   /* a load or store, which the port makes faster; multiples take as long as ever */
 };
 
@@ -163,10 +164,30 @@ static uint8_t *memory_at(struct m0_core *core, struct now *now, uint32_t addres
     return (uint8_t *)m0_pointer(core->hosts[slot]) + (address & 0xFFF);
 }
 
+/* True where an instruction is about to come to bytes that a debugger watches: the run stops before it. */
+static bool is_guarded(struct m0_core *core, const struct now *now, uint32_t address, uint32_t size, bool is_store)
+{
+    const struct m0_timed *timed = &core->timed;
+    uint32_t kind = is_store ? M0_GUARDED_STORES : M0_GUARDED_LOADS;
+    for (uint32_t i = 0; i < timed->guard_count && !now->passes_guards; i++) {
+        const struct m0_guard *guard = &timed->guards[i];
+        bool meets = address < (uint64_t)guard->base + guard->size && guard->base < (uint64_t)address + size;
+        if (meets && (guard->kinds & kind) != 0) {
+            core->timed.guard_hit = i + 1;
+            stop_access(core, now, M0_STOP_GUARD, address, size, is_store);
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool load(struct m0_core *core, struct now *now, uint32_t address, uint32_t size, uint32_t *value)
 {
     uint32_t slot = m0_page_slot(core, address);
     *value = 0;
+    if (now->is_single && is_guarded(core, now, address, size, false)) {
+        return false;
+    }
     if ((address & (size - 1)) != 0) {
         return stop_access(core, now, M0_STOP_UNALIGNED, address, size, false);
     }
@@ -197,6 +218,9 @@ static void overwrite_code(struct m0_core *core, const struct now *now, uint32_t
 static bool store(struct m0_core *core, struct now *now, uint32_t address, uint32_t size, uint32_t value)
 {
     uint32_t slot = m0_page_slot(core, address);
+    if (now->is_single && is_guarded(core, now, address, size, true)) {
+        return false;
+    }
     if ((address & (size - 1)) != 0) {
         return stop_access(core, now, M0_STOP_UNALIGNED, address, size, true);
     }
@@ -269,6 +293,9 @@ static void track_words(struct m0_core *core, const struct now *now, uint32_t ad
 static bool load_list(struct m0_core *core, struct now *now, uint32_t address, uint32_t list, uint32_t base)
 {
     uint32_t *r = core->timed.r, into_base = r[base];
+    if (is_guarded(core, now, address, 4 * (uint32_t)__builtin_popcount(list), false)) {
+        return false;
+    }
     for (; list != 0; list &= list - 1, address += 4) {
         uint32_t number = (uint32_t)__builtin_ctz(list), value;
         if (!load(core, now, address, 4, &value)) {
@@ -282,6 +309,9 @@ static bool load_list(struct m0_core *core, struct now *now, uint32_t address, u
 
 static bool store_list(struct m0_core *core, struct now *now, uint32_t address, uint32_t list)
 {
+    if (is_guarded(core, now, address, 4 * (uint32_t)__builtin_popcount(list), true)) {
+        return false;
+    }
     for (; list != 0; list &= list - 1, address += 4) {
         if (!store(core, now, address, 4, core->timed.r[__builtin_ctz(list)])) {
             return false;
@@ -882,7 +912,8 @@ bool m0_step(struct m0_core *core, enum m0_stepping stepping)
         if ((now.detail->flags & M0_DETAIL_WATCHED) != 0 && timed->passes_watch == 0) {
             why = M0_STOP_WATCHED;
         }
-        timed->passes_watch = 0;
+        now.passes_guards = timed->passes_guards != 0 || timed->access.answered != 0;
+        timed->passes_watch = timed->passes_guards = 0;
         if (why != M0_STOP_NONE) {
             m0_stop_timed(core, why, now.pc);
             core->cycles = now.cycle;

@@ -1,0 +1,1 @@
+"""A server for GDB's remote protocol over a run that it holds. Source: GDB manual, appendix E."""

@@ -1,0 +1,130 @@
+"""Backwards in time: a run is deterministic, so the past is a new run up to where one wants to be.
+
+What the debugger changed on the way is done again at the same cycles. Nothing else is kept, so a step back takes as
+long as the program took until there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from m0sim.chip.engine.held import Held, Rewind, Stopped
+
+_NEAR = 64
+"""Cycles: two instructions in a row take less, but for sleep and the entry of exceptions."""
+
+
+class Way(Enum):
+    """Where to go."""
+
+    RESET = auto()
+    """To the beginning, all changes forgotten."""
+    STEP = auto()
+    """To the instruction before a cycle."""
+    CONTINUE = auto()
+    """To the last breakpoint before a cycle."""
+    TO = auto()
+    """To a cycle that an instruction begins in."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    cycle: int
+    make: Callable[[Held], object]
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    way: Way
+    cycle: int
+    stopped: Stopped
+
+
+class History:
+    """What was changed in a run, and where in it to go."""
+
+    def __init__(self) -> None:
+        self._changes: list[_Change] = []
+        self._wanted: _Wanted | None = None
+
+    @property
+    def is_replaying(self) -> bool:
+        """Whether what the program prints was printed before."""
+        return self._wanted is not None
+
+    def do(self, held: Held, change: Callable[[Held], bool]) -> bool:
+        """Change something now, and in every run anew; whether it could be changed."""
+        self._forget_future(held.now)
+        self._changes.append(_Change(held.now, change))
+        return change(held)
+
+    def ask(self, held: Held, read: Callable[[Held], bytes], address: int) -> bytes:
+        """Read something whose reading may change it: registers of devices."""
+        if address >> 28 in (0, 1, 2):  # memory, on every part (DDI 0419, B3.1)
+            return read(held)
+        self._forget_future(held.now)
+        self._changes.append(_Change(held.now, read))
+        return read(held)
+
+    def _forget_future(self, now: int) -> None:
+        self._changes = [change for change in self._changes if change.cycle <= now]
+
+    def rewind(self, way: Way, cycle: int = 0) -> None:
+        """Have the run begin anew and go there. Raises `Rewind`."""
+        if way is Way.RESET:
+            self._changes = []
+        self._wanted = _Wanted(way, cycle, Stopped("step"))
+        raise Rewind
+
+    def replay(self, held: Held, place_points: Callable[[], None]) -> Stopped | None:
+        """Go where it is wanted, in a run that begins anew; why it stands there, or None where nothing was wanted.
+
+        Raises `Rewind` where that is now known, and already past.
+        """
+        wanted = self._wanted
+        if wanted is None:
+            return None
+        if wanted.way is Way.STEP:
+            before = self._boundary_before(held, wanted.cycle)
+            self._go_to(before, Stopped("step"))
+        if wanted.way is Way.CONTINUE:
+            place_points()
+            last = self._last_breakpoint(held, wanted.cycle)
+            self._go_to(last or 0, Stopped("end") if last is None else Stopped("breakpoint"))
+        self._run_to(held, wanted.cycle)
+        self._wanted = None
+        return Stopped("interrupt") if wanted.way is Way.RESET else wanted.stopped
+
+    def _go_to(self, cycle: int, stopped: Stopped) -> None:
+        self._wanted = _Wanted(Way.TO, cycle, stopped)
+        raise Rewind
+
+    def _run_to(self, held: Held, cycle: int) -> None:
+        """To a cycle, with the changes until then."""
+        for change in self._changes:
+            if change.cycle <= cycle:
+                held.run_to(change.cycle)
+                change.make(held)
+        held.run_to(cycle)
+
+    def _boundary_before(self, held: Held, cycle: int) -> int:
+        self._run_to(held, max(0, cycle - _NEAR))
+        found = held.now if held.now < cycle else 0
+        while held.now < cycle and held.over() is None:
+            found = held.now
+            held.step()
+        return found
+
+    def _last_breakpoint(self, held: Held, cycle: int) -> int | None:
+        last = None
+        changes = iter([*self._changes, _Change(cycle, lambda _: None)])
+        for change in changes:
+            while held.now < min(change.cycle, cycle) and held.over() is None:
+                stopped = held.go(lambda: False, until=min(change.cycle, cycle))
+                if stopped.why in ("breakpoint", "watchpoint", "bkpt") and held.now < cycle:
+                    last = held.now
+            if held.now <= cycle:
+                change.make(held)
+        return last
