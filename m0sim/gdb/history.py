@@ -7,13 +7,13 @@ long as the program took until there.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 
 from m0sim.chip.engine.held import Held, Rewind, Stopped
 
 _NEAR = 64
-"""Cycles: two instructions in a row take less, but for sleep and the entry of exceptions."""
+"""Cycles: most instructions take less. Those that wait for flash, and a sleep, are looked for further back."""
 
 
 class Way(Enum):
@@ -40,6 +40,8 @@ class _Wanted:
     way: Way
     cycle: int
     stopped: Stopped
+    near: int = _NEAR
+    """How many cycles before `cycle` to look for the instruction before it."""
 
 
 class History:
@@ -87,7 +89,10 @@ class History:
         if wanted is None:
             return None
         if wanted.way is Way.STEP:
-            before = self._boundary_before(held, wanted.cycle)
+            before = self._boundary_before(held, wanted.cycle, wanted.near)
+            if before is None:
+                self._wanted = replace(wanted, near=64 * wanted.near)
+                raise Rewind
             self._go_to(before, Stopped("step"))
         if wanted.way is Way.CONTINUE:
             place_points()
@@ -109,9 +114,10 @@ class History:
                 change.make(held)
         held.run_to(cycle)
 
-    def _boundary_before(self, held: Held, cycle: int) -> int:
-        self._run_to(held, max(0, cycle - _NEAR))
-        found = held.now if held.now < cycle else 0
+    def _boundary_before(self, held: Held, cycle: int, near: int) -> int | None:
+        """Where the last instruction before a cycle begins; None where it began before all that was looked at."""
+        self._run_to(held, max(0, cycle - near))
+        found = held.now if held.now < cycle else None
         while held.now < cycle and held.over() is None:
             found = held.now
             held.step()

@@ -19,7 +19,7 @@ monitor cost           what ran since the last continue, or since monitor mark: 
 monitor mark           have monitor cost count from here on
 monitor trace on|off   show the cycles of each step and continue as it stops
 monitor faults on|off  stop where a HardFault comes, before its handler (on)
-monitor reset          begin anew
+monitor reset          begin anew; GDB sees it after: maintenance flush register-cache
 """
 _MOST_FUNCTIONS = 20
 _SWITCHES = {"on": True, "off": False}
@@ -69,6 +69,8 @@ def _cost(session: Session) -> str:
     ]
     if done.sleep_cycles:
         lines.append(f"asleep        {done.sleep_cycles:>14,}")
+    if done.overhead_cycles:
+        lines.append(f"exceptions    {done.overhead_cycles:>14,}   entering them and returning: no function has those")
     ran = sorted(functions(done.counts, table).values(), key=lambda each: -each.self_cycles)
     ran = [each for each in ran if each.self_cycles]
     lines += ["", "   self cycles   function"]

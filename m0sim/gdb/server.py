@@ -83,7 +83,7 @@ class GdbServer:
         self._client, (name, *_) = self._listener.accept()
         self._client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._client.settimeout(10)
-        self._reader, self._waiting, self._has_no_acks = Reader(), [], False
+        self._reader, self._waiting, self._has_no_acks, self._last = Reader(), [], False, b""
         self._note(f"a debugger at {name}")
 
     def _receive(self, seconds: float) -> None:

@@ -60,7 +60,7 @@ class Session:
             return None
         held.mark()
         self._stopped = found
-        return self._stop_reply()
+        return self._stop_reply() if found.why != "interrupt" else "OK"  # of monitor reset
 
     def hear(self, data: bytes) -> str | None:
         """The answer to a packet; None where none is due now."""

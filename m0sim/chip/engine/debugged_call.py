@@ -43,8 +43,7 @@ class DebuggedCall(ExceptionRun):
         try:
             with ticking(self._end_slice, _SLICE_SECONDS):
                 self._debugger.hold(held)
-            held.set_watchpoints([])
-            held.set_breakpoints(set())
+            held.let_go()
             self._processor.halt_at_breakpoints(False)
             if self._ended_by is not None:
                 raise self._ended_by

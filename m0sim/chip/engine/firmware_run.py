@@ -151,11 +151,11 @@ class FirmwareRun:
     # -- held by a debugger
 
     def _be_held(self, debugger: Debugger) -> None:
+        held = Held(self, self._chip, self._interpreter, self._processor)
         self._processor.halt_at_breakpoints(True)
-        try:
-            debugger.hold(Held(self, self._chip, self._interpreter, self._processor))
-        finally:
-            self._processor.halt_at_breakpoints(False)
+        debugger.hold(held)
+        held.let_go()
+        self._processor.halt_at_breakpoints(False)
 
     def slice_until(self, cycle: int) -> None:
         """Run until something happens, that cycle at the latest, and deal with it."""

@@ -157,10 +157,13 @@ class Held:
 
     def step(self) -> Stopped:
         """One instruction; or the entry of an exception, or all of a sleep."""
-        begin, points = self.now, self._run.points
+        points, begin = self._run.points, self.now
         points.passing = self.pc
         self._leave()
-        while self.now == begin and self._run.over() is None and not points.at_guard:
+        place = begin, self.pc
+        while (self.now, self.pc) == place or self._is_inside:
+            if self._run.over() is not None or points.at_guard or points.at_bkpt:
+                break
             self._run.slice_until(begin + 1)
         while self.is_asleep and self._run.over() is None:
             self._run.slice_until(max(self.now + 1, int(self._core.system.next_event)))
@@ -171,13 +174,14 @@ class Held:
         """On to a breakpoint, a watchpoint, a fault or the end; or to where `is_asked`, which is asked now and then."""
         stopped, points = self.step(), self._run.points
         while stopped.why == "step":
-            if points.hit is not None or self.pc in points.addresses:
-                points.hit = None
-                return Stopped("breakpoint")
-            if self.now >= until:
-                return stopped
-            if is_asked():
-                return Stopped("interrupt")
+            if not self._is_inside:
+                if points.hit is not None or self.pc in points.addresses:
+                    points.hit = None
+                    return Stopped("breakpoint")
+                if self.now >= until:
+                    return stopped
+                if is_asked():
+                    return Stopped("interrupt")
             self._run.slice_until(until)
             stopped = self._found() or stopped
         return stopped
@@ -186,15 +190,26 @@ class Held:
         """On to the instruction boundary at a cycle, or the next one behind it, whatever is in between."""
         points = self._run.points
         addresses, points.addresses = points.addresses, set()
-        while self.now < cycle and self._run.over() is None:
+        while (self.now < cycle or self._is_inside) and self._run.over() is None:
             self._leave()
             self._run.slice_until(cycle)
         points.addresses = addresses
         self._forget_found()
 
+    def let_go(self) -> None:
+        """Nothing stops the run any more."""
+        self.set_breakpoints(set())
+        self.set_watchpoints([])
+        self._leave()
+
     def end(self) -> None:
         """End the run here, as Ctrl-C does."""
         self._run.end_by_debugger()
+
+    @property
+    def _is_inside(self) -> bool:
+        """Whether an instruction is under way: a device has answered it, and it makes its access when it goes on."""
+        return bool(self._core.timed.access.answered)
 
     def _leave(self) -> None:
         """A BKPT that it stands at is done with, and so is an access that a watchpoint told of."""

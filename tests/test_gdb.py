@@ -1,0 +1,463 @@
+"""The GDB server without GDB: packets, what a held run does, and damage."""
+
+from __future__ import annotations
+
+import random
+import re
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import firmware_images
+import pytest
+from conftest import parts
+from firmware_runs import different, load, processor, run_processor, seen_of_processor
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from reference.slow_core import LineEvent
+from reference.timed_programs import LIMIT, timed_program
+
+from m0sim import Firmware, Machine, UsageError
+from m0sim.chip.engine.held import Held, Rewind, Stopped, Watchpoint
+from m0sim.chip.engine.points import Points
+from m0sim.chip.engine.processor import Processor
+from m0sim.chip.native.layout import Stop
+from m0sim.chip.run_cost import RunCost
+from m0sim.gdb import packets, registers
+from m0sim.gdb.history import Way
+from m0sim.gdb.packets import Reader, Signal
+from m0sim.gdb.server import GdbServer
+from m0sim.gdb.session import Detached, LetGo, Session
+
+
+@pytest.fixture(scope="module")
+def alarms(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return firmware_images.build("alarms", tmp_path_factory.mktemp("gdb"))
+
+
+class Script:
+    """A debugger that does what a function says, in each run anew."""
+
+    def __init__(self, act: Callable[[Held], None]) -> None:
+        self.hold = act
+
+
+class Talk:
+    """A session without a socket: a debugger that a test talks to."""
+
+    def __init__(self, act: Callable[[Talk], None]) -> None:
+        self.said: list[str] = []
+        self.session = Session(self.said.append, lambda: False)
+        self._act = act
+        self.answer: str | None = None
+
+    def hold(self, held: Held) -> None:
+        self.answer = self.session.attach(held)
+        self._act(self)
+
+    def ask(self, packet: str) -> str:
+        answer = self.session.hear(packet.encode("latin-1"))
+        assert answer is not None
+        return answer
+
+    def monitor(self, text: str) -> str:
+        answer = self.ask("qRcmd," + text.encode().hex())
+        return "" if answer == "OK" else bytes.fromhex(answer).decode()
+
+
+def run_anew(firmware: Firmware, debugger: object) -> RunCost:
+    while True:
+        try:
+            return firmware.run(debugger=debugger)  # type: ignore[arg-type]
+        except Rewind:
+            continue
+
+
+class TestPackets:
+    @given(st.lists(st.binary(max_size=60)), st.lists(st.integers(1, 7), min_size=1))
+    def test_what_is_sent_arrives(self, datas: list[bytes], cuts: list[int]) -> None:
+        """However the network cuts it, with acknowledgements in between."""
+        stream, reader, found, at = b"+".join(map(packets.encode, datas)), Reader(), [], 0
+        while at < len(stream):
+            size = cuts[at % len(cuts)]
+            found += reader.feed(stream[at : at + size])
+            at += size
+        assert found == datas
+
+    def test_the_sum_by_hand(self) -> None:
+        """GDB manual, E.1: the sum of all characters, modulo 256; } before what is escaped, which is sent ^ 0x20."""
+        assert packets.encode(b"OK") == b"$OK#9a"
+        assert packets.encode(b"}") == b"$}]#da"
+        assert list(Reader().feed(b"$OK#9A")) == [b"OK"]
+
+    def test_damage_and_signals(self) -> None:
+        assert list(Reader().feed(b"$OK#9b\x03-x$#00")) == [Signal.DAMAGED, Signal.BREAK, Signal.RESEND, b""]
+
+    def test_what_is_too_long_is_refused_and_takes_no_room(self) -> None:
+        reader = Reader()
+        assert list(reader.feed(b"$")) == []
+        for _ in range(100):
+            assert list(reader.feed(b"a" * 10_000)) == []
+        assert len(reader._left) <= 2 * packets.MOST + 10_001
+        assert list(reader.feed(b"#00$OK#9a")) == [Signal.DAMAGED, b"OK"]
+
+    @given(st.binary(max_size=400))
+    def test_any_bytes_are_read_to_an_end(self, data: bytes) -> None:
+        for item in Reader().feed(data):
+            assert item in Signal or isinstance(item, bytes)
+
+
+class Bare:
+    """A generated program with interrupts, as a run that can be held."""
+
+    def __init__(self, made: Processor, lines: tuple[LineEvent, ...]) -> None:
+        self.points, self._made, self._lines, self._end = Points(), made, list(lines), ""
+        self._wake()
+
+    def _wake(self) -> None:
+        self._made.wake_at(self._lines[0].cycle if self._lines else None)
+
+    def slice_until(self, cycle: int) -> None:
+        stop = self._made.run(min(cycle, LIMIT))
+        if stop is Stop.DUE:
+            while self._lines and self._lines[0].cycle <= self._made.now:
+                event = self._lines.pop(0)
+                self._made.set_line(event.irq, event.level)
+            self._wake()
+        elif stop is Stop.ACCESS:
+            self._made.refuse()
+        elif stop is not Stop.LIMIT or self._made.now >= LIMIT:
+            self._end = stop.name
+
+    def over(self) -> str | None:
+        return self._end or None
+
+
+@pytest.mark.parametrize("seed", parts(range(20), long=16))
+def test_steps_count_what_one_run_counts(seed: int) -> None:
+    """Every instruction of generated programs with interrupts, one at a time: all that can be seen is the same."""
+    program = timed_program(random.Random(seed).randbytes(150), load("rp2040").flash.base)
+    whole, chip = processor(program.image, program.entry, "rp2040")
+    run_processor(whole, LIMIT, program.lines)
+    stepped, other = processor(program.image, program.entry, "rp2040")
+    run = Bare(stepped, program.lines)
+    held = Held(run, other, stepped._interpreter, stepped)  # type: ignore[arg-type]
+    steps = 0
+    while run.over() is None:
+        held.step()
+        steps += 1
+    assert steps > 100
+    assert different(seen_of_processor(whole, chip), seen_of_processor(stepped, other)) == {}
+
+
+class TestHeld:
+    def test_steps_of_whole_firmware_cost_nothing(self, alarms: Path) -> None:
+        """With timers, sleep and a UART, 3,000 instructions stepped: the report is the same to the last figure."""
+
+        def act(held: Held) -> None:
+            held.set_breakpoints({Firmware.from_elf(alarms).program.find("main").address})
+            assert held.go(lambda: False).why == "breakpoint"
+            for _ in range(3_000):
+                held.step()
+
+        plain = Firmware.from_elf(alarms).run()
+        held = Firmware.from_elf(alarms).run(debugger=Script(act))
+        assert held.cost.executed == plain.cost.executed
+        assert (held.cycles, held.seconds, held.output) == (plain.cycles, plain.seconds, plain.output)
+        assert held.handlers == plain.handlers
+        assert held.stacks == plain.stacks
+
+    def test_a_region_between_breakpoints_costs_what_from_to_says(self, alarms: Path) -> None:
+        firmware = Firmware.from_elf(alarms)
+        wanted = firmware.run(begin="main", end="IRQ1_Handler")
+        found: list[str] = []
+
+        def act(talk: Talk) -> None:
+            for name in ("main", "IRQ1_Handler"):
+                address = firmware.program.find(name).address
+                assert talk.ask(f"Z1,{address:x},2") == "OK"
+                assert talk.ask("vCont;c").startswith("T05")
+                assert talk.ask(f"z1,{address:x},2") == "OK"
+            found.append(talk.monitor("cost"))
+
+        run_anew(firmware, Talk(act))
+        lines = {words[0]: words[1] for line in found[0].splitlines() if len(words := line.split()) > 1}
+        assert int(lines["cycles"].replace(",", "")) == wanted.cycles
+        assert int(lines["instructions"].replace(",", "")) == wanted.cost.instructions
+        assert int(lines["loads"].replace(",", "")) == wanted.cost.loads
+        assert int(lines["asleep"].replace(",", "")) == wanted.sleep_cycles
+        cycles = {name: int(number.replace(",", "")) for number, name in lines.items() if name in wanted.cost.functions}
+        assert cycles == {f.name: f.self_cycles for f in wanted.cost.functions.values() if f.self_cycles}
+
+    def test_backwards(self, alarms: Path) -> None:
+        """Each step back comes to the place, the registers and the memory that were there on the way forth."""
+        firmware = Firmware.from_elf(alarms)
+        seen: list[tuple[int, dict[str, int], bytes]] = []
+        left = 6
+
+        def now(held: Held) -> tuple[int, dict[str, int], bytes]:
+            return held.now, held.registers(), held.read(0x20000000, 64)
+
+        def act(talk: Talk) -> None:
+            nonlocal left
+            held = talk.session.held
+            if not seen:
+                assert talk.ask(f"Z0,{firmware.program.find('IRQ0_Handler').address:x},2") == "OK"
+                assert talk.ask("c").startswith("T05")
+                seen.append(now(held))
+                for _ in range(6):
+                    talk.ask("s")
+                    seen.append(now(held))
+            assert now(held) == seen[left]
+            left -= 1
+            if left >= 0:
+                talk.ask("bs")
+
+        run_anew(firmware, Talk(act))
+        assert left == -1
+        assert len({cycle for cycle, *_ in seen}) == 7
+
+    def test_back_to_the_last_breakpoint(self, alarms: Path) -> None:
+        firmware, where = Firmware.from_elf(alarms), list[int]()
+
+        def act(talk: Talk) -> None:
+            held = talk.session.held
+            if not where:
+                assert talk.ask(f"Z0,{firmware.program.find('IRQ0_Handler').address:x},2") == "OK"
+                for _ in range(3):
+                    talk.ask("c")
+                    where.append(held.now)
+                talk.ask("bc")
+            assert held.now == where[1]
+            assert talk.answer == "T05thread:1;swbreak:;"
+            assert talk.session.history.is_replaying is False
+
+        run_anew(firmware, Talk(act))
+        assert where == sorted(set(where))
+
+    def test_a_change_is_made_again_on_the_way_back(self, alarms: Path) -> None:
+        firmware, begun = Firmware.from_elf(alarms), list[int]()
+        counts = firmware.program.find("counts").address
+
+        def act(talk: Talk) -> None:
+            held = talk.session.held
+            if not begun:
+                talk.ask(f"Z0,{firmware.program.find('IRQ0_Handler').address:x},2")
+                talk.ask("c")
+                assert talk.ask(f"M{counts:x},4:07000000") == "OK"
+                assert talk.ask("P5=78563412") == "OK"
+                talk.ask("s")
+                talk.ask("s")
+                begun.append(held.now)
+                talk.ask("bs")
+            assert held.now < begun[0]
+            assert talk.ask(f"m{counts:x},4") == "07000000"
+            assert talk.ask("p5") == "78563412"
+
+        run_anew(firmware, Talk(act))
+
+    def test_watchpoints_stop_before_the_access(self, alarms: Path) -> None:
+        firmware = Firmware.from_elf(alarms)
+        times = firmware.program.find("times").address
+        found: list[tuple[str, int]] = []
+
+        def act(held: Held) -> None:
+            held.set_watchpoints([Watchpoint(times + 4, 4, loads=False, stores=True)])
+            while held.go(lambda: False).why == "watchpoint":
+                before = held.read(times + 4, 4)
+                held.step()
+                found.append((before.hex(), int.from_bytes(held.read(times + 4, 4), "little")))
+
+        done = firmware.run(debugger=Script(act))
+        assert found[0] == ("dededede", 0)  # start-up code clears it
+        assert found[1:] == [("00000000", int(done.output.split()[1]))]
+        assert done.cost.executed == Firmware.from_elf(alarms).run().cost.executed
+
+    def test_a_fault_is_shown_before_its_handler(self, tmp_path: Path) -> None:
+        firmware = Firmware.from_elf(firmware_images.build("faulty", tmp_path))
+        why: list[Stopped] = []
+
+        def act(held: Held) -> None:
+            why.append(held.go(lambda: False))
+
+        firmware.run(debugger=Script(act))
+        assert why[0].why == "fault"
+        assert "HardFault" in why[0].detail
+
+    def test_registers_of_devices_and_of_the_core(self, alarms: Path) -> None:
+        def act(held: Held) -> None:
+            assert int.from_bytes(held.read(0xE000ED00, 4), "little") == 0x410CC601  # CPUID: DDI 0484C, table 4-1
+            assert held.read(0xD0000000, 4) == b"\0\0\0\0"  # CPUID of the SIO: core 0 (RP2040 datasheet, 2.3.1.7)
+            assert held.write(0x4005800C, (0x12345678).to_bytes(4, "little"))  # a scratch register of the watchdog
+            assert held.read(0x4005800C, 4).hex() == "78563412"
+            assert held.read(0x60000000, 4) == b""
+            assert not held.write(0x60000000, b"abcd")
+            assert held.read(0x20041FFE, 8) == held.read(0x20041FFE, 2)
+
+        Firmware.from_elf(alarms).run(debugger=Script(act))
+
+
+class TestCalls:
+    def test_a_held_call_costs_what_a_call_costs(self, build: Callable[..., Path]) -> None:
+        elf = build("profiled.c", flags=("-O1", "-g"))
+        plain = Machine.from_elf(elf).call("work", 5)
+
+        def act(held: Held) -> None:
+            for _ in range(100):
+                held.step()
+
+        for flash in ("ideal", "cold"):
+            plain = Machine.from_elf(elf).call("work", 5, flash=flash, engine="timed")  # type: ignore[arg-type]
+            held = Machine.from_elf(elf).call("work", 5, flash=flash, debugger=Script(act))  # type: ignore[arg-type]
+            assert held.executed == plain.executed
+            assert (held.cycles, held.result, held.stack_bytes) == (plain.cycles, plain.result, plain.stack_bytes)
+            assert held.functions == plain.functions
+
+    def test_a_call_begins_anew(self, build: Callable[..., Path]) -> None:
+        cycles: list[int] = []
+
+        def act(talk: Talk) -> None:
+            held = talk.session.held
+            for _ in range(10):
+                held.step()
+            cycles.append(held.now)
+            if len(cycles) < 3:
+                talk.session.history.rewind(Way.RESET)
+
+        Machine.from_elf(build("profiled.c", flags=("-O1", "-g"))).call("work", 5, debugger=Talk(act))
+        assert cycles[0] == cycles[1] == cycles[2]
+
+    def test_what_a_debugger_cannot_hold(self, build: Callable[..., Path]) -> None:
+        machine = Machine.from_elf(build("profiled.c", flags=("-O1", "-g")))
+        for options in ({"level": "memory"}, {"flash": "warm"}, {"engine": "unicorn"}):
+            with pytest.raises(UsageError, match="timed engine"):
+                machine.call("work", 5, debugger=Script(lambda _: None), **options)  # type: ignore[arg-type]
+
+
+# -- damage
+
+
+def _mutated(rng: random.Random) -> bytes:
+    """A packet that GDB might send, often with something wrong in it."""
+    known = [
+        *(b"?", b"g", b"G" + b"00" * 68, b"p0", b"P19=00000000", b"m20000000,40", b"M20000000,2:abcd", b"mfffffffc,10"),
+        *(b"X20000000,3:abc", b"Z0,10000100,2", b"Z2,20000000,4", b"z2,20000000,4", b"Z9,0,0", b"vCont?", b"vCont;s:1"),
+        *(b"qSupported:multiprocess+", b"qXfer:features:read:target.xml:0,fff", b"qXfer:memory-map:read::0,fff"),
+        *(b"qRcmd,6379636c6573", b"qRcmd,636f7374", b"qRcmd,zz", b"Hg0", b"T1", b"qfThreadInfo", b"qC", b"s", b"S05"),
+        *(b"m40054028,4", b"mE000E010,4", b"M40054000,4:00000000", b"m,", b"m1", b"P", b"Z", b"v", b"q", b"", b"!"),
+    ]
+    packet = bytearray(rng.choice(known))
+    for _ in range(rng.choice((0, 0, 1, 1, 2, 5))):
+        if packet and rng.random() < 0.7:
+            at = rng.randrange(len(packet))
+            packet[at : at + rng.randrange(3)] = rng.randbytes(rng.randrange(4))
+        else:
+            packet += rng.choice((b",", b":", b";", b"-1", b"ffffffffffffffff", b"\xff", b"="))
+    return bytes(packet)
+
+
+@pytest.mark.parametrize("count", [400, pytest.param(10_000, marks=pytest.mark.long)])
+def test_malformed_packets_do_no_harm(alarms: Path, count: int) -> None:
+    rng, heard = random.Random(count), 0
+
+    def act(talk: Talk) -> None:
+        nonlocal heard
+        while heard < count:
+            heard += 1
+            packet = _mutated(rng)
+            if packet[:1] in b"cCb" or packet.startswith(b"vCont;c"):
+                continue  # goes on to the end, or back
+            try:
+                answer = talk.session.hear(packet)
+            except (LetGo, Detached):
+                continue
+            assert answer is None or isinstance(answer.encode("latin-1"), bytes)
+        assert talk.ask("g")[: 8 * 17]
+
+    done = run_anew(Firmware.from_elf(alarms), Talk(act))
+    assert heard == count
+    assert done is not None
+
+
+@contextmanager
+def served(firmware: Firmware) -> Iterator[tuple[int, list[RunCost], list[str]]]:
+    """A server in a thread; its port, what the run cost in the end, and what was noted."""
+    done: list[RunCost] = []
+    notes: list[str] = []
+    server = GdbServer("127.0.0.1", 0, notes.append)
+
+    def run() -> None:
+        done.append(run_anew(firmware, server))
+
+    with closing(server):
+        thread = threading.Thread(target=run, daemon=True)
+        thread.start()
+        yield server.port, done, notes
+        thread.join(30)
+        assert not thread.is_alive()
+
+
+def _talk(port: int, *sent: bytes, awaited: bytes = b"") -> bytes:
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as client:
+        for each in sent:
+            client.sendall(each)
+        found = b""
+        while awaited and awaited not in found:
+            piece = client.recv(4096)
+            assert piece
+            found += piece
+        return found
+
+
+def test_a_client_that_vanishes_leaves_the_program_as_it_is(alarms: Path) -> None:
+    encode = packets.encode
+    with served(Firmware.from_elf(alarms)) as (port, done, notes):
+        _talk(port, encode(b"qSupported"), b"$g#", awaited=b"ReverseStep")  # in the middle of a packet
+        _talk(port, encode(b"s"), encode(b"s"), awaited=b"T05thread:1;#")
+        _talk(port, encode(b"c"))  # while the program runs
+        cycles = encode(b"qRcmd," + b"cycles".hex().encode())
+        assert bytes.fromhex(_talk(port, cycles, awaited=b"#").split(b"$")[1].split(b"#")[0].decode())
+        assert _talk(port, b"$g#00", awaited=b"-") == b"-"
+        detached = _talk(port, encode(b"D"), awaited=b"$OK#9a")
+        assert b"$OK#9a" in detached
+        assert b"$T0" in _talk(port, b"-" + encode(b"?"), awaited=b"#")
+        _talk(port, encode(b"vKill;1"), awaited=b"$OK#9a")
+    assert done[0].exit.reason in ("interrupted", "exit")
+    assert any("gone" in note for note in notes)
+    assert any("detached" in note for note in notes)
+
+
+def test_only_one_server_at_a_port() -> None:
+    with closing(GdbServer("127.0.0.1", 0, lambda _: None)) as first, pytest.raises(UsageError, match="--port"):
+        GdbServer("127.0.0.1", first.port, lambda _: None)
+
+
+def test_the_description_has_every_register_once() -> None:
+    """In the order of a `g` packet, which is that of their numbers."""
+    text = registers.description()
+    numbers = [int(number) for number in re.findall(r'regnum="(\d+)"', text)]
+    assert numbers == sorted(numbers) == list(registers.NUMBERS.values())
+
+
+@settings(max_examples=20)
+@given(st.integers(0, 0xFFFFFFFF), st.sampled_from(sorted(registers.NUMBERS)))
+def test_registers_read_back_what_was_written(value: int, name: str) -> None:
+    made, chip = processor(timed_program(b"12345", load("rp2040").flash.base).image, 0x10000000, "rp2040")
+    held = Held(Bare(made, ()), chip, made._interpreter, made)  # type: ignore[arg-type]
+    before = held.registers()
+    assert held.set_register(name, value) == (name != "control")
+    after = held.registers()
+    kept = {
+        "sp": 0xFFFFFFFC,
+        "msp": 0xFFFFFFFC,
+        "psp": 0xFFFFFFFC,
+        "pc": 0xFFFFFFFE,
+        "xpsr": 0xF0000000,
+        "primask": 1,
+        "control": 0,
+    }.get(name, 0xFFFFFFFF)
+    assert after[name] & kept == value & kept
+    others = set(before) - {name} - ({"sp", "msp"} if name in ("sp", "msp") else set())
+    assert {other: after[other] for other in others} == {other: before[other] for other in others}
