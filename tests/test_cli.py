@@ -137,6 +137,7 @@ ALONE = {
     ("check",): "m0sim.toml: no such file: `m0sim init app.elf` writes one (docs/check.md)",
     ("completion",): "Missing argument 'SHELL'.",
     ("diff",): "Missing argument 'OLD'.",
+    ("gdb",): "Missing argument 'IMAGE'.",
     ("run",): "Missing argument 'IMAGE'.",
     ("size",): "Missing argument 'IMAGE'.",
     ("stack",): "Missing argument 'IMAGE'.",

@@ -42,6 +42,7 @@ def session(folder: Path) -> str:
         finally:
             server.kill()
     said = "\n".join([*_lines(done.stdout), "----", *_lines(done.stderr), "----", *report.splitlines()[:7], ""])
+    said = re.sub(r"(start\.S:)\d+", r"\1N", said)
     return re.sub(r"\S*(tests/firmware/run/)", r"\1", re.sub(r"0x[12]0[0-9a-f]{6}", "ADDRESS", said))
 
 
