@@ -75,6 +75,8 @@ def test_nobody_acknowledges_an_address() -> None:
     assert made.load(I2C0 + 0x80) == 0
     made.run(1)
     assert made.load(I2C0 + 0x80) == 1
+    assert made.load(I2C0 + 0x34) & (1 << 4 | 1 << 6 | 1 << 9) == 1 << 4 | 1 << 6
+    made.run(period)
     assert made.load(I2C0 + 0x34) & (1 << 4 | 1 << 6 | 1 << 9) == 1 << 4 | 1 << 6 | 1 << 9
     assert made.host.lines[23]
     made.load(I2C0 + 0x54)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from m0sim import __version__, image
 from m0sim.chip import device
+from m0sim.chip.attached import Attached
 from m0sim.chip.bootrom.rom import boot_rom_of, with_boot_rom
 from m0sim.chip.cost import Provenance
 from m0sim.chip.device import Device
@@ -97,6 +98,7 @@ class Firmware:
         pins_driven: Sequence[PinInput] = (),
         adc: Sequence[AnalogInput] = (),
         resets: Sequence[float | Fraction] = (),
+        attached: Sequence[Attached] = (),
         flash: str | None = None,
         max_cycles: int = MAX_CYCLES,
         pins: bool = False,
@@ -111,7 +113,8 @@ class Firmware:
 
         `stdin` is what the first UART receives, `pins_driven` and `adc` what is done to pins and to channels of the
         ADC, `resets` the seconds at which the reset button is pressed. Resets on the way, whoever asks for them, end
-        nothing: the firmware begins again, and `RunCost.resets` tells why.
+        nothing: the firmware begins again, and `RunCost.resets` tells why. `attached` are devices on I2C and SPI:
+        `m0sim.chip.attached`.
 
         `flash` is ``cold``, as after reset, or ``ideal``, which lets nothing wait. `pins` fills `RunCost.pins`.
         `on_output` hears what the firmware prints as it comes. `debugger` holds the run before its first instruction,
@@ -136,7 +139,8 @@ class Firmware:
             max_cycles=max_cycles,
             pins=pins,
         )
-        outside = Outside(tuple(pins_driven), tuple(adc), tuple(Fraction(at) for at in resets), stdin)
+        presses = tuple(Fraction(at) for at in resets)
+        outside = Outside(tuple(pins_driven), tuple(adc), presses, stdin, tuple(attached))
         run = _Run(self, wanted, self._flash_model(flash), outside, on_output)
         return run.cost(debugger)
 
@@ -200,8 +204,15 @@ class _Run:
         self._board = board_of(firmware.device, self._host)
         self._host.follow(self._board.clock)
         self._outside = outside
+        self._attach(outside.attached)
         self._world = World(self._board, outside, self._press)
         self._start: Start = start_of(firmware.image, self._chip.space)
+
+    def _attach(self, attached: Sequence[Attached]) -> None:
+        for each in attached:
+            if self._board.attach is None:
+                raise UsageError(f"{self._firmware.device.name} has no I2C and no SPI that is modelled")
+            self._board.attach(each)
 
     def _press(self) -> None:
         self._host.restart("the reset pin was low", BY_PIN)

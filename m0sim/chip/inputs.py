@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
 
+from m0sim.chip.attached import Attached
 from m0sim.chip.durations import seconds_of
 from m0sim.errors import UsageError
 
@@ -43,6 +44,8 @@ class Outside:
     """Seconds at which the reset button is pressed."""
     sent: bytes = b""
     """To the first UART."""
+    attached: tuple[Attached, ...] = ()
+    """On buses of the chip."""
 
 
 def pin_inputs(text: str) -> tuple[PinInput, ...]:

@@ -43,6 +43,18 @@ if TYPE_CHECKING:
     help="What a channel of the ADC is at, such as 0=1.65.",
 )
 @click.option("--reset", "resets", metavar="TIME", multiple=True, help="Press the reset button then.")
+@click.option(
+    "--i2c",
+    metavar="BUS=DEVICE:ADDRESS,FILE",
+    multiple=True,
+    help="Attach an EEPROM, such as 0=24c32:0x50,settings.bin.",
+)
+@click.option(
+    "--spi",
+    metavar="BUS=DEVICE:PIN,FILE",
+    multiple=True,
+    help="Attach an EEPROM, such as 0=25c256:17, with its chip select, or 0=loopback.",
+)
 @click.option("--stdin", "stdin", metavar="FILE|-", help="What the first UART receives; - for standard input.")
 @click.option("--bootrom", metavar="FILE", type=options.PATH, help="The vendor's boot ROM, instead of m0sim's own.")
 @click.option("--flash", metavar="MODEL", help="cold (default where the part's flash waits) or ideal.")
@@ -125,10 +137,13 @@ def _run(
     driven: tuple[str, ...],
     adc: tuple[str, ...],
     resets: tuple[str, ...],
+    i2c: tuple[str, ...],
+    spi: tuple[str, ...],
     stdin: str | None,
     flash: str | None,
     max_cycles: str,
 ) -> RunCost:
+    from m0sim.chip.attachments import i2c_attached, spi_attached
     from m0sim.chip.durations import seconds_of
     from m0sim.chip.inputs import analog_inputs, pin_inputs
     from m0sim.chip.operands import integer
@@ -149,6 +164,7 @@ def _run(
             pins_driven=[each for text in driven for each in pin_inputs(text)],
             adc=[each for text in adc for each in analog_inputs(text)],
             resets=[seconds_of(text) for text in resets],
+            attached=[*map(i2c_attached, i2c), *map(spi_attached, spi)],
             flash=flash,
             max_cycles=integer(max_cycles),
             pins=pins,

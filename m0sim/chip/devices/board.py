@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Protocol
 
+from m0sim.chip.attached import Attached
 from m0sim.chip.devices.bus import Bus
 from m0sim.chip.devices.clock import SystemClock
 from m0sim.chip.devices.host import EVERYTHING, Reach
@@ -66,5 +67,7 @@ class Board:
     """What is reset when the processor asks for a reset (AIRCR.SYSRESETREQ)."""
     pressed: Callable[[], None] = _nothing
     """Called after a reset of everything by the reset pin: what only that changes."""
+    attach: Callable[[Attached], None] | None = None
+    """Attaches a device to I2C or SPI; may raise `UsageError`. None where the part has none that is modelled."""
     movers: Callable[[], tuple[Moved, ...]] = _nobody
     """Who else has moved bytes, up to now."""

@@ -31,6 +31,7 @@ from m0sim.chip.devices.rp2040.timer import Timer
 from m0sim.chip.devices.rp2040.uart import Uart
 from m0sim.chip.devices.rp2040.usb import Usb
 from m0sim.chip.devices.rp2040.watchdog import Watchdog
+from m0sim.chip.devices.rp2040.wires import Wires
 from m0sim.chip.devices.rp2040.xip import XipCtrl
 from m0sim.chip.devices.unmodelled import UnmodelledBlock
 
@@ -72,11 +73,12 @@ def build(host: Host, flash_bytes: int = 2 << 20) -> Board:
     adc = Adc(clk_sys, clocks.clocks["adc"])
     pwm = Pwm(io_bank0)
     spis = [Spi(number, clk_sys, clocks.clocks["peri"]) for number in range(2)]
-    dma = Dma(_requests(spis, uarts, pwm, adc))
+    i2cs = [I2c(number) for number in range(2)]
+    dma = Dma(_requests(spis, uarts, i2cs, pwm, adc))
     resettable: list[Block] = [
         pll_sys, pll_usb, Syscfg(), Sysinfo(), Tbman(), Timer(clk_sys, watchdog.tick), *uarts,
         pads, io_bank0, io_qspi, PadsQspi(), pwm, adc, Rtc(clk_sys, clocks.clocks["rtc"]),
-        *spis, *(I2c(number) for number in range(2)), Busctrl(), dma,
+        *spis, *i2cs, Busctrl(), dma,
     ]  # fmt: skip
     resets, psm, vreg, xip_ctrl, usb = Resets(), Psm(), VregAndChipReset(), XipCtrl(), Usb()
     resets.holds({block.name: block for block in resettable})
@@ -100,13 +102,15 @@ def build(host: Host, flash_bytes: int = 2 << 20) -> Board:
         by_core=PROCESSOR_ALONE,  # section 2.4.2.9
         pressed=chip_reset.by_pin,
         movers=dma.used,
+        attach=Wires(io_bank0, i2cs, spis).attach,
     )
 
 
-def _requests(spis: Sequence[Spi], uarts: Sequence[Uart], pwm: Pwm, adc: Adc) -> dict[int, Dreq]:
+def _requests(spis: Sequence[Spi], uarts: Sequence[Uart], i2cs: Sequence[I2c], pwm: Pwm, adc: Adc) -> dict[int, Dreq]:
     """By number: RP2040 datasheet, table 119."""
     found = {36: adc.request()}
-    duplex: tuple[tuple[int, Duplex], ...] = ((16, spis[0]), (18, spis[1]), (20, uarts[0]), (22, uarts[1]))
-    for first, block in duplex:
-        found[first], found[first + 1] = block.requests()
+    blocks: list[Sequence[Duplex]] = [spis, uarts, i2cs]
+    for first, pair in zip((16, 20, 32), blocks, strict=True):
+        for i, block in enumerate(pair):
+            found[first + 2 * i], found[first + 2 * i + 1] = block.requests()
     return found | {24 + i: pwm.request(i) for i in range(SLICES)}

@@ -87,6 +87,7 @@ class IoBank0(Block):
         """By function: the level that it drives pins to that have it."""
         self.functions_changed: Callable[[], None] = lambda: None
         """Called when pins have other functions, or are watched or not any more."""
+        self._listeners: dict[int, Callable[[], None]] = {}
         self._edges = [0] * PINS
         """By pin: latched edges, as bits of INTR."""
         for pin in range(PINS):
@@ -126,6 +127,11 @@ class IoBank0(Block):
         self._update(pin)
         self.look()
 
+    def listen(self, pin: int, changed: Callable[[], None]) -> None:
+        """Call `changed` whenever a pin has another level, as its input sees it."""
+        self._listeners[pin] = changed
+        self._watch()
+
     def put(self, function: int, pin: int, level: int) -> None:
         """A peripheral drives those pins that have its function."""
         self._peripheral[function][pin] = level
@@ -146,6 +152,8 @@ class IoBank0(Block):
             for pin in range(PINS):
                 if (rose | fell) >> pin & 1:
                     self._edges[pin] |= self._edge(pin, rose >> pin & 1, fell >> pin & 1)
+                    if pin in self._listeners:
+                        self._listeners[pin]()
         self._tell()
 
     # -- a pin
@@ -250,7 +258,7 @@ class IoBank0(Block):
 
     def _watch(self) -> None:
         """Have the host tell of changes of those pins that may request an interrupt."""
-        watched = 0
+        watched = sum(1 << pin for pin in self._listeners)
         for pin in range(PINS):
             if self.words[self.PROC0_INTE + 4 * (pin // _NIBBLES)] >> 4 * (pin % _NIBBLES) & 0xF:
                 watched |= 1 << pin

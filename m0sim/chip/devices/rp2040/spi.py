@@ -1,12 +1,16 @@
-"""SPI0 and SPI1, ARM's PL022, as masters that nobody is connected to: RP2040 datasheet, section 4.4.
+"""SPI0 and SPI1, ARM's PL022, as masters: RP2040 datasheet, section 4.4. Who answers, is attached from outside.
 
-Frames take their time. What comes back is 0, as from a line that is pulled down; in loopback mode, what was sent.
+Frames take their time. Where nobody is selected, 0 comes back, as from a line that is pulled down; in loopback mode,
+what was sent. A device is asked when a frame has ended.
 """
 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
+from fractions import Fraction
 
+from m0sim.chip.attached import SpiDevice
 from m0sim.chip.devices.block import Register, TimedBlock
 from m0sim.chip.devices.clock import Source, SystemClock, Ticks
 from m0sim.chip.devices.rp2040.dreq import Dreq
@@ -14,11 +18,46 @@ from m0sim.chip.devices.rp2040.interposer import INTERPOSER_CYCLES
 
 FIFO_DEPTH = 8
 _SSE, _LBM, _MS = 2, 1, 4
+_FRF, _SPH = 3 << 4, 1 << 7
 _TFE, _TNF, _RNE, _RFF, _BSY = 1, 2, 4, 8, 16
 _ROR, _RT, _RX, _TX = 1, 2, 4, 8
 _TIMEOUT_BITS = 32
 _RXDMAE, _TXDMAE = 1, 2
 _IDENTIFICATION = (0x22, 0x10, 0x34, 0x00, 0x0D, 0xF0, 0x05, 0xB1)
+
+
+class SpiTarget:
+    """A device on the bus, and whether its chip select is low."""
+
+    def __init__(self, device: SpiDevice, has_own_select: Callable[[], bool], level: Callable[[], int]) -> None:
+        """`has_own_select`: whether the SPI itself drives its chip select now; else, `level` is that of the pin."""
+        self.device = device
+        self._has_own_select, self._level = has_own_select, level
+        self.is_selected = False
+
+    def look(self, seconds: Fraction) -> None:
+        """Take over the level that a program has given the pin."""
+        if not self._has_own_select():
+            self.drive(self._level(), seconds)
+
+    def frame_begins(self, seconds: Fraction) -> None:
+        """The SPI's own chip select goes low."""
+        if self._has_own_select():
+            self.drive(0, seconds)
+
+    def frame_ended(self, seconds: Fraction) -> None:
+        """It goes high."""
+        if self._has_own_select():
+            self.drive(1, seconds)
+
+    def drive(self, level: int, seconds: Fraction) -> None:
+        """The chip select has this level."""
+        if level == 0 and not self.is_selected:
+            self.is_selected = True
+            self.device.select(seconds)
+        elif level and self.is_selected:
+            self.is_selected = False
+            self.device.deselect(seconds)
 
 
 class Spi(TimedBlock):
@@ -52,8 +91,10 @@ class Spi(TimedBlock):
         )
         self._line = 18 + number
         self._ticks = Ticks(clock, clk_peri)
-        self._ends: deque[tuple[int, int]] = deque()
-        """Of frames that have not ended: the tick in which one ends, and what it receives."""
+        self.targets: list[SpiTarget] = []
+        """Who is attached."""
+        self._ends: deque[tuple[int, int, int]] = deque()
+        """Of frames that have not ended: the tick in which one ends, what is sent, and its bits."""
         self._received: deque[int] = deque()
         self._latched = 0
         self._timeout: int | None = None
@@ -101,7 +142,8 @@ class Spi(TimedBlock):
     def _settle(self) -> None:
         now = self._ticks.count()
         while self._ends and self._ends[0][0] <= now:
-            when, value = self._ends.popleft()
+            when, sent, bits = self._ends.popleft()
+            value = self._exchange(when, sent, bits)
             if len(self._received) < FIFO_DEPTH:
                 self._received.append(value)
             else:
@@ -143,10 +185,34 @@ class Spi(TimedBlock):
             return
         if self._waiting() >= FIFO_DEPTH:
             return  # it is lost
+        for target in self.targets:
+            target.look(self.bus.clock.seconds())
+        if self.words[self.CR0] & _FRF:
+            self.bus.unmodelled(self, self.CR0, self.words[self.CR0], "other frames than Motorola's")
         bits = (self.words[self.CR0] & 0xF) + 1
         begin = self._ends[-1][0] if self._ends else self._ticks.count()
-        answer = value & (1 << bits) - 1 if self.words[self.CR1] & _LBM else 0
-        self._ends.append((begin + bits * self._bit(), answer))
+        self._ends.append((begin + bits * self._bit(), value & (1 << bits) - 1, bits))
+
+    def _exchange(self, when: int, sent: int, bits: int) -> int:
+        """What comes back for a frame that ended in a tick."""
+        if self.words[self.CR1] & _LBM:
+            return sent
+        seconds, answer = self.bus.clock.seconds(self._ticks.cycle_of(when)), 0
+        between = (
+            not self._ends or not self.words[self.CR0] & _SPH
+        )  # then the pin of a chip select of its own goes high
+        for target in self.targets:
+            target.frame_begins(seconds)
+            if target.is_selected:
+                answer |= target.device.exchange(sent, bits) & (1 << bits) - 1
+            if between:
+                target.frame_ended(seconds)
+        return answer
+
+    def select_changed(self, target: SpiTarget) -> None:
+        """A pin that is a chip select has another level."""
+        self._settle()
+        target.look(self.bus.clock.seconds())
 
     def _read(self) -> int:
         value = self._received.popleft() if self._received else 0
