@@ -180,6 +180,12 @@ def test_a_line_becomes_a_square(run: Run, project: Project) -> None:
     (warning,) = [line for line in run("check", "--format", "annotations").out.splitlines() if "::warning" in line]
     assert "growth of grow with n: linear -> quadratic" in warning
     assert "growth of grow with n: linear -&#62; quadratic" in run("check", "--format", "markdown").out
+    page = run("check", "--format", "html").out
+    assert "growth of grow with n: linear -&gt; quadratic" in page
+    (chart,) = re.findall("<svg.*?</svg>", page, re.DOTALL)
+    titles = re.findall(r"<circle.*?<title>(.*?)</title>", chart)
+    assert titles[:4] == [f"now: {round(1 + 4.5 * n + 1.5 * n * n):,}" for n in (1, 2, 5, 12)]
+    assert titles[4:] == [f"before: {1 + 3 * n}" for n in (1, 2, 5, 12)]
 
 
 def test_only_sizes_that_were_measured_count(run: Run, project: Project) -> None:

@@ -11,6 +11,7 @@ from m0sim import __version__
 from m0sim.check.assembly import assembly
 from m0sim.check.figures import Figures
 from m0sim.check.formats import text
+from m0sim.check.growth_charts import charts
 from m0sim.check.limits import FIGURES, unit_of
 from m0sim.check.result import Result
 from m0sim.check.verdict import Check, Status, Verdict, closing_line
@@ -95,6 +96,7 @@ def page(result: Result) -> str:
         command=shlex.join(result.command),
         version=__version__,
         benches=benches,
+        charts=list(charts(result.growths)),
         text=text,
         assembly=assembly,
         most=_MOST,
