@@ -9,13 +9,14 @@ import subprocess
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 
 import jsonschema
 import pytest
 from conftest import Build
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from profile_readers import Firefox, Pprof, message
 from test_cli import Outcome, run_apart
@@ -392,11 +393,18 @@ def test_inlined_frames_are_the_formats_own(whole: Case) -> None:
     assert (depths["doubled (inlined)"], depths["depth"]) == (1, 0)
 
 
-@given(st.lists(st.one_of(st.integers(0, 300), st.integers(0, (1 << 63) - 1)), min_size=1, max_size=300))
+@cache
+def one_call() -> Case:
+    machine = Machine(load_raw(bytes.fromhex("7047"), 0x10000000))
+    return machine.call(0x10000000), machine.image
+
+
+@settings(max_examples=8)
+@given(st.lists(st.one_of(st.integers(0, 300), st.integers(0, (1 << 63) - 1)), min_size=1, max_size=20))
+@example([1, 0, 127, 128, 16383, 16384, (1 << 63) - 1] * 20)
 def test_large_and_many_figures(values: list[int]) -> None:
     """Each a stack of its own: ids, lengths and cycles of one byte and of more."""
-    image = load_raw(bytes(4), 0x10000000)
-    one = Machine(load_raw(bytes.fromhex("7047"), 0x10000000)).call(0x10000000)
+    one, image = one_call()
     names = [f"f{number}" for number in range(len(values))]
     functions = {name: replace(one.functions["(no symbol)"], name=name) for name in names}
     tree = tuple(CallNode(name, place - 1, 0, 1, own, sum(values[place:]))

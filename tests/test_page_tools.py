@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import html
 import json
 import re
@@ -107,11 +108,13 @@ def test_lines_of_a_function_have_its_cycles(machine: Machine, cost: Cost) -> No
         assert keys == {view.key(each.source) for each in function.rows if each.source}
 
 
-def test_source_text_that_may_not_be_read_is_not_there(machine: Machine, cost: Cost, tmp_path: Path) -> None:
-    (function, *_) = listing(cost, machine.program).functions
-    view = source_view(function, Sources(tmp_path / "image.elf"))
-    shown = [line.text for f in view.files for line in f.lines if not line.has_code]
-    assert set(shown) <= {""} or Path.cwd() in FIRMWARE.parents  # the current folder may be read
+def test_source_text_that_cannot_be_read_leaves_numbers_and_cycles(tmp_path: Path) -> None:
+    """And nothing of what is between the lines, which would say nothing."""
+    rows = [dataclasses.replace(each, source=Source("/nowhere.c", number, None))
+            for each, number in ((row(0, 5, 10), 10), (row(2, 3, 12), 12), (row(4, 1, 40), 40))]  # fmt: skip
+    (found,) = view_of(*rows, folder=tmp_path).files
+    assert [(line.number, line.text, line.cycles) for line in found.lines] == [(10, "", 5), (12, "", 3), (40, "", 1)]
+    assert not any(line.is_behind_gap for line in found.lines)
 
 
 def test_a_line_shows_its_instructions(tab: Any) -> None:

@@ -21,7 +21,7 @@ from m0sim.study.learn.program import DeviceProgram
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parents[1] / "tests"))
-WIDTH, HEIGHT = 1200, 1140  # CSS pixels: down to the first functions
+WIDTH, HEIGHT = 1200, 1250  # CSS pixels: down to the first functions
 
 
 def main() -> None:

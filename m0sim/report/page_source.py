@@ -66,14 +66,15 @@ def source_view(listing: FunctionListing, sources: Sources) -> SourceView:
 
     def lines(by_number: dict[int, Source]) -> Iterator[SourceLine]:
         numbers = sorted(by_number)
-        yield line(by_number[numbers[0]], has_code=True, is_behind_gap=False)
+        first = by_number[numbers[0]]
+        has_text = any(source.text is not None for source in by_number.values())
+        yield line(first, has_code=True, is_behind_gap=False)
         for before, number in pairwise(numbers):
-            file = by_number[number].file
-            is_shown = number - before - 1 <= _BETWEEN
-            for between in range(before + 1, number) if is_shown else ():
-                text = sources.line(file, between)
-                yield line(Source(file, between, text), has_code=False, is_behind_gap=False)
-            yield line(by_number[number], has_code=True, is_behind_gap=not is_shown)
+            is_far = number - before - 1 > _BETWEEN
+            for between in range(before + 1, number) if has_text and not is_far else ():
+                text = sources.line(first.file, between)
+                yield line(Source(first.file, between, text), has_code=False, is_behind_gap=False)
+            yield line(by_number[number], has_code=True, is_behind_gap=has_text and is_far)
 
     files = (
         SourceFile(next(iter(by_number.values())).place.rpartition(":")[0], tuple(lines(by_number)))
