@@ -145,6 +145,22 @@ def test_the_graph_says_all_in_words() -> None:
     assert sum(int(found["was"] or found["now"]) for found in own["old"] if found) == OLD.cycles  # what is gone: "now"
 
 
+def test_folded_stacks_have_both_runs() -> None:
+    lines = FORMATS["folded"](MOVED).splitlines()
+    assert lines == ["x;f 1 1", "x;f;gone 9 0", "x;f;quick 40 20", "x;f;same 10 10", "x;f;slow 40 70", "x;f;new 0 19"]
+    assert FORMATS["folded"](compared(replace(OLD, stacks=()), NEW)) == "x 100 120\n"
+    new = Result((judge(Measurement("a b", OLD), None, Limits()),))
+    assert [line.split(" ")[-2] for line in FORMATS["folded"](new).splitlines()] == ["0"] * 5
+    for result in (
+        hostile(),
+        result_of(NASTY),
+    ):  # every line is a stack and two figures, which are those of the benches
+        rows = [line.rsplit(" ", 2) for line in FORMATS["folded"](result).removesuffix("\n").split("\n")]
+        found = [v for v in result.verdicts if v.figures is not None]
+        assert sum(int(now) for *_, now in rows) == sum(v.figures.cycles for v in found if v.figures is not None)
+        assert sum(int(was) for _, was, _ in rows) == sum(v.baseline.cycles for v in found if v.baseline is not None)
+
+
 def test_bad_benches_come_first_and_those_that_moved_most() -> None:
     result = Result(
         tuple(
@@ -176,7 +192,7 @@ def test_without_stacks_it_says_what_to_do(which: str) -> None:
 def test_the_same_instructions_are_shown_once() -> None:
     verdicts = [judge(Measurement(name, NEW), OLD, Limits()) for name in ("one", "two")]
     written = page(Result(tuple(verdicts)))
-    assert written.count('class="listing code"') == 2
+    assert written.count('class="listing code columns"') == 2
     assert 'slow: the same instructions as in bench <a href="#bench-1">one</a>' in written
 
 
@@ -248,7 +264,7 @@ def test_check(run: Run, project: Path) -> None:
     written = Path("a.html").read_text()
     old = baseline.read(Path("m0sim-baseline.json"))["sum"].cycles
     assert boxes(written, "new")[0][1].startswith(f"sum_to: {old + 100} cycles, was {old} (")
-    assert "<code>m0sim check m0sim.toml --only sum</code>" in written
+    assert ">m0sim check m0sim.toml --only sum</code>" in written
     image = checks.check(manifest.load(Path("m0sim.toml")), checks.Options()).files[1]
     assert (image.role, image.path) == ("image", Path("app.elf"))
     assert f"<strong>Image</strong>: <code>app.elf</code>, SHA-256 <code>{image.sha256}</code>" in written
@@ -276,7 +292,7 @@ def test_diff(run: Run, project: Path) -> None:
         run("call", f"{name}.elf", "sum_to", 100, "-o", f"{name}-call.json")
     assert run("diff", "fast.json", "slow.json", "--html", "a.html").code == 0
     written = Path("a.html").read_text()
-    assert "<code>m0sim diff fast.json slow.json</code>" in written
+    assert ">m0sim diff fast.json slow.json</code>" in written
     assert len(boxes(written, "new")) == 2
     assert run("diff", "fast-call.json", "slow-call.json", "--html", "a.html").code == 0
     assert "there is no flame graph: the old figures have no calling contexts" in Path("a.html").read_text()

@@ -25,7 +25,7 @@ format_name = click.option(
     "--format",
     "format_name",
     metavar="NAME",
-    help="text (default), markdown, json, junit, github, annotations, html.",
+    help="text (default), markdown, json, junit, github, annotations, folded, html.",
 )
 html = click.option("--html", metavar="FILE", type=PATH, help="Also write a page for a browser, all in one file.")
 write = click.option("--write", multiple=True, metavar="NAME=FILE", help="Also write a format to a file. Repeatable.")

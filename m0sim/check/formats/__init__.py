@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from m0sim.check.formats import github, junit, markdown, text, workflow
+from m0sim.check.formats import folded, github, junit, markdown, text, workflow
 from m0sim.check.formats import json_object as data
 from m0sim.check.result import Result
 
@@ -22,6 +22,7 @@ FORMATS: dict[str, Callable[[Result], str]] = {
     "junit": junit.junit,
     "github": github.github,
     "annotations": workflow.commands,
+    "folded": folded.folded,
     "html": _page,
 }
 """By the names that ``--format`` and ``--write`` take."""
