@@ -157,6 +157,15 @@ def test_an_estimate_is_no_other_context() -> None:
     assert [(c.path, c.old, c.new) for c in graph(old, new).changed] == [(("main", "f (inlined)"), 10, 12)]
 
 
+def test_rows_of_one_context_add_up() -> None:
+    """As in a baseline that somebody merged by hand."""
+    both = (StackNode(0, "main", 1), StackNode(1, "f (inlined)", 10), StackNode(1, "f (inlined, estimate)", 4))
+    (found,) = graph(both, (StackNode(0, "main", 1),)).changed
+    assert (found.old, found.old_self, found.new) == (14, 14, None)
+    (found,) = graph((StackNode(0, "main", 1),), both).changed
+    assert (found.new, found.new_self, found.old) == (14, 14, None)
+
+
 def test_without_contexts_there_is_no_graph() -> None:
     assert flame_diff((), paths(main=1)) is flame_diff(paths(main=1), ()) is flame_diff((), ()) is None
 
