@@ -222,14 +222,20 @@ def test_search_in_the_code(tab: Any, machine: Machine, cost: Cost) -> None:
     instructions = [text for text in found if re.match(r">?\s*0x", text)]
     assert len(instructions) == sum("muls" in each.instruction.text for each in rows) > 0
     assert tab.run(SAID.format("#code .search")) == f"{len(found)} found"
-    assert tab.run("[...document.querySelectorAll('#code .found')].every((each) => each.closest('details').open)")
+    by_function = "[...document.querySelectorAll('#code summary')].map((each) => Number(each.dataset.found ?? 0))"
+    assert sum(tab.run(by_function)) == len(found)
+    is_open = "[...document.querySelectorAll('#code details')].map((each) => each.open)"
+    assert tab.run(is_open).count(True) == 1
     for number in (1, 2):
         tab.press("Enter")
         assert tab.run(SAID.format("#code .search")) == f"{number} of {len(found)}"
         assert tab.run("document.querySelectorAll('#code .current').length") == 1
         assert tab.run("document.querySelector('#code .current').checkVisibility()")
+    for _ in found[2:]:
+        tab.press("Enter")
+    assert tab.run(is_open) == [bool(inside) or place == 0 for place, inside in enumerate(tab.run(by_function))]
     tab.press("Escape")
-    assert tab.run("document.querySelectorAll('#code .found, #code .current').length") == 0
+    assert tab.run("document.querySelectorAll('#code .found, #code .current, #code [data-found]').length") == 0
 
 
 @pytest.mark.parametrize(("text", "place"), [("Layer", "STRONG"), ("sink ^= sink", "TR"), ("0x1000", "TR")])
