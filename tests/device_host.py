@@ -101,6 +101,7 @@ class FakeHost:
 
     @property
     def pins(self) -> Any:
+        self.sio.settle_pio(self.now)
         return self.sio.port.pins
 
     def update_pins(self) -> None:
@@ -109,6 +110,36 @@ class FakeHost:
     @property
     def outputs(self) -> tuple[int, int]:
         return self.sio.load(0x10), self.sio.load(0x20)
+
+    def load_pio(self, number: int, offset: int) -> int:
+        return self.sio.load_pio(number, offset, self.now)
+
+    def store_pio(self, number: int, offset: int, alias: int, value: int) -> None:
+        self.sio.store_pio(number, offset, value, self.now, alias)
+
+    def reset_pio(self, number: int, is_held: bool) -> None:
+        self.sio.reset_pio(number, self.now, is_held)
+
+    @property
+    def pio_requests(self) -> int:
+        self.sio.settle_pio(self.now)
+        return self.sio.dreqs
+
+    @property
+    def pio_watched(self) -> int:
+        return int(self.sio.core.pio.dreq_watched)
+
+    def watch_pio(self, numbers: int) -> None:
+        self.sio.settle_pio(self.now)
+        self.sio.core.pio.dreq_watched = numbers
+
+    def take_pio_news(self, numbers: int) -> int:
+        news = int(self.sio.core.pio.news) & numbers
+        self.sio.core.pio.news &= ~numbers
+        return news
+
+    def pio_uses(self, number: int) -> list[tuple[int, int, int]]:
+        return [(note.count, note.offset, note.pc) for note in self.sio.core.pio.blocks[number].notes]
 
     # -- what a program does
 

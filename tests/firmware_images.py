@@ -11,12 +11,12 @@ _BOOT2 = 0x10000000
 _CHECKED = 252  # bytes of boot2 that its checksum is of
 
 
-def build(name: str, folder: Path, *, in_ram: bool = False) -> Path:
+def build(name: str, folder: Path, *, in_ram: bool = False, defines: tuple[str, ...] = ()) -> Path:
     """The ELF of ``name.c`` or ``name.S`` with start-up code, for flash, or as an image in SRAM."""
     source = next(path for path in (FOLDER / f"{name}.c", FOLDER / f"{name}.S") if path.exists())
     made = folder / f"{name}.elf"
     script = FOLDER / ("ram.ld" if in_ram else "rp2040.ld")
-    flags = ("-Os", "-g", f"-I{FOLDER}")
+    flags = ("-Os", "-g", f"-I{FOLDER}", *(f"-D{define}" for define in defines))
     toolchain.find("zig").build([FOLDER / "start.S", source], made, flags=flags, linker_script=script)
     if not in_ram:
         made.write_bytes(_with_checksum(made.read_bytes()))

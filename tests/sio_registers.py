@@ -28,6 +28,7 @@ class Sio:
         self._tables.share("words", np.zeros(1024, np.uint32), self.port)
         self.port.is_sio = 1
         self.core = self._tables.core
+        self.address = self._tables.address
         self.core.system.is_on = 1  # with mailboxes
         self._tables.share("exceptions", np.zeros(layout.EXCEPTIONS, layout.EXCEPTION), self.core.system)
 
@@ -36,6 +37,24 @@ class Sio:
 
     def store(self, offset: int, value: int, size: int = 4) -> None:
         _WRITE(None, offset, size, value & WORD, self._tables.address)
+
+    # -- PIO beside it; a cycle is given with each access, never one before the last
+
+    def load_pio(self, number: int, offset: int, now: int) -> int:
+        return int(CORE.m0_pio_load(self._tables.address, 0, now, number, offset))
+
+    def store_pio(self, number: int, offset: int, value: int, now: int, alias: int = 0) -> None:
+        CORE.m0_pio_store(self._tables.address, 0, now, number, offset, alias, value & WORD)
+
+    def reset_pio(self, number: int, now: int = 0, is_held: bool = False) -> None:
+        CORE.m0_pio_reset(self._tables.address, number, is_held, now)
+
+    def settle_pio(self, now: int) -> None:
+        CORE.m0_pio_settle(self._tables.address, now)
+
+    @property
+    def dreqs(self) -> int:
+        return int(CORE.m0_pio_dreqs(ctypes.addressof(self.core.pio)))
 
     def update_pins(self, now: int = 0) -> None:
         CORE.m0_update_pins(self._tables.address, now)

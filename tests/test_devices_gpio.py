@@ -152,5 +152,5 @@ def test_edges_of_an_inverted_interrupt() -> None:
 
 def test_functions_that_are_not_modelled_are_named() -> None:
     made = chip()
-    made.store(IO + 8 * 2 + 4, 6)
-    assert [n.what for n in made.board.bus.notes.values()] == ["PIO0 as the pin's function"]
+    made.store(IO + 8 * 2 + 4, 3)
+    assert [n.what for n in made.board.bus.notes.values()] == ["I2C as the pin's function: its waveform is not drawn"]

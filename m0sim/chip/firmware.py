@@ -284,6 +284,8 @@ class _Run:
 
     def _unmodelled(self) -> tuple[UnmodelledUse, ...]:
         around = self._chip.counters.functions.around
+        for tell in self._board.bus.tellers:
+            tell()
         bases = {device.name: device.base for device in self._board.bus.devices}
         uses = [
             UnmodelledUse(

@@ -44,6 +44,9 @@ class Wiring(Protocol):
     def unmodelled(self, block: Device, offset: int, value: int | None, what: str = "") -> None:
         """Note a load (no value) or store of what is not modelled."""
 
+    def note(self, block: Device, offset: int, what: str, pc: int, count: int) -> None:
+        """Note what was used so often in all, first by the instruction at `pc`, and is not modelled."""
+
     def read(self, address: int, size: int) -> int | None:
         """A load by a block that is a master of the bus, at `clock.now`; None for a bus error."""
 

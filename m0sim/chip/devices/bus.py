@@ -45,6 +45,8 @@ class Bus:
         """Called whenever the host calls `advance`: it may have news of pins."""
         self._followed: frozenset[Device] = frozenset()
         self._look: Callable[[], None] = lambda: None
+        self.tellers: list[Callable[[], None]] = []
+        """Called before `notes` are read at the end: what the host alone has seen is noted then."""
         self._at: dict[int, Device] = {}
         self._due: dict[Device, int] = {}
         self._next: int | None = None
@@ -207,6 +209,10 @@ class Bus:
             note.stores += 1
             if note.first_value is None:
                 note.first_value = value
+
+    def note(self, block: Device, offset: int, what: str, pc: int, count: int) -> None:
+        """Note what was used so often in all, first by the instruction at `pc`, and is not modelled."""
+        self.notes[block.name, offset, what] = Unmodelled(block.name, offset, what, pc, stores=count)
 
     # -- private
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import MutableSequence, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -121,6 +121,32 @@ class Host(Protocol):
     def outputs(self) -> tuple[int, int]:
         """GPIO_OUT and GPIO_OE of the I/O port, a bit a pin."""
 
+    def load_pio(self, number: int, offset: int) -> int:
+        """A register of a PIO block, 0 or 1."""
+
+    def store_pio(self, number: int, offset: int, alias: int, value: int) -> None:
+        """Store to it, or through its aliases: 1 flips bits, 2 sets and 3 clears them."""
+
+    def reset_pio(self, number: int, is_held: bool) -> None:
+        """The block is as a reset leaves it; while it is held there, its registers come to the bus."""
+
+    @property
+    def pio_requests(self) -> int:
+        """DREQs of both blocks as of now, a bit each by the DMA's numbers."""
+
+    @property
+    def pio_watched(self) -> int:
+        """Those whose rising shall lead to `Bus.advance`."""
+
+    def watch_pio(self, numbers: int) -> None:
+        """Watch these DREQs, and no others."""
+
+    def take_pio_news(self, numbers: int) -> int:
+        """Which of some DREQs that are watched have risen since the last time that this was asked."""
+
+    def pio_uses(self, number: int) -> Sequence[tuple[int, int, int]]:
+        """How often something was used that is not modelled, its register and the first instruction that did so."""
+
 
 class PinState(Protocol):
     """How GPIO_OUT and GPIO_OE of the I/O port come to pins and GPIO_IN, a bit a pin in each number.
@@ -130,6 +156,8 @@ class PinState(Protocol):
     """
 
     port: int
+    pio: MutableSequence[int]
+    """Pins of the two PIO blocks, whose outputs come to pins as the port's do."""
     other_out: int
     other_oe: int
     out_and: int

@@ -194,7 +194,7 @@ class FirmwareRun:
         slice_cycles = _SLICE_CYCLES
         if self._wanted.pins:
             self._host.log_pins()
-            slice_cycles = PIN_LOG  # a change takes an instruction
+            slice_cycles = PIN_LOG // 2  # in one cycle PIO may change pins, and so may an instruction
         if self._host.restarts is not None:
             slice_cycles = 0  # the instruction that asked for it comes to its end
         limit = self._limit()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 from bisect import bisect_right
 from contextlib import suppress
 from fractions import Fraction
@@ -33,6 +34,8 @@ class ChipHost:
     def __init__(self, chip: Emulator, interpreter: Interpreter, processor: Processor, output: Output) -> None:
         self._chip, self._interpreter, self._processor = chip, interpreter, processor
         self._output = output
+        self._tables = chip.counters.tables
+        self._pio: Any = self._tables.core.pio
         self.ended: Exit | None = None
         """Set by a device that ends the run."""
         self.restarts: tuple[str, Reach] | None = None
@@ -163,11 +166,13 @@ class ChipHost:
 
     def reset_port(self) -> None:
         """The I/O port as a reset leaves it."""
+        self._settle_pio()
         self._chip.counters.reset_port()
         self.update_pins()
 
     @property
     def pins(self) -> PinState:
+        self._settle_pio()
         shared: PinState = self._chip.counters.core.port.pins
         return shared
 
@@ -181,11 +186,49 @@ class ChipHost:
 
     def pin_changes(self) -> npt.NDArray[Any]:
         """What the pins did since `log_pins`: rows of `layout.PIN_CHANGE`, a copy."""
+        self._settle_pio()
         count = self._chip.counters.core.port.pins.log_count
         return self._chip.counters.tables["log"][:count].copy()
 
     def update_pins(self) -> None:
         CORE.m0_update_pins(self._chip.counters.tables.address, self.now)
+
+    # -- PIO
+
+    def _settle_pio(self) -> None:
+        if self._pio.is_running:
+            CORE.m0_pio_settle(self._tables.address, self.now)
+
+    def load_pio(self, number: int, offset: int) -> int:
+        return int(CORE.m0_pio_load(self._tables.address, self.pc, self.now, number, offset))
+
+    def store_pio(self, number: int, offset: int, alias: int, value: int) -> None:
+        CORE.m0_pio_store(self._tables.address, self.pc, self.now, number, offset, alias, value)
+
+    def reset_pio(self, number: int, is_held: bool) -> None:
+        CORE.m0_pio_reset(self._tables.address, number, is_held, self.now)
+
+    @property
+    def pio_requests(self) -> int:
+        self._settle_pio()
+        return int(CORE.m0_pio_dreqs(ctypes.addressof(self._pio)))
+
+    @property
+    def pio_watched(self) -> int:
+        return int(self._pio.dreq_watched)
+
+    def watch_pio(self, numbers: int) -> None:
+        self._settle_pio()
+        self._pio.dreq_watched = numbers
+        self._pio.event_at = 0
+
+    def take_pio_news(self, numbers: int) -> int:
+        news = int(self._pio.news) & numbers
+        self._pio.news &= ~numbers
+        return news
+
+    def pio_uses(self, number: int) -> list[tuple[int, int, int]]:
+        return [(note.count, note.offset, note.pc) for note in self._pio.blocks[number].notes]
 
     @property
     def outputs(self) -> tuple[int, int]:

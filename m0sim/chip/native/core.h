@@ -51,7 +51,7 @@ enum m0_stop {
     M0_STOP_LOCKUP, /* a fault in HardFault's handler or NMI's: `system.fault` */
     M0_STOP_RESET,  /* AIRCR.SYSRESETREQ was written */
     M0_STOP_FAULT,  /* HardFault is to be entered, and Python wants to see that: `system.fault` */
-    M0_STOP_PINS,   /* a watched pin has changed: `port.pins.is_news`, which Python puts to 0 */
+    M0_STOP_PINS,   /* a watched pin or DREQ has changed: `port.pins.is_news`, `pio.news`, which Python puts to 0 */
     M0_STOP_EVENT   /* inside the core: something may have to be done before the next instruction */
 };
 
@@ -273,7 +273,8 @@ struct m0_pin_change {
  * nobody says otherwise: then GPIO_IN is 0, and nothing is noted.
  */
 struct m0_pins {
-    uint32_t port;      /* 1: the SIO has the pin */
+    uint32_t port;      /* 1: the SIO has the pin, */
+    uint32_t pio[2];    /* or one of the PIO blocks: their outputs come to it as OUT and OE do */
     uint32_t other_out; /* what the others have are driven to, */
     uint32_t other_oe;  /* and whether they are */
     uint32_t out_and;
@@ -291,10 +292,100 @@ struct m0_pins {
     uint32_t rose;      /* of `seen`, since Python put these to 0 */
     uint32_t fell;
     uint32_t is_news;   /* 1: a watched pin has changed */
+    uint32_t input;     /* what blocks of the chip see of the pins, GPIO_IN: since `input_since`; */
+    uint32_t input1;    /* in the cycle before `input_at`, */
+    uint32_t input2;    /* and in the one before that: two flip-flops keep them */
+    int64_t input_at;
+    int64_t input_since;
     int64_t changes;    /* of level or drive, all in all */
     struct m0_pin_change *log;
     uint32_t log_count; /* changes in it; those behind its capacity are only counted */
     uint32_t log_capacity;
+};
+
+/* One FIFO of a state machine of a PIO block: a ring. */
+struct m0_pio_fifo {
+    uint32_t words[8];
+    uint32_t first; /* the oldest */
+    uint32_t count;
+    uint32_t depth; /* 4; 8 with the words of the other direction's, which has 0 then */
+};
+
+/* A state machine: RP2040 datasheet, 3.2 to 3.5. */
+struct m0_pio_machine {
+    uint32_t clkdiv;     /* registers as they are stored */
+    uint32_t execctrl;
+    uint32_t shiftctrl;
+    uint32_t pinctrl;
+    uint32_t is_enabled;
+    uint32_t pc;
+    uint32_t x;
+    uint32_t y;
+    uint32_t isr;
+    uint32_t osr;
+    uint32_t isr_count;  /* bits shifted in, */
+    uint32_t osr_count;  /* and out */
+    uint32_t delay;      /* pulses from `pulse` on in which it idles */
+    uint32_t is_stalled; /* 1: what it executed last, in cycle `tried`, waits */
+    uint32_t waits_irq;  /* 1: IRQ WAIT has set its flag, and waits for it to be cleared */
+    uint32_t forced;     /* instruction that was stored to INSTR and is not done, M0_NOTHING if there is none */
+    uint32_t latched;    /* one that OUT EXEC or MOV EXEC left for the next cycle, M0_NOTHING if none */
+    uint32_t sticky_mask; /* with OUT_STICKY, the newest OUT or SET to pins: which, */
+    uint32_t sticky;     /* to what, */
+    uint32_t sticky_oe;  /* and 1 where that is of their directions */
+    uint32_t side_mask;  /* what side-set of an instruction that waits writes in each cycle: pins, */
+    uint32_t side;       /* to what */
+    uint32_t fraction;   /* of the divider, in 256ths: of the periods that have ended */
+    uint32_t carry;      /* 1: the period after `pulse` has a cycle more */
+    int64_t pulse;       /* the cycle of the divider's next pulse; where nothing was done since, of one before */
+    int64_t tried;
+    int64_t due;         /* the cycle in which it has something to do, as things are */
+    struct m0_pio_fifo tx;
+    struct m0_pio_fifo rx;
+};
+
+/* What is not modelled and was used: how often, the first register, and the first instruction of the core's. */
+struct m0_pio_note {
+    uint32_t count;
+    uint32_t offset;
+    uint32_t pc;
+};
+
+enum m0_pio_notes {
+    M0_PIO_RESERVED, /* an instruction with a field that the datasheet reserves */
+    M0_PIO_EMPTY,    /* a load from an empty FIFO, which is undefined */
+    M0_PIO_DIVIDER,  /* a fraction where the integer is 0 */
+    M0_PIO_NOTES
+};
+
+struct m0_pio_block {
+    uint32_t is_on;      /* 1: not held in reset */
+    uint32_t irq;        /* flags 0 to 7 */
+    uint32_t fdebug;
+    uint32_t bypass;     /* INPUT_SYNC_BYPASS */
+    uint32_t out;        /* outputs and directions of 30 pins */
+    uint32_t oe;
+    uint32_t inte[2];    /* of IRQ0 and IRQ1 */
+    uint32_t intf[2];
+    uint32_t memory[32]; /* instructions */
+    struct m0_pio_machine machines[4];
+    struct m0_pio_note notes[3]; /* by enum m0_pio_notes */
+};
+
+/* Both blocks, up to before cycle `now`. */
+struct m0_pio {
+    uint32_t is_there;     /* 1: the chip has them */
+    uint32_t is_running;   /* 1: a machine is enabled, or has something to do */
+    uint32_t is_changed;   /* 1: `due` of machines is to be worked out again */
+    uint32_t lines;        /* requests: of block 0 IRQ0 and IRQ1, of block 1 */
+    uint32_t dreq_watched; /* DREQs, 0 to 15, that Python wants to hear of when they rise */
+    uint32_t news;         /* those that have */
+    int64_t now;
+    int64_t sticky_at;     /* the cycle in which what OUT_STICKY holds is to be written once more, or M0_NEVER */
+    int64_t settled_at;    /* the cycle from which on a machine that waits sees nothing new */
+    int64_t predicted_at;  /* when it was found out that before cycle */
+    int64_t event_at;      /* nothing happens that somebody wants to know */
+    struct m0_pio_block blocks[2];
 };
 
 /* The single-cycle I/O port. */
@@ -813,6 +904,7 @@ struct m0_core {
     struct m0_xip xip;           /* of the timed engine */
     struct m0_waits waits;       /* the same */
     struct m0_system system;     /* the same, where firmware runs */
+    struct m0_pio pio;           /* of an RP2040 */
 };
 
 #endif

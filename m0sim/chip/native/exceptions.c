@@ -11,7 +11,7 @@
  * Technical Reference Manual (Arm DDI 0484C), 3.6.1: abandoned instructions, late arrival, and 15 cycles from an
  * interrupt to the first instruction of its handler. What the manuals leave open is UNPREDICTABLE there: a HardFault here.
  */
-#include "system.h"
+#include "pio.h"
 
 enum { FRAME_BYTES = 32, XPSR_T = 1 << 24, XPSR_ALIGNED = 1 << 9, THREAD_PRIORITY = 4 };
 enum { EXC_RETURN_HANDLER = 0xFFFFFFF1, EXC_RETURN_MAIN = 0xFFFFFFF9, EXC_RETURN_PROCESS = 0xFFFFFFFD };
@@ -453,12 +453,19 @@ static uint32_t takeable(struct m0_core *core)
     return taken;
 }
 
+/* The cycle before which nothing happens but what code does. */
+static int64_t next_event(struct m0_core *core)
+{
+    int64_t due = m0_systick_due(core), pio = m0_pio_due(core);
+    due = pio < due ? pio : due;
+    return core->system.wake_at < due ? core->system.wake_at : due;
+}
+
 /* Stacking goes on up to where nothing else can take over, or to the next event before that. */
 static void go_on_entering(struct m0_core *core)
 {
     struct m0_system *system = &core->system;
-    int64_t saved = system->entry_began + system->saving_cycles, due = m0_systick_due(core);
-    due = system->wake_at < due ? system->wake_at : due;
+    int64_t saved = system->entry_began + system->saving_cycles, due = next_event(core);
     if (due > core->cycles && due <= saved) {
         core->cycles = due;
         return;
@@ -680,12 +687,6 @@ static bool wakes(struct m0_core *core)
     return first != 0 && priority_of(system, first) < active_priority(system);
 }
 
-static int64_t next_event(const struct m0_core *core)
-{
-    int64_t due = m0_systick_due(core);
-    return core->system.wake_at < due ? core->system.wake_at : due;
-}
-
 /* Let time pass until something is due. False after a stop. */
 static bool sleep(struct m0_core *core)
 {
@@ -714,6 +715,9 @@ static bool settle(struct m0_core *core)
     for (;;) {
         system->attention = 0;
         m0_settle_systick(core, core->cycles);
+        if (core->pio.event_at <= core->cycles) {
+            m0_settle_pio(core, core->cycles);
+        }
         if (core->timed.access.answered != 0 || core->timed.passes_watch != 0) {
             return true; /* Python has seen the instruction, which has begun */
         }
@@ -724,7 +728,7 @@ static bool settle(struct m0_core *core)
             system->asks_reset = 0;
             return stop_between(core, M0_STOP_RESET);
         }
-        if (core->port.pins.is_news != 0) {
+        if ((core->port.pins.is_news | core->pio.news) != 0) {
             return stop_between(core, M0_STOP_PINS);
         }
         if (system->wake_at <= core->cycles) {

@@ -56,6 +56,13 @@ M0_EXPORT void m0_wait_reset(struct m0_core *core);
 M0_EXPORT void m0_wait_stream(struct m0_core *core, const uint32_t *addresses, const uint8_t *kinds, uint64_t count,
                               uint32_t *stalls);
 M0_EXPORT void m0_update_pins(struct m0_core *core, int64_t now);
+M0_EXPORT void m0_pio_settle(struct m0_core *core, int64_t now);
+M0_EXPORT void m0_pio_reset(struct m0_core *core, uint32_t number, bool is_held, int64_t now);
+M0_EXPORT uint32_t m0_pio_load(struct m0_core *core, uint32_t pc, int64_t now, uint32_t number, uint32_t offset);
+M0_EXPORT void m0_pio_store(struct m0_core *core, uint32_t pc, int64_t now, uint32_t number, uint32_t offset,
+                            uint32_t alias, uint32_t value);
+M0_EXPORT int64_t m0_pio_due(struct m0_core *core);
+M0_EXPORT uint32_t m0_pio_dreqs(const struct m0_pio *pio);
 M0_EXPORT void m0_xip_drop(struct m0_core *core, uint32_t address);
 M0_EXPORT void m0_xip_empty(struct m0_core *core);
 M0_EXPORT void m0_xip_stream(struct m0_core *core, const uint32_t *addresses, const uint8_t *is_code, uint64_t count,
@@ -163,6 +170,8 @@ bool m0_access_port(struct m0_core *core, uint32_t pc, int64_t now, uint32_t add
 bool m0_has_sio(const struct m0_core *core, uint32_t offset, bool is_store);
 uint32_t m0_read_sio(struct m0_core *core, uint32_t offset);
 void m0_write_sio(struct m0_core *core, uint32_t offset, uint32_t value);
+void m0_drive_pins(const struct m0_core *core, const struct m0_pio *pio, struct m0_pins *pins, int64_t now);
+void m0_move_inputs(struct m0_pins *pins, int64_t now);
 
 /* -- the cache in front of flash: xip.c */
 

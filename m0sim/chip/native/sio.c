@@ -4,7 +4,7 @@
  * Sources: RP2040 datasheet, sections 2.3.1.2 (GPIO control), 2.3.1.3 (spinlocks), 2.3.1.4 (mailboxes), 2.3.1.6
  * (interpolators) and the register list in 2.3.1.7; how pins come to the SIO is in section 2.19.2 and 2.19.5 (overrides).
  */
-#include "system.h"
+#include "pio.h"
 
 /* Offsets of SIO registers. */
 enum { GPIO_IN = 0x04, GPIO_HI_IN = 0x08, GPIO_OUT = 0x10, GPIO_OE = 0x20, GPIO_HI_OUT = 0x30, GPIO_HI_OE_XOR = 0x4C };
@@ -33,15 +33,36 @@ bool m0_has_sio(const struct m0_core *core, uint32_t offset, bool is_store)
 
 /* -- pins */
 
-/* What of them changed is noted: for the interrupts of pins, and for whoever draws them. */
-void m0_update_pins(struct m0_core *core, int64_t now)
+/* Let the two flip-flops behind each input come to cycle `now`. */
+void m0_move_inputs(struct m0_pins *pins, int64_t now)
 {
-    struct m0_pins *pins = &core->port.pins;
-    uint32_t out = ((*word_at(core, GPIO_OUT) & pins->port) | pins->other_out) & pins->out_and;
-    uint32_t enabled = ((*word_at(core, GPIO_OE) & pins->port) | pins->other_oe) & pins->oe_and;
-    out ^= pins->out_xor;
-    enabled ^= pins->oe_xor;
+    if (now > pins->input_at) {
+        pins->input2 = now == pins->input_at + 1 ? pins->input1 : pins->input;
+        pins->input1 = pins->input;
+        pins->input_at = now;
+    }
+}
+
+/* Put the pins to what the SIO, PIO and others drive them to. What of them changed is noted: for the interrupts of pins,
+   and for whoever draws them. */
+void m0_drive_pins(const struct m0_core *core, const struct m0_pio *pio, struct m0_pins *pins, int64_t now)
+{
+    const uint32_t *words = m0_pointer(core->port.words);
+    uint32_t out = (words[GPIO_OUT >> 2] & pins->port) | pins->other_out;
+    uint32_t enabled = (words[GPIO_OE >> 2] & pins->port) | pins->other_oe;
+    for (uint32_t i = 0; i < 2; i++) {
+        out |= pio->blocks[i].out & pins->pio[i];
+        enabled |= pio->blocks[i].oe & pins->pio[i];
+    }
+    out = (out & pins->out_and) ^ pins->out_xor;
+    enabled = (enabled & pins->oe_and) ^ pins->oe_xor;
     uint32_t level = (out & enabled) | (pins->outside & ~enabled), seen = level & pins->inputs;
+    uint32_t input = (seen & pins->in_and) ^ pins->in_xor;
+    if (input != pins->input) {
+        m0_move_inputs(pins, now);
+        pins->input = input;
+        pins->input_since = now;
+    }
     pins->rose |= seen & ~pins->seen;
     pins->fell |= pins->seen & ~seen;
     if (((seen ^ pins->seen) & pins->watched) != 0) {
@@ -59,10 +80,20 @@ void m0_update_pins(struct m0_core *core, int64_t now)
     }
 }
 
+/* Something else than PIO, which has come to `now`, changed what drives pins. */
+void m0_update_pins(struct m0_core *core, int64_t now)
+{
+    m0_drive_pins(core, &core->pio, &core->port.pins, now);
+    if (core->pio.is_running != 0) {
+        m0_pio_disturb(core, now);
+    }
+}
+
 /* OUT, OE, HI_OUT and HI_OE, each a group of four: the register, SET, CLR and XOR. */
 static void write_gpio(struct m0_core *core, uint32_t offset, uint32_t value)
 {
     uint32_t *word = word_at(core, offset & ~0xFu);
+    m0_settle_pio(core, core->port.now);
     switch (offset >> 2 & 3) {
     case 0: *word = value; break;
     case 1: *word |= value; break;
@@ -297,11 +328,11 @@ void m0_write_sio(struct m0_core *core, uint32_t offset, uint32_t value)
 uint32_t m0_read_sio(struct m0_core *core, uint32_t offset)
 {
     if (offset < GPIO_OUT) {
-        const struct m0_pins *pins = &core->port.pins;
+        m0_settle_pio(core, core->port.now);
         if (offset == GPIO_HI_IN) {
             return QSPI_SS; /* pulled up, and nobody holds BOOTSEL; the others are low */
         }
-        return offset == GPIO_IN ? (pins->seen & pins->in_and) ^ pins->in_xor : 0; /* CPUID of core 0 */
+        return offset == GPIO_IN ? core->port.pins.input : 0; /* CPUID of core 0 */
     }
     if (offset <= GPIO_HI_OE_XOR) {
         return *word_at(core, offset & ~0xFu);

@@ -3,7 +3,7 @@
  * and data in its order. The fast form leaves to it what is rare: accesses to anything but plain memory, code whose
  * fetches may wait, branches into other functions, special registers.
  */
-#include "system.h"
+#include "pio.h"
 
 void m0_stop_timed(struct m0_core *core, enum m0_stop reason, uint32_t address)
 {
@@ -94,6 +94,9 @@ static bool access_bus(struct m0_core *core, struct now *now, uint32_t address, 
                        uint32_t *value)
 {
     struct m0_access *access = &core->timed.access;
+    if (m0_is_pio(core, address) && m0_access_pio(core, now->pc, now->cycle, address, size, is_store, value)) {
+        return true;
+    }
     enum m0_answer answer = m0_access_system(core, now->cycle, address, size, is_store, value);
     if (answer == M0_ANSWER_REFUSED) {
         return stop_access(core, now, M0_STOP_EVENT, address, size, is_store);

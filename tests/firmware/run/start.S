@@ -37,7 +37,9 @@ vectors:
     .word 0, 0, 0, 0, 0, 0, 0, SVC_Handler
     .word 0, 0, PendSV_Handler, SysTick_Handler
     .word IRQ0_Handler, IRQ1_Handler, IRQ2_Handler, IRQ3_Handler
-    .rept 7                     @ 4 to 10
+    .word Default_Handler, Default_Handler, Default_Handler
+    .word IRQ7_Handler
+    .rept 3                     @ 8 to 10
     .word Default_Handler
     .endr
     .word IRQ11_Handler, Default_Handler
@@ -105,6 +107,7 @@ vectors:
     weak IRQ1_Handler
     weak IRQ2_Handler
     weak IRQ3_Handler
+    weak IRQ7_Handler
     weak IRQ11_Handler
     weak IRQ13_Handler
     weak IRQ20_Handler

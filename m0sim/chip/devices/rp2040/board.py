@@ -20,6 +20,7 @@ from m0sim.chip.devices.rp2040.flash_chip import FlashChip
 from m0sim.chip.devices.rp2040.gpio import F_UART, IoBank0, IoQspi, PadsBank0, PadsQspi
 from m0sim.chip.devices.rp2040.i2c import I2c
 from m0sim.chip.devices.rp2040.oscillators import ROSC_HZ, Rosc, Xosc
+from m0sim.chip.devices.rp2040.pio import Pio
 from m0sim.chip.devices.rp2040.pll import Pll
 from m0sim.chip.devices.rp2040.pwm import SLICES, Pwm
 from m0sim.chip.devices.rp2040.resets import Psm, Resets
@@ -37,8 +38,6 @@ from m0sim.chip.devices.unmodelled import UnmodelledBlock
 
 _UNMODELLED = (
     ("USBCTRL_DPRAM", 0x5010_0000),
-    ("PIO0", 0x5020_0000),
-    ("PIO1", 0x5030_0000),
 )
 
 
@@ -70,6 +69,7 @@ def build(host: Host, flash_bytes: int = 2 << 20) -> Board:
     io_bank0 = IoBank0(pads)
     for uart, pins in zip(uarts, _UART_TX_PINS, strict=True):
         uart.is_connected = partial(io_bank0.has_function, F_UART, pins)
+    pios = [Pio(number) for number in range(2)]
     adc = Adc(clk_sys, clocks.clocks["adc"])
     pwm = Pwm(io_bank0)
     spis = [Spi(number, clk_sys, clocks.clocks["peri"]) for number in range(2)]
@@ -78,7 +78,7 @@ def build(host: Host, flash_bytes: int = 2 << 20) -> Board:
     resettable: list[Block] = [
         pll_sys, pll_usb, Syscfg(), Sysinfo(), Tbman(), Timer(clk_sys, watchdog.tick), *uarts,
         pads, io_bank0, io_qspi, PadsQspi(), pwm, adc, Rtc(clk_sys, clocks.clocks["rtc"]),
-        *spis, *i2cs, Busctrl(), dma,
+        *spis, *i2cs, Busctrl(), dma, *pios,
     ]  # fmt: skip
     resets, psm, vreg, xip_ctrl, usb = Resets(), Psm(), VregAndChipReset(), XipCtrl(), Usb()
     resets.holds({block.name: block for block in resettable})
@@ -86,7 +86,8 @@ def build(host: Host, flash_bytes: int = 2 << 20) -> Board:
     # CLOCKS before XOSC, wherever both are reset: clk_sys never stands on an oscillator that is off
     always: list[Block] = [rosc, clocks, xosc, watchdog, resets, psm, vreg, xip_ctrl, ssi, usb]
     bus = Bus(host, clk_sys, (*always, *resettable, *unmodelled))
-    bus.watchers.append(io_bank0.look_at_news)
+    bus.watchers += [io_bank0.look_at_news, *(pio.look_at_news for pio in pios)]
+    bus.tellers += [pio.tell_uses for pio in pios]
     stages: dict[str, list[Resettable]] = {
         "ROSC": [rosc], "XOSC": [clocks, xosc], "CLOCKS": [clocks], "RESETS": [resets, usb, *unmodelled],
         "XIP": [xip_ctrl, ssi], "VREG_AND_CHIP_RESET": [vreg],

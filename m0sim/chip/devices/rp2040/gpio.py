@@ -17,8 +17,6 @@ NULL = 31
 _UNMODELLED = {
     F_SPI: "SPI as the pin's function: its waveform is not drawn",
     F_I2C: "I2C as the pin's function: its waveform is not drawn",
-    F_PIO0: "PIO0 as the pin's function",
-    F_PIO1: "PIO1 as the pin's function",
     F_CLOCK: "a clock as the pin's function: its waveform is not drawn",
     F_USB: "USB as the pin's function",
 }
@@ -29,6 +27,8 @@ _LEVEL_LOW, _LEVEL_HIGH, _EDGE_LOW, _EDGE_HIGH = 1, 2, 4, 8
 _OVER_INVERT, _OVER_LOW, _OVER_HIGH = 1, 2, 3
 _IE, _OD, _PUE, _PDE = 1 << 6, 1 << 7, 1 << 3, 1 << 2
 _PAD_RESET = 0x56
+_PIO_OUTPUTS = 0x3C, 0x40
+"""DBG_PADOUT and DBG_PADOE."""
 _UART_TX, _UART_RTS = 0, 3
 """Of four pins in a row, the ones that a UART drives."""
 
@@ -181,6 +181,8 @@ class IoBank0(Block):
         for name, value in masks.items():
             old = getattr(pins, name)
             setattr(pins, name, old | bit if value else old & ~bit)
+        for i, pio in enumerate((F_PIO0, F_PIO1)):
+            pins.pio[i] = pins.pio[i] | bit if function == pio else pins.pio[i] & ~bit
         self.bus.host.update_pins()
 
     def _driven(self, function: int, pin: int) -> tuple[int, int]:
@@ -203,6 +205,9 @@ class IoBank0(Block):
         ctrl = self.words[8 * pin + 4]
         from_out = ((out & pins.port) | pins.other_out) >> pin & 1
         from_oe = ((enabled & pins.port) | pins.other_oe) >> pin & 1
+        if ctrl & 0x1F in (F_PIO0, F_PIO1):
+            number = (ctrl & 0x1F) - F_PIO0
+            from_out, from_oe = (self.bus.host.load_pio(number, offset) >> pin & 1 for offset in _PIO_OUTPUTS)
         seen = pins.seen >> pin & 1
         return (
             from_out << 8

@@ -1,0 +1,89 @@
+"""Firmware that uses PIO, from reset: what comes out of its pins, and its interrupts, to the cycle."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+
+import firmware_images
+import pytest
+from test_pio_drivers import pulse
+
+from m0sim import Firmware
+from m0sim.chip.run_cost import PinChange, RunCost
+
+LIGHTS, SERIAL, SQUARE, ANSWER = 2, 3, 4, 5
+TEXT = b"PIO says hello"
+
+
+@pytest.fixture(scope="module")
+def elf(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return firmware_images.build("pio", tmp_path_factory.mktemp("pio"))
+
+
+@pytest.fixture(scope="module")
+def done(elf: Path) -> RunCost:
+    return Firmware.from_elf(elf).run(pins=True, seconds=1)
+
+
+def edges(pins: Sequence[PinChange], pin: int) -> list[int]:
+    """Cycles in which a pin changes while it is driven, its first level not counted."""
+    found, level = [], None
+    for change in pins:
+        if change.driven >> pin & 1:
+            now = change.out >> pin & 1
+            if level is not None and now != level:
+                found.append(change.cycle)
+            level = now
+    return found
+
+
+def test_it_ends_well(done: RunCost) -> None:
+    assert (done.exit.reason, done.exit.code) == ("exit", 0)
+    assert done.unmodelled == ()
+
+
+def test_the_serial_line(done: RunCost) -> None:
+    """Bits of 8 pulses each. Between frames the machine may wait, for the lights."""
+    found = edges(done.pins, SERIAL)
+    divisor = Fraction(5 * 256 + 53, 256)
+    for byte in TEXT:
+        bits = [0, *(byte >> i & 1 for i in range(8)), 1]
+        places = [i for i, bit in enumerate(bits) if bit != ([1, *bits])[i]]
+        frame, found = found[: len(places)], found[len(places) :]
+        for cycle, place in zip(frame, places, strict=True):
+            assert abs(cycle - frame[0] - 8 * place * divisor) < 1
+    assert not found
+
+
+def test_the_lights(done: RunCost) -> None:
+    found = edges(done.pins, LIGHTS)
+    words = [byte * 0x01020400 & 0xFFFF_FFFF for byte in TEXT]
+    bits = [word >> i & 1 for word in words for i in range(31, 7, -1)]
+    assert len(found) == 2 * len(bits)
+    divisor = Fraction(125, 8)
+    for rise, fall, bit in zip(found[::2], found[1::2], bits, strict=True):
+        assert abs(fall - rise - (7 if bit else 3) * divisor) < 1
+
+
+def test_the_square_wave(done: RunCost) -> None:
+    found = edges(done.pins, SQUARE)
+    begin = found[0] - 1
+    assert found == [begin + 1 + pulse(2 * i, Fraction(5, 2)) for i in range(len(found))]
+    assert len(found) > 5_000
+
+
+def test_interrupts_come_every_thousand_cycles(done: RunCost) -> None:
+    """Asleep, the core answers each in the same number of cycles: pin 5 shows it."""
+    answers = edges(done.pins, ANSWER)
+    assert {later - answer for answer, later in zip(answers[60:], answers[61:], strict=False)} == {1_000}
+    (handler,) = done.handlers
+    assert (handler.name, handler.entries) == ("IRQ7_Handler (PIO0_IRQ_0)", 100)
+    assert handler.latency.min == 15
+
+
+def test_looking_at_pins_changes_nothing(elf: Path, done: RunCost) -> None:
+    """Without it PIO runs behind, and ahead only to find out when it interrupts."""
+    unseen = Firmware.from_elf(elf).run(seconds=1)
+    assert (unseen.cycles, unseen.handlers) == (done.cycles, done.handlers)
