@@ -126,12 +126,12 @@ class FakeHost:
         return self.sio.dreqs
 
     @property
-    def pio_watched(self) -> int:
-        return int(self.sio.core.pio.dreq_watched)
+    def pio_now(self) -> int:
+        return int(self.sio.core.pio.now)
 
     def watch_pio(self, numbers: int) -> None:
         self.sio.settle_pio(self.now)
-        self.sio.core.pio.dreq_watched = numbers
+        self.sio.core.pio.dreq_watched |= numbers
 
     def take_pio_news(self, numbers: int) -> int:
         news = int(self.sio.core.pio.news) & numbers

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 
 import firmware_images
@@ -77,7 +78,7 @@ def test_the_square_wave(done: RunCost) -> None:
 def test_interrupts_come_every_thousand_cycles(done: RunCost) -> None:
     """Asleep, the core answers each in the same number of cycles: pin 5 shows it."""
     answers = edges(done.pins, ANSWER)
-    assert {later - answer for answer, later in zip(answers[60:], answers[61:], strict=False)} == {1_000}
+    assert {later - answer for answer, later in pairwise(answers[60:])} == {1_000}
     (handler,) = done.handlers
     assert (handler.name, handler.entries) == ("IRQ7_Handler (PIO0_IRQ_0)", 100)
     assert handler.latency.min == 15
@@ -87,3 +88,15 @@ def test_looking_at_pins_changes_nothing(elf: Path, done: RunCost) -> None:
     """Without it PIO runs behind, and ahead only to find out when it interrupts."""
     unseen = Firmware.from_elf(elf).run(seconds=1)
     assert (unseen.cycles, unseen.handlers) == (done.cycles, done.handlers)
+
+
+def test_dma_is_paced_by_the_machines_requests(tmp_path: Path) -> None:
+    """500 words through a machine that takes 100 cycles for each; nothing is lost."""
+    done = Firmware.from_elf(firmware_images.build("pio_dma", tmp_path)).run(seconds=1)
+    assert (done.exit.reason, done.exit.code) == ("exit", 0)
+    assert done.unmodelled == ()
+    taken = done.moved[1]
+    assert taken.first_cycle is not None
+    assert taken.last_cycle is not None
+    assert taken.last_cycle - taken.first_cycle == 499 * 100 + 1
+    assert 49_000 < done.sleep_cycles < 50_000

@@ -30,8 +30,9 @@ def follow(seed: int, cycles: int = CYCLES) -> None:
             registers = random.randrange(10) == 0
             assert state_of_fast(fast, now, registers) == state_of_slow(slow, registers), (seed, now)
         if acts or now >= told:
+            fast.sio.settle_pio(now)
+            fast.core.pio.news, fast.core.pio.dreq_watched = 0, watched & ~slow.dreqs
             foreseen = told = fast.due(now)
-            fast.core.pio.news = 0
             lines, dreqs = slow.lines, slow.dreqs
         levels.append(slow.pins())
         slow.tick()

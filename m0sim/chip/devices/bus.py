@@ -146,9 +146,10 @@ class Bus:
 
     def advance(self) -> None:
         """Do what devices have due until now, in the order that it is due in, each at its own cycle."""
-        now = self.clock.now = self.host.now
+        now = self.host.now
         self._is_busy = True
         for look in self.watchers:
+            self.clock.now = min([now, *self._due.values()])
             look()
         while self._due:
             device = min(self._due, key=self._due.__getitem__)

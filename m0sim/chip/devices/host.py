@@ -135,14 +135,14 @@ class Host(Protocol):
         """DREQs of both blocks as of now, a bit each by the DMA's numbers."""
 
     @property
-    def pio_watched(self) -> int:
-        """Those whose rising shall lead to `Bus.advance`."""
+    def pio_now(self) -> int:
+        """The cycle that PIO has come to: where one of these was noticed, that."""
 
     def watch_pio(self, numbers: int) -> None:
-        """Watch these DREQs, and no others."""
+        """When one of these DREQs is high, call `Bus.advance` once."""
 
     def take_pio_news(self, numbers: int) -> int:
-        """Which of some DREQs that are watched have risen since the last time that this was asked."""
+        """Which of some DREQs that were watched have become high since the last time that this was asked."""
 
     def pio_uses(self, number: int) -> Sequence[tuple[int, int, int]]:
         """How often something was used that is not modelled, its register and the first instruction that did so."""

@@ -166,6 +166,7 @@ class ChipHost:
 
     def reset_port(self) -> None:
         """The I/O port as a reset leaves it."""
+        self._clock.now = self.now
         self._settle_pio()
         self._chip.counters.reset_port()
         self.update_pins()
@@ -186,27 +187,28 @@ class ChipHost:
 
     def pin_changes(self) -> npt.NDArray[Any]:
         """What the pins did since `log_pins`: rows of `layout.PIN_CHANGE`, a copy."""
-        self._settle_pio()
+        CORE.m0_pio_settle(self._tables.address, self.now)
         count = self._chip.counters.core.port.pins.log_count
         return self._chip.counters.tables["log"][:count].copy()
 
     def update_pins(self) -> None:
-        CORE.m0_update_pins(self._chip.counters.tables.address, self.now)
+        CORE.m0_update_pins(self._tables.address, self._clock.now)
 
     # -- PIO
 
     def _settle_pio(self) -> None:
+        """Bring PIO to the cycle that devices act in, which may be before that of the processor."""
         if self._pio.is_running:
-            CORE.m0_pio_settle(self._tables.address, self.now)
+            CORE.m0_pio_settle(self._tables.address, self._clock.now)
 
     def load_pio(self, number: int, offset: int) -> int:
-        return int(CORE.m0_pio_load(self._tables.address, self.pc, self.now, number, offset))
+        return int(CORE.m0_pio_load(self._tables.address, self.pc, self._clock.now, number, offset))
 
     def store_pio(self, number: int, offset: int, alias: int, value: int) -> None:
-        CORE.m0_pio_store(self._tables.address, self.pc, self.now, number, offset, alias, value)
+        CORE.m0_pio_store(self._tables.address, self.pc, self._clock.now, number, offset, alias, value)
 
     def reset_pio(self, number: int, is_held: bool) -> None:
-        CORE.m0_pio_reset(self._tables.address, number, is_held, self.now)
+        CORE.m0_pio_reset(self._tables.address, number, is_held, self._clock.now)
 
     @property
     def pio_requests(self) -> int:
@@ -214,12 +216,12 @@ class ChipHost:
         return int(CORE.m0_pio_dreqs(ctypes.addressof(self._pio)))
 
     @property
-    def pio_watched(self) -> int:
-        return int(self._pio.dreq_watched)
+    def pio_now(self) -> int:
+        return int(self._pio.now)
 
     def watch_pio(self, numbers: int) -> None:
         self._settle_pio()
-        self._pio.dreq_watched = numbers
+        self._pio.dreq_watched |= numbers
         self._pio.event_at = 0
 
     def take_pio_news(self, numbers: int) -> int:

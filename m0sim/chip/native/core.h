@@ -378,8 +378,8 @@ struct m0_pio {
     uint32_t is_running;   /* 1: a machine is enabled, or has something to do */
     uint32_t is_changed;   /* 1: `due` of machines is to be worked out again */
     uint32_t lines;        /* requests: of block 0 IRQ0 and IRQ1, of block 1 */
-    uint32_t dreq_watched; /* DREQs, 0 to 15, that Python wants to hear of when they rise */
-    uint32_t news;         /* those that have */
+    uint32_t dreq_watched; /* DREQs, 0 to 15, that Python waits for; */
+    uint32_t news;         /* those that are high now, and that it waits for no more */
     int64_t now;
     int64_t sticky_at;     /* the cycle in which what OUT_STICKY holds is to be written once more, or M0_NEVER */
     int64_t settled_at;    /* the cycle from which on a machine that waits sees nothing new */

@@ -708,6 +708,15 @@ static bool stop_between(struct m0_core *core, enum m0_stop reason)
     return false;
 }
 
+/* Bring PIO to the present, where it may have an event; no further than to where a device is to do something first. */
+static void settle_pio(struct m0_core *core)
+{
+    int64_t until = core->system.wake_at < core->cycles ? core->system.wake_at : core->cycles;
+    if (core->pio.event_at <= core->cycles && core->pio.is_running != 0 && core->pio.now < until && core->pio.news == 0) {
+        m0_pio_advance(core, until, true);
+    }
+}
+
 /* Do all that is to be done before the next instruction. False after a stop for Python. */
 static bool settle(struct m0_core *core)
 {
@@ -715,9 +724,7 @@ static bool settle(struct m0_core *core)
     for (;;) {
         system->attention = 0;
         m0_settle_systick(core, core->cycles);
-        if (core->pio.event_at <= core->cycles) {
-            m0_settle_pio(core, core->cycles);
-        }
+        settle_pio(core);
         if (core->timed.access.answered != 0 || core->timed.passes_watch != 0) {
             return true; /* Python has seen the instruction, which has begun */
         }

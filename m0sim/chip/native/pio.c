@@ -681,6 +681,16 @@ uint32_t m0_pio_dreqs(const struct m0_pio *pio)
     return dreqs;
 }
 
+/* Python hears once of each DREQ that it waits for. */
+void m0_pio_look_at_dreqs(struct m0_pio *pio)
+{
+    if (pio->dreq_watched != 0) {
+        uint32_t news = m0_pio_dreqs(pio) & pio->dreq_watched;
+        pio->news |= news;
+        pio->dreq_watched &= ~news;
+    }
+}
+
 /* Tell the NVIC how the request lines are at `now`. */
 void m0_pio_request(struct m0_core *core, int64_t now)
 {
@@ -706,6 +716,7 @@ struct world {
     struct m0_pins *pins;
     bool is_ahead; /* copies of both: nothing but them changes */
     bool is_heard;    /* requests may have to be told */
+    bool stops_at_news;
     bool is_idle;     /* after `run`: nothing comes until somebody does something */
     uint32_t live;    /* machines that may have something to do, the first block's first */
 };
@@ -810,7 +821,6 @@ static int64_t earliest(const struct world *world)
 static bool run_cycle(const struct world *world, int64_t now)
 {
     struct m0_pio *pio = world->pio;
-    uint32_t before = pio->dreq_watched != 0 ? m0_pio_dreqs(pio) : 0;
     m0_move_inputs(world->pins, now);
     pio->sticky_at = M0_NEVER;
     uint32_t changed = run_block(world, 0, now);
@@ -822,9 +832,7 @@ static bool run_cycle(const struct world *world, int64_t now)
     if (!world->is_heard) {
         return false;
     }
-    if (pio->dreq_watched != 0) {
-        pio->news |= m0_pio_dreqs(pio) & ~before & pio->dreq_watched;
-    }
+    m0_pio_look_at_dreqs(pio);
     bool is_requested = (changed & CHANGED_REQUESTS) != 0 && lines_of(pio) != pio->lines;
     return is_requested || (pio->news | world->pins->is_news) != 0;
 }
@@ -855,6 +863,9 @@ static int64_t run(struct world *world, int64_t until)
                 return pio->now;
             }
             m0_pio_request(world->core, pio->now);
+            if (pio->news != 0 && world->stops_at_news) {
+                return pio->now;
+            }
         }
     }
 }
@@ -879,10 +890,12 @@ static bool is_heard(const struct m0_core *core)
     return (enabled | core->pio.dreq_watched | (pins->watched & (pins->pio[0] | pins->pio[1]))) != 0;
 }
 
-/* Run what is due before cycle `now`. */
-void m0_pio_advance(struct m0_core *core, int64_t now)
+/* Run what is due before cycle `now`; with `stops_at_news` no further than to where a DREQ is high that Python awaits. */
+void m0_pio_advance(struct m0_core *core, int64_t now, bool stops_at_news)
 {
-    struct world world = {.core = core, .pio = &core->pio, .pins = &core->port.pins, .is_heard = is_heard(core)};
+    struct world world = {.core = core, .pio = &core->pio, .pins = &core->port.pins};
+    world.is_heard = is_heard(core);
+    world.stops_at_news = stops_at_news;
     run(&world, now);
     core->pio.is_running = is_running(&core->pio);
 }
@@ -895,7 +908,8 @@ void m0_pio_disturb(struct m0_core *core, int64_t now)
     pio->is_changed = 1;
     pio->is_running = is_running(pio);
     pio->event_at = now;
-    core->system.attention |= core->system.is_on & pio->is_running;
+    m0_pio_look_at_dreqs(pio);
+    core->system.attention |= core->system.is_on & (pio->is_running | (pio->news != 0));
 }
 
 /*

@@ -17,13 +17,13 @@ enum { M0_PIO_BASE = 0x50200000, M0_PIO_STRIDE = 0x100000 };
 
 /* -- pio.c */
 
-void m0_pio_advance(struct m0_core *core, int64_t now);
+void m0_pio_advance(struct m0_core *core, int64_t now, bool stops_at_news);
 void m0_pio_disturb(struct m0_core *core, int64_t now);
 void m0_pio_settle_machine(struct m0_pio_machine *machine, int64_t now);
 void m0_pio_request(struct m0_core *core, int64_t now);
 uint32_t m0_pio_interrupts(const struct m0_pio_block *block);
 uint32_t m0_pio_requests(const struct m0_pio_block *block, uint32_t line);
-uint32_t m0_pio_dreqs(const struct m0_pio *pio);
+void m0_pio_look_at_dreqs(struct m0_pio *pio);
 void m0_pio_put(struct m0_pio_fifo *fifo, uint32_t word);
 uint32_t m0_pio_take(struct m0_pio_fifo *fifo);
 
@@ -31,7 +31,7 @@ uint32_t m0_pio_take(struct m0_pio_fifo *fifo);
 M0_INLINE void m0_settle_pio(struct m0_core *core, int64_t now)
 {
     if (core->pio.is_running != 0 && core->pio.now < now) {
-        m0_pio_advance(core, now);
+        m0_pio_advance(core, now, false);
     }
 }
 

@@ -153,6 +153,7 @@ static uint32_t peek(const struct m0_core *core, uint32_t number, uint32_t offse
 uint32_t m0_pio_load(struct m0_core *core, uint32_t pc, int64_t now, uint32_t number, uint32_t offset)
 {
     m0_settle_pio(core, now);
+    now = core->pio.now > now ? core->pio.now : now;
     if (offset >= RXF0 && offset < IRQ) {
         return read_rx(core, pc, now, &core->pio.blocks[number], offset);
     }
@@ -292,6 +293,7 @@ void m0_pio_store(struct m0_core *core, uint32_t pc, int64_t now, uint32_t numbe
 {
     struct m0_pio_block *block = &core->pio.blocks[number];
     m0_settle_pio(core, now);
+    now = core->pio.now > now ? core->pio.now : now; /* a device that is told late finds PIO in the present */
     settle_machines(block, now);
     if (alias != 0 && offset != FDEBUG && offset != IRQ) { /* those clear the bits that are stored, by any alias */
         uint32_t old = peek(core, number, offset);

@@ -36,9 +36,7 @@ from m0sim.chip.devices.rp2040.wires import Wires
 from m0sim.chip.devices.rp2040.xip import XipCtrl
 from m0sim.chip.devices.unmodelled import UnmodelledBlock
 
-_UNMODELLED = (
-    ("USBCTRL_DPRAM", 0x5010_0000),
-)
+_UNMODELLED = (("USBCTRL_DPRAM", 0x5010_0000),)
 
 
 _UART_TX_PINS = ((0, 12, 16, 28), (4, 8, 20, 24))
@@ -74,7 +72,7 @@ def build(host: Host, flash_bytes: int = 2 << 20) -> Board:
     pwm = Pwm(io_bank0)
     spis = [Spi(number, clk_sys, clocks.clocks["peri"]) for number in range(2)]
     i2cs = [I2c(number) for number in range(2)]
-    dma = Dma(_requests(spis, uarts, i2cs, pwm, adc))
+    dma = Dma(_requests(pios, spis, uarts, i2cs, pwm, adc))
     resettable: list[Block] = [
         pll_sys, pll_usb, Syscfg(), Sysinfo(), Tbman(), Timer(clk_sys, watchdog.tick), *uarts,
         pads, io_bank0, io_qspi, PadsQspi(), pwm, adc, Rtc(clk_sys, clocks.clocks["rtc"]),
@@ -86,7 +84,7 @@ def build(host: Host, flash_bytes: int = 2 << 20) -> Board:
     # CLOCKS before XOSC, wherever both are reset: clk_sys never stands on an oscillator that is off
     always: list[Block] = [rosc, clocks, xosc, watchdog, resets, psm, vreg, xip_ctrl, ssi, usb]
     bus = Bus(host, clk_sys, (*always, *resettable, *unmodelled))
-    bus.watchers += [io_bank0.look_at_news, *(pio.look_at_news for pio in pios)]
+    bus.watchers += [*(pio.look_at_news for pio in pios), io_bank0.look_at_news]
     bus.tellers += [pio.tell_uses for pio in pios]
     stages: dict[str, list[Resettable]] = {
         "ROSC": [rosc], "XOSC": [clocks, xosc], "CLOCKS": [clocks], "RESETS": [resets, usb, *unmodelled],
@@ -107,9 +105,11 @@ def build(host: Host, flash_bytes: int = 2 << 20) -> Board:
     )
 
 
-def _requests(spis: Sequence[Spi], uarts: Sequence[Uart], i2cs: Sequence[I2c], pwm: Pwm, adc: Adc) -> dict[int, Dreq]:
+def _requests(
+    pios: Sequence[Pio], spis: Sequence[Spi], uarts: Sequence[Uart], i2cs: Sequence[I2c], pwm: Pwm, adc: Adc
+) -> dict[int, Dreq]:
     """By number: RP2040 datasheet, table 119."""
-    found = {36: adc.request()}
+    found = dict(enumerate(request for pio in pios for request in pio.requests())) | {36: adc.request()}
     blocks: list[Sequence[Duplex]] = [spis, uarts, i2cs]
     for first, pair in zip((16, 20, 32), blocks, strict=True):
         for i, block in enumerate(pair):

@@ -6,9 +6,10 @@ processor does to a block that is held in reset; and from here pins and requests
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from functools import partial
 
 from m0sim.chip.devices.block import Block, Register
+from m0sim.chip.devices.rp2040.dreq import Dreq
 
 MACHINES = 4
 _BASE, _STRIDE = 0x5020_0000, 0x10_0000
@@ -35,8 +36,6 @@ class Pio(Block):
         self.number = number
         self.dreqs = (1 << _DREQS) - 1 << _DREQS * number
         """Its own, a bit each by the DMA's numbers."""
-        self.dreq_rose: Callable[[], None] = lambda: None
-        """Called, out of `Bus.advance`, when a DREQ that is watched has risen."""
 
     def load(self, offset: int) -> int:
         """The register at `offset`, as of now."""
@@ -78,15 +77,29 @@ class Pio(Block):
         assert self.dreqs >> number & 1, f"DREQ {number} is not one of {self.name}"
         return bool(self.bus.host.pio_requests >> number & 1)
 
-    def watch_dreqs(self, numbers: int) -> None:
-        """Have `dreq_rose` called when one of these rises, a bit a DREQ of this block by the DMA's numbers."""
-        host = self.bus.host
-        host.watch_pio(host.pio_watched & ~self.dreqs | numbers & self.dreqs)
+    def requests(self) -> list[Dreq]:
+        """The eight, in the order of their numbers."""
+        return [
+            Dreq(f"{self.name}_{way}{i % MACHINES}", self, partial(self._count, i), partial(self._wait_for, i))
+            for i, way in enumerate(("TX",) * MACHINES + ("RX",) * MACHINES)
+        ]
+
+    def _count(self, i: int) -> int:
+        """Transfers that a request asks for now: places in TX, words in RX."""
+        machine, is_rx = i % MACHINES, i >= MACHINES
+        level = self.load(self.FLEVEL) >> 8 * machine + 4 * is_rx & 0xF
+        joined = self.load(self.SM0_CLKDIV + 8 + self.STRIDE * machine) >> 30
+        return level if is_rx else (4, 8, 0, 0)[joined] - level
+
+    def _wait_for(self, i: int) -> None:
+        """Have an event when a request that is low has risen: nobody knows when that will be."""
+        if not self.in_reset:
+            self.bus.host.watch_pio(1 << i + _DREQS * self.number)
 
     def look_at_news(self) -> None:
-        """Pass on what the host has noticed."""
+        """The host has noticed that such a request has risen: an event of this block in that cycle."""
         if self.bus.host.take_pio_news(self.dreqs):
-            self.dreq_rose()
+            self.schedule(self.bus.host.pio_now)
 
     def tell_uses(self) -> None:
         """Have the bus note what was used and is not modelled."""
