@@ -38,7 +38,7 @@ STUDIES = {
 }
 """The same of verbs that write several files, by the command that makes them with `-o`."""
 RESULT = ("gallery/study.html", ROOT / "docs/study/mnist/study.json")
-"""The report of a study, from its committed result: it takes days."""
+"""The report of a study, from its committed result: its runs take too long for a build."""
 GENERATED = {"reference/cli.md": "cli_page", "reference/schemas.md": "schemas_page"}
 """Pages that are in no folder, by the function that writes them."""
 

@@ -24,7 +24,7 @@ from m0sim.errors import UsageError
 from m0sim.study.learn import datasets as data
 from m0sim.study.learn import kernels, methods, networks
 from m0sim.study.learn.step import MASK_FORMS, SCRATCH_FORMS
-from m0sim.study.report import budget_html, budget_plots, memory_plot
+from m0sim.study.report import budget_data, budget_html, budget_plots, memory_plot
 from m0sim.study.whatif import budget, planned, sizes, solve
 from m0sim.study.whatif.configuration import Configuration, configure
 from m0sim.study.whatif.measure import StepBench
@@ -194,9 +194,10 @@ def test_sizes(text: str, banks: tuple[int, ...]) -> None:
 
 
 @pytest.mark.parametrize("size", [1, 1000, 1024, 1536, 16384, 264 * 1024, 1 << 20, 3 << 19, 1 << 32])
-def test_a_shown_size_is_that_size(size: int) -> None:
-    assert sizes.size(sizes.shown(size).replace(",", "_")) == size
-    assert sizes.shown(16384) == "16K"
+def test_a_shown_budget_is_that_budget(size: int) -> None:
+    shown = sizes.kib(sizes.SramRoom("", (size, 4096)))
+    assert [round(1024 * float(bank.replace(",", ""))) for bank in shown.split("+")] == [size, 4096]
+    assert sizes.kib(sizes.rooms("256K+4K+4K")[0]) == "256+4+4"
 
 
 def test_the_least_fraction_can_be_planned() -> None:
@@ -556,6 +557,29 @@ def test_the_page_needs_nothing_from_elsewhere(measured_budget: budget.Budget) -
     assert "<script" not in page
     assert page.count("<svg") == 8  # four pictures, wide and narrow
     assert "our reconstruction" in page
+
+
+def test_the_tables_have_the_figures_of_the_json(measured_budget: budget.Budget) -> None:
+    found = budget_data.to_json(measured_budget)["rows"]
+    asked, best, _ = budget_data.sheets(measured_budget)
+    for row, cells, chosen in zip(found, asked.rows, best.rows, strict=True):
+        shown = dict(zip(asked.columns, cells, strict=True))
+        assert (shown["method"], shown["fits"]) == (row["method"], "yes" if row["fits"] else "no")
+        for name in ("needed", "spare"):
+            assert shown[f"{name}, KiB"] == f"{row[f'{name}_bytes'] / 1024:,.2f}"
+        assert shown["SRAM, KiB"] == f"{row['sram_bytes'] / 1024:g}"
+        assert shown["cycles"] == f"{row['cycles']:,}"
+        if row["best"]:
+            there = dict(zip(best.columns, chosen, strict=True))
+            assert there["needed, KiB"] == f"{row['best']['needed_bytes'] / 1024:,.2f}"
+
+
+def test_the_page_has_every_cell_and_what_decided(measured_budget: budget.Budget) -> None:
+    page = budget_html.page(measured_budget)
+    for sheet in budget_data.sheets(measured_budget):
+        assert all(f">{cell}<" in page for row in sheet.rows for cell in row)
+    assert "<dt>budgets</dt><dd>2K, 8K, 64K</dd>" in page
+    assert "<dt>network</dt><dd>tiny-cnn-8</dd>" in page
 
 
 def test_without_figures_there_is_no_front(measured_budget: budget.Budget) -> None:

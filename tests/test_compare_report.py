@@ -164,10 +164,10 @@ class TestText:
 
     def test_planned_stands_below_measured(self) -> None:
         lines = shown(compare_text.compare(comparison()), 1000)
-        at = next(i for i, line in enumerate(lines) if line.startswith("niti-static") and "70,000" in line)
-        assert lines[at].split()[-1] == "61,440"
+        at = next(i for i, line in enumerate(lines) if line.startswith("niti-static") and "68.36" in line)
+        assert lines[at].split()[-1] == "60.00"
         assert lines[at + 1].split()[0] == "planned"
-        assert lines[at + 1].split()[-1] == "70,016"
+        assert lines[at + 1].split()[-1] == "68.38"
 
     def test_the_flash_estimate_is_called_one_and_has_both_ratios(self) -> None:
         lines = shown(compare_text.compare(comparison()), 1000)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from browser import Browser, find
 from test_experiment import LEARNING, trained
 
 from m0sim import __version__
@@ -163,6 +164,31 @@ class TestStudy:
         is_whole(page)
         assert "svg" not in page.tags
         assert set(page.tables) == {f"tuning at {angle:g} degrees" for angle in DIGITS["angles"]}
+
+
+_REACHED = """(() => {
+  const tips = [...document.querySelectorAll(".%s .tip")];
+  return tips.map((tip) => tip.querySelector("use") ?? tip.querySelector("path")).map((mark) => {
+    scrollTo(0, mark.getBoundingClientRect().top + scrollY - 300);
+    const box = mark.getBoundingClientRect();
+    return Boolean(document.elementFromPoint(box.left + box.width / 2, box.top + box.height / 2)?.closest(".tip"));
+  });
+})()"""
+
+
+@pytest.mark.long
+@pytest.mark.skipif(find() is None, reason="needs Chromium")
+def test_in_a_browser_the_mouse_reaches_every_tip(tmp_path: Path) -> None:
+    file = tmp_path / "page.html"
+    file.write_text(digits().text)
+    with Browser() as browser:
+        for width, form in ((1400, "wide"), (400, "narrow")):
+            page = browser.open(file, width=width)
+            assert page.run("document.documentElement.scrollWidth") == width, "only tables scroll to the side"
+            reached = page.run(_REACHED % form)
+            assert len(reached) > 20
+            assert all(reached)
+            assert page.problems == []
 
 
 @cache

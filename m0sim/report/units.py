@@ -39,3 +39,8 @@ def size(bytes_: int) -> str:
 def size_exactly(bytes_: int) -> str:
     """Such as ``1,234 bytes (1.21 KiB)``; ``12 bytes`` below a KiB."""
     return f"{count(bytes_)} bytes" + (f" ({size(bytes_)})" if abs(bytes_) >= 1 << 10 else "")
+
+
+def kib(bytes_: float) -> str:
+    """Memory in a column headed KiB, such as ``62.66``."""
+    return f"{bytes_ / 1024:,.2f}"

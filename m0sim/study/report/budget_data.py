@@ -6,10 +6,11 @@ from typing import Any
 
 from m0sim.report import cost_json
 from m0sim.report.cost_json import SCHEMA
-from m0sim.report.units import count, si
+from m0sim.report.units import count, kib, si
 from m0sim.study.learn.comparison import RECONSTRUCTION
 from m0sim.study.learn.methods import is_reconstruction, record
 from m0sim.study.report.compare_data import Sheet
+from m0sim.study.whatif import sizes
 from m0sim.study.whatif.budget import Answer, Budget, BudgetRow, knob_value
 from m0sim.study.whatif.configuration import Configuration, layers_of, wide_network
 
@@ -116,10 +117,10 @@ def _asked(budget: Budget) -> Sheet:
         rows.append(
             (
                 a.configuration.method,
-                a.room.text,
+                sizes.kib(a.room),
                 "yes" if a.fits else "no",
-                count(a.planned.needed_bytes),
-                count(a.spare_bytes),
+                kib(a.planned.needed_bytes),
+                kib(a.spare_bytes),
                 f"{a.planned.ratio:.3f}",
                 tensor,
                 phase,
@@ -128,10 +129,10 @@ def _asked(budget: Budget) -> Sheet:
         )
     return Sheet(
         "what was asked for",
-        f"{shown(budget)} Needed: SRAM of the plan and the stack, bytes; spare: negative when missing. Ratio: the plan "
+        f"{shown(budget)} Needed: SRAM of the plan and the stack, KiB; spare: negative when missing. Ratio: the plan "
         "over the most bytes that are live at one time, which no plan can be below. Limiting: the largest tensor at "
         f"that time, and the phase. {_said_of_cycles(budget)}",
-        ("method", "sram", "fits", "needed", "spare", "ratio", "limiting", "phase", *_COSTS),
+        ("method", "SRAM, KiB", "fits", "needed, KiB", "spare, KiB", "ratio", "limiting", "phase", *_COSTS),
         tuple(rows),
     )
 
@@ -192,25 +193,28 @@ def _best(budget: Budget) -> Sheet:
     )
 
 
-_CHOSEN = ("method", "sram", "layers", "scored", "mask", "scratch", "weights", "width", "needed", "spare", *_COSTS)
+_CHOSEN = (
+    *("method", "SRAM, KiB", "layers", "scored", "mask", "scratch", "weights", "width", "needed, KiB", "spare, KiB"),
+    *_COSTS,
+)
 
 
 def _chosen(budget: Budget, row: BudgetRow, a: Answer | None) -> tuple[str, ...]:
     name = row.asked.configuration.method
     if a is None:
-        return (name, row.asked.room.text, "nothing", *["-"] * (len(_CHOSEN) - 3))
+        return (name, sizes.kib(row.asked.room), "nothing", *["-"] * (len(_CHOSEN) - 3))
     c = a.configuration
     return (
         name,
-        a.room.text,
+        sizes.kib(a.room),
         f"{c.trained} of {layers_of(c)}",
         "-" if c.fraction is None else f"{100 * c.fraction:.3g} %",
         c.mask or "-",
         c.scratch or "-",
         c.weights or "-",
         f"{c.width:g}",
-        count(a.planned.needed_bytes),
-        count(a.spare_bytes),
+        kib(a.planned.needed_bytes),
+        kib(a.spare_bytes),
         *_costs(budget, a),
     )
 

@@ -12,6 +12,7 @@ from m0sim.study.report import bars, drawing, front_plot, memory_plot
 from m0sim.study.report.bars import Bar, Chart
 from m0sim.study.report.drawing import OTHER_COLOURS, Plot, kib, kib_tip
 from m0sim.study.report.front_plot import PlottedPoint
+from m0sim.study.whatif import sizes
 from m0sim.study.whatif.budget import Answer, Budget
 from m0sim.study.whatif.configuration import layers_of
 from m0sim.study.whatif.planned import Planned
@@ -68,7 +69,7 @@ def _sram(budget: Budget, asked: Mapping[str, Planned], kind: str, width: float)
         unit="KiB of SRAM",
         bars=[_bar(method, of, asked[method].needed_bytes) for method, of in parts.items()],
         colours={k: _COLOURS[k] for k in shown},
-        lines=[(room.size / 1024, f"{room.size / 1024:,.4g} KiB") for room in budget.question.rooms],
+        lines=[(room.size / 1024, f"{sizes.kib(room)} KiB") for room in budget.question.rooms],
     )
     return bars.draw(chart, kind, width)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from m0sim.report import cost_json
 from m0sim.report.cost_json import SCHEMA
-from m0sim.report.units import count, si
+from m0sim.report.units import count, kib, si
 from m0sim.study.learn.comparison import KINDS, PHASES, RECONSTRUCTION, Comparison, MethodResult
 from m0sim.study.learn.methods import record
 
@@ -114,14 +114,14 @@ def _memory(c: Comparison) -> Sheet:
     shown = kinds(c.methods)
     rows = []
     for m in c.methods:
-        sizes = [count(m.sram.get(kind, 0)) for kind in (*shown, "total")]
-        plan = [count(m.sram_planned.get(kind, 0)) for kind in (*shown, "total")]
-        rows += [(m.method, *sizes, count(m.flash_bytes)), ("  planned", *plan, "")]
+        sizes = [kib(m.sram.get(kind, 0)) for kind in (*shown, "total")]
+        plan = [kib(m.sram_planned.get(kind, 0)) for kind in (*shown, "total")]
+        rows += [(m.method, *sizes, kib(m.flash_bytes)), ("  planned", *plan, "")]
     return Sheet(
-        "bytes of SRAM by kind, and of flash",
+        "KiB of SRAM by kind, and of flash",
         "Measured on the simulated chip, from the first to the last byte of each tensor that steps touch; "
         "below each row, what was planned without running. "
-        f"{c.profile} has {count(c.sram_bytes)} bytes of SRAM and {count(c.flash_bytes)} of flash.",
+        f"{c.profile} has {c.sram_bytes / 1024:,.10g} KiB of SRAM and {c.flash_bytes / 1024:,.10g} of flash.",
         ("method", *shown, "total", "flash"),
         tuple(rows),
     )

@@ -6,6 +6,7 @@ Colours are Okabe and Ito's, which people with any colour vision tell apart; htt
 from __future__ import annotations
 
 import io
+import math
 import re
 import textwrap
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -16,7 +17,7 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.text import Text
-from matplotlib.ticker import LogLocator
+from matplotlib.ticker import FixedLocator
 
 from m0sim.names import printable
 from m0sim.report.units import count
@@ -45,6 +46,8 @@ LOOKS: tuple[Look, ...] = tuple(zip((RED, ORANGE, SKY, BLUE, GREEN, PINK, BROWN,
 _OFF = 3
 """What is so many times larger than the next leaves the others too small to read: it is drawn off the scale."""
 _TIP = "tip:"
+_STEPS = ((1.0,), (1.0, 3.0), (1.0, 2.0, 5.0), (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0))
+"""Figures in a power of ten, from those of a long axis to those of a short one."""
 STYLE: dict[Any, Any] = {
     "text.parse_math": False,  # a $ in somebody's file name is a $
     "svg.hashsalt": "m0sim",
@@ -96,10 +99,14 @@ def wrapped(text: str, width: float, size: float) -> str:
 
 
 def log_axis(axes: Axes, width: float) -> None:
-    """Plain figures along a logarithmic x axis, on which everything has been drawn: as many as there is room for."""
+    """Plain figures along a logarithmic x axis, on which everything has been drawn: few, and round ones."""
     low, high = axes.get_xlim()
-    is_long = width < WIDE and high > 30 * low > 0
-    axes.xaxis.set_major_locator(LogLocator(subs=(1,) if is_long else (1, 2, 5)))
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    for steps in _STEPS:
+        ticks = [step * 10.0**power for power in powers for step in steps if low <= step * 10.0**power <= high]
+        if len(ticks) >= (4 if width >= WIDE else 3):
+            break
+    axes.xaxis.set_major_locator(FixedLocator(ticks))
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
     axes.xaxis.set_minor_formatter(lambda value, _: "")
 

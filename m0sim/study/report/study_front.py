@@ -76,7 +76,7 @@ def draw(result: Values, kind: str = "svg", width: float = WIDE) -> bytes:
         figure = Figure(figsize=(width, height))
         grid = figure.subplots(rows, columns, squeeze=False, sharex="col" if columns > 1 else False, sharey="row")
         edges = (0.68 / width, (below + 0.42) / height, 1 - 0.24 / width, 1 - 0.6 / height)
-        figure.subplots_adjust(*edges, wspace=0.05, hspace=0.2 if columns > 1 else 0.34)
+        figure.subplots_adjust(*edges, wspace=0.09, hspace=0.2 if columns > 1 else 0.34)
         for number, what in enumerate(tasks):
             finals = [f for f in result["finals"] if f["is_tuned"] and task_of(f) == what]
             left, right = grid[number] if columns > 1 else (grid[number][0], grid[len(tasks) + number][0])
@@ -159,9 +159,12 @@ def _handles(result: Values) -> list[Line2D]:
         colour, marker = study_lines.look(result, label)
         name = study_lines.named(by_label[label])
         handles.append(Line2D([], [], linestyle="", marker=marker, color=colour, label=name))
+    dot: dict[str, Any] = {"linestyle": "", "marker": "o", "color": GREY}
+    if study_lines.left_out(result):
+        handles.append(Line2D([], [], markersize=3.5, label="other methods", **dot))
+    if not all(final["fits"] for final in result["finals"]):
+        handles.append(Line2D([], [], markerfacecolor=PAPER, label="hollow: does not fit", **dot))
     handles += [
-        Line2D([], [], linestyle="", marker="o", color=GREY, markersize=3.5, label="other methods"),
-        Line2D([], [], linestyle="", marker="o", color=GREY, markerfacecolor=PAPER, label="hollow: does not fit"),
         Line2D([], [], color=GREY, linewidth=1, label="the best of those that fit"),
         Line2D([], [], color=GREY, linewidth=1, linestyle=":", label="no transfer"),
     ]

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from m0sim.report.cost_json import SCHEMA
-from m0sim.report.units import count
+from m0sim.report.units import count, kib
 from m0sim.study.learn.comparison import RECONSTRUCTION
 from m0sim.study.learn.methods import is_reconstruction
 from m0sim.study.report.compare_data import Sheet
 from m0sim.study.report.front_plot import PlottedPoint, front
-from m0sim.study.whatif import results, sizes
+from m0sim.study.whatif import results
 from m0sim.study.whatif.grid import Constraints
 from m0sim.study.whatif.results import SweepRow
 from m0sim.study.whatif.sweep import Finished
@@ -73,10 +73,10 @@ def sheets(constraints: Constraints, finished: Finished) -> tuple[Sheet, ...]:
     among = "" if limit is None else f" Of those that take at most {count(limit)} cycles a step."
     found = []
     if constraints.sram:
-        best = [(sizes.shown(budget), row) for budget, row in results.best(finished.rows, constraints)]
+        best = [(f"{budget / 1024:,.10g}", row) for budget, row in results.best(finished.rows, constraints)]
         words = "The highest accuracy where it is known, then the most layers that learn, the largest share of scored "
         words += f"edges, the fewest cycles with what flash adds.{among}"
-        found.append(Sheet("the best in each budget", words, ("budget", *_COLUMNS), _rows(best)))
+        found.append(Sheet("the best in each budget", words, ("budget, KiB", *_COLUMNS), _rows(best)))
     shown = [(str(row["network"]), row) for row in front_rows(finished.rows)]
     words = "No other configuration of the network needs as little SRAM and as few cycles and learns as well: by "
     words += "accuracy where it is known, then by the number of layers. Cycles: measured, zero wait states."
@@ -93,7 +93,7 @@ def sheets(constraints: Constraints, finished: Finished) -> tuple[Sheet, ...]:
 
 _COLUMNS = (
     *("method", "layers", "scored", "mask", "scratch", "weights", "width", "profile", "seed"),
-    *("needed", "cycles", "flash (est.)", "accuracy"),
+    *("needed, KiB", "cycles", "flash (est.)", "accuracy"),
 )
 
 
@@ -113,7 +113,7 @@ def _cells(row: SweepRow) -> tuple[str, ...]:
         f"{row['width']:g}",
         row["profile"],
         str(row["seed"]),
-        count(row["needed_bytes"]),
+        kib(row["needed_bytes"]),
         count(row["cycles"]),
         "-" if extra is None else count(round(extra)),
         "-" if accuracy is None else f"{100 * accuracy:.2f} %",

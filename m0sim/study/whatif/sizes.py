@@ -61,9 +61,6 @@ def _banks(part: str) -> tuple[int, ...]:
     return tuple(size(bank, "--sram") for bank in banks)
 
 
-def shown(size: int) -> str:
-    """A size as people type it: 16K, 1M, or, where it is no whole number of K, its bytes."""
-    for unit in ("M", "K"):
-        if size and size % _UNITS[unit] == 0:
-            return f"{size // _UNITS[unit]}{unit}"
-    return f"{size:,}"
+def kib(room: SramRoom) -> str:
+    """A budget in KiB, its banks apart: ``16`` or ``256+4+4``."""
+    return "+".join(f"{bank / 1024:,.10g}" for bank in room.banks)
