@@ -17,6 +17,7 @@ from m0sim.study.report.drawing import GREY, KIND_COLOURS, PAPER, RED, STYLE, WI
 
 COLOURS = {**KIND_COLOURS, "constants": GREY}
 _BLACK = "#101010"  # on the colours of the kinds, whatever the page's ink is
+_LETTER = 0.06  # inches of a letter of a name, about
 _NAMED = 0.035
 """Share of the height from which on a rectangle has room for its name."""
 
@@ -62,7 +63,7 @@ def _rectangle(axes: Axes, p: Placed, plan: Plan, width: float) -> None:
     colour = COLOURS[p.tensor.kind]
     drawn = axes.add_patch(Rectangle(where, operations, high, facecolor=colour, edgecolor=PAPER, linewidth=0.4))
     tip(drawn, f"{p.tensor.name}, {p.tensor.kind}: {kib_tip(size)} at {count(offset)}, {_when(p, plan)}")
-    letters = 4.5 * operations * width / WIDE
+    letters = (width - 1) * operations / len(plan.step.ops) / _LETTER
     if size >= _NAMED * plan.sram_bytes and letters >= len(p.tensor.name):
         middle = (first + operations / 2, (offset + size / 2) / 1024)
         words: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": 7, "color": _BLACK, "clip_on": True}
