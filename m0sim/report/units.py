@@ -42,5 +42,5 @@ def size_exactly(bytes_: int) -> str:
 
 
 def kib(bytes_: float) -> str:
-    """Memory in a column headed KiB, such as ``62.66``."""
-    return f"{bytes_ / 1024:,.2f}"
+    """Memory in a column headed KiB, such as ``62.66``; ``0`` is none at all."""
+    return f"{bytes_ / 1024:,.2f}" if bytes_ else "0"
