@@ -5,9 +5,11 @@ from __future__ import annotations
 import gc
 import hashlib
 import json
+import os
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from engines import default_engine
@@ -16,7 +18,7 @@ from json_schemas import require_of_verb
 from slowest_files import SlowestFiles, add_option
 
 import m0sim.chip.engine.unicorn_run
-from m0sim import files, toolchain
+from m0sim import cli, files, toolchain
 from m0sim.chip.engine.unicorn_run import UnicornRun
 from m0sim.errors import UsageError
 
@@ -52,6 +54,14 @@ def _emulators_are_freed() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session", autouse=True)
+def _this_process_goes_on() -> Iterator[None]:
+    """The command line tunes the garbage collector for a process that ends, and tests call it thousands of times."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(cli, "gc", Mock(spec=gc))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
 def _json_is_as_its_schema_says() -> Iterator[None]:
     """Whatever a verb writes as JSON in this process, in any test, has the names of its schema and no other."""
     text_of = files.json_text
@@ -64,6 +74,14 @@ def _json_is_as_its_schema_says() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(files, "json_text", checked)
         yield
+
+
+@pytest.fixture
+def readers_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The empty folder of someone who follows a page; what the page does to PATH is put back afterwards."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATH", os.environ["PATH"])
+    return tmp_path
 
 
 @pytest.fixture(scope="session")

@@ -77,18 +77,11 @@ def run_with_children(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.Mon
 
 
 def _runner(capture: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
-    """It tunes the garbage collector for a process that ends, so put that back."""
-
     def ran(*arguments: object) -> Outcome:
         monkeypatch.setattr(sys, "argv", ["m0sim", *map(str, arguments)])
         capture.readouterr()
-        threshold = gc.get_threshold()
-        try:
-            with pytest.raises(SystemExit) as caught:
-                cli.main()
-        finally:
-            gc.set_threshold(*threshold)
-            gc.unfreeze()
+        with pytest.raises(SystemExit) as caught:
+            cli.main()
         return Outcome(int(caught.value.code or 0), *capture.readouterr())
 
     return ran

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import runpy
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import pairwise
@@ -82,6 +82,16 @@ TRAINED = (
     *("bias-last", "zo-int8", "niti-replay", "priot-s-head"),
 )
 """One variant a method, for networks of which only the last layers learn."""
+QUICK = ("niti-dynamic", "priot", "tin-tin")
+"""Weights by a measured scale, scores, and weights of 16 bits: what the quick run has where every variant, in every
+form, is looked at on a network of odd sizes already, and the rest is in the long run."""
+
+
+def quick_first(variants: Iterable[str], *more: str) -> list[Any]:
+    """The same as parameters, of which the quick run has `QUICK` and `more`."""
+    return [v if v in (*QUICK, *more) else pytest.param(v, marks=pytest.mark.long) for v in variants]
+
+
 MOVED = {"priot": 0.3, "priot-threshold": 0.1, "priot-s": 0.5, "priot-s-head": 0.5}
 """Share of the scores that a step may move: much, so that every layer changes in nearly every step; but a threshold,
 unlike top-k, lets a network die in which all scores fall."""
@@ -629,12 +639,12 @@ def train(s: Study, shadows: list[tuple[Shadow, bool]], steps: int) -> int:
 TENSORS = [
     *((ODD, *pair) for pair in FORMS),
     *(
-        pytest.param(network, *pair, marks=() if pair in ONE_FORM else pytest.mark.long)
+        pytest.param(network, *pair, marks=() if pair in ONE_FORM and pair[0] in QUICK else pytest.mark.long)
         for network in (networks.get("tiny-cnn-8"), ODD_APART)
         for pair in FORMS
     ),
 ]
-"""The quick run has all forms on the network of odd sizes, where most goes wrong, and one a method on the others."""
+"""The quick run has all forms on the network of odd sizes, where most goes wrong, and some methods on the others."""
 
 
 @pytest.mark.parametrize(("network", "variant", "form"), TENSORS, ids=str_of)
@@ -649,13 +659,7 @@ def test_every_tensor_after_every_operation(kernels: Image, network: Network, va
 
 @pytest.mark.parametrize(
     ("network", "variant"),
-    [
-        *((MEANS, variant) for variant in TRAINED),
-        *(
-            pytest.param(SIGNALS, v, marks=() if v in ("niti-dynamic", "priot", "tin-tin") else pytest.mark.long)
-            for v in TRAINED
-        ),
-    ],
+    [pytest.param(network, v, marks=() if v in QUICK else pytest.mark.long) for network in POOLS for v in TRAINED],
     ids=str_of,
 )
 def test_every_tensor_of_a_network_with_other_pools(kernels: Image, network: Network, variant: str) -> None:
@@ -678,7 +682,11 @@ def test_fifty_steps_with_other_pools(kernels: Image, network: Network, variant:
 
 
 ADDITIONS = [
-    *((RESIDUAL, variant) for variant in TRAINED if variant != "priot-threshold"),
+    *(
+        pytest.param(RESIDUAL, v, marks=() if v in QUICK else pytest.mark.long)
+        for v in TRAINED
+        if v != "priot-threshold"
+    ),
     *((TANGLED, variant) for variant in ("niti-static", "tin-tin")),
     (FLAT, "niti-dynamic"),
     *(pytest.param(network, v, marks=pytest.mark.long) for network in (TANGLED, FLAT) for v in VARIANTS),
@@ -759,8 +767,8 @@ def test_fifty_steps_on_vibration_signals(kernels: Image, variant: str) -> None:
     assert train(s, [(Shadow(s, s.deploy(kernels)), True)], 50) >= 25
 
 
-@pytest.mark.parametrize("trained", [1, 2, 3])
-@pytest.mark.parametrize("variant", ["niti-dynamic", "priot", "tin-tin"])
+@pytest.mark.parametrize("trained", [pytest.param(1, marks=pytest.mark.long), 2, 3])
+@pytest.mark.parametrize("variant", ["niti-dynamic", "tin-tin", pytest.param("priot", marks=pytest.mark.long)])
 @pytest.mark.parametrize("network", POOLS, ids=lambda n: n.name)
 def test_the_lowest_layer_that_learns_is_in_front_of_any_pool(
     kernels: Image, network: Network, variant: str, trained: int
@@ -800,7 +808,7 @@ def test_a_gradient_is_kept_with_the_least_scratch_where_that_costs_nothing(
     assert needed == plan.pack(step.build(made, settings)).sram_bytes
 
 
-@pytest.mark.parametrize("variant", TRAINED)
+@pytest.mark.parametrize("variant", quick_first(TRAINED, "bias-last"))
 def test_every_tensor_of_a_network_with_biases(kernels: Image, variant: str) -> None:
     """As of the same network without them, and what is measured differs from it."""
     with_biases, without = study(BIASED, variant), study(ODD, variant)
@@ -814,7 +822,10 @@ def test_every_tensor_of_a_network_with_biases(kernels: Image, variant: str) -> 
 
 
 LAST = [
-    *((networks.get("tiny-cnn-8"), variant, 1) for variant in TRAINED),
+    *(
+        pytest.param(networks.get("tiny-cnn-8"), v, 1, marks=() if v in (*QUICK, "bias-last") else pytest.mark.long)
+        for v in TRAINED
+    ),
     (APART, "tin-tin", 3),
     *(pytest.param(networks.get("tiny-cnn-8"), variant, 2, marks=pytest.mark.long) for variant in TRAINED),
     *(
@@ -847,7 +858,7 @@ def test_every_tensor_where_only_the_last_layers_learn(
     assert_plan_is_kept(s, s.deploy(kernels, mask_form="fused"))
 
 
-@pytest.mark.parametrize("variant", TRAINED)
+@pytest.mark.parametrize("variant", quick_first(TRAINED, "zo-int8"))
 def test_the_learning_rate_falls_and_the_cut_lasts(kernels: Image, variant: str) -> None:
     """Seven steps with shifts growing every second and cuts renewed every third; then on from there, deployed anew."""
     s = study(networks.get("tiny-cnn-8"), variant)
@@ -863,10 +874,21 @@ def test_the_learning_rate_falls_and_the_cut_lasts(kernels: Image, variant: str)
     train(late, [(Shadow(late, late.deploy(kernels)), True)], 3)
 
 
-RENEWED = [("priot", 2), ("priot", 3), ("priot-s random", 2), ("priot-s random", 3)]
+RENEWED = [("priot", 2), ("priot-s random", 3)]
+RENEWED += [pytest.param("priot", 3, marks=pytest.mark.long), pytest.param("priot-s random", 2, marks=pytest.mark.long)]
 
 
-@pytest.mark.parametrize(("variant", "refresh"), [*((v, 1) for v in VARIANTS if v not in LONG_ONLY), *RENEWED])
+@pytest.mark.parametrize(
+    ("variant", "refresh"),
+    [
+        *(
+            pytest.param(v, 1, marks=() if v in (*QUICK, "zo-int8", "niti-replay") else pytest.mark.long)
+            for v in VARIANTS
+            if v not in LONG_ONLY
+        ),
+        *RENEWED,
+    ],
+)
 def test_a_step_without_an_error_ends_after_the_loss(kernels: Image, variant: str, refresh: int) -> None:
     """Idle steps (I) among others, also where the cut is renewed for what earlier steps moved (2: I after L)."""
     s = study(networks.get("tiny-cnn-8"), variant)
@@ -1119,7 +1141,7 @@ def assert_plan_is_kept(s: Study, program: DeviceProgram) -> None:
 
 
 TOUCHED = [
-    pytest.param(*pair, marks=() if pair in ONE_FORM or pair[0] == "priot" else pytest.mark.long)
+    pytest.param(*pair, marks=() if pair in ONE_FORM and pair[0] in (*QUICK, "priot-s random") else pytest.mark.long)
     for pair in FORMS
     if pair[0] not in LONG_ONLY
 ]
@@ -1132,7 +1154,7 @@ def test_operations_keep_to_their_tensors(kernels: Image, variant: str, form: st
 
 
 KEPT = [
-    *((ODD_APART, variant) for variant in ("priot", "tin-tin")),
+    (ODD_APART, "tin-tin"),
     *(pytest.param(network, variant, marks=pytest.mark.long) for network in (APART, ODD_APART) for variant in TRAINED),
 ]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 import pytest
@@ -14,10 +13,8 @@ PAGE = (ROOT / "docs/data.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.long
-def test_the_page_is_followed(tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("PATH", os.environ["PATH"])  # put back afterwards
-    commands = [typed for typed in Reader(run, tmp_path).follow(PAGE) if typed.startswith("m0sim ")]
+def test_the_page_is_followed(readers_folder: Path, run: Run) -> None:  # noqa: F811
+    commands = [typed for typed in Reader(run, readers_folder).follow(PAGE) if typed.startswith("m0sim ")]
     assert [typed.split()[1] for typed in commands] == ["pretrain", "train", "compare", "compare", "study"]
     trained = json.loads(Path("out/train.json").read_text())
     assert (sum(trained["split"]["counts"].values()), trained["split"]["counts"]["test"]) == (300, 75)

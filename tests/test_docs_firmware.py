@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import os
 from pathlib import Path
 
 import pytest
@@ -18,14 +17,11 @@ PAGE = (ROOT / "docs/firmware.md").read_text(encoding="utf-8")
 @pytest.mark.parametrize("toolchain", ["zig", pytest.param("gnu", marks=pytest.mark.long)])
 def test_the_page_is_what_its_commands_print(
     toolchain: str,
-    tmp_path: Path,
+    readers_folder: Path,
     run: Run,  # noqa: F811
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("PATH", os.environ["PATH"])  # put back afterwards
     found_toolchain(toolchain)
-    *followed, program = Reader(run, tmp_path, toolchain=toolchain).follow(PAGE)
+    *followed, program = Reader(run, readers_folder, toolchain=toolchain).follow(PAGE)
     assert sum(command.startswith("m0sim ") for command in followed) >= 3
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from pathlib import Path
 
@@ -17,10 +16,8 @@ PAGE = (ROOT / "docs/networks.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.long
-def test_the_page_is_followed(tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("PATH", os.environ["PATH"])  # put back afterwards
-    followed = [typed.split()[1] for typed in Reader(run, tmp_path).follow(PAGE)]
+def test_the_page_is_followed(readers_folder: Path, run: Run) -> None:  # noqa: F811
+    followed = [typed.split()[1] for typed in Reader(run, readers_folder).follow(PAGE)]
     assert followed == ["budget", "pretrain", "compare", "train", "compare"]
     trained = json.loads(Path("out/train.json").read_text())
     assert (trained["network"], trained["backbone"]) == ("separable", "backbone.npz")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 
@@ -17,14 +16,11 @@ PAGE = (ROOT / "docs/timing.md").read_text(encoding="utf-8")
 @pytest.mark.parametrize("toolchain", ["zig", pytest.param("gnu", marks=pytest.mark.long)])
 def test_the_page_is_what_its_commands_print(
     toolchain: str,
-    tmp_path: Path,
+    readers_folder: Path,
     run: Run,  # noqa: F811
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("PATH", os.environ["PATH"])  # put back afterwards
     found_toolchain(toolchain)
-    followed = Reader(run, tmp_path, toolchain=toolchain).follow(PAGE)
+    followed = Reader(run, readers_folder, toolchain=toolchain).follow(PAGE)
     assert sum(command.startswith("m0sim ") for command in followed) >= 8
 
 

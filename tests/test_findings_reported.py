@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import sys
 from collections.abc import Callable
@@ -36,17 +35,12 @@ def elf(build: Build, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
-    """`m0sim` in this process; it tunes the garbage collector for a process that ends, so put that back."""
+    """`m0sim` in this process."""
 
     def ran(*arguments: object) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["m0sim", *map(str, arguments)])
-        threshold = gc.get_threshold()
-        try:
-            with pytest.raises(SystemExit) as caught:
-                cli.main()
-        finally:
-            gc.set_threshold(*threshold)
-            gc.unfreeze()
+        with pytest.raises(SystemExit) as caught:
+            cli.main()
         return int(caught.value.code or 0), *capsys.readouterr()
 
     return ran

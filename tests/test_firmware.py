@@ -13,6 +13,7 @@ from pathlib import Path
 import firmware_images
 import pytest
 from profile_readers import Firefox, Pprof
+from test_cli import Run, run  # noqa: F401
 
 from m0sim import Firmware, UsageError
 from m0sim.cli.run import _shown
@@ -249,10 +250,10 @@ class TestCommand:
         assert json.loads(done.stdout)["output"] == "ready\nA."
         assert done.stderr == "ready\nA."
 
-    def test_exit_codes(self, built: Built) -> None:
-        assert _command(built("ram_clock", in_ram=True)).returncode == 1
-        assert _command(built("sleep"), "--for", "5ms").returncode == 0
-        assert _command(built("sleep"), "--max-cycles", "100000").returncode == 1
+    def test_exit_codes(self, built: Built, run: Run) -> None:  # noqa: F811
+        assert run("run", built("ram_clock", in_ram=True)).code == 1
+        assert run("run", built("sleep"), "--for", "5ms").code == 0
+        assert run("run", built("sleep"), "--max-cycles", "100000").code == 1
 
     @pytest.mark.parametrize(
         ("words", "says"),
@@ -266,15 +267,15 @@ class TestCommand:
             (["--from", "_exit", "--to", "main"], "main was not reached"),
         ],
     )
-    def test_what_never_came_is_told_and_no_success(self, built: Built, words: list[str], says: str) -> None:
-        done = _command(built("tasks"), *words)
-        assert done.returncode == 1
-        assert f"warning: {says}" in done.stdout
+    def test_what_never_came_is_told_and_no_success(self, built: Built, run: Run, words: list[str], says: str) -> None:  # noqa: F811
+        done = run("run", built("tasks"), *words)
+        assert done.code == 1
+        assert f"warning: {says}" in done.out
 
-    def test_what_came_is_not_told(self, built: Built) -> None:
+    def test_what_came_is_not_told(self, built: Built, run: Run) -> None:  # noqa: F811
         for words in (["--until", "main", "--until-output", "nothing"], ["--from", "main", "--to", "supervise"]):
-            done = _command(built("tasks"), *words)
-            assert (done.returncode, "was not" in done.stdout) == (0, False)
+            done = run("run", built("tasks"), *words)
+            assert (done.code, "was not" in done.out) == (0, False)
 
     def test_characters_come_in_bytes(self, capsys: pytest.CaptureFixture[str]) -> None:
         show = _shown(json_wanted=False)
@@ -290,10 +291,10 @@ class TestCommand:
             )
             assert (done.returncode, done.stderr) == (0, "")
 
-    def test_a_folder_is_no_file_to_write(self, built: Built, tmp_path: Path) -> None:
-        done = _command(built("tasks"), "--vcd", tmp_path)
-        assert (done.returncode, done.stdout) == (2, "")
-        assert "is a directory" in done.stderr
+    def test_a_folder_is_no_file_to_write(self, built: Built, run: Run, tmp_path: Path) -> None:  # noqa: F811
+        done = run("run", built("tasks"), "--vcd", tmp_path)
+        assert (done.code, done.out) == (2, "")
+        assert "is a directory" in done.err
 
     @pytest.mark.parametrize(
         ("words", "says"),
@@ -309,11 +310,11 @@ class TestCommand:
             (["--profile", "stm32g030"], "choose another --profile"),
         ],
     )
-    def test_what_makes_no_sense(self, built: Built, words: list[str], says: str) -> None:
-        done = _command(built("tasks"), *words)
-        assert done.returncode == 2
-        assert says in done.stderr
-        assert done.stderr.count("\n") == 1
+    def test_what_makes_no_sense(self, built: Built, run: Run, words: list[str], says: str) -> None:  # noqa: F811
+        done = run("run", built("tasks"), *words)
+        assert done.code == 2
+        assert says in done.err
+        assert done.err.count("\n") == 1
 
     def test_ctrl_c_gives_what_there_is(self, built: Built) -> None:
         command = [sys.executable, "-m", "m0sim", "run", str(built("forever")), "--json"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from pathlib import Path
 
@@ -38,16 +37,13 @@ LONG = [path for path in FOLLOWED if any(block.how == "long" for block in parts(
 def test_a_page_is_what_its_commands_print(
     path: str,
     is_long: bool,
-    tmp_path: Path,
+    readers_folder: Path,
     run: Run,  # noqa: F811
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     if not (ROOT / "build/examples/dot.elf").exists():
         pytest.skip("build/examples/dot.elf is not there: make kernels")
     found_toolchain("zig")
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("PATH", os.environ["PATH"])  # put back afterwards
-    Reader(run, tmp_path, is_long).follow(PAGES[path])
+    Reader(run, readers_folder, is_long).follow(PAGES[path])
 
 
 @pytest.mark.parametrize("path", PAGES)
@@ -94,16 +90,9 @@ def follow(page: str, folder: Path, program: Run, is_long: bool = False) -> list
         "```python\nprint(1)  # 2\n```",
     ],
 )
-def test_what_differs_is_found(
-    page: str,
-    tmp_path: Path,
-    run: Run,  # noqa: F811
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("PATH", os.environ["PATH"])  # put back afterwards
+def test_what_differs_is_found(page: str, readers_folder: Path, run: Run) -> None:  # noqa: F811
     with pytest.raises(AssertionError):
-        follow(f"{page}\n", tmp_path, run, is_long=True)
+        follow(f"{page}\n", readers_folder, run, is_long=True)
 
 
 @pytest.mark.parametrize(
@@ -121,10 +110,8 @@ def test_what_differs_is_found(
         "```python\nprint(1)  # 1\n```",
     ],
 )
-def test_what_is_the_same(page: str, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("PATH", os.environ["PATH"])  # put back afterwards
-    follow(f"{page}\n", tmp_path, run)
+def test_what_is_the_same(page: str, readers_folder: Path, run: Run) -> None:  # noqa: F811
+    follow(f"{page}\n", readers_folder, run)
 
 
 def test_what_a_gap_stands_for() -> None:
