@@ -101,7 +101,11 @@ def _words(table: InstructionTable, device: Device) -> Int64Array:
     """The words of flash that these instructions are in, from the begin of the flash."""
     flash = device.flash
     assert flash is not None
-    offsets = np.array([device.resolve(at) for at in table.address.tolist()], np.int64) - flash.base
+    offsets = table.address.astype(np.int64) - flash.base
+    for alias in device.aliases:
+        if alias.of == flash.name:
+            behind = table.address.astype(np.int64) - alias.base
+            offsets = np.where((behind >= 0) & (behind < flash.size), behind, offsets)
     return np.unique(offsets[(offsets >= 0) & (offsets < flash.size)] // _WORD)
 
 

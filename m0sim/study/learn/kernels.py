@@ -6,7 +6,7 @@ import hashlib
 import struct
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 from m0sim import image
@@ -84,8 +84,15 @@ def load() -> Image:
     """The kernels as an image. Raises UsageError where neither a wheel nor a build has them."""
     for path in PLACES:
         if path.is_file():
-            return image.load_elf(path)
+            status = path.stat()
+            return _loaded(path, status.st_mtime_ns, status.st_size)
     raise UsageError("the kernels are not assembled: run make kernels (needs the extra m0sim[toolchain])")
+
+
+@lru_cache(maxsize=1)
+def _loaded(path: Path, *_: int) -> Image:
+    """The image of a file as it is now: a run loads it for every program that it makes."""
+    return image.load_elf(path)
 
 
 @cache
