@@ -22,7 +22,7 @@ test: $(READY) kernels
 	$(BIN)/python -m pytest -n auto -m "not long" --slowest-files 15
 
 test-long: $(READY) kernels
-	$(BIN)/python -m pytest -n auto -m "long and not exhaustive" --slowest-files 15
+	$(BIN)/python -m pytest -n auto -m "long and not exhaustive" --hypothesis-profile long --slowest-files 15
 
 test-all: $(READY) kernels
 	$(BIN)/python -m pytest -n auto --hypothesis-profile random

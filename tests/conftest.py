@@ -6,7 +6,7 @@ import gc
 import hashlib
 import json
 import os
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
@@ -28,9 +28,11 @@ LINKER_SCRIPT = Path(__file__).parents[1] / "kernels" / "m0sim.ld"
 Build = Callable[..., Path]
 
 # How long an example takes depends on who else uses the machine: no test fails by that. Examples are the same in every
-# run, so that a red test is the change's doing; `make test-all` draws others each time.
-settings.register_profile("m0sim", deadline=None, derandomize=True)
-settings.register_profile("random", deadline=None)
+# run, so that a red test is the change's doing; `make test-all` draws others each time. The quick run has half as many
+# as the others.
+settings.register_profile("m0sim", deadline=None, derandomize=True, max_examples=50)
+settings.register_profile("long", deadline=None, derandomize=True, max_examples=100)
+settings.register_profile("random", deadline=None, max_examples=100)
 settings.load_profile("m0sim")
 
 
@@ -159,6 +161,16 @@ def found_toolchain(name: str) -> toolchain.Toolchain:
         return toolchain.find(name)
     except UsageError as missing:
         pytest.skip(str(missing))
+
+
+def examples(count: int) -> int:
+    """How many examples a random test has in this run, if it has `count` in the long one."""
+    return count * settings.default.max_examples // 100
+
+
+def quick_of(values: Iterable[Any], quick: Collection[Any]) -> list[Any]:
+    """Parameters of which the quick run has those that are in `quick`, and the long run all others."""
+    return [value if value in quick else pytest.param(value, marks=pytest.mark.long) for value in values]
 
 
 def parts(values: Sequence[Any], long: int) -> list[Any]:

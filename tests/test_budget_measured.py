@@ -9,7 +9,7 @@ from functools import lru_cache
 import numpy as np
 import pytest
 import test_device_learning as on_device
-from conftest import parts
+from conftest import parts, quick_of
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -89,7 +89,7 @@ def test_more_plans_are_kept(examples: int) -> None:
     every()
 
 
-@pytest.mark.parametrize("method", methods.integer_names())
+@pytest.mark.parametrize("method", quick_of(methods.integer_names(), [*on_device.QUICK, "priot-s", "zo-int8"]))
 def test_figures_are_those_of_steps_on_the_machine(method: str) -> None:
     """Cycles equal those of a step at the default level, which is another accountant."""
     made = planned.plan(configure("tiny-cnn-8", method, trained=2))

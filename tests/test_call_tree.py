@@ -6,7 +6,7 @@ import struct
 from collections import Counter
 
 import pytest
-from conftest import FIRMWARE, Build
+from conftest import FIRMWARE, Build, examples
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from reference import encode as e
@@ -254,7 +254,7 @@ def compare(cost: Cost, run: Trace, program: Program, profile: str) -> None:
     assert +self_by_function(cost) == {name: f.self_cycles for name, f in cost.functions.items() if f.self_cycles}
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(40), deadline=None, suppress_health_check=list(HealthCheck))
 @given(programs())
 def test_random_programs(program: Program) -> None:
     cost, run = run_both(program, "rp2040")
@@ -306,7 +306,7 @@ def written(sites: list[Site], entries: list[Label], own: Label) -> Assembler:
     return asm
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(100), deadline=None, suppress_health_check=list(HealthCheck))
 @given(graphs())
 def test_random_call_graphs(program: Program) -> None:
     cost, run = run_both(program, "rp2040")

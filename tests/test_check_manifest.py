@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import Build
+from conftest import Build, examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -320,7 +320,7 @@ def figures(cycles: int = 0, stack: int = 0) -> Figures:
     return Figures("f", "rp2040", cycles, 0, stack, 0, 0, {})
 
 
-@settings(deadline=None, max_examples=400)
+@settings(deadline=None, max_examples=examples(400))
 @given(
     st.integers(0, 10**12) | st.integers(0, 10**7).map(lambda k: k * 100_000),
     st.integers(0, 999),

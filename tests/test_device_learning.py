@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import runpy
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import pairwise
@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from conftest import quick_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -85,12 +86,6 @@ TRAINED = (
 QUICK = ("niti-dynamic", "priot", "tin-tin")
 """Weights by a measured scale, scores, and weights of 16 bits: what the quick run has where every variant, in every
 form, is looked at on a network of odd sizes already, and the rest is in the long run."""
-
-
-def quick_first(variants: Iterable[str], *more: str) -> list[Any]:
-    """The same as parameters, of which the quick run has `QUICK` and `more`."""
-    return [v if v in (*QUICK, *more) else pytest.param(v, marks=pytest.mark.long) for v in variants]
-
 
 MOVED = {"priot": 0.3, "priot-threshold": 0.1, "priot-s": 0.5, "priot-s-head": 0.5}
 """Share of the scores that a step may move: much, so that every layer changes in nearly every step; but a threshold,
@@ -808,7 +803,7 @@ def test_a_gradient_is_kept_with_the_least_scratch_where_that_costs_nothing(
     assert needed == plan.pack(step.build(made, settings)).sram_bytes
 
 
-@pytest.mark.parametrize("variant", quick_first(TRAINED, "bias-last"))
+@pytest.mark.parametrize("variant", quick_of(TRAINED, (*QUICK, "bias-last")))
 def test_every_tensor_of_a_network_with_biases(kernels: Image, variant: str) -> None:
     """As of the same network without them, and what is measured differs from it."""
     with_biases, without = study(BIASED, variant), study(ODD, variant)
@@ -858,7 +853,7 @@ def test_every_tensor_where_only_the_last_layers_learn(
     assert_plan_is_kept(s, s.deploy(kernels, mask_form="fused"))
 
 
-@pytest.mark.parametrize("variant", quick_first(TRAINED, "zo-int8"))
+@pytest.mark.parametrize("variant", quick_of(TRAINED, (*QUICK, "zo-int8")))
 def test_the_learning_rate_falls_and_the_cut_lasts(kernels: Image, variant: str) -> None:
     """Seven steps with shifts growing every second and cuts renewed every third; then on from there, deployed anew."""
     s = study(networks.get("tiny-cnn-8"), variant)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import quick_of
 from test_cli import Run, run  # noqa: F401
 
 from m0sim.chip.machine import Machine
@@ -124,7 +125,7 @@ def test_pruned_edges_are_weights_of_0() -> None:
     assert np.count_nonzero(words == 128) >= np.count_nonzero(weights[3] == 0)
 
 
-@pytest.mark.parametrize("method", methods.integer_names())
+@pytest.mark.parametrize("method", quick_of(methods.integer_names(), ["niti-dynamic", "priot-s", "tin-tin"]))
 def test_a_folder_of_train_has_what_was_learned(run: Run, tmp_path: Path, method: str) -> None:  # noqa: F811
     """Its network by itself is as right as the model that learned, pruned edges being weights of 0."""
     setting = Setting(method, options={"fraction": 0.5} if method == "priot-s" else {})

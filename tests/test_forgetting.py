@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from conftest import quick_of
 from test_experiment import LEARNING, task, trained
 from test_own_data_runs import npz
 from test_own_data_runs import task as file_task
@@ -38,7 +39,7 @@ def with_chosen_epoch_inside(name: str) -> Task:
     raise AssertionError("no seed has its best epoch inside the run")
 
 
-@pytest.mark.parametrize("name", ["niti-static", "priot", "priot cool", "tin-tin"])
+@pytest.mark.parametrize("name", quick_of(["niti-static", "priot", "priot cool", "tin-tin"], ["priot cool"]))
 def test_two_epochs_are_judged_and_by_their_own_states(name: str) -> None:
     """The chosen epoch's figures are those of a run that ends there."""
     asked = with_chosen_epoch_inside(name)
@@ -56,7 +57,7 @@ def test_two_epochs_are_judged_and_by_their_own_states(name: str) -> None:
     assert (once.start[1], once.before, once.before_old) == (None, whole.before, whole.before_old)
 
 
-@pytest.mark.parametrize("method", methods.available())
+@pytest.mark.parametrize("method", quick_of(methods.available(), ["niti-static", "priot-s", "bias-last", "fp32"]))
 def test_the_chosen_state_of_every_method_comes_back(method: str) -> None:
     """From its arrays, as a checkpoint keeps them. One validation image chooses the first epoch that gets it right."""
     asked = task(Setting(method, -2), epochs=3, images=6, validation_images=1)
@@ -71,7 +72,7 @@ def test_the_chosen_state_of_every_method_comes_back(method: str) -> None:
     assert judged.right_old == ended.epochs[-1].right_old
 
 
-@pytest.mark.parametrize("method", ["niti-static", "niti-dynamic", "priot", "tin-tin", "fp32"])
+@pytest.mark.parametrize("method", quick_of(["niti-static", "niti-dynamic", "priot", "tin-tin", "fp32"], ["priot"]))
 def test_the_old_task_is_the_test_images_as_they_are(method: str) -> None:
     """A state that has learned nothing has the backbone's accuracy on upright images, and what it has learned is
     counted on the data set's own array."""

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from conftest import quick_of
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
@@ -504,12 +505,13 @@ def listed(tensors: Any) -> list[Any]:
     return [None if t is None else t.tolist() for t in tensors]
 
 
+@pytest.mark.parametrize("count", quick_of([20, 60], [20]))
 @pytest.mark.parametrize("name", methods.integer_names())
-def test_a_step_equals_the_scalar_transcription(name: str) -> None:
+def test_a_step_equals_the_scalar_transcription(name: str, count: int) -> None:
     """On random networks, shapes, values and configurations; a good part of the steps must reach the lowest layer."""
     reached = []
 
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=count, deadline=None)
     @given(network=small_networks(), seed=st.integers(0, 2**32))
     def equal(network: Network, seed: int) -> None:
         reached.extend(compare_steps(name, network, np.random.default_rng(seed)))
@@ -518,11 +520,12 @@ def test_a_step_equals_the_scalar_transcription(name: str) -> None:
     assert np.mean(reached) > 0.2
 
 
+@pytest.mark.parametrize("count", quick_of([15, 25], [15]))
 @pytest.mark.parametrize("name", methods.integer_names())
-def test_a_step_with_additions_equals_the_scalar_transcription(name: str) -> None:
+def test_a_step_with_additions_equals_the_scalar_transcription(name: str, count: int) -> None:
     reached, passed = [], []
 
-    @settings(max_examples=25, deadline=None)
+    @settings(max_examples=count, deadline=None)
     @given(network=residual_networks(), seed=st.integers(0, 2**32))
     def equal(network: Network, seed: int) -> None:
         reached.extend(compare_steps(name, network, np.random.default_rng(seed)))

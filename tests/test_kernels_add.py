@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from conftest import LINKER_SCRIPT, Build
+from conftest import LINKER_SCRIPT, Build, examples
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
@@ -97,7 +97,7 @@ def test_every_pair_of_values(chip: Chip, difference: int) -> None:
     np.testing.assert_array_equal(found, np.maximum(sums, 0))
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(80), deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     n=st.integers(0, 23),
     difference=st.integers(-10, 10),

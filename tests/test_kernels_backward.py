@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
+from conftest import examples
 from hypothesis import HealthCheck, given, settings
 from hypothesis import example as always
 from hypothesis import strategies as st
@@ -32,7 +33,7 @@ DYNAMIC = 0xFFFFFFFF
 
 Array = npt.NDArray[Any]
 
-many = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+many = settings(max_examples=examples(60), deadline=None, suppress_health_check=list(HealthCheck))
 
 
 # The formulas

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import Build
+from conftest import Build, examples
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -70,7 +70,7 @@ KINDS = st.sampled_from(["extreme", "equal", "dense", "rare", "zero"])
 PERCENT = st.sampled_from([0, 1, 10, 50, 99, 100])
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(80), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     positions=st.sampled_from([1, 2, 3, 9, 49]),
     channels=st.integers(1, 24),
@@ -128,7 +128,7 @@ def bound(error: Array) -> int:
     return cycles + channels // 4 * (130 + 30 * positions + 50 * -(-positions // 512))
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(60), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     n_in=st.integers(1, 30),
     kept=st.lists(st.booleans(), min_size=1, max_size=4),

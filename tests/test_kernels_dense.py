@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from test_kernels_forward import Chip, elf, examples, flags, requantised, seeds  # noqa: F401
+from test_kernels_forward import Chip, elf, flags, many, requantised, seeds  # noqa: F401
 
 from m0sim.chip.cost import Cost
 from m0sim.study.learn import layout
@@ -85,7 +85,7 @@ sizes = st.one_of(st.integers(1, 300), st.sampled_from([127, 200, 511, 512, 513,
 outputs = st.one_of(st.integers(37, 70), st.sampled_from([9, 31, 36, 64, 100]))
 
 
-@examples(60)
+@many(60)
 @given(
     sizes,
     outputs,
@@ -159,7 +159,7 @@ WAYS = {
 
 
 @pytest.mark.parametrize("way", WAYS)
-@examples(12)
+@many(12)
 @given(st.integers(224, 400), st.integers(37, 50), st.sampled_from([1, 20, 127]), st.sampled_from([1, 4]), seeds)
 def test_each_way(elf: Path, way: str, n_in: int, n_out: int, largest: int, by: int, seed: int) -> None:  # noqa: F811
     """Sums of both signs beside one another, with first values, and the way that is meant."""

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from conftest import LINKER_SCRIPT, Build
+from conftest import LINKER_SCRIPT, Build, examples
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from test_kernels_backward import PROVIDER, pack_weights, padded, round_shift, sat
@@ -23,7 +23,7 @@ from m0sim.study.learn import blocks, kernels
 
 SOURCE = Path(__file__).parents[1] / "kernels" / "depthwise.S"
 Array = npt.NDArray[Any]
-many = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+many = settings(max_examples=examples(40), deadline=None, suppress_health_check=list(HealthCheck))
 seeds = st.integers(0, 2**32)
 SHIFTS = st.integers(0, 24)
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from conftest import LINKER_SCRIPT, Build
+from conftest import LINKER_SCRIPT, Build, examples
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -267,14 +267,16 @@ def tensor(rng: np.random.Generator, kind: str, low: int, shape: tuple[int, ...]
     return values * (rng.random(shape) < {"sparse": 0.3, "rare": 0.02}.get(kind, 1))
 
 
-def examples(count: int) -> settings:
-    return settings(max_examples=count, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def many(count: int) -> settings:
+    return settings(
+        max_examples=examples(count), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    )
 
 
 # ------------------------------------------------------------------------------------------------------------- tests
 
 
-@examples(30)
+@many(30)
 @given(sizes, st.integers(1, 9), shifts, flags, flags, kinds, kinds, st.booleans(), st.integers(0, 3), seeds)
 def test_dense(
     elf: Path,
@@ -344,7 +346,7 @@ def geometries(draw: st.DrawFn) -> tuple[int, ...]:
     return height, width, channels, n_out, kernel_h, kernel_w, draw(st.integers(1, 2)), pad_h, pad_w
 
 
-@examples(50)
+@many(50)
 @given(geometries(), shifts, flags, flags, kinds, kinds, st.booleans(), st.booleans(), st.integers(0, 3), seeds)
 def test_conv(
     elf: Path,
@@ -379,7 +381,7 @@ def first_layers(draw: st.DrawFn) -> tuple[int, ...]:
     return draw(st.integers(1, 9)), draw(st.integers(1, 9)), draw(st.sampled_from([8, 16, 24]))
 
 
-@examples(35)
+@many(35)
 @given(first_layers(), shifts, flags, kinds, kinds, st.booleans(), st.booleans(), st.integers(0, 3), seeds)
 def test_the_first_layer(
     elf: Path,
@@ -432,7 +434,7 @@ def test_conv_over_more_inputs_than_a_lane_can_sum(elf: Path, channels: int) -> 
     np.testing.assert_array_equal(acc, convolution(a, weights, 1, 1))
 
 
-@examples(40)
+@many(40)
 @given(geometries(), st.data(), seeds)
 def test_im2col(elf: Path, geometry: tuple[int, ...], data: st.DataObject, seed: int) -> None:
     height, width, channels, _, kernel_h, kernel_w, stride, pad_h, pad_w = geometry
@@ -448,7 +450,7 @@ def test_im2col(elf: Path, geometry: tuple[int, ...], data: st.DataObject, seed:
     np.testing.assert_array_equal(patch.read(), np.pad(expected, (0, -len(expected) % 4)))
 
 
-@examples(60)
+@many(60)
 @given(st.integers(1, 9), st.integers(1, 9), st.sampled_from([1, 2, 3, 4, 5, 8, 12]), kinds, seeds)
 def test_pool(elf: Path, height: int, width: int, channels: int, kind: str, seed: int) -> None:
     rng = np.random.default_rng(seed)
@@ -470,7 +472,7 @@ def test_pool(elf: Path, height: int, width: int, channels: int, kind: str, seed
     np.testing.assert_array_equal(alone.read(), out.read())
 
 
-@examples(100)
+@many(100)
 @given(st.lists(st.integers(-(2**29) + 1, 2**29 - 1) | st.integers(-200, 200), min_size=1, max_size=9), st.data())
 def test_first_values(elf: Path, biases: list[int], data: st.DataObject) -> None:
     """Shifts far beyond what is clamped; each side of the clamp is an edge case of small biases."""
@@ -486,7 +488,7 @@ def test_first_values(elf: Path, biases: list[int], data: st.DataObject) -> None
     assert cost.cycles == (33 + 11 * len(biases) if shift > 0 else 35 + 15 * len(biases) + 4 * clamped)
 
 
-@examples(100)
+@many(100)
 @given(
     *(
         st.integers(1, 40),
@@ -524,7 +526,7 @@ def test_requant(
     np.testing.assert_array_equal(sums.read().view(np.int8)[:n], out.read()[offset:])
 
 
-@examples(100)
+@many(100)
 @given(st.lists(st.integers(-127, 127), min_size=1, max_size=70), st.data(), st.integers(-20, 10))
 def test_loss(elf: Path, logits: list[int], data: st.DataObject, exponent: int) -> None:
     label = data.draw(st.integers(0, len(logits) - 1))

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import Build
+from conftest import Build, examples
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -20,7 +20,7 @@ from m0sim.study.learn.kernels import STACK
 KERNELS = Path(__file__).parents[1] / "kernels"
 SIZES = st.sampled_from([1, 2, 3, 4, 5, 7, 8, 9, 12, 16]) | st.integers(1, 90)
 SEEDS = st.integers(0, 2**32 - 1)
-many = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+many = settings(max_examples=examples(40), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @pytest.fixture(scope="module", params=["zig", "gnu"])

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from conftest import found_toolchain
+from conftest import examples, found_toolchain
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
@@ -21,7 +21,7 @@ from m0sim.study.learn.state import Selection
 
 KERNELS = Path(__file__).parents[1] / "kernels"
 SOURCES = [KERNELS / f"{name}.S" for name in ("prune_list", "correct", "dense_back", "back_list")]
-MANY = settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+MANY = settings(max_examples=examples(20), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 FAR = 240
 RED = 0xA5
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import Build
+from conftest import Build, examples
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -94,7 +94,7 @@ def counted(geometry: tuple[int, ...]) -> tuple[int, int, int]:
     return height // window_h, width // window_w, channels
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(60), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(geometry=maps(), kind=KINDS, seed=SEEDS, keeps=st.booleans())
 def test_maxima(kernels: Image, geometry: tuple[int, ...], kind: str, seed: int, keeps: bool) -> None:
     (height, width, channels, *window), (rows, columns, _) = geometry, counted(geometry)
@@ -115,7 +115,7 @@ def test_maxima(kernels: Image, geometry: tuple[int, ...], kind: str, seed: int,
     np.testing.assert_array_equal(inputs.read()[:size], out.read()[:size])
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(60), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(geometry=maps(), kind=KINDS, seed=SEEDS)
 def test_errors_back_to_maxima(kernels: Image, geometry: tuple[int, ...], kind: str, seed: int) -> None:
     (height, width, channels, window_h, window_w), (rows, columns, _) = geometry, counted(geometry)
@@ -177,7 +177,7 @@ def check_mean(kernels: Image, geometry: tuple[int, ...], a: Array) -> None:
     np.testing.assert_array_equal(inputs.read()[: expected.size], expected)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(60), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(geometry=maps(), kind=KINDS, seed=SEEDS)
 def test_means(kernels: Image, geometry: tuple[int, ...], kind: str, seed: int) -> None:
     check_mean(kernels, geometry, filled(kind, seed, 0, geometry[:3]))
@@ -192,7 +192,7 @@ def test_means_of_the_largest_windows(kernels: Image, window: tuple[int, int], c
     check_mean(kernels, geometry, filled("uniform", 1, 0, (*window, channels)))
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(60), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(geometry=maps(), kind=KINDS, seed=SEEDS)
 def test_errors_of_means(kernels: Image, geometry: tuple[int, ...], kind: str, seed: int) -> None:
     (height, width, channels, window_h, window_w), (rows, columns, _) = geometry, counted(geometry)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from conftest import found_toolchain
+from conftest import examples, found_toolchain
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
@@ -19,7 +19,7 @@ from m0sim.image import Image, load_elf
 
 KERNELS = Path(__file__).parents[1] / "kernels"
 SOURCES = [KERNELS / name for name in ("select.S", "mask.S", "sparse_mask.S")]
-MANY = settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+MANY = settings(max_examples=examples(30), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 Bytes = npt.NDArray[np.uint8]
 Block = list["str | int"]

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from conftest import found_toolchain
+from conftest import examples, found_toolchain
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from kernel_case_lists import pruned_list
@@ -20,7 +20,7 @@ from m0sim.study.learn import layout
 
 KERNELS = Path(__file__).parents[1] / "kernels"
 SOURCES = sorted((KERNELS / "ref").glob("*.c"))
-SOME = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+SOME = settings(max_examples=examples(25), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 SEEDS = st.integers(0, 2**32 - 1)
 SIZES = st.integers(1, 20)
 SHIFTS = st.integers(0, 24)

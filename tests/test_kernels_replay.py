@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from conftest import examples
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -22,7 +23,7 @@ def code(build: Any) -> Image:
     return image.load_elf(build(KERNEL, flags=()))
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(30), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(words=st.integers(1, 21), count=st.integers(1, 6), at=st.integers(0, 5), following=st.integers(0, 1))
 def test_a_record_is_copied_and_the_counter_goes_round(
     code: Image, words: int, count: int, at: int, following: int

@@ -31,6 +31,7 @@ def test_the_file_is_a_stripped_notebook() -> None:
     assert not re.search(r"[\"'(](/|[A-Z]:\\\\|~)", "".join(CODE))  # no path of somebody's machine
 
 
+@pytest.mark.long
 def test_the_notebook_runs(capsys: pytest.CaptureFixture[str]) -> None:
     namespace: dict[str, Any] = {}
     for number, text in enumerate(CODE):

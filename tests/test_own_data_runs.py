@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from test_cli import Run, run  # noqa: F401
 from m0sim import arrays
 from m0sim.chip import device
 from m0sim.errors import UsageError
-from m0sim.study.learn import datasets, kernels, methods, side_by_side, sources
+from m0sim.study.learn import datasets, float_training, kernels, methods, side_by_side, sources
 from m0sim.study.learn.config import DeviceOptions
 from m0sim.study.learn.experiment import checkpoint, study, study_file
 from m0sim.study.learn.experiment.setting import Setting
@@ -55,8 +56,14 @@ def images_of(network: Network, count: int, classes: int) -> datasets.Dataset:
     return replace(made, labels=(np.arange(count) % classes).astype(np.uint8), images=made.images[:count])
 
 
-@pytest.mark.parametrize("classes", [2, 3, 17, 64])
-@pytest.mark.parametrize("method", ["niti-static", "niti-dynamic", "priot", "priot-s", "tin-tin"])
+BY_CLASSES = list(product([2, 3, 17, 64], ["niti-static", "niti-dynamic", "priot", "priot-s", "tin-tin"]))
+FEW = [(2, "niti-static"), (3, "priot-s"), (17, "tin-tin"), (64, "niti-dynamic"), (2, "priot")]
+
+
+@pytest.mark.parametrize(
+    ("classes", "method"),
+    [pytest.param(*pair, marks=() if pair in FEW else pytest.mark.long) for pair in BY_CLASSES],
+)
 def test_any_number_of_classes_on_the_device(classes: int, method: str) -> None:
     """`compare` itself refuses a device that has learned something else than the golden model."""
     network = Network("classes", (6, 6, 1), (Conv(3), Pool(), Dense(classes)))
@@ -210,7 +217,8 @@ def test_a_network_is_found_by_the_images(tmp_path: Path, run: Run) -> None:  # 
 # Backbones
 
 
-def test_a_backbone_of_other_parts_is_refused(tmp_path: Path, run: Run) -> None:  # noqa: F811
+def test_a_backbone_of_other_parts_is_refused(tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
+    monkeypatch.setattr(float_training, "_STEPS", 100)  # it need not know digits
     data, other, file = npz(tmp_path / "a.npz"), npz(tmp_path / "b.npz", first=200), tmp_path / "backbone.npz"
     made = run("pretrain", "--data", str(data), "--split-seed", "2", "-o", str(file), "--json").json
     assert made["split"]["seed"] == 2
@@ -316,15 +324,20 @@ def test_a_sweep_of_a_file(tmp_path: Path) -> None:
     assert json.loads(copied.split("#")[0].partition("=")[2]) == ".."
 
 
-@pytest.mark.parametrize("are_signals", [False, True])
-def test_all_methods_on_a_file(are_signals: bool, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("are_signals", "names"),
+    [
+        (True, ("niti-dynamic", "priot-s", "tin-tin")),
+        *(pytest.param(signals, methods.integer_names(), marks=pytest.mark.long) for signals in (False, True)),
+    ],
+)
+def test_all_methods_on_a_file(are_signals: bool, names: tuple[str, ...], tmp_path: Path) -> None:
     """Every integer method learns from pictures and signals [length, channels], byte for byte as the golden model."""
     network = Network("small", (8, 8, 1), (Conv(2), Pool(), Dense(10)))
     if are_signals:
         network = Network("signal", (1, 8, 8), (Conv(3, (1, 3), pad=(0, 1)), Dense(10)))
     pictures = DIGITS.images[:200, ..., 0]
     data = sources.load(DataSource(str(npz(tmp_path / "a.npz", images=pictures))), network)
-    names = tuple(name for name in methods.names() if name != "fp32")
     found = side_by_side.compare(side_by_side.ComparisonTask(network, data, device.load("rp2040"), names, 6))
     assert [m.method for m in found.methods] == list(names)
     assert (found.task, found.split) == ("none", data.split)

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import FIRMWARE, Build, parts
+from conftest import FIRMWARE, Build, parts, quick_of
 from engine_programs import FLASH, SRAM, Guest, guests, programs_that_return, with_functions
 from engine_programs import function as symbol
 from engines import FORMS, TIMED, default_engine, different, seen
@@ -75,10 +75,11 @@ def compare_programs(seed: int, count: int, profile: str) -> None:
             assert different(found("simple", "memory"), tracked) == {}, (seed, profile, hex(entry))
 
 
+@pytest.mark.parametrize("seeds", [range(2), pytest.param(range(2, 5), marks=pytest.mark.long)], ids=str)
 @pytest.mark.parametrize("profile", PROFILES)
-def test_programs(profile: str) -> None:
-    """2,000 of them in all."""
-    for seed in range(5):
+def test_programs(profile: str, seeds: range) -> None:
+    """800 of them in all, in the long run 1,200 others."""
+    for seed in seeds:
         compare_programs(seed, 100, profile)
 
 
@@ -137,10 +138,11 @@ def compare_guests(seed: int, count: int, base: int) -> Counter[object]:
     return ends
 
 
+@pytest.mark.parametrize("seeds", [range(2), pytest.param(range(2, 4), marks=pytest.mark.long)], ids=str)
 @pytest.mark.parametrize("base", [FLASH, SRAM])
-def test_guests(base: int) -> None:
+def test_guests(base: int, seeds: range) -> None:
     ends: Counter[object] = Counter()
-    for seed in range(4):
+    for seed in seeds:
         ends += compare_guests(seed, 60, base)
     assert len(ends) > 7
     assert ends[None] > 10
@@ -529,7 +531,7 @@ def test_calls_that_are_decoded_and_never_made(monkeypatch: pytest.MonkeyPatch) 
 # ------------------------------------------------------------------------------------------------- the kernels
 
 
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("form", quick_of(FORMS, ["simple"]))  # tests/test_check_flash.py has the others
 def test_the_kernels_cost_what_their_baselines_say(run: Command, form: str, monkeypatch: pytest.MonkeyPatch) -> None:
     engines: list[str] = []
     execute = Run.execute
