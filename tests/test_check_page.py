@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import html
 import re
 import shutil
@@ -16,7 +17,7 @@ from test_cli import ROOT, Run, run
 from test_page import CONTRAST, HOSTILE, Document, browser
 
 from m0sim import __version__, toolchain
-from m0sim.check import baseline, manifest
+from m0sim.check import baseline, inputs, manifest
 from m0sim.check import run as checks
 from m0sim.check.figures import Figures, FunctionFigures, InstructionRow
 from m0sim.check.formats import FORMATS, text
@@ -274,6 +275,45 @@ def test_check(run: Run, project: Path) -> None:
     assert run("check", "--write", "html=b.html", "--only", "sum", "--jobs", "2", "--no-build").code == 1
     assert Path("b.html").read_bytes() == Path("a.html").read_bytes()
     assert run("check", "--format", "html", "--only", "sum").out == written
+
+
+EVERYTHING = """image = "app.elf"
+symbols = "names.elf"
+profile = "mine.toml"
+bootrom = "rom.bin"
+
+[[bench]]
+name = "call"
+function = "same"
+args = ["@a.bin", ["@b.bin", 5, ["@c.bin"]], "out:4"]
+before = ["init(@d.bin, 1)"]
+stubs = { helper = [5, 1] }
+
+[[bench]]
+name = "run"
+run = true
+for = "1ms"
+stdin = "f.txt"
+
+[[bench]]
+name = "again"
+function = "same"
+args = ["@b.bin", "sym:table"]
+"""
+
+
+def test_all_that_benches_read_is_told(tmp_path: Path) -> None:
+    (tmp_path / "m0sim.toml").write_text(EVERYTHING)
+    names = ["mine.toml", "names.elf", "rom.bin", *(f"{letter}.bin" for letter in "abcd"), "f.txt"]
+    for name in names:
+        (tmp_path / name).write_text(name)
+    found = inputs.of_benches(manifest.load(tmp_path / "m0sim.toml").benches)
+    assert [(file.role, file.path, file.sha256) for file in found] == [
+        ("input", tmp_path / name, hashlib.sha256(name.encode()).hexdigest()) for name in names
+    ]
+    listed = page(Result((), files=tuple(found)))
+    assert "Files that benches read: 8" in listed
+    assert all(file.sha256 in listed for file in found)
 
 
 def test_against(run: Run, project: Path) -> None:

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from m0sim import files
-from m0sim.check import baseline, measure
+from m0sim.check import baseline, inputs, measure
 from m0sim.check.bench import Bench
 from m0sim.check.figures import Figures
 from m0sim.check.growth import growths
 from m0sim.check.limits import Limits
 from m0sim.check.manifest import Manifest
 from m0sim.check.measure import Images, Measurement, Progress
-from m0sim.check.result import Result, SourceFile
+from m0sim.check.result import Result
 from m0sim.check.verdict import Verdict, is_new, judge, written
 from m0sim.chip.options import Engine
 from m0sim.errors import M0simError, UsageError
-from m0sim.image import Image
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,14 +63,15 @@ def check(manifest: Manifest, options: Options, progress: Progress | None = None
         benches = tuple(replace(bench, engine=options.engine) for bench in benches)
     images = Images()
     measure.verify(benches, images)
-    read = [*_read("manifest", manifest.path), *_of_images("image", images.read)]
+    read = [*inputs.source("manifest", manifest.path), *inputs.of_images("image", images.read)]
     if options.against is None:
         old, notes = _stored(manifest, options)
-        read += _read("baseline", options.path(manifest))
+        read += inputs.source("baseline", options.path(manifest))
     else:
         others = Images()
         old, notes = _measured_before(manifest, benches, options, others)
-        read += _of_images("old image", [image for image in others.read if image.path == options.against])
+        read += inputs.of_images("old image", [image for image in others.read if image.path == options.against])
+    read += inputs.of_benches(benches)
     found = measure.measure(benches, manifest.folder, images=images, jobs=options.jobs, progress=progress)
     verdicts = tuple(_judged(m, old.get(m.name), b.limits, options) for m, b in zip(found, benches, strict=True))
     if options.updates and all(verdict.status != "failed" for verdict in verdicts):  # else nothing is written
@@ -89,17 +86,6 @@ def check(manifest: Manifest, options: Options, progress: Progress | None = None
         command=("m0sim", "check", str(manifest.path), *options.words),
         files=tuple(read),
     )
-
-
-def _read(role: str, path: Path) -> list[SourceFile]:
-    """A file that was read; none where there is none, or where it gives what it has only once."""
-    if not path.is_file():
-        return []
-    return [SourceFile(role, path, hashlib.sha256(files.read(path)).hexdigest())]
-
-
-def _of_images(role: str, images: Iterable[Image]) -> list[SourceFile]:
-    return [SourceFile(role, image.path, image.sha256) for image in images]
 
 
 def _judged(measured: Measurement, old: Figures | None, limits: Limits, options: Options) -> Verdict:
@@ -172,7 +158,7 @@ def diff(old: Path, new: Path) -> Result:
     verdicts = [
         judge(Measurement(name, news[name]), olds.get(name), Limits(), across_waits=True) for name in sorted(news)
     ]
-    read = [*_read("old", old), *_read("new", new)]
+    read = [*inputs.source("old", old), *inputs.source("new", new)]
     return Result(tuple(verdicts), tuple(notes), command=("m0sim", "diff", str(old), str(new)), files=tuple(read))
 
 
