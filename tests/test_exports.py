@@ -350,8 +350,9 @@ def test_pprof(case: Case) -> None:
     assert found.nanoseconds == round(cost.seconds * 1e9)
     assert cost.provenance is not None
     assert found.mapping == (1, str(image.path), cost.provenance.sha256)
-    words = " ".join((cost.function, *cost.provenance.arguments))
-    assert found.comments == [f"m0sim: {words} of {image.path.name} on rp2040, cycles"]
+    title, *arguments = found.comments
+    assert title == f"m0sim: {cost.function} of {image.path.name} on rp2040, cycles with ideal flash"
+    assert arguments == [f"arguments: {' '.join(cost.provenance.arguments)}"]
 
 
 def test_firefox(case: Case) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 from m0sim.chip.cost import Cost
 from m0sim.image import Image
 from m0sim.names import printable
-from m0sim.report.stacks import Frame, Samples, samples
+from m0sim.report.stacks import Frame, Samples, samples, title
 
 VERSION = 70
 """Of the processed format, as it is written here."""
@@ -60,7 +60,7 @@ def _milliseconds(cost: Cost, cycles: int) -> float:
 def _meta(cost: Cost, image: Image, note: str) -> dict[str, Any]:
     arguments = () if cost.provenance is None else cost.provenance.arguments
     return {
-        "product": printable(f"{cost.function} of {image.path.name} on {cost.profile}, samples are cycles"),
+        "product": printable(f"{title(cost, image)}, samples are cycles"),
         "importedFrom": "m0sim",
         "arguments": printable(" ".join(arguments)),
         "startTime": 0,

@@ -15,7 +15,7 @@ from m0sim.chip.cost import Cost
 from m0sim.image import Image
 from m0sim.names import printable
 from m0sim.report.inlined import label
-from m0sim.report.stacks import Frame, samples
+from m0sim.report.stacks import Frame, samples, title
 
 
 class _Profile:
@@ -79,8 +79,9 @@ def profile(cost: Cost, image: Image) -> bytes:
 
 def _comments(cost: Cost, image: Image, note: str) -> Iterable[str]:
     arguments = () if cost.provenance is None else cost.provenance.arguments
-    flash = "" if cost.flash_model == "ideal" else f" with {cost.flash_model} flash"
-    yield f"m0sim: {' '.join((cost.function, *arguments))} of {image.path.name} on {cost.profile}, cycles{flash}"
+    yield f"m0sim: {title(cost, image)}, cycles with {cost.flash_model} flash"
+    if arguments:
+        yield f"arguments: {' '.join(arguments)}"
     if note:
         yield f"estimate: {note}"
 

@@ -51,6 +51,12 @@ def samples(cost: Cost, image: Image) -> Samples:
     )
 
 
+def title(cost: Cost, image: Image) -> str:
+    """Such as ``work of app.elf on rp2040``; of a run without the function."""
+    what = image.path.name if cost.has_several_roots else f"{cost.function} of {image.path.name}"
+    return f"{what} on {cost.profile}"
+
+
 def _inlined(name: str, file: str) -> Frame:
     return Frame(name, file, 0, is_inlined=True)
 
