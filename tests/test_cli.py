@@ -133,6 +133,7 @@ ALONE = {
     ("gdb",): "Missing argument 'IMAGE'.",
     ("run",): "Missing argument 'IMAGE'.",
     ("size",): "Missing argument 'IMAGE'.",
+    ("history",): "Missing argument 'FILE'.",
     ("stack",): "Missing argument 'IMAGE'.",
     ("export-model",): "Missing argument 'MODEL'.",
     ("import",): "Missing argument 'MODEL'.",

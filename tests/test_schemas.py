@@ -28,7 +28,7 @@ __all__ = ["built", "elf", "faulty", "run"]
 ROOT = Path(schemas.__file__).parents[2]
 DOCS = ROOT / "docs"
 NAMES = schemas.names()
-FILES = {"baseline", "manifest", "times"}
+FILES = {"baseline", "history-line", "manifest", "times"}
 
 
 def with_json() -> set[str]:

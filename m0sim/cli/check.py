@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -53,6 +55,8 @@ write = click.option("--write", multiple=True, metavar="NAME=FILE", help="Also w
     help="NAME-baseline.json beside NAME.toml by default.",
 )
 @click.option("--engine", metavar="NAME", help="unicorn or timed, for all benches; the figures are the same.")
+@click.option("--history", "history_file", metavar="FILE", type=PATH, help="Add a line for this run to FILE.")
+@click.option("--commit", metavar="ID", help="What that line says was measured, instead of git.")
 @format_name
 @options.json_wanted
 @write
@@ -69,6 +73,8 @@ def check(
     against: Path | None,
     baseline_file: Path | None,
     engine: str | None,
+    history_file: Path | None,
+    commit: str | None,
     **shown: Any,
 ) -> None:
     """Measure the benches of a manifest and compare them with the baseline.
@@ -86,18 +92,37 @@ def check(
     targets = _targets(**shown)
     if against is not None and (update or baseline_file is not None):
         raise UsageError("--against compares with an image, not with a baseline: leave out --update and --baseline")
+    if commit is not None and history_file is None:
+        raise UsageError("--commit is for a line of --history FILE: give that, too, or leave it out")
     engine_name = None if engine is None else engine_of(engine)
     chosen = run.Options(only, jobs, against, baseline_file, strict, update, engine_name)
     manifest = manifests.load(manifest_file)
     voice.detail(f"manifest {manifest.path}: {len(manifest.benches)} benches; baseline {chosen.path(manifest)}")
+    remember = _history(history_file, commit, manifest, chosen)
     if not no_build:
         measure.build(manifest)
     result = _checked(manifest, chosen)
     _show(result, targets)
+    remember(result)
     if update:
         voice.note(f"{chosen.path(manifest)} {run.update(manifest, chosen, result)}")
     if result.is_bad:
         raise click.exceptions.Exit(1)
+
+
+def _history(path: Path | None, commit: str | None, manifest: Manifest, chosen: Options) -> Callable[[Result], None]:
+    """What adds a result to the history, if there is one. What was checked out is looked up before it may change."""
+    if path is None:
+        return lambda _: None
+    from m0sim.check import history
+
+    history.verify(path)
+    found = (
+        history.commit_in(manifest.folder, (path, chosen.path(manifest)))
+        if commit is None
+        else history.commit_of(commit)
+    )
+    return lambda result: history.append(path, history.run_of(result, found, datetime.now(UTC)))
 
 
 def _checked(manifest: Manifest, chosen: Options) -> Result:

@@ -34,6 +34,7 @@ PROFILER = {
     "completion": Verb("m0sim.cli.completion_verb:completion", "Print what completes verbs and options in a shell."),
     "diff": Verb("m0sim.cli.check:diff", "Compare two baselines, or two results of `m0sim call`."),
     "gdb": Verb("m0sim.cli.gdb:gdb", "Let GDB debug firmware or a call, with its cycles."),
+    "history": Verb("m0sim.cli.history:history", "Show how costs changed over runs of `m0sim check`."),
     "init": Verb("m0sim.cli.init:init", "Write a first m0sim.toml for an image."),
     "list": Verb("m0sim.cli.listing:list_", "Show the functions and sections of an image."),
     "plugins": Verb("m0sim.cli.plugins:plugins", "List what installed packages add to m0sim."),

@@ -82,7 +82,8 @@ def svg(chart: Chart) -> str:
         parts.append(f'<text x="{_LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{_number(mark)}</text>')
     for value, label in _apart([(x_of(x), label) for x, label in chart.labels or _numbers(left, right)]):
         parts.append(f'<path class="grid" d="M{value:.1f} {_HEIGHT - _BOTTOM}v5"/>')
-        parts.append(f'<text x="{value:.1f}" y="{_HEIGHT - _BOTTOM + 18}" text-anchor="middle">{_text(label)}</text>')
+        at = min(value, _WIDTH - _LETTER * len(label) / 2)  # whole, if not quite below its mark
+        parts.append(f'<text x="{at:.1f}" y="{_HEIGHT - _BOTTOM + 18}" text-anchor="middle">{_text(label)}</text>')
     middle = (_LEFT + _WIDTH - _RIGHT) / 2
     parts.append(f'<text x="{middle}" y="{_HEIGHT - 12}" text-anchor="middle">{_text(chart.across)}</text>')
     parts.append(f'<text x="4" y="{_TOP - 15}">{_text(chart.up)}</text>')
