@@ -30,6 +30,9 @@ class FakeHost:
     stalled: int = 0
     flushed: int = 0
     events: int = 0
+    lines_of_second: dict[int, bool] = field(default_factory=dict)
+    second_is_held: bool = False
+    second_restarts: int = 0
     sio: Sio = field(default_factory=Sio)
     cache_counts: tuple[int, int] = (0, 0)
     cache_enabled: bool = True
@@ -41,6 +44,15 @@ class FakeHost:
 
     def set_line(self, number: int, level: bool) -> None:
         self.lines[number] = level
+
+    def set_line_of(self, core: int, number: int, level: bool) -> None:
+        (self.lines if core == 0 else self.lines_of_second)[number] = level
+
+    def hold_second_core(self, is_held: bool) -> None:
+        self.second_is_held = is_held
+
+    def restart_second_core(self) -> None:
+        self.second_restarts += 1
 
     def send_event(self) -> None:
         self.events += 1

@@ -193,7 +193,7 @@ def test_core_1_never_answers() -> None:
     assert sio.load(0x50) == 0
     sio.store(0x54, 8)
     assert sio.load(0x50) == 4
-    assert sio.port.sio.fifo_writes == 9
+    assert sio.port.sio.unread == 8
 
 
 def test_the_state_of_all_spinlocks() -> None:

@@ -75,7 +75,8 @@ class RunFigures:
     energy_nanojoules: int | None
     """None where the profile has no current at this clock."""
     latencies: Mapping[str, int]
-    """The worst of each exception, in cycles, by its name; SVC and HardFault have none."""
+    """The worst of each exception, in cycles, by its name, such as ``SysTick``, or ``SysTick on core 1``; SVC and
+    HardFault have none."""
     entries: Mapping[str, int]
     """By exception."""
     stacks: Mapping[str, int]
@@ -85,14 +86,19 @@ class RunFigures:
     def of(cls, done: RunCost) -> RunFigures:
         """What of a run is kept."""
         joules = done.cost.energy_joules
+        handlers = {h.exception: h for h in done.handlers}
+        stacks = [(stack.name, stack.bytes) for stack in done.stacks]
+        for core in done.cores[1:]:
+            handlers |= {f"{h.exception} on core {core.number}": h for h in core.handlers}
+            stacks += [(f"{stack.name} on core {core.number}", stack.bytes) for stack in core.stacks]
         return cls(
             exit=done.exit.reason,
             sleep_cycles=done.sleep_cycles,
             first_output_cycle=done.first_output_cycle,
             energy_nanojoules=None if joules is None else round(joules * 1e9),
-            latencies={h.exception: h.latency.max for h in done.handlers if h.latency is not None},
-            entries={handler.exception: handler.entries for handler in done.handlers},
-            stacks=dict(_numbered([(stack.name, stack.bytes) for stack in done.stacks])),
+            latencies={name: h.latency.max for name, h in handlers.items() if h.latency is not None},
+            entries={name: handler.entries for name, handler in handlers.items()},
+            stacks=dict(_numbered(stacks)),
         )
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
@@ -15,6 +16,7 @@ from m0sim.chip.cost import Provenance
 from m0sim.chip.device import Device
 from m0sim.chip.devices.host import BY_PIN
 from m0sim.chip.devices.parts import board_of
+from m0sim.chip.engine.cores import Cores
 from m0sim.chip.engine.emulator import Emulator
 from m0sim.chip.engine.firmware_run import FirmwareRun, Parts, Wanted
 from m0sim.chip.engine.heap import HeapWatch
@@ -24,7 +26,7 @@ from m0sim.chip.engine.interpreter import Interpreter
 from m0sim.chip.engine.printed import OnOutput, Output
 from m0sim.chip.engine.processor import Processor
 from m0sim.chip.engine.run_counts import RunCounts, after, counted
-from m0sim.chip.engine.start import Start, later_start, start_of
+from m0sim.chip.engine.start import Start, later_start, second_core_start, start_of
 from m0sim.chip.engine.world import World
 from m0sim.chip.inputs import AnalogInput, Outside, PinInput
 from m0sim.chip.memory import AddressSpace
@@ -36,6 +38,7 @@ from m0sim.errors import UsageError, did_you_mean
 from m0sim.image import Image
 
 MAX_CYCLES = 100_000_000_000
+MOST_QUANTUM = 1_000_000
 START_UP_CYCLES = 1_000_000_000
 """What start-up code may take: seconds on any part."""
 
@@ -102,6 +105,7 @@ class Firmware:
         flash: str | None = None,
         max_cycles: int = MAX_CYCLES,
         pins: bool = False,
+        quantum: int = 1,
         on_output: OnOutput | None = None,
         debugger: Debugger | None = None,
     ) -> RunCost:
@@ -116,7 +120,9 @@ class Firmware:
         nothing: the firmware begins again, and `RunCost.resets` tells why. `attached` are devices on I2C and SPI:
         `m0sim.chip.attached`.
 
-        `flash` is ``cold``, as after reset, or ``ideal``, which lets nothing wait. `pins` fills `RunCost.pins`.
+        `flash` is ``cold``, as after reset, or ``ideal``, which lets nothing wait. `pins` fills `RunCost.pins`. Where
+        both cores of an RP2040 run, a core may be `quantum` cycles, less one, ahead of the other: 1 is exact, more is
+        faster, and every run with the same number is the same.
         `on_output` hears what the firmware prints as it comes. `debugger` holds the run before its first instruction,
         see `engine.held`.
 
@@ -126,6 +132,8 @@ class Firmware:
             raise UsageError(f"max_cycles must be at least 1, not {max_cycles}")
         if seconds is not None and seconds <= 0:
             raise UsageError(f"seconds must be more than 0, not {seconds}")
+        if not 1 <= quantum <= MOST_QUANTUM:
+            raise UsageError(f"quantum must be 1 to {MOST_QUANTUM:,} cycles, not {quantum}")
         if pins and not self.device.has_sio_divider:
             raise UsageError(
                 f"pins over time (--vcd) are those of an RP2040; {self.device.name} has none that are recorded"
@@ -138,6 +146,7 @@ class Firmware:
             end=self._address(end),
             max_cycles=max_cycles,
             pins=pins,
+            quantum=quantum,
         )
         presses = tuple(Fraction(at) for at in resets)
         outside = Outside(tuple(pins_driven), tuple(adc), presses, stdin, tuple(attached))
@@ -200,13 +209,15 @@ class _Run:
         self._interpreter = Interpreter(self._chip)
         self._processor = firmware._processor = Processor(self._chip, self._interpreter, flash=flash)
         self._output = Output(wanted.until_output, on_output)
-        self._host = ChipHost(self._chip, self._interpreter, self._processor, self._output)
+        self._cores = Cores(self._chip, self._processor, flash=flash, quantum=wanted.quantum)
+        self._host = ChipHost(self._chip, self._interpreter, self._cores, self._output)
         self._board = board_of(firmware.device, self._host)
         self._host.follow(self._board.clock)
         self._outside = outside
         self._attach(outside.attached)
         self._world = World(self._board, outside, self._press)
         self._start: Start = start_of(firmware.image, self._chip.space)
+        self._second_before: RunCounts | None = None
 
     def _attach(self, attached: Sequence[Attached]) -> None:
         for each in attached:
@@ -219,23 +230,51 @@ class _Run:
 
     def cost(self, debugger: Debugger | None) -> RunCost:
         """Run, and tell what it cost."""
-        parts = Parts(
-            self._chip, self._interpreter, self._processor, self._board, self._host, self._output, self._world
-        )
-        run = self._run = FirmwareRun(
-            parts, self._wanted, lambda: self._counted(ended=False), self._firmware.progress, debugger
-        )
-        run.begin(self._start, partial(later_start, self._firmware.image, self._chip.space))
+        parts = Parts(self._chip, self._interpreter, self._cores, self._board, self._host, self._output, self._world)
+        run = self._run = FirmwareRun(parts, self._wanted, self._mark, self._firmware.progress, debugger)
+        image, space = self._firmware.image, self._chip.space
+        run.begin(self._start, partial(later_start, image, space), second_core_start(image, space))
         ended = run.execute()
-        counts = self._counted(ended=True)
-        if run.before is not None:
-            counts = after(counts, run.before)
-        return run_cost(
-            self._firmware.program, self._firmware.device, counts.counts, self._left(ended, counts, tuple(run.faults))
-        )
+        self._cores.settle()
+        firmware, counts = self._firmware, self._counts_of(self._processor, run.before)
+        left = self._left(ended, counts, tuple(run.faults))
+        second = None
+        if self._cores.second is not None:
+            counts_of_second = self._counts_of(self._cores.second, self._second_before)
+            second = counts_of_second.counts, self._left_by(self._cores.second, counts_of_second, left)
+        return run_cost(firmware.program, firmware.device, counts.counts, left, second)
 
-    def _counted(self, *, ended: bool) -> RunCounts:
-        return counted(self._chip.counters, self._interpreter, self._processor, ended=ended)
+    def _mark(self) -> RunCounts:
+        """What was counted up to now."""
+        self._cores.settle()
+        self._cores.mark_second(self._mark_second)
+        return counted(self._processor, ended=False)
+
+    def _mark_second(self, second: Processor) -> None:
+        self._second_before = counted(second, ended=False)
+
+    @staticmethod
+    def _counts_of(processor: Processor, before: RunCounts | None) -> RunCounts:
+        counts = counted(processor, ended=True)
+        return counts if before is None else after(counts, before)
+
+    @staticmethod
+    def _left_by(second: Processor, counts: RunCounts, left: Left) -> Left:
+        """What core 1 left, where it is not the same as with core 0."""
+        return replace(
+            left,
+            sleep_cycles=counts.sleep_cycles,
+            overhead_cycles=counts.overhead_cycles,
+            exceptions=counts.exceptions,
+            tasks=second.tasks,
+            registers=second.registers,
+            sp=second.msp_high,
+            msp_low=second.msp_low,
+            stack_region=None,
+            missed=(),
+            notes=(),
+            flash=counts.flash,
+        )
 
     def _left(self, ended: Exit, counts: RunCounts, faults: tuple[str, ...]) -> Left:
         chip, processor = self._chip, self._processor
@@ -274,9 +313,16 @@ class _Run:
 
     def _notes(self) -> Iterator[str]:
         """What a reader of the cost should know."""
-        if self._processor.tasks_refused:
+        second = self._cores.second
+        refused = self._processor.tasks_refused + (0 if second is None else second.tasks_refused)
+        if second is not None:
             yield (
-                f"{self._processor.tasks_refused:,} times a thread found no room among 64 with 256 open calls each: "
+                "both cores ran: figures that do not name a core are core 0's; what a core waits for where both want "
+                "the same memory, flash or bus in one cycle is not counted"
+            )
+        if refused:
+            yield (
+                f"{refused:,} times a thread found no room among 64 with 256 open calls each: "
                 "inclusive cycles and the call tree leave out calls of threads that were switched out then"
             )
         if self._host.dropped_stores:

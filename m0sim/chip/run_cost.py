@@ -152,6 +152,30 @@ class Printed:
 
 
 @documented
+@dataclass(frozen=True, slots=True)
+class CoreCost:
+    """What one of two cores did."""
+
+    number: int
+    """0 or 1."""
+    cost: Cost
+    """Its functions, instructions and call tree."""
+    sleep_cycles: int
+    """Of its cycles, asleep in WFI or WFE; of core 1 also waiting in the boot ROM, or held in reset."""
+    overhead_cycles: int
+    """Of its cycles, entering exceptions and returning from them."""
+    handlers: tuple[HandlerCost, ...]
+    """By exception number."""
+    stacks: tuple[StackUse, ...]
+    """MSP first."""
+
+    @property
+    def load(self) -> float:
+        """The share of its cycles that it was awake for, from 0 to 1."""
+        return 1 - self.sleep_cycles / self.cost.cycles if self.cost.cycles else 0.0
+
+
+@documented
 @dataclass(frozen=True)
 class RunCost(Views):
     """A whole run."""
@@ -190,6 +214,8 @@ class RunCost(Views):
     """What masters of the bus beside the processor have moved since reset, such as the channels of a DMA."""
     missed: tuple[str, ...] = ()
     """What was waited for and did not come before the run ended, one line each; among `cost.warnings` too."""
+    cores: tuple[CoreCost, ...] = ()
+    """Both cores, where core 1 was launched, the first one as in `cost`, `handlers` and `stacks`; else empty."""
 
     @property
     def is_good(self) -> bool:

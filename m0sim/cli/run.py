@@ -59,6 +59,7 @@ if TYPE_CHECKING:
 @click.option("--bootrom", metavar="FILE", type=options.PATH, help="The vendor's boot ROM, instead of m0sim's own.")
 @click.option("--flash", metavar="MODEL", help="cold (default where the part's flash waits) or ideal.")
 @click.option("--max-cycles", metavar="N", default="100000000000", help="Give up after this many.")
+@click.option("--quantum", metavar="CYCLES", default="1", help="How far one of two cores may run ahead: 1 is exact.")
 @click.option("--vcd", metavar="FILE", type=options.PATH, help="Write the pins over time.")
 @options.profiles
 @click.option("--html", metavar="FILE", type=options.PATH, help="Write a report for a browser, all in one file.")
@@ -106,7 +107,8 @@ def run(
     for export, path in wanted:
         files.write(path, export(done.cost, firmware.program))
     show_notes(image)
-    _report(done, firmware, found, json_wanted, output)
+    on_second = inlining(done.cores[1].cost, firmware.program) if done.cores else None
+    _report(done, firmware, (found, on_second), json_wanted, output)
     if not done.is_good:
         raise click.exceptions.Exit(1)
 
@@ -142,6 +144,7 @@ def _run(
     stdin: str | None,
     flash: str | None,
     max_cycles: str,
+    quantum: str,
 ) -> RunCost:
     from m0sim.chip.attachments import i2c_attached, spi_attached
     from m0sim.chip.durations import seconds_of
@@ -167,6 +170,7 @@ def _run(
             attached=[*map(i2c_attached, i2c), *map(spi_attached, spi)],
             flash=flash,
             max_cycles=integer(max_cycles),
+            quantum=integer(quantum),
             pins=pins,
             on_output=show,
         )
@@ -182,6 +186,8 @@ def _write(
         profile_files.write(done.cost, firmware.program, profiles, Sources(firmware.image.path, ()))
         for note in profile_files.notes(done.cost, firmware.program, profiles):
             voice.note(f"note: {printable(note)}")
+        if done.cores:
+            voice.note("note: profiles are of core 0 alone; --json and the report have the functions of core 1")
     if vcd is not None:
         from m0sim.report.vcd import vcd as vcd_of
 
@@ -193,10 +199,17 @@ def _write(
         files.write(html, page(done.cost, firmware, run=done, command=command))
 
 
-def _report(done: RunCost, firmware: Firmware, found: Inlining, json_wanted: bool, output: Path | None) -> None:
+def _report(
+    done: RunCost,
+    firmware: Firmware,
+    found: tuple[Inlining, Inlining | None],
+    json_wanted: bool,
+    output: Path | None,
+) -> None:
+    """`found` is what was inlined, by core."""
     from m0sim.report import run_json, text
     from m0sim.report.run_text import run as report_of
 
-    emit(run_json.run(done, firmware.image.notes_so_far, found), json_wanted, output)
+    emit(run_json.run(done, firmware.image.notes_so_far, *found), json_wanted, output)
     if not json_wanted:
-        text.show(report_of(done, firmware.device, found))
+        text.show(report_of(done, firmware.device, *found))

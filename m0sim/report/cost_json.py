@@ -56,7 +56,7 @@ def call(
         "energy_source": cost.energy_source,
         "energy_bounds_source": cost.energy_bounds_source,
         "memory": memory,
-        "functions": [asdict(f) | source_costs(f, found) for f in cost.functions.values()],
+        "functions": functions(cost, found),
         "calls": [asdict(e) for e in cost.edges],
         "call_tree": [asdict(node) for node in cost.call_tree],
         "traffic": [asdict(t) for t in cost.traffic],
@@ -71,6 +71,11 @@ def call(
         "provenance": None if cost.provenance is None else asdict(cost.provenance),
         "fault": None if fault is None else fault_object(fault),
     }
+
+
+def functions(cost: Cost, found: Inlining | None = None) -> list[dict[str, Any]]:
+    """Those of a cost, most self cycles first."""
+    return [asdict(f) | source_costs(f, found) for f in cost.functions.values()]
 
 
 def source_costs(function: FunctionCost, found: Inlining | None) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from m0sim.report.page_memory import MemoryMap, memory_maps, stack_room
 from m0sim.report.page_source import source_view
 from m0sim.report.page_template import render
 from m0sim.report.run_figures import figures as figures_of_run
+from m0sim.report.run_figures import handlers_of, stacks_of
 from m0sim.report.sources import Sources
 from m0sim.report.units import size_exactly
 
@@ -63,6 +64,8 @@ def page(
         output=printable_lines(cost.output),
         figures=_figures(cost, fault) if run is None else figures_of_run(run),
         run=run,
+        stacks=() if run is None else stacks_of(run),
+        handlers=() if run is None else handlers_of(run),
         flame=flame_graph(with_inlined.tree),
         flame_note=with_inlined.note,
         inlining=found,

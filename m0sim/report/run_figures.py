@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from m0sim.chip.run_cost import RunCost
+from dataclasses import replace
+
+from m0sim.chip.run_cost import HandlerCost, RunCost, StackUse
 from m0sim.report.figures import Figure
 from m0sim.report.figures import figures as figures_of_call
 from m0sim.report.units import count, share, si
@@ -20,3 +22,17 @@ def figures(done: RunCost) -> list[Figure]:
     if done.first_output_cycle is not None:
         first.append(Figure("first output", count(done.first_output_cycle), "cycles to the first byte", "exact"))
     return [cycles, Figure("time", si(done.seconds, "s"), f"clock: {clocks}", "exact"), asleep, *first, *rest]
+
+
+def stacks_of(done: RunCost) -> list[StackUse]:
+    """All stacks; where both cores ran, their names say of which one."""
+    if not done.cores:
+        return list(done.stacks)
+    return [replace(s, name=f"{s.name}, core {core.number}") for core in done.cores for s in core.stacks]
+
+
+def handlers_of(done: RunCost) -> list[HandlerCost]:
+    """All handlers; where both cores ran, their names say on which one."""
+    if not done.cores:
+        return list(done.handlers)
+    return [replace(h, name=f"{h.name}, core {core.number}") for core in done.cores for h in core.handlers]

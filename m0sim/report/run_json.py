@@ -7,18 +7,19 @@ from dataclasses import asdict
 from typing import Any
 
 from m0sim.chip.devices.moved import Moved
-from m0sim.chip.run_cost import HandlerCost, RunCost, StackUse
+from m0sim.chip.run_cost import CoreCost, HandlerCost, RunCost, StackUse
 from m0sim.report import cost_json, flash
 from m0sim.report.inlined import Inlining
 
 _OF_A_CALL = ("function", "result", "result_type", "fault", "stubs", "registers", "output", "output_dropped")
 
 
-def run(done: RunCost, notes: Sequence[str] = (), found: Inlining | None = None) -> dict[str, Any]:
-    """The object that ``m0sim run --json`` prints."""
+def run(
+    done: RunCost, notes: Sequence[str] = (), found: Inlining | None = None, on_second: Inlining | None = None
+) -> dict[str, Any]:
+    """The object that ``m0sim run --json`` prints; `found` and `on_second` are what was inlined, by core."""
     whole = cost_json.call(done.cost, notes=notes, found=found)
     cost = {key: value for key, value in whole.items() if key not in _OF_A_CALL}
-    msp, *tasks = done.stacks
     return cost | {
         "seconds": done.seconds,
         "exit": {"reason": done.exit.reason, "code": done.exit.code, "detail": done.exit.detail},
@@ -27,7 +28,7 @@ def run(done: RunCost, notes: Sequence[str] = (), found: Inlining | None = None)
         "first_output_cycle": done.first_output_cycle,
         "handlers": [_handler(handler) for handler in done.handlers],
         "sleep_cycles": done.sleep_cycles,
-        "stack": {"msp": _stack(msp), "psp": [_stack(task) for task in tasks]},
+        "stack": _stacks(done.stacks),
         "flash": None if done.cost.flash is None else flash.as_object(done.cost.flash),
         "heap": [asdict(size) for size in done.heap],
         "clocks": [asdict(clock) for clock in done.clocks],
@@ -36,7 +37,35 @@ def run(done: RunCost, notes: Sequence[str] = (), found: Inlining | None = None)
         "moved": [_moved(each) for each in done.moved],
         "faults": list(done.faults),
         "missed": list(done.missed),
+        **(
+            {"cores": [_core(core, known) for core, known in zip(done.cores, (found, on_second), strict=True)]}
+            if done.cores
+            else {}
+        ),
     }
+
+
+def _core(core: CoreCost, found: Inlining | None) -> dict[str, Any]:
+    cost = core.cost
+    return {
+        "core": core.number,
+        "cycles": cost.cycles,
+        "sleep_cycles": core.sleep_cycles,
+        "overhead_cycles": core.overhead_cycles,
+        "load": core.load,
+        "instructions": cost.instructions,
+        "stall_cycles": cost.stall_cycles,
+        "loads": cost.loads,
+        "stores": cost.stores,
+        "functions": cost_json.functions(cost, found),
+        "handlers": [_handler(handler) for handler in core.handlers],
+        "stack": _stacks(core.stacks),
+    }
+
+
+def _stacks(stacks: Sequence[StackUse]) -> dict[str, Any]:
+    msp, *tasks = stacks
+    return {"msp": _stack(msp), "psp": [_stack(task) for task in tasks]}
 
 
 def _handler(handler: HandlerCost) -> dict[str, Any]:

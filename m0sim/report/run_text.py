@@ -11,16 +11,18 @@ from m0sim.chip.run_cost import HandlerCost, RunCost
 from m0sim.report.figures import Figure
 from m0sim.report.flash import lines as flash_lines
 from m0sim.report.inlined import Inlining
-from m0sim.report.run_figures import figures
+from m0sim.report.run_figures import figures, handlers_of, stacks_of
 from m0sim.report.text import functions, grid, memory, pairs
-from m0sim.report.units import count, si
+from m0sim.report.units import count, share, si
 
 _MAX_UNMODELLED = 10
 _MAX_RESETS = 5
 
 
-def run(done: RunCost, device: Device, found: Inlining | None = None) -> RenderableType:
-    """The report; what the firmware printed was shown as it came."""
+def run(
+    done: RunCost, device: Device, found: Inlining | None = None, on_second: Inlining | None = None
+) -> RenderableType:
+    """The report; what the firmware printed was shown as it came. `found`, `on_second`: what was inlined, by core."""
     cost = done.cost
     parts: list[RenderableType] = [
         Text.assemble((cost.function, "bold"), f" on {device.name} ({device.core})"),
@@ -29,15 +31,17 @@ def run(done: RunCost, device: Device, found: Inlining | None = None) -> Rendera
         Text(),
         pairs([_row(figure) for figure in figures(done)]),
         Text(),
+        *_cores(done),
         memory(cost, device),
         Text(),
         _stacks(done),
     ]
-    if done.handlers:
+    if handlers_of(done):
         parts += [Text(), _handlers(done)]
     if done.moved:
         parts += [Text(), _moved(done)]
-    parts += [Text(), functions(cost, found)]
+    parts += [Text(), functions(cost, found, "function, core 0" if done.cores else "function")]
+    parts += [part for core in done.cores[1:] for part in (Text(), functions(core.cost, on_second, "function, core 1"))]
     if cost.flash is not None:
         parts += [Text(), *map(Text, flash_lines(cost.flash))]
     if done.unmodelled:
@@ -58,16 +62,28 @@ def _row(figure: Figure) -> tuple[str, str, str]:
     return figure.label, figure.value, figure.remark
 
 
+def _cores(done: RunCost) -> list[RenderableType]:
+    """How busy each of two was."""
+    if not done.cores:
+        return []
+    table = grid("core", "load", "awake", "asleep", "instructions", "stalls")
+    for core in done.cores:
+        cost, awake = core.cost, core.cost.cycles - core.sleep_cycles
+        figures = map(count, (awake, core.sleep_cycles, cost.instructions, cost.stall_cycles))
+        table.add_row(Text(f"core {core.number}"), share(awake, cost.cycles), *figures)
+    return [table, Text()]
+
+
 def _stacks(done: RunCost) -> Table:
     table = grid("stack", "bytes", "from", "down to")
-    for stack in done.stacks:
+    for stack in stacks_of(done):
         table.add_row(Text(stack.name), count(stack.bytes), f"{stack.top:#010x}", f"{stack.low:#010x}")
     return table
 
 
 def _handlers(done: RunCost) -> Table:
     table = grid("handler", "number", "entries", "self cycles", "inclusive cycles", "latency: least", "mean", "most")
-    for handler in done.handlers:
+    for handler in handlers_of(done):
         figures = map(count, (handler.number, handler.entries, handler.self_cycles, handler.inclusive_cycles))
         table.add_row(Text(handler.name), *figures, *_latency(handler))
     return table

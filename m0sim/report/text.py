@@ -88,13 +88,13 @@ def memory(cost: Cost, profile: Device) -> Table:
     return table
 
 
-def functions(cost: Cost, found: Inlining | None = None) -> RenderableType:
+def functions(cost: Cost, found: Inlining | None = None, title: str = "function") -> RenderableType:
     """The functions with most self cycles; where code was inlined, below each what its self cycles are made of."""
     has_stalls = cost.stall_cycles > 0
     sources = {} if found is None or found.is_empty else found.functions
     stalls = ("stalls",) if has_stalls else ()
     by_source = ("by source",) if sources else ()
-    table = grid("function", "calls", "self cycles", "", *stalls, *by_source, "inclusive cycles", "")
+    table = grid(title, "calls", "self cycles", "", *stalls, *by_source, "inclusive cycles", "")
     rows = list(cost.functions.values())
     for f in rows[:_MAX_FUNCTIONS]:
         table.add_row(

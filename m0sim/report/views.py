@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, fields
 from html import escape
+from itertools import chain
 from typing import Any
 
 from m0sim import files
@@ -45,10 +46,15 @@ def to_dict(cost: Cost | RunCost, machine: Machine | Firmware | None) -> dict[st
     """As a reader of the JSON has it: with "nan" and "inf" for what is no number there."""
     call = cost.cost if isinstance(cost, RunCost) else cost
     inlined = None if machine is None else inlining(call, _program_of(call, machine))
-    made = run_json.run(cost, found=inlined) if isinstance(cost, RunCost) else cost_json.call(cost, found=inlined)
+    if isinstance(cost, RunCost):
+        second = cost.cores[1].cost if cost.cores else None
+        on_second = None if machine is None or second is None else inlining(second, machine.program)
+        made = run_json.run(cost, found=inlined, on_second=on_second)
+    else:
+        made = cost_json.call(cost, found=inlined)
     found: dict[str, Any] = json.loads(files.json_text(made))
     if machine is None:  # nothing is known of it, which is not the same as nothing
-        for function in found["functions"]:
+        for function in chain(found["functions"], *(core["functions"] for core in found.get("cores", ()))):
             del function["own_cycles"], function["inlined"]
     return found
 

@@ -26,10 +26,12 @@ class Reach:
     """The I/O port, and what is behind it."""
     by_pin: bool = False
     """By the reset pin, which outdoes what keeps its state otherwise."""
+    second_core: bool = True
+    """The other core with the one that asked, where there are two."""
 
 
 EVERYTHING = Reach()
-PROCESSOR_ALONE = Reach((), port=False)
+PROCESSOR_ALONE = Reach((), port=False, second_core=False)
 BY_PIN = Reach(by_pin=True)
 
 
@@ -48,7 +50,16 @@ class Host(Protocol):
         """Address of the instruction that makes the access, or of the next one."""
 
     def set_line(self, number: int, level: bool) -> None:
-        """Set the request line of interrupt `number`, 0 to 31."""
+        """Set the request line of interrupt `number`, 0 to 31, to all cores."""
+
+    def set_line_of(self, core: int, number: int, level: bool) -> None:
+        """The same of an interrupt that each core has a line of its own for."""
+
+    def hold_second_core(self, is_held: bool) -> None:
+        """Hold core 1 in reset, or let it begin in the boot ROM."""
+
+    def restart_second_core(self) -> None:
+        """Reset core 1 alone."""
 
     def send_event(self) -> None:
         """Wake a core that waits for an event."""

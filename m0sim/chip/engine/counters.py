@@ -36,6 +36,7 @@ class Counters:
 
     def __init__(self, device: Device, image: Image, space: AddressSpace, uc: Uc) -> None:
         """Tables for `uc`, whose flags the core reads."""
+        self._uc = uc
         self._engine = uc._uch
         self._device = device
         self._image = image
@@ -52,6 +53,13 @@ class Counters:
         self._owners: Owners | None = None
         self.byte_states = ByteStates(space, image, self.pages)
         self._earlier = np.zeros(0, layout.EXECUTED)  # counted in this run by blocks that were forgotten
+
+    def of_second_core(self) -> Counters:
+        """Those of the chip's other core, which has the same memories, pins and words of the port."""
+        second = Counters(self._device, self._image, self._space, self._uc)
+        second.core.number, second.core.chip = 1, self.tables.address
+        second.tables.share("words", self.tables["words"], second.core.port)
+        return second
 
     # -- what does not change
 

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from m0sim.chip.devices.board import Board
 from m0sim.chip.devices.host import Reach
 from m0sim.chip.engine import faults, semihosting
+from m0sim.chip.engine.cores import Cores
 from m0sim.chip.engine.emulator import Emulator
 from m0sim.chip.engine.held import Debugger, Held
 from m0sim.chip.engine.host import PIN_LOG, ChipHost
@@ -57,6 +58,8 @@ class Wanted:
     max_cycles: int
     pins: bool
     """Whether what the pins do is noted."""
+    quantum: int = 1
+    """Cycles less one that a core may run ahead of the other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +68,7 @@ class Parts:
 
     chip: Emulator
     interpreter: Interpreter
-    processor: Processor
+    cores: Cores
     board: Board
     host: ChipHost
     output: Output
@@ -86,7 +89,7 @@ class FirmwareRun:
         """`mark` gives the counts up to now; `progress` is told the cycles so far, now and then."""
         self._debugger = debugger
         self.points = Points()
-        self._chip, self._processor, self._board = parts.chip, parts.processor, parts.board
+        self._chip, self._cores, self._board = parts.chip, parts.cores, parts.board
         self._interpreter, self._host, self._output = parts.interpreter, parts.host, parts.output
         self._world = parts.world
         self._wanted, self._mark, self._progress = wanted, mark, progress
@@ -106,6 +109,11 @@ class FirmwareRun:
         self._pins: list[npt.NDArray[Any]] = []
 
     @property
+    def _processor(self) -> Processor:
+        """The core that runs."""
+        return self._cores.running
+
+    @property
     def pins(self) -> npt.NDArray[Any]:
         """What the pins did, if that was wanted: rows of `layout.PIN_CHANGE`."""
         return np.concatenate([np.zeros(0, layout.PIN_CHANGE), *self._pins])
@@ -121,12 +129,16 @@ class FirmwareRun:
             lines.append(f"{self._name(wanted.begin)} was not reached: the figures are of all that ran since reset")
         return tuple(lines)
 
-    def begin(self, start: Start, again: Callable[[], Start]) -> None:
-        """Reset the core and all devices. `again` is asked where later resets begin; it may raise `UsageError`."""
-        self._again = again
-        self._interpreter.also_watched = self.watched()
-        self._processor.reset(start.sp, start.pc, start.vector_table)
-        self._processor.stop_at_faults(True)
+    def begin(self, start: Start, again: Callable[[], Start], second: Start | None) -> None:
+        """Reset all cores and all devices. `again` is asked where later resets begin; it may raise `UsageError`.
+
+        `second` is where core 1 begins, if there is one.
+        """
+        self._again, self._second = again, second
+        self._interpreter.also_watched = self._cores.watched = self.watched()
+        self._cores.first.reset(start.sp, start.pc, start.vector_table)
+        self._cores.first.stop_at_faults(True)
+        self._cores.begin(second)
         self._board.bus.reset()
         self._world.advance(self._processor.now)
 
@@ -139,7 +151,7 @@ class FirmwareRun:
         """Run until something ends it. Raises what a function of the host's raised."""
         self._chip.is_running = True
         try:
-            with self._interrupt, ticking(self._processor.end_slice, _SLICE_SECONDS):
+            with self._interrupt, ticking(self._cores.end_slice, _SLICE_SECONDS):
                 if self._debugger is not None:
                     self._be_held(self._debugger)
                 while self._end is None:
@@ -198,7 +210,7 @@ class FirmwareRun:
         if self._host.restarts is not None:
             slice_cycles = 0  # the instruction that asked for it comes to its end
         limit = self._limit()
-        stop = self._processor.run(min(limit, self._world.due, horizon, self._processor.now + slice_cycles))
+        stop = self._cores.run(min(limit, self._world.due, horizon, self._processor.now + slice_cycles))
         self._deal_with(stop, limit)
         if self._end is None and stop != Stop.ACCESS and self._host.restarts is not None:
             self._restart(*self._host.restarts)
@@ -218,7 +230,7 @@ class FirmwareRun:
                 self._board.bus.advance()
                 self._after_slice(limit)
             case Stop.ASLEEP if self._world.due != NEVER or self._wanted.seconds is not None:
-                self._processor.wake_at(min(limit, self._world.due))  # nothing else will
+                self._cores.wake_at(min(limit, self._world.due))  # nothing else will
             case Stop.ACCESS:
                 self._answer_access()
             case Stop.READ_ONLY:
@@ -252,12 +264,17 @@ class FirmwareRun:
         except UsageError as error:
             self._ends("fault", f"reset: {reason}; then {error}")
             return
+        if not reach.second_core and self._processor is not self._cores.first:
+            self._cores.restart_second()
+            return
         if reach.port:
             self._host.reset_port()
         self._board.bus.reset(reach.devices)
         if reach.by_pin:
             self._board.pressed()
-        self._processor.reset(start.sp, start.pc, start.vector_table)
+        self._cores.first.reset(start.sp, start.pc, start.vector_table)
+        if reach.second_core:
+            self._cores.begin(self._second)
         self._board.bus.ask_again()
 
     def _limit(self) -> int:
@@ -314,7 +331,7 @@ class FirmwareRun:
         wanted, registers = self._wanted, self._processor.registers
         if pc == wanted.begin and self.before is None:
             self.before = self._mark()
-            self._processor.forget_latencies()
+            self._cores.forget_latencies()
         if pc == wanted.until or (pc == wanted.end and (wanted.begin is None or self.before is not None)):
             self._ends("until", f"{self._name(pc)} was reached")
             return
@@ -391,7 +408,7 @@ class FirmwareRun:
             case Stop.DEPTH:
                 self._ends("fault", f"more than 65,536 calls are open {self._where()}")
             case Stop.PORT:
-                offset = int(self._chip.counters.core.port.fault_offset)
+                offset = int(self._processor.core.port.fault_offset)
                 self._ends("fault", f"I/O port register {offset:#05x} is not modelled {self._where()}")
             case _:
                 self._ends("fault", f"{stop.name.lower()} {self._where()}")
@@ -401,7 +418,8 @@ class FirmwareRun:
 
     def _where(self) -> str:
         pc = self._processor.pc
-        return f"at {pc:#010x}, {self._place(pc)}"
+        core = "" if self._processor is self._cores.first else " on core 1"
+        return f"at {pc:#010x}, {self._place(pc)}{core}"
 
     def _name(self, address: int) -> str:
         function, entry = self._chip.counters.functions.around(address)

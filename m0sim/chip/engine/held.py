@@ -340,4 +340,4 @@ class Held:
         return after(self._counted(ended=True), self._mark)
 
     def _counted(self, *, ended: bool) -> RunCounts:
-        return counted(self._chip.counters, self._interpreter, self._processor, ended=ended)
+        return counted(self._processor, ended=ended)

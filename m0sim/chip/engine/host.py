@@ -15,6 +15,7 @@ import numpy.typing as npt
 from m0sim.chip.devices.clock import SystemClock
 from m0sim.chip.devices.host import EVERYTHING, PinState, Reach
 from m0sim.chip.devices.memories import Memory
+from m0sim.chip.engine.cores import Cores
 from m0sim.chip.engine.emulator import Emulator
 from m0sim.chip.engine.interpreter import Interpreter
 from m0sim.chip.engine.memories import Memories
@@ -31,8 +32,8 @@ PIN_LOG = 1 << 16
 class ChipHost:
     """The host of all devices of one run."""
 
-    def __init__(self, chip: Emulator, interpreter: Interpreter, processor: Processor, output: Output) -> None:
-        self._chip, self._interpreter, self._processor = chip, interpreter, processor
+    def __init__(self, chip: Emulator, interpreter: Interpreter, cores: Cores, output: Output) -> None:
+        self._chip, self._interpreter, self._cores = chip, interpreter, cores
         self._output = output
         self._tables = chip.counters.tables
         self._pio: Any = self._tables.core.pio
@@ -48,7 +49,7 @@ class ChipHost:
     @cached_property
     def _memories(self) -> Memories:
         """As the run has them once it has begun."""
-        return Memories(self._chip, self._interpreter)
+        return Memories(self._chip, self._interpreter, self._cores.forget_code)
 
     def follow(self, clock: SystemClock) -> None:
         """Note how fast the core's clock runs, from now on."""
@@ -76,6 +77,10 @@ class ChipHost:
         return float(seconds + (cycle - since) / hz if hz else seconds)
 
     @property
+    def _processor(self) -> Processor:
+        return self._cores.running
+
+    @property
     def now(self) -> int:
         return self._processor.now
 
@@ -84,27 +89,39 @@ class ChipHost:
         return self._processor.pc
 
     def set_line(self, number: int, level: bool) -> None:
-        self._processor.set_line(number, level)
+        self._cores.set_line(number, level)
+
+    def set_line_of(self, core: int, number: int, level: bool) -> None:
+        if core == 0:
+            self._cores.first.set_line(number, level)
+        else:
+            self._cores.set_line_of_second(number, level)
+
+    def hold_second_core(self, is_held: bool) -> None:
+        self._cores.hold(is_held)
+
+    def restart_second_core(self) -> None:
+        self._cores.restart_second()
 
     def send_event(self) -> None:
-        self._processor.send_event()
+        self._cores.send_event()
 
     def wake_at(self, cycle: int | None) -> None:
-        self._processor.wake_at(cycle)
+        self._cores.wake_at(cycle)
 
     def publish(self, address: int, value: int, until: int | None = None) -> None:
         with suppress(ValueError):  # no room: then every load comes here, which is as right
-            self._processor.publish(address, value, until)
+            self._cores.first.publish(address, value, until)
 
     def publish_counter(
         self, address: int, start: int, since: int, numerator: int, denominator: int, shift: int = 0
     ) -> None:
         with suppress(ValueError):
-            self._processor.publish_counter(address, start, since, numerator, denominator, shift)
+            self._cores.first.publish_counter(address, start, since, numerator, denominator, shift)
 
     def withdraw(self, address: int) -> None:
         with suppress(ValueError):
-            self._processor.withdraw(address)
+            self._cores.first.withdraw(address)
 
     def stall(self, cycles: int) -> None:
         self._processor.access.stalls += cycles
@@ -138,7 +155,7 @@ class ChipHost:
 
     def write_flash(self, offset: int, data: bytes) -> None:
         self._flash[np.arange(offset, offset + len(data)) % len(self._flash)] = np.frombuffer(data, np.uint8)
-        self._interpreter.forget_code()
+        self._cores.forget_code()
 
     def flush_cache(self) -> None:
         if self._interpreter.cache is not None:
@@ -158,17 +175,15 @@ class ChipHost:
 
     @property
     def cache_counts(self) -> tuple[int, int]:
-        cache = self._interpreter.cache
-        if cache is None:
-            return 0, 0
-        hits = cache.hits + self._memories.hits
-        return hits, hits + cache.code_misses + cache.data_misses + self._memories.misses
+        hits, code, data = self._cores.cache_counts
+        hits += self._memories.hits
+        return hits, hits + code + data + self._memories.misses
 
     def reset_port(self) -> None:
         """The I/O port as a reset leaves it."""
         self._clock.now = self.now
         self._settle_pio()
-        self._chip.counters.reset_port()
+        self._cores.reset_port()
         self.update_pins()
 
     @property

@@ -31,10 +31,11 @@ _LINE_OPS_BYTES = 1024
 class Interpreter:
     """The interpreter of one machine. Its memory, counters and devices are those of `emulator`."""
 
-    def __init__(self, emulator: Emulator) -> None:
+    def __init__(self, emulator: Emulator, first: Interpreter | None = None) -> None:
+        """With `first`, the interpreter of core 0, this is that of core 1."""
         self._chip = emulator
-        self._counters = emulator.counters
-        self._tables = emulator.counters.tables
+        self.counters = self._counters = emulator.counters if first is None else emulator.counters.of_second_core()
+        self._tables = self._counters.tables
         self._timed: Any = self._tables.core.timed
         self._earlier: list[npt.NDArray[Any]] = []
         self._waited = self._waits_settled = self._most_states = 0
@@ -43,6 +44,7 @@ class Interpreter:
         self._watched: frozenset[int] = frozenset()
         self.also_watched: frozenset[int] = frozenset()
         """Addresses before whose instructions `Stop.WATCHED` is wanted, beside those of the emulator's."""
+        self._first = first
         self._cache = self._make_cache()
         self._flash: FlashModel = "ideal"
         self._share_tables()
@@ -63,7 +65,8 @@ class Interpreter:
         self._share("chunk_at", np.zeros(len(pages.slots), np.uint16))
         self._share("calls", np.zeros(_CALLS, layout.CALL))
         self._share("retired", np.zeros(_RETIRED, layout.EXECUTED))
-        self._share("code_lines", np.zeros(pages.count * (PAGE // 64), np.uint8))
+        code_lines = np.zeros(pages.count * (PAGE // 64), np.uint8)
+        self._share("code_lines", code_lines if self._first is None else self._first._tables["code_lines"])
         self._share("waits_at", np.zeros(pages.count, np.uint8))
         boot_rom = self._chip.space.boot_rom
         if boot_rom is not None and boot_rom.is_own:
@@ -112,6 +115,8 @@ class Interpreter:
         device = self._chip.device
         if device.xip_cache is None or device.flash is None:
             return None
+        if self._first is not None:
+            return self._first.cache
         cache = FlashCache(self._tables, device)
         cache.disable(self._chip.space.has_cache_as_sram)
         return cache
@@ -169,7 +174,9 @@ class Interpreter:
             self._share_states()
         CORE.m0_begin_timed(self._tables.address)
         self._earlier = []
-        if self._cache is not None:
+        if self._first is not None:
+            pass  # the cache is as the first core left it
+        elif self._cache is not None:
             self._cache.forget_counts()
             if flash == "cold":
                 self._cache.empty()
@@ -328,7 +335,15 @@ class Interpreter:
             self._settle_waits()
             misses = int(waits.code_waits), int(waits.data_waits)
             return FlashCounts(self._flash, *misses, nothing, 0, waited=self._waited, states=self._most_states)
+        if self._first is not None:
+            return FlashCounts(self._flash, *self.cache_counts[1:], nothing, 0)  # who pushed out what, the first tells
         return FlashCounts(self._flash, cache.code_misses, cache.data_misses, cache.evictions, cache.evictions_refused)
+
+    @property
+    def cache_counts(self) -> tuple[int, int, int]:
+        """Of the words that this core read through the flash cache: hits, misses of code, and of data."""
+        counted = self._tables.core.xip
+        return int(counted.hits), int(counted.code_misses), int(counted.data_misses)
 
     def end_at(self, address: int, *, block_is_complete: bool) -> None:
         """Everything that ran is counted."""

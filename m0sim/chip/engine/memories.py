@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from m0sim.chip.banks import windows
 from m0sim.chip.devices.memories import Memory
 from m0sim.chip.engine.emulator import Emulator
@@ -16,8 +18,9 @@ _LINES = PAGE // _LINE
 class Memories:
     """Those of one run, at all of their addresses."""
 
-    def __init__(self, chip: Emulator, interpreter: Interpreter) -> None:
-        self._interpreter = interpreter
+    def __init__(self, chip: Emulator, interpreter: Interpreter, forget_code: Callable[[], None]) -> None:
+        """`forget_code` is called when bytes of code have changed."""
+        self._interpreter, self._forget_code = interpreter, forget_code
         self._tables = chip.counters.tables
         self._slots = chip.counters.pages.slots
         self.hits = self.misses = 0
@@ -46,7 +49,7 @@ class Memories:
         first = int(self._slots[begin // PAGE]) * _LINES + begin % PAGE // _LINE
         lines = self._tables["code_lines"][first : first + (end - 1) // _LINE - begin // _LINE + 1]
         if lines.any():
-            self._interpreter.forget_code()
+            self._forget_code()
 
     def read_stall(self, address: int) -> int:
         """Cycles that a read of flash takes more than one. It goes through the cache, but is none of the core's."""

@@ -65,11 +65,13 @@ class Processor:
 
         The emulator is the firmware's from now on: calls on it would find what the firmware left.
         """
-        self._interpreter = interpreter
+        self.interpreter = self._interpreter = interpreter
         self._flash: FlashModel = flash
         self._is_simple = is_simple
-        self._tables = emulator.counters.tables
-        self._core: Any = self._tables.core
+        self._tables = interpreter.counters.tables
+        self.address = self._tables.address
+        self.core: Any = self._tables.core
+        self._core = self.core
         self._timed: Any = self._core.timed
         self._system: Any = self._core.system
         self._has_begun = False
@@ -101,20 +103,33 @@ class Processor:
 
     # -- running
 
-    def reset(self, sp: int, pc: int, vector_table: int = 0) -> None:
+    def reset(self, sp: int, pc: int, vector_table: int = 0, *, slept_until: int = 0) -> None:
         """Put the core in its state after a reset: Thread mode, privileged, MSP in use, nothing pending or enabled.
 
-        The first one begins all counts. A later one leaves them and the time as they are.
+        The first one begins all counts. A later one leaves them and the time as they are. Up to `slept_until`, the core
+        was off or asleep.
         """
         if not self._has_begun:
             self._interpreter.begin_firmware(pc & ~1, sp, flash=self._flash, is_simple=self._is_simple)
             self._has_begun = True
+            self._tables["frames"]["entered"][0] = slept_until
+        self.sleep_until(slept_until)
         timed = self._timed
         timed.r[:] = [0] * 13 + [sp & ~3, 0xFFFFFFFF, 0]
         timed.pc, timed.n, timed.z, timed.c, timed.v = pc & ~1, 0, 1, 0, 0
         timed.access.answered = 0
         CORE.m0_reset_system(self._tables.address)
         self._system.vtor = vector_table
+
+    def sleep_until(self, cycle: int) -> None:
+        """Time has passed for a core that was off or asleep."""
+        if cycle > self._core.cycles:
+            self._system.sleep_cycles += cycle - self._core.cycles
+            self._core.cycles = cycle
+
+    def share_published(self, other: Processor) -> None:
+        """Registers that were published for another core of the chip are for this one, too."""
+        self._tables.share("published", other._tables["published"], self._system)
 
     def begin_call(
         self, registers: Sequence[int], entry: int, sp: int, sp_limit: int, vector_table: int, return_address: int
@@ -227,6 +242,15 @@ class Processor:
         _check_interrupt(number)
         CORE.m0_set_line(self._tables.address, number, level)
 
+    @property
+    def lines(self) -> int:
+        """The request lines that are high, bit by interrupt."""
+        return int(self._system.lines)
+
+    def set_lines(self, lines: int) -> None:
+        """Request lines as the reset that comes next finds them."""
+        self._system.lines = lines
+
     def pulse(self, number: int) -> None:
         """A short request of interrupt `number`: it pends."""
         _check_interrupt(number)
@@ -246,7 +270,7 @@ class Processor:
 
     def send_event(self) -> None:
         """SEV from outside: wakes from WFE."""
-        self._system.event = 1
+        self._system.event, self._system.is_idle = 1, 0
 
     def set_systick_clock(self, numerator: int, denominator: int) -> None:
         """SysTick's reference clock: so many ticks in so many cycles, from now on; 0 and 0 where there is none."""

@@ -9,7 +9,6 @@ import numpy as np
 import numpy.typing as npt
 
 from m0sim.chip.engine.counters import Counters
-from m0sim.chip.engine.interpreter import Interpreter
 from m0sim.chip.engine.processor import Processor
 from m0sim.chip.native import layout
 from m0sim.chip.results.counts import Counts
@@ -33,8 +32,10 @@ class RunCounts:
     """Of entering exceptions and returning from them: no instruction has them."""
 
 
-def counted(counters: Counters, interpreter: Interpreter, processor: Processor, *, ended: bool) -> RunCounts:
-    """Everything until now; `ended` counts open calls as calls."""
+def counted(processor: Processor, *, ended: bool) -> RunCounts:
+    """Everything until now that a core did; `ended` counts open calls as calls."""
+    interpreter = processor.interpreter
+    counters = interpreter.counters
     frames = counters.tables["frames"][: counters.core.depth]
     aside, left_at = _put_aside(counters, processor)
     until = np.concatenate([processor.open_until(), left_at])

@@ -44,6 +44,18 @@ def later_start(image: Image, space: AddressSpace) -> Start:
     return _from_vectors(image, space, table, "the image")
 
 
+def second_core_start(image: Image, space: AddressSpace) -> Start | None:
+    """Where core 1 of an RP2040 begins, in the boot ROM as core 0 does; None where there is no such core, or no ROM."""
+    if not space.device.has_sio_divider:
+        return None
+    rom = space.device.region_at(0)
+    try:
+        start = later_start(image, space)
+    except UsageError:
+        return None
+    return start if rom is not None and rom.kind == "rom" and rom.contains(start.pc) else None
+
+
 def vector_table_of(image: Image, space: AddressSpace, started: Started | None) -> int | None:
     """The vector table that exceptions of a call find: that of start-up code, or the one that the image shows.
 

@@ -52,6 +52,8 @@ enum m0_stop {
     M0_STOP_RESET,  /* AIRCR.SYSRESETREQ was written */
     M0_STOP_FAULT,  /* HardFault is to be entered, and Python wants to see that: `system.fault` */
     M0_STOP_PINS,   /* a watched pin or DREQ has changed: `port.pins.is_news`, `pio.news`, which Python puts to 0 */
+    M0_STOP_LAUNCH, /* core 0 is to store into the mailbox of a core 1 that has waited in the boot ROM so far */
+    M0_STOP_TURN,   /* inside the core: it is the other core's turn */
     M0_STOP_EVENT   /* inside the core: something may have to be done before the next instruction */
 };
 
@@ -251,13 +253,19 @@ struct m0_interpolator {
     uint32_t ctrl[2]; /* by lane */
 };
 
-/* What of the SIO is neither divider nor in `words`. */
+/* The words on their way to one core. */
+struct m0_mailbox {
+    uint32_t words[8];
+    uint32_t first; /* the oldest */
+    uint32_t count;
+};
+
+/* What of the SIO is neither divider nor in `words`, of one core. */
 struct m0_sio {
     struct m0_interpolator interpolators[2];
-    uint32_t fifo_count;  /* words on their way to core 1, */
-    uint32_t fifo_writes; /* all that were written, */
-    uint32_t fifo_flags;  /* WOF and ROE of FIFO_ST */
-    uint32_t spare;
+    struct m0_mailbox inbox;
+    uint32_t fifo_flags; /* WOF and ROE of FIFO_ST */
+    uint32_t unread;     /* words to another core that is not there */
 };
 
 struct m0_pin_change {
@@ -388,7 +396,7 @@ struct m0_pio {
     struct m0_pio_block blocks[2];
 };
 
-/* The single-cycle I/O port. */
+/* The single-cycle I/O port, as one core has it; `words` and `pins` are those of core 0 for both. */
 struct m0_port {
     uint32_t base;         /* address */
     uint32_t size;         /* bytes; 0 where there is no port */
@@ -450,7 +458,7 @@ struct m0_xip {
     uint32_t eviction_mask;  /* rows of `evictions` less one, a power of two */
     uint32_t eviction_count; /* rows in use */
     int64_t evictions_refused; /* words fetched again that found no free row */
-    int64_t hits;            /* words; those that an interpreter does not ask for, it adds itself */
+    int64_t hits;            /* words, of this core alone, as all below; those that an interpreter does not ask for, it adds itself */
     int64_t code_misses;     /* words */
     int64_t data_misses;
 };
@@ -590,7 +598,7 @@ struct m0_timed {
     uint32_t flash_limit[3];
     uint8_t *sram;
     uint8_t *flash;
-    uint8_t *sram_code;    /* by 64 bytes of that memory: 1 where code was decoded */
+    uint8_t *sram_code;    /* by 64 bytes of that memory: a bit for each core that decoded code there */
     uint8_t *code_lines;   /* the same by page slot */
     uint8_t *sram_states;  /* `touched` and `owner_at` of both memories, at level `memory` */
     uint8_t *flash_states;
@@ -796,7 +804,9 @@ struct m0_system {
     uint32_t task_count;
     int64_t tasks_refused; /* threads that found no room: their calls were ended */
     uint32_t bus_count;
-    uint32_t spare;
+    uint32_t is_idle;      /* 1: asleep, and nothing has happened since that could wake it */
+    int64_t until;         /* where the other core runs too: the cycle at which that one's turn comes, */
+    int64_t alone_until;   /* and the one from which on it may do something to what both see */
     struct m0_bus buses[8];
     struct m0_systick systick;
     struct m0_hard_fault fault;
@@ -901,10 +911,20 @@ struct m0_core {
     uint32_t spare;
     int64_t findings_refused;    /* reads that found no free row */
 
-    struct m0_xip xip;           /* of the timed engine */
+    struct m0_xip xip;           /* of the timed engine; of core 1, it has no more than what that counted */
     struct m0_waits waits;       /* the same */
     struct m0_system system;     /* the same, where firmware runs */
-    struct m0_pio pio;           /* of an RP2040 */
+    struct m0_pio pio;           /* of an RP2040; that of core 0 for both */
+
+    /* cores of one chip: cores.c */
+    struct m0_core *chip;        /* core 0, which has what both share */
+    struct m0_core *other;       /* the other one, while it runs; NULL where there is none */
+    struct m0_core *running;     /* of core 0: the core that ran last */
+    uint32_t number;             /* 0 or 1 */
+    uint32_t quantum;            /* of core 0: cycles that a core may run ahead of the other, and one more */
+    uint32_t is_waited_for;      /* of core 0: 1 while core 1 waits in the boot ROM, and so is not there */
+    uint32_t spare_number;
+    int64_t event_sent;          /* the cycle of its newest SEV, while the other is not there */
 };
 
 #endif

@@ -68,6 +68,7 @@ void m0_pend(struct m0_core *core, uint32_t number, int64_t now)
         return;
     }
     system->pending |= m0_bit(number);
+    system->is_idle = 0;
     system->exceptions[number].ready_at = now;
     system->exceptions[number].held = 0;
     if ((system->scr & SCR_SEVONPEND) != 0 && number >= EXCEPTION_INTERRUPT) {
@@ -93,7 +94,8 @@ void m0_enable(struct m0_core *core, uint64_t numbers, int64_t now)
 /* The cycle in which a device does what Python says now. */
 static int64_t device_time(const struct m0_core *core)
 {
-    return core->stop == M0_STOP_DUE ? core->system.due_at : core->cycles;
+    const struct m0_core *running = core->chip->running;
+    return running->stop == M0_STOP_DUE ? running->system.due_at : running->cycles;
 }
 
 /* A request line of an interrupt goes high or low. */
@@ -453,19 +455,26 @@ static uint32_t takeable(struct m0_core *core)
     return taken;
 }
 
-/* The cycle before which nothing happens but what code does. */
-static int64_t next_event(struct m0_core *core)
+/* The cycle before which nothing happens but what code does, */
+int64_t m0_next_event(struct m0_core *core)
 {
     int64_t due = m0_systick_due(core), pio = m0_pio_due(core);
     due = pio < due ? pio : due;
     return core->system.wake_at < due ? core->system.wake_at : due;
 }
 
+/* or at which it is the other core's turn. */
+static int64_t next_event(struct m0_core *core)
+{
+    int64_t due = m0_next_event(core);
+    return core->system.until < due ? core->system.until : due;
+}
+
 /* Stacking goes on up to where nothing else can take over, or to the next event before that. */
 static void go_on_entering(struct m0_core *core)
 {
     struct m0_system *system = &core->system;
-    int64_t saved = system->entry_began + system->saving_cycles, due = next_event(core);
+    int64_t saved = system->entry_began + system->saving_cycles, due = m0_next_event(core);
     if (due > core->cycles && due <= saved) {
         core->cycles = due;
         return;
@@ -658,7 +667,8 @@ void m0_reset_system(struct m0_core *core)
     system->active = 0;
     system->enabled = always_enabled;
     system->partial = 0;
-    system->wake_at = system->msp_low = M0_NEVER;
+    system->wake_at = system->msp_low = system->until = system->alone_until = M0_NEVER;
+    system->is_idle = 0;
     system->systick.control = system->systick.denominator == 0 ? 4 : 0;
     system->systick.reload = system->systick.value = system->systick.counted = 0;
     system->task = 0;
@@ -697,6 +707,7 @@ static bool sleep(struct m0_core *core)
         return false;
     }
     until = until < core->limit ? until : core->limit;
+    system->is_idle = 1;
     system->sleep_cycles += until - core->cycles;
     core->cycles = until;
     return true;
@@ -711,8 +722,9 @@ static bool stop_between(struct m0_core *core, enum m0_stop reason)
 /* Bring PIO to the present, where it may have an event; no further than to where a device is to do something first. */
 static void settle_pio(struct m0_core *core)
 {
+    const struct m0_pio *pio = &core->chip->pio;
     int64_t until = core->system.wake_at < core->cycles ? core->system.wake_at : core->cycles;
-    if (core->pio.event_at <= core->cycles && core->pio.is_running != 0 && core->pio.now < until && core->pio.news == 0) {
+    if (pio->event_at <= core->cycles && pio->is_running != 0 && pio->now < until && pio->news == 0) {
         m0_pio_advance(core, until, true);
     }
 }
@@ -724,9 +736,18 @@ static bool settle(struct m0_core *core)
     for (;;) {
         system->attention = 0;
         m0_settle_systick(core, core->cycles);
+        bool has_begun = core->timed.access.answered != 0 || core->timed.passes_watch != 0;
+        if (!has_begun && core->cycles >= system->until) {
+            if (system->asleep == M0_ASLEEP_FOR_EVENT && system->event != 0) {
+                system->asleep = M0_AWAKE; /* WFE has found it; the other core may send another one */
+                system->event = 0;
+            }
+            return stop_between(core, M0_STOP_TURN);
+        }
+        system->is_idle = 0;
         settle_pio(core);
-        if (core->timed.access.answered != 0 || core->timed.passes_watch != 0) {
-            return true; /* Python has seen the instruction, which has begun */
+        if (has_begun) {
+            return true; /* Python has seen the instruction */
         }
         if (system->is_locked_up) {
             return stop_between(core, M0_STOP_LOCKUP);
@@ -735,7 +756,7 @@ static bool settle(struct m0_core *core)
             system->asks_reset = 0;
             return stop_between(core, M0_STOP_RESET);
         }
-        if ((core->port.pins.is_news | core->pio.news) != 0) {
+        if ((m0_pins(core)->is_news | core->chip->pio.news) != 0) {
             return stop_between(core, M0_STOP_PINS);
         }
         if (system->wake_at <= core->cycles) {
@@ -816,7 +837,7 @@ void m0_run_firmware(struct m0_core *core)
 {
     core->stop = M0_STOP_NONE;
     while (settle(core)) {
-        core->system.next_event = next_event(core);
+        core->system.next_event = m0_next_event(core);
         m0_run_to_event(core);
         if (core->stop != M0_STOP_NONE && !is_handled(core)) {
             return;

@@ -73,6 +73,8 @@ M0_EXPORT void m0_run_timed(struct m0_core *core);
 M0_EXPORT void m0_forget_timed(struct m0_core *core);
 M0_EXPORT void m0_reset_system(struct m0_core *core);
 M0_EXPORT void m0_run_firmware(struct m0_core *core);
+M0_EXPORT void m0_run_cores(struct m0_core *first);
+M0_EXPORT void m0_request_mail(struct m0_core *core, int64_t now);
 M0_EXPORT void m0_set_line(struct m0_core *core, uint32_t interrupt, bool is_high);
 M0_EXPORT void m0_pend_exception(struct m0_core *core, uint32_t number);
 M0_EXPORT void m0_hard_fault(struct m0_core *core, uint32_t cause);
@@ -168,6 +170,7 @@ bool m0_access_port(struct m0_core *core, uint32_t pc, int64_t now, uint32_t add
 /* -- what of the RP2040's SIO is not the divider: sio.c */
 
 bool m0_has_sio(const struct m0_core *core, uint32_t offset, bool is_store);
+bool m0_is_mailbox(uint32_t offset);
 uint32_t m0_read_sio(struct m0_core *core, uint32_t offset);
 void m0_write_sio(struct m0_core *core, uint32_t offset, uint32_t value);
 void m0_drive_pins(const struct m0_core *core, const struct m0_pio *pio, struct m0_pins *pins, int64_t now);

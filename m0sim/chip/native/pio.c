@@ -691,12 +691,9 @@ void m0_pio_look_at_dreqs(struct m0_pio *pio)
     }
 }
 
-/* Tell the NVIC how the request lines are at `now`. */
-void m0_pio_request(struct m0_core *core, int64_t now)
+static void tell(struct m0_core *core, uint32_t lines, uint32_t changed, int64_t now)
 {
     enum { PIO0_IRQ_0 = 7 };
-    uint32_t lines = lines_of(&core->pio), changed = lines ^ core->pio.lines;
-    core->pio.lines = lines;
     for (; changed != 0; changed &= changed - 1) {
         uint32_t i = (uint32_t)__builtin_ctz(changed), bit = 1u << (PIO0_IRQ_0 + i);
         if ((lines >> i & 1) != 0) {
@@ -704,6 +701,19 @@ void m0_pio_request(struct m0_core *core, int64_t now)
         }
         core->system.lines = (lines >> i & 1) != 0 ? core->system.lines | bit : core->system.lines & ~bit;
         core->system.attention = 1;
+    }
+}
+
+/* Tell the NVIC of each core how the request lines are at `now`. */
+void m0_pio_request(struct m0_core *core, int64_t now)
+{
+    struct m0_core *running = core->chip->running, *other = running->other;
+    uint32_t lines = lines_of(&core->chip->pio), changed = lines ^ core->chip->pio.lines;
+    core->chip->pio.lines = lines;
+    tell(running, lines, changed, now);
+    if (other != NULL && changed != 0) {
+        m0_involve(running, other, now);
+        tell(other, lines, changed, now);
     }
 }
 
@@ -884,32 +894,32 @@ static bool is_running(const struct m0_pio *pio)
 /* True where somebody wants to be told of something that machines do. */
 static bool is_heard(const struct m0_core *core)
 {
-    const struct m0_pio_block *blocks = core->pio.blocks;
-    const struct m0_pins *pins = &core->port.pins;
+    const struct m0_pio_block *blocks = core->chip->pio.blocks;
+    const struct m0_pins *pins = &core->chip->port.pins;
     uint32_t enabled = blocks[0].inte[0] | blocks[0].inte[1] | blocks[1].inte[0] | blocks[1].inte[1];
-    return (enabled | core->pio.dreq_watched | (pins->watched & (pins->pio[0] | pins->pio[1]))) != 0;
+    return (enabled | core->chip->pio.dreq_watched | (pins->watched & (pins->pio[0] | pins->pio[1]))) != 0;
 }
 
 /* Run what is due before cycle `now`; with `stops_at_news` no further than to where a DREQ is high that Python awaits. */
 void m0_pio_advance(struct m0_core *core, int64_t now, bool stops_at_news)
 {
-    struct world world = {.core = core, .pio = &core->pio, .pins = &core->port.pins};
+    struct world world = {.core = core, .pio = &core->chip->pio, .pins = &core->chip->port.pins};
     world.is_heard = is_heard(core);
     world.stops_at_news = stops_at_news;
     run(&world, now);
-    core->pio.is_running = is_running(&core->pio);
+    core->chip->pio.is_running = is_running(&core->chip->pio);
 }
 
 /* Something else than the machines changed something at `now`, to which they have come: a register, or a pin. */
 void m0_pio_disturb(struct m0_core *core, int64_t now)
 {
-    struct m0_pio *pio = &core->pio;
+    struct m0_pio *pio = &core->chip->pio;
     pio->settled_at = pio->settled_at > now ? pio->settled_at : now;
     pio->is_changed = 1;
     pio->is_running = is_running(pio);
     pio->event_at = now;
     m0_pio_look_at_dreqs(pio);
-    core->system.attention |= core->system.is_on & (pio->is_running | (pio->news != 0));
+    core->chip->running->system.attention |= core->system.is_on & (pio->is_running | (pio->news != 0));
 }
 
 /*
@@ -918,7 +928,7 @@ void m0_pio_disturb(struct m0_core *core, int64_t now)
  */
 int64_t m0_pio_due(struct m0_core *core)
 {
-    struct m0_pio *pio = &core->pio;
+    struct m0_pio *pio = &core->chip->pio;
     int64_t now = core->cycles;
     if (pio->is_running == 0 || !is_heard(core)) {
         return M0_NEVER;
@@ -928,7 +938,7 @@ int64_t m0_pio_due(struct m0_core *core)
     }
     m0_settle_pio(core, now);
     struct m0_pio copy = *pio;
-    struct m0_pins pins = core->port.pins;
+    struct m0_pins pins = core->chip->port.pins;
     struct world world = {.core = core, .pio = &copy, .pins = &pins, .is_ahead = true, .is_heard = true};
     int64_t span = 2 * (now - pio->predicted_at);
     span = span < AHEAD_LEAST ? AHEAD_LEAST : span > AHEAD_MOST ? AHEAD_MOST : span;

@@ -30,7 +30,7 @@ uint32_t m0_pio_take(struct m0_pio_fifo *fifo);
 /* Bring PIO to cycle `now`. Where nothing of it runs that costs a comparison. */
 M0_INLINE void m0_settle_pio(struct m0_core *core, int64_t now)
 {
-    if (core->pio.is_running != 0 && core->pio.now < now) {
+    if (core->chip->pio.is_running != 0 && core->chip->pio.now < now) {
         m0_pio_advance(core, now, false);
     }
 }
@@ -42,7 +42,7 @@ bool m0_access_pio(struct m0_core *core, uint32_t pc, int64_t now, uint32_t addr
 
 M0_INLINE bool m0_is_pio(const struct m0_core *core, uint32_t address)
 {
-    return core->pio.is_there != 0 && address - M0_PIO_BASE < 2 * M0_PIO_STRIDE;
+    return core->chip->pio.is_there != 0 && address - M0_PIO_BASE < 2 * M0_PIO_STRIDE;
 }
 
 #endif

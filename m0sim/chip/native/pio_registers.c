@@ -120,7 +120,7 @@ static uint32_t read_line(const struct m0_pio_block *block, uint32_t line, uint3
 /* A register whose loads have no effect. */
 static uint32_t peek(const struct m0_core *core, uint32_t number, uint32_t offset)
 {
-    const struct m0_pio_block *block = &core->pio.blocks[number];
+    const struct m0_pio_block *block = &core->chip->pio.blocks[number];
     uint32_t enabled = 0, since;
     if (offset >= SM0_CLKDIV && offset < INTR) {
         const struct m0_pio_machine *machine = &block->machines[(offset - SM0_CLKDIV) / MACHINE_BYTES];
@@ -153,9 +153,9 @@ static uint32_t peek(const struct m0_core *core, uint32_t number, uint32_t offse
 uint32_t m0_pio_load(struct m0_core *core, uint32_t pc, int64_t now, uint32_t number, uint32_t offset)
 {
     m0_settle_pio(core, now);
-    now = core->pio.now > now ? core->pio.now : now;
+    now = core->chip->pio.now > now ? core->chip->pio.now : now;
     if (offset >= RXF0 && offset < IRQ) {
-        return read_rx(core, pc, now, &core->pio.blocks[number], offset);
+        return read_rx(core, pc, now, &core->chip->pio.blocks[number], offset);
     }
     return peek(core, number, offset);
 }
@@ -281,7 +281,7 @@ static void settle_machines(struct m0_pio_block *block, int64_t now)
 /* What holds for both blocks and follows from their registers. */
 static void look_again(struct m0_core *core, int64_t now)
 {
-    struct m0_pio *pio = &core->pio;
+    struct m0_pio *pio = &core->chip->pio;
     pio->now = pio->now > now ? pio->now : now;
     m0_pio_request(core, now);
     m0_pio_disturb(core, now);
@@ -291,9 +291,9 @@ static void look_again(struct m0_core *core, int64_t now)
 void m0_pio_store(struct m0_core *core, uint32_t pc, int64_t now, uint32_t number, uint32_t offset, uint32_t alias,
                   uint32_t value)
 {
-    struct m0_pio_block *block = &core->pio.blocks[number];
+    struct m0_pio_block *block = &core->chip->pio.blocks[number];
     m0_settle_pio(core, now);
-    now = core->pio.now > now ? core->pio.now : now; /* a device that is told late finds PIO in the present */
+    now = core->chip->pio.now > now ? core->chip->pio.now : now; /* a device that is told late finds PIO in the present */
     settle_machines(block, now);
     if (alias != 0 && offset != FDEBUG && offset != IRQ) { /* those clear the bits that are stored, by any alias */
         uint32_t old = peek(core, number, offset);
@@ -309,7 +309,7 @@ bool m0_access_pio(struct m0_core *core, uint32_t pc, int64_t now, uint32_t addr
 {
     uint32_t since = address - M0_PIO_BASE, number = since / M0_PIO_STRIDE, at = since % M0_PIO_STRIDE;
     uint32_t offset = at & 0xFFC, alias = at >> 12;
-    if (alias > 3 || offset > IRQ1_INTS || core->pio.blocks[number].is_on == 0) {
+    if (alias > 3 || offset > IRQ1_INTS || core->chip->pio.blocks[number].is_on == 0) {
         return false;
     }
     if (!is_store) {
@@ -325,7 +325,7 @@ bool m0_access_pio(struct m0_core *core, uint32_t pc, int64_t now, uint32_t addr
 /* A block as a reset leaves it, and whether it is held there. */
 void m0_pio_reset(struct m0_core *core, uint32_t number, bool is_held, int64_t now)
 {
-    struct m0_pio *pio = &core->pio;
+    struct m0_pio *pio = &core->chip->pio;
     struct m0_pio_block *block = &pio->blocks[number];
     m0_settle_pio(core, now);
     struct m0_pio_block fresh = {.is_on = !is_held};

@@ -405,7 +405,9 @@ static void copy_instruction(struct m0_line *line, uint32_t address, const struc
 
 static void mark_code(const struct m0_core *core, uint32_t address, uint8_t is_code)
 {
-    core->timed.code_lines[m0_page_slot(core, address) * 64 + (address >> 6 & 63)] = is_code;
+    uint8_t *line = &core->timed.code_lines[m0_page_slot(core, address) * 64 + (address >> 6 & 63)];
+    uint8_t mine = (uint8_t)(1u << core->number);
+    *line = is_code ? *line | mine : *line & (uint8_t)~mine;
 }
 
 static void list_line(struct m0_core *core, struct m0_line *line)
@@ -574,9 +576,15 @@ static void clear_counts(struct m0_core *core, struct m0_line *line)
     line->count = 0;
 }
 
+static bool has_room(const struct m0_timed *timed)
+{
+    return timed->retired_count + 8 * M0_LINE_OPS <= timed->retired_capacity;
+}
+
+/* True where there is room for what a store over code ends, of both cores. */
 bool m0_has_room_to_retire(const struct m0_core *core)
 {
-    return core->timed.retired_count + 8 * M0_LINE_OPS <= core->timed.retired_capacity;
+    return has_room(&core->timed) && (core->other == NULL || has_room(&core->other->timed));
 }
 
 /* Before the first line is retired, the counts of all are made whole: that takes long, and most stores change no code. */
@@ -601,7 +609,7 @@ static bool is_code(const struct m0_core *core, uint64_t index)
 }
 
 /* After a store to where code is: what was decoded there is no longer true. All windows of the memory are looked at. */
-void m0_code_changed(struct m0_core *core, uint32_t address, uint32_t size)
+static void code_changed(struct m0_core *core, uint32_t address, uint32_t size)
 {
     struct m0_timed *timed = &core->timed;
     uint32_t slot = m0_page_slot(core, address);
@@ -629,6 +637,14 @@ void m0_code_changed(struct m0_core *core, uint32_t address, uint32_t size)
                 }
             }
         }
+    }
+}
+
+void m0_code_changed(struct m0_core *core, uint32_t address, uint32_t size)
+{
+    code_changed(core, address, size);
+    if (core->other != NULL) {
+        code_changed(core->other, address, size);
     }
 }
 

@@ -12,7 +12,7 @@ enum { FIFO_ST = 0x50, FIFO_WR = 0x54, FIFO_RD = 0x58, SPINLOCK_ST = 0x5C };
 enum { INTERP0_ACCUM0 = 0x80, INTERP1_BASE_1AND0 = 0xFC, SPINLOCK0 = 0x100, SPINLOCK31 = 0x17C };
 
 enum { SIO_IRQ_PROC0 = 15, QSPI_SS = 1 << 1 };
-enum { FIFO_WORDS = 8, FIFO_RDY = 2, FIFO_WOF = 4, FIFO_ROE = 8 };
+enum { FIFO_WORDS = 8, FIFO_VLD = 1, FIFO_RDY = 2, FIFO_WOF = 4, FIFO_ROE = 8 };
 
 static uint32_t *word_at(struct m0_core *core, uint32_t offset)
 {
@@ -29,6 +29,12 @@ bool m0_has_sio(const struct m0_core *core, uint32_t offset, bool is_store)
         return core->system.is_on != 0; /* a function that is called has nobody to talk to */
     }
     return offset <= SPINLOCK31 && offset != 0x7C;
+}
+
+/* True for the register that a word is sent by to the other core. */
+bool m0_is_mailbox(uint32_t offset)
+{
+    return (offset & ~3u) == FIFO_WR;
 }
 
 /* -- pins */
@@ -83,8 +89,8 @@ void m0_drive_pins(const struct m0_core *core, const struct m0_pio *pio, struct 
 /* Something else than PIO, which has come to `now`, changed what drives pins. */
 void m0_update_pins(struct m0_core *core, int64_t now)
 {
-    m0_drive_pins(core, &core->pio, &core->port.pins, now);
-    if (core->pio.is_running != 0) {
+    m0_drive_pins(core, &core->chip->pio, m0_pins(core), now);
+    if (core->chip->pio.is_running != 0) {
         m0_pio_disturb(core, now);
     }
 }
@@ -105,32 +111,83 @@ static void write_gpio(struct m0_core *core, uint32_t offset, uint32_t value)
     }
 }
 
-/* -- mailboxes, to a core 1 that never takes what is in them, and never sends anything */
+/* -- mailboxes */
 
-/* The interrupt is the OR of VLD, which is 0 always, WOF and ROE. */
-static void set_fifo_flags(struct m0_core *core, uint32_t flags)
+static void set_line(struct m0_core *core, uint32_t interrupt, bool is_high, int64_t now)
 {
-    uint32_t line = 1u << SIO_IRQ_PROC0;
-    core->port.sio.fifo_flags = flags;
-    if (flags != 0 && (core->system.lines & line) == 0) {
-        m0_pend(core, EXCEPTION_INTERRUPT + SIO_IRQ_PROC0, core->port.now);
+    uint32_t line = 1u << interrupt;
+    if (is_high && (core->system.lines & line) == 0) {
+        m0_pend(core, EXCEPTION_INTERRUPT + interrupt, now);
     }
-    core->system.lines = flags != 0 ? core->system.lines | line : core->system.lines & ~line;
+    core->system.lines = is_high ? core->system.lines | line : core->system.lines & ~line;
     core->system.attention = 1;
 }
 
-static void write_fifo(struct m0_core *core, uint32_t offset)
+/* The request of a core's mailbox: the OR of VLD, WOF and ROE of its FIFO_ST. Both cores get it, from a cycle on. */
+void m0_request_mail(struct m0_core *core, int64_t now)
 {
-    struct m0_sio *sio = &core->port.sio;
+    const struct m0_sio *sio = &core->port.sio;
+    bool is_high = sio->inbox.count != 0 || sio->fifo_flags != 0;
+    set_line(core, SIO_IRQ_PROC0 + core->number, is_high, now);
+    if (core->other != NULL) {
+        set_line(core->other, SIO_IRQ_PROC0 + core->number, is_high, now);
+    }
+}
+
+static void set_fifo_flags(struct m0_core *core, uint32_t flags)
+{
+    core->port.sio.fifo_flags = flags;
+    if (core->other != NULL) {
+        m0_involve(core, core->other, m0_seen_at(core->other, core->port.now));
+    }
+    m0_request_mail(core, core->port.now);
+}
+
+/* Words on their way to the other core. */
+static uint32_t *sent_by(struct m0_core *core)
+{
+    return core->other != NULL ? &core->other->port.sio.inbox.count : &core->port.sio.unread;
+}
+
+static void send(struct m0_core *core, uint32_t value)
+{
+    struct m0_core *to = core->other;
+    if (*sent_by(core) == FIFO_WORDS) {
+        set_fifo_flags(core, core->port.sio.fifo_flags | FIFO_WOF);
+        return;
+    }
+    if (to != NULL) {
+        struct m0_mailbox *box = &to->port.sio.inbox;
+        box->words[(box->first + box->count) % FIFO_WORDS] = value;
+    }
+    ++*sent_by(core);
+    if (to != NULL) {
+        int64_t seen = m0_seen_at(to, core->port.now);
+        m0_involve(core, to, seen);
+        m0_request_mail(to, seen);
+    }
+}
+
+static uint32_t receive(struct m0_core *core)
+{
+    struct m0_mailbox *box = &core->port.sio.inbox;
+    if (box->count == 0) {
+        set_fifo_flags(core, core->port.sio.fifo_flags | FIFO_ROE);
+        return 0;
+    }
+    uint32_t value = box->words[box->first];
+    box->first = (box->first + 1) % FIFO_WORDS;
+    box->count--;
+    m0_request_mail(core, core->port.now);
+    return value;
+}
+
+static void write_fifo(struct m0_core *core, uint32_t offset, uint32_t value)
+{
     if (offset == FIFO_ST) {
         set_fifo_flags(core, 0);
     } else if (offset == FIFO_WR) {
-        sio->fifo_writes++;
-        if (sio->fifo_count < FIFO_WORDS) {
-            sio->fifo_count++;
-        } else {
-            set_fifo_flags(core, sio->fifo_flags | FIFO_WOF);
-        }
+        send(core, value);
     }
 }
 
@@ -138,12 +195,10 @@ static uint32_t read_fifo(struct m0_core *core, uint32_t offset)
 {
     const struct m0_sio *sio = &core->port.sio;
     if (offset == FIFO_ST) {
-        return (sio->fifo_count < FIFO_WORDS ? FIFO_RDY : 0) | sio->fifo_flags;
+        uint32_t has_room = *sent_by(core) < FIFO_WORDS ? FIFO_RDY : 0;
+        return (sio->inbox.count != 0 ? FIFO_VLD : 0) | has_room | sio->fifo_flags;
     }
-    if (offset == FIFO_RD) {
-        set_fifo_flags(core, sio->fifo_flags | FIFO_ROE);
-    }
-    return 0;
+    return offset == FIFO_RD ? receive(core) : 0;
 }
 
 /* -- spinlocks */
@@ -316,7 +371,7 @@ void m0_write_sio(struct m0_core *core, uint32_t offset, uint32_t value)
     if (offset <= GPIO_HI_OE_XOR) {
         write_gpio(core, offset, value);
     } else if (offset <= SPINLOCK_ST) {
-        write_fifo(core, offset);
+        write_fifo(core, offset, value);
     } else if (offset <= INTERP1_BASE_1AND0) {
         uint32_t i = (offset - INTERP0_ACCUM0) >> 6;
         write_interpolator(&core->port.sio.interpolators[i], offset & 0x3F, value, i == 0 ? CTRL_BLEND : CTRL_CLAMP);
@@ -332,7 +387,7 @@ uint32_t m0_read_sio(struct m0_core *core, uint32_t offset)
         if (offset == GPIO_HI_IN) {
             return QSPI_SS; /* pulled up, and nobody holds BOOTSEL; the others are low */
         }
-        return offset == GPIO_IN ? core->port.pins.input : 0; /* CPUID of core 0 */
+        return offset == GPIO_IN ? m0_pins(core)->input : core->number; /* CPUID */
     }
     if (offset <= GPIO_HI_OE_XOR) {
         return *word_at(core, offset & ~0xFu);

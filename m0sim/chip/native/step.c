@@ -19,7 +19,7 @@ const uint32_t *m0_generation(const struct m0_core *core, uint32_t address, uint
     if (core->timed.waits_at[slot] == 0 || core->timed.flash_model == M0_FLASH_IDEAL) {
         return &core->timed.always;
     }
-    const struct m0_xip *xip = &core->xip;
+    const struct m0_xip *xip = &core->chip->xip;
     for (uint32_t i = 0; core->timed.flash_model == M0_FLASH_CACHE && i < xip->window_count; i++) {
         bool is_looked_up = (xip->windows[i].mode & M0_XIP_LOOKED_UP) != 0 && !xip->is_disabled;
         if (address - xip->windows[i].base < xip->size && is_looked_up) {
@@ -118,6 +118,9 @@ static bool access_bus(struct m0_core *core, struct now *now, uint32_t address, 
 static bool access_port(struct m0_core *core, struct now *now, uint32_t address, uint32_t size, bool is_store,
                         uint32_t *value)
 {
+    if (core->is_waited_for != 0 && is_store && m0_is_mailbox(address - core->port.base)) {
+        return stop_access(core, now, M0_STOP_LAUNCH, address, size, is_store);
+    }
     if (core->system.is_on != 0 && core->port.is_sio == 0) {
         if (!access_bus(core, now, address, size, is_store, value)) {
             return false;
@@ -130,7 +133,7 @@ static bool access_port(struct m0_core *core, struct now *now, uint32_t address,
         now->stalls -= is_store ? core->port.saved_store : core->port.saved_load;
         now->detail->port++;
     }
-    core->system.attention |= core->system.is_on & core->port.pins.is_news;
+    core->system.attention |= core->system.is_on & m0_pins(core)->is_news;
     return true;
 }
 
@@ -139,6 +142,11 @@ static bool access_device(struct m0_core *core, struct now *now, uint32_t addres
                           uint32_t *value)
 {
     struct m0_access *access = &core->timed.access;
+    bool is_private = address >> 28 == 14; /* each core has its own NVIC, SysTick and system control block */
+    if (now->cycle >= core->system.alone_until && !is_private && access->answered == 0 && core->system.is_on != 0) {
+        core->timed.passes_watch = 1; /* it has begun, and goes on when the other core has come here too */
+        return stop_access(core, now, M0_STOP_TURN, address, size, is_store);
+    }
     if (core->port.size != 0 && address - core->port.base < core->port.size) {
         return access_port(core, now, address, size, is_store, value);
     }
@@ -397,12 +405,16 @@ static uint32_t read_special(const struct m0_core *core, uint32_t sysm)
     }
 }
 
-/* A main stack that begins above the one before is another one: a boot loader leaves its own for the program's. */
+/*
+ * A main stack that begins above the one before is another one: a boot loader leaves its own for the program's. So is
+ * one elsewhere, where nothing was ever put on the one before.
+ */
 static void begin_main_stack(struct m0_core *core, uint32_t sp, bool uses_psp)
 {
-    if ((int64_t)sp > core->system.msp_high) {
+    int64_t *low = uses_psp ? &core->system.msp_low : &core->sp_min;
+    if ((int64_t)sp > core->system.msp_high || *low == core->system.msp_high) {
         core->system.msp_high = sp;
-        *(uses_psp ? &core->system.msp_low : &core->sp_min) = sp;
+        *low = sp;
     }
 }
 
@@ -727,7 +739,7 @@ static enum done execute(struct m0_core *core, struct now *now, uint32_t operati
             core->system.attention = core->system.is_on;
         }
         return WENT_ON;
-    case M0_OP_SEND_EVENT: core->system.event = 1; return WENT_ON;
+    case M0_OP_SEND_EVENT: m0_send_event(core, now->cycle); return WENT_ON;
     case M0_OP_WAIT_EVENT: case M0_OP_WAIT_INTERRUPT:
         if (core->system.is_on != 0) {
             core->system.asleep = operation == M0_OP_WAIT_EVENT ? M0_ASLEEP_FOR_EVENT : M0_ASLEEP_FOR_INTERRUPT;
@@ -1038,7 +1050,8 @@ static void run_exactly(struct m0_core *core, bool is_resumed)
 }
 
 /*
- * Run up to `system.next_event` or `limit`, or to some place before it. The fast form stops early enough, the simple one exactly.
+ * Run up to `system.next_event`, `system.until` or `limit`, or to some place before it. The fast form stops early
+ * enough, the simple one exactly.
  * A stop that means no more than that is taken back.
  */
 void m0_run_to_event(struct m0_core *core)
@@ -1047,7 +1060,8 @@ void m0_run_to_event(struct m0_core *core)
     bool is_resumed = system->partial != 0;
     core->cycles -= system->partial;
     system->partial = 0;
-    int64_t now = core->cycles, event = system->next_event > now ? system->next_event : now + 1;
+    int64_t now = core->cycles, next = system->until < system->next_event ? system->until : system->next_event;
+    int64_t event = next > now ? next : now + 1;
     bool has_begun = core->timed.access.answered != 0 || core->timed.passes_watch != 0; /* an exception may wait for it */
     int64_t limit = core->limit > now && !has_begun ? core->limit : now + 1;
     event = limit < event ? limit : event;

@@ -305,7 +305,8 @@ static bool read_published(const struct m0_core *core, int64_t now, uint32_t add
         if (row->address == 0 || row->kind == 0 || now >= row->until) {
             return false;
         }
-        uint64_t counted = row->kind == 1 ? 0 : scaled((uint64_t)(now - row->since), row->numerator, row->denominator);
+        int64_t passed = now > row->since ? now - row->since : 0;
+        uint64_t counted = row->kind == 1 ? 0 : scaled((uint64_t)passed, row->numerator, row->denominator);
         *value = row->kind == 1 ? row->value : (uint32_t)((row->start + counted) >> row->shift);
         return true;
     }

@@ -29,6 +29,19 @@ uint32_t m0_first_pending(const struct m0_system *system);
 bool m0_supervisor_call(struct m0_core *core, int64_t now);
 bool m0_returns(const struct m0_core *core, uint32_t target);
 void m0_use_stack(struct m0_core *core, bool process);
+int64_t m0_next_event(struct m0_core *core);
+
+/* -- cores.c */
+
+void m0_send_event(struct m0_core *core, int64_t now);
+int64_t m0_seen_at(const struct m0_core *other, int64_t now);
+void m0_involve(struct m0_core *core, struct m0_core *other, int64_t now);
+
+/* The pins, which both cores see. */
+M0_INLINE struct m0_pins *m0_pins(const struct m0_core *core)
+{
+    return &core->chip->port.pins;
+}
 
 /* -- step.c */
 

@@ -59,6 +59,8 @@ class Tables:
         self.core: Any = layout.Core()
         self.address = ctypes.addressof(self.core)
         self._arrays: dict[str, dict[type, npt.NDArray[Any]]] = {}  # by the field's name, and its struct
+        self.core.chip = self.core.running = self.address
+        self.core.quantum = 1
         self.core.context_limit = CONTEXT_LIMIT
         self.core.frame_capacity = FRAME_CAPACITY
         self.share("frames", _zeros(FRAME_CAPACITY + 2, layout.FRAME))

@@ -107,15 +107,16 @@ static void count_eviction(struct m0_xip *xip, uint32_t word, uint32_t by)
     }
 }
 
-static uint32_t miss(struct m0_xip *xip, const struct place *place, bool is_code)
+static uint32_t miss(struct m0_core *core, const struct place *place, bool is_code)
 {
+    struct m0_xip *xip = &core->chip->xip;
     if (place->mode & M0_XIP_LOOKED_UP && xip->pushed_out_by[place->word] != 0) {
         count_eviction(xip, place->word, xip->pushed_out_by[place->word]);
     }
     if (place->mode & M0_XIP_ALLOCATES) {
         fill(xip, place);
     }
-    *(is_code ? &xip->code_misses : &xip->data_misses) += 1;
+    *(is_code ? &core->xip.code_misses : &core->xip.data_misses) += 1;
     return xip->miss_cycles;
 }
 
@@ -125,24 +126,24 @@ static uint32_t miss(struct m0_xip *xip, const struct place *place, bool is_code
  */
 uint32_t m0_xip(struct m0_core *core, uint32_t address, bool is_code)
 {
-    struct m0_xip *xip = &core->xip;
+    struct m0_xip *xip = &core->chip->xip;
     struct place place;
     if (!find(xip, address, &place)) {
         return 0;
     }
     if (!(place.mode & M0_XIP_LOOKED_UP)) {
-        return miss(xip, &place, is_code);
+        return miss(core, &place, is_code);
     }
     uint64_t *set = set_of(xip, place.line);
     uint32_t way = way_of(xip, set, place.line);
     if (way == xip->way_count || !(set[way] & place.bit)) {
-        return miss(xip, &place, is_code);
+        return miss(core, &place, is_code);
     }
     if (way != 0) {
         use(set, way);
         changed(xip, place.line);
     }
-    xip->hits++;
+    core->xip.hits++;
     return 0;
 }
 
@@ -152,7 +153,7 @@ uint32_t m0_xip(struct m0_core *core, uint32_t address, bool is_code)
  */
 bool m0_xip_is_settled(const struct m0_core *core, uint32_t begin, uint32_t end)
 {
-    const struct m0_xip *xip = &core->xip;
+    const struct m0_xip *xip = &core->chip->xip;
     for (uint32_t address = begin & ~3u; address < end; address += 4) {
         struct place place;
         if (!find(xip, address, &place) || !(place.mode & M0_XIP_LOOKED_UP)) {
@@ -169,7 +170,7 @@ bool m0_xip_is_settled(const struct m0_core *core, uint32_t begin, uint32_t end)
 /* A store to flash deletes the line that it goes to, where it is looked up and allocates: RP2040 datasheet 2.6.3.2. */
 void m0_xip_drop(struct m0_core *core, uint32_t address)
 {
-    struct m0_xip *xip = &core->xip;
+    struct m0_xip *xip = &core->chip->xip;
     struct place place;
     if (!find(xip, address, &place) || place.mode != (M0_XIP_LOOKED_UP | M0_XIP_ALLOCATES)) {
         return;
@@ -189,7 +190,7 @@ void m0_xip_drop(struct m0_core *core, uint32_t address)
 /* Forget all lines, and who pushed whom out. Counts stay. */
 void m0_xip_empty(struct m0_core *core)
 {
-    struct m0_xip *xip = &core->xip;
+    struct m0_xip *xip = &core->chip->xip;
     for (uint64_t i = 0; i < ((uint64_t)xip->set_mask + 1) * xip->way_count; i++) {
         xip->ways[i] = M0_XIP_EMPTY;
     }

@@ -19,6 +19,7 @@ from m0sim.chip.results.run_energy import with_energy
 from m0sim.chip.run_cost import (
     ChipReset,
     ClockRate,
+    CoreCost,
     Exit,
     HeapSize,
     PinChange,
@@ -69,13 +70,18 @@ class Left:
     flash: FlashCounts | None
 
 
-def run_cost(image: Image, device: Device, counts: Counts, left: Left) -> RunCost:
-    """All of a run."""
-    cost = cost_of(image, device, counts, _ended(image, left))
-    cost = replace(cost, seconds=left.seconds)
+def run_cost(
+    image: Image, device: Device, counts: Counts, left: Left, second: tuple[Counts, Left] | None = None
+) -> RunCost:
+    """All of a run; `second` is of core 1, where that ran."""
+    first = _core_cost(0, image, device, counts, left)
+    cost = replace(first.cost, seconds=left.seconds)
     cost = with_energy(cost, device, left.clocks, left.first_cycle, left.sleep_cycles)
-    own = own_cycles(cost.call_tree, counts)
-    main = StackUse("msp", left.sp, left.msp_low)
+    cores: tuple[CoreCost, ...] = ()
+    if second is not None:
+        cores = (replace(first, cost=cost), _core_cost(1, image, device, *second))
+        more = (f"core 1: {line}" for line in cores[1].cost.warnings)
+        cost = replace(cost, warnings=(*cost.warnings, *more))
     return RunCost(
         cost=cost,
         exit=left.exit,
@@ -83,8 +89,8 @@ def run_cost(image: Image, device: Device, counts: Counts, left: Left) -> RunCos
         sleep_cycles=left.sleep_cycles,
         overhead_cycles=left.overhead_cycles,
         printed=left.printed,
-        handlers=handlers(counts, left.exceptions, left.interrupts, own),
-        stacks=(main, *task_stacks(left.tasks, lambda number: counts.functions.names[number])),
+        handlers=first.handlers,
+        stacks=first.stacks,
         unmodelled=left.unmodelled,
         clocks=left.clocks,
         first_output_cycle=left.first_output_cycle,
@@ -94,6 +100,21 @@ def run_cost(image: Image, device: Device, counts: Counts, left: Left) -> RunCos
         faults=left.faults,
         moved=left.moved,
         missed=left.missed,
+        cores=cores,
+    )
+
+
+def _core_cost(number: int, image: Image, device: Device, counts: Counts, left: Left) -> CoreCost:
+    cost = cost_of(image, device, counts, _ended(image, left))
+    own = own_cycles(cost.call_tree, counts)
+    main = StackUse("msp", left.sp, left.msp_low)
+    return CoreCost(
+        number=number,
+        cost=cost,
+        sleep_cycles=left.sleep_cycles,
+        overhead_cycles=left.overhead_cycles,
+        handlers=handlers(counts, left.exceptions, left.interrupts, own),
+        stacks=(main, *task_stacks(left.tasks, lambda number: counts.functions.names[number])),
     )
 
 

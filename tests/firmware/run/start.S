@@ -44,7 +44,9 @@ vectors:
     .endr
     .word IRQ11_Handler, Default_Handler
     .word IRQ13_Handler
-    .rept 6                     @ 14 to 19
+    .word Default_Handler       @ 14
+    .word IRQ15_Handler, IRQ16_Handler
+    .rept 3                     @ 17 to 19
     .word Default_Handler
     .endr
     .word IRQ20_Handler, IRQ21_Handler
@@ -110,5 +112,7 @@ vectors:
     weak IRQ7_Handler
     weak IRQ11_Handler
     weak IRQ13_Handler
+    weak IRQ15_Handler
+    weak IRQ16_Handler
     weak IRQ20_Handler
     weak IRQ21_Handler

@@ -34,6 +34,8 @@ class ChipReset:
         if "PROC0" in reached:
             devices = [device for stage in reached for device in self._stages.get(stage, ())]
             self._host.restart(reason, Reach([*devices, self._watchdog], port="SIO" in reached))
+        elif "PROC1" in reached:
+            self._host.restart_second_core()
 
     def by_pin(self) -> None:
         """The RUN pin was low: what only that resets, and who says so afterwards."""

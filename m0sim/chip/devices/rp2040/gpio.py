@@ -21,6 +21,7 @@ _UNMODELLED = {
     F_USB: "USB as the pin's function",
 }
 _IO_IRQ_BANK0, _IO_IRQ_QSPI = 13, 14
+_INTF, _INTS = 0x10, 0x20
 _NIBBLES = 8
 """Pins in one register of interrupts: 4 bits each."""
 _LEVEL_LOW, _LEVEL_HIGH, _EDGE_LOW, _EDGE_HIGH = 1, 2, 4, 8
@@ -73,10 +74,12 @@ class PadsBank0(Block):
 
 
 class IoBank0(Block):
-    """Functions of pins 0 to 29, and their interrupts to core 0. `drive` is what the world outside does to a pin."""
+    """Functions of pins 0 to 29, and their interrupts to each core. `drive` is what the world outside does to a pin."""
 
     numbers = range(PINS)
-    INTR, PROC0_INTE, PROC0_INTF, PROC0_INTS, PROC1_INTE, DORMANT_WAKE_INTE = 0xF0, 0x100, 0x110, 0x120, 0x130, 0x160
+    INTR, PROC0_INTE, PROC1_INTE, DORMANT_WAKE_INTE = 0xF0, 0x100, 0x130, 0x160
+    INTE_OF = (PROC0_INTE, PROC1_INTE)
+    """By core; INTF is 0x10 behind it, INTS 0x20."""
 
     def __init__(self, pads: PadsBank0) -> None:
         super().__init__("IO_BANK0", 0x4001_4000, _bank0_registers())
@@ -96,9 +99,10 @@ class IoBank0(Block):
         for i in range(4):
             self.loads[self.INTR + 4 * i] = partial(self._raw, i)
             self.stores[self.INTR + 4 * i] = partial(self._clear, i)
-            self.loads[self.PROC0_INTS + 4 * i] = partial(self._requested, i)
-            for offset in (self.PROC0_INTE, self.PROC0_INTF):
-                self.stores[offset + 4 * i] = lambda _: self._watch()
+            for inte in self.INTE_OF:
+                self.loads[inte + _INTS + 4 * i] = partial(self._requested, inte, i)
+                for offset in (inte, inte + _INTF):
+                    self.stores[offset + 4 * i] = lambda _: self._watch()
         self.volatile = set(self.loads)
 
     def reset(self) -> None:
@@ -246,26 +250,28 @@ class IoBank0(Block):
             self._edges[pin] &= ~(value >> 4 * (pin % _NIBBLES))
         self._tell()
 
-    def _requested(self, i: int) -> int:
-        enabled, forced = self.words[self.PROC0_INTE + 4 * i], self.words[self.PROC0_INTF + 4 * i]
+    def _requested(self, inte: int, i: int) -> int:
+        enabled, forced = self.words[inte + 4 * i], self.words[inte + _INTF + 4 * i]
         if not enabled | forced:
             return 0
         return self._raw(i) & enabled | forced
 
     def _tell(self) -> None:
-        requested = False
-        for i in range(4):
-            enabled, forced = self.words[self.PROC0_INTE + 4 * i], self.words[self.PROC0_INTF + 4 * i]
-            for pin in range(_NIBBLES * i, min(_NIBBLES * i + _NIBBLES, PINS)) if enabled else ():
-                requested |= bool(self._nibble(pin) & enabled >> 4 * (pin % _NIBBLES) & 0xF)
-            requested |= forced != 0
-        self.bus.host.set_line(_IO_IRQ_BANK0, requested)
+        for core, inte in enumerate(self.INTE_OF):
+            self.bus.host.set_line_of(core, _IO_IRQ_BANK0, any(self._asks(inte, i) for i in range(4)))
+
+    def _asks(self, inte: int, i: int) -> bool:
+        """Whether eight pins ask for the interrupt of a core."""
+        enabled, forced = self.words[inte + 4 * i], self.words[inte + _INTF + 4 * i]
+        pins = range(_NIBBLES * i, min(_NIBBLES * i + _NIBBLES, PINS)) if enabled else ()
+        return forced != 0 or any(self._nibble(pin) & enabled >> 4 * (pin % _NIBBLES) & 0xF for pin in pins)
 
     def _watch(self) -> None:
         """Have the host tell of changes of those pins that may request an interrupt."""
         watched = sum(1 << pin for pin in self._listeners)
         for pin in range(PINS):
-            if self.words[self.PROC0_INTE + 4 * (pin // _NIBBLES)] >> 4 * (pin % _NIBBLES) & 0xF:
+            enabled = [self.words[inte + 4 * (pin // _NIBBLES)] for inte in self.INTE_OF]
+            if (enabled[0] | enabled[1]) >> 4 * (pin % _NIBBLES) & 0xF:
                 watched |= 1 << pin
         self.bus.host.pins.watched = watched
         self.functions_changed()
@@ -285,10 +291,10 @@ def _bank0_registers() -> list[Register]:
             (IoBank0.PROC1_INTE, "PROC1"),
             (IoBank0.DORMANT_WAKE_INTE, "DORMANT_WAKE"),
         ):
-            is_ours = name == "PROC0"
+            is_ours = name != "DORMANT_WAKE"
             registers.append(Register(offset + 4 * i, f"{name}_INTE{i}", writable=mask, effect=is_ours))
-            registers.append(Register(offset + 0x10 + 4 * i, f"{name}_INTF{i}", writable=mask, effect=is_ours))
-            registers.append(Register(offset + 0x20 + 4 * i, f"{name}_INTS{i}", writable=0, effect=is_ours))
+            registers.append(Register(offset + _INTF + 4 * i, f"{name}_INTF{i}", writable=mask, effect=is_ours))
+            registers.append(Register(offset + _INTS + 4 * i, f"{name}_INTS{i}", writable=0, effect=is_ours))
     return registers
 
 

@@ -63,8 +63,8 @@ class Resets(Block):
 
 
 class Psm(Block):
-    """The power-on state machine has finished: DONE is all that is not forced off. It can turn core 1 off, of which
-    nothing is simulated; turning off anything else is noted, and does nothing."""
+    """The power-on state machine has finished: DONE is all that is not forced off. It can hold core 1 in reset; turning
+    off anything else is noted, and does nothing."""
 
     FRCE_ON, FRCE_OFF, WDSEL, DONE = 0x00, 0x04, 0x08, 0x0C
 
@@ -87,6 +87,12 @@ class Psm(Block):
         selected = self.words[self.WDSEL]
         return STAGES[(selected & -selected).bit_length() - 1 :] if selected else ()
 
+    def reset(self) -> None:
+        """Nothing is forced on or off."""
+        super().reset()
+        self.bus.host.hold_second_core(False)
+
     def _force_off(self, value: int) -> None:
+        self.bus.host.hold_second_core(bool(self.words[self.FRCE_OFF] & _PSM_PROC1))
         if value & ~_PSM_PROC1:
             self.bus.unmodelled(self, self.FRCE_OFF, value, "forcing other blocks than core 1 off")

@@ -1,0 +1,212 @@
+"""The cores of one chip: the one that every part has, and the RP2040's second, from when somebody wakes it.
+
+After a reset, core 1 sleeps in the boot ROM until core 0 sends it something (RP2040 datasheet, 2.8.2). As long as it
+does, it is not there: that costs nothing. With the first word that core 0 sends, it comes to where it is by then, by
+executing the ROM from its reset on; of the events that core 0 has sent meanwhile it sees the newest. Whose turn it is
+then, and how far each runs, native/cores.c says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from m0sim.chip.engine.emulator import Emulator
+from m0sim.chip.engine.interpreter import Interpreter
+from m0sim.chip.engine.processor import Processor
+from m0sim.chip.engine.start import Start
+from m0sim.chip.native import layout
+from m0sim.chip.native.layout import Stop
+from m0sim.chip.native.library import CORE
+from m0sim.chip.options import FlashModel
+
+_NATIVE = 0b11 << 15 | 0b1111 << 7
+"""SIO_IRQ_PROC0 and SIO_IRQ_PROC1, and PIO's four: the core has these lines itself."""
+
+
+class Cores:
+    """All cores of a chip, of which one runs at a time."""
+
+    def __init__(self, chip: Emulator, first: Processor, *, flash: FlashModel = "ideal", quantum: int = 1) -> None:
+        """`quantum`: so many cycles less one a core may run ahead of the other."""
+        self._chip, self._flash = chip, flash
+        self.first = first
+        self.second: Processor | None = None
+        """Core 1, once it has been woken."""
+        self._core: Any = chip.counters.core
+        self._core.quantum = quantum
+        self._rom: Start | None = None
+        self._since = 0  # cycle of the reset after which core 1 waits
+        self._lines = 0  # of core 1, while it is not there
+        self._is_held = False
+        self.watched: frozenset[int] = frozenset()
+        """Addresses before whose instructions `Stop.WATCHED` is wanted, on core 1 too."""
+        self._mark: Callable[[Processor], None] | None = None
+        self._marked_at = 0
+
+    @property
+    def running(self) -> Processor:
+        """The core that runs, or ran last."""
+        if self.second is not None and self._core.running == self.second.address:
+            return self.second
+        return self.first
+
+    @property
+    def has_second(self) -> bool:
+        """Whether core 1 runs now, or sleeps somewhere else than in the boot ROM of before."""
+        return bool(self._core.other)
+
+    # -- reset
+
+    def begin(self, rom: Start | None) -> None:
+        """The chip was reset, and with it core 0: core 1 waits in the boot ROM, if there is one to wait in."""
+        self._unlink()
+        self._rom, self._since, self._is_held = rom, self.first.now, False
+        if rom is not None:
+            self._core.is_waited_for = 1
+            inbox = self._core.port.sio.inbox
+            inbox.count = min(inbox.count + 1, len(inbox.words))  # a 0, as the ROM's answer to its reset
+            CORE.m0_request_mail(self.first.address, self.first.now)
+
+    def hold(self, is_held: bool) -> None:
+        """Core 1 is held in reset, or it begins now in the boot ROM."""
+        if self._rom is None or is_held == self._is_held:
+            return
+        now = self.running.now
+        self._is_held = is_held
+        self._unlink()
+        if not is_held:
+            self._link(self._reset_second(self._rom, now))
+
+    def restart_second(self) -> None:
+        """Core 1 alone is reset."""
+        if not self._is_held:
+            self.hold(True)
+            self.hold(False)
+
+    def _reset_second(self, rom: Start, at: int) -> Processor:
+        if self.second is None:
+            interpreter = Interpreter(self._chip, self.first.interpreter)
+            interpreter.also_watched = self.watched
+            self.second = Processor(self._chip, interpreter, flash=self._flash)
+            self.second.share_published(self.first)
+            self.second.stop_at_faults(True)
+        self.second.set_lines(self._lines | self.first.lines & _NATIVE)
+        self.second.reset(rom.sp, rom.pc, slept_until=at)
+        return self.second
+
+    def _link(self, second: Processor) -> None:
+        """Core 1 is there."""
+        second.core.other, self._core.other = self.first.address, second.address
+        self._core.is_waited_for = 0
+        self._core.port.sio.unread = second.core.port.sio.unread = 0
+
+    def _unlink(self) -> None:
+        self._core.is_waited_for = 0
+        self._core.other = 0
+        if self.second is not None:
+            self.second.core.other = 0
+
+    def _wake(self) -> None:
+        """Core 0 is about to send something to core 1, which waits."""
+        assert self._rom is not None
+        now, sent = self.first.now, int(self._core.event_sent) + 1
+        second = self._reset_second(self._rom, self._since)
+        if self._mark is not None:
+            self._run_alone(second, self._marked_at)
+            self._mark(second)
+            self._mark = None
+        if self._since < sent <= now:
+            self._run_alone(second, sent)
+            second.send_event()
+        self._run_alone(second, now)
+        self._link(second)
+        self.first.pass_watched()
+
+    def _run_alone(self, second: Processor, until: int) -> None:
+        """Let core 1 execute the boot ROM up to a cycle."""
+        second.core.limit, second.core.system.until = layout.NEVER, until
+        while True:
+            CORE.m0_run_firmware(second.address)
+            if second.core.stop != Stop.GROW:
+                return
+            second.interpreter.grow()
+
+    # -- running
+
+    def run(self, limit: int) -> Stop:
+        """The same as `Processor.run`, of all cores: it is `running` that stopped."""
+        for processor in self._all():
+            processor.core.timed.is_due = 0
+        self._core.limit = limit
+        while True:
+            CORE.m0_run_cores(self.first.address)
+            stop = Stop(self.running.core.stop)
+            if stop is Stop.GROW:
+                for processor in self._all():
+                    processor.interpreter.grow()
+            elif stop is Stop.LAUNCH:
+                self._wake()
+            else:
+                return stop
+
+    def end_slice(self) -> None:
+        """Have `run` return soon. May be called from another thread."""
+        for processor in self._all():
+            processor.end_slice()
+
+    def wake_at(self, cycle: int | None) -> None:
+        """Ask for `Stop.DUE` when all cores have come to a cycle."""
+        self.first.wake_at(cycle)
+
+    def forget_latencies(self) -> None:
+        for processor in self._all():
+            processor.forget_latencies()
+
+    def forget_code(self) -> None:
+        for processor in self._all():
+            processor.interpreter.forget_code()
+
+    def _all(self) -> list[Processor]:
+        return [self.first] if self.second is None else [self.first, self.second]
+
+    def settle(self) -> None:
+        """Bring a core 1 that waits in the boot ROM to the present, before somebody reads what it counted."""
+        if self.second is not None and not self.has_second:
+            self.second.sleep_until(self.first.now)
+
+    def mark_second(self, mark: Callable[[Processor], None]) -> None:
+        """Have core 1 marked as it is now; later, if it is still to come to here."""
+        if self.second is not None:
+            mark(self.second)
+        elif self._rom is not None:
+            self._mark, self._marked_at = mark, self.first.now
+
+    @property
+    def cache_counts(self) -> tuple[int, int, int]:
+        """Of the words that were read through the flash cache: hits, misses of code, and of data."""
+        hits, code, data = zip(*(processor.interpreter.cache_counts for processor in self._all()), strict=True)
+        return sum(hits), sum(code), sum(data)
+
+    # -- what devices ask for
+
+    def set_line(self, number: int, level: bool) -> None:
+        """The request line of an interrupt that both cores have."""
+        self.first.set_line(number, level)
+        self.set_line_of_second(number, level)
+
+    def set_line_of_second(self, number: int, level: bool) -> None:
+        """That of an interrupt of core 1 alone."""
+        self._lines = self._lines | 1 << number if level else self._lines & ~(1 << number)
+        if self.second is not None and self.has_second:
+            self.second.set_line(number, level)
+
+    def reset_port(self) -> None:
+        """The I/O port of all cores, and what is behind it, as a reset leaves it."""
+        for processor in self._all():
+            processor.interpreter.counters.reset_port()
+
+    def send_event(self) -> None:
+        """An event for all cores."""
+        for processor in self._all():
+            processor.send_event()

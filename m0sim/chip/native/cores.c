@@ -1,0 +1,142 @@
+/*
+ * Two cores of one chip, which run by turns: the one that is behind runs on until it has caught up with the other. Each
+ * is a `struct m0_core` with everything of its own but the memories, the flash cache, the pins and the words of the I/O
+ * port. All is a function of the cycles, so that each run is the same.
+ *
+ * What both see at once comes in the order of its cycles: an instruction does nothing to the I/O port or a peripheral
+ * before the other core has come to that cycle; in the same cycle, core 0 comes first, as it does where both want a
+ * spinlock (RP2040 datasheet, 2.3.1.7). With a quantum of 1, all instructions come in the order of the cycles that they
+ * begin in; with N, a core may be N - 1 cycles ahead, and see what the other stored to memory, or asked it for, so much
+ * later or earlier. An instruction is a whole: what one of several words does, it does where it begins, and what the
+ * other core asks for meanwhile is seen at its end.
+ *
+ * A core that sleeps is left behind, until something happens to it: then the time that it slept is added.
+ */
+#include "system.h"
+
+/* An event of SEV reaches both cores: RP2040 datasheet, 2.3.3. */
+void m0_send_event(struct m0_core *core, int64_t now)
+{
+    struct m0_core *other = core->other;
+    core->system.event = 1;
+    core->event_sent = now;
+    if (other != NULL) {
+        if (other->system.asleep == M0_ASLEEP_FOR_EVENT) {
+            m0_involve(core, other, m0_seen_at(other, now));
+        }
+        other->system.event = 1;
+    }
+}
+
+/* A core that sleeps does so up to a cycle. */
+static void sleep_until(struct m0_core *core, int64_t cycle)
+{
+    if (core->system.is_idle != 0 && core->cycles < cycle) {
+        core->system.sleep_cycles += cycle - core->cycles;
+        core->cycles = cycle;
+    }
+}
+
+/* The cycle in which a core sees what the other does in one: asleep, in the cycle behind. */
+int64_t m0_seen_at(const struct m0_core *other, int64_t now)
+{
+    return now + (other->system.is_idle != 0);
+}
+
+/* In a cycle, something happens to the other core, while this one runs. If it was asleep, its turn comes with that. */
+void m0_involve(struct m0_core *core, struct m0_core *other, int64_t now)
+{
+    if (other->system.is_idle == 0) {
+        return;
+    }
+    sleep_until(other, now);
+    other->system.is_idle = 0;
+    core->system.attention = 1;
+    core->system.until = core->system.alone_until = now;
+}
+
+static int64_t earlier(int64_t one, int64_t other)
+{
+    return one < other ? one : other;
+}
+
+/* The cycle in which a core next does something. */
+static int64_t turn_of(struct m0_core *core)
+{
+    int64_t event = core->system.is_idle != 0 ? m0_next_event(core) : core->cycles;
+    return event > core->cycles ? event : core->cycles;
+}
+
+/* True where Python has answered what the instruction of a core asks for: that one goes on first. */
+static bool is_answered(const struct m0_core *core)
+{
+    bool was_asked = core->stop == M0_STOP_ACCESS || core->stop == M0_STOP_READ_ONLY ||
+                     core->stop == M0_STOP_WATCHED || core->stop == M0_STOP_LAUNCH;
+    return was_asked && (core->timed.access.answered != 0 || core->timed.passes_watch != 0);
+}
+
+/* Both cores have come to a cycle, which Python is to hear of. */
+static void stop_both(struct m0_core *first, int64_t cycle)
+{
+    struct m0_system *system = &first->system;
+    first->running = first;
+    if (cycle == M0_NEVER) {
+        m0_stop_timed(first, M0_STOP_ASLEEP, first->timed.pc);
+        return;
+    }
+    sleep_until(first, cycle);
+    sleep_until(first->other, cycle);
+    system->due_at = system->wake_at;
+    m0_stop_timed(first, system->wake_at <= cycle ? M0_STOP_DUE : M0_STOP_LIMIT, first->timed.pc);
+}
+
+/* Let a core run until it is the turn of the other. True where it stopped for Python before. */
+static bool take_turn(struct m0_core *first, struct m0_core *core, int64_t barrier)
+{
+    struct m0_core *other = core->other;
+    struct m0_system *system = &core->system;
+    int64_t alone = turn_of(other) + (core == first), bound = alone + (int64_t)first->quantum - 1;
+    int64_t limit = core->limit;
+    first->running = core;
+    system->alone_until = alone;
+    system->until = earlier(bound, barrier);
+    core->limit = M0_NEVER;
+    system->wake_at = first->system.wake_at; /* where an instruction can end for what devices do then */
+    m0_run_firmware(core);
+    core->limit = limit;
+    system->until = system->alone_until = M0_NEVER;
+    return core->stop != M0_STOP_TURN;
+}
+
+/*
+ * Run firmware, both cores of it if the second is there, until Python is needed. `running` of core 0 is then the core
+ * that stopped. `limit` and `system.wake_at` of core 0 are for both.
+ */
+void m0_run_cores(struct m0_core *first)
+{
+    struct m0_core *second = first->other;
+    if (second == NULL) {
+        first->running = first;
+        m0_run_firmware(first);
+        return;
+    }
+    struct m0_core *core = is_answered(first->running) ? first->running : NULL;
+    for (;;) {
+        int64_t barrier = earlier(first->limit, first->system.wake_at);
+        if (core == NULL) {
+            int64_t turns[2] = {turn_of(first), turn_of(second)};
+            core = turns[1] < turns[0] ? second : first;
+            bool is_over = earlier(turns[0], turns[1]) >= barrier;
+            bool is_for_good = turns[0] >= M0_NEVER && turns[1] >= M0_NEVER && first->system.wake_at >= M0_NEVER;
+            if (is_over || is_for_good) {
+                stop_both(first, is_for_good ? M0_NEVER : barrier);
+                return;
+            }
+        }
+        if (take_turn(first, core, barrier)) {
+            sleep_until(core->other, core->cycles);
+            return;
+        }
+        core = NULL;
+    }
+}

@@ -1,0 +1,241 @@
+"""Both cores of an RP2040: who comes first, what each has of its own, how core 1 begins, and what is reported."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import firmware_images
+import pytest
+from firmware_runs import POISON, choices_of, load
+from reference import two_cores
+from reference.exception_programs import RAM, RAM_SIZE
+from reference.slow_core import Region
+from reference.two_cores import FLASH, STACKS, SignallingCore
+
+from m0sim import Firmware, UsageError
+from m0sim.chip.engine.cores import Cores
+from m0sim.chip.engine.emulator import Emulator
+from m0sim.chip.engine.interpreter import Interpreter
+from m0sim.chip.engine.processor import Processor
+from m0sim.chip.engine.start import Start
+from m0sim.chip.native.layout import Stop
+from m0sim.image import load_raw
+from m0sim.report import run_json
+
+Built = Callable[[str], Path]
+TORTURE, PINGPONG, OWN = "1600 whole 6\n", "0 2 10 2 4 0\n", "npdiDImMtgac\n"
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
+    """Builds each program once."""
+    folder, made = tmp_path_factory.mktemp("cores"), dict[str, Path]()
+
+    def of(name: str) -> Path:
+        if name not in made:
+            made[name] = firmware_images.build(name, folder)
+        return made[name]
+
+    return of
+
+
+class TestWhoComesFirst:
+    """Against two slow cores of tests/reference, which share no code with m0sim."""
+
+    LIMIT = 12_000
+
+    def slow(self, programs: two_cores.Programs) -> list[dict[str, Any]]:
+        regions = [Region(FLASH, bytearray(programs.code), False), Region(RAM, bytearray(POISON * RAM_SIZE))]
+        cores = [SignallingCore(regions, choices_of("rp2040"), "cortex-m0plus", 1) for _ in range(2)]
+        for core, entry, table, stack in zip(cores, programs.entries, programs.tables, STACKS, strict=True):
+            core.reset(stack, entry, table)
+        two_cores.run(cores, self.LIMIT)
+        assert not any(core.stopped for core in cores)
+        return [
+            {"r": core.r[:8], "pc": core.r[15], "now": core.now, "slept": core.slept, "ipsr": core.ipsr,
+             "ram": bytes(regions[1].content), "runs": +core.executed}
+            for core in cores
+        ]  # fmt: skip
+
+    def fast(self, programs: two_cores.Programs, quantum: int = 1, slices: int = 10_000) -> list[dict[str, Any]]:
+        emulator = Emulator(load("rp2040"), load_raw(programs.code, FLASH), 1024)
+        first = Processor(emulator, Interpreter(emulator))
+        cores = Cores(emulator, first, quantum=quantum)
+        first.reset(STACKS[0], programs.entries[0], programs.tables[0])
+        cores.begin(Start(programs.entries[1], STACKS[1], programs.tables[1], ""))
+        emulator.counters.core.port.sio.inbox.count = 0  # the ROM's answer: no ROM is here
+        first.set_line(15, False)
+        first.set_line(16, False)
+        cores.restart_second()
+        assert cores.second is not None
+        cores.second.core.system.vtor = programs.tables[1]
+        while min(first.now, cores.second.now) < self.LIMIT:
+            assert cores.run(min(self.LIMIT, max(first.now, 0) + slices)) is Stop.LIMIT
+        bank = next(bank for bank in emulator.space.banks if bank.base == RAM)
+        found = []
+        for core in (first, cores.second):
+            runs: dict[int, int] = {}
+            for row in core.executed():
+                runs[int(row["address"])] = runs.get(int(row["address"]), 0) + int(row["executions"])
+            found.append(
+                {"r": list(core.registers[:8]), "pc": core.pc, "now": core.now, "slept": core.sleep_cycles,
+                 "ipsr": core.exception, "ram": bytes(bank.data[:RAM_SIZE]),
+                 "runs": {at: n for at, n in runs.items() if n}}
+            )  # fmt: skip
+        return found
+
+    def check(self, seeds: range) -> None:
+        for seed in seeds:
+            programs = two_cores.programs(seed)
+            assert self.fast(programs) == self.slow(programs), seed
+
+    def test_every_instruction_comes_in_its_cycle(self) -> None:
+        self.check(range(4))
+
+    @pytest.mark.long
+    def test_every_instruction_of_many_programs_does(self) -> None:
+        self.check(range(1000, 1120))
+
+    def test_where_a_run_is_looked_at_changes_nothing(self) -> None:
+        programs = two_cores.programs(5)
+        assert self.fast(programs, slices=37) == self.fast(programs)
+
+
+QUICK = (1, 2, 5, 64)
+
+
+class TestTorture:
+    """Every quantum leads to another order, and all of them to the same end."""
+
+    @pytest.mark.parametrize("quantum", QUICK)
+    def test_locks_hold(self, built: Built, quantum: int) -> None:
+        done = Firmware.from_elf(built("torture")).run(seconds=1, quantum=quantum)
+        assert done.output == TORTURE
+        assert done.exit.is_good
+
+    @pytest.mark.parametrize("quantum", QUICK)
+    def test_words_come_in_order(self, built: Built, quantum: int) -> None:
+        assert Firmware.from_elf(built("pingpong")).run(seconds=1, quantum=quantum).output == PINGPONG
+
+    @pytest.mark.long
+    @pytest.mark.parametrize(("name", "text"), [("torture", TORTURE), ("pingpong", PINGPONG), ("second_core", OWN)])
+    def test_for_every_quantum(self, built: Built, name: str, text: str) -> None:
+        firmware = Firmware.from_elf(built(name))
+        found = {quantum: firmware.run(seconds=1, quantum=quantum) for quantum in range(1, 65)}
+        assert {quantum: done.output for quantum, done in found.items()} == dict.fromkeys(range(1, 65), text)
+        assert len({done.cycles for done in found.values()}) > 8  # their orders are not the same
+
+    def test_the_same_bytes_each_time(self, built: Built) -> None:
+        texts = {
+            json.dumps(run_json.run(Firmware.from_elf(built("torture")).run(seconds=1, quantum=quantum)))
+            for quantum in (7, 7, 7)
+        }
+        assert len(texts) == 1
+
+    def test_after_the_reset_button(self, built: Built) -> None:
+        """Pressed while both cores are at work, and again while core 1 is being launched."""
+        done = Firmware.from_elf(built("torture")).run(seconds=1, resets=[0.0085, 0.0168])
+        assert done.output == TORTURE
+        assert len(done.resets) == 2
+
+    @pytest.mark.parametrize("quantum", [0, -1, 1_000_001])
+    def test_which_quanta_there_are(self, built: Built, quantum: int) -> None:
+        with pytest.raises(UsageError, match="quantum must be 1 to 1,000,000 cycles"):
+            Firmware.from_elf(built("torture")).run(quantum=quantum)
+
+
+class TestCore1:
+    @pytest.mark.parametrize("flash", ["cold", "ideal"])
+    def test_what_it_has_of_its_own(self, built: Built, flash: str) -> None:
+        done = Firmware.from_elf(built("second_core")).run(seconds=1, flash=flash)
+        assert done.output == OWN
+        assert not done.handlers  # all interrupts are core 1's
+        _, second = done.cores
+        assert [(h.exception, h.entries) for h in second.handlers] == [
+            ("SysTick", 3), ("TIMER_IRQ_0", 1), ("IO_IRQ_BANK0", 2), ("SIO_IRQ_PROC1", 4),
+        ]  # fmt: skip
+        least = [h.latency.min for h in second.handlers if h.latency]
+        assert least[0] == least[2] == least[3] == 15
+
+    def test_it_is_reset_by_the_power_on_state_machine(self, built: Built) -> None:
+        done = Firmware.from_elf(built("relaunch")).run(seconds=1)
+        assert done.output == "answered works stands is reset 12\n"
+        assert not done.unmodelled
+
+    def test_a_fault_of_it_ends_the_run(self, built: Built) -> None:
+        done = Firmware.from_elf(built("core1_faults")).run(seconds=1)
+        assert done.exit.reason == "fault"
+        assert "on core 1" in done.exit.detail
+        assert "core1_main" in done.faults[0]
+
+    def test_it_can_be_waited_for(self, built: Built) -> None:
+        done = Firmware.from_elf(built("torture")).run(until="core1_main")
+        assert done.exit.reason == "until"
+        _, second = done.cores
+        assert "core1_main" not in second.cost.functions or second.cost.functions["core1_main"].self_cycles == 0
+
+    def test_it_is_launched_word_by_word(self, built: Built) -> None:
+        """A wrong word makes it begin again: RP2040 datasheet, 2.8.2."""
+        done = Firmware.from_elf(built("handshake")).run(seconds=1)
+        assert done.output == "0 0 1 0 1 42\n"
+
+    def test_code_that_the_other_core_changes(self, built: Built) -> None:
+        assert Firmware.from_elf(built("rewrites_other")).run(seconds=1).output == "1 2 3 4\n"
+
+
+class TestReport:
+    def test_every_cycle_of_each_has_its_place(self, built: Built) -> None:
+        for name in ("torture", "second_core", "relaunch"):
+            for begin in (None, "main", "_exit"):
+                done = Firmware.from_elf(built(name)).run(begin=begin, end=None if begin != "_exit" else "_exit")
+                assert [core.number for core in done.cores] == [0, 1]
+                for core in done.cores:
+                    own = sum(f.self_cycles for f in core.cost.functions.values())
+                    assert own + core.sleep_cycles + core.overhead_cycles == core.cost.cycles == done.cycles
+
+    def test_where_core_1_never_left_the_boot_rom(self, built: Built) -> None:
+        done = Firmware.from_elf(built("echo")).run(stdin=b".")
+        assert done.cores == ()
+        assert "cores" not in run_json.run(done)
+        other = Firmware.from_elf(built("echo")).run(stdin=b".", quantum=64)
+        assert run_json.run(other) == run_json.run(done)
+
+    def test_stack_and_functions_of_each(self, built: Built) -> None:
+        done = Firmware.from_elf(built("torture")).run()
+        first, second = done.cores
+        assert (first.stacks, first.handlers) == (done.stacks, done.handlers)
+        (stack,) = second.stacks
+        symbol = Firmware.from_elf(built("torture")).image.find("stack")
+        assert stack.top == symbol.address + symbol.size
+        assert 8 <= stack.bytes < 100
+        assert {"core1_main", "bootrom_wait_for_vector"} <= set(second.cost.functions)
+        assert "main" not in second.cost.functions
+        assert "core1_main" not in done.cost.functions
+        assert any("both cores ran" in line for line in done.cost.warnings)
+
+    def test_text_json_and_page(self, built: Built, tmp_path: Path) -> None:
+        words = ("run", built("second_core"), "--html", tmp_path / "page.html", "--callgrind", tmp_path / "c.out")
+        done = _command(*words)
+        assert done.returncode == 0
+        assert "core 1    " in done.stdout
+        assert "msp, core 1" in done.stdout
+        assert "function, core 1" in done.stdout
+        assert "IRQ16_Handler (SIO_IRQ_PROC1), core 1" in done.stdout
+        assert "profiles are of core 0 alone" in done.stderr
+        page = (tmp_path / "page.html").read_text()
+        assert "Functions on core 1" in page
+        found = json.loads(_command("run", built("second_core"), "--json", "--quantum", "3").stdout)
+        assert [core["core"] for core in found["cores"]] == [0, 1]
+        assert found["cores"][0]["functions"] == [
+            {key: f[key] for key in g} for f, g in zip(found["functions"], found["cores"][0]["functions"], strict=True)
+        ]
+
+
+def _command(*words: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "m0sim", *map(str, words)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60)
