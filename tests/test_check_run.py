@@ -12,6 +12,7 @@ from test_cli import Outcome, Run, run
 from test_firmware import Built, built
 
 from m0sim import Firmware
+from m0sim.chip.cost import CHIP
 
 __all__ = ["built", "run"]
 
@@ -92,6 +93,10 @@ def test_from_new_to_red(run: Run, project: Project) -> None:
     project.write(SLEEPY)
     assert run("check", "--update").code == 0
     content = project.baseline.read_bytes()
+    kept = json.loads(content)["benches"]["tasks"]
+    assert kept["stacks"][0][:2] == [0, CHIP]
+    assert {"SysTick_Handler", "second_task"} <= {name for _, name, _ in kept["stacks"]}
+    assert sum(cycles for *_, cycles in kept["stacks"]) == kept["cycles"]
     done = run("check", "--update", "--jobs", "2")
     assert (done.code, project.baseline.read_bytes()) == (0, content)
     assert run("check", "--json").json["summary"]["unchanged"] == 1
