@@ -99,6 +99,8 @@ class FakeHost:
     def read_stall(self, address: int) -> int:
         return self.stall_of_flash
 
+    flash_word_cycles = 60
+
     def note_dropped_store(self, address: int) -> None:
         self.dropped.append(address)
 

@@ -197,7 +197,7 @@ def test_aliases(stores: list[tuple[int, int]]) -> None:
 
 def test_no_device_is_a_bus_fault(chip: Chip) -> None:
     assert chip.board.bus.load(0x4007_0000, 4) is None
-    assert chip.board.bus.store(0x5040_0000, 1, 4) is False
+    assert chip.board.bus.store(0x5050_0000, 1, 4) is False
 
 
 def test_what_is_not_modelled_is_named(chip: Chip) -> None:

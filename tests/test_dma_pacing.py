@@ -131,6 +131,46 @@ def test_a_pwm_slice_asks_each_time_that_it_wraps() -> None:
     assert chip.load(slice3 + 0xC) == int.from_bytes(bytes(range(36, 40)), "little")
 
 
+XIP, XIP_AUX, XIP_STREAM = 0x1400_0000, 0x5040_0000, 37
+
+
+def streaming(words: int) -> DmaChip:
+    """The flash chip has a pattern, and a stream of so many words of it has begun at its word 25."""
+    chip = DmaChip()
+    chip.host.flash[:0x1000] = bytes(i * 7 & 0xFF for i in range(0x1000))
+    chip.store(XIP + 0x14, 0x1000_0064)
+    chip.store(XIP + 0x18, words)
+    return chip
+
+
+@settings(max_examples=20, deadline=None)
+@given(words=st.integers(0, 40), source=st.sampled_from([XIP_AUX, XIP + 0x1C]))
+def test_a_stream_from_flash_comes_whole(words: int, source: int) -> None:
+    chip = streaming(words)
+    chip.start(0, Descriptor(source, SRAM, words, incr_read=False, treq=XIP_STREAM))
+    took = chip.finish(0)
+    assert chip.sram[: 4 * words].tobytes() == bytes(chip.host.flash[100 : 100 + 4 * words])
+    assert took == (words * 60 + 2 if words else 1)
+    assert chip.load(XIP + 0x14) == 0x1000_0064 + 4 * words
+    assert chip.load(XIP + 0x18) == 0
+
+
+def test_a_stream_waits_for_room() -> None:
+    chip = streaming(5)
+    chip.run(10_000)
+    assert chip.load(XIP + 8) == 1 | 4  # flushed, FIFO full
+    assert chip.load(XIP + 0x18) == 3
+    first = [chip.load(XIP_AUX + 4 * i) for i in range(3)]
+    assert first[2] == 0
+    assert [word.to_bytes(4, "little") for word in first[:2]] == [bytes(chip.host.flash[i : i + 4]) for i in (100, 104)]
+    chip.run(60)
+    assert chip.load(XIP + 8) == 1
+    chip.store(XIP + 0x18, 0)
+    assert chip.load(XIP + 0x1C).to_bytes(4, "little") == bytes(chip.host.flash[108:112])
+    chip.run(1000)
+    assert chip.load(XIP + 8) == 1 | 2  # it was ended: empty
+
+
 def test_it_says_what_it_waited_for() -> None:
     chip = uart()
     chip.start(4, Descriptor(SRAM, UART0, 40, size=0, incr_write=False, treq=UART0_TX))

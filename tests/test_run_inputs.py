@@ -14,7 +14,7 @@ import firmware_images
 import pytest
 
 from m0sim import Firmware, UsageError, image
-from m0sim.chip.inputs import AnalogInput, PinInput, analog_inputs, pin_inputs
+from m0sim.chip.inputs import AnalogInput, AnalogSource, PinInput, analog_inputs, pin_inputs
 
 Built = Callable[[str], Path]
 _MS = Fraction(1, 1000)
@@ -34,6 +34,36 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
 
 
 class TestInputs:
+    def test_volts_from_a_file(self, tmp_path: Path) -> None:
+        file = tmp_path / "samples.csv"
+        file.write_text("# a comment\n0, 0.5\n\n0.001,1.25  # later\n2e-3,3.3\n")
+        assert analog_inputs(f"3=@{file}") == (
+            AnalogInput(3, Fraction(1, 2)),
+            AnalogInput(3, Fraction(5, 4), _MS),
+            AnalogInput(3, Fraction(33, 10), 2 * _MS),
+        )
+        for wrong in ("1", "1;2", "a,b", ",", "1,1e", "0,1\n1,nan"):
+            file.write_text(wrong)
+            with pytest.raises(UsageError, match=r"samples\.csv:\d"):
+                analog_inputs(f"3=@{file}")
+
+    def test_volts_from_a_function(self, built: Built) -> None:
+        """It is asked where a conversion begins."""
+        asked = []
+
+        def volts(seconds: Fraction) -> float:
+            asked.append(seconds)
+            return float(seconds) * 100
+
+        done = Firmware.from_elf(built("inputs")).run(
+            seconds=1,
+            pins_driven=[PinInput(9, 1, 15 * _MS), PinInput(9, 0, 20 * _MS), PinInput(10, 1, 22 * _MS)],
+            adc=[AnalogSource(0, volts)],
+        )
+        values = [int(line.split()[1]) for line in done.output.splitlines()]
+        assert [float(at) for at in asked] == pytest.approx([0.015, 0.02], abs=1e-5)
+        assert values == [int(float(at) * 100 * 4096 / 3.3 + 0.5) for at in asked]
+
     def test_pins_and_voltages_come_at_their_times(self, built: Built) -> None:
         """The timer counts from when the program let it go: intervals are what they were asked to be."""
         edges = ((15, 1), (16, 0), (19, 1))

@@ -28,7 +28,7 @@ from m0sim.chip.engine.processor import Processor
 from m0sim.chip.engine.run_counts import RunCounts, after, counted
 from m0sim.chip.engine.start import Start, later_start, second_core_start, start_of
 from m0sim.chip.engine.world import World
-from m0sim.chip.inputs import AnalogInput, Outside, PinInput
+from m0sim.chip.inputs import AnalogInput, AnalogSource, Outside, PinInput
 from m0sim.chip.memory import AddressSpace
 from m0sim.chip.options import FlashModel, flash_model_of
 from m0sim.chip.results.runs import Left, run_cost
@@ -99,7 +99,7 @@ class Firmware:
         end: str | None = None,
         stdin: bytes = b"",
         pins_driven: Sequence[PinInput] = (),
-        adc: Sequence[AnalogInput] = (),
+        adc: Sequence[AnalogInput | AnalogSource] = (),
         resets: Sequence[float | Fraction] = (),
         attached: Sequence[Attached] = (),
         flash: str | None = None,

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from pathlib import Path
 from typing import Literal
 
+from m0sim import files
 from m0sim.chip.attached import Attached
 from m0sim.chip.durations import seconds_of
 from m0sim.errors import UsageError
@@ -35,11 +38,20 @@ class AnalogInput:
 
 
 @dataclass(frozen=True, slots=True)
+class AnalogSource:
+    """A channel of the ADC is at what a function says, which is asked for each conversion."""
+
+    channel: int
+    volts: Callable[[Fraction], float]
+    """Of simulated seconds since the first reset. What is beyond the supplies reads as they do."""
+
+
+@dataclass(frozen=True, slots=True)
 class Outside:
     """All that the world outside does during a run."""
 
     pins: tuple[PinInput, ...] = ()
-    voltages: tuple[AnalogInput, ...] = ()
+    voltages: tuple[AnalogInput | AnalogSource, ...] = ()
     presses: tuple[Fraction, ...] = ()
     """Seconds at which the reset button is pressed."""
     sent: bytes = b""
@@ -58,9 +70,28 @@ def pin_inputs(text: str) -> tuple[PinInput, ...]:
 
 
 def analog_inputs(text: str) -> tuple[AnalogInput, ...]:
-    """Such as ``0=1.5,2.5@10ms``: a channel of the ADC, and its volts. Raises `UsageError`."""
-    channel, steps = _split(text, "CHANNEL=VOLTS@TIME, such as 0=1.65")
+    """Such as ``0=1.5,2.5@10ms``: a channel of the ADC, and its volts. Raises `UsageError`.
+
+    ``0=@FILE`` reads them from a file: lines of seconds and volts, with a comma in between; # begins a comment.
+    """
+    given, is_file, name = text.partition("=@")
+    if is_file and given.strip().isdecimal():
+        return tuple(_from_file(int(given), Path(name)))
+    channel, steps = _split(text, "CHANNEL=VOLTS@TIME, such as 0=1.65, or CHANNEL=@FILE")
     return tuple(AnalogInput(channel, _volts(volts, text), seconds) for volts, seconds in steps)
+
+
+def _from_file(channel: int, path: Path) -> Iterator[AnalogInput]:
+    for number, line in enumerate(files.read(path).decode("utf-8", "replace").splitlines(), 1):
+        said = line.partition("#")[0].strip()
+        if not said:
+            continue
+        seconds, _, volts = said.partition(",")
+        try:
+            # by float: the exponent of a fraction may be as long as a file
+            yield AnalogInput(channel, Fraction(str(float(volts))), Fraction(str(float(seconds))))
+        except ValueError:
+            raise UsageError(f"{path}:{number}: {said!r} is not SECONDS,VOLTS, such as 0.01,1.65") from None
 
 
 def _split(text: str, form: str) -> tuple[int, list[tuple[str, Fraction]]]:

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     "--adc",
     metavar="CHANNEL=VOLTS@TIME",
     multiple=True,
-    help="What a channel of the ADC is at, such as 0=1.65.",
+    help="What a channel of the ADC is at, such as 0=1.65, or 0=@FILE with lines of seconds,volts.",
 )
 @click.option("--reset", "resets", metavar="TIME", multiple=True, help="Press the reset button then.")
 @click.option(

@@ -42,6 +42,9 @@ class Analog(Protocol):
     def apply(self, channel: int, volts: Fraction) -> None:
         """The world outside has a channel, from 0 on, at so many volts."""
 
+    def follow(self, channel: int, volts: Callable[[Fraction], float]) -> None:
+        """It is at what a function of the time says from now on, in seconds."""
+
 
 def _nothing() -> None:
     pass

@@ -105,6 +105,10 @@ class Host(Protocol):
     def read_stall(self, address: int) -> int:
         """Cycles that a read of a memory that waits takes more than one, by a master that is not the processor."""
 
+    @property
+    def flash_word_cycles(self) -> int:
+        """Cycles that a word of flash takes which no cache has."""
+
     def note_dropped_store(self, address: int) -> None:
         """A store went to flash or ROM."""
 

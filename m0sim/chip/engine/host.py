@@ -141,6 +141,11 @@ class ChipHost:
     def memory_changed(self, begin: int, end: int) -> None:
         self._memories.changed(begin, end)
 
+    @property
+    def flash_word_cycles(self) -> int:
+        cache = self._chip.device.xip_cache
+        return cache.miss_cycles_per_word if cache is not None and self._interpreter.lets_flash_wait else 1
+
     def read_stall(self, address: int) -> int:
         return self._memories.read_stall(address)
 

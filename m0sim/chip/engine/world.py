@@ -8,7 +8,7 @@ from fractions import Fraction
 from functools import partial
 
 from m0sim.chip.devices.board import Analog, Board, Pins
-from m0sim.chip.inputs import AnalogInput, Outside, PinInput
+from m0sim.chip.inputs import AnalogInput, AnalogSource, Outside, PinInput
 from m0sim.errors import UsageError
 
 NEVER = 1 << 62
@@ -60,12 +60,15 @@ def _on_pins(inputs: Sequence[PinInput], pins: Pins | None) -> Iterator[_Act]:
         yield _Act(given.seconds, partial(pins.drive, given.pin, given.level))
 
 
-def _on_channels(inputs: Sequence[AnalogInput], analog: Analog | None) -> Iterator[_Act]:
+def _on_channels(inputs: Sequence[AnalogInput | AnalogSource], analog: Analog | None) -> Iterator[_Act]:
     for given in inputs:
         if analog is None:
             raise UsageError("this part has no ADC that is modelled")
         if given.channel >= analog.channels:
             raise UsageError(f"there is no channel {given.channel}: the ADC has 0 to {analog.channels - 1}")
+        if isinstance(given, AnalogSource):
+            yield _Act(Fraction(0), partial(analog.follow, given.channel, given.volts))
+            continue
         if not 0 <= given.volts <= analog.reference:
             limit = float(analog.reference)
             raise UsageError(f"{float(given.volts):g} V at channel {given.channel}: the ADC takes 0 to {limit:g} V")

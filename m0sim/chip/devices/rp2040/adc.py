@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from fractions import Fraction
 
 from m0sim.chip.devices.block import Register, TimedBlock
@@ -50,6 +51,8 @@ class Adc(TimedBlock):
         )
         self.values = list(DEFAULTS)
         """By channel, 0 to 4095: what conversions that end from now on give."""
+        self._sources: dict[int, Callable[[Fraction], float]] = {}
+        """Channels whose volts are a function of the time."""
         self._ticks = Ticks(clock, clk_adc)
         self._begin: Fraction | None = None
         """The tick in which the conversion under way, or the next one, begins."""
@@ -80,7 +83,16 @@ class Adc(TimedBlock):
     def apply(self, channel: int, volts: Fraction) -> None:
         """A channel is at so many volts: 0 to `REFERENCE` is 0 to 4095, to the nearest step."""
         self._settle()
-        self.values[channel] = min(max(0, int(volts * _STEPS / self.reference + Fraction(1, 2))), _STEPS - 1)
+        self._sources.pop(channel, None)
+        self.values[channel] = self._step(volts)
+
+    def follow(self, channel: int, volts: Callable[[Fraction], float]) -> None:
+        """It is at what a function of the time says, asked where a conversion begins."""
+        self._settle()
+        self._sources[channel] = volts
+
+    def _step(self, volts: Fraction) -> int:
+        return min(max(0, int(volts * _STEPS / self.reference + Fraction(1, 2))), _STEPS - 1)
 
     def reset(self) -> None:
         """Off."""
@@ -126,6 +138,10 @@ class Adc(TimedBlock):
 
     def _convert(self) -> None:
         channel = self.words[self.CS] >> 12 & 7
+        if channel in self._sources:
+            assert self._begin is not None
+            began = self.bus.clock.seconds(self._ticks.cycle_of(_ceil(self._begin)))
+            self.values[channel] = self._step(Fraction(self._sources[channel](began)))
         value = self.values[channel] if channel < CHANNELS else 0
         if channel == TEMPERATURE and not self.words[self.CS] & _TS_EN:
             value = 0

@@ -33,7 +33,7 @@ from m0sim.chip.devices.rp2040.uart import Uart
 from m0sim.chip.devices.rp2040.usb import Usb
 from m0sim.chip.devices.rp2040.watchdog import Watchdog
 from m0sim.chip.devices.rp2040.wires import Wires
-from m0sim.chip.devices.rp2040.xip import XipCtrl
+from m0sim.chip.devices.rp2040.xip import XipAux, XipCtrl
 from m0sim.chip.devices.unmodelled import UnmodelledBlock
 
 _UNMODELLED = (("USBCTRL_DPRAM", 0x5010_0000),)
@@ -72,18 +72,19 @@ def build(host: Host, flash_bytes: int = 2 << 20) -> Board:
     pwm = Pwm(io_bank0)
     spis = [Spi(number, clk_sys, clocks.clocks["peri"]) for number in range(2)]
     i2cs = [I2c(number) for number in range(2)]
-    dma = Dma(_requests(pios, spis, uarts, i2cs, pwm, adc))
+    xip_ctrl = XipCtrl()
+    dma = Dma(_requests(pios, spis, uarts, i2cs, pwm, adc) | {37: xip_ctrl.request()})
     resettable: list[Block] = [
         pll_sys, pll_usb, Syscfg(), Sysinfo(), Tbman(), Timer(clk_sys, watchdog.tick), *uarts,
         pads, io_bank0, io_qspi, PadsQspi(), pwm, adc, Rtc(clk_sys, clocks.clocks["rtc"]),
         *spis, *i2cs, Busctrl(), dma, *pios,
     ]  # fmt: skip
-    resets, psm, vreg, xip_ctrl, usb = Resets(), Psm(), VregAndChipReset(), XipCtrl(), Usb()
+    resets, psm, vreg, usb = Resets(), Psm(), VregAndChipReset(), Usb()
     resets.holds({block.name: block for block in resettable})
     unmodelled = [UnmodelledBlock(name, base) for name, base in _UNMODELLED]
     # CLOCKS before XOSC, wherever both are reset: clk_sys never stands on an oscillator that is off
     always: list[Block] = [rosc, clocks, xosc, watchdog, resets, psm, vreg, xip_ctrl, ssi, usb]
-    bus = Bus(host, clk_sys, (*always, *resettable, *unmodelled))
+    bus = Bus(host, clk_sys, (*always, *resettable, XipAux(xip_ctrl), *unmodelled))
     bus.watchers += [*(pio.look_at_news for pio in pios), io_bank0.look_at_news]
     bus.tellers += [pio.tell_uses for pio in pios]
     stages: dict[str, list[Resettable]] = {
