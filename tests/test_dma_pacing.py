@@ -171,6 +171,28 @@ def test_a_stream_waits_for_room() -> None:
     assert chip.load(XIP + 8) == 1 | 2  # it was ended: empty
 
 
+SSI, XIP_SSIRX = 0x1800_0000, 39
+
+
+def test_frames_of_flash_by_one_address() -> None:
+    """As flash_ssi_dma of pico-examples has it: four lines, 32 bits a frame, words most significant byte first."""
+    chip = DmaChip()
+    chip.host.flash[:0x1000] = bytes(i * 7 & 0xFF for i in range(0x1000))
+    for register, value in (
+        (0x08, 0), (0x14, 2), (0x00, 2 << 21 | 31 << 16 | 3 << 8), (0xF4, 4 << 11 | 8 << 2), (0x04, 39), (0x4C, 1),
+        (0x08, 1), (0x10, 1),
+    ):  # fmt: skip
+        chip.store(SSI + register, value)
+    chip.start(0, Descriptor(SSI + 0x60, SRAM, 40, incr_read=False, treq=XIP_SSIRX, bswap=True))
+    begin = chip.host.now
+    chip.store(SSI + 0x60, 0x64 << 8 | 0xA0)
+    chip.finish(0)
+    assert chip.sram[:160].tobytes() == bytes(chip.host.flash[100:260])
+    # 8 clocks of address, 4 to wait, 8 a frame, two cycles each; then the last transfer
+    assert chip.host.now - begin == (8 + 4 + 40 * 8) * 2 + 2
+    assert chip.load(SSI + 0x28) & 1 == 0
+
+
 def test_it_says_what_it_waited_for() -> None:
     chip = uart()
     chip.start(4, Descriptor(SRAM, UART0, 40, size=0, incr_write=False, treq=UART0_TX))

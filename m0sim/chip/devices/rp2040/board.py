@@ -73,7 +73,8 @@ def build(host: Host, flash_bytes: int = 2 << 20) -> Board:
     spis = [Spi(number, clk_sys, clocks.clocks["peri"]) for number in range(2)]
     i2cs = [I2c(number) for number in range(2)]
     xip_ctrl = XipCtrl()
-    dma = Dma(_requests(pios, spis, uarts, i2cs, pwm, adc) | {37: xip_ctrl.request()})
+    of_flash = dict(zip((37, 38, 39), (xip_ctrl.request(), *ssi.requests()), strict=True))
+    dma = Dma(_requests(pios, spis, uarts, i2cs, pwm, adc) | of_flash)
     resettable: list[Block] = [
         pll_sys, pll_usb, Syscfg(), Sysinfo(), Tbman(), Timer(clk_sys, watchdog.tick), *uarts,
         pads, io_bank0, io_qspi, PadsQspi(), pwm, adc, Rtc(clk_sys, clocks.clocks["rtc"]),
