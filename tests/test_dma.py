@@ -90,6 +90,24 @@ def test_registers_tell_how_far_it_is() -> None:
     assert chip.busy(0)
 
 
+def test_registers_that_are_asked_for_in_each_cycle_are_never_stale() -> None:
+    chip = DmaChip()
+    chip.start(0, Descriptor(SRAM, SRAM + 0x1000, 500))
+    for i in range(200):
+        assert chip.load(chip.channel(0, COUNT)) == 500 - i
+        assert chip.load(chip.channel(0, READ)) == SRAM + 4 * i
+        assert chip.busy(0)
+        chip.run(1)
+
+
+@pytest.mark.parametrize(("ahead", "is_named"), [(4, True), (32, True), (36, False), (-4, False)])
+def test_reading_what_was_just_written_is_named(ahead: int, is_named: bool) -> None:
+    chip = DmaChip()
+    chip.start(0, Descriptor(SRAM + 0x100, SRAM + 0x100 + ahead, 50))
+    chip.finish(0)
+    assert any("sooner" in note.what for note in chip.board.bus.notes.values()) is is_named
+
+
 @pytest.mark.parametrize("alias", range(4))
 def test_each_alias_has_all_registers_and_its_last_one_starts(alias: int) -> None:
     chip = DmaChip()
