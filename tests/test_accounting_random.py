@@ -9,6 +9,7 @@ from functools import cache
 
 import numpy as np
 import pytest
+from conftest import quick_of
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from reference import encode as e
 from reference.accountant import Memory, Trace, count, price, trace
@@ -119,16 +120,13 @@ def by_address(addresses: np.ndarray, counts: np.ndarray) -> dict[int, int]:
     return {address: count for address, count in zip(addresses.tolist(), counts.tolist(), strict=True) if count}
 
 
-QUICK = 1
-"""Shards that every run of the tests takes; the others belong to the long one."""
-
-
 @pytest.mark.parametrize(
-    "shard", [*range(QUICK), *(pytest.param(n, marks=pytest.mark.long) for n in range(QUICK, SHARDS))]
+    ("shard", "count"),
+    [(0, 30), *(pytest.param(n, EXAMPLES, marks=pytest.mark.long) for n in range(SHARDS))],
 )
-def test_no_count_differs_from_the_reference(shard: int) -> None:
+def test_no_count_differs_from_the_reference(shard: int, count: int) -> None:
     @seed(shard)
-    @EVERY_EXAMPLE
+    @settings(EVERY_EXAMPLE, max_examples=count)
     @given(programs())
     def check(program: Program) -> None:
         for profile in PROFILES:
@@ -191,7 +189,7 @@ def corpus_runs(profile: str) -> list[tuple[int, Trace]]:
     return [(cost.cycles, run) for cost, run in (run_both(program, profile) for program in corpus())]
 
 
-@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize("profile", quick_of(PROFILES, ["rp2040", "stm32f0"]))
 def test_a_cycle_more_in_any_row_of_the_table_shows(profile: str) -> None:
     """Every row is checked: make it one cycle longer in the reference and the comparison goes red."""
     core, multiplier = PROFILES[profile]

@@ -134,13 +134,15 @@ def test_networks_of_another_width_have_random_weights() -> None:
     assert bench().start(networks.get("tiny-cnn-8")).note == ""
 
 
-def test_plans_equal_those_that_compare_shows() -> None:
+@pytest.mark.parametrize(
+    "names", [("niti-dynamic", "priot-s"), pytest.param(methods.integer_names(), marks=pytest.mark.long)]
+)
+def test_plans_equal_those_that_compare_shows(names: tuple[str, ...]) -> None:
     """`m0sim compare` plans from the real shifts and gaps: the same SRAM, by kind."""
     from m0sim.study.learn import side_by_side as compare
 
     options = DeviceOptions()
-    names = ",".join(methods.integer_names())
-    task = compare.task_of("tiny-cnn-8", data.load("digits"), CHIP, names, steps=1, base="", options=options)
+    task = compare.task_of("tiny-cnn-8", data.load("digits"), CHIP, ",".join(names), steps=1, base="", options=options)
     for result in compare.compare(task).methods:
         assert planned.plan(configure("tiny-cnn-8", result.method)).needed_bytes == result.sram_planned["total"]
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import Build
+from conftest import Build, quick_of
 from test_check import BENCHES, N, Project, bench, last_line, project
 from test_check_formats import figures
 from test_check_manifest import HEAD, Load, load
@@ -253,7 +253,7 @@ def test_the_engine_is_the_one_that_was_named(project: Project, monkeypatch: pyt
     assert engines == ["unicorn", "timed", "unicorn", "unicorn", "timed", "timed"]
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", quick_of(ENGINES, ["unicorn"]))  # the other's cycles: tests/test_timed.py
 def test_the_baseline_of_the_kernels_holds_on_both_engines(engine: Engine) -> None:
     """All of it: cycles, stack, code, and executions and cycles of every instruction, as they are in the file."""
     kernels = manifest.load(ROOT / "kernels")

@@ -23,7 +23,7 @@ import click
 import mutate_elf
 import numpy as np
 import pytest
-from conftest import FIRMWARE, Build
+from conftest import FIRMWARE, Build, quick_of
 
 from m0sim import cli, files
 from m0sim.cli import shared, verbs
@@ -720,7 +720,7 @@ def test_bad_usage_is_one_line(
     assert named in done.err
 
 
-@pytest.mark.parametrize("seed", [0, 1, *(pytest.param(n, marks=pytest.mark.long) for n in (2, 3))])
+@pytest.mark.parametrize("seed", quick_of(range(4), [0]))
 def test_damaged_images(run: Run, build: Build, tmp_path: Path, seed: int) -> None:
     """Each is refused, runs, or faults."""
     original = build("statics_a.c", "statics_b.c", "shapes.cpp", "pools.S", "lines.c").read_bytes()

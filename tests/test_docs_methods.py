@@ -47,9 +47,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("has_study", [False, pytest.param(True, marks=pytest.mark.long)])
-def test_the_page_is_followed(folder: Path, run: Run, has_study: bool) -> None:  # noqa: F811
-    """Each command; the study, which starts processes, in the long run only."""
+@pytest.mark.long
+def test_the_page_is_followed(folder: Path, run: Run) -> None:  # noqa: F811
     found_toolchain("zig")
     followed = []
     for kind, contents, before in list(blocks(PAGE))[1:]:
@@ -59,21 +58,17 @@ def test_the_page_is_followed(folder: Path, run: Run, has_study: bool) -> None: 
             Path("study.toml").write_text(contents)
             assert study_file.read(Path("study.toml")).entries[0].setting.options == {"margin": 1}
         for command, shown in commands(contents) if kind == "console" else ():
-            if command.startswith("m0sim study") and not has_study:
-                continue
             done = run(*shlex.split(command)[1:])
             is_refused = "is refused" in before
             assert done.code == (2 if is_refused else 0), (command, done.err)
             assert missing(shown, (done.err if is_refused else done.out).splitlines()) is None
             followed.append(command.split()[1])
-    assert followed == ["compare", "train", "train", "budget", "train", *["study"] * has_study, "train"]
+    assert followed == ["compare", "train", "train", "budget", "train", "study", "train"]
     trained = json.loads(Path("device/train.json").read_text())
     assert (trained["method"], len(trained["method_code"])) == ("sign-descent", 16)
     assert trained["accuracy"][-1] > trained["accuracy_before"]
     wide = json.loads(Path("wide/train.json").read_text())
     assert wide["options"] == {"margin": 2}
-    if not has_study:
-        return
     journal = [json.loads(line)["task"] for line in Path("study/runs.jsonl").read_text().splitlines()]
     assert {task["method_code"] for task in journal} == {trained["method_code"]}
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Build
+from conftest import Build, quick_of
 
 import m0sim.chip.machine  # noqa: F401  # now: pytester forgets what its runs import, and NumPy cannot be imported twice
 from m0sim import Machine, UsageError, cli
@@ -95,10 +95,11 @@ def test_the_manifest(elf: Path, tmp_path: Path) -> None:
         measured('fail_on = ["all"]')
 
 
-def test_the_bundled_kernels_have_none() -> None:
+@pytest.mark.parametrize("every", quick_of([1, 5], [5]))
+def test_the_bundled_kernels_have_none(every: int) -> None:
     benches = manifest.load(ROOT / "kernels/m0sim.toml").benches
     images = measure.Images()
-    for bench in benches:
+    for bench in benches[::every]:
         looked = measure.run(replace(bench, fail_on=("outside", "uninitialised")), ROOT, images)
         assert looked.failure is None, bench.name
     assert len(benches) > 30

@@ -486,6 +486,7 @@ def capstone_wide() -> Array:
     return kinds
 
 
+@pytest.mark.long
 def test_capstone_agrees_on_32_bit_encodings_but_those_listed() -> None:
     check_wide(capstone_wide(), CAPSTONE_WIDE)
 

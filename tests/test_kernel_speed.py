@@ -43,9 +43,12 @@ def shown(case: Case) -> str:
     return f"{case.kernel}, {case.operands}"
 
 
+FIRST = {case.kernel: case for case in reversed(CASES) if not case.more}
+"""One case a kernel. Means over many steps take a second each."""
+
+
 def parameter(case: Case) -> Any:
-    """Means over many steps take a second each."""
-    return pytest.param(case, id=shown(case), marks=[pytest.mark.long] if case.more else [])
+    return pytest.param(case, id=shown(case), marks=[] if FIRST.get(case.kernel) is case else [pytest.mark.long])
 
 
 @pytest.fixture(params=map(parameter, CASES))

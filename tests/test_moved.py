@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import struct
+from itertools import product
 from pathlib import Path
 
 import pytest
-from conftest import found_toolchain
+from conftest import found_toolchain, quick_of
 
 from m0sim.errors import UsageError
 from m0sim.image import Image, load_elf
@@ -48,9 +49,18 @@ def linked(sources: list[Path], folder: Path, toolchain: str, base: int, movable
     )
 
 
-@pytest.mark.parametrize("toolchain", NAMES)
-@pytest.mark.parametrize("what", ["words", "kernels"])
-@pytest.mark.parametrize("there", [0x08000000, 0x10000100])
+@pytest.mark.parametrize(
+    ("there", "what", "toolchain"),
+    [
+        *product([0x08000000, 0x10000100], ["words"], NAMES),
+        (0x08000000, "kernels", "zig"),
+        *(
+            pytest.param(*made, marks=pytest.mark.long)
+            for made in product([0x08000000, 0x10000100], ["kernels"], NAMES)
+            if made != (0x08000000, "kernels", "zig")
+        ),
+    ],
+)
 def test_moved_is_as_linked_there(toolchain: str, what: str, there: int, tmp_path: Path) -> None:
     words = tmp_path / "words.S"
     words.write_text(WORDS)
@@ -67,7 +77,7 @@ def test_moved_is_as_linked_there(toolchain: str, what: str, there: int, tmp_pat
     assert [s.data for s in again.segments] == [s.data for s in start.segments]
 
 
-@pytest.mark.parametrize("toolchain", NAMES)
+@pytest.mark.parametrize("toolchain", quick_of(NAMES, ["zig"]))
 def test_relocations_are_in_no_figure(toolchain: str, tmp_path: Path) -> None:
     sources = sorted(KERNELS.glob("*.S"))
     kept, plain = (linked(sources, tmp_path, toolchain, 0x10000000, movable) for movable in (True, False))
