@@ -190,6 +190,16 @@ def test_without_stacks_it_says_what_to_do(which: str) -> None:
     assert "m0sim check --update" in written
 
 
+def test_an_estimate_is_told() -> None:
+    old, new = (replace(each, stacks=each.stacks[:-1]) for each in (OLD, NEW))
+    inlined = [(StackNode(1, "q (inlined, estimate)", cycles),) for cycles in (10, 70)]
+    old, new = (replace(each, stacks=each.stacks + more) for each, more in zip((old, new), inlined, strict=True))
+    written = page(compared(old, new))
+    assert ["f > q (inlined, estimate)", "10", "70", "+60", "10", "70"] in rows(written)
+    assert "Estimate: how cycles of inlined code divide" in written
+    assert "Estimate: how" not in page(MOVED)
+
+
 def test_the_same_instructions_are_shown_once() -> None:
     verdicts = [judge(Measurement(name, NEW), OLD, Limits()) for name in ("one", "two")]
     written = page(Result(tuple(verdicts)))

@@ -152,9 +152,16 @@ def test_roots_of_other_names_are_one() -> None:
 
 
 def test_an_estimate_is_no_other_context() -> None:
-    old = (StackNode(0, "main", 1), StackNode(1, "f (inlined)", 10))
-    new = (StackNode(0, "main", 1), StackNode(1, "f (inlined, estimate)", 12))
-    assert [(c.path, c.old, c.new) for c in graph(old, new).changed] == [(("main", "f (inlined)"), 10, 12)]
+    """But it is told where it is one, in either run."""
+    exact = (StackNode(0, "main", 1), StackNode(1, "f (inlined)", 10))
+    shared = (StackNode(0, "main", 1), StackNode(1, "f (inlined, estimate)", 12))
+    for old, new, cycles in ((exact, shared, (10, 12)), (shared, exact, (12, 10)), (shared, shared, None)):
+        found = graph(old, new)
+        changed = [(context.path, (context.old, context.new)) for context in found.changed]
+        assert changed == ([] if cycles is None else [(("main", "f (inlined, estimate)"), cycles)])
+        assert [box.context.name for box in found.by_new.boxes] == ["main", "f (inlined, estimate)"]
+        assert found.has_estimates
+    assert not graph(exact, exact).has_estimates
 
 
 def test_rows_of_one_context_add_up() -> None:

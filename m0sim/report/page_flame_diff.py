@@ -11,6 +11,8 @@ from m0sim.report.stack_nodes import StackNode
 _NARROWEST = 0.1  # % of the width: less cannot be seen, let alone clicked
 _SHADES = (0.0, 0.1, 0.5)  # shares of the largest change above which a box is one shade stronger
 
+_ESTIMATE = " (inlined, estimate)"
+
 
 @dataclass(slots=True, eq=False)
 class Context:
@@ -82,11 +84,17 @@ class FlameDiff:
     changed: tuple[Context, ...]
     """Those whose own cycles changed, most first: their changes add up to that of the whole."""
 
+    @property
+    def has_estimates(self) -> bool:
+        """Whether how the cycles of inlined code divide among contexts is an estimate somewhere."""
+        return any(box.context.name.endswith(_ESTIMATE) for view in (self.by_new, self.by_old) for box in view.boxes)
+
 
 def flame_diff(old: Sequence[StackNode], new: Sequence[StackNode]) -> FlameDiff | None:
     """The graph of two runs, each with one root; None where one of them has no contexts.
 
-    The roots are one, whatever their names. Whether the cycles of inlined code are an estimate makes no other context.
+    The roots are one, whatever their names. A context of inlined code is one whether its cycles are an estimate or not,
+    and has the name of an estimate where they are in either run.
     """
     if not old or not new:
         return None
@@ -108,8 +116,11 @@ def _entered(root: Context, nodes: Sequence[StackNode]) -> Iterator[tuple[Contex
     for node in nodes:
         if node.depth:
             del above[node.depth :]
-            name = node.name.replace(" (inlined, estimate)", " (inlined)")
-            above.append(above[-1].children.setdefault(name, Context(name, above[-1], node.depth)))
+            known = node.name.replace(_ESTIMATE, " (inlined)")
+            context = above[-1].children.setdefault(known, Context(node.name, above[-1], node.depth))
+            if node.name != known:
+                context.name = node.name  # an estimate in one run makes the change one
+            above.append(context)
         yield above[-1], node.self_cycles
 
 
