@@ -273,7 +273,7 @@ def test_a_study_of_files(tmp_path: Path, run: Run) -> None:  # noqa: F811
         (None, name, tuned) for name in found["tasks"] for tuned in (True, False)
     ]
     names = {file.name for file in (tmp_path / "out").iterdir()}
-    assert {"curves-none.png", "curves-noise-20.svg", "curves-b.npz.png"} <= names
+    assert {"study.html", "curves-none.png", "curves-noise-20.svg", "curves-b.npz.png"} <= names
     assert "tuning at the task noise:20" in (tmp_path / "out" / "study.md").read_text().lower()
 
 

@@ -22,7 +22,7 @@ from m0sim.study.learn import kernels
 from m0sim.study.learn.experiment import study, study_file, study_run
 from m0sim.study.learn.experiment.study import RunResult, Study, key_of
 from m0sim.study.learn.transfer import rotation
-from m0sim.study.report import study_data, study_plots
+from m0sim.study.report import study_data, study_html, study_plots
 
 try:
     kernels.load()
@@ -287,6 +287,7 @@ class TestRun:
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(study_plots, "files", lambda result: {})
+        monkeypatch.setattr(study_html, "page", lambda result: "")
         path = tmp_path / "one.toml"
         path.write_text(
             "images = 4\nepochs = 1\nvalidation_images = 4\ntest_images = 4\n"

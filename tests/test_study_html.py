@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,8 @@ from m0sim import __version__
 from m0sim.cli import app
 from m0sim.study.learn.experiment.training import RunProgress, Training
 from m0sim.study.learn.network_files import Found
-from m0sim.study.report import study_html, train_data, train_html
+from m0sim.study.report import bars, drawing, pages, study_html, train_data, train_html
+from m0sim.study.report.bars import Bar, Chart
 
 DIGITS: dict[str, Any] = json.loads((Path(__file__).parents[1] / "docs" / "study" / "digits.json").read_text())
 HOSTILE = '</title><script>alert("&\x1b[31m")</script>$\\frac$'
@@ -85,6 +86,18 @@ def is_whole(page: Page) -> None:
     assert not page.tags & {"script", "link", "img", "iframe", "object"}
     assert len(page.ids) == len(set(page.ids))
     assert set(page.references) <= set(page.ids)
+
+
+def test_names_of_plots_are_no_markup() -> None:
+    chart = Chart("t", "r", "u", [Bar("m", {"a": 1.0}, "1", {"a": "tip"})], {"a": drawing.BLUE})
+    plots: dict[str, tuple[str, drawing.Plot]] = {
+        HOSTILE: (HOSTILE, partial(bars.draw, chart)),
+        "two": ("b", partial(bars.draw, chart)),
+    }
+    page = Page(pages.page(HOSTILE, [HOSTILE], pages.pictured(plots), [(HOSTILE, HOSTILE)], {HOSTILE: [HOSTILE, 1.5]}))
+    is_whole(page)
+    assert "\x1b" not in page.text
+    assert page.facts[SHOWN] == f"{SHOWN}, 1.5"
 
 
 @cache

@@ -441,12 +441,17 @@ def test_the_command_and_its_summary(monkeypatch, capsys, tmp_path: Path, schedu
         "front-tiny-cnn-8.svg",
     }
     assert {p.name for p in (tmp_path / "out").iterdir()} == names
+    page = (tmp_path / "out" / "sweep.html").read_text()
+    for row in printed["front"]:
+        for cell in (f"{row['needed_bytes'] / 1024:,.2f}", f"{row['cycles']:,}"):
+            assert f">{cell}<" in page
+    assert "<dt>grid: method</dt><dd>niti-static, priot-s</dd>" in page
     assert run(monkeypatch, str(tmp_path / "out"), "--summary", "--json") == 0
     assert json.loads(capsys.readouterr().out) == printed
     assert run(monkeypatch, *arguments, "--summary") == 0
     shown = capsys.readouterr().out
     assert "6 of 6 points" in shown
-    assert re.search(r"^16K ", shown, re.MULTILINE)
+    assert re.search(r"^16 ", shown, re.MULTILINE)
     assert "our reconstruction" in shown
 
 

@@ -11,7 +11,7 @@ from m0sim.study.report.pages import Part
 
 def page(comparison: Comparison) -> str:
     """The report: cycles and SRAM with their plots, and what flash adds."""
-    drawn = [pages.picture(name, title, plot) for name, (title, plot) in compare_plots.plots(comparison).items()]
+    drawn = pages.drawn(compare_plots.plots(comparison)).values()
     sheets = compare_data.sheets(comparison)
     heading = [f"{compare_data.heading(comparison)}. Ratios are to {comparison.base}."]
     if any(m.is_reconstruction for m in comparison.methods):

@@ -132,7 +132,7 @@ def _point(axes: Axes, point: PlottedPoint, look: Look, *, is_pale: bool, top: f
     axes.plot(
         [x],
         [y],
-        marker="^" if is_off else marker,
+        marker=marker,
         linestyle="",
         color=colour,
         markersize=4.7 if is_pale and not is_off else 6.5,

@@ -56,10 +56,15 @@ def page(
     )
 
 
-def picture(name: str, title: str, plot: Plot) -> Picture:
-    """A plot as markup: it is our own, so nothing in it needs escaping. `name` keeps its ids apart from others'."""
+def drawn(plots: Mapping[str, tuple[str, Plot]]) -> dict[str, Picture]:
+    """Plots, by name with their titles, as markup: an SVG is our own, so nothing in it needs escaping, and its ids have
+    nothing of the names, which may be somebody's."""
+    return {name: _picture(f"plot-{number}", *plot) for number, (name, plot) in enumerate(plots.items(), 1)}
+
+
+def _picture(prefix: str, title: str, plot: Plot) -> Picture:
     wide, narrow = (
-        Markup(drawing.inline(plot("svg", width), f"{name}-{form}"))
+        Markup(drawing.inline(plot("svg", width), f"{prefix}-{form}"))
         for form, width in (("wide", drawing.WIDE), ("narrow", drawing.NARROW))
     )
     return Picture(title, wide, narrow)
@@ -67,7 +72,7 @@ def picture(name: str, title: str, plot: Plot) -> Picture:
 
 def pictured(plots: Mapping[str, tuple[str, Plot]]) -> list[Part]:
     """A section for each plot."""
-    return [Part(title, picture=picture(name, title, plot)) for name, (title, plot) in plots.items()]
+    return [Part(picture.title, picture=picture) for picture in drawn(plots).values()]
 
 
 def _facts(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:

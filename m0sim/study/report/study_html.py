@@ -16,7 +16,7 @@ Values = dict[str, Any]
 def page(result: Values) -> str:
     """The report: every table, below it the plot that shows the same."""
     plots = study_plots.plots(result) | study_front.plots(result) | robustness_plots.plots(result)
-    drawn = {name: pages.picture(name, title, plot) for name, (title, plot) in plots.items()}
+    drawn = pages.drawn(plots)
     return pages.page(
         title=f"A study: {result['network']} learns {result['data']}",
         heading=[f"{study_data.heading(result)}.", ORIGINS],

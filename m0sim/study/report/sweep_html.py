@@ -10,9 +10,13 @@ from m0sim.study.report.pages import Part
 from m0sim.study.whatif.grid import Sweep
 from m0sim.study.whatif.sweep import Finished
 
+_PLACES = ("folder", "data_dir")
+"""Keys of a sweep's file that say where something was on that machine, and decide about no figure."""
+
 
 def page(sweep: Sweep, finished: Finished) -> str:
     """The report: its tables, then its pictures."""
+    said = {key: value for key, value in tomllib.loads(sweep.text).items() if key not in _PLACES}
     return pages.page(
         title=f"A sweep: {sweep.path.name}",
         heading=[f"{sweep_data.heading(finished)}."],
@@ -21,5 +25,5 @@ def page(sweep: Sweep, finished: Finished) -> str:
             *pages.pictured(sweep_plots.plots(finished)),
         ],
         notes=[("", note) for note in sweep_data.notes(finished)],
-        provenance={"sweep": sweep.path.name, **tomllib.loads(sweep.text), **sources.record(sweep.source)},
+        provenance={"sweep": sweep.path.name, **said, **sources.record(sweep.source)},
     )

@@ -20,7 +20,7 @@ def plots(finished: Finished) -> dict[str, tuple[str, Plot]]:
     for network in dict.fromkeys(row["network"] for row in measured):
         points = [point_of(row) for row in measured if row["network"] == network]
         title = f"{network}: SRAM against cycles"
-        found[f"front-{network}"] = (title, partial(front_plot.draw, points, title))
+        found[f"front-{network}"] = (f"SRAM against cycles: {network}", partial(front_plot.draw, points, title))
     return found
 
 

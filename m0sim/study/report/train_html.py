@@ -12,7 +12,7 @@ from m0sim.study.report.pages import Part
 def page(training: Training) -> str:
     """The report of a run, or of as much of it as there is: the curve, and the table by epoch."""
     task, sheet = training.task, train_data.sheet(training)
-    ((name, (title, plot)),) = train_plots.plots(training).items()
+    (picture,) = pages.drawn(train_plots.plots(training)).values()
     closing = train_data.closing(training)
     heading = [f"{train_data.heading(training)}.", f"{closing[:1].upper()}{closing[1:]}."]
     if not training.is_finished:
@@ -21,7 +21,7 @@ def page(training: Training) -> str:
     return pages.page(
         title=f"m0sim train: {task.setting.method} on {task.found.name}",
         heading=heading,
-        parts=[Part(sheet.title, sheet, pages.picture(name, title, plot))],
+        parts=[Part(sheet.title, sheet, picture)],
         notes=starred if is_reconstruction(task.setting.method) else [],
         provenance=task.identity() | {"clock_hz": task.profile.clock_hz, "chip_engine": task.chip_engine},
     )
