@@ -148,6 +148,10 @@ class TestFront:
         assert axes.get_ylim()[1] < 1
         assert "fp32: 32.7 million \N{UPWARDS ARROW}" in [text.get_text() for text in axes.texts]
 
+    def test_the_order_of_the_points_changes_nothing(self) -> None:
+        found = points(1)
+        assert front_plot.draw(found, "title") == front_plot.draw(found[::-1], "title")
+
     @pytest.mark.parametrize("name", ["plain", 'a"b', "a'b", "a\"b'<&>\x1b$x$", "two  spaces"])
     def test_tips_say_any_name(self, name: str) -> None:
         root = ElementTree.fromstring(front_plot.draw([PlottedPoint(name, "1", 1024, 1e6, 1)], name))

@@ -88,7 +88,9 @@ def draw(points: Sequence[PlottedPoint], title: str, kind: str = "svg", width: f
         axes.xaxis.set_major_formatter(lambda x, _: f"{x:g}")
         axes.margins(x=0.08)
         axes.set_ylim(0, 1.1 * top or 1)
-        for point in sorted(points, key=lambda p: (p in best, p.method in looks)):
+        for point in sorted(
+            points, key=lambda p: (p in best, p.method in looks, p.sram_bytes, p.cycles, p.method, p.label)
+        ):
             _point(axes, point, looks.get(point.method, _OTHER), is_pale=point not in best, top=top)
         axes.set_xlabel("KiB of SRAM needed, stack included")
         axes.set_ylabel("million cycles a training step, zero wait states")
