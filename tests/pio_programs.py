@@ -47,10 +47,11 @@ def instruction(random: Random) -> int:
     if random.random() < 0.6:
         field &= random.choice((0, 1, 16, 24))
     argument = random.randrange(8)
+    few_flags = random.choice((0, 1, 16, 17, low & 0x17))
     if code == 1 and random.random() < 0.5:
-        low, argument = random.randrange(8), argument & 6 | 2 * (random.random() < 0.5)
+        argument, low = argument & 4 | random.choice((1, 2)), few_flags
     if code == 6:
-        argument, low = argument & 3, low & 0x17
+        argument, low = argument & 3, few_flags
     if code == 4 and random.random() < 0.9:
         low = 0
     return code << 13 | field << 8 | argument << 5 | low

@@ -33,10 +33,14 @@ class Sio:
         self._tables.share("exceptions", np.zeros(layout.EXCEPTIONS, layout.EXCEPTION), self.core.system)
 
     def load(self, offset: int, size: int = 4) -> int:
+        self.settle_pio(self.port.now)
         return int(_READ(None, offset, size, self._tables.address))
 
     def store(self, offset: int, value: int, size: int = 4) -> None:
+        self.settle_pio(self.port.now)
         _WRITE(None, offset, size, value & WORD, self._tables.address)
+        if self.core.pio.is_running:
+            self.update_pins(self.port.now)
 
     # -- PIO beside it; a cycle is given with each access, never one before the last
 

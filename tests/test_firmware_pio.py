@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Sequence
 from fractions import Fraction
 from itertools import pairwise
@@ -100,3 +102,30 @@ def test_dma_is_paced_by_the_machines_requests(tmp_path: Path) -> None:
     assert taken.last_cycle is not None
     assert taken.last_cycle - taken.first_cycle == 499 * 100 + 1
     assert 49_000 < done.sleep_cycles < 50_000
+
+
+def test_a_dump_shows_pins_and_state_machines(elf: Path, tmp_path: Path) -> None:
+    """Read back: the square wave's pin and its machine's program counter go together."""
+    file = tmp_path / "pio.vcd"
+    command = [sys.executable, "-m", "m0sim", "run", str(elf), "--vcd", str(file), "--for", "8.2ms"]
+    subprocess.run(command, check=True, capture_output=True)
+    names, now, values = dict[str, str](), 0, dict[str, list[tuple[int, str]]]()
+    for line in file.read_text().splitlines():
+        words = line.split()
+        if line.startswith("$var"):
+            names[words[3]] = words[4]
+        elif line.startswith("#"):
+            now = int(line[1:])
+        elif not line.startswith("$"):
+            value, identifier = words if len(words) == 2 else (line[0], line[1:])
+            values.setdefault(names[identifier], []).append((now, value))
+    assert set(names.values()) == {
+        *(f"gpio{pin}" for pin in (2, 3, 4, 5)), *(f"pio0_sm{i}_pc" for i in range(3)), "pio1_sm3_pc",
+    }  # fmt: skip
+    square, machine = values["gpio4"][2:], values["pio1_sm3_pc"]
+    assert machine[0] == (0, "bx")
+    assert len(square) > 300
+    # set pins, 1 is at 0 and the pin high a cycle behind its pulse; pc leaves it when that instruction is done
+    assert [value for _, value in machine[1:6]] == ["b0", "b1", "b0", "b1", "b0"]
+    assert [at for at, _ in machine[2:302]] == [at for at, _ in square[:300]]
+    assert {int(value[1:], 2) for _, value in values["pio0_sm2_pc"][1:]} == {8, 9, 10, 11}

@@ -30,9 +30,10 @@ from m0sim.chip.engine.start import Start, later_start, second_core_start, start
 from m0sim.chip.engine.world import World
 from m0sim.chip.inputs import AnalogInput, AnalogSource, Outside, PinInput
 from m0sim.chip.memory import AddressSpace
+from m0sim.chip.native import layout
 from m0sim.chip.options import FlashModel, flash_model_of
 from m0sim.chip.results.runs import Left, run_cost
-from m0sim.chip.run_cost import Exit, PinChange, RunCost, UnmodelledUse
+from m0sim.chip.run_cost import Exit, MachineStep, PinChange, RunCost, UnmodelledUse
 from m0sim.chip.started import Started
 from m0sim.errors import UsageError, did_you_mean
 from m0sim.image import Image
@@ -300,6 +301,7 @@ class _Run:
             unmodelled=self._unmodelled(),
             clocks=self._host.rates_since(first),
             pins=self._pins(),
+            state_machines=self._steps(),
             heap=tuple(self._run.heap),
             resets=tuple(self._run.resets),
             faults=faults,
@@ -344,6 +346,15 @@ class _Run:
             for note in self._board.bus.notes.values()
         ]
         return tuple(sorted(uses, key=lambda use: (-(use.loads + use.stores), use.address)))
+
+    def _steps(self) -> tuple[MachineStep, ...]:
+        rows = zip(*(self._run.steps[name].tolist() for name in ("cycle", "machine", "pc")), strict=True)
+        return tuple(
+            MachineStep(
+                cycle, self._host.seconds_at(cycle), f"PIO{i // 4} SM{i % 4}", None if pc == layout.NOTHING else pc
+            )
+            for cycle, i, pc in rows
+        )
 
     def _pins(self) -> tuple[PinChange, ...]:
         rows = zip(*(self._run.pins[name].tolist() for name in ("cycle", "level", "driven")), strict=True)

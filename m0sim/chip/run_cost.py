@@ -135,6 +135,19 @@ class PinChange:
 
 @documented
 @dataclass(frozen=True, slots=True)
+class MachineStep:
+    """Where a state machine of PIO is, from one cycle on."""
+
+    cycle: int
+    seconds: float
+    machine: str
+    """Such as ``PIO0 SM1``."""
+    pc: int | None
+    """The instruction that it executes or waits in, 0 to 31; None while it is not enabled."""
+
+
+@documented
+@dataclass(frozen=True, slots=True)
 class HeapSize:
     """How much the program's `sbrk` had given out, from one cycle on."""
 
@@ -206,6 +219,8 @@ class RunCost(Views):
     """Each growth of the heap; empty where nobody asked `sbrk` for memory."""
     pins: tuple[PinChange, ...] = field(default=(), repr=False)
     """What the chip drove its pins to; only where that was asked for."""
+    state_machines: tuple[MachineStep, ...] = field(default=(), repr=False)
+    """Where those of PIO went; only where pins were asked for."""
     resets: tuple[ChipReset, ...] = ()
     """After the first one, with which the run begins."""
     faults: tuple[str, ...] = ()

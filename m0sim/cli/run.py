@@ -191,7 +191,7 @@ def _write(
     if vcd is not None:
         from m0sim.report.vcd import vcd as vcd_of
 
-        files.write(vcd, vcd_of(done.pins, name=firmware.device.name))
+        files.write(vcd, vcd_of(done.pins, done.state_machines, name=firmware.device.name))
     if html is not None:
         from m0sim.report.page import page
 

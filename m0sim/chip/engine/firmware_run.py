@@ -16,7 +16,7 @@ from m0sim.chip.engine import faults, semihosting
 from m0sim.chip.engine.cores import Cores
 from m0sim.chip.engine.emulator import Emulator
 from m0sim.chip.engine.held import Debugger, Held
-from m0sim.chip.engine.host import PIN_LOG, ChipHost
+from m0sim.chip.engine.host import SLICE_WITH_PINS, ChipHost
 from m0sim.chip.engine.interpreter import Interpreter
 from m0sim.chip.engine.interrupt import Interrupt
 from m0sim.chip.engine.points import Points
@@ -107,6 +107,7 @@ class FirmwareRun:
         self.resets: list[ChipReset] = []
         """Those after the first."""
         self._pins: list[npt.NDArray[Any]] = []
+        self._steps: list[npt.NDArray[Any]] = []
 
     @property
     def _processor(self) -> Processor:
@@ -117,6 +118,11 @@ class FirmwareRun:
     def pins(self) -> npt.NDArray[Any]:
         """What the pins did, if that was wanted: rows of `layout.PIN_CHANGE`."""
         return np.concatenate([np.zeros(0, layout.PIN_CHANGE), *self._pins])
+
+    @property
+    def steps(self) -> npt.NDArray[Any]:
+        """Where PIO's state machines went, if pins were wanted: rows of `layout.PIO_STEP`."""
+        return np.concatenate([np.zeros(0, layout.PIO_STEP), *self._steps])
 
     def missed(self) -> tuple[str, ...]:
         """What was waited for and did not come before the run ended, one line each."""
@@ -206,7 +212,7 @@ class FirmwareRun:
         slice_cycles = _SLICE_CYCLES
         if self._wanted.pins:
             self._host.log_pins()
-            slice_cycles = PIN_LOG // 2  # in one cycle PIO may change pins, and so may an instruction
+            slice_cycles = SLICE_WITH_PINS
         if self._host.restarts is not None:
             slice_cycles = 0  # the instruction that asked for it comes to its end
         limit = self._limit()
@@ -216,6 +222,7 @@ class FirmwareRun:
             self._restart(*self._host.restarts)
         if self._wanted.pins:
             self._pins.append(self._host.pin_changes())
+            self._steps.append(self._host.machine_steps())
         if self._end is None and self._host.ended is not None:
             self._end = self._host.ended
         if self._end is None and self._output.has_wanted:

@@ -27,6 +27,10 @@ from m0sim.chip.run_cost import ClockRate, Exit
 
 PIN_LOG = 1 << 16
 """Changes of pins that there is room for between two slices."""
+SLICE_WITH_PINS = PIN_LOG // 2
+"""Cycles of one: in each PIO may change pins, and so may an instruction."""
+_STEP_LOG = 8 * SLICE_WITH_PINS + PIN_LOG
+"""Of eight state machines in each cycle, and of stores."""
 
 
 class ChipHost:
@@ -203,13 +207,20 @@ class ChipHost:
         if not shared.log_capacity:
             self._chip.counters.tables.share("log", np.zeros(PIN_LOG, layout.PIN_CHANGE), shared)
             shared.log_capacity = PIN_LOG
-        shared.log_count = 0
+            self._tables.share("log", np.zeros(_STEP_LOG, layout.PIO_STEP), self._pio)
+            self._pio.log_capacity = _STEP_LOG
+        shared.log_count = self._pio.log_count = 0
 
     def pin_changes(self) -> npt.NDArray[Any]:
         """What the pins did since `log_pins`: rows of `layout.PIN_CHANGE`, a copy."""
         CORE.m0_pio_settle(self._tables.address, self.now)
-        count = self._chip.counters.core.port.pins.log_count
-        return self._chip.counters.tables["log"][:count].copy()
+        shared = self._chip.counters.core.port.pins
+        count = shared.log_count
+        return self._tables.of("log", shared)[:count].copy()
+
+    def machine_steps(self) -> npt.NDArray[Any]:
+        """Where PIO's state machines went since `log_pins`, up to `pin_changes`: rows of `layout.PIO_STEP`, a copy."""
+        return self._tables.of("log", self._pio)[: self._pio.log_count].copy()
 
     def update_pins(self) -> None:
         CORE.m0_update_pins(self._tables.address, self._clock.now)

@@ -300,7 +300,7 @@ struct m0_pins {
     uint32_t rose;      /* of `seen`, since Python put these to 0 */
     uint32_t fell;
     uint32_t is_news;   /* 1: a watched pin has changed */
-    uint32_t input;     /* what blocks of the chip see of the pins, GPIO_IN: since `input_since`; */
+    uint32_t input;     /* what PIO sees of the pins, as GPIO_IN: since `input_since`; */
     uint32_t input1;    /* in the cycle before `input_at`, */
     uint32_t input2;    /* and in the one before that: two flip-flops keep them */
     int64_t input_at;
@@ -341,6 +341,7 @@ struct m0_pio_machine {
     uint32_t sticky_mask; /* with OUT_STICKY, the newest OUT or SET to pins: which, */
     uint32_t sticky;     /* to what, */
     uint32_t sticky_oe;  /* and 1 where that is of their directions */
+    uint32_t shown;      /* its newest row in the log has this `pc` and one more, 0 where it stands */
     uint32_t side_mask;  /* what side-set of an instruction that waits writes in each cycle: pins, */
     uint32_t side;       /* to what */
     uint32_t fraction;   /* of the divider, in 256ths: of the periods that have ended */
@@ -380,9 +381,17 @@ struct m0_pio_block {
     struct m0_pio_note notes[3]; /* by enum m0_pio_notes */
 };
 
+/* Where a state machine goes: kept where somebody draws them. */
+struct m0_pio_step {
+    int64_t cycle;    /* from which on */
+    uint32_t machine; /* it, 0 to 7, */
+    uint32_t pc;      /* is at this instruction, or M0_NOTHING while it stands */
+};
+
 /* Both blocks, up to before cycle `now`. */
 struct m0_pio {
     uint32_t is_there;     /* 1: the chip has them */
+    uint32_t is_used;      /* 1: something was stored to them: inputs are followed since */
     uint32_t is_running;   /* 1: a machine is enabled, or has something to do */
     uint32_t is_changed;   /* 1: `due` of machines is to be worked out again */
     uint32_t lines;        /* requests: of block 0 IRQ0 and IRQ1, of block 1 */
@@ -393,6 +402,9 @@ struct m0_pio {
     int64_t settled_at;    /* the cycle from which on a machine that waits sees nothing new */
     int64_t predicted_at;  /* when it was found out that before cycle */
     int64_t event_at;      /* nothing happens that somebody wants to know */
+    struct m0_pio_step *log;
+    uint32_t log_count;
+    uint32_t log_capacity; /* 0 where nobody draws */
     struct m0_pio_block blocks[2];
 };
 

@@ -175,6 +175,7 @@ uint32_t m0_read_sio(struct m0_core *core, uint32_t offset);
 void m0_write_sio(struct m0_core *core, uint32_t offset, uint32_t value);
 void m0_drive_pins(const struct m0_core *core, const struct m0_pio *pio, struct m0_pins *pins, int64_t now);
 void m0_move_inputs(struct m0_pins *pins, int64_t now);
+void m0_begin_inputs(struct m0_pins *pins, int64_t now);
 
 /* -- the cache in front of flash: xip.c */
 

@@ -52,7 +52,6 @@ struct cycle {
     /* and of the machine that executes: */
     struct m0_pio_machine *machine;
     uint32_t index;
-    bool sets_pins;         /* OUT, SET or MOV to pins; else a sticky one goes on */
     bool leaves_exec;       /* OUT EXEC or MOV EXEC: no delay */
     bool is_filled;         /* OUT that waits for no more than the next cycle */
     bool moves_words;       /* a FIFO has another level than it had */
@@ -167,13 +166,12 @@ static void write_pins(struct cycle *cycle, bool is_oe, uint32_t mask, uint32_t 
     writes->value = (writes->value & ~mask) | (value & mask);
 }
 
-/* OUT, SET or MOV to pins: `count` of them from `base` on. With OUT_STICKY it goes on until the next one. */
+/* OUT, SET or MOV to pins: `count` of them from `base` on. */
 static void set_pins(struct cycle *cycle, bool is_oe, uint32_t base, uint32_t count, uint32_t value, bool is_enabled)
 {
     struct m0_pio_machine *machine = cycle->machine;
     uint32_t mask = is_enabled ? rotated_left(low_bits(count), base) & PINS_MASK : 0;
     value = rotated_left(value, base);
-    cycle->sets_pins = true;
     if ((machine->execctrl & M0_PIO_OUT_STICKY) != 0) {
         machine->sticky_mask = mask;
         machine->sticky = value;
@@ -182,7 +180,7 @@ static void set_pins(struct cycle *cycle, bool is_oe, uint32_t base, uint32_t co
     write_pins(cycle, is_oe, mask, value);
 }
 
-/* What OUT_STICKY goes on with in a cycle without OUT, SET or MOV to pins. */
+/* With OUT_STICKY the newest OUT, SET or MOV to pins is written in each cycle. */
 static void hold_pins(struct cycle *cycle)
 {
     const struct m0_pio_machine *machine = cycle->machine;
@@ -576,11 +574,9 @@ static void execute_next(struct cycle *cycle)
                            : is_latched ? machine->latched
                                         : cycle->block->memory[machine->pc];
     uint32_t delay = side_set(cycle, instruction), latched = machine->latched;
-    cycle->leaves_exec = cycle->sets_pins = cycle->is_filled = false;
+    cycle->leaves_exec = cycle->is_filled = false;
     enum outcome outcome = execute(cycle, instruction);
-    if (!cycle->sets_pins) {
-        hold_pins(cycle);
-    }
+    hold_pins(cycle);
     write_pins(cycle, is_side_oe(machine), machine->side_mask, machine->side);
     machine->is_stalled = outcome == STALLED;
     if (outcome == STALLED) {
@@ -827,6 +823,19 @@ static int64_t earliest(const struct world *world)
     return earliest;
 }
 
+/* Where machines are from cycle `now` on, as far as that is new. */
+void m0_pio_show(struct m0_pio *pio, int64_t now)
+{
+    for (uint32_t i = 0; i < 8 && pio->log_capacity != 0; i++) {
+        struct m0_pio_machine *machine = machine_at(pio, i);
+        uint32_t shown = machine->is_enabled != 0 ? machine->pc + 1 : 0;
+        if (shown != machine->shown && pio->log_count < pio->log_capacity) {
+            pio->log[pio->log_count++] = (struct m0_pio_step){now, i, shown - 1};
+        }
+        machine->shown = shown;
+    }
+}
+
 /* One cycle of both blocks. True where somebody is to be told. */
 static bool run_cycle(const struct world *world, int64_t now)
 {
@@ -839,6 +848,9 @@ static bool run_cycle(const struct world *world, int64_t now)
         m0_drive_pins(world->core, pio, world->pins, now + 1);
     }
     plan(world, now + 1, false);
+    if (pio->log_capacity != 0) {
+        m0_pio_show(pio, now + 1);
+    }
     if (!world->is_heard) {
         return false;
     }
@@ -942,7 +954,7 @@ int64_t m0_pio_due(struct m0_core *core)
     struct world world = {.core = core, .pio = &copy, .pins = &pins, .is_ahead = true, .is_heard = true};
     int64_t span = 2 * (now - pio->predicted_at);
     span = span < AHEAD_LEAST ? AHEAD_LEAST : span > AHEAD_MOST ? AHEAD_MOST : span;
-    pins.log_capacity = 0;
+    pins.log_capacity = copy.log_capacity = 0;
     int64_t came_to = run(&world, now + span);
     pio->predicted_at = now;
     pio->event_at = world.is_idle ? M0_NEVER : came_to;

@@ -23,6 +23,7 @@ void m0_pio_settle_machine(struct m0_pio_machine *machine, int64_t now);
 void m0_pio_request(struct m0_core *core, int64_t now);
 uint32_t m0_pio_interrupts(const struct m0_pio_block *block);
 uint32_t m0_pio_requests(const struct m0_pio_block *block, uint32_t line);
+void m0_pio_show(struct m0_pio *pio, int64_t now);
 void m0_pio_look_at_dreqs(struct m0_pio *pio);
 void m0_pio_put(struct m0_pio_fifo *fifo, uint32_t word);
 uint32_t m0_pio_take(struct m0_pio_fifo *fifo);
@@ -30,7 +31,7 @@ uint32_t m0_pio_take(struct m0_pio_fifo *fifo);
 /* Bring PIO to cycle `now`. Where nothing of it runs that costs a comparison. */
 M0_INLINE void m0_settle_pio(struct m0_core *core, int64_t now)
 {
-    if (core->chip->pio.is_running != 0 && core->chip->pio.now < now) {
+    if (__builtin_expect(core->chip->pio.is_running != 0, 0) && core->chip->pio.now < now) {
         m0_pio_advance(core, now, false);
     }
 }

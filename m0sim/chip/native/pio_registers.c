@@ -283,6 +283,7 @@ static void look_again(struct m0_core *core, int64_t now)
 {
     struct m0_pio *pio = &core->chip->pio;
     pio->now = pio->now > now ? pio->now : now;
+    m0_pio_show(pio, now);
     m0_pio_request(core, now);
     m0_pio_disturb(core, now);
 }
@@ -294,6 +295,10 @@ void m0_pio_store(struct m0_core *core, uint32_t pc, int64_t now, uint32_t numbe
     struct m0_pio_block *block = &core->chip->pio.blocks[number];
     m0_settle_pio(core, now);
     now = core->chip->pio.now > now ? core->chip->pio.now : now; /* a device that is told late finds PIO in the present */
+    if (core->chip->pio.is_used == 0) {
+        core->chip->pio.is_used = 1;
+        m0_begin_inputs(m0_pins(core), now);
+    }
     settle_machines(block, now);
     if (alias != 0 && offset != FDEBUG && offset != IRQ) { /* those clear the bits that are stored, by any alias */
         uint32_t old = peek(core, number, offset);
@@ -334,6 +339,7 @@ void m0_pio_reset(struct m0_core *core, uint32_t number, bool is_held, int64_t n
     }
     for (uint32_t i = 0; i < 4; i++) {
         struct m0_pio_machine *machine = &fresh.machines[i];
+        machine->shown = block->machines[i].shown;
         machine->clkdiv = 0x00010000;
         machine->execctrl = 0x0001F000;
         machine->shiftctrl = 0x000C0000;

@@ -8,7 +8,7 @@
  * Sources: RP2040 datasheet, section 2.3.1 (SIO), 2.3.1.5 (integer divider: 8 cycles), 2.1.4 (narrow IO register
  * writes), and the SIO register list in 2.3.1.7 (DIV_CSR: what sets and clears READY and DIRTY).
  */
-#include "functions.h"
+#include "pio.h"
 
 enum { DIVIDER_CYCLES = 8 };
 
@@ -85,8 +85,12 @@ bool m0_access_port(struct m0_core *core, uint32_t pc, int64_t now, uint32_t add
     }
     core->port.pc = pc;
     core->port.now = now;
+    m0_settle_pio(core, now); /* pins are as of now */
     if (is_store) {
         m0_port_write(NULL, offset, size, *value, core);
+        if (core->chip->pio.is_running != 0) {
+            m0_pio_disturb(core, now);
+        }
     } else {
         *value = (uint32_t)m0_port_read(NULL, offset, size, core);
     }

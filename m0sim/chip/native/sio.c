@@ -49,32 +49,46 @@ void m0_move_inputs(struct m0_pins *pins, int64_t now)
     }
 }
 
+/* What blocks of the chip see of the pins. */
+static uint32_t input_of(const struct m0_pins *pins, uint32_t seen)
+{
+    return (seen & pins->in_and) ^ pins->in_xor;
+}
+
+/* From now on inputs are followed: they have been as they are for long. */
+void m0_begin_inputs(struct m0_pins *pins, int64_t now)
+{
+    pins->input = pins->input1 = pins->input2 = input_of(pins, pins->seen);
+    pins->input_at = now;
+    pins->input_since = 0;
+}
+
 /* Put the pins to what the SIO, PIO and others drive them to. What of them changed is noted: for the interrupts of pins,
    and for whoever draws them. */
-void m0_drive_pins(const struct m0_core *core, const struct m0_pio *pio, struct m0_pins *pins, int64_t now)
+M0_INLINE void drive_pins(const struct m0_core *core, const struct m0_pio *pio, struct m0_pins *pins, int64_t now)
 {
     const uint32_t *words = m0_pointer(core->port.words);
     uint32_t out = (words[GPIO_OUT >> 2] & pins->port) | pins->other_out;
     uint32_t enabled = (words[GPIO_OE >> 2] & pins->port) | pins->other_oe;
-    for (uint32_t i = 0; i < 2; i++) {
-        out |= pio->blocks[i].out & pins->pio[i];
-        enabled |= pio->blocks[i].oe & pins->pio[i];
+    if ((pins->pio[0] | pins->pio[1]) != 0) {
+        out |= (pio->blocks[0].out & pins->pio[0]) | (pio->blocks[1].out & pins->pio[1]);
+        enabled |= (pio->blocks[0].oe & pins->pio[0]) | (pio->blocks[1].oe & pins->pio[1]);
     }
     out = (out & pins->out_and) ^ pins->out_xor;
     enabled = (enabled & pins->oe_and) ^ pins->oe_xor;
     uint32_t level = (out & enabled) | (pins->outside & ~enabled), seen = level & pins->inputs;
-    uint32_t input = (seen & pins->in_and) ^ pins->in_xor;
-    if (input != pins->input) {
+    if (pio->is_used != 0 && input_of(pins, seen) != pins->input) {
         m0_move_inputs(pins, now);
-        pins->input = input;
+        pins->input = input_of(pins, seen);
         pins->input_since = now;
     }
-    pins->rose |= seen & ~pins->seen;
-    pins->fell |= pins->seen & ~seen;
-    if (((seen ^ pins->seen) & pins->watched) != 0) {
-        pins->is_news = 1;
+    uint32_t moved = seen ^ pins->seen;
+    if (moved != 0) {
+        pins->rose |= moved & seen;
+        pins->fell |= moved & ~seen;
+        pins->is_news |= (moved & pins->watched) != 0;
+        pins->seen = seen;
     }
-    pins->seen = seen;
     if (level == pins->level && enabled == pins->driven) {
         return;
     }
@@ -86,10 +100,15 @@ void m0_drive_pins(const struct m0_core *core, const struct m0_pio *pio, struct 
     }
 }
 
+void m0_drive_pins(const struct m0_core *core, const struct m0_pio *pio, struct m0_pins *pins, int64_t now)
+{
+    drive_pins(core, pio, pins, now);
+}
+
 /* Something else than PIO, which has come to `now`, changed what drives pins. */
 void m0_update_pins(struct m0_core *core, int64_t now)
 {
-    m0_drive_pins(core, &core->chip->pio, m0_pins(core), now);
+    drive_pins(core, &core->chip->pio, m0_pins(core), now);
     if (core->chip->pio.is_running != 0) {
         m0_pio_disturb(core, now);
     }
@@ -99,7 +118,6 @@ void m0_update_pins(struct m0_core *core, int64_t now)
 static void write_gpio(struct m0_core *core, uint32_t offset, uint32_t value)
 {
     uint32_t *word = word_at(core, offset & ~0xFu);
-    m0_settle_pio(core, core->port.now);
     switch (offset >> 2 & 3) {
     case 0: *word = value; break;
     case 1: *word |= value; break;
@@ -107,7 +125,7 @@ static void write_gpio(struct m0_core *core, uint32_t offset, uint32_t value)
     default: *word ^= value; break;
     }
     if (offset < GPIO_HI_OUT) {
-        m0_update_pins(core, core->port.now);
+        drive_pins(core, &core->chip->pio, m0_pins(core), core->port.now);
     }
 }
 
@@ -383,11 +401,10 @@ void m0_write_sio(struct m0_core *core, uint32_t offset, uint32_t value)
 uint32_t m0_read_sio(struct m0_core *core, uint32_t offset)
 {
     if (offset < GPIO_OUT) {
-        m0_settle_pio(core, core->port.now);
         if (offset == GPIO_HI_IN) {
             return QSPI_SS; /* pulled up, and nobody holds BOOTSEL; the others are low */
         }
-        return offset == GPIO_IN ? m0_pins(core)->input : core->number; /* CPUID */
+        return offset == GPIO_IN ? input_of(m0_pins(core), m0_pins(core)->seen) : core->number; /* CPUID */
     }
     if (offset <= GPIO_HI_OE_XOR) {
         return *word_at(core, offset & ~0xFu);

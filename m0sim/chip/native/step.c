@@ -94,9 +94,6 @@ static bool access_bus(struct m0_core *core, struct now *now, uint32_t address, 
                        uint32_t *value)
 {
     struct m0_access *access = &core->timed.access;
-    if (m0_is_pio(core, address) && m0_access_pio(core, now->pc, now->cycle, address, size, is_store, value)) {
-        return true;
-    }
     enum m0_answer answer = m0_access_system(core, now->cycle, address, size, is_store, value);
     if (answer == M0_ANSWER_REFUSED) {
         return stop_access(core, now, M0_STOP_EVENT, address, size, is_store);
@@ -151,7 +148,9 @@ static bool access_device(struct m0_core *core, struct now *now, uint32_t addres
         return access_port(core, now, address, size, is_store, value);
     }
     if (core->system.is_on != 0) {
-        return access_bus(core, now, address, size, is_store, value);
+        bool is_done = m0_is_pio(core, address) &&
+                       m0_access_pio(core, now->pc, now->cycle, address, size, is_store, value);
+        return is_done || access_bus(core, now, address, size, is_store, value);
     }
     if (access->used < access->answered) {
         *value = is_store ? *value : access->answers[access->used];

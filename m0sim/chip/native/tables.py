@@ -76,6 +76,10 @@ class Tables:
         (array,) = self._arrays[name].values()
         return array
 
+    def of(self, name: str, owner: Any) -> npt.NDArray[Any]:
+        """The array of a name that more than one struct has: that of `owner`."""
+        return self._arrays[name][type(owner)]
+
     def share(self, name: str, array: npt.NDArray[Any], owner: Any = None) -> None:
         """Tell the core where an array is, and keep it alive."""
         owner = self.core if owner is None else owner

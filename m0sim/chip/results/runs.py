@@ -22,6 +22,7 @@ from m0sim.chip.run_cost import (
     CoreCost,
     Exit,
     HeapSize,
+    MachineStep,
     PinChange,
     Printed,
     RunCost,
@@ -59,6 +60,7 @@ class Left:
     unmodelled: tuple[UnmodelledUse, ...]
     clocks: tuple[ClockRate, ...]
     pins: tuple[PinChange, ...]
+    state_machines: tuple[MachineStep, ...]
     heap: tuple[HeapSize, ...]
     resets: tuple[ChipReset, ...]
     faults: tuple[str, ...]
@@ -95,6 +97,7 @@ def run_cost(
         clocks=left.clocks,
         first_output_cycle=left.first_output_cycle,
         pins=left.pins,
+        state_machines=left.state_machines,
         heap=left.heap,
         resets=left.resets,
         faults=left.faults,
