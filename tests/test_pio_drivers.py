@@ -308,6 +308,19 @@ class TestFlags:
         pio.run(1)
         assert (pio.load(IRQ), pio.load(ADDR, 1)) == (0, 2)
 
+    def test_a_flag_that_is_set_and_cleared_in_one_cycle_is_set(self) -> None:
+        pio = Pio([irq(2, clear=True), irq(2)])
+        for machine in (0, 1):
+            pio.store(EXECCTRL, machine << 12 | machine << 7, machine)
+            pio.store(INSTR, jmp(machine), machine)
+            pio.run(1)
+        pio.start(3)
+        pio.run(1)
+        assert pio.load(IRQ) == 4
+        pio.store(CTRL, 1)
+        pio.run(1)
+        assert pio.load(IRQ) == 0
+
     def test_irq_wait(self) -> None:
         pio = Pio([irq(3, wait_for=True), jmp(1)])
         pio.store(IRQ0_INTE, 1 << 11)
