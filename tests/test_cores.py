@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -129,6 +130,17 @@ class TestTorture:
         found = {quantum: firmware.run(seconds=1, quantum=quantum) for quantum in range(1, 65)}
         assert {quantum: done.output for quantum, done in found.items()} == dict.fromkeys(range(1, 65), text)
         assert len({done.cycles for done in found.values()}) > 8  # their orders are not the same
+
+    @pytest.mark.parametrize("quantum", [1, 64, 500])
+    def test_the_port_is_used_in_the_order_of_its_cycles(self, built: Built, quantum: int) -> None:
+        done = Firmware.from_elf(built("pins_of_both")).run(quantum=quantum, pins=True)
+        cycles = [change.cycle for change in done.pins]
+        assert cycles == sorted(cycles)
+        levels = [change.out >> 2 & 3 for change in done.pins if change.driven >> 2 & 3 == 3]
+        moved = [before ^ after for before, after in pairwise(levels)]
+        assert min(moved.count(1) + moved.count(3), moved.count(2) + moved.count(3)) >= 290
+        turns = sum(before != after for before, after in pairwise(moved))
+        assert turns > 100  # they did so at the same time
 
     def test_the_same_bytes_each_time(self, built: Built) -> None:
         texts = {
