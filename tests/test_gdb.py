@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import re
 import socket
+import struct
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -24,12 +25,14 @@ from m0sim.chip.engine.held import Held, Rewind, Stopped, Watchpoint
 from m0sim.chip.engine.points import Points
 from m0sim.chip.engine.processor import Processor
 from m0sim.chip.native.layout import Stop
+from m0sim.chip.options import FlashModel
 from m0sim.chip.run_cost import RunCost
 from m0sim.gdb import packets, registers
 from m0sim.gdb.history import Way
 from m0sim.gdb.packets import Reader, Signal
 from m0sim.gdb.server import GdbServer
 from m0sim.gdb.session import Detached, LetGo, Session
+from m0sim.image import load_raw
 
 
 @pytest.fixture(scope="module")
@@ -314,6 +317,15 @@ class TestCalls:
             assert held.executed == plain.executed
             assert (held.cycles, held.result, held.stack_bytes) == (plain.cycles, plain.result, plain.stack_bytes)
             assert held.functions == plain.functions
+
+    @pytest.mark.parametrize(("flash", "extra"), [("ideal", 0), ("cold", 2)])
+    def test_accesses_of_devices_take_what_they_take(self, flash: FlashModel, extra: int) -> None:
+        """Two loads from a register, each a cycle longer on the peripheral bus where waiting is counted, and once."""
+        code = struct.pack("<6H", 0x4801, 0x6801, 0x6801, 0x4770, 0, 0x4005)  # ldr r0, =0x40050000; two loads; bx lr
+        machine, registers = Machine(load_raw(code, 0x20000000)), {0x40050000: 5}
+        plain = machine.call(0x20000000, registers=registers, flash=flash, engine="timed")
+        held = machine.call(0x20000000, registers=registers, flash=flash, debugger=Script(lambda _: None))
+        assert plain.cycles == held.cycles == 8 + extra
 
     def test_a_call_begins_anew(self, build: Callable[..., Path]) -> None:
         cycles: list[int] = []

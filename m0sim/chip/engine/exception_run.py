@@ -48,7 +48,7 @@ class ExceptionRun(TimedRun):
         """`vectors` is the address of the vector table."""
         super().__init__(emulator, interpreter, call, progress, flash=flash)
         self._vectors = vectors
-        self._processor = Processor(emulator, interpreter, flash=flash)
+        self._processor = Processor(emulator, interpreter, flash=flash, has_slow_buses=flash != "ideal")
 
     def _begin(self) -> None:
         self._processor.begin_call(
@@ -66,6 +66,9 @@ class ExceptionRun(TimedRun):
         cost, overhead = super().cost(), self._processor.overhead_cycles
         note = f"{overhead:,} cycles are of entering exceptions and returning from them: no function has those"
         return replace(cost, warnings=(*cost.warnings, note)) if overhead else cost
+
+    def _bus_stalls(self, address: int, is_store: bool) -> int:
+        return 0  # the core has counted them
 
     def _vector_stalls(self) -> int:
         return self._processor.vector_stalls

@@ -59,9 +59,17 @@ class Processor:
     """One core that runs firmware. Addresses, cycles and values are plain integers; a cycle is one of clk_sys."""
 
     def __init__(
-        self, emulator: Emulator, interpreter: Interpreter, *, flash: FlashModel = "ideal", is_simple: bool = False
+        self,
+        emulator: Emulator,
+        interpreter: Interpreter,
+        *,
+        flash: FlashModel = "ideal",
+        is_simple: bool = False,
+        has_slow_buses: bool = True,
     ) -> None:
         """`is_simple` has the simple form execute every instruction: what tests compare the fast one with.
+
+        Without `has_slow_buses`, accesses of devices take what those of memory take.
 
         The emulator is the firmware's from now on: calls on it would find what the firmware left.
         """
@@ -77,7 +85,7 @@ class Processor:
         self._has_begun = False
         ctypes.memset(ctypes.addressof(self._system), 0, ctypes.sizeof(self._system))  # of one before on this chip
         self._share_tables()
-        self._describe(emulator)
+        self._describe(emulator, has_slow_buses)
 
     def _share_tables(self) -> None:
         for name, rows, dtype in (
@@ -88,7 +96,7 @@ class Processor:
         ):
             self._tables.share(name, np.zeros(rows, dtype), self._system)
 
-    def _describe(self, emulator: Emulator) -> None:
+    def _describe(self, emulator: Emulator, has_slow_buses: bool) -> None:
         """What the part has, and what its exceptions take."""
         device, system = emulator.device, self._system
         table = timing.exception_timing(device)
@@ -96,7 +104,7 @@ class Processor:
         system.return_cycles, system.tail_cycles = table.leaving, table.tail_chain
         system.cpuid, system.vtor_mask = _CPUID[device.core], _VTOR_MASK[device.core]
         system.has_unprivileged = device.core == "cortex-m0plus"
-        for bus, shared in zip(device.buses, system.buses, strict=False):
+        for bus, shared in zip(device.buses if has_slow_buses else (), system.buses, strict=False):
             shared.base, shared.size = bus.base, bus.size
             shared.load_extra, shared.store_extra = max(bus.read_cycles - 2, 0), max(bus.write_cycles - 2, 0)
             system.bus_count += 1
