@@ -37,7 +37,7 @@ vectors:
     .word 0, 0, 0, 0, 0, 0, 0, SVC_Handler
     .word 0, 0, PendSV_Handler, SysTick_Handler
     .word IRQ0_Handler, IRQ1_Handler, IRQ2_Handler, IRQ3_Handler
-    .word Default_Handler, Default_Handler, Default_Handler
+    .word Default_Handler, IRQ5_Handler, Default_Handler
     .word IRQ7_Handler
     .rept 3                     @ 8 to 10
     .word Default_Handler
@@ -109,6 +109,7 @@ vectors:
     weak IRQ1_Handler
     weak IRQ2_Handler
     weak IRQ3_Handler
+    weak IRQ5_Handler
     weak IRQ7_Handler
     weak IRQ11_Handler
     weak IRQ13_Handler

@@ -31,12 +31,12 @@ from m0sim.chip.devices.rp2040.system import Syscfg, Sysinfo, Tbman, VregAndChip
 from m0sim.chip.devices.rp2040.timer import Timer
 from m0sim.chip.devices.rp2040.uart import Uart
 from m0sim.chip.devices.rp2040.usb import Usb
+from m0sim.chip.devices.rp2040.usb_memory import UsbMemory
 from m0sim.chip.devices.rp2040.watchdog import Watchdog
 from m0sim.chip.devices.rp2040.wires import Wires
 from m0sim.chip.devices.rp2040.xip import XipAux, XipCtrl
-from m0sim.chip.devices.unmodelled import UnmodelledBlock
+from m0sim.chip.devices.usb_host import UsbHost
 
-_UNMODELLED = (("USBCTRL_DPRAM", 0x5010_0000),)
 
 
 _UART_TX_PINS = ((0, 12, 16, 28), (4, 8, 20, 24))
@@ -75,28 +75,30 @@ def build(host: Host, flash_bytes: int = 2 << 20) -> Board:
     xip_ctrl = XipCtrl()
     of_flash = dict(zip((37, 38, 39), (xip_ctrl.request(), *ssi.requests()), strict=True))
     dma = Dma(_requests(pios, spis, uarts, i2cs, pwm, adc) | of_flash)
+    usb_host, usb_memory = UsbHost(), UsbMemory()
+    usb = Usb(usb_memory, usb_host, clocks.clocks["usb"])
     resettable: list[Block] = [
         pll_sys, pll_usb, Syscfg(), Sysinfo(), Tbman(), Timer(clk_sys, watchdog.tick), *uarts,
         pads, io_bank0, io_qspi, PadsQspi(), pwm, adc, Rtc(clk_sys, clocks.clocks["rtc"]),
-        *spis, *i2cs, Busctrl(), dma, *pios,
+        *spis, *i2cs, Busctrl(), dma, *pios, usb,
     ]  # fmt: skip
-    resets, psm, vreg, usb = Resets(), Psm(), VregAndChipReset(), Usb()
+    resets, psm, vreg = Resets(), Psm(), VregAndChipReset()
     resets.holds({block.name: block for block in resettable})
-    unmodelled = [UnmodelledBlock(name, base) for name, base in _UNMODELLED]
     # CLOCKS before XOSC, wherever both are reset: clk_sys never stands on an oscillator that is off
-    always: list[Block] = [rosc, clocks, xosc, watchdog, resets, psm, vreg, xip_ctrl, ssi, usb]
-    bus = Bus(host, clk_sys, (*always, *resettable, XipAux(xip_ctrl), *unmodelled))
+    always: list[Block] = [rosc, clocks, xosc, watchdog, resets, psm, vreg, xip_ctrl, ssi]
+    bus = Bus(host, clk_sys, (*always, *resettable, usb_memory, XipAux(xip_ctrl)))
     bus.watchers += [*(pio.look_at_news for pio in pios), io_bank0.look_at_news]
     bus.tellers += [pio.tell_uses for pio in pios]
     stages: dict[str, list[Resettable]] = {
-        "ROSC": [rosc], "XOSC": [clocks, xosc], "CLOCKS": [clocks], "RESETS": [resets, usb, *unmodelled],
+        "ROSC": [rosc], "XOSC": [clocks, xosc], "CLOCKS": [clocks], "RESETS": [resets, usb_memory],
         "XIP": [xip_ctrl, ssi], "VREG_AND_CHIP_RESET": [vreg],
     }  # fmt: skip
+    usb_host.opened = lambda: usb_host.receive(uarts[0].withdraw())
     chip_reset = ChipReset(host, watchdog, resets, psm, vreg, stages)
     return Board(
         bus,
         clk_sys,
-        {uart.name: uart for uart in uarts},
+        {uart.name: uart for uart in uarts} | {"USB": usb_host},
         io_bank0,
         INTERRUPTS,
         analog=adc,

@@ -114,6 +114,12 @@ class Uart(Block):
         self._send_next()
         self._plan()
 
+    def withdraw(self) -> bytes:
+        """Somebody sends nothing more; what he had not begun to send."""
+        begun = [self._coming.popleft()] if self._arrival is not None else []
+        rest, self._coming = bytes(self._coming), deque(begun)
+        return rest
+
     # -- the block
 
     def reset(self) -> None:

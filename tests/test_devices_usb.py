@@ -1,0 +1,155 @@
+"""USB: a device on the controller's registers and the host that it is plugged into."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fractions import Fraction
+from itertools import islice
+from pathlib import Path
+
+import firmware_images
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from m0sim import Firmware, toolchain
+from m0sim.chip.devices.rp2040.usb_memory import UsbMemory
+from m0sim.chip.devices.usb_host import Answer, Handshake, UsbHost, _port_in
+from m0sim.chip.run_cost import RunCost
+
+_LETTERS = bytes(b"\n"[0] if i % 64 == 63 else b"a"[0] + i % 26 for i in range(128))
+"""What the program sends first: tests/firmware/run/usb_serial.c."""
+
+
+@pytest.fixture(scope="module")
+def serial(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return firmware_images.build("usb_serial", tmp_path_factory.mktemp("usb"))
+
+
+def _run(elf: Path, sent: bytes) -> RunCost:
+    return Firmware.from_elf(elf).run(seconds=1, stdin=sent)
+
+
+class TestSerialPort:
+    @pytest.mark.parametrize("size", [0, 1, 62, 63, 64, 127, 300])
+    def test_what_is_sent_comes_back(self, serial: Path, size: int) -> None:
+        """In packets of 64 bytes and less, an empty rest among them; first 128 letters by a pair of buffers."""
+        sent = bytes(b"abcdefg"[i % 7] for i in range(size)) + b"."
+        done = _run(serial, sent)
+        assert (done.exit.reason, done.exit.code) == ("exit", 0)
+        assert [(printed.source, printed.data) for printed in done.printed] == [("USB", _LETTERS + sent.upper())]
+
+    def test_the_host_takes_its_time(self, serial: Path) -> None:
+        """100 ms until the device is looked at, 10 of reset and 10 after it: USB 2.0, 7.1.7.3 and 7.1.7.5."""
+        done = _run(serial, b".")
+        assert done.first_output_cycle is not None
+        assert 0.120 < done.first_output_cycle / 125e6 < 0.150
+
+    def test_two_runs_are_the_same(self, serial: Path) -> None:
+        first, second = _run(serial, b"twice."), _run(serial, b"twice.")
+        assert first.cycles == second.cycles
+        assert first.cost.executed == second.cost.executed
+
+    def test_nothing_of_it_is_unmodelled(self, serial: Path) -> None:
+        assert _run(serial, b".").unmodelled == ()
+
+    def test_no_host_hears_a_wrong_clock(self, tmp_path: Path) -> None:
+        """Section 4.1.1: clk_usb is 48 MHz. The report says why nothing comes."""
+        made, folder = tmp_path / "slow.elf", firmware_images.FOLDER
+        flags = ("-Os", f"-I{folder}", "-DNO_USB_CLOCK")
+        sources = [folder / "start.S", folder / "usb_serial.c"]
+        toolchain.find("zig").build(sources, made, flags=flags, linker_script=folder / "rp2040.ld")
+        made.write_bytes(firmware_images._with_checksum(made.read_bytes()))
+        done = Firmware.from_elf(made).run(seconds=0.2)
+        assert done.printed == ()
+        assert any("clk_usb at 0 Hz" in use.register for use in done.unmodelled)
+
+
+def test_the_first_uart_has_the_input_until_a_port_is_open(tmp_path: Path) -> None:
+    done = Firmware.from_elf(firmware_images.build("echo", tmp_path)).run(stdin=b"no usb here.", seconds=1)
+    assert done.output == "ready\nNO USB HERE."
+
+
+@given(st.integers(0, 0xFFF), st.integers(0, 0xFFFF_FFFF), st.sampled_from([1, 2, 4]))
+def test_memory_takes_any_size(offset: int, value: int, size: int) -> None:
+    offset -= offset % size
+    memory, expected = UsbMemory(), bytearray(0x1000)
+    expected[offset : offset + size] = (value & (1 << 8 * size) - 1).to_bytes(size, "little")
+    if size == 4:
+        memory.store(offset, value)
+    else:
+        memory.store_narrow(offset, value, size)
+    assert memory.data == expected
+    assert memory.load(offset & ~3) == int.from_bytes(expected[offset & ~3 :][:4], "little")
+
+
+@given(st.binary(max_size=200))
+def test_any_configuration_is_read_to_an_end(configuration: bytes) -> None:
+    port = _port_in(configuration)
+    assert port is None or (port.bulk_in < 16 and port.bulk_out < 16)
+
+
+class Odd:
+    """A device that answers what somebody says."""
+
+    def __init__(self, draw: Callable[[], Answer]) -> None:
+        self._draw = draw
+        self.address = 0
+        self.gave_up: list[str] = []
+        self.frames: list[int] = []
+        self.shown = b""
+
+    def connect(self) -> None:
+        pass
+
+    def bus_reset(self) -> None:
+        self.address = 0
+
+    def frame(self, number: int) -> None:
+        self.frames.append(number)
+
+    def setup(self, packet: bytes) -> None:
+        assert len(packet) == 8
+        if packet[1] == 5:
+            self.address = packet[2]
+
+    def send(self, endpoint: int) -> Answer:
+        assert 0 <= endpoint < 16
+        return self._draw()
+
+    def receive(self, endpoint: int, data: bytes, toggle: int) -> Handshake:
+        assert len(data) <= 64
+        return self._draw().handshake
+
+    def show(self, data: bytes) -> None:
+        self.shown += data
+
+    def give_up(self, why: str) -> None:
+        self.gave_up.append(why)
+
+
+_ANSWERS = st.one_of(
+    st.builds(Answer, st.sampled_from(Handshake), st.binary(max_size=64), st.integers(0, 1)),
+    st.builds(Answer, st.just(Handshake.ACK), st.binary(min_size=9, max_size=64), st.just(1)),
+)
+
+
+@settings(max_examples=60)
+@given(st.lists(_ANSWERS, min_size=1, max_size=30))
+def test_no_device_breaks_the_host(answers: list[Answer]) -> None:
+    """Whatever it answers, frames go on, a millisecond each, and the host gives up at most once."""
+    turn = iter(range(1 << 30))
+    device = Odd(lambda: answers[next(turn) % len(answers)])
+    waits = list(islice(UsbHost().life(device), 6_000))
+    assert len(waits) == 6_000
+    assert all(0 <= wait <= Fraction(1, 10) for wait in waits)
+    assert device.frames == list(range(1, len(device.frames) + 1))
+    assert len(device.gave_up) <= 1
+
+
+def test_a_device_that_never_answers_is_given_up() -> None:
+    device = Odd(lambda: Answer(Handshake.NONE))
+    for _ in islice(UsbHost().life(device), 20_000):
+        if device.gave_up:
+            break
+    assert "nothing to send in 5 s" in device.gave_up[0]
