@@ -37,8 +37,6 @@ from m0sim.chip.devices.rp2040.wires import Wires
 from m0sim.chip.devices.rp2040.xip import XipAux, XipCtrl
 from m0sim.chip.devices.usb_host import UsbHost
 
-
-
 _UART_TX_PINS = ((0, 12, 16, 28), (4, 8, 20, 24))
 """Table 278."""
 INTERRUPTS = (
