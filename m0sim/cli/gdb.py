@@ -33,7 +33,9 @@ _MOST_PORT = 65535
 @click.option("--port", metavar="N", default="3333", help="TCP port to listen at; 0 for a free one.")
 @click.option("--listen", metavar="ADDRESS", default=_OWN[0], help="Listen for other machines, too.")
 @calling.preparation
-@click.option("--stdin", metavar="FILE|-", help="What the first UART, or a port on USB, receives; - for standard input.")
+@click.option(
+    "--stdin", metavar="FILE|-", help="What the first UART, or a port on USB, receives; - for standard input."
+)
 @click.option("--flash", metavar="MODEL", help="cold or ideal. Default: as m0sim run and m0sim call have it.")
 @options.base
 @options.symbols

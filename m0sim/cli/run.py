@@ -55,7 +55,9 @@ if TYPE_CHECKING:
     multiple=True,
     help="Attach an EEPROM, such as 0=25c256:17, with its chip select, or 0=loopback.",
 )
-@click.option("--stdin", "stdin", metavar="FILE|-", help="What the first UART, or a port on USB, receives; - for standard input.")
+@click.option(
+    "--stdin", "stdin", metavar="FILE|-", help="What the first UART, or a port on USB, receives; - for standard input."
+)
 @click.option("--bootrom", metavar="FILE", type=options.PATH, help="The vendor's boot ROM, instead of m0sim's own.")
 @click.option("--flash", metavar="MODEL", help="cold (default where the part's flash waits) or ideal.")
 @click.option("--max-cycles", metavar="N", default="100000000000", help="Give up after this many.")
