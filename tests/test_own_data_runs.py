@@ -219,8 +219,7 @@ def test_a_network_is_found_by_the_images(tmp_path: Path, run: Run) -> None:  # 
 
 def test_a_backbone_of_other_parts_is_refused(tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
     monkeypatch.setattr(float_training, "_STEPS", 100)  # it need not know digits
-    data, other = (npz(tmp_path / name, first, 60) for name, first in (("a.npz", 0), ("b.npz", 200)))
-    file = tmp_path / "backbone.npz"
+    data, other, file = npz(tmp_path / "a.npz"), npz(tmp_path / "b.npz", first=200), tmp_path / "backbone.npz"
     made = run("pretrain", "--data", str(data), "--split-seed", "2", "-o", str(file), "--json").json
     assert made["split"]["seed"] == 2
     words = ("--method", "niti-static", "--epochs", "1", "--engine", "golden", "--images", "8", "--json")
