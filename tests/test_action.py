@@ -203,6 +203,21 @@ def test_no_comment_where_none_can_be(project: Path) -> None:
     assert "::warning title=m0sim check::cannot comment: give the job" in done.log
 
 
+def test_a_runner_without_gh_is_told_and_does_not_fail(project: Path, tmp_path: Path) -> None:
+    ran = run(project)
+    few = tmp_path / "few"
+    few.mkdir()
+    for name in ("bash", "jq"):
+        (few / name).symlink_to(str(shutil.which(name)))
+    done = _step(
+        "comment",
+        project,
+        {"steps.check.outputs.markdown": ran.outputs["markdown"], "github.token": "t"},
+        {"PATH": str(few)},
+    )
+    assert (done.code, done.log) == (0, "::warning title=m0sim check::cannot comment: this runner has no gh\n")
+
+
 def test_a_comment_that_would_be_too_long_is_cut_between_lines(project: Path) -> None:
     ran = run(project)
     table = (project / ran.outputs["markdown"]).read_text()
