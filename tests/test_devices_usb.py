@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from m0sim import Firmware, toolchain
 from m0sim.chip.devices.rp2040.usb_memory import UsbMemory
-from m0sim.chip.devices.usb_host import Answer, Handshake, UsbHost, _port_in
+from m0sim.chip.devices.usb_host import Handshake, Reply, UsbHost, _port_in
 from m0sim.chip.run_cost import RunCost
 
 _LETTERS = bytes(b"\n"[0] if i % 64 == 63 else b"a"[0] + i % 26 for i in range(128))
@@ -92,7 +92,7 @@ def test_any_configuration_is_read_to_an_end(configuration: bytes) -> None:
 class Odd:
     """A device that answers what somebody says."""
 
-    def __init__(self, draw: Callable[[], Answer]) -> None:
+    def __init__(self, draw: Callable[[], Reply]) -> None:
         self._draw = draw
         self.address = 0
         self.gave_up: list[str] = []
@@ -113,7 +113,7 @@ class Odd:
         if packet[1] == 5:
             self.address = packet[2]
 
-    def send(self, endpoint: int) -> Answer:
+    def send(self, endpoint: int) -> Reply:
         assert 0 <= endpoint < 16
         return self._draw()
 
@@ -129,14 +129,14 @@ class Odd:
 
 
 _ANSWERS = st.one_of(
-    st.builds(Answer, st.sampled_from(Handshake), st.binary(max_size=64), st.integers(0, 1)),
-    st.builds(Answer, st.just(Handshake.ACK), st.binary(min_size=9, max_size=64), st.just(1)),
+    st.builds(Reply, st.sampled_from(Handshake), st.binary(max_size=64), st.integers(0, 1)),
+    st.builds(Reply, st.just(Handshake.ACK), st.binary(min_size=9, max_size=64), st.just(1)),
 )
 
 
 @settings(max_examples=60)
 @given(st.lists(_ANSWERS, min_size=1, max_size=30))
-def test_no_device_breaks_the_host(answers: list[Answer]) -> None:
+def test_no_device_breaks_the_host(answers: list[Reply]) -> None:
     """Whatever it answers, frames go on, a millisecond each, and the host gives up at most once."""
     turn = iter(range(1 << 30))
     device = Odd(lambda: answers[next(turn) % len(answers)])
@@ -148,7 +148,7 @@ def test_no_device_breaks_the_host(answers: list[Answer]) -> None:
 
 
 def test_a_device_that_never_answers_is_given_up() -> None:
-    device = Odd(lambda: Answer(Handshake.NONE))
+    device = Odd(lambda: Reply(Handshake.NONE))
     for _ in islice(UsbHost().life(device), 20_000):
         if device.gave_up:
             break

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from m0sim.chip.cost import CallNode
-from m0sim.report.page_flame_diff import Context, FlameDiff, View, flame_diff
+from m0sim.report.page_flame_diff import FlameDiff, PairedContext, View, flame_diff
 from m0sim.report.stack_nodes import StackNode, nodes
 
 Paths = Counter[tuple[str, ...]]
@@ -216,4 +216,4 @@ def test_a_chain_of_calls_as_deep_as_they_come() -> None:
     deep = tuple(StackNode(depth, f"f{depth}", 1) for depth in range(5_000))
     found = graph(deep, (*deep[:-1], StackNode(4_999, "f4999", 2)))
     assert [len(context.path) for context in found.changed] == [5_000]
-    assert isinstance(found.changed[0], Context)
+    assert isinstance(found.changed[0], PairedContext)

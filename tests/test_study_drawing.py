@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Annotation, Text
 
 from m0sim.study.report import bars, drawing, front_plot
-from m0sim.study.report.bars import Bar, Chart
+from m0sim.study.report.bars import BarChart, MethodBar
 from m0sim.study.report.front_plot import PlottedPoint
 
 TITLE = "{http://www.w3.org/2000/svg}title"
@@ -52,13 +52,15 @@ class TestScale:
         assert all(size > 3 * end for size in sizes if size > end)
 
 
-def bar(name: str, length: float) -> Bar:
-    return Bar(name, {"a": 0.75 * length, "b": 0.25 * length}, f"{length:g}", {"a": f"{name} a", "b": f"{name} b"})
+def bar(name: str, length: float) -> MethodBar:
+    return MethodBar(
+        name, {"a": 0.75 * length, "b": 0.25 * length}, f"{length:g}", {"a": f"{name} a", "b": f"{name} b"}
+    )
 
 
-def chart(*lengths: float, lines: tuple[tuple[float, str], ...] = ()) -> Chart:
+def chart(*lengths: float, lines: tuple[tuple[float, str], ...] = ()) -> BarChart:
     shown = [bar(f"m{i}", length) for i, length in enumerate(lengths)]
-    return Chart("title", "remark", "unit", shown, {"a": drawing.BLUE, "b": drawing.RED}, lines)
+    return BarChart("title", "remark", "unit", shown, {"a": drawing.BLUE, "b": drawing.RED}, lines)
 
 
 class TestBars:

@@ -19,7 +19,7 @@ from m0sim.cli import app
 from m0sim.study.learn.experiment.training import RunProgress, Training
 from m0sim.study.learn.network_files import Found
 from m0sim.study.report import bars, drawing, pages, study_html, train_data, train_html
-from m0sim.study.report.bars import Bar, Chart
+from m0sim.study.report.bars import BarChart, MethodBar
 
 DIGITS: dict[str, Any] = json.loads((Path(__file__).parents[1] / "docs" / "study" / "digits.json").read_text())
 HOSTILE = '</title><script>alert("&\x1b[31m")</script>$\\frac$'
@@ -89,7 +89,7 @@ def is_whole(page: Page) -> None:
 
 
 def test_names_of_plots_are_no_markup() -> None:
-    chart = Chart("t", "r", "u", [Bar("m", {"a": 1.0}, "1", {"a": "tip"})], {"a": drawing.BLUE})
+    chart = BarChart("t", "r", "u", [MethodBar("m", {"a": 1.0}, "1", {"a": "tip"})], {"a": drawing.BLUE})
     plots: dict[str, tuple[str, drawing.Plot]] = {
         HOSTILE: (HOSTILE, partial(bars.draw, chart)),
         "two": ("b", partial(bars.draw, chart)),

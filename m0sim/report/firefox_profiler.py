@@ -14,7 +14,7 @@ from typing import Any
 from m0sim.chip.cost import Cost
 from m0sim.image import Image
 from m0sim.names import printable
-from m0sim.report.stacks import Frame, Samples, samples, title
+from m0sim.report.stacks import Frame, StackSamples, samples, title
 
 VERSION = 70
 """Of the processed format, as it is written here."""
@@ -93,7 +93,7 @@ def _entries(cost: Cost, note: str) -> Iterable[dict[str, str]]:
             yield {"label": name, "format": "string", "value": printable(text)}
 
 
-def _thread(cost: Cost, found: Samples, of_samples: Sequence[int]) -> dict[str, Any]:
+def _thread(cost: Cost, found: StackSamples, of_samples: Sequence[int]) -> dict[str, Any]:
     weights = [cycles for _, cycles in found.samples]
     begins = [_milliseconds(cost, cycles) for cycles in accumulate(weights, initial=0)]
     return {

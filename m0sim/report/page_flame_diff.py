@@ -15,11 +15,11 @@ _ESTIMATE = " (inlined, estimate)"
 
 
 @dataclass(slots=True, eq=False)
-class Context:
+class PairedContext:
     """A function in one calling context, in two runs. Cycles of a run that does not have it are None."""
 
     name: str
-    above: Context | None = field(repr=False)
+    above: PairedContext | None = field(repr=False)
     """Of the caller; None for the root."""
     depth: int
     old: int | None = None
@@ -27,7 +27,7 @@ class Context:
     new: int | None = None
     old_self: int | None = None
     new_self: int | None = None
-    children: dict[str, Context] = field(default_factory=dict, repr=False)
+    children: dict[str, PairedContext] = field(default_factory=dict, repr=False)
 
     @property
     def delta(self) -> int:
@@ -52,7 +52,7 @@ class Context:
 class Box:
     """A context as it is drawn: `left` and `width` in % of the graph's width."""
 
-    context: Context
+    context: PairedContext
     left: float
     width: float
     shade: int
@@ -81,7 +81,7 @@ class FlameDiff:
 
     by_new: View
     by_old: View
-    changed: tuple[Context, ...]
+    changed: tuple[PairedContext, ...]
     """Those whose own cycles changed, most first: their changes add up to that of the whole."""
 
     @property
@@ -98,7 +98,7 @@ def flame_diff(old: Sequence[StackNode], new: Sequence[StackNode]) -> FlameDiff 
     """
     if not old or not new:
         return None
-    root = Context(new[0].name if new[0].name == old[0].name else f"{new[0].name} (was {old[0].name})", None, 0)
+    root = PairedContext(new[0].name if new[0].name == old[0].name else f"{new[0].name} (was {old[0].name})", None, 0)
     for context, cycles in _entered(root, old):
         context.old_self = (context.old_self or 0) + cycles
     for context, cycles in _entered(root, new):
@@ -110,21 +110,21 @@ def flame_diff(old: Sequence[StackNode], new: Sequence[StackNode]) -> FlameDiff 
     return FlameDiff(_view(root, "new", largest), _view(root, "old", largest), tuple(changed))
 
 
-def _entered(root: Context, nodes: Sequence[StackNode]) -> Iterator[tuple[Context, int]]:
+def _entered(root: PairedContext, nodes: Sequence[StackNode]) -> Iterator[tuple[PairedContext, int]]:
     """Every node's context, made where it is not there yet, and its self cycles."""
     above = [root]
     for node in nodes:
         if node.depth:
             del above[node.depth :]
             known = node.name.replace(_ESTIMATE, " (inlined)")
-            context = above[-1].children.setdefault(known, Context(node.name, above[-1], node.depth))
+            context = above[-1].children.setdefault(known, PairedContext(node.name, above[-1], node.depth))
             if node.name != known:
                 context.name = node.name  # an estimate in one run makes the change one
             above.append(context)
         yield above[-1], node.self_cycles
 
 
-def _below(root: Context) -> Iterator[Context]:
+def _below(root: PairedContext) -> Iterator[PairedContext]:
     """It, and all that is below it, callers first."""
     todo = [root]
     while todo:
@@ -132,7 +132,7 @@ def _below(root: Context) -> Iterator[Context]:
         todo += reversed(context.children.values())
 
 
-def _sum_up(contexts: Sequence[Context]) -> None:
+def _sum_up(contexts: Sequence[PairedContext]) -> None:
     """Inclusive cycles, from the leaves up."""
     for context in reversed(contexts):
         below = context.children.values()
@@ -142,7 +142,7 @@ def _sum_up(contexts: Sequence[Context]) -> None:
             context.new = context.new_self + sum(child.new or 0 for child in below)
 
 
-def _view(root: Context, run: Literal["old", "new"], largest: int) -> View:
+def _view(root: PairedContext, run: Literal["old", "new"], largest: int) -> View:
     """The boxes as wide as the cycles of a run; those that are the widest in both together on the left."""
     total = getattr(root, run)
     boxes: list[Box] = []
@@ -162,7 +162,7 @@ def _view(root: Context, run: Literal["old", "new"], largest: int) -> View:
     return View(tuple(sorted(boxes, key=lambda box: (box.context.depth, box.left))), total, left_out)
 
 
-def _order(context: Context) -> tuple[int, str]:
+def _order(context: PairedContext) -> tuple[int, str]:
     return -(context.old or 0) - (context.new or 0), context.name
 
 

@@ -25,7 +25,7 @@ class Frame:
 
 
 @dataclass(frozen=True, slots=True)
-class Samples:
+class StackSamples:
     """A cost as samples of stacks, which is what formats of profilers hold."""
 
     frames: tuple[Frame, ...]
@@ -36,13 +36,13 @@ class Samples:
     """What of it is an estimate; empty where all is exact."""
 
 
-def samples(cost: Cost, image: Image) -> Samples:
+def samples(cost: Cost, image: Image) -> StackSamples:
     """The self cycles of each node of the call tree. Inlined functions are frames."""
     roots = (CHIP,) if cost.has_several_roots else ()
     stacks = with_inlined(cost, inlining(cost, image))
     places = {name: place for place, name in enumerate((*cost.functions, *roots, *stacks.files))}
     found = ((tuple(places[name] for name in stack), node.self_cycles) for stack, node in walk(stacks.tree))
-    return Samples(
+    return StackSamples(
         tuple(
             _inlined(name, stacks.files[name]) if name in stacks.files else _frame(name, cost, image) for name in places
         ),

@@ -16,7 +16,7 @@ from m0sim.check.limits import FIGURES, unit_of
 from m0sim.check.result import Result
 from m0sim.check.verdict import Check, Status, Verdict, closing_line
 from m0sim.check.where import FunctionChange, Pair
-from m0sim.report.page_flame_diff import Context, FlameDiff, flame_diff
+from m0sim.report.page_flame_diff import FlameDiff, PairedContext, flame_diff
 from m0sim.report.page_template import render
 
 _MOST: Final = 100
@@ -166,7 +166,7 @@ def _function(change: FunctionChange, bench: _Bench, seen: dict[object, _Bench])
     return _Function(change, tuple(shown), max(0, -room), None)
 
 
-def _path(context: Context) -> str:
+def _path(context: PairedContext) -> str:
     """The names of a long chain's ends."""
     names: Sequence[str] = context.path
     return " > ".join(names if len(names) <= 12 else (*names[:6], f"... {len(names) - 11} more ...", *names[-5:]))

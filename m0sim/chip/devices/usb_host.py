@@ -42,7 +42,7 @@ class Handshake(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Reply:
     """To an IN token."""
 
     handshake: Handshake
@@ -69,7 +69,7 @@ class UsbDevice(Protocol):
     def setup(self, packet: bytes) -> None:
         """A SETUP packet for endpoint 0."""
 
-    def send(self, endpoint: int) -> Answer:
+    def send(self, endpoint: int) -> Reply:
         """What it sends from an endpoint."""
 
     def receive(self, endpoint: int, data: bytes, toggle: int) -> Handshake:
@@ -191,10 +191,10 @@ class _Plugged:
             yield from self._ask(0)
         return found
 
-    def _ask(self, endpoint: int) -> Generator[Fraction, None, Answer]:
+    def _ask(self, endpoint: int) -> Generator[Fraction, None, Reply]:
         for _ in range(_MOST_TRIES):
             yield from self._take(_BULK_BYTES)
-            answer = self._device.send(endpoint) if self._device.address == self._address else Answer(Handshake.NONE)
+            answer = self._device.send(endpoint) if self._device.address == self._address else Reply(Handshake.NONE)
             if answer.handshake is Handshake.ACK:
                 return answer
             self._check(answer.handshake, endpoint)

@@ -21,7 +21,7 @@ _CUT = 1.05  # of the longest to scale: where a longer bar is cut off
 
 
 @dataclass(frozen=True)
-class Bar:
+class MethodBar:
     """A method."""
 
     name: str
@@ -41,21 +41,21 @@ class Bar:
 
 
 @dataclass(frozen=True)
-class Chart:
+class BarChart:
     """Bars with what is around them."""
 
     title: str
     remark: str
     unit: str
     """Under the axis."""
-    bars: Sequence[Bar]
+    bars: Sequence[MethodBar]
     colours: Mapping[str, str]
     """By part, in the order in which parts follow each other."""
     lines: Sequence[tuple[float, str]] = ()
     """Dashed lines with their names, such as budgets."""
 
 
-def draw(chart: Chart, kind: str = "svg", width: float = WIDE) -> bytes:
+def draw(chart: BarChart, kind: str = "svg", width: float = WIDE) -> bytes:
     """A figure as bytes: title and legend, the bars, and below them the remark."""
     columns = 8 if width >= WIDE else 3
     longest = scale_end([bar.length for bar in chart.bars])
@@ -103,12 +103,12 @@ def _levels(near: Sequence[tuple[float, str]], inch: float) -> list[int]:
     return levels
 
 
-def _said(chart: Chart, end: float, far: Sequence[str]) -> list[str]:
+def _said(chart: BarChart, end: float, far: Sequence[str]) -> list[str]:
     cut = any(bar.length > end for bar in chart.bars)
     return ["//: off the scale, cut off"] * cut + [f"beyond the scale: {', '.join(far)}"] * bool(far)
 
 
-def _bar(axes: Axes, row: int, bar: Bar, colours: Mapping[str, str], end: float) -> None:
+def _bar(axes: Axes, row: int, bar: MethodBar, colours: Mapping[str, str], end: float) -> None:
     start = 0.0
     for part, colour in colours.items():
         size = min(bar.parts.get(part, 0.0), max(end - start, 0.0))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 
 from m0sim.study.report import budget_data, budget_plots, pages
-from m0sim.study.report.pages import Part
+from m0sim.study.report.pages import PagePart
 from m0sim.study.whatif.budget import Budget
 
 
@@ -17,7 +17,7 @@ def page(budget: Budget) -> str:
         title=f"What fits: training {asked.found.name}",
         heading=[f"{budget_data.heading(budget)}."],
         parts=[
-            *(Part(sheet.title, sheet) for sheet in budget_data.sheets(budget)),
+            *(PagePart(sheet.title, sheet) for sheet in budget_data.sheets(budget)),
             *pages.pictured(budget_plots.plots(budget)),
         ],
         notes=[("", note) for note in budget_data.notes(budget)],

@@ -9,7 +9,7 @@ from m0sim.study.learn.comparison import RECONSTRUCTION
 from m0sim.study.learn.methods import is_reconstruction
 from m0sim.study.learn.step import KINDS
 from m0sim.study.report import bars, drawing, front_plot, memory_plot
-from m0sim.study.report.bars import Bar, Chart
+from m0sim.study.report.bars import BarChart, MethodBar
 from m0sim.study.report.drawing import OTHER_COLOURS, Plot, kib, kib_tip
 from m0sim.study.report.front_plot import PlottedPoint
 from m0sim.study.whatif import sizes
@@ -63,7 +63,7 @@ def _sram(budget: Budget, asked: Mapping[str, Planned], kind: str, width: float)
     parts = {m: {**p.plan.sram_by_kind(), "stack": p.stack_bytes} for m, p in asked.items()}
     shown = [k for k in (*KINDS, "packing", "stack") if any(of.get(k) for of in parts.values())]
     stars = [f"* {RECONSTRUCTION}"] if any(map(is_reconstruction, asked)) else []
-    chart = Chart(
+    chart = BarChart(
         title="SRAM of a training step, by kind",
         remark="\n".join(["planned, with the stack; 1 KiB = 1,024 bytes", *stars]),
         unit="KiB of SRAM",
@@ -74,8 +74,8 @@ def _sram(budget: Budget, asked: Mapping[str, Planned], kind: str, width: float)
     return bars.draw(chart, kind, width)
 
 
-def _bar(method: str, parts: Mapping[str, int], needed: int) -> Bar:
-    return Bar(
+def _bar(method: str, parts: Mapping[str, int], needed: int) -> MethodBar:
+    return MethodBar(
         name=method + "*" * is_reconstruction(method),
         parts={k: size / 1024 for k, size in parts.items()},
         figure=kib(needed).removesuffix(" KiB"),

@@ -6,7 +6,7 @@ from itertools import zip_longest
 
 from m0sim.study.learn.comparison import RECONSTRUCTION, Comparison
 from m0sim.study.report import compare_data, compare_plots, pages
-from m0sim.study.report.pages import Part
+from m0sim.study.report.pages import PagePart
 
 
 def page(comparison: Comparison) -> str:
@@ -21,7 +21,7 @@ def page(comparison: Comparison) -> str:
     return pages.page(
         title=f"m0sim compare: {comparison.network} on {comparison.profile}",
         heading=heading,
-        parts=[Part(sheet.title, sheet, picture) for sheet, picture in zip_longest(sheets, drawn)],
+        parts=[PagePart(sheet.title, sheet, picture) for sheet, picture in zip_longest(sheets, drawn)],
         notes=compare_data.notes(comparison),
         provenance={k: v for k, v in compare_data.to_json(comparison).items() if k not in ("schema", "methods")},
     )

@@ -7,7 +7,7 @@ from functools import partial
 from m0sim.report.units import count
 from m0sim.study.learn.comparison import PHASES, RECONSTRUCTION, Comparison, MethodResult
 from m0sim.study.report import bars, drawing
-from m0sim.study.report.bars import Bar, Chart
+from m0sim.study.report.bars import BarChart, MethodBar
 from m0sim.study.report.compare_data import kinds
 from m0sim.study.report.drawing import KIND_COLOURS, OTHER_COLOURS, PHASE_COLOURS, WIDE, Plot, kib, kib_tip
 
@@ -29,7 +29,7 @@ def cycles(comparison: Comparison, kind: str = "svg", width: float = WIDE) -> by
     """Stacked bars of mean cycles a step by phase, with a whisker from the fastest image to the slowest."""
     scale, unit = _scale(drawing.scale_end([m.cycles_max for m in comparison.methods]))
     colours = {phase: c for phase, c in PHASE_COLOURS.items() if any(m.phases.get(phase) for m in comparison.methods)}
-    chart = Chart(
+    chart = BarChart(
         title="Cycles a training step, by phase",
         remark=_with_star("zero wait states; bars: mean, whiskers: min to max", comparison),
         unit=f"{unit}cycles a step",
@@ -39,9 +39,9 @@ def cycles(comparison: Comparison, kind: str = "svg", width: float = WIDE) -> by
     return bars.draw(chart, kind, width)
 
 
-def _cycles(m: MethodResult, scale: float) -> Bar:
+def _cycles(m: MethodResult, scale: float) -> MethodBar:
     whole = f"of {count(round(m.cycles_mean))} cycles a step ({count(m.cycles_min)} to {count(m.cycles_max)})"
-    return Bar(
+    return MethodBar(
         name=_name(m),
         parts={phase: m.phases.get(phase, 0.0) / scale for phase in PHASES},
         figure=drawing.three_digits(m.cycles_mean / scale),
@@ -56,7 +56,7 @@ def sram(comparison: Comparison, kind: str = "svg", width: float = WIDE) -> byte
     colours = {k: KIND_COLOURS[k] for k in shown if k in KIND_COLOURS}
     others = [k for k in shown if k not in KIND_COLOURS]
     colours |= {k: OTHER_COLOURS[i % len(OTHER_COLOURS)] for i, k in enumerate(others)}
-    chart = Chart(
+    chart = BarChart(
         title="SRAM of a training step, by kind",
         remark=_with_star("measured on the simulated chip; 1 KiB = 1,024 bytes", comparison),
         unit="KiB of SRAM",
@@ -67,8 +67,8 @@ def sram(comparison: Comparison, kind: str = "svg", width: float = WIDE) -> byte
     return bars.draw(chart, kind, width)
 
 
-def _sram(m: MethodResult, shown: list[str]) -> Bar:
-    return Bar(
+def _sram(m: MethodResult, shown: list[str]) -> MethodBar:
+    return MethodBar(
         name=_name(m),
         parts={k: m.sram.get(k, 0) / 1024 for k in shown},
         figure=kib(m.sram["total"]).removesuffix(" KiB"),

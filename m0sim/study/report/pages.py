@@ -28,7 +28,7 @@ class Picture:
 
 
 @dataclass(frozen=True)
-class Part:
+class PagePart:
     """A section: a table, a picture, or both."""
 
     title: str
@@ -39,7 +39,7 @@ class Part:
 def page(
     title: str,
     heading: Sequence[str],
-    parts: Sequence[Part],
+    parts: Sequence[PagePart],
     notes: Sequence[tuple[str, str]],
     provenance: Mapping[str, Any],
 ) -> str:
@@ -70,9 +70,9 @@ def _picture(prefix: str, title: str, plot: Plot) -> Picture:
     return Picture(title, wide, narrow)
 
 
-def pictured(plots: Mapping[str, tuple[str, Plot]]) -> list[Part]:
+def pictured(plots: Mapping[str, tuple[str, Plot]]) -> list[PagePart]:
     """A section for each plot."""
-    return [Part(picture.title, picture=picture) for picture in drawn(plots).values()]
+    return [PagePart(picture.title, picture=picture) for picture in drawn(plots).values()]
 
 
 def _facts(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from m0sim.study.report import pages, robustness_plots, study_data, study_front, study_plots
-from m0sim.study.report.pages import Part
+from m0sim.study.report.pages import PagePart
 from m0sim.study.report.study_summary import ORIGINS
 from m0sim.study.report.study_tasks import data_words, place, tasks_of
 
@@ -20,7 +20,7 @@ def page(result: Values) -> str:
     return pages.page(
         title=f"A study: {result['network']} learns {result['data']}",
         heading=[f"{study_data.heading(result)}.", ORIGINS],
-        parts=[Part(sheet.title, sheet, drawn.get(name)) for sheet, name in study_data.pictured(result)],
+        parts=[PagePart(sheet.title, sheet, drawn.get(name)) for sheet, name in study_data.pictured(result)],
         notes=_notes(result),
         provenance=_provenance(result),
     )

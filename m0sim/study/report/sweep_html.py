@@ -6,7 +6,7 @@ import tomllib
 
 from m0sim.study.learn import sources
 from m0sim.study.report import pages, sweep_data, sweep_plots
-from m0sim.study.report.pages import Part
+from m0sim.study.report.pages import PagePart
 from m0sim.study.whatif.grid import Sweep
 from m0sim.study.whatif.sweep import Finished
 
@@ -21,7 +21,7 @@ def page(sweep: Sweep, finished: Finished) -> str:
         title=f"A sweep: {sweep.path.name}",
         heading=[f"{sweep_data.heading(finished)}."],
         parts=[
-            *(Part(sheet.title, sheet) for sheet in sweep_data.sheets(sweep.constraints, finished)),
+            *(PagePart(sheet.title, sheet) for sheet in sweep_data.sheets(sweep.constraints, finished)),
             *pages.pictured(sweep_plots.plots(finished)),
         ],
         notes=[("", note) for note in sweep_data.notes(finished)],

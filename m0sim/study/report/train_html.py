@@ -6,7 +6,7 @@ from m0sim.study.learn.comparison import RECONSTRUCTION
 from m0sim.study.learn.experiment.training import Training
 from m0sim.study.learn.methods import is_reconstruction
 from m0sim.study.report import pages, train_data, train_plots
-from m0sim.study.report.pages import Part
+from m0sim.study.report.pages import PagePart
 
 
 def page(training: Training) -> str:
@@ -21,7 +21,7 @@ def page(training: Training) -> str:
     return pages.page(
         title=f"m0sim train: {task.setting.method} on {task.found.name}",
         heading=heading,
-        parts=[Part(sheet.title, sheet, picture)],
+        parts=[PagePart(sheet.title, sheet, picture)],
         notes=starred if is_reconstruction(task.setting.method) else [],
         provenance=task.identity() | {"clock_hz": task.profile.clock_hz, "chip_engine": task.chip_engine},
     )

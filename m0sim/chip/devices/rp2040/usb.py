@@ -12,7 +12,7 @@ from m0sim.chip.devices.block import WORD, Block, Register
 from m0sim.chip.devices.clock import Source
 from m0sim.chip.devices.interrupts import Interrupts
 from m0sim.chip.devices.rp2040.usb_memory import Buffer, UsbMemory
-from m0sim.chip.devices.usb_host import Answer, Handshake, UsbHost
+from m0sim.chip.devices.usb_host import Handshake, Reply, UsbHost
 
 _LINE = 5  # USBCTRL_IRQ
 _CONTROLLER_EN, _TO_PHY = 1, 1
@@ -234,16 +234,16 @@ class Usb(Block):
         self._set_status(_SETUP_REC)
         self._tell()
 
-    def send(self, endpoint: int) -> Answer:
+    def send(self, endpoint: int) -> Reply:
         """IN: what an endpoint sends, and the host acknowledges."""
         buffer = self._buffer(endpoint, is_in=True)
         if isinstance(buffer, Handshake):
-            return Answer(buffer)
+            return Reply(buffer)
         data = buffer.sent()
         self._done(endpoint, buffer)
         self._set_status(_ACK_REC)
         self._tell()
-        return Answer(Handshake.ACK, data, buffer.toggle)
+        return Reply(Handshake.ACK, data, buffer.toggle)
 
     def receive(self, endpoint: int, data: bytes, toggle: int) -> Handshake:
         """OUT: data for an endpoint."""
