@@ -42,7 +42,7 @@ def test_the_version_stands_in_one_place(run: Run) -> None:
     places = [
         path.relative_to(ROOT).as_posix()
         for pattern in ("*.toml", "m0sim/*.py", "docs/*.md", ".ci/*", ".github/workflows/*")
-        for path in ROOT.glob(pattern)
+        for path in filter(Path.is_file, ROOT.glob(pattern))
         if re.search(rf'version.{{0,5}}["\' =:]{re.escape(m0sim.__version__)}["\'\n]', path.read_text())
     ]
     assert places == ["m0sim/__init__.py"]
