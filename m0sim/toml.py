@@ -28,7 +28,7 @@ def read(path: Path, what: str, known: Collection[str]) -> Table:
     try:
         text = _read_text(path, what)
     except UnicodeDecodeError as error:
-        raise UsageError(f"{path}: not a text file in UTF-8: byte {error.start}") from error
+        raise UsageError(f"{path}: not a text file in UTF-8, as {what} is: byte {error.start}") from error
     return parse(path, text, known)
 
 

@@ -225,6 +225,8 @@ def test_the_text(run: RunVerb, tmp_path: Path) -> None:
         ["b", "3", "7", "7", "0", "7", "7"],
     ]
     assert out[-1] == "4 runs, 2 changes of cycles"
+    history.append(tmp_path / "two.jsonl", RUNS[0])
+    assert run("history", tmp_path / "two.jsonl").out.splitlines()[-1] == "1 run, 0 changes of cycles"
     found = run("history", path, "--json").json
     assert found["runs"] == [history.run_object(each) for each in RUNS]
 

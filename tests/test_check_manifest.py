@@ -195,6 +195,12 @@ BAD = [
     ("[[bench]]\nname = 'x'\nfunction = 'y'", 6, "bench 'x'", "name", "already taken in line 2"),
     ("[[bench]]\nname = 7\nfunction = 'y'", 6, "bench[1]", "name", "7"),
     ("[[bnch]]\nname = 'y'", 5, "bnch", "did you mean 'bench'"),
+    ("build = 'make'", 5, "bench 'x'", "build", "above the first [[bench]]"),
+    ("[bench.stack]\ncalls = {}", 5, "bench 'x'", "stack", "above the first [[bench]]"),
+    ("[matrix]\nn = [1, 2]", 5, "matrix", "[bench.matrix]"),
+    ("fail_on = 'outside'", 5, "fail_on: must be an array"),
+    ("fail_on = ['outsid']", 5, "fail_on: unknown finding"),
+    ("args = ['a.bin']", 5, "args", "write @a.bin"),
     ("until = 'main'", 5, "bench 'x'", "until", "run = true"),
     ("max_latency = 5", 5, "max_latency", "run = true"),
     ("run = 1", 5, "run", "true or false"),
@@ -226,6 +232,7 @@ def test_bad_ones(load: Load, tmp_path: Path, text: str, line: int, named: list[
     message = str(caught.value)
     assert message.startswith(f"{tmp_path / 'm0sim.toml'}:{line}: ")
     assert "\n" not in message
+    assert message.count("m0sim.toml") == 1
     assert all(part in message for part in named), message
 
 
@@ -239,11 +246,19 @@ def test_bad_ones(load: Load, tmp_path: Path, text: str, line: int, named: list[
         ("[bench]\nname = 'x'", "[[bench]]"),
         ("[[bench]]\nname = 'x'\nfunction = 'f'", "image"),
         ("build = 5\n" + HEAD, "build"),
+        ("function = 'f'\n" + HEAD, "function: belongs into a bench"),
+        ("fail_on = ['outside']\n" + HEAD, "fail_on: belongs into a bench"),
     ],
 )
 def test_bad_tops(load: Load, text: str, named: str) -> None:
     with pytest.raises(UsageError, match=rf"m0sim\.toml:\d+: .*{named.replace('[', chr(92) + '[')}"):
         load(text)
+
+
+def test_an_image_is_no_manifest(tmp_path: Path) -> None:
+    (tmp_path / "a.elf").write_bytes(b"\x7fELF\x01\x01\x01\xff")
+    with pytest.raises(UsageError, match=r"a\.elf: not a text file in UTF-8, as the manifest is: byte 7"):
+        manifest.load(tmp_path / "a.elf")
 
 
 def test_no_manifest(tmp_path: Path) -> None:

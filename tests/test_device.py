@@ -676,7 +676,7 @@ def test_the_profiles_that_the_wrong_ones_start_from_are_right(good: str, write:
 def test_not_utf8(tmp_path: Path) -> None:
     path = tmp_path / "board.toml"
     path.write_bytes(b'name = "\xff"\n')
-    assert refusal(path) == "not a text file in UTF-8: byte 8"
+    assert refusal(path) == "not a text file in UTF-8, as the profile is: byte 8"
 
 
 def test_import_brings_in_nothing_heavy() -> None:

@@ -377,7 +377,8 @@ def test_call_depth(machine: Machine) -> None:
         (10, "1 byte written directly behind the end of small (10 bytes)"),
         (13, "1 byte written 3 bytes behind the end of small (10 bytes)"),
         (-1, "1 byte written directly before small (10 bytes)"),
-        (-16, "1 byte written 15 bytes before small (10 bytes)"),
+        (-16, "at least 1 byte written 15 bytes before small (10 bytes)"),  # the zone ends there
+        (25, "at least 1 byte written 15 bytes behind the end of small (10 bytes)"),
     ],
 )
 def test_red_zones(elf: Path, offset: int, message: str) -> None:

@@ -80,7 +80,9 @@ def test_without_debug_information_nothing_is_guessed(run: Run, build: Build, tm
     done = run("init", elf, "-o", path)
     assert done.code == 0
     assert done.out.startswith(f"{path}: 0 benches, and ")
-    assert done.out.endswith("next: give one of them its operands\n")
+    assert done.out.endswith(
+        "next: give one of them its operands; an image of C that was compiled with -g tells which\n"
+    )
     assert "which no debug information tells" in path.read_text()
     manifest.load(Path(path.write_text(uncommented(path.read_text())) and path))
 

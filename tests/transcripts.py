@@ -146,7 +146,7 @@ class Reader:
         name = {
             f"GIT_{who}_{what}": "reader@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")
         }
-        self.environment = {**os.environ, **name, "PATH": path, "M0SIM": str(ROOT), "COLUMNS": "80"}
+        self.environment = {**os.environ, **name, "PATH": path, "COLUMNS": "80"}
         self.environment.pop("PYTHONDONTWRITEBYTECODE", None)
         self.environment["PERL_HASH_SEED"] = "0"  # callgrind_annotate shows equal figures in the order of a hash
 

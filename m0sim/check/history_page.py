@@ -111,7 +111,8 @@ def text(runs: Sequence[Run], notes: Sequence[str]) -> str:
         lines += [f"... {len(moved) - 10} more changes"] if len(moved) > 10 else []
     lines += ["", *(f"note: {printable(note)}" for note in notes)]
     runs_word = "run" if len(runs) == 1 else "runs"
-    lines.append(f"{len(runs)} {runs_word}, {len(moved)} changes of cycles")
+    changes_word = "change" if len(moved) == 1 else "changes"
+    lines.append(f"{len(runs)} {runs_word}, {len(moved)} {changes_word} of cycles")
     return "\n".join(lines) + "\n"
 
 

@@ -45,6 +45,8 @@ _RUN_KEYS = (
     *_ALWAYS,
 )
 _BENCH_KEYS = tuple(dict.fromkeys((*_CALL_KEYS, *_RUN_KEYS, "matrix")))
+_KEYS = tuple(dict.fromkeys((*TOP_KEYS, *_BENCH_KEYS)))
+"""Wherever they belong: one in the wrong place is no unknown one."""
 _INTEGERS = {"s32": (-(1 << 31), 1 << 31), "u32": (0, 1 << 32), "s64": (-(1 << 63), 1 << 63), "u64": (0, 1 << 64)}
 
 
@@ -87,9 +89,13 @@ def load(path: Path) -> Manifest:
         path = path / FILE_NAME
     if not path.exists():
         raise UsageError(f"{path}: no such file: `m0sim init app.elf` writes one (docs/check.md)")
-    top = read(path, "the manifest", TOP_KEYS)
+    top = read(path, "the manifest", _KEYS)
+    for key in top.raw:
+        if key not in TOP_KEYS:
+            remedy = "write [bench.matrix] below its [[bench]]" if key == "matrix" else "write it below its [[bench]]"
+            top.fail(key, f"belongs into a bench: {remedy}")
     told = Annotations.of(top)
-    written = top.tables("bench", _BENCH_KEYS, named_by="name")
+    written = top.tables("bench", _KEYS, named_by="name")
     benches = [replace(_bench(top, t, told), case=case) for each in written for t, case in matrix.expanded(each)]
     if not benches:
         top.fail("bench", "missing: add a [[bench]] with a name and a function")
@@ -110,6 +116,8 @@ def _bench(top: Table, table: Table, told: Annotations) -> Bench:
     is_run = table.flag("run", False)
     known, other = (_RUN_KEYS, "a call's") if is_run else (_CALL_KEYS, "a run's")
     for key in table.raw:
+        if key not in _BENCH_KEYS:
+            table.fail(key, "belongs to the top of the file: write it above the first [[bench]]")
         if key not in known and key != "run":
             remedy = "leave it out" if is_run else "say run = true, or leave it out"
             table.fail(key, f"belongs to {other} bench only: {remedy}")
@@ -183,8 +191,9 @@ def _file(table: Table, key: str) -> Path | None:
 def _seconds(table: Table) -> Fraction | None:
     if "for" not in table.raw:
         return None
+    text = table.text("for")
     try:
-        return seconds_of(table.text("for"))
+        return seconds_of(text)
     except UsageError as error:
         table.fail("for", str(error))
 
@@ -226,8 +235,9 @@ def _stop_after(top: Table, table: Table) -> int:
 
 
 def _fail_on(table: Table) -> tuple[FindingKind, ...]:
+    given = table.array("fail_on")
     try:
-        return finding_kinds_of(table.array("fail_on"))
+        return finding_kinds_of(given)
     except UsageError as error:
         table.fail("fail_on", str(error))
 

@@ -336,6 +336,8 @@ def _plain(text: str) -> Words:
     except UsageError:
         if text.lstrip("-")[:1].isdigit() and "." in text:
             raise UsageError(f"write f32:{text} for a float") from None
+        if "." in text or "/" in text:
+            raise UsageError(f"{text!r} is not an integer: write @{text} for a file's bytes") from None
         raise
 
 

@@ -49,4 +49,6 @@ def _sentence(allocation: Allocation, changed: list[int], *, is_before: bool) ->
     side = "before" if is_before else "behind the end of"
     what = f"{distance} bytes {side}" if distance else f"directly {side}"
     written = "1 byte" if len(changed) == 1 else f"{len(changed)} bytes"
+    if (0 if is_before else RED_ZONE - 1) in changed:
+        written = f"at least {written}"  # what lies beyond the red zone is not watched
     return f"{written} written {what} {allocation.name} ({allocation.size} bytes)"

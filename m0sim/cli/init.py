@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -11,6 +13,9 @@ from m0sim import files
 from m0sim.cli import options, voice
 from m0sim.cli.shared import emit, machine_of
 from m0sim.errors import UsageError
+
+if TYPE_CHECKING:
+    from m0sim.check.first import Proposal
 
 
 @click.command
@@ -48,8 +53,19 @@ def init(
     emit({"schema": SCHEMA, "file": str(output), "benches": benches}, json_wanted, None)
     if not json_wanted:
         ready = sum(not each.missing for each in found)
-        click.echo(f"{output}: {ready} benches, and {len(found) - ready} more as comments that want their operands")
-        click.echo("next: m0sim check --update" if ready else "next: give one of them its operands")
+        benches_word = "bench" if ready == 1 else "benches"
+        click.echo(
+            f"{output}: {ready} {benches_word}, and {len(found) - ready} more as comments that want their operands"
+        )
+        click.echo(f"next: {_next(found, ready)}")
+
+
+def _next(found: Sequence[Proposal], ready: int) -> str:
+    if ready:
+        return "m0sim check --update"
+    if any(each.declared for each in found):
+        return "give one of them its operands"
+    return "give one of them its operands; an image of C that was compiled with -g tells which"
 
 
 def _from(path: Path, manifest: Path) -> str:
