@@ -270,6 +270,16 @@ def test_assembly(code: str, shown: str) -> None:
     assert assembly(InstructionRow(0x20, code, "", 1, 1)) == shown
 
 
+def test_no_line_is_gone_where_one_side_was_compiled_without_debug_information() -> None:
+    told, silent = function(("1840", "a.c:1", 10), ("bf00", "a.c:2", 5)), function(("1840", "", 20), ("bf00", "", 5))
+    for old, new in ((told, silent), (silent, told)):
+        found = where(old, new)
+        assert found is not None
+        (change,) = found.functions
+        assert change.lines == ()
+        assert change.hunks
+
+
 def test_long_answers_are_cut() -> None:
     many = {f"f{i:02}": FunctionFigures(i + 1) for i in range(15)}
     found = where(Figures("f", "p", 0, 0, 0, 0, 0, {}), Figures("f", "p", 120, 0, 0, 0, 0, many))

@@ -250,7 +250,7 @@ def test_the_page_shows_every_point(run: RunVerb, tmp_path: Path) -> None:
     ]
     drawn = [re.findall(r'class="line s0" d="(.*?)"', chart)[0] for chart in charts]
     assert [re.sub("[0-9. ]", "", path) for path in drawn] == ["MLLM", "MM"]
-    run("history", path, "-o", output)
+    run("history", path, "--html", output)
     assert output.read_text() == page, "the same runs, the same bytes"
     assert "http://" not in page.replace("http://www.w3.org/2000/svg", "")
     assert "https://" not in page

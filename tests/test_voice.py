@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from conftest import Build
 from test_cli import VERBS, Run, elf, faulty, run
 
 from m0sim.cli import shared
@@ -35,6 +36,14 @@ def test_quiet_leaves_results_and_errors(run: Run, elf: Path, faulty: Path, quie
     assert failed.code == 1
     assert failed.err == run("call", faulty, "outer", 1).err
     assert run("list", "nothing.elf", *quiet).err.startswith("m0sim: nothing.elf: ")
+
+
+def test_arguments_that_nothing_checks_are_told(run: Run, build: Build) -> None:
+    bare = build("memory.c", flags=("-O1", "-g0"))
+    done = run("call", bare, "touch", 1)
+    assert (done.code, done.err.count("no debug information (-g)")) == (0, 1)
+    assert run("call", bare, "touch").err == ""
+    assert run("call", build("memory.c"), "touch", 1).err == ""
 
 
 def test_verbose_says_what_is_read_what_runs_it_and_how_long(run: Run, elf: Path) -> None:

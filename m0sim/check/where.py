@@ -35,7 +35,7 @@ class FunctionChange:
     old: int | None
     new: int | None
     lines: tuple[LineChange, ...] = ()
-    """Those whose cycles changed, most first; empty where the image has no source lines."""
+    """Those whose cycles changed, most first; empty where one of the two images has no source lines."""
     hunks: tuple[tuple[Pair, ...], ...] = ()
     """Runs of instructions with changes in them, and one unchanged instruction around each."""
 
@@ -177,6 +177,10 @@ def _hunks(pairs: Sequence[Pair]) -> Iterator[tuple[Pair, ...]]:
 
 def _lines(pairs: Sequence[Pair]) -> tuple[LineChange, ...]:
     """Cycles by source line, where they differ. A line that moved in its file is still the same line."""
+    for rows in zip(*pairs, strict=True):
+        written = [row for row in rows if row is not None]
+        if written and not any(row.source for row in written):  # compiled without -g: no line is gone by that
+            return ()
     renamed = _renamed(pairs)
     old: Counter[str] = Counter()
     new: Counter[str] = Counter()

@@ -13,6 +13,7 @@ import click
 from m0sim.cli import options, voice
 from m0sim.cli.options import PATH
 from m0sim.cli.shared import Progress, machine_of
+from m0sim.names import printable
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -201,6 +202,8 @@ def run(
         with Progress(machine):
             machine.start_up(asked.startup)  # before buffers are there: they keep clear of what it took
     values, outputs = operands.parse(machine, list(asked.args), asked.function)
+    if asked.args:
+        _say_unchecked(machine, asked.function)
     initialisers = [operands.place_call(machine, operands.read_call(text), outputs) for text in asked.before]
     with Progress(machine):
         try:
@@ -231,6 +234,12 @@ def run(
         if out.path is not None:
             voice.detail(f"written: {out.path}, {out.buffer.size:,} bytes")
     return Outcome(machine, asked.noted(cost), None, outputs)
+
+
+def _say_unchecked(machine: Machine, name: str) -> None:
+    """Too many or too few arguments are no error where no debug information tells. Lines of assembly tell of none."""
+    if machine.signature(name) is None and machine.program.source_line(machine.symbol(name).address) is None:
+        voice.note(f"note: {printable(name)} has no debug information (-g): its arguments are not checked")
 
 
 def _say_engine(cost: Cost) -> None:

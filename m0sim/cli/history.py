@@ -14,7 +14,12 @@ from m0sim.cli.shared import emit
 
 @click.command
 @click.argument("history_file", metavar="FILE", type=PATH, help="What `m0sim check --history FILE` wrote.")
-@options.output(metavar="PAGE", help="Write a page for a browser, all in one file, instead of printing tables.")
+@click.option(
+    *("--html", "--output", "-o", "output"),
+    metavar="PAGE",
+    type=PATH,
+    help="Write a page for a browser, all in one file, instead of printing tables.",
+)
 @options.json_wanted
 @voice.options
 def history(history_file: Path, output: Path | None, json_wanted: bool) -> None:
@@ -22,7 +27,7 @@ def history(history_file: Path, output: Path | None, json_wanted: bool) -> None:
 
     \b
     m0sim check --history costs.jsonl
-    m0sim history costs.jsonl -o costs.html
+    m0sim history costs.jsonl --html costs.html
     """
     from m0sim.check import history as histories
     from m0sim.check import history_page
