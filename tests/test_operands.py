@@ -71,6 +71,7 @@ def test_structs_are_laid_out_as_c_does(machine: Machine, text: str, words: list
         ("struct:1,,2", "''"),
         ("struct:1,struct:2", "another one"),
         ("struct:1,i16:2", "i16"),
+        ("[1, out:4]", "write struct:{A,B}"),
         ([1, "ou:4"], "ou"),
         ([1, [True]], "True"),
         (1.5, "f32:1.5"),
@@ -88,5 +89,6 @@ def test_reading_touches_no_file_and_paths_are_from_the_folder() -> None:
     assert operands.read("@/abs.bin", Path("/somewhere")) == operands.File(Path("/abs.bin"))
     assert operands.read("out:4:x", Path("a")) == operands.Zeroed("4", 4, Path("a/x"))
     assert operands.read(7) == Words((7,))
+    assert operands.read("struct:{1, out:4, {2, str: a }}") == operands.read("struct:{1,out:4,{2,str: a }}")
     struct = operands.read([1, ["@x", 2]])
     assert list(operands.parts(struct)) == [Words((1,)), operands.File(Path("x")), Words((2,))]

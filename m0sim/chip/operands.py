@@ -306,6 +306,8 @@ def _read_text(text: str, folder: Path) -> Operand:
         return File(folder / text[1:])
     if text.startswith("{"):
         return Group(_read_members(text, folder))
+    if text.startswith("["):
+        raise UsageError("brackets are for the arrays of a manifest: write struct:{A,B} for a struct's address")
     if not colon:
         return _plain(text)
     match prefix:
@@ -372,6 +374,7 @@ def _read_members(text: str, folder: Path) -> tuple[Operand, ...]:
     texts = _split(text)
     if len(texts) == 1 and text.startswith("{"):
         texts = _split(text[1:-1])
+    texts = [member.lstrip() for member in texts]
     if any(member.startswith("struct:") and not member.startswith("struct:{") for member in texts):
         raise UsageError("a struct: cannot hold another one without braces: write struct:{A,B} for its address")
     return _some([_read_text(member, folder) for member in texts] if texts != [""] else [])
