@@ -46,6 +46,17 @@ def test_arguments_that_nothing_checks_are_told(run: Run, build: Build) -> None:
     assert run("call", build("memory.c"), "touch", 1).err == ""
 
 
+@pytest.mark.parametrize(
+    ("words", "option"),
+    [(("call", "leaf", "1"), "--max-cycles"), (("run",), "--max-cycles"), (("run",), "--quantum")],
+)
+def test_a_number_that_is_none_is_told_with_its_option(
+    run: Run, elf: Path, words: tuple[str, ...], option: str
+) -> None:
+    done = run(words[0], elf, *words[1:], option, "1M")
+    assert (done.code, done.out, done.err) == (2, "", f"m0sim: {option}: '1M' is not an integer\n")
+
+
 def test_verbose_says_what_is_read_what_runs_it_and_how_long(run: Run, elf: Path) -> None:
     words = ("call", elf, "leaf", 1, "--engine", "timed", "--clock", "64M")
     done = run(*words, "-v")

@@ -12,7 +12,7 @@ import click
 
 from m0sim.cli import options, voice
 from m0sim.cli.options import PATH
-from m0sim.cli.shared import Progress, machine_of
+from m0sim.cli.shared import Progress, integer_of, machine_of
 from m0sim.names import printable
 
 if TYPE_CHECKING:
@@ -217,7 +217,7 @@ def run(
                 stubs=replies.placed(machine, stubs),
                 registers=replies.placed(machine, registers),
                 stdout=asked.stdout,
-                max_cycles=operands.integer(asked.max_cycles),
+                max_cycles=integer_of("--max-cycles", asked.max_cycles),
                 engine=None if asked.engine is None else engine_of(asked.engine),
                 flash=flash_model_of(asked.flash),
                 flash_report=flash_report,

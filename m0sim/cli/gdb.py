@@ -13,7 +13,7 @@ import click
 from m0sim import files
 from m0sim.cli import calling, options, voice
 from m0sim.cli.calling import CallCommand
-from m0sim.cli.shared import device_of, image_of
+from m0sim.cli.shared import device_of, image_of, integer_of
 from m0sim.errors import UsageError
 
 if TYPE_CHECKING:
@@ -85,7 +85,6 @@ def _debug_firmware(server: GdbServer, asked: dict[str, Any]) -> None:
 def _run(firmware: Firmware, server: GdbServer, asked: dict[str, Any]) -> RunCost:
     """Run it, from reset again and again as long as the debugger wants to go back."""
     from m0sim.chip.engine.held import Rewind
-    from m0sim.chip.operands import integer
 
     stdin = asked["stdin"]
     received = b"" if stdin is None else sys.stdin.buffer.read() if stdin == "-" else files.read(Path(stdin))
@@ -94,7 +93,7 @@ def _run(firmware: Firmware, server: GdbServer, asked: dict[str, Any]) -> RunCos
             return firmware.run(
                 stdin=received,
                 flash=asked["flash"],
-                max_cycles=integer(asked["max_cycles"]),
+                max_cycles=integer_of("--max-cycles", asked["max_cycles"]),
                 on_output=_shown(server),
                 debugger=server,
             )

@@ -12,7 +12,7 @@ import click
 
 from m0sim import files
 from m0sim.cli import options, voice
-from m0sim.cli.shared import Progress, command_of, device_of, emit, exports_of, image_of, show_notes
+from m0sim.cli.shared import Progress, command_of, device_of, emit, exports_of, image_of, integer_of, show_notes
 from m0sim.names import printable
 
 if TYPE_CHECKING:
@@ -151,7 +151,6 @@ def _run(
     from m0sim.chip.attachments import i2c_attached, spi_attached
     from m0sim.chip.durations import seconds_of
     from m0sim.chip.inputs import analog_inputs, pin_inputs
-    from m0sim.chip.operands import integer
     from m0sim.errors import UsageError
 
     if until_output == "":
@@ -171,8 +170,8 @@ def _run(
             resets=[seconds_of(text) for text in resets],
             attached=[*map(i2c_attached, i2c), *map(spi_attached, spi)],
             flash=flash,
-            max_cycles=integer(max_cycles),
-            quantum=integer(quantum),
+            max_cycles=integer_of("--max-cycles", max_cycles),
+            quantum=integer_of("--quantum", quantum),
             pins=pins,
             on_output=show,
         )

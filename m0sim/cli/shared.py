@@ -67,6 +67,16 @@ def image_of(path: Path, base: str | None, symbols: Path | None = None) -> Image
     return found
 
 
+def integer_of(option: str, text: str) -> int:
+    """The number that an option was given. Raises `UsageError` that names the option."""
+    from m0sim.chip import operands
+
+    try:
+        return operands.integer(text)
+    except UsageError as error:
+        raise UsageError(f"{option}: {error}") from None
+
+
 def command_of(context: click.Context, without: Sequence[str]) -> str:
     """What was typed, for a shell: the verb, its arguments, and its options but those with the parameters `without`."""
     words: list[str] = []
