@@ -90,6 +90,7 @@ def test_every_name_is_there() -> None:
         m0sim.study.nonesuch  # noqa: B018
 
 
+@pytest.mark.long
 def test_compare_is_the_verb(verb: Verb) -> None:
     told: list[tuple[int, int, str]] = []
     result = compare(
@@ -323,6 +324,7 @@ def test_train_is_the_verb(verb: Verb, tmp_path: Path) -> None:
     assert rows[2]["energy_joules"] == found["energy_joules"]
 
 
+@pytest.mark.long
 def test_ctrl_c_keeps_the_run_which_goes_on(tmp_path: Path) -> None:
     whole = train(**SHORT, epochs=2)
 
@@ -358,6 +360,7 @@ def load_digits() -> Any:
     return datasets.load("digits")
 
 
+@pytest.mark.long
 def test_a_network_of_ones_own_goes_through_all(small: Backbone, tmp_path: Path, verb: Verb) -> None:
     assert small.record["data"] == "arrays.npz"
     assert small.record["accuracy"]["quantised"] > 0.8

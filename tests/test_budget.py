@@ -83,6 +83,7 @@ def test_json_has_the_fixed_names(monkeypatch, capsys) -> None:
     assert found["rows"][3]["best"]["weights"] == "sram"  # there is room, and flash costs
 
 
+@pytest.mark.long
 def test_plan_only_runs_nothing(monkeypatch, capsys) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError("planning makes a machine")
@@ -101,6 +102,7 @@ def test_plan_only_runs_nothing(monkeypatch, capsys) -> None:
 
 
 @pytest.mark.parametrize("output", ["out", "out/b.json"])
+@pytest.mark.long
 def test_output_is_a_folder_or_the_json(monkeypatch, capsys, tmp_path: Path, output: str) -> None:
     (tmp_path / "out").mkdir()
     where = (
@@ -476,6 +478,7 @@ def test_what_there_is_to_solve_over() -> None:
 @pytest.mark.usefixtures("small_grids")
 @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.sampled_from(methods.integer_names()), st.integers(225, 16_000))
+@pytest.mark.long
 def test_the_best_equals_brute_force(method: str, size: int) -> None:
     space = solve.Space(room(size), CHIP)
     fractions = [1 / n for n in solve.BLOCKS] if methods.get(method).has_fraction else [0.1]
@@ -574,6 +577,7 @@ def test_the_tables_have_the_figures_of_the_json(measured_budget: budget.Budget)
             assert there["needed, KiB"] == f"{row['best']['needed_bytes'] / 1024:,.2f}"
 
 
+@pytest.mark.long
 def test_the_page_has_every_cell_and_what_decided(measured_budget: budget.Budget) -> None:
     page = budget_html.page(measured_budget)
     for sheet in budget_data.sheets(measured_budget):

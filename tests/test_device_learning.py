@@ -702,6 +702,7 @@ def test_every_tensor_of_a_network_with_additions(kernels: Image, network: Netwo
 
 
 @pytest.mark.parametrize("variant", ["niti-static", *(pytest.param(v, marks=pytest.mark.long) for v in TRAINED[1:])])
+@pytest.mark.long
 def test_operations_keep_to_their_tensors_with_additions(kernels: Image, variant: str) -> None:
     s = study(RESIDUAL, variant, seed=3)
     assert_plan_is_kept(s, s.deploy(kernels, mask_form="fused"))
@@ -1155,6 +1156,7 @@ KEPT = [
 
 
 @pytest.mark.parametrize(("network", "variant"), KEPT, ids=str_of)
+@pytest.mark.long
 def test_operations_keep_to_their_tensors_of_depthwise_layers(kernels: Image, network: Network, variant: str) -> None:
     s = study(network, variant)
     assert_plan_is_kept(s, s.deploy(kernels, mask_form="fused"))

@@ -441,6 +441,7 @@ class TestCommand:
         names = {"train.json", "state.npz", "learned.npz", "checkpoint.npz", "curve.png", "curve.svg"}
         assert {p.name for p in tmp_path.iterdir()} == names
 
+    @pytest.mark.long
     def test_resume_goes_on_where_it_ended(self, monkeypatch: Any, capsys: Any, tmp_path: Path) -> None:
         arguments = (*SHORT, "--method", "priot", "-o", str(tmp_path))
         assert run(monkeypatch, *arguments, "--epochs", "1") == 0
@@ -494,6 +495,7 @@ class TestCommand:
         assert (tmp_path / "state.npz").exists()
 
 
+@pytest.mark.long
 def test_curves_are_the_same_twice_and_need_no_epoch() -> None:
     finished = trained(LEARNING["niti-static"], measured=2)
     assert train_plots.files(finished) == train_plots.files(finished)

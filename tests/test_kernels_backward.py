@@ -524,6 +524,7 @@ def test_conv_back(seed: int, conv: Conv, shift: int, pooled: bool, gated: bool,
 
 @many
 @given(seeds, convs(), st.booleans())
+@pytest.mark.long
 def test_conv_back_asks_a_provider_for_one_group_after_the_other(seed: int, conv: Conv, pooled: bool) -> None:
     rng = np.random.default_rng(seed)
     w, (error, argmax, _) = values(rng, (conv.n_out, conv.n_in)), conv.errors(rng, pooled)
@@ -951,6 +952,7 @@ def test_the_largest_dense_layers(n_in: int, n_out: int) -> None:
 
 @many
 @given(seeds, sizes, sizes, shifts)
+@pytest.mark.long
 def test_sparse_grad_takes_four_outputs_at_a_time(seed: int, n_in: int, n_out: int, shift: int) -> None:
     """Each call has the lists from where its outputs' edges begin, and no edge of another output is touched."""
     rng = np.random.default_rng(seed)

@@ -263,6 +263,7 @@ def written(folder: Path, more: str = "") -> Path:
     return folder / "study.toml"
 
 
+@pytest.mark.long
 def test_a_study_of_files(tmp_path: Path, run: Run) -> None:  # noqa: F811
     found = run("study", str(written(tmp_path)), "-o", str(tmp_path / "out"), "--jobs", "1", "--json").json
     assert (found["data"], found["network"], found["angles"]) == ("a.npz", "tiny-cnn-8", [None] * 3)
@@ -331,6 +332,7 @@ def test_a_sweep_of_a_file(tmp_path: Path) -> None:
         *(pytest.param(signals, methods.integer_names(), marks=pytest.mark.long) for signals in (False, True)),
     ],
 )
+@pytest.mark.long
 def test_all_methods_on_a_file(are_signals: bool, names: tuple[str, ...], tmp_path: Path) -> None:
     """Every integer method learns from pictures and signals [length, channels], byte for byte as the golden model."""
     network = Network("small", (8, 8, 1), (Conv(2), Pool(), Dense(10)))

@@ -261,6 +261,7 @@ def test_updates_show_what_was_stored_before(project: pytest.Pytester, firmware:
 
 
 @pytest.mark.parametrize("more", [(), ("-p", "no:terminal"), pytest.param(("-n", "1"), marks=pytest.mark.long)])
+@pytest.mark.long
 def test_a_baseline_that_cannot_be_written(project: pytest.Pytester, more: tuple[str, ...]) -> None:
     if "-n" in more:
         pytest.importorskip("xdist")
@@ -271,6 +272,7 @@ def test_a_baseline_that_cannot_be_written(project: pytest.Pytester, more: tuple
         result.stdout.fnmatch_lines(["*= m0sim =*", "*none/b.json: cannot write: *", "*2 passed*"])
 
 
+@pytest.mark.long
 def test_updates_do_not_need_the_terminal(project: pytest.Pytester) -> None:
     assert project.runpytest_subprocess("--m0sim-update", "-p", "no:terminal").ret == 0
     assert set(stored(project).values()) == {cycles(1), cycles(10)}
@@ -409,6 +411,7 @@ MODULES_AT_THE_END = """
 """
 
 
+@pytest.mark.long
 def test_projects_that_do_not_use_it_pay_little(project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
     """To the last hook of a run the plugin has imported itself and nothing else."""
     project.makeconftest(MODULES_AT_THE_END)

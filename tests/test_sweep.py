@@ -226,6 +226,7 @@ def test_rows_are_those_of_the_machine(tmp_path: Path, scheduler: str) -> None:
     assert (tmp_path / "sweep.toml").read_text() == SMALL
 
 
+@pytest.mark.long
 def test_finished_points_are_never_run_again(tmp_path: Path, scheduler: str) -> None:
     def ran(text: str) -> int:
         """How many points the sweep ran."""
@@ -495,6 +496,7 @@ def test_a_summary_opens_nothing_but_the_results_and_the_copy_can_be_run(
     assert json.loads(capsys.readouterr().out) == printed
 
 
+@pytest.mark.long
 def test_another_sweep_in_the_folder_is_said(monkeypatch, capsys, tmp_path: Path, scheduler: str) -> None:
     out = tmp_path / "out"
     arguments = ("-o", str(out), "--scheduler", scheduler)
