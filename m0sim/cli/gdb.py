@@ -49,10 +49,12 @@ def gdb(port: str, listen: str, function: str | None, **asked: Any) -> None:
     """
     from m0sim.gdb.server import GdbServer
 
-    with closing(GdbServer(listen, _port(port), lambda text: voice.note(f"note: {text}"))) as server:
+    def ready(at: int) -> None:
+        click.echo(f"listening at {listen}:{at}", err=True)
+
+    with closing(GdbServer(listen, _port(port), lambda text: voice.note(f"note: {text}"), ready)) as server:
         if listen not in _OWN:
             voice.note(f"note: whoever reaches {listen} can read and write what this firmware has")
-        click.echo(f"listening at {listen}:{server.port}", err=True)
         if function is None:
             _debug_firmware(server, asked)
         else:

@@ -20,9 +20,15 @@ _CHUNK = 1 << 16
 class GdbServer:
     """A `Debugger` (`m0sim.chip.engine.held`) that does what a GDB wants."""
 
-    def __init__(self, host: str, port: int, note: Callable[[str], None]) -> None:
-        """Listen. `note` shows a person who comes and goes. Raises `UsageError` where that cannot be."""
+    def __init__(
+        self, host: str, port: int, note: Callable[[str], None], ready: Callable[[int], None] = lambda _: None
+    ) -> None:
+        """Listen. `note` shows a person who comes and goes; `ready` is told the port when there is a run to debug.
+
+        Raises `UsageError` where nobody can listen there.
+        """
         self._note = note
+        self._ready: Callable[[int], None] | None = ready
         self._session = Session(self._say, self._is_asked_to_stop)
         self._client: socket.socket | None = None
         self._waiting: list[bytes | Signal] = []
@@ -53,6 +59,9 @@ class GdbServer:
 
     def hold(self, held: Held) -> None:
         """Do what GDB wants until it kills the program, leaves one that has ended, or Ctrl-C comes."""
+        if self._ready is not None:
+            self._ready(self.port)
+            self._ready = None
         answer = self._session.attach(held)
         if answer is not None:
             self._send(answer)
