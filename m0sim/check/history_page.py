@@ -166,7 +166,7 @@ def _chart(course: Course, shown: Sequence[Run], hidden: int) -> Markup | None:
         if before.waits != after.waits or numbers[b + hidden] != numbers[a + hidden] + 1
     }
     points = [(float(i), float(cycles)) for i, _, cycles in measured]
-    labels = [(float(i), label(run)[:12]) for i, run in enumerate(shown)]
+    labels = [(float(i), label(run)[: 10 if run.commit is None else 12]) for i, run in enumerate(shown)]
     line = Line(course.name, points, gaps=frozenset(gaps))
     chart = Chart(f"Cycles of {course.name}", "run", "cycles", [line], labels, from_zero=False)
     return Markup(svg(chart))  # its texts are escaped there
