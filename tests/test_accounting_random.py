@@ -123,6 +123,7 @@ def by_address(addresses: np.ndarray, counts: np.ndarray) -> dict[int, int]:
 @pytest.mark.parametrize(
     ("shard", "count"),
     [(0, 30), *(pytest.param(n, EXAMPLES, marks=pytest.mark.long) for n in range(SHARDS))],
+    ids=["quick", *map(str, range(SHARDS))],  # test_sanitized.py names them
 )
 def test_no_count_differs_from_the_reference(shard: int, count: int) -> None:
     @seed(shard)
