@@ -261,6 +261,30 @@ class TestHeld:
 
         run_anew(firmware, Talk(act))
 
+    def test_what_was_changed_before_a_way_back_is_not_made_on_another_way(self, alarms: Path) -> None:
+        """A change, back to before it, on past its cycle, and a step back: memory is as the program has it."""
+        firmware, stage = Firmware.from_elf(alarms), [0]
+        counts = firmware.program.find("counts").address
+
+        def act(talk: Talk) -> None:
+            stage[0] += 1
+            if stage[0] == 1:
+                talk.ask(f"Z0,{firmware.program.find('IRQ0_Handler').address:x},2")
+                talk.ask("c")
+                talk.ask("s")
+                talk.ask("s")
+                talk.ask(f"M{counts:x},4:63000000")
+                talk.ask("bs")
+            if stage[0] == 2:
+                for _ in range(5):
+                    talk.ask("s")
+                assert talk.ask(f"m{counts:x},4") == "00000000"
+                talk.ask("bs")
+            assert talk.ask(f"m{counts:x},4") == "00000000"
+
+        run_anew(firmware, Talk(act))
+        assert stage == [3]
+
     def test_watchpoints_stop_before_the_access(self, alarms: Path) -> None:
         firmware = Firmware.from_elf(alarms)
         times = firmware.program.find("times").address

@@ -58,19 +58,20 @@ class History:
 
     def do(self, held: Held, change: Callable[[Held], bool]) -> bool:
         """Change something now, and in every run anew; whether it could be changed."""
-        self._forget_future(held.now)
+        self.forget_after(held.now)
         self._changes.append(_Change(held.now, change))
         return change(held)
 
     def ask(self, held: Held, read: Callable[[Held], bytes], address: int) -> bytes:
         """Read something whose reading may change it: registers of devices."""
-        if address >> 28 in (0, 1, 2):  # memory, on every part (DDI 0419, B3.1)
+        if held.is_memory(address):
             return read(held)
-        self._forget_future(held.now)
+        self.forget_after(held.now)
         self._changes.append(_Change(held.now, read))
         return read(held)
 
-    def _forget_future(self, now: int) -> None:
+    def forget_after(self, now: int) -> None:
+        """The program goes on from here: what was changed later, before a way back, is not made now."""
         self._changes = [change for change in self._changes if change.cycle <= now]
 
     def rewind(self, way: Way, cycle: int = 0) -> None:

@@ -77,6 +77,7 @@ class Session:
 
     def _resumed(self, step: bool, held: Held) -> str:
         self.last_stop = held.now
+        self.history.forget_after(held.now)
         if not step:
             held.mark()
         if (over := held.over()) is not None:

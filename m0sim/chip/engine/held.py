@@ -284,6 +284,10 @@ class Held:
 
     # -- memory
 
+    def is_memory(self, address: int) -> bool:
+        """Whether reading there has no effect."""
+        return self._chip.space.view(address, 1) is not None
+
     def read(self, address: int, size: int) -> bytes:
         """Bytes from memory, or of one register of a device, whose load is made. Shorter where nothing is there."""
         view = self._chip.space.view(address, size)
