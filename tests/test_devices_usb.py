@@ -153,3 +153,18 @@ def test_a_device_that_never_answers_is_given_up() -> None:
         if device.gave_up:
             break
     assert "nothing to send in 5 s" in device.gave_up[0]
+
+
+def test_packets_of_another_size_are_refused() -> None:
+    """What the host would get wrong, it does not begin: bMaxPacketSize0 is 8 (USB 2.0, table 9-8)."""
+    device = Odd(lambda: Reply(Handshake.ACK, bytes((18, 1, 0, 2, 0, 0, 0, 8)), 1))
+    list(islice(UsbHost().life(device), 200))
+    assert device.gave_up == ["the host gave up: endpoint 0 has packets of 8 bytes: this host knows those of 64 only"]
+
+
+def test_packets_are_as_long_as_an_endpoint_says() -> None:
+    """A serial port whose endpoint takes 16 bytes."""
+    interfaces = bytes((9, 4, 0, 0, 1, 2, 2, 0, 0, 9, 4, 1, 0, 2, 10, 0, 0, 0))
+    port = _port_in(interfaces + bytes((7, 5, 0x02, 2, 16, 0, 0, 7, 5, 0x83, 2, 64, 0, 0)))
+    assert port is not None
+    assert (port.interface, port.bulk_in, port.bulk_out, port.out_bytes) == (0, 3, 2, 16)

@@ -22,7 +22,7 @@ _ATTACH, _RESET, _RECOVERY = 100 * _MS, 10 * _MS, 10 * _MS  # 7.1.7.3, 7.1.7.5
 _SET_ADDRESS_RECOVERY = 2 * _MS  # 9.2.6.3
 _MOST_TRIES = 5_000
 """Frames that a control transfer may take: 9.2.6.4."""
-_BULK_BYTES = 64
+_BULK_BYTES = _CONTROL_BYTES = 64
 _ADDRESS = 1
 _DEVICE, _CONFIGURATION, _INTERFACE, _ENDPOINT = 1, 2, 4, 5  # descriptor types: table 9-5
 _COMMUNICATIONS, _ACM, _CDC_DATA = 2, 2, 10  # PSTN 1.2; CDC 1.2, tables 2 and 6
@@ -89,6 +89,8 @@ class _Port:
     interface: int
     bulk_in: int
     bulk_out: int
+    out_bytes: int
+    """Of a packet to it."""
 
 
 class _GaveUp(Exception):
@@ -225,7 +227,9 @@ class _Plugged:
         return found
 
     def _enumerate(self) -> Generator[Fraction, None, _Port | None]:
-        yield from self._descriptor(_DEVICE, 8)
+        begin = yield from self._descriptor(_DEVICE, 8)
+        if begin[7] != _CONTROL_BYTES:
+            raise _GaveUp(f"endpoint 0 has packets of {begin[7]} bytes: this host knows those of {_CONTROL_BYTES} only")
         yield from self._control(0x00, 5, _ADDRESS, 0, b"", 0)
         yield _SET_ADDRESS_RECOVERY
         self._address = _ADDRESS
@@ -256,7 +260,7 @@ class _Plugged:
                 self._device.show(answer.data)
         toggle = self._toggles.get(port.bulk_out, 0)
         if self._to_send:
-            data = bytes(self._to_send[:_BULK_BYTES])
+            data = bytes(self._to_send[: port.out_bytes])
             yield from self._take(len(data))
             if self._device.receive(port.bulk_out, data, toggle) is Handshake.ACK:
                 self._toggles[port.bulk_out] = toggle ^ 1
@@ -266,7 +270,7 @@ class _Plugged:
 def _port_in(configuration: bytes) -> _Port | None:
     """The first serial port that a configuration has; None for none."""
     control: int | None = None
-    kind, ends = 0, dict[bool, int]()
+    kind, ends = 0, dict[bool, tuple[int, int]]()
     at = 0
     while at + 2 <= len(configuration) and configuration[at] >= 2:
         part = configuration[at : at + configuration[at]]
@@ -276,7 +280,8 @@ def _port_in(configuration: bytes) -> _Port | None:
             if kind == _COMMUNICATIONS and part[6] == _ACM and control is None:
                 control = part[2]
         if part[1] == _ENDPOINT and len(part) >= 7 and kind == _CDC_DATA and part[3] & 3 == 2:
-            ends.setdefault(bool(part[2] & 0x80), part[2] & 0xF)
+            size = int.from_bytes(part[4:6], "little")
+            ends.setdefault(bool(part[2] & 0x80), (part[2] & 0xF, min(max(size, 1), _BULK_BYTES)))
         if control is not None and len(ends) == 2:
-            return _Port(control, ends[True], ends[False])
+            return _Port(control, ends[True][0], *ends[False])
     return None
