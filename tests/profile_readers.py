@@ -109,10 +109,16 @@ class Pprof:
             found.append((self.strings[_one(function, 2)], self.strings[_one(function, 4)], _one(line, 2)))
         return found
 
-    def stacks(self) -> Stacks:
-        """With what a reader says of inlined functions as the other exports say it."""
+    def labels(self, sample: Fields) -> dict[str, str]:
+        """Of a sample: texts by key."""
+        return dict(self._pair(message(label)) for label in sample.get(3, []))
+
+    def stacks(self, core: str | None = None) -> Stacks:
+        """With what a reader says of inlined functions as the other exports say it; of a core, if one is named."""
         found: Stacks = Counter()
         for sample in self.samples:
+            if core is not None and self.labels(sample) != {"core": core}:
+                continue
             names: list[str] = []
             for location in _integers(sample[1]):
                 *inlined, (outer, _, _) = self.lines(location)
@@ -228,19 +234,23 @@ _THREAD = _object(
     ),
     markers=_table(data={}, name=_INTEGER, startTime=_NUMBER, endTime=_NUMBER, phase=_INTEGER, category=_INTEGER),
 )
-PROFILE = _object(meta=_META, libs=_list({}), shared=_SHARED, threads={**_list(_THREAD), "minItems": 1, "maxItems": 1})
+PROFILE = _object(meta=_META, libs=_list({}), shared=_SHARED, threads={**_list(_THREAD), "minItems": 1, "maxItems": 2})
 
 
 class Firefox:
-    """A processed profile of one thread."""
+    """A processed profile, of a thread for each core."""
 
     def __init__(self, content: str) -> None:
         self.profile = json.loads(content)
         jsonschema.validate(self.profile, PROFILE)
         assert "grey" in {category["color"] for category in self.profile["meta"]["categories"]}
-        (self.thread,) = self.profile["threads"]
+        self.threads = self.profile["threads"]
+        self.thread = self.threads[0]
+        assert [thread["isMainThread"] for thread in self.threads] == [True, False][: len(self.threads)]
+        assert len({thread["tid"] for thread in self.threads}) == len(self.threads)
         self.shared = self.profile["shared"]
-        for table in (*self.shared.values(), self.thread["samples"], self.thread["markers"]):
+        of_threads = [thread[name] for thread in self.threads for name in ("samples", "markers")]
+        for table in (*self.shared.values(), *of_threads):
             if isinstance(table, dict):
                 assert {len(column) for column in table.values() if isinstance(column, list)} == {table["length"]}
 
@@ -255,9 +265,9 @@ class Firefox:
             found.append((strings[functions["name"][function]], file, line))
         return found
 
-    def stacks(self) -> Stacks:
-        """The weights of the samples by the names of their stacks."""
-        table, frames, samples = self.shared["stackTable"], self.frames(), self.thread["samples"]
+    def stacks(self, thread: int = 0) -> Stacks:
+        """The weights of a thread's samples by the names of their stacks."""
+        table, frames, samples = self.shared["stackTable"], self.frames(), self.threads[thread]["samples"]
         names: list[tuple[str, ...]] = []
         for place, (frame, offset) in enumerate(zip(table["frame"], table["prefixOffset"], strict=True)):
             assert offset <= place

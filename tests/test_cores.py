@@ -238,7 +238,7 @@ class TestReport:
         assert "msp, core 1" in done.stdout
         assert "function, core 1" in done.stdout
         assert "IRQ16_Handler (SIO_IRQ_PROC1), core 1" in done.stdout
-        assert "profiles are of core 0 alone" in done.stderr
+        assert "fn=(1) core 0" in (tmp_path / "c.out").read_text()
         page = (tmp_path / "page.html").read_text()
         assert "Functions on core 1" in page
         found = json.loads(_command("run", built("second_core"), "--json", "--quantum", "3").stdout)

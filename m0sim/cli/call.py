@@ -81,9 +81,11 @@ def call(
     done = calling.run(asked, level or "cycles", kinds, flash_report=True)
     if any(profiles.values()):
         from m0sim.report import profile_files
+        from m0sim.report.on_core import OnCore
 
-        profile_files.write(done.cost, done.machine.program, profiles, sources)
-        for note in profile_files.notes(done.cost, done.machine.program, profiles):
+        cores = (OnCore(done.cost),)
+        profile_files.write(cores, done.machine.program, profiles, sources)
+        for note in profile_files.notes(cores, done.machine.program, profiles):
             voice.note(f"note: {printable(note)}")
     for export, path in wanted:
         files.write(path, export(done.cost, done.machine.program))

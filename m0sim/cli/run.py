@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import codecs
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from m0sim.chip.firmware import Firmware
     from m0sim.chip.run_cost import RunCost
     from m0sim.report.inlined import Inlining
+    from m0sim.report.profile_files import Export
 
 
 @click.command()
@@ -64,6 +65,9 @@ if TYPE_CHECKING:
 @click.option("--quantum", metavar="CYCLES", default="1", help="How far one of two cores may run ahead: 1 is exact.")
 @click.option("--vcd", metavar="FILE", type=options.PATH, help="Write the pins over time.")
 @options.profiles
+@click.option(
+    "--core", metavar="0|1|both", help="Of which core profiles, --lcov and --export are. Default: all that ran."
+)
 @click.option("--html", metavar="FILE", type=options.PATH, help="Write a report for a browser, all in one file.")
 @options.exports
 @options.base
@@ -78,6 +82,7 @@ def run(
     symbols: Path | None,
     bootrom: Path | None,
     vcd: Path | None,
+    core: str | None,
     html: Path | None,
     exports: tuple[str, ...],
     json_wanted: bool,
@@ -97,6 +102,8 @@ def run(
     for path in (*profiles.values(), vcd, html, output):
         files.check_folder(path)
     wanted = exports_of(exports)
+    if core is not None:
+        _check_core(core, has_files=bool(wanted) or any(profiles.values()))
     image = image_of(image_file, base, symbols)
     if profiles["lcov"] is not None:
         from m0sim.report.lcov import require_lines
@@ -104,13 +111,13 @@ def run(
         require_lines(image)
     firmware = Firmware(image, device_of(profile, None), bootrom=bootrom)
     done = _run(firmware, _shown(json_wanted), pins=vcd is not None, **asked)
-    _write(done, firmware, profiles, vcd, html)
+    _write(done, firmware, vcd, html)
     found = inlining(done.cost, firmware.program)
-    for export, path in wanted:
-        files.write(path, export(done.cost, firmware.program))
     show_notes(image)
     on_second = inlining(done.cores[1].cost, firmware.program) if done.cores else None
     _report(done, firmware, (found, on_second), json_wanted, output)
+    if wanted or any(profiles.values()):
+        _write_profiles(done, firmware, profiles, wanted, core or "both")
     if not done.is_good:
         raise click.exceptions.Exit(1)
 
@@ -177,18 +184,39 @@ def _run(
         )
 
 
-def _write(
-    done: RunCost, firmware: Firmware, profiles: dict[str, Path | None], vcd: Path | None, html: Path | None
-) -> None:
-    if any(profiles.values()):
-        from m0sim.report import profile_files
-        from m0sim.report.sources import Sources
+def _check_core(core: str, *, has_files: bool) -> None:
+    from m0sim.errors import UsageError
+    from m0sim.report import on_core
 
-        profile_files.write(done.cost, firmware.program, profiles, Sources(firmware.image.path, ()))
-        for note in profile_files.notes(done.cost, firmware.program, profiles):
-            voice.note(f"note: {printable(note)}")
-        if done.cores:
-            voice.note("note: profiles are of core 0 alone; --json and the report have the functions of core 1")
+    on_core.check(core)
+    if not has_files:
+        raise UsageError(
+            "--core is for profiles: add --callgrind FILE, --lcov FILE or the like; reports have both cores"
+        )
+
+
+def _write_profiles(
+    done: RunCost,
+    firmware: Firmware,
+    profiles: dict[str, Path | None],
+    exports: Sequence[tuple[Export, Path]],
+    core: str,
+) -> None:
+    from m0sim.report import profile_files
+    from m0sim.report.on_core import chosen
+    from m0sim.report.sources import Sources
+
+    cores, program = chosen(done, core), firmware.program
+    profile_files.write(cores, program, profiles, Sources(firmware.image.path, ()))
+    for note in profile_files.notes(cores, program, profiles):
+        voice.note(f"note: {printable(note)}")
+    for export, path in exports:
+        files.write(path, export(cores[0].cost, program))
+    if exports and len(cores) > 1:
+        voice.note("note: what --export wrote is of core 0 alone; --core 1 is of the other")
+
+
+def _write(done: RunCost, firmware: Firmware, vcd: Path | None, html: Path | None) -> None:
     if vcd is not None:
         from m0sim.report.vcd import vcd as vcd_of
 

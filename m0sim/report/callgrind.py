@@ -11,10 +11,11 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from m0sim.chip.cost import CallEdge, CallNode, Cost, InstructionCost
+from m0sim.chip.cost import CHIP, CallEdge, CallNode, Cost, InstructionCost
 from m0sim.image import Image
 from m0sim.names import printable
 from m0sim.report.inlined import Inlining, inlining, label, unfolded
+from m0sim.report.on_core import OnCore
 
 if TYPE_CHECKING:
     from m0sim.image.inlined import InlineStack
@@ -37,7 +38,44 @@ def profile(cost: Cost, image: Image) -> str:
     without a count for none. Where one calls a function that it was inlined to as
     well, its name says in which: ``dense_q7 (inlined in layer)``.
     """
-    return "\n".join(_Writer(cost, image).lines()) + "\n"
+    return profile_of((OnCore(cost),), image)
+
+
+def profile_of(cores: Sequence[OnCore], image: Image) -> str:
+    """The same of several cores: costs of both added up, as Callgrind has those of threads; ``core 0`` and ``core 1``
+    call what each ran, so that callers tell whose cycles they are.
+
+    callgrind_annotate reads one part of a file, so that parts with a ``thread:`` each would hide one from it.
+    """
+    with_stalls = any(core.cost.stall_cycles > 0 for core in cores)
+    totals = _totals([core.cost for core in cores], with_stalls)
+    lines = [*_header(cores, image, totals, with_stalls)]
+    files, functions = _Names(), _Names()
+    for core in cores:
+        lines += _Writer(core, image, files, functions, with_stalls).lines()
+    return "\n".join([*lines, f"totals: {totals}"]) + "\n"
+
+
+def _totals(costs: Sequence[Cost], with_stalls: bool) -> str:
+    rows = [(cost.cycles, cost.instructions, cost.branches_taken, cost.stall_cycles) for cost in costs]
+    sums = [sum(column) for column in zip(*rows, strict=True)]
+    return " ".join(map(str, sums if with_stalls else sums[:-1]))
+
+
+def _header(cores: Sequence[OnCore], image: Image, totals: str, with_stalls: bool) -> Iterator[str]:
+    cost = cores[0].cost
+    yield from ("# callgrind format", "version: 1", "creator: m0sim")
+    yield f"cmd: {cost.function}"
+    memory = "zero-wait-state memory" if cost.flash_model == "ideal" else f"{cost.flash_model} flash"
+    of = " and ".join(core.name for core in cores)
+    yield f"desc: m0sim: {printable(image.path.name)} on {cost.profile}{of and ', ' + of}, cycles with {memory}"
+    yield "positions: instr line"
+    yield "event: Taken : Conditional branches taken"
+    if with_stalls:
+        yield "event: Stall : Cycles that waited for flash or a slow bus"
+    yield f"events: Cycles Instructions Taken{' Stall' if with_stalls else ''}"
+    yield f"summary: {totals}"
+    yield from ("", f"ob={printable(str(image.path))}")
 
 
 class _Names:
@@ -51,6 +89,18 @@ class _Names:
             return f"({self._numbers[name]})"
         self._numbers[name] = len(self._numbers) + 1
         return f"({self._numbers[name]}) {name}"
+
+
+def _asleep(cost: Cost) -> Counter[str]:
+    """By function: its own cycles in the call tree that none of its instructions took, for it slept in WFI or WFE."""
+    asleep: Counter[str] = Counter()
+    for node in cost.call_tree:
+        if node.function != CHIP:
+            asleep[node.function] += node.self_cycles
+    table = cost.instruction_table
+    for function, cycles in zip(table.function.tolist(), table.cycles.tolist(), strict=True):
+        asleep[table.function_names[function]] -= cycles
+    return +asleep
 
 
 def _calls_from_outside(cost: Cost, roots: Sequence[CallNode]) -> dict[str, int]:
@@ -138,33 +188,24 @@ class _Parts:
 
 
 class _Writer:
-    def __init__(self, cost: Cost, image: Image) -> None:
-        self._cost = cost
+    """The functions of one core."""
+
+    def __init__(self, core: OnCore, image: Image, files: _Names, functions: _Names, with_stalls: bool) -> None:
+        self._cost = cost = core.cost
+        self._root = core.name or OUTSIDE
         self._image = image
-        self._has_stalls = cost.stall_cycles > 0
-        self._files, self._functions = _Names(), _Names()
+        self._has_stalls = with_stalls
+        self._files, self._functions = files, functions
         self._home = self._file = _UNKNOWN
         self._inclusive: Counter[tuple[int, str]] = Counter()
         for node in cost.call_tree:
             self._inclusive[node.call_address, node.function] += node.inclusive_cycles
         self._inlining = inlining(cost, image)
         self._recursive = _inlined_on_the_way(cost, self._inlining)
+        self._asleep = _asleep(cost)
 
     def lines(self) -> Iterator[str]:
         cost = self._cost
-        stalls, stall = (f" {cost.stall_cycles}", " Stall") if self._has_stalls else ("", "")
-        totals = f"{cost.cycles} {cost.instructions} {cost.branches_taken}{stalls}"
-        yield from ("# callgrind format", "version: 1", "creator: m0sim")
-        yield f"cmd: {cost.function}"
-        memory = "zero-wait-state memory" if cost.flash_model == "ideal" else f"{cost.flash_model} flash"
-        yield f"desc: m0sim: {printable(self._image.path.name)} on {cost.profile}, cycles with {memory}"
-        yield "positions: instr line"
-        yield "event: Taken : Conditional branches taken"
-        if self._has_stalls:
-            yield "event: Stall : Cycles that waited for flash or a slow bus"
-        yield f"events: Cycles Instructions Taken{stall}"
-        yield f"summary: {totals}"
-        yield from ("", f"ob={printable(str(self._image.path))}")
         yield from self._outside()
         parts: defaultdict[str, _Parts] = defaultdict(_Parts)
         for row, stack in zip(cost.instruction_table.rows, self._inlining.stacks, strict=True):
@@ -175,18 +216,17 @@ class _Writer:
         for function in cost.functions:
             if parts[function].has_rows:
                 yield from self._function(function, parts[function])
-        yield f"totals: {totals}"
 
     def _outside(self) -> Iterator[str]:
         cost = self._cost
         roots = [node for node in cost.call_tree if node.parent == 0] if cost.has_several_roots else cost.call_tree[:1]
         self._file = self._entry(roots[0].function)[0]
-        yield from (f"fl={self._files(self._file)}", f"fn={self._functions(OUTSIDE)}")
-        if cost.has_several_roots:  # what no instruction took: sleep, and entering exceptions and returning from them
-            idle = cost.cycles - int(cost.instruction_table.cycles.sum())
-            yield f"0x0 0 {idle} 0 0{' 0' if self._has_stalls else ''}"
+        yield from (f"fl={self._files(self._file)}", f"fn={self._functions(self._root)}")
+        idle = cost.cycles - int(cost.instruction_table.cycles.sum()) - sum(self._asleep.values())
+        if idle > 0:  # what no code took: entering exceptions and returning from them
+            yield self._idle(0, 0, idle)
         for name, calls in _calls_from_outside(cost, roots).items():
-            yield from self._call(CallEdge(OUTSIDE, 0, name, calls, 0), 0)
+            yield from self._call(CallEdge(self._root, 0, name, calls, 0), 0)
         yield ""
 
     def _function(self, function: str, parts: _Parts) -> Iterator[str]:
@@ -200,6 +240,10 @@ class _Writer:
                 yield from self._switch(file)
                 stalls = f" {row.stalls}" if self._has_stalls else ""
                 yield f"0x{row.address:x} {line} {row.cycles} {row.executions} {row.taken}{stalls}"
+            if part.name == function and self._asleep[function]:
+                address = self._cost.functions[function].address
+                yield from self._switch(home)
+                yield self._idle(address, self._entry(function)[1], self._asleep[function])
             for edge in part.calls:
                 file, line = self._image.source_line(edge.call_address) or (part.file, 0)
                 yield from self._switch(file)
@@ -207,6 +251,10 @@ class _Writer:
             for stack, cycles in part.inlined.items():
                 yield from self._inlined_call(function, home, stack, cycles, parts.first[stack])
             yield ""
+
+    def _idle(self, address: int, line: int, cycles: int) -> str:
+        """Cycles that no instruction took."""
+        return f"0x{address:x} {line} {cycles} 0 0{' 0' if self._has_stalls else ''}"
 
     def _inlined(self, function: str, home: str, stack: InlineStack) -> tuple[str, str]:
         """File and name of what was inlined to a function; those of the function itself for an empty stack."""

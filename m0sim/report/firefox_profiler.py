@@ -14,7 +14,8 @@ from typing import Any
 from m0sim.chip.cost import Cost
 from m0sim.image import Image
 from m0sim.names import printable
-from m0sim.report.stacks import Frame, StackSamples, samples, title
+from m0sim.report.on_core import OnCore
+from m0sim.report.stacks import Frame, StackSamples, notes, samples, title
 
 VERSION = 70
 """Of the processed format, as it is written here."""
@@ -31,21 +32,24 @@ def profile(cost: Cost, image: Image) -> str:
     simulated ones, at the profile's clock, with each node's cycles together, in the order of first calls. The last
     sample weighs nothing and is the end of the last cycles.
     """
-    found = samples(cost, image)
-    strings = _Strings()
-    stacks = _Stacks()
-    of_samples = [stacks.place(stack) for stack, _ in found.samples]
+    return profile_of((OnCore(cost),), image)
+
+
+def profile_of(cores: Sequence[OnCore], image: Image) -> str:
+    """The same with a thread for each core."""
+    found, cost = samples(cores, image), cores[0].cost
+    strings, stacks = _Strings(), _Stacks()
+    threads = [_thread(i, core, each, stacks) for i, (core, each) in enumerate(zip(cores, found, strict=True))]
     shared = {
         "stackTable": _table(frame=stacks.frames, prefixOffset=stacks.offsets),
-        "frameTable": _frame_table(found.frames),
-        **_functions(found.frames, strings),
+        "frameTable": _frame_table(found[0].frames),
+        **_functions(found[0].frames, strings),
         "resourceTable": _table(name=[], host=[], type=[]),
         "nativeSymbols": _table(libIndex=[], address=[], name=[], functionSize=[]),
         "sourceLocationTable": _table(source=[], line=[], column=[]),
         "stringArray": list(strings.places),
     }
-    thread = _thread(cost, found, of_samples)
-    return json.dumps({"meta": _meta(cost, image, found.note), "libs": [], "shared": shared, "threads": [thread]})
+    return json.dumps({"meta": _meta(cost, image, notes(found)), "libs": [], "shared": shared, "threads": threads})
 
 
 def _table(**columns: Sequence[Any]) -> dict[str, Any]:
@@ -93,12 +97,13 @@ def _entries(cost: Cost, note: str) -> Iterable[dict[str, str]]:
             yield {"label": name, "format": "string", "value": printable(text)}
 
 
-def _thread(cost: Cost, found: StackSamples, of_samples: Sequence[int]) -> dict[str, Any]:
+def _thread(number: int, core: OnCore, found: StackSamples, stacks: _Stacks) -> dict[str, Any]:
+    of_samples = [stacks.place(stack) for stack, _ in found.samples]
     weights = [cycles for _, cycles in found.samples]
-    begins = [_milliseconds(cost, cycles) for cycles in accumulate(weights, initial=0)]
+    begins = [_milliseconds(core.cost, cycles) for cycles in accumulate(weights, initial=0)]
     return {
-        "name": printable(cost.function),
-        "isMainThread": True,
+        "name": printable(f"{core.cost.function}, {core.name}" if core.name else core.cost.function),
+        "isMainThread": number == 0,
         "processType": "default",
         "processName": "m0sim",
         "processStartupTime": 0,
@@ -107,7 +112,7 @@ def _thread(cost: Cost, found: StackSamples, of_samples: Sequence[int]) -> dict[
         "unregisterTime": None,
         "pausedRanges": [],
         "pid": "0",
-        "tid": 0,
+        "tid": number,
         "samples": {
             **_table(stack=[*of_samples, None], time=begins, weight=[*weights, 0]),
             "weightType": "samples",

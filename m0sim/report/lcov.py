@@ -6,13 +6,14 @@ The format: https://manpages.debian.org/geninfo.1 (section FILES).
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from m0sim.chip import isa
 from m0sim.chip.cost import Cost
 from m0sim.errors import UsageError
 from m0sim.image import Image
+from m0sim.report.on_core import OnCore
 from m0sim.report.sources import Sources
 
 
@@ -31,10 +32,38 @@ def tracefile(cost: Cost, image: Image, sources: Sources | None = None) -> str:
     withholds have no record: genhtml would show their text. Raises `UsageError` for an image that does not tell source
     lines.
     """
+    return tracefile_of((OnCore(cost),), image, sources)
+
+
+def tracefile_of(cores: Sequence[OnCore], image: Image, sources: Sources | None = None) -> str:
+    """The same of several cores: counts are those of all, added up by instruction."""
     require_lines(image)
     sources = sources or Sources(image.path)
-    files = {name: file for name, file in _source_files(cost, image).items() if not sources.is_withheld(name)}
-    return "".join(f"{line}\n" for name, file in sorted(files.items()) for line in _record(name, file, cost))
+    counts = _Counts.of(cores)
+    files = {name: file for name, file in _source_files(counts, image).items() if not sources.is_withheld(name)}
+    return "".join(f"{line}\n" for name, file in sorted(files.items()) for line in _record(name, file, counts.calls))
+
+
+@dataclass(frozen=True, slots=True)
+class _Counts:
+    """What ran, on all cores together."""
+
+    executed: Counter[int]
+    """By address; `taken` too."""
+    taken: Counter[int]
+    calls: Counter[str]
+    """By function."""
+
+    @classmethod
+    def of(cls, cores: Sequence[OnCore]) -> _Counts:
+        counts = cls(Counter(), Counter(), Counter())
+        for cost in (core.cost for core in cores):
+            table = cost.instruction_table
+            counts.executed.update(cost.executed)
+            for address, times in zip(table.address.tolist(), table.taken.tolist(), strict=True):
+                counts.taken[address] += times
+            counts.calls.update({function.name: function.calls for function in cost.functions.values()})
+        return counts
 
 
 @dataclass(slots=True)
@@ -47,21 +76,17 @@ class _File:
     """Line, executions and times taken, by address."""
 
 
-def _source_files(cost: Cost, image: Image) -> dict[str, _File]:
+def _source_files(counts: _Counts, image: Image) -> dict[str, _File]:
     files: defaultdict[str, _File] = defaultdict(_File)
-    taken: Counter[int] = Counter()
-    table = cost.instruction_table
-    for address, times in zip(table.address.tolist(), table.taken.tolist(), strict=True):
-        taken[address] += times
     for address, kind in _instructions(image):
         source = image.source_line(address)
         if source is None:
             continue
         file, line = files[source[0]], source[1]
-        executions = cost.executed.get(address, 0)
+        executions = counts.executed[address]
         file.lines[line] = max(file.lines[line], executions)
         if kind is isa.Kind.BRANCH_CONDITIONAL:
-            file.branches.append((line, executions, taken[address]))
+            file.branches.append((line, executions, counts.taken[address]))
     for function in image.functions:
         source = image.source_line(function.address)
         if source is not None and source[1] in files[source[0]].lines:
@@ -85,12 +110,10 @@ def _halfword(data: bytes, offset: int) -> int:
     return int.from_bytes(data[offset : offset + 2], "little")
 
 
-def _record(name: str, file: _File, cost: Cost) -> Iterator[str]:
+def _record(name: str, file: _File, all_calls: Counter[str]) -> Iterator[str]:
     yield from ("TN:", f"SF:{name}")
     yield from (f"FN:{line},{function}" for function, line in file.functions.items())
-    calls = {
-        function: cost.functions[function].calls if function in cost.functions else 0 for function in file.functions
-    }
+    calls = {function: all_calls[function] for function in file.functions}
     yield from (f"FNDA:{times},{function}" for function, times in calls.items())
     yield from (f"FNF:{len(calls)}", f"FNH:{sum(times > 0 for times in calls.values())}")
     yield from _branches(file)

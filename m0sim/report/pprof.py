@@ -15,7 +15,8 @@ from m0sim.chip.cost import Cost
 from m0sim.image import Image
 from m0sim.names import printable
 from m0sim.report.inlined import label
-from m0sim.report.stacks import Frame, samples, title
+from m0sim.report.on_core import OnCore
+from m0sim.report.stacks import Frame, notes, samples, title
 
 
 class _Profile:
@@ -28,7 +29,11 @@ class _ValueType:
 
 
 class _Sample:
-    LOCATION_ID, VALUE = 1, 2
+    LOCATION_ID, VALUE, LABEL = 1, 2, 3
+
+
+class _Label:
+    KEY, STR = 1, 2
 
 
 class _Mapping:
@@ -57,24 +62,39 @@ def profile(cost: Cost, image: Image) -> bytes:
     A location is a function, at its first line, with what was inlined to it above it: cycles are known by stack of
     functions, not by stack and instruction. There are no addresses, which readers would take for those instructions.
     """
-    found = samples(cost, image)
-    strings, locations = _Strings(), _Locations(found.frames)
+    return profile_of((OnCore(cost),), image)
+
+
+def profile_of(cores: Sequence[OnCore], image: Image) -> bytes:
+    """The same of several cores: each sample has the label ``core``, for ``-tagroot core`` and ``-tagfocus``."""
+    found, cost = samples(cores, image), cores[0].cost
+    frames = found[0].frames
+    strings, locations = _Strings(), _Locations(frames)
     message = _Message()
     message.add(_Profile.SAMPLE_TYPE, _value_type(strings))
-    for stack, cycles in found.samples:
-        ids = [locations.id(part) for part in reversed(locations.parts(stack))]
-        message.add(_Profile.SAMPLE, _Message().packed(_Sample.LOCATION_ID, ids).packed(_Sample.VALUE, [cycles]))
+    for core, each in zip(cores, found, strict=True):
+        for stack, cycles in each.samples:
+            ids = [locations.id(part) for part in reversed(locations.parts(stack))]
+            message.add(_Profile.SAMPLE, _sample(ids, cycles, core.name, strings))
     message.add(_Profile.MAPPING, _mapping(cost, image, strings))
     for part, number in locations.ids.items():
-        message.add(_Profile.LOCATION, _location(number, part, found.frames))
-    for place, frame in enumerate(found.frames):
+        message.add(_Profile.LOCATION, _location(number, part, frames))
+    for place, frame in enumerate(frames):
         message.add(_Profile.FUNCTION, _function(place + 1, frame, strings))
     message.integer(_Profile.DURATION_NANOS, round(cost.seconds * 1e9))
     message.add(_Profile.PERIOD_TYPE, _value_type(strings)).integer(_Profile.PERIOD, 1)
-    message.packed(_Profile.COMMENT, [strings(line) for line in _comments(cost, image, found.note)])
+    message.packed(_Profile.COMMENT, [strings(line) for line in _comments(cost, image, notes(found))])
     for text in strings.places:
         message.text(_Profile.STRING_TABLE, text.encode())
     return gzip.compress(message.content, mtime=0)
+
+
+def _sample(ids: Sequence[int], cycles: int, core: str, strings: _Strings) -> _Message:
+    message = _Message().packed(_Sample.LOCATION_ID, ids).packed(_Sample.VALUE, [cycles])
+    if core:
+        label = _Message().integer(_Label.KEY, strings("core")).integer(_Label.STR, strings(core))
+        message.add(_Sample.LABEL, label)
+    return message
 
 
 def _comments(cost: Cost, image: Image, note: str) -> Iterable[str]:

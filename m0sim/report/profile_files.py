@@ -10,6 +10,7 @@ from m0sim.chip.cost import Cost
 from m0sim.errors import UsageError, did_you_mean
 from m0sim.image import Image
 from m0sim.report import callgrind, firefox_profiler, inlined, lcov, pprof, speedscope, stacks
+from m0sim.report.on_core import OnCore
 from m0sim.report.sources import Sources
 
 Export = Callable[[Cost, Image], str | bytes]
@@ -22,27 +23,37 @@ FORMATS: Mapping[str, Export] = {
     "firefox": firefox_profiler.profile,
     "lcov": lcov.tracefile,
 }
+_OF_CORES: Mapping[str, Callable[[Sequence[OnCore], Image], str | bytes]] = {
+    "callgrind": callgrind.profile_of,
+    "speedscope": speedscope.profile_of,
+    "collapsed": stacks.collapsed_of,
+    "pprof": pprof.profile_of,
+    "firefox": firefox_profiler.profile_of,
+}
+"""The same of several cores; lcov wants to know of sources, too."""
 _BY_STACK = ("speedscope", "collapsed", "pprof", "firefox")
 """Those with cycles by stack, where the cycles of inlined code may be shared out among contexts."""
 
 
-def notes(cost: Cost, image: Image, wanted: Mapping[str, Path | None]) -> list[str]:
+def notes(cores: Sequence[OnCore], image: Image, wanted: Mapping[str, Path | None]) -> list[str]:
     """What is not exact in the formats that have a path."""
     if not any(wanted.get(name) for name in _BY_STACK):
         return []
-    note = inlined.stacks(cost, inlined.inlining(cost, image)).note
-    return [note] if note else []
+    found = [inlined.stacks(core.cost, inlined.inlining(core.cost, image)).note for core in cores]
+    return [note for note in dict.fromkeys(found) if note]
 
 
-def write(cost: Cost, image: Image, wanted: Mapping[str, Path | None], sources: Sources | None = None) -> None:
+def write(
+    cores: Sequence[OnCore], image: Image, wanted: Mapping[str, Path | None], sources: Sources | None = None
+) -> None:
     """Write the formats that have a path, each file whole or not at all. `sources` is as for `lcov.tracefile`.
 
     Raises `UsageError` when a file cannot be written, and for lcov when the image has no line information.
     """
     for name, path in wanted.items():
         if path is not None:
-            content = lcov.tracefile(cost, image, sources) if name == "lcov" else FORMATS[name](cost, image)
-            files.write(path, content)
+            is_lcov = name == "lcov"
+            files.write(path, lcov.tracefile_of(cores, image, sources) if is_lcov else _OF_CORES[name](cores, image))
 
 
 def installed_exports(texts: Sequence[str]) -> tuple[tuple[Export, Path], ...]:

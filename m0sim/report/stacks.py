@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from m0sim.chip.cost import CHIP, CallNode, Cost
 from m0sim.image import Image
 from m0sim.report.inlined import inlining
 from m0sim.report.inlined import stacks as with_inlined
+from m0sim.report.on_core import OnCore
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +27,10 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class StackSamples:
-    """A cost as samples of stacks, which is what formats of profilers hold."""
+    """The cost of one core as samples of stacks, which is what formats of profilers hold."""
 
     frames: tuple[Frame, ...]
+    """Of all cores that are shown together."""
     samples: tuple[tuple[tuple[int, ...], int], ...]
     """Places in `frames` from the root on, and the cycles spent there, more than 0. They add up to `Cost.cycles`; their
     order is that of first calls, each function before what it called."""
@@ -36,19 +38,29 @@ class StackSamples:
     """What of it is an estimate; empty where all is exact."""
 
 
-def samples(cost: Cost, image: Image) -> StackSamples:
-    """The self cycles of each node of the call tree. Inlined functions are frames."""
-    roots = (CHIP,) if cost.has_several_roots else ()
-    stacks = with_inlined(cost, inlining(cost, image))
-    places = {name: place for place, name in enumerate((*cost.functions, *roots, *stacks.files))}
-    found = ((tuple(places[name] for name in stack), node.self_cycles) for stack, node in walk(stacks.tree))
-    return StackSamples(
-        tuple(
-            _inlined(name, stacks.files[name]) if name in stacks.files else _frame(name, cost, image) for name in places
-        ),
-        tuple((stack, cycles) for stack, cycles in found if cycles),
-        stacks.note,
+def samples(cores: Sequence[OnCore], image: Image) -> tuple[StackSamples, ...]:
+    """The self cycles of each node of the call tree, by core; frames are those of all. Inlined functions are frames."""
+    found = [with_inlined(core.cost, inlining(core.cost, image)) for core in cores]
+    frames: dict[str, Frame] = {}
+    for core, stacks in zip(cores, found, strict=True):
+        roots = (CHIP,) if core.cost.has_several_roots else ()
+        for name in (*core.cost.functions, *roots, *stacks.files):
+            if name not in frames:
+                is_inlined = name in stacks.files
+                frames[name] = _inlined(name, stacks.files[name]) if is_inlined else _frame(name, core.cost, image)
+    places = {name: place for place, name in enumerate(frames)}
+    return tuple(StackSamples(tuple(frames.values()), _placed(stacks.tree, places), stacks.note) for stacks in found)
+
+
+def _placed(tree: tuple[CallNode, ...], places: dict[str, int]) -> tuple[tuple[tuple[int, ...], int], ...]:
+    return tuple(
+        (tuple(places[name] for name in stack), node.self_cycles) for stack, node in walk(tree) if node.self_cycles
     )
+
+
+def notes(found: Sequence[StackSamples]) -> str:
+    """What of all cores is an estimate."""
+    return "; ".join(dict.fromkeys(each.note for each in found if each.note))
 
 
 def title(cost: Cost, image: Image) -> str:
@@ -86,7 +98,14 @@ def collapsed(cost: Cost, image: Image) -> str:
     The figures add up to `cost.cycles`. Calls of one function from several places of another are one line. Inlined
     functions are frames, such as ``dense_q7 (inlined)``.
     """
+    return collapsed_of((OnCore(cost),), image)
+
+
+def collapsed_of(cores: Sequence[OnCore], image: Image) -> str:
+    """The same of several cores: the root of a stack is then ``core 0`` or ``core 1``."""
     cycles: Counter[str] = Counter()
-    for stack, node in walk(with_inlined(cost, inlining(cost, image)).tree):
-        cycles[";".join(name.replace(";", ":") for name in stack)] += node.self_cycles
+    for core in cores:
+        for stack, node in walk(with_inlined(core.cost, inlining(core.cost, image)).tree):
+            rooted = (core.name, *stack[stack[:1] == (CHIP,) :]) if core.name else stack
+            cycles[";".join(name.replace(";", ":") for name in rooted)] += node.self_cycles
     return "".join(f"{stack} {spent}\n" for stack, spent in cycles.items() if spent)

@@ -81,7 +81,8 @@ def run_cost(
     cost = with_energy(cost, device, left.clocks, left.first_cycle, left.sleep_cycles)
     cores: tuple[CoreCost, ...] = ()
     if second is not None:
-        cores = (replace(first, cost=cost), _core_cost(1, image, device, *second))
+        other = _core_cost(1, image, device, *second)
+        cores = (replace(first, cost=cost), replace(other, cost=replace(other.cost, seconds=left.seconds)))
         more = (f"core 1: {line}" for line in cores[1].cost.warnings)
         cost = replace(cost, warnings=(*cost.warnings, *more))
     return RunCost(
