@@ -17,7 +17,7 @@ __all__ = ["run"]
 
 def uncommented(text: str) -> str:
     """The manifest as it is once a person has taken the # away from the benches that want operands."""
-    lines = [line.removeprefix("# ") if line.startswith(("# [[", "# name", "# func", "# args", "# res")) else line
+    lines = [line.removeprefix("# ") if line.startswith(("# [[", "# name", "# func", "# args", "# res", "# fail")) else line
              for line in text.splitlines()]  # fmt: skip
     return "\n".join(lines) + "\n"
 
@@ -52,7 +52,10 @@ def test_operands_that_nobody_can_guess_are_left_to_the_user(run: Run, build: Bu
     assert "in the place of ..." in missing["variadic"]
     whole = tmp_path / "whole.toml"
     whole.write_text(uncommented(path.read_text()))
-    assert {bench.name for bench in manifest.load(whole).benches} == set(missing)
+    benches = {bench.name: bench for bench in manifest.load(whole).benches}
+    assert set(benches) == set(missing)
+    assert benches["first"].fail_on == ("outside",)
+    assert benches["by_value"].fail_on == ()
 
 
 def test_functions_that_do_not_return_are_comments(run: Run, tmp_path: Path, build: Build) -> None:
