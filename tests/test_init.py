@@ -17,8 +17,8 @@ __all__ = ["run"]
 
 def uncommented(text: str) -> str:
     """The manifest as it is once a person has taken the # away from the benches that want operands."""
-    lines = [line.removeprefix("# ") if line.startswith(("# [[", "# name", "# func", "# args", "# res", "# fail")) else line
-             for line in text.splitlines()]  # fmt: skip
+    starts = ("# [[", "# name", "# func", "# args", "# res", "# fail")
+    lines = [line.removeprefix("# ") if line.startswith(starts) else line for line in text.splitlines()]
     return "\n".join(lines) + "\n"
 
 

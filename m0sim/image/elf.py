@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from m0sim.image.armlink import Compressed, compressed_regions, uninitialised
+from m0sim.image.build_attributes import SHT_ARM_ATTRIBUTES, foreign_architecture
 from m0sim.image.headers import (
     PF_R,
     PF_W,
@@ -100,7 +101,7 @@ class Elf:
         warnings = tuple(_not_decompressed(s) for s in sections if s.load_size is not None)
         made = Image(self.path, self.entry & ~1, segments, tuple(sections), symbols, code, pools, debug, warnings)
         known = () if self._is_linked_by_llvm() else origins(raw_symbols)
-        return replace(made, origins=known, address_words=self._address_words())
+        return replace(made, origins=known, address_words=self._address_words(), compiled_for=self._architecture())
 
     def _check_identity(self) -> None:
         data = self.data
@@ -232,6 +233,12 @@ class Elf:
                 if name:
                     found.append(RawSymbol(name, value, size, kind, binding != 0, "" if binding else file))
         return found
+
+    def _architecture(self) -> str:
+        header = next((h for h in self.headers if h.type == SHT_ARM_ATTRIBUTES), None)
+        if header is None:
+            return ""
+        return foreign_architecture(bytes(self._take(header.offset, header.size, "section .ARM.attributes")))
 
     def _is_linked_by_llvm(self) -> bool:
         """Whether ``.comment`` says so."""

@@ -45,6 +45,8 @@ class Image:
     """The DWARF sections that source lines are made of, undecoded."""
     warnings: tuple[str, ...] = ()
     """What a call cannot get right with this file, one line each."""
+    compiled_for: str = ""
+    """The architecture that the file says its code is for, where that has more instructions than Armv6-M."""
     sha256: str = ""
     """Of the file's content, in hexadecimal."""
     base: int | None = None

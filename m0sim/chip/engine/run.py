@@ -144,7 +144,7 @@ class Run(ABC):
         if stop in (Stop.INVALID, Stop.DATA) and self._is_blank(at):
             return Cause(FaultKind.NOT_CODE, "execution reached memory that holds no code", at)
         reasons = {
-            Stop.INVALID: trap.describe_undefined(self._halfword(at), self._halfword(at + 2)),
+            Stop.INVALID: self._undefined(at),
             Stop.DATA: "execution reached data",
             Stop.STACK: self._stack_message(),
             Stop.DEPTH: "more than 65,536 calls are open",
@@ -152,6 +152,11 @@ class Run(ABC):
         return Cause(KIND_OF_STOP[stop], reasons[stop], at)
 
     # -- words
+
+    def _undefined(self, at: int) -> str:
+        said = trap.describe_undefined(self._halfword(at), self._halfword(at + 2))
+        made_for = self._chip.image.compiled_for
+        return f"{said}: the image was compiled for {made_for}, say -mcpu=cortex-m0plus" if made_for else said
 
     def _stack_message(self) -> str:
         space = self._chip.space

@@ -117,6 +117,7 @@ def cost_of(image: Image, device: Device, counts: Counts, ended: Ended) -> Cost:
 def _warnings(image: Image, counts: Counts, ended: Ended) -> chain[str]:
     return chain(
         () if ended.has_started else image.warnings,
+        warnings.other_architecture(image),
         () if ended.is_initialised else warnings.blank_variables(image),
         ended.notes,
         warnings.semihosting(ended.semihosting_calls),

@@ -15,6 +15,15 @@ from m0sim.image.heap_and_stack import StackRegion
 _MOST_FINDINGS = 5
 
 
+def other_architecture(image: Image) -> Iterator[str]:
+    """Of code whose compiler was free to use instructions that this core does not have."""
+    if image.compiled_for:
+        yield (
+            f"the image was compiled for {image.compiled_for}: code for a Cortex-M0+ (-mcpu=cortex-m0plus) is other "
+            "code, and costs something else"
+        )
+
+
 def blank_variables(image: Image) -> Iterator[str]:
     """Of an image whose start-up function has not run."""
     if image.initialiser is not None:
