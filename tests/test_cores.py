@@ -230,6 +230,12 @@ class TestReport:
         assert "core1_main" not in done.cost.functions
         assert any("both cores ran" in line for line in done.cost.warnings)
 
+    def test_a_core_that_was_reset_has_the_stack_that_it_was_launched_with(self, built: Built) -> None:
+        """Not that of the boot ROM, far above it, in which it waits in between."""
+        (stack,) = Firmware.from_elf(built("relaunch")).run().cores[1].stacks
+        symbol = Firmware.from_elf(built("relaunch")).image.find("stack")
+        assert (stack.top, stack.bytes < 100) == (symbol.address + symbol.size, True)
+
     def test_text_json_and_page(self, built: Built, tmp_path: Path) -> None:
         words = ("run", built("second_core"), "--html", tmp_path / "page.html", "--callgrind", tmp_path / "c.out")
         done = _command(*words)

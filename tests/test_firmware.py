@@ -92,6 +92,15 @@ class TestPrograms:
         assert (done.cost.flash.cold_cycles or 0) > 0
         assert done.cost.stall_cycles == done.cost.instruction_table.stalls.sum()
 
+    def test_the_stack_of_the_boot_rom_is_not_the_program_s(self, built: Built, tmp_path: Path) -> None:
+        """Which begins below what the ROM used of its own, after a reset on the way too."""
+        linked, top = ((0x20040000 + offset).to_bytes(4, "little") for offset in (0x2000, 0x1000))
+        (tmp_path / "low.elf").write_bytes(built("echo").read_bytes().replace(linked, top))  # its first vector
+        low = Firmware.from_elf(tmp_path / "low.elf").run(stdin=b"hello.", resets=[0.0005])
+        (as_linked,) = Firmware.from_elf(built("echo")).run(stdin=b"hello.", resets=[0.0005]).stacks
+        (stack,) = low.stacks
+        assert (stack.top, stack.bytes) == (0x20041000, as_linked.bytes)
+
     def test_tasks_have_stacks_and_calls_of_their_own(self, built: Built) -> None:
         done = Firmware.from_elf(built("tasks")).run()
         assert done.output == "both worked\n"

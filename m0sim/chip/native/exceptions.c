@@ -635,7 +635,10 @@ static void return_from_exception(struct m0_core *core, uint32_t target)
     take(core, next, core->cycles, system->tail_cycles);
 }
 
-/* A reset that is not the first: whatever was called ends, and the marks of the main stack stay where they are. */
+/*
+ * A reset that is not the first: whatever was called ends, and the marks of the main stack stay where they are, though
+ * a boot loader begins above it again. Below them another stack begins.
+ */
 static void end_all(struct m0_core *core)
 {
     struct m0_system *system = &core->system;
@@ -647,7 +650,7 @@ static void end_all(struct m0_core *core)
     m0_close_frames(core);
     open_root(core, 0, core->timed.pc);
     core->sp_min = sp < low ? sp : low;
-    system->msp_high = sp > system->msp_high ? sp : system->msp_high;
+    system->msp_high = sp < low ? sp : system->msp_high;
 }
 
 /* A reset, to `timed.pc`. What the part has, its interrupts' request lines and what was counted stays. */

@@ -405,13 +405,13 @@ static uint32_t read_special(const struct m0_core *core, uint32_t sysm)
 }
 
 /*
- * A main stack that begins above the one before is another one: a boot loader leaves its own for the program's. So is
- * one elsewhere, where nothing was ever put on the one before.
+ * A main stack that begins above the one before, or below all that the one before ever reached, is another one: a boot
+ * loader leaves its own for the program's. So is one elsewhere, where nothing was ever put on the one before.
  */
 static void begin_main_stack(struct m0_core *core, uint32_t sp, bool uses_psp)
 {
     int64_t *low = uses_psp ? &core->system.msp_low : &core->sp_min;
-    if ((int64_t)sp > core->system.msp_high || *low == core->system.msp_high) {
+    if ((int64_t)sp > core->system.msp_high || (int64_t)sp < *low || *low == core->system.msp_high) {
         core->system.msp_high = sp;
         *low = sp;
     }
