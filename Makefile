@@ -60,7 +60,9 @@ bench-against: $(READY)
 BOOTROM        := m0sim/chip/bootrom
 KERNEL_SOURCES := $(sort $(wildcard kernels/*.S))
 
-kernels: libraries $(BOOTROM)/rp2040.elf $(BUILD)/examples/dot.elf $(BUILD)/kernels/m0k.elf
+BOARD          := m0sim/board/runtime
+
+kernels: libraries $(BOOTROM)/rp2040.elf $(BOARD)/rp2040.elf $(BUILD)/examples/dot.elf $(BUILD)/kernels/m0k.elf
 
 # The two libraries for this machine, where a checkout loads them from. Never older than their sources.
 CORE      := m0sim/chip/native
@@ -81,6 +83,10 @@ $(DEMANGLER)/.built: $(DEMANGLER)/demangle.c $(COMPILER) | $(READY)
 # The boot ROM of the RP2040, where a checkout loads it from.
 $(BOOTROM)/rp2040.elf: $(wildcard $(BOOTROM)/*.S $(BOOTROM)/*.c $(BOOTROM)/*.h $(BOOTROM)/*.inc) $(BOOTROM)/bootrom.ld $(BOOTROM)/build.py m0sim/toolchain.py | $(READY)
 	$(BIN)/python -m m0sim.chip.bootrom.build
+
+# What measures calls on a board, where a checkout loads it from.
+$(BOARD)/rp2040.elf: $(wildcard $(BOARD)/*.S $(BOARD)/*.c $(BOARD)/*.ld $(BOARD)/build.py) m0sim/toolchain.py | $(READY)
+	$(BIN)/python -m m0sim.board.runtime.build
 
 # The core with the compiler's own checks, for M0SIM_CORE=FILE m0sim ... In the one for addresses, preload libasan.
 sanitized: $(BUILD)/sanitized/undefined.so $(BUILD)/sanitized/address.so

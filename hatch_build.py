@@ -16,7 +16,7 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 
 class NativeHook(BuildHookInterface):  # type: ignore[type-arg]
-    """Adds both libraries, the boot ROM and the kernels, made with the pinned ziglang of the build requirements."""
+    """Adds the libraries, the boot ROM, what runs on boards, and the kernels, made with the pinned ziglang."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         if self.target_name != "wheel":
@@ -24,6 +24,7 @@ class NativeHook(BuildHookInterface):  # type: ignore[type-arg]
         root = Path(self.root)
         sys.path.insert(0, str(root))
         from m0sim import build_libraries, toolchain
+        from m0sim.board.runtime import build as board
         from m0sim.chip.bootrom import build as boot_rom
         from m0sim.libraries import CORE, DEMANGLER
 
@@ -32,6 +33,7 @@ class NativeHook(BuildHookInterface):  # type: ignore[type-arg]
             for library in (CORE, DEMANGLER):
                 build_libraries.build(library, name)
             boot_rom.build()
+            board.build()
             return
         self._folder = tempfile.TemporaryDirectory()
         made = Path(self._folder.name)
@@ -40,8 +42,9 @@ class NativeHook(BuildHookInterface):  # type: ignore[type-arg]
             file = build_libraries.build(library, name, made / library.file_name(target.platform))
             place = library.folder.relative_to(root) / file.name
             build_data["force_include"][str(file)] = place.as_posix()
-        file = boot_rom.build(made / boot_rom.FILE.name)
-        build_data["force_include"][str(file)] = boot_rom.FILE.relative_to(root).as_posix()
+        for part, folder in ((boot_rom, "bootrom"), (board, "board")):
+            file = part.build(made / folder / part.FILE.name)
+            build_data["force_include"][str(file)] = part.FILE.relative_to(root).as_posix()
         build_data["tag"] = f"py3-none-{target.tag}"
         build_data["pure_python"] = False
         sources = sorted((root / "kernels").glob("*.S"))

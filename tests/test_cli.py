@@ -130,6 +130,7 @@ ALONE = {
     ("check",): "m0sim.toml: no such file: `m0sim init app.elf` writes one (docs/check.md)",
     ("completion",): "Missing argument 'SHELL'.",
     ("diff",): "Missing argument 'OLD'.",
+    ("export",): "name an image and a function, a manifest, or --read LOG",
     ("gdb",): "Missing argument 'IMAGE'.",
     ("run",): "Missing argument 'IMAGE'.",
     ("size",): "Missing argument 'IMAGE'.",

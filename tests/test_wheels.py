@@ -79,7 +79,8 @@ def test_a_wheel_has_the_libraries_of_its_platform(made: Made, name: str) -> Non
             files
         )  # for export-model
         assert "m0sim/chip/native/core.h" in files
-        assert str(ROOT).encode() not in wheel.read("m0sim/chip/bootrom/rp2040.elf")
+        for built in ("m0sim/chip/bootrom/rp2040.elf", "m0sim/board/runtime/rp2040.elf"):
+            assert str(ROOT).encode() not in wheel.read(built)
         names = {f"{lib.folder.relative_to(ROOT).as_posix()}/{lib.file_name(target.platform)}" for lib in LIBRARIES}
         assert names == {file for file in files if file.endswith((".so", ".dylib", ".dll"))}
         for library in LIBRARIES:

@@ -65,6 +65,18 @@ class Call:
         return Cause(FaultKind.CYCLE_LIMIT, f"the limit of {self.max_cycles:,} cycles was reached", address)
 
 
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """What the processor has when a call begins: AAPCS32, parameter passing."""
+
+    entry: int
+    """Address of the function, bit 0 set."""
+    registers: tuple[int, ...]
+    """From r0 on, four at most."""
+    stack: bytes
+    """From SP on, whole words."""
+
+
 class Callables:
     """The functions of one image in one memory, ready to be called."""
 

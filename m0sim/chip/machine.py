@@ -15,7 +15,7 @@ from m0sim.chip import arguments, buffer, device, output
 from m0sim.chip.arguments import ResultType
 from m0sim.chip.bootrom.rom import boot_rom_of, with_boot_rom
 from m0sim.chip.buffer import Buffer
-from m0sim.chip.call import Argument, Callables, RegisterValues, StubValues, Value, initialiser
+from m0sim.chip.call import Argument, Callables, Passed, RegisterValues, StubValues, Value, initialiser
 from m0sim.chip.cost import Cost, finding_kinds_of
 from m0sim.chip.device import Device
 from m0sim.chip.engine.counters import Counters
@@ -263,6 +263,14 @@ class Machine:
                 if debugger is not None:
                     return runs.held(call, debugger, flash)
                 return (runs.reported if flash_report else runs.counted)(call, chosen, flash)
+
+    def passed(self, function: str | int, *args: Argument) -> Passed:
+        """What `call` passes for these arguments, which are no arrays. Raises `UsageError` as that does."""
+        entry = self._callables.entry(function)
+        with self._callables.passing(args) as values:
+            call = self._callables.call(entry, values, None, "cycles", DEFAULT_MAX_CYCLES)
+        registers, stack = arguments.place(call.words)
+        return Passed(entry.address | 1, tuple(registers), stack)
 
     def start_up(self, function: str = "main") -> None:
         """Run the image's own start-up code, from reset until control comes to a function, for calls with `startup`.

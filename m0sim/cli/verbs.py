@@ -33,6 +33,7 @@ PROFILER = {
     "check": Verb("m0sim.cli.check:check", "Measure the benches of a manifest against the baseline."),
     "completion": Verb("m0sim.cli.completion_verb:completion", "Print what completes verbs and options in a shell."),
     "diff": Verb("m0sim.cli.check:diff", "Compare two baselines, or two results of `m0sim call`."),
+    "export": Verb("m0sim.cli.export:export", "Write an image that measures calls on a real Pico."),
     "gdb": Verb("m0sim.cli.gdb:gdb", "Let GDB debug firmware or a call, with its cycles."),
     "history": Verb("m0sim.cli.history:history", "Show how costs changed over runs of `m0sim check`."),
     "init": Verb("m0sim.cli.init:init", "Write a first m0sim.toml for an image."),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import struct
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from m0sim.image.chunks import Chunk, joined
@@ -150,3 +150,21 @@ def _memory(block: _Block) -> str:
         if begin <= block.address <= end - _CONTENT:
             return name
     raise Broken(f"block {block.place}: 0x{block.address:08x} is neither in the flash nor in the SRAM of an RP2040")
+
+
+def written(chunks: Iterable[Chunk]) -> bytes:
+    """A UF2 file for an RP2040 with this memory, which must not overlap: blocks of 256 bytes, filled up with zeros.
+
+    Raises `Broken` where it is not all in flash, or all in SRAM.
+    """
+    pages: dict[int, bytearray] = {}
+    for chunk in chunks:
+        for at, byte in enumerate(chunk.data, chunk.address):
+            pages.setdefault(at & -_CONTENT, bytearray(_CONTENT))[at % _CONTENT] = byte
+    first, second, last = _MAGICS
+    blocks = [
+        _Block(number, _HAS_FAMILY, address, _CONTENT, number, len(pages), RP2040, bytes(content))
+        for number, (address, content) in enumerate(sorted(pages.items()))
+    ]
+    _check_places(blocks)
+    return b"".join(_BLOCK.pack(first, second, *block[1:], last) for block in blocks)

@@ -1,0 +1,379 @@
+"""Images that measure themselves: their UF2 by a reader of the specification, and what they print by running them."""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+import struct
+from contextlib import suppress
+from pathlib import Path
+from zlib import crc32
+
+import numpy as np
+import pytest
+from conftest import Build
+from test_cli import Run, run
+
+from m0sim import Firmware, Machine, UsageError
+from m0sim.board import log
+from m0sim.board.image import exported
+from m0sim.board.layout import in_sram
+from m0sim.board.prepared import Prepared, prepare
+from m0sim.board.request import Request
+from m0sim.chip import device, operands
+from m0sim.image import load_elf
+from m0sim.image.moving import moved
+
+__all__ = ["run"]
+ROOT = Path(__file__).parents[1]
+SRAM_END = 0x20042000
+
+
+def blocks_of(data: bytes) -> list[tuple[int, bytes]]:
+    """UF2 as github.com/microsoft/uf2 and the RP2040's datasheet, 2.8.4.2, have it: address and content of each block.
+
+    What pico-bootrom asks of a block for RAM is asserted: whole 512 bytes, three magic numbers, the family with its
+    flag, 256 bytes of content, numbers from 0 in a count that all of them have, and no more than 1,280 blocks.
+    """
+    assert len(data) % 512 == 0
+    found = []
+    count = len(data) // 512
+    for number in range(count):
+        block = data[512 * number : 512 * number + 512]
+        words = struct.unpack("<8I", block[:32])
+        assert words[0] == 0x0A324655
+        assert words[1] == 0x9E5D5157
+        assert block[508:] == struct.pack("<I", 0x0AB16F30)
+        assert words[2] == 0x2000
+        assert words[4] == 256
+        assert words[5:7] == (number, count)
+        assert words[7] == 0xE48BFF56
+        assert block[32 + 256 : 508] == bytes(476 - 256)
+        found.append((words[3], block[32 : 32 + 256]))
+    assert 1 <= count <= 1280
+    return found
+
+
+def requested(function: str, *args: str, **more: object) -> Request:
+    return Request(function, function, tuple(map(operands.read, args)), **more)
+
+
+def prepared(elf: Path, *requests: Request, repeats: int = 3) -> tuple[bytes, list[Prepared]]:
+    image, chip = load_elf(elf), device.load("rp2040")
+    layout = in_sram(image)
+    benches = [prepare(request, image, layout, chip) for request in requests]
+    return exported(layout, benches, repeats=repeats).uf2, benches
+
+
+def printed(uf2: bytes, folder: Path) -> str:
+    """What it prints in a chip that begins as after the boot ROM has loaded it, until it ends by itself."""
+    file = folder / "bench.uf2"
+    file.write_bytes(uf2)
+    done = Firmware.from_file(file).run()
+    assert (done.exit.reason, done.exit.code) == ("exit", 0), done.exit
+    return done.output
+
+
+CASES = """
+#include <stdint.h>
+int counter = 7;
+static int blank[5];
+static const int table[4] = {3, 1, 4, 1};
+int (*volatile chosen)(int);
+static int twice(int x) { return 2 * x + table[x & 3]; }
+int changes(int n) { for (int i = 0; i < n; i++) { counter += i; blank[i % 5] += counter; } return counter; }
+int through_pointer(int x) { chosen = twice; return chosen(x) + table[x & 3]; }
+int many(int a, int b, int c, int d, int e, int f, int g) { return a + 2*b + 3*c + 5*d + 7*e + 11*f + 13*g; }
+uint64_t wide(uint64_t a, uint32_t b) { return a * b; }
+void nothing(void) {}
+int writes(uint8_t *p, int n) { for (int i = 0; i < n; i++) p[i] = (uint8_t)(p[i] * 3 + i); return n; }
+struct big { int a, b, c, d; };
+struct big make(int x) { struct big s = {x, x + 1, x + 2, x * x}; return s; }
+void prepare_it(int x) { counter = x; }
+"""
+
+
+@pytest.fixture(scope="module")
+def cases(build: Build, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    source = tmp_path_factory.mktemp("export") / "cases.c"
+    source.write_text(CASES)
+    return build(source, movable=True)
+
+
+def test_what_a_board_prints_is_what_call_counts(cases: Path, tmp_path: Path) -> None:
+    """Variables are put back before each repeat, arguments lie on the stack, results have one word, two and none."""
+    numbers = np.arange(1, 34, dtype=np.uint8)
+    asked = [
+        requested("changes", "9"),
+        requested("through_pointer", "2"),
+        requested("many", "1", "2", "3", "4", "5", "6", "-7"),
+        requested("wide", "u64:0x123456789abcdef", "77"),
+        requested("nothing"),
+        requested("writes", f"hex:{numbers.tobytes().hex()}", "33"),
+        requested("make", "12"),
+        requested("changes", "3", before=(operands.read_call("prepare_it(1000)"),)),
+    ]
+    uf2, _ = prepared(cases, *asked)
+    blocks = blocks_of(uf2)
+    assert min(at for at, _ in blocks) == blocks[0][0]  # where the boot ROM enters it
+    text = printed(uf2, tmp_path)
+    machine = Machine.from_elf(cases)
+    costs = [
+        machine.call("changes", 9),
+        machine.call("through_pointer", 2),
+        machine.call("many", 1, 2, 3, 4, 5, 6, -7),
+        machine.call("wide", 0x123456789ABCDEF, 77),
+        machine.call("nothing"),
+        machine.call("writes", numbers, 33),
+        machine.call("make", 12),
+        machine.call("changes", 3, before=[("prepare_it", 1000)]),
+    ]
+    lines = [re.findall(rf"^board {i} cycles (\d+) result (\S+) memory ", text, re.M) for i in range(len(costs))]
+    results = [
+        *(f"{cost.result & 0xFFFFFFFF:08x}" for cost in costs[:3]),
+        f"{costs[3].result:016x}",
+        "-",
+        "00000021",
+        "-",
+        f"{costs[7].result & 0xFFFFFFFF:08x}",
+    ]
+    assert lines == [[(str(cost.cycles), result)] * 3 for cost, result in zip(costs, results, strict=True)]
+
+
+def test_memory_is_checked_as_well(cases: Path, tmp_path: Path) -> None:
+    """The checksum is that of the variables, as the simulated call leaves them, and of the buffers."""
+    uf2, (bench,) = prepared(cases, requested("writes", "hex:0102030405", "5"))
+    found = re.findall(r" memory ([0-9a-f]{8})", printed(uf2, tmp_path))
+    assert found == [f"{bench.memory:08x}"] * 4
+    variables = [s for s in load_elf(cases).segments if 0x20000000 <= s.address < SRAM_END]
+    content = b"".join(s.data.ljust(s.size, b"\0") for s in variables)
+    assert bench.memory == crc32(content + bytes((3 * x + i) & 255 for i, x in enumerate([1, 2, 3, 4, 5])))
+
+
+def test_calls_longer_than_systick_counts(build: Build, tmp_path: Path) -> None:
+    """SysTick goes round every 16,777,216 cycles: the microseconds tell how often."""
+    source = tmp_path / "long.S"
+    source.write_text(
+        """
+        .syntax unified
+        .text
+        .global spin
+        .type spin, %function
+        .thumb_func
+spin:   subs r0, #1
+        bne spin
+        bx lr
+        .size spin, . - spin
+        """
+    )
+    turns = (1, 5_592_404, 5_592_405)
+    uf2, benches = prepared(build(source), *(requested("spin", str(n)) for n in turns), repeats=1)
+    assert [bench.cycles for bench in benches] == [3 * n + 1 for n in turns]
+    counted = re.findall(r"^board \d+ cycles (\d+) ", printed(uf2, tmp_path), re.M)
+    assert counted == [str(bench.cycles) for bench in benches]
+
+
+@pytest.mark.long
+def test_every_bench_of_the_kernels(run: Run, tmp_path: Path) -> None:
+    """What an image of all of them prints from the ROM's entry on is what `check` keeps as their cycles."""
+    uf2, text = tmp_path / "kernels.uf2", tmp_path / "log.txt"
+    done = run("export", str(ROOT / "kernels/m0sim.toml"), "--no-build", "-o", str(uf2), "--json").json
+    assert done["left_out"] == []
+    baseline = json.loads((ROOT / "kernels/m0sim-baseline.json").read_text())["benches"]
+    assert {b["name"]: b["cycles"] for b in done["benches"]} == {name: b["cycles"] for name, b in baseline.items()}
+    assert len(blocks_of(uf2.read_bytes())) * 512 == done["bytes"]
+    text.write_text(run("run", str(uf2)).out)
+    read = run("export", "--read", str(text), "--json")
+    assert read.code == 0
+    assert {b["name"]: b["board"] for b in read.json["benches"]} == {
+        b["name"]: [{key: b[key] for key in ("cycles", "result", "memory")}] * 3 for b in done["benches"]
+    }
+
+
+def test_constants_that_are_not_told_of_are_noticed(cases: Path, build: Build, tmp_path: Path) -> None:
+    """Without relocations, code that looks for its constants in flash is refused, and code that does not is not."""
+    source = tmp_path / "cases.c"
+    source.write_text(CASES)
+    elf = build(source)
+    assert load_elf(elf).address_words is None
+    prepared(elf, requested("writes", "hex:01", "1"))
+    with pytest.raises(UsageError, match=r"does not run in SRAM: .*--emit-relocs"):
+        prepared(elf, requested("through_pointer", "2"))
+
+
+def test_a_program_that_is_moved_keeps_its_signatures(cases: Path) -> None:
+    image = load_elf(cases)
+    there = moved(image, 0x1234_0000, lambda s: s.address < 0x20000000)
+    for name in ("wide", "make", "many"):
+        assert there.find(name).address == image.find(name).address + 0x1234_0000
+        assert str(there.signature(there.find(name))) == str(image.signature(image.find(name)))
+    assert there.find("counter").address == image.find("counter").address
+
+
+# ------------------------------------------------------------------------------------------------------------ logs
+
+
+@pytest.fixture(scope="module")
+def intact(cases: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
+    uf2, _ = prepared(cases, requested("changes", "9"), requested("nothing"))
+    return printed(uf2, tmp_path_factory.mktemp("log"))
+
+
+def read(folder: Path, content: bytes) -> log.BoardLog:
+    file = folder / "log.txt"
+    file.write_bytes(content)
+    return log.read(file)
+
+
+def test_a_log_may_have_anything_around_it(intact: str, tmp_path: Path) -> None:
+    for before, after in ((b"", b""), (b"\xff\x00\x80boot", b"\r\n> "), (b"m0sim export 1 version x\n", b"\xfe" * 50)):
+        for text in (intact, intact.replace("\r\n", "\n"), intact.replace("\r\n", "\r\r\n")):
+            found = read(tmp_path, before + text.encode() + after)
+            assert found.is_equal
+            assert [bench.status for bench in found.benches] == ["equal", "equal"]
+            assert [bench.name for bench in found.benches] == ["changes", "nothing"]
+
+
+def test_of_several_reports_the_last_whole_one_counts(intact: str, tmp_path: Path) -> None:
+    half = intact[: len(intact) // 2]
+    assert read(tmp_path, (intact + half).encode()).is_equal
+    assert read(tmp_path, (half + intact).encode()).is_equal
+    other = intact.replace("board 1 cycles 2", "board 1 cycles 3")
+    assert read(tmp_path, (other + intact).encode()).is_equal
+    assert read(tmp_path, (intact + other).encode()).is_equal  # the other one was damaged on the way
+
+
+def test_what_is_missing_is_said(intact: str, tmp_path: Path, run: Run) -> None:
+    lines = intact.splitlines()
+    first = next(i for i, line in enumerate(lines) if line.startswith("m0sim export"))
+    for end in range(first + 1, len(lines) - 2):
+        found = read(tmp_path, "\n".join(lines[:end]).encode())
+        assert not found.is_equal
+        assert not found.has_end
+        assert found.count("missing") >= 1 or end == len(lines) - 2 or "end" in lines[end]
+    done = run("export", "--read", str(tmp_path / "log.txt"))
+    assert done.code == 1
+    assert "the log ends before the report does" in done.out
+
+
+@pytest.mark.parametrize("part", ["cycles", "result", "memory"])
+def test_a_difference_is_a_difference(intact: str, tmp_path: Path, run: Run, part: str) -> None:
+    """Of each figure, with a right checksum: what a board that counts otherwise prints."""
+    at = next(m for m in re.finditer(rf"^board 0 .*{part} (\w+)", intact, re.M)).span(1)
+    changed = intact[: at[0]] + ("1" * (at[1] - at[0])) + intact[at[1] :]
+    lines = [line for line in changed.splitlines() if line]
+    first = next(i for i, line in enumerate(lines) if line.startswith("m0sim export"))
+    end = next(i for i, line in enumerate(lines) if line.startswith("end "))
+    checked = "".join(f"{line}\n" for line in lines[first:end])
+    found = read(tmp_path, f"{checked}end {crc32(checked.encode()):08x}\n".encode())
+    assert found.is_intact
+    assert [bench.status for bench in found.benches] == ["differs", "equal"]
+    assert found.benches[0].differences == (part,)
+    done = run("export", "--read", str(tmp_path / "log.txt"), "--json")
+    assert (done.code, done.json["is_equal"]) == (1, False)
+    assert done.json["summary"] == {"equal": 1, "differs": 1, "missing": 0}
+
+
+def test_any_change_of_a_character_is_noticed(intact: str, tmp_path: Path) -> None:
+    rng = random.Random(20)
+    begin, end = intact.index("m0sim export"), intact.index("\r\nend ") + 14
+    for _ in range(40):
+        at = rng.randrange(begin, end)
+        if intact[at] in "\r\n":
+            continue
+        changed = intact[:at] + chr(ord(intact[at]) ^ 1) + intact[at + 1 :]
+        with suppress(UsageError):  # the head was changed
+            assert not read(tmp_path, changed.encode()).is_equal
+
+
+def test_damaged_logs_do_no_harm(intact: str, tmp_path: Path) -> None:
+    rng = random.Random(7)
+    text = intact.encode()
+    for _ in range(200):
+        data = bytearray(text)
+        for _ in range(rng.randrange(1, 12)):
+            at = rng.randrange(len(data))
+            data[at : at + rng.randrange(3)] = rng.randbytes(rng.randrange(4))
+        with suppress(UsageError):
+            found = read(tmp_path, bytes(data))
+            assert not found.is_equal or found.is_intact
+    with pytest.raises(UsageError, match="no exported image has"):
+        read(tmp_path, re.sub(rb"benches \d+", b"benches 999999999", text))
+    with pytest.raises(UsageError, match="no line that begins with"):
+        read(tmp_path, b"hello\n" * 1000)
+
+
+# --------------------------------------------------------------------------------------------------------- the verb
+
+
+def test_one_call_from_the_command_line(run: Run, tmp_path: Path) -> None:
+    elf, uf2 = ROOT / "build/examples/dot.elf", tmp_path / "bench.uf2"
+    words = ("dot_s8", f"@{ROOT}/examples/a.bin", f"@{ROOT}/examples/b.bin", "1000")
+    done = run("export", str(elf), *words, "-o", str(uf2), "--repeats", "2")
+    assert (done.code, done.err) == (0, "")
+    call = run("call", str(elf), *words, "--json").json
+    assert f"{call['cycles']:,}" in done.out
+    text = tmp_path / "log.txt"
+    text.write_text(printed(uf2.read_bytes(), tmp_path))
+    read = run("export", "--read", str(text))
+    assert read.code == 0
+    assert re.search(rf"dot_s8 +{call['cycles']:,} +{call['cycles']:,} +0 +equal", read.out)
+    assert "1 equal, 0 differ, 0 missing" in read.out
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["x.elf"], "say where the image goes: -o bench.uf2"),
+        (["x.elf", "-o", "b.uf2"], "name the function that is to be measured, behind the image"),
+        (["x.elf", "--read", "log.txt"], "--read takes the log alone"),
+        (["m.toml", "f", "-o", "b.uf2"], "says itself what is called: leave out a function"),
+        (["x.elf", "f", "--only", "a", "-o", "b.uf2"], "--only chooses benches of a manifest"),
+        (["x.elf", "f", "-o", "b.uf2"], "x.elf: no such file"),
+        (["--read", "none.txt"], "none.txt: cannot read the log"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], said: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = run("export", *words)
+    assert done.code == 2
+    assert said in done.err
+    assert done.err.count("\n") == 1
+
+
+def test_benches_that_no_board_can_measure_are_told(run: Run, build: Build, tmp_path: Path) -> None:
+    elf = ROOT / "build/examples/dot.elf"
+    manifest = tmp_path / "m0sim.toml"
+    manifest.write_text(
+        f"""
+        image = "{elf}"
+        [[bench]]
+        name = "good"
+        function = "dot_s8"
+        args = ["hex:0102", "hex:0304", 2]
+        [[bench]]
+        name = "too large"
+        function = "dot_s8"
+        args = ["out:200K", "out:100K", 2]
+        [[bench]]
+        name = "stubbed"
+        function = "dot_s8"
+        args = ["hex:0102", "hex:0304", 2]
+        stubs = {{ dot_s8 = 1 }}
+        [[bench]]
+        name = "cold"
+        function = "dot_s8"
+        args = ["hex:0102", "hex:0304", 2]
+        flash = "cold"
+        """
+    )
+    done = run("export", str(manifest), "-o", str(tmp_path / "b.uf2"), "--json")
+    assert done.code == 0
+    assert [bench["name"] for bench in done.json["benches"]] == ["good"]
+    reasons = {each["name"]: each["reason"] for each in done.json["left_out"]}
+    assert list(reasons) == ["stubbed", "cold", "too large"]
+    assert "do not fit into the SRAM" in reasons["too large"]
+    assert reasons["stubbed"] == "needs stubs, which an exported image does not have"
