@@ -8,6 +8,9 @@ from m0sim.chip import operands
 from m0sim.chip.arguments import ResultType
 from m0sim.chip.operands import Operand
 
+NAME_LIMIT = 100
+"""Characters of a name in a log."""
+
 
 @dataclass(frozen=True, slots=True)
 class Request:

@@ -75,6 +75,8 @@ class _Bench:
     """The vendor's boot ROM; None for m0sim's own, or none."""
     engine: Engine | None
     """None for the one that can count what is asked for."""
+    all_engines: bool = False
+    """Whether it is also measured on the other one, where both can count it, and they must agree."""
     place: Place
     """Where in the manifest it is."""
     case: Case | None = None
@@ -107,6 +109,11 @@ class CallBench(_Bench):
     """What flash does to the cycles."""
     told: Annotations
     """What the manifest says of code, for the stack that is bounded without a run."""
+
+    @property
+    def runs_on_both(self) -> bool:
+        """Whether either engine can count what is asked for."""
+        return self.level == "cycles" and self.flash == "ideal"
 
     @property
     def bounds_stack(self) -> bool:

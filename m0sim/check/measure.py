@@ -17,7 +17,7 @@ from m0sim.bounds.analysis import Analysis
 from m0sim.bounds.annotations import is_place
 from m0sim.bounds.code import CodeReader
 from m0sim.bounds.stack import Bound
-from m0sim.check import scenario
+from m0sim.check import engines, scenario
 from m0sim.check.bench import Bench, CallBench, RunBench
 from m0sim.check.figures import Figures
 from m0sim.check.manifest import Manifest
@@ -41,9 +41,10 @@ Progress = Callable[[str, int, int], None]
 class Failure:
     """Why a bench has no figures, or none to keep."""
 
-    kind: Literal["fault", "expect", "refused", "exit", "unbounded"]
+    kind: Literal["fault", "expect", "refused", "exit", "unbounded", "engines", "board"]
     """The code went wrong; it returned something else; it could not be called, as when its arguments do not fit; a run
-    of whole firmware did not end as it should; its code alone does not tell how deep its stack gets."""
+    of whole firmware did not end as it should; its code alone does not tell how deep its stack gets; the engines, or
+    the simulation and a board, do not agree."""
     text: str
     """One line."""
     fault: Mapping[str, Any] | None = None
@@ -276,8 +277,13 @@ def _ran(bench: RunBench, folder: Path, image: Image, chip: Device) -> Measureme
 
 
 def _called(bench: CallBench, folder: Path, image: Image, chip: Device) -> Measurement:
-    cost = _call(bench, Machine(image, chip, bootrom=bench.bootrom))
+    machine = Machine(image, chip, bootrom=bench.bootrom)
+    cost = _call(bench, machine)
     figures, failure = Figures.of(cost, image, folder), _missed(bench, cost)
+    if bench.all_engines and bench.runs_on_both:
+        other = Machine(image, chip, bootrom=bench.bootrom)
+        differs = engines.difference(cost, machine, _call(_on_the_other(bench, cost), other), other)
+        failure = failure or (Failure("engines", differs) if differs else None)
     if bench.bounds_stack:
         bound = Analysis(image, chip, bench.told, elsewhere=lambda _: True).stack(bench.function)
         figures = replace(figures, stack_static_bytes=bound.stack_bytes)
@@ -312,6 +318,10 @@ def _call(bench: CallBench, machine: Machine) -> Cost:
         engine=bench.engine,
         startup=bench.startup or False,
     )
+
+
+def _on_the_other(bench: CallBench, cost: Cost) -> CallBench:
+    return replace(bench, engine="timed" if engines.engine_of(cost) == "unicorn" else "unicorn")
 
 
 def _missed(bench: CallBench, cost: Cost) -> Failure | None:

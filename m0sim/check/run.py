@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from m0sim.check import baseline, inputs, measure
-from m0sim.check.bench import Bench
+from m0sim.check import baseline, inputs, measure, on_board
+from m0sim.check.bench import Bench, CallBench
 from m0sim.check.figures import Figures
 from m0sim.check.growth import growths
 from m0sim.check.limits import Limits
@@ -35,6 +35,10 @@ class Options:
     """Whether the figures become the baseline: then nothing but the budgets is a limit."""
     engine: Engine | None = None
     """What executes all benches; None for what each of them says."""
+    all_engines: bool = False
+    """Whether the engines must agree, where both can count a bench."""
+    board: Path | None = None
+    """The log of a board that must agree, too."""
 
     def path(self, manifest: Manifest) -> Path:
         """The baseline's file."""
@@ -43,12 +47,13 @@ class Options:
     @property
     def words(self) -> tuple[str, ...]:
         """As they are typed; none that leave the result as it is."""
-        paths = (("--against", self.against), ("--baseline", self.baseline))
+        paths = (("--against", self.against), ("--baseline", self.baseline), ("--board", self.board))
         flags = (("--strict", self.strict), ("--update", self.updates))
         return (
             *(word for name in self.only for word in ("--only", name)),
             *(word for option, path in paths if path is not None for word in (option, str(path))),
             *(() if self.engine is None else ("--engine", self.engine)),
+            *(("--engine", "all") if self.all_engines else ()),
             *(option for option, is_set in flags if is_set),
         )
 
@@ -61,6 +66,9 @@ def check(manifest: Manifest, options: Options, progress: Progress | None = None
     benches = manifest.only(options.only)
     if options.engine is not None:
         benches = tuple(replace(bench, engine=options.engine) for bench in benches)
+    if options.all_engines:
+        benches = tuple(replace(bench, all_engines=True) for bench in benches)
+    log = None if options.board is None else on_board.read_log(options.board)
     images = Images()
     measure.verify(benches, images)
     read = [*inputs.source("manifest", manifest.path), *inputs.of_images("image", images.read)]
@@ -73,6 +81,12 @@ def check(manifest: Manifest, options: Options, progress: Progress | None = None
         read += inputs.of_images("old image", [image for image in others.read if image.path == options.against])
     read += inputs.of_benches(benches)
     found = measure.measure(benches, manifest.folder, images=images, jobs=options.jobs, progress=progress)
+    if log is not None:
+        found = [on_board.compared(m, log) for m in found]
+        notes = [*notes, *on_board.notes(found, log)]
+        read += inputs.source("board", log.path)
+    if options.all_engines:
+        notes = [*notes, *_on_one_engine(benches)]
     verdicts = tuple(_judged(m, old.get(m.name), b.limits, options) for m, b in zip(found, benches, strict=True))
     if options.updates and all(verdict.status != "failed" for verdict in verdicts):  # else nothing is written
         verdicts = tuple(written(verdict, old.get(verdict.name)) for verdict in verdicts)
@@ -86,6 +100,14 @@ def check(manifest: Manifest, options: Options, progress: Progress | None = None
         command=("m0sim", "check", str(manifest.path), *options.words),
         files=tuple(read),
     )
+
+
+def _on_one_engine(benches: tuple[Bench, ...]) -> list[str]:
+    """What is to be said of benches that only one engine can count."""
+    alone = [bench.name for bench in benches if not (isinstance(bench, CallBench) and bench.runs_on_both)]
+    if not alone:
+        return []
+    return [f"on the timed engine alone, as no other can count them: {on_board.shortened_list(alone)}"]
 
 
 def _judged(measured: Measurement, old: Figures | None, limits: Limits, options: Options) -> Verdict:

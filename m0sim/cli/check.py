@@ -54,7 +54,8 @@ write = click.option("--write", multiple=True, metavar="NAME=FILE", help="Also w
     type=PATH,
     help="NAME-baseline.json beside NAME.toml by default.",
 )
-@click.option("--engine", metavar="NAME", help="unicorn or timed, for all benches; the figures are the same.")
+@click.option("--engine", metavar="NAME", help="unicorn or timed for all benches, or all: both, and they must agree.")
+@click.option("--board", metavar="LOG", type=PATH, help="What a board printed (`m0sim export`) must agree, too.")
 @click.option("--history", "history_file", metavar="FILE", type=PATH, help="Add a line for this run to FILE.")
 @click.option("--commit", metavar="ID", help="What that line says was measured, instead of git.")
 @format_name
@@ -73,6 +74,7 @@ def check(
     against: Path | None,
     baseline_file: Path | None,
     engine: str | None,
+    board: Path | None,
     history_file: Path | None,
     commit: str | None,
     **shown: Any,
@@ -94,8 +96,8 @@ def check(
         raise UsageError("--against compares with an image, not with a baseline: leave out --update and --baseline")
     if commit is not None and history_file is None:
         raise UsageError("--commit is for a line of --history FILE: give that, too, or leave it out")
-    engine_name = None if engine is None else engine_of(engine)
-    chosen = run.Options(only, jobs, against, baseline_file, strict, update, engine_name)
+    engine_name = None if engine in (None, "all") else engine_of(str(engine))
+    chosen = run.Options(only, jobs, against, baseline_file, strict, update, engine_name, engine == "all", board)
     manifest = manifests.load(manifest_file)
     voice.detail(f"manifest {manifest.path}: {len(manifest.benches)} benches; baseline {chosen.path(manifest)}")
     remember = _history(history_file, commit, manifest, chosen)

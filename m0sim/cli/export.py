@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,8 +21,6 @@ if TYPE_CHECKING:
     from m0sim.board.prepared import Prepared
     from m0sim.board.request import Request
     from m0sim.image import Image
-
-_NAME_LIMIT = 100
 
 
 @click.command(cls=CallCommand)
@@ -87,7 +84,7 @@ def export(
 
 
 def _request(function: str, args: Sequence[str], result: str | None, before: Iterable[str]) -> Request:
-    from m0sim.board.request import Request
+    from m0sim.board.request import NAME_LIMIT, Request
     from m0sim.chip import arguments, operands
 
     given = []
@@ -97,7 +94,9 @@ def _request(function: str, args: Sequence[str], result: str | None, before: Ite
         except UsageError as error:
             raise UsageError(f"argument {text!r}: {error}") from error
     kind = arguments.result_type(result) if result else None
-    return Request(function, function, tuple(given), kind, tuple(map(operands.read_call, before)))
+    return Request(
+        printable(function)[:NAME_LIMIT], function, tuple(given), kind, tuple(map(operands.read_call, before))
+    )
 
 
 def _of_manifest(path: Path, only: tuple[str, ...], *, builds: bool) -> tuple[Image, list[Request], dict[str, str]]:
@@ -164,9 +163,8 @@ def _prepared(image: Image, requests: Sequence[Request], left_out: dict[str, str
     with Bar(len(requests)) as bar:
         for number, request in enumerate(requests):
             bar.share(number, len(requests), request.name)
-            named = replace(request, name=printable(request.name)[:_NAME_LIMIT])
             try:
-                found.append(prepare(named, image, layout, chip))
+                found.append(prepare(request, image, layout, chip))
             except Interrupted:
                 raise
             except (Fault, UsageError) as error:
