@@ -33,13 +33,13 @@ def choices_of(profile: str) -> Choices:
     return Choices(entry=cycles.entry, exit=cycles.leaving, tail_chain=cycles.tail_chain, late=cycles.saving)
 
 
-def slow_core(image: Image, entry: int, profile: str, lines: Sequence[LineEvent] = ()) -> Core:
+def slow_core(image: Image, entry: int, profile: str, lines: Sequence[LineEvent] = (), kind: type[Core] = Core) -> Core:
     part = load(profile)
     regions = [
         Region(part.flash.base, bytearray(image.code), False),
         Region(programs.RAM, bytearray(POISON * programs.RAM_SIZE)),
     ]
-    core = Core(regions, choices_of(profile), part.core, part.multiplier_cycles, list(lines))
+    core = kind(regions, choices_of(profile), part.core, part.multiplier_cycles, list(lines))
     core.reset(programs.MAIN_STACK, entry, part.flash.base)
     return core
 

@@ -206,9 +206,12 @@ class TestReport:
             for begin in (None, "main", "_exit"):
                 done = Firmware.from_elf(built(name)).run(begin=begin, end=None if begin != "_exit" else "_exit")
                 assert [core.number for core in done.cores] == [0, 1]
-                for core in done.cores:
+                for core, over in zip(done.cores, done.load.cores, strict=True):
                     own = sum(f.self_cycles for f in core.cost.functions.values())
                     assert own + core.sleep_cycles + core.overhead_cycles == core.cost.cycles == done.cycles
+                    assert (over.number, sum(over.busy)) == (core.number, core.cost.cycles - core.sleep_cycles)
+                    assert sum(over.handlers) == sum(handler.inclusive_cycles for handler in core.handlers)
+                    assert all(b >= h >= 0 for b, h in zip(over.busy, over.handlers, strict=True))
 
     def test_where_core_1_never_left_the_boot_rom(self, built: Built) -> None:
         done = Firmware.from_elf(built("echo")).run(stdin=b".")

@@ -249,9 +249,11 @@ class _Run:
         """What was counted up to now."""
         self._cores.settle()
         self._cores.mark_second(self._mark_second)
+        self._processor.begin_load()
         return counted(self._processor, ended=False)
 
     def _mark_second(self, second: Processor) -> None:
+        second.begin_load()
         self._second_before = counted(second, ended=False)
 
     @staticmethod
@@ -265,6 +267,7 @@ class _Run:
         return replace(
             left,
             sleep_cycles=counts.sleep_cycles,
+            load=counts.load,
             overhead_cycles=counts.overhead_cycles,
             exceptions=counts.exceptions,
             tasks=second.tasks,
@@ -285,6 +288,7 @@ class _Run:
             seconds=self._host.seconds_at(processor.now) - self._host.seconds_at(first),
             first_cycle=first,
             sleep_cycles=counts.sleep_cycles,
+            load=counts.load,
             overhead_cycles=counts.overhead_cycles,
             exceptions=counts.exceptions,
             tasks=processor.tasks,

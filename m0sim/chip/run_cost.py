@@ -189,6 +189,41 @@ class CoreCost:
 
 
 @documented
+@dataclass(frozen=True, slots=True)
+class CoreLoad:
+    """What one core did over time: cycles by bucket."""
+
+    number: int
+    """0 or 1."""
+    busy: tuple[int, ...]
+    """Awake ones. They add up to the core's cycles less those asleep."""
+    handlers: tuple[int, ...]
+    """Of these, in exceptions: their handlers, entry and return."""
+
+
+@documented
+@dataclass(frozen=True, slots=True)
+class LoadOverTime:
+    """The load of each core over a run, in buckets of equal length from where counting began."""
+
+    bucket_cycles: int
+    """Cycles of a bucket, a power of two; the last one ends with the run."""
+    cores: tuple[CoreLoad, ...]
+    """By number."""
+
+    def merged(self, times: int) -> LoadOverTime:
+        """So many buckets as one."""
+        cores = tuple(
+            CoreLoad(core.number, _added_up(core.busy, times), _added_up(core.handlers, times)) for core in self.cores
+        )
+        return LoadOverTime(self.bucket_cycles * times, cores)
+
+
+def _added_up(figures: tuple[int, ...], times: int) -> tuple[int, ...]:
+    return tuple(sum(figures[i : i + times]) for i in range(0, len(figures), times))
+
+
+@documented
 @dataclass(frozen=True)
 class RunCost(Views):
     """A whole run."""
@@ -229,6 +264,8 @@ class RunCost(Views):
     """What masters of the bus beside the processor have moved since reset, such as the channels of a DMA."""
     missed: tuple[str, ...] = ()
     """What was waited for and did not come before the run ended, one line each; among `cost.warnings` too."""
+    load: LoadOverTime = LoadOverTime(1, ())
+    """How busy each core was, over time."""
     cores: tuple[CoreCost, ...] = ()
     """Both cores, where core 1 was launched, the first one as in `cost`, `handlers` and `stacks`; else empty."""
 

@@ -33,6 +33,8 @@ class Line:
     """Drawn with dashes, in the colour of the line before it."""
     gaps: frozenset[int] = field(default_factory=frozenset)
     """Before which points, by their number, the line is broken: something is missing there."""
+    has_dots: bool = True
+    """Points are marked, and say their value where the mouse rests."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +108,7 @@ def _drawn(line: Line, colour: int, places: Sequence[tuple[float, float]]) -> li
         f"<title>{_text(line.name)}: {_number(value)}</title></circle>"
         for (x, y), (_, value) in zip(places, line.points, strict=True)
     ]
-    return [f'<path class="line s{colour}"{dashes} d="{"".join(steps)}"/>', *dots]
+    return [f'<path class="line s{colour}"{dashes} d="{"".join(steps)}"/>', *(dots if line.has_dots else ())]
 
 
 def _colours(lines: Sequence[Line]) -> list[int]:

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from m0sim.chip.devices.moved import Moved
-from m0sim.chip.run_cost import CoreCost, HandlerCost, RunCost, StackUse
+from m0sim.chip.run_cost import CoreCost, HandlerCost, LoadOverTime, RunCost, StackUse
 from m0sim.report import cost_json, flash
 from m0sim.report.inlined import Inlining
 
@@ -34,6 +34,7 @@ def run(
         "clocks": [asdict(clock) for clock in done.clocks],
         "unmodelled": [asdict(use) for use in done.unmodelled],
         "resets": [asdict(reset) for reset in done.resets],
+        "load": _load(done.load),
         "moved": [_moved(each) for each in done.moved],
         "faults": list(done.faults),
         "missed": list(done.missed),
@@ -70,6 +71,11 @@ def _stacks(stacks: Sequence[StackUse]) -> dict[str, Any]:
 
 def _handler(handler: HandlerCost) -> dict[str, Any]:
     return asdict(handler)
+
+
+def _load(load: LoadOverTime) -> dict[str, Any]:
+    cores = [{"core": core.number, "busy": core.busy, "handlers": core.handlers} for core in load.cores]
+    return {"bucket_cycles": load.bucket_cycles, "cores": cores}
 
 
 def _moved(moved: Moved) -> dict[str, Any]:

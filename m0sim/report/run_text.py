@@ -12,6 +12,7 @@ from m0sim.report.figures import Figure
 from m0sim.report.flash import lines as flash_lines
 from m0sim.report.inlined import Inlining
 from m0sim.report.run_figures import figures, handlers_of, stacks_of
+from m0sim.report.run_load import LoadTable, is_told
 from m0sim.report.text import functions, grid, memory, pairs
 from m0sim.report.units import count, share, si
 
@@ -32,6 +33,7 @@ def run(
         pairs([_row(figure) for figure in figures(done)]),
         Text(),
         *_cores(done),
+        *_load(done),
         memory(cost, device),
         Text(),
         _stacks(done),
@@ -72,6 +74,10 @@ def _cores(done: RunCost) -> list[RenderableType]:
         figures = map(count, (awake, core.sleep_cycles, cost.instructions, cost.stall_cycles))
         table.add_row(Text(f"core {core.number}"), share(awake, cost.cycles), *figures)
     return [table, Text()]
+
+
+def _load(done: RunCost) -> list[RenderableType]:
+    return [LoadTable(done), Text()] if is_told(done) else []
 
 
 def _stacks(done: RunCost) -> Table:

@@ -29,6 +29,7 @@ from m0sim.chip.native.layout import FaultCause, Stop
 from m0sim.chip.native.library import CORE
 from m0sim.chip.options import FlashModel
 from m0sim.chip.results.instructions import by_instruction
+from m0sim.chip.results.load import LoadCounts
 
 _MAX_RATIO = 1 << 31
 _CPUID = {"cortex-m0plus": 0x410CC601, "cortex-m0": 0x410CC200}  # DDI 0484C and DDI 0432C, CPUID; the RP2040's is r0p1
@@ -132,8 +133,7 @@ class Processor:
     def sleep_until(self, cycle: int) -> None:
         """Time has passed for a core that was off or asleep."""
         if cycle > self._core.cycles:
-            self._system.sleep_cycles += cycle - self._core.cycles
-            self._core.cycles = cycle
+            CORE.m0_sleep_until(self._tables.address, cycle)
 
     def share_published(self, other: Processor) -> None:
         """Registers that were published for another core of the chip are for this one, too."""
@@ -404,6 +404,16 @@ class Processor:
     def sleep_cycles(self) -> int:
         """Cycles that the core slept for."""
         return int(self._system.sleep_cycles)
+
+    def begin_load(self) -> None:
+        """`load` is what comes from now on."""
+        CORE.m0_begin_load(self._tables.address)
+
+    def load(self) -> LoadCounts:
+        """What the core did over time, up to now."""
+        CORE.m0_settle_load(self._tables.address)
+        load = self._system.load
+        return LoadCounts(1 << load.shift, np.array(load.asleep, np.int64), np.array(load.handlers, np.int64))
 
     @property
     def overhead_cycles(self) -> int:

@@ -13,6 +13,7 @@ from m0sim.chip.engine.processor import Processor
 from m0sim.chip.native import layout
 from m0sim.chip.results.counts import Counts
 from m0sim.chip.results.flash import FlashCounts
+from m0sim.chip.results.load import LoadCounts
 from m0sim.chip.results.region import OpenCalls, flash_since, since, with_open
 
 _SUMS = ("entries", "tail_chained", "late", "cycles", "overhead", "latency_sum")
@@ -28,6 +29,8 @@ class RunCounts:
     sleep_cycles: int
     flash: FlashCounts | None
     """None where nothing waited, by intent."""
+    load: LoadCounts
+    """Since `Processor.begin_load`."""
     overhead_cycles: int
     """Of entering exceptions and returning from them: no instruction has them."""
 
@@ -48,6 +51,7 @@ def counted(processor: Processor, *, ended: bool) -> RunCounts:
         processor.exceptions,
         processor.sleep_cycles,
         None if flash is None else replace(flash, vector_stalls=processor.vector_stalls),
+        processor.load(),
         processor.overhead_cycles,
     )
 
@@ -72,5 +76,6 @@ def after(done: RunCounts, before: RunCounts) -> RunCounts:
         exceptions,
         done.sleep_cycles - before.sleep_cycles,
         flash_since(done.flash, before.flash),
+        done.load,
         done.overhead_cycles - before.overhead_cycles,
     )

@@ -771,6 +771,21 @@ struct m0_hard_fault {
     uint32_t spare;
 };
 
+#define M0_LOAD_BUCKETS 256
+
+/*
+ * What a core did over time, where firmware runs: cycles by bucket, of equal length from `begin` on. A cycle that is in
+ * neither column is one of a thread, awake. Where time goes beyond the last bucket, neighbours become one: load.c.
+ */
+struct m0_load {
+    int64_t begin;
+    int64_t handled;       /* from when on those of exceptions are not yet in `handlers`, while one is active */
+    uint32_t is_handling;  /* 1: one is, or is being entered */
+    uint32_t shift;        /* a bucket has 1 << shift cycles */
+    int64_t asleep[256];
+    int64_t handlers[256]; /* awake, from where entry began to where return ended; less what they slept */
+};
+
 struct m0_system {
     uint32_t is_on;        /* 1: exceptions are simulated, and firmware runs */
     uint32_t attention;    /* 1: stop behind the instruction that runs: something may have to be done */
@@ -827,6 +842,7 @@ struct m0_system {
     struct m0_task *tasks;           /* M0_TASKS */
     struct m0_frame *aside;          /* M0_TASK_FRAMES for each task */
     struct m0_published *published;  /* M0_PUBLISHED, by hash of the address */
+    struct m0_load load;
 };
 
 enum m0_sleep { M0_AWAKE, M0_ASLEEP_FOR_INTERRUPT, M0_ASLEEP_FOR_EVENT };

@@ -32,8 +32,7 @@ void m0_send_event(struct m0_core *core, int64_t now)
 static void sleep_until(struct m0_core *core, int64_t cycle)
 {
     if (core->system.is_idle != 0 && core->cycles < cycle) {
-        core->system.sleep_cycles += cycle - core->cycles;
-        core->cycles = cycle;
+        m0_sleep_until(core, cycle);
     }
 }
 

@@ -317,6 +317,7 @@ static void enter_task(struct m0_core *core)
         open_root(core, 0, core->timed.pc);
     }
     system->thread_since = core->cycles;
+    m0_end_handling(core);
 }
 
 /* -- entry: DDI 0419, B1.5.6 */
@@ -332,6 +333,7 @@ static void stand_still(struct m0_core *core)
         floor = below->floor;
     } else {
         system->tasks[system->task].cycles += core->cycles - system->thread_since;
+        m0_begin_handling(core);
     }
     unlink_frames(core, floor);
 }
@@ -347,6 +349,7 @@ static void go_on(struct m0_core *core, const struct m0_activation *activation)
         floor = below->floor;
     } else {
         system->thread_since = core->cycles;
+        m0_end_handling(core);
     }
     link_frames(core, floor, core->cycles - activation->began);
 }
@@ -679,6 +682,7 @@ void m0_reset_system(struct m0_core *core)
     system->tasks[0] = (struct m0_task){.psp_low = M0_NEVER, .psp_high = M0_NEVER, .entries = 1};
     system->tasks[0].function = core->frames[0].function;
     system->thread_since = core->cycles;
+    m0_end_handling(core);
     for (uint32_t i = 0; i < M0_EXCEPTIONS; i++) {
         system->exceptions[i].priority = 0;
     }
@@ -711,8 +715,7 @@ static bool sleep(struct m0_core *core)
     }
     until = until < core->limit ? until : core->limit;
     system->is_idle = 1;
-    system->sleep_cycles += until - core->cycles;
-    core->cycles = until;
+    m0_sleep_until(core, until);
     return true;
 }
 

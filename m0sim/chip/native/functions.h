@@ -79,6 +79,9 @@ M0_EXPORT void m0_set_line(struct m0_core *core, uint32_t interrupt, bool is_hig
 M0_EXPORT void m0_pend_exception(struct m0_core *core, uint32_t number);
 M0_EXPORT void m0_hard_fault(struct m0_core *core, uint32_t cause);
 M0_EXPORT void m0_set_reference_clock(struct m0_core *core, uint32_t numerator, uint32_t denominator);
+M0_EXPORT void m0_sleep_until(struct m0_core *core, int64_t cycle);
+M0_EXPORT void m0_settle_load(struct m0_core *core);
+M0_EXPORT void m0_begin_load(struct m0_core *core);
 M0_EXPORT bool m0_publish(struct m0_core *core, const struct m0_published *published);
 M0_EXPORT uint32_t m0_access_for_debugger(struct m0_core *core, uint32_t address, uint32_t size, uint32_t is_store,
                                           uint32_t *value);

@@ -31,6 +31,11 @@ bool m0_returns(const struct m0_core *core, uint32_t target);
 void m0_use_stack(struct m0_core *core, bool process);
 int64_t m0_next_event(struct m0_core *core);
 
+/* -- load.c */
+
+void m0_begin_handling(struct m0_core *core);
+void m0_end_handling(struct m0_core *core);
+
 /* -- cores.c */
 
 void m0_send_event(struct m0_core *core, int64_t now);

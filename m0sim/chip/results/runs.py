@@ -15,6 +15,7 @@ from m0sim.chip.results.costs import Ended, cost_of
 from m0sim.chip.results.counts import Counts
 from m0sim.chip.results.flash import FlashCounts
 from m0sim.chip.results.handlers import handlers, own_cycles, task_stacks
+from m0sim.chip.results.load import LoadCounts, over_time
 from m0sim.chip.results.run_energy import with_energy
 from m0sim.chip.run_cost import (
     ChipReset,
@@ -42,6 +43,7 @@ class Left:
     first_cycle: int
     """From which on it was counted."""
     sleep_cycles: int
+    load: LoadCounts
     overhead_cycles: int
     exceptions: npt.NDArray[Any]
     tasks: npt.NDArray[Any]
@@ -80,9 +82,11 @@ def run_cost(
     cost = replace(first.cost, seconds=left.seconds)
     cost = with_energy(cost, device, left.clocks, left.first_cycle, left.sleep_cycles)
     cores: tuple[CoreCost, ...] = ()
+    loads, cycles = [left.load], [cost.cycles]
     if second is not None:
         other = _core_cost(1, image, device, *second)
         cores = (replace(first, cost=cost), replace(other, cost=replace(other.cost, seconds=left.seconds)))
+        loads, cycles = [*loads, second[1].load], [*cycles, other.cost.cycles]
         more = (f"core 1: {line}" for line in cores[1].cost.warnings)
         cost = replace(cost, warnings=(*cost.warnings, *more))
     return RunCost(
@@ -104,6 +108,7 @@ def run_cost(
         faults=left.faults,
         moved=left.moved,
         missed=left.missed,
+        load=over_time(loads, cycles),
         cores=cores,
     )
 
