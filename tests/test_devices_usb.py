@@ -64,6 +64,21 @@ class TestSerialPort:
         assert done.printed == ()
         assert any("clk_usb at 0 Hz" in use.register for use in done.unmodelled)
 
+    def test_a_clock_that_stops_unplugs_it(self, serial: Path) -> None:
+        done = _run(serial, b"heard!")
+        assert done.exit.reason == "time"
+        assert [printed.data for printed in done.printed] == [_LETTERS]
+        (use,) = done.unmodelled
+        assert ("clk_usb at 0 Hz" in use.register, use.stores) == (True, 1)
+
+    def test_after_a_reset_it_is_plugged_in_again(self, serial: Path) -> None:
+        """Once: nothing is said of a clock that the reset has stopped."""
+        done = Firmware.from_elf(serial).run(seconds=1, stdin=b"once.", resets=[0.05])
+        assert done.first_output_cycle is not None
+        assert (done.exit.code, done.unmodelled) == (0, ())
+        again = Firmware.from_elf(serial).run(seconds=0.5, resets=[0.25])
+        assert ([printed.data for printed in again.printed], again.unmodelled) == ([_LETTERS + _LETTERS], ())
+
 
 def test_the_first_uart_has_the_input_until_a_port_is_open(tmp_path: Path) -> None:
     done = Firmware.from_elf(firmware_images.build("echo", tmp_path)).run(stdin=b"no usb here.", seconds=1)

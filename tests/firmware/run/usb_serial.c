@@ -1,6 +1,7 @@
 /*
  * A serial port on USB, by the controller's registers alone (RP2040 datasheet, 4.1): when it is opened it sends 128
- * letters by a pair of buffers, then sends back what it receives, letters as capitals; '.' ends it.
+ * letters by a pair of buffers, then sends back what it receives, letters as capitals. '.' ends it,
+ * '!' stops its clock.
  */
 #include "board.h"
 
@@ -124,6 +125,9 @@ static void received(void)
         uint8_t c = DATA(OUT_DATA)[i];
         DATA(IN_DATA)[i] = c >= 'a' && c <= 'z' ? c - 'a' + 'A' : c;
         is_over |= c == '.';
+        if (c == '!') {
+            CLK_USB_CTRL = 0;
+        }
     }
     is_echo = true;
     CONTROL_IN(2) = ENABLE | SINGLE | BULK | IN_DATA;

@@ -73,9 +73,9 @@ class Usb(Block):
             ),
         )
         self._memory, self._host, self._clock = memory, host, clock
-        clock.watch(lambda: self._control(0))
+        clock.watch(self._clock_changed)
         self._life: Iterator[Fraction] | None = None
-        self._connection_changed = self._has_frame = False
+        self._connection_changed = self._has_frame = self._has_clock = False
         self.loads = {
             self.SOF_RD: self._read_frame,
             self.SIE_STATUS: self._status,
@@ -127,20 +127,27 @@ class Usb(Block):
         sie = self.words[self.SIE_CTRL]
         if self.words[self.MAIN_CTRL] & 2 or (sie & _HOST_BITS and sie & _PULLDOWN_EN):
             self.bus.unmodelled(self, self.MAIN_CTRL, self.words[self.MAIN_CTRL], "as a host")
-        if self._is_pulled_up() and abs(self._clock.hz - _HZ) > _HZ * _MOST_OFF:
+        if self._is_pulled_up() and not self._has_clock:
             self.bus.unmodelled(
                 self, self.SIE_CTRL, sie, f"with clk_usb at {float(self._clock.hz):g} Hz: no host hears that"
             )
-        elif self._is_pulled_up() and self._life is None:
+        is_heard = self._is_pulled_up() and self._has_clock
+        if is_heard and self._life is None:
             self._life = self._host.life(self)
             self._go_on()
-        elif not self._is_pulled_up() and self._life is not None:
+        elif not is_heard and self._life is not None:
             self._life = None
             self.schedule(None)
             self._host.unplug()
             self._set_status(0, _CONNECTED)
             self._connection_changed = True
         self._tell()
+
+    def _clock_changed(self) -> None:
+        """Back, it is plugged in again; gone, the host will see, if no reset of the chip comes first."""
+        self._has_clock = abs(self._clock.hz - _HZ) <= _HZ * _MOST_OFF
+        if self._has_clock:
+            self._control(0)
 
     def _is_pulled_up(self) -> bool:
         words = self.words
@@ -188,6 +195,8 @@ class Usb(Block):
         self._go_on()
 
     def _go_on(self) -> None:
+        if not self._has_clock:
+            self._control(0)
         if self._life is None:
             return
         wait = next(self._life, None)
