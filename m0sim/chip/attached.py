@@ -53,6 +53,8 @@ class I2cAttached:
     address: int
     """Of 7 bits, or of 10 from 0x80 on."""
     device: I2cDevice
+    pins: tuple[int, int] | None = None
+    """SDA and SCL that it is wired to, with a pull-up each; None: to the first that the program makes its I2C's."""
 
 
 @dataclass(frozen=True, slots=True)

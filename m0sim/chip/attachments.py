@@ -9,16 +9,21 @@ from m0sim.chip.attached import I2cAttached, SpiAttached
 from m0sim.chip.eeproms import SIZES, I2cEeprom, SpiEeprom, SpiLoopback
 from m0sim.errors import UsageError, did_you_mean
 
-_I2C_FORM = "BUS=DEVICE:ADDRESS[,FILE], such as 0=24c32:0x50,settings.bin"
+_I2C_FORM = "BUS[@SDA,SCL]=DEVICE:ADDRESS[,FILE], such as 0=24c32:0x50,settings.bin or 0@4,5=24c32:0x50"
 _SPI_FORM = "BUS=DEVICE:SELECT_PIN[,FILE], such as 0=25c256:17, or BUS=loopback"
 _LOOPBACK = "loopback"
 
 
 def i2c_attached(text: str) -> I2cAttached:
-    """Such as ``0=24c32:0x50,settings.bin``: an EEPROM, and what it holds at first. Raises `UsageError`."""
-    bus, kind, place, content = _split(text, _I2C_FORM)
+    """Such as ``0@4,5=24c32:0x50,settings.bin``: an EEPROM on two pins, and what it holds. Raises `UsageError`."""
+    wired, is_given, rest = text.partition("=")
+    bus_text, at, lines = wired.partition("@")
+    bus, kind, place, content = _split(f"{bus_text}{is_given}{rest}", _I2C_FORM)
     _check_kind(text, kind, [name for name in SIZES if name.startswith("24")])
-    return I2cAttached(bus, _number(text, place, _I2C_FORM), I2cEeprom(kind, content))
+    pins = tuple(_number(text, pin, _I2C_FORM) for pin in lines.split(",")) if at else None
+    if pins is not None and len(pins) != 2:
+        raise UsageError(f"{text!r} is not {_I2C_FORM}")
+    return I2cAttached(bus, _number(text, place, _I2C_FORM), I2cEeprom(kind, content), pins)
 
 
 def spi_attached(text: str) -> SpiAttached:

@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     "--i2c",
     metavar="BUS=DEVICE:ADDRESS,FILE",
     multiple=True,
-    help="Attach an EEPROM, such as 0=24c32:0x50,settings.bin.",
+    help="Attach an EEPROM, such as 0=24c32:0x50,settings.bin, or to pins 4 and 5: 0@4,5=24c32:0x50.",
 )
 @click.option(
     "--spi",

@@ -88,9 +88,9 @@ class IoBank0(Block):
         self._outside: list[int | None] = [None] * PINS
         self._peripheral = {F_PWM: [0] * PINS}
         """By function: the level that it drives pins to that have it."""
-        self.functions_changed: Callable[[], None] = lambda: None
+        self.followers: list[Callable[[], None]] = []
         """Called when pins have other functions, or are watched or not any more."""
-        self._listeners: dict[int, Callable[[], None]] = {}
+        self._listeners: dict[int, list[Callable[[], None]]] = {}
         self._edges = [0] * PINS
         """By pin: latched edges, as bits of INTR."""
         for pin in range(PINS):
@@ -133,7 +133,7 @@ class IoBank0(Block):
 
     def listen(self, pin: int, changed: Callable[[], None]) -> None:
         """Call `changed` whenever a pin has another level, as its input sees it."""
-        self._listeners[pin] = changed
+        self._listeners.setdefault(pin, []).append(changed)
         self._watch()
 
     def put(self, function: int, pin: int, level: int) -> None:
@@ -156,8 +156,8 @@ class IoBank0(Block):
             for pin in range(PINS):
                 if (rose | fell) >> pin & 1:
                     self._edges[pin] |= self._edge(pin, rose >> pin & 1, fell >> pin & 1)
-                    if pin in self._listeners:
-                        self._listeners[pin]()
+                    for changed in self._listeners.get(pin, ()):
+                        changed()
         self._tell()
 
     # -- a pin
@@ -167,7 +167,11 @@ class IoBank0(Block):
         if function in _UNMODELLED:
             self.bus.unmodelled(self, 8 * pin + 4, function, _UNMODELLED[function])
         self._update(pin)
-        self.functions_changed()
+        self._tell_followers()
+
+    def _tell_followers(self) -> None:
+        for changed in self.followers:
+            changed()
 
     def _update(self, pin: int) -> None:
         """Tell the host how a pin is driven and read now."""
@@ -274,7 +278,7 @@ class IoBank0(Block):
             if (enabled[0] | enabled[1]) >> 4 * (pin % _NIBBLES) & 0xF:
                 watched |= 1 << pin
         self.bus.host.pins.watched = watched
-        self.functions_changed()
+        self._tell_followers()
         self.look()
 
 

@@ -51,8 +51,8 @@ class I2c(TimedBlock):
 
     def __init__(self, number: int) -> None:
         super().__init__(f"I2C{number}", 0x4004_4000 + 0x4000 * number, _registers())
-        self.devices: dict[int, I2cDevice] = {}
-        """By address."""
+        self.device_at: Callable[[int], I2cDevice | None] = lambda address: None
+        """Who is at an address, as far as its pins reach."""
         self.is_connected: Callable[[], bool] = lambda: True
         """Whether pins are its SDA and SCL."""
         self._line = 23 + number
@@ -160,7 +160,7 @@ class I2c(TimedBlock):
         if not self.is_connected():
             self.bus.unmodelled(self, self.DATA_CMD, 0, "sent, and no pins are this I2C's SDA and SCL: nobody answers")
         address = self.words[self.TAR] & (0x3FF if self._is_ten_bits else 0x7F)
-        device = self.devices.get(address) if self.is_connected() else None
+        device = self.device_at(address)
         self._target = device
         if device is None or not device.start(self._reads, self.bus.clock.seconds(at)):
             self._target = None

@@ -110,7 +110,7 @@ class Pwm(TimedBlock):
         self.loads[self.EN] = lambda: sum(1 << i for i, s in enumerate(self._slices) if s.is_enabled)
         self.stores[self.EN] = self._enable
         self.volatile |= {self.EN, self.INTR, self.INTS}
-        io_bank0.functions_changed = self.follow
+        io_bank0.followers.append(self.follow)
 
     def reset(self) -> None:
         """All stand at 0."""
