@@ -400,7 +400,7 @@ def test_alarms(steps: list[tuple[str, int, int]]) -> None:
             for i in [i for i, at in alarms.items() if at == now]:
                 del alarms[i]
                 raw |= 1 << i
-        status = (raw | forced) & enabled
+        status = raw & enabled | forced
         assert chip.load(TIMER + 0x28) == now
         assert chip.load(TIMER + 0x20) == sum(1 << i for i in alarms)
         assert chip.load(TIMER + 0x34) == raw

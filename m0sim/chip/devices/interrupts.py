@@ -12,6 +12,9 @@ class Interrupts:
 
     The registers are words of the block, which declares them. With one line all bits are requested by that; with more,
     each bit has its own. With `level`, INTR is what that gives instead, and cannot be cleared.
+
+    INTS is what the RP2040's registers call "after masking & forcing", in that order: INTE masks INTR, and what INTF
+    forces is requested whether INTE has it or not, until INTF is cleared (RP2040 datasheet, 2.5.7, INTF0 of the DMA).
     """
 
     def __init__(
@@ -32,7 +35,7 @@ class Interrupts:
 
     def status(self) -> int:
         """INTS."""
-        return (self.raw() | self._block.words[self._intf]) & self._block.words[self._inte]
+        return self.raw() & self._block.words[self._inte] | self._block.words[self._intf]
 
     def latch(self, bits: int) -> None:
         """Something happened."""

@@ -33,6 +33,9 @@ class Cores:
         self.first = first
         self.second: Processor | None = None
         """Core 1, once it has been woken."""
+        self.running = first
+        """The core that runs, or ran last."""
+        self._all = [first]
         self._core: Any = chip.counters.core
         self._core.quantum = quantum
         self._rom: Start | None = None
@@ -43,13 +46,6 @@ class Cores:
         """Addresses before whose instructions `Stop.WATCHED` is wanted, on core 1 too."""
         self._mark: Callable[[Processor], None] | None = None
         self._marked_at = 0
-
-    @property
-    def running(self) -> Processor:
-        """The core that runs, or ran last."""
-        if self.second is not None and self._core.running == self.second.address:
-            return self.second
-        return self.first
 
     @property
     def has_second(self) -> bool:
@@ -91,6 +87,7 @@ class Cores:
             self.second = Processor(self._chip, interpreter, flash=self._flash)
             self.second.share_published(self.first)
             self.second.stop_at_faults(True)
+            self._all.append(self.second)
         self.second.set_lines(self._lines | self.first.lines & _NATIVE)
         self.second.reset(rom.sp, rom.pc, slept_until=at)
         return self.second
@@ -136,14 +133,16 @@ class Cores:
 
     def run(self, limit: int) -> Stop:
         """The same as `Processor.run`, of all cores: it is `running` that stopped."""
-        for processor in self._all():
+        for processor in self._all:
             processor.core.timed.is_due = 0
         self._core.limit = limit
         while True:
             CORE.m0_run_cores(self.first.address)
-            stop = Stop(self.running.core.stop)
+            if self.second is not None:
+                self.running = self.second if self._core.running == self.second.address else self.first
+            stop = layout.STOPS[self.running.core.stop]
             if stop is Stop.GROW:
-                for processor in self._all():
+                for processor in self._all:
                     processor.interpreter.grow()
             elif stop is Stop.LAUNCH:
                 self._wake()
@@ -152,7 +151,7 @@ class Cores:
 
     def end_slice(self) -> None:
         """Have `run` return soon. May be called from another thread."""
-        for processor in self._all():
+        for processor in self._all:
             processor.end_slice()
 
     def wake_at(self, cycle: int | None) -> None:
@@ -160,15 +159,12 @@ class Cores:
         self.first.wake_at(cycle)
 
     def forget_latencies(self) -> None:
-        for processor in self._all():
+        for processor in self._all:
             processor.forget_latencies()
 
     def forget_code(self) -> None:
-        for processor in self._all():
+        for processor in self._all:
             processor.interpreter.forget_code()
-
-    def _all(self) -> list[Processor]:
-        return [self.first] if self.second is None else [self.first, self.second]
 
     def settle(self) -> None:
         """Bring a core 1 that waits in the boot ROM to the present, before somebody reads what it counted."""
@@ -185,7 +181,7 @@ class Cores:
     @property
     def cache_counts(self) -> tuple[int, int, int]:
         """Of the words that were read through the flash cache: hits, misses of code, and of data."""
-        hits, code, data = zip(*(processor.interpreter.cache_counts for processor in self._all()), strict=True)
+        hits, code, data = zip(*(processor.interpreter.cache_counts for processor in self._all), strict=True)
         return sum(hits), sum(code), sum(data)
 
     # -- what devices ask for
@@ -203,10 +199,10 @@ class Cores:
 
     def reset_port(self) -> None:
         """The I/O port of all cores, and what is behind it, as a reset leaves it."""
-        for processor in self._all():
+        for processor in self._all:
             processor.interpreter.counters.reset_port()
 
     def send_event(self) -> None:
         """An event for all cores."""
-        for processor in self._all():
+        for processor in self._all:
             processor.send_event()

@@ -216,7 +216,7 @@ class FirmwareRun:
         if self._host.restarts is not None:
             slice_cycles = 0  # the instruction that asked for it comes to its end
         limit = self._limit()
-        stop = self._cores.run(min(limit, self._world.due, horizon, self._processor.now + slice_cycles))
+        stop = self._cores.run(min(limit, self._world.due, horizon, self._cores.running.now + slice_cycles))
         self._deal_with(stop, limit)
         if self._end is None and stop != Stop.ACCESS and self._host.restarts is not None:
             self._restart(*self._host.restarts)
@@ -231,6 +231,8 @@ class FirmwareRun:
 
     def _deal_with(self, stop: Stop, limit: int) -> None:
         match stop:
+            case Stop.ACCESS:  # by far the most frequent
+                self._answer_access()
             case Stop.LIMIT:
                 self._after_slice(limit)
             case Stop.DUE | Stop.PINS:
@@ -238,8 +240,6 @@ class FirmwareRun:
                 self._after_slice(limit)
             case Stop.ASLEEP if self._world.due != NEVER or self._wanted.seconds is not None:
                 self._cores.wake_at(min(limit, self._world.due))  # nothing else will
-            case Stop.ACCESS:
-                self._answer_access()
             case Stop.READ_ONLY:
                 self._host.note_dropped_store(self._processor.access.address)
                 self._processor.answer()
@@ -320,16 +320,17 @@ class FirmwareRun:
 
     def _answer_access(self) -> None:
         """A load or store that no memory answers: a device's register, or a bus fault."""
-        access, bus = self._processor.access, self._board.bus
+        processor, bus = self._cores.running, self._board.bus
+        access = processor.access
         if access.is_store:
             value = 0 if bus.store(access.address, access.value, access.size) else None
         else:
             value = bus.load(access.address, access.size)
         if value is None:
-            self._processor.refuse()
+            processor.refuse()
             self._note_fault()
         else:
-            self._processor.answer(value)
+            processor.answer(value)
 
     def _see(self, pc: int) -> None:
         """An instruction that the run waits for."""

@@ -86,7 +86,7 @@ class ChipHost:
 
     @property
     def now(self) -> int:
-        return self._processor.now
+        return self._cores.running.now
 
     @property
     def pc(self) -> int:

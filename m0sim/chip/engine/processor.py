@@ -83,6 +83,8 @@ class Processor:
         self._core = self.core
         self._timed: Any = self._core.timed
         self._system: Any = self._core.system
+        self._access: Any = self._timed.access
+        self._answers: Any = self._access.answers
         self._has_begun = False
         ctypes.memset(ctypes.addressof(self._system), 0, ctypes.sizeof(self._system))  # of one before on this chip
         self._share_tables()
@@ -214,12 +216,12 @@ class Processor:
     @property
     def access(self) -> Any:
         """After `Stop.ACCESS` and `Stop.READ_ONLY`: `address`, `size`, `is_store`, and the `value` of a store."""
-        return self._timed.access
+        return self._access
 
     def answer(self, value: int = 0) -> None:
         """Let the access be made, as the device did; `value` is what a load gives. Bus cycles are counted already."""
-        access = self._timed.access
-        access.answers[access.answered] = value & 0xFFFFFFFF
+        access = self._access
+        self._answers[access.answered] = value & 0xFFFFFFFF
         access.answered += 1
         self._timed.passes_watch = 1
 
