@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import random
 import subprocess
 import sys
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import firmware_images
@@ -198,6 +200,43 @@ class TestCore1:
 
     def test_code_that_the_other_core_changes(self, built: Built) -> None:
         assert Firmware.from_elf(built("rewrites_other")).run(seconds=1).output == "1 2 3 4\n"
+
+
+class TestTheClockOnTheWall:
+    """It ends slices, at any instruction, and changes nothing of what is counted."""
+
+    def test_while_core_1_comes_to_its_launch(self, built: Built, monkeypatch: pytest.MonkeyPatch) -> None:
+        expected = Firmware.from_elf(built("relaunch")).run()
+        run_alone = Cores._run_alone
+
+        def cut(cores: Cores, second: Processor, until: int) -> None:
+            second.end_slice()
+            run_alone(cores, second, until)
+
+        monkeypatch.setattr(Cores, "_run_alone", cut)
+        assert Firmware.from_elf(built("relaunch")).run() == expected
+
+    @pytest.mark.parametrize("quantum", [1, 64])
+    @pytest.mark.parametrize("name", ["torture", "pingpong", "core1_faults"])
+    def test_in_the_turn_of_a_core(
+        self, built: Built, monkeypatch: pytest.MonkeyPatch, name: str, quantum: int
+    ) -> None:
+        """Slices of any length are the same, where a core may run ahead of the other, too."""
+        expected = Firmware.from_elf(built(name)).run(seconds=0.02, quantum=quantum)
+        with monkeypatch.context() as patched:
+            patched.setattr("m0sim.chip.engine.firmware_run._SLICE_CYCLES", 1009)
+            assert Firmware.from_elf(built(name)).run(seconds=0.02, quantum=quantum) == expected
+        run, rng = Cores.run, random.Random(name)
+
+        def cut(cores: Cores, limit: int, pause: int) -> Stop:
+            """The clock's thread may come at any time: as from here, for one slice in two."""
+            if rng.random() < 0.5:
+                pause = min(pause, cores.running.now + rng.randrange(1, 300))
+                Thread(target=cores.end_slice).start()
+            return run(cores, limit, pause)
+
+        monkeypatch.setattr(Cores, "run", cut)
+        assert Firmware.from_elf(built(name)).run(seconds=0.02, quantum=quantum) == expected
 
 
 class TestReport:

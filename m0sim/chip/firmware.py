@@ -25,6 +25,7 @@ from m0sim.chip.engine.host import ChipHost
 from m0sim.chip.engine.interpreter import Interpreter
 from m0sim.chip.engine.printed import OnOutput, Output
 from m0sim.chip.engine.processor import Processor
+from m0sim.chip.engine.recorder import Recorder
 from m0sim.chip.engine.run_counts import RunCounts, after, counted
 from m0sim.chip.engine.start import Start, later_start, second_core_start, start_of
 from m0sim.chip.engine.world import World
@@ -32,9 +33,11 @@ from m0sim.chip.inputs import AnalogInput, AnalogSource, Outside, PinInput
 from m0sim.chip.memory import AddressSpace
 from m0sim.chip.native import layout
 from m0sim.chip.options import FlashModel, flash_model_of
+from m0sim.chip.results.handlers import exception_name
 from m0sim.chip.results.runs import Left, run_cost
 from m0sim.chip.run_cost import Exit, MachineStep, PinChange, RunCost, UnmodelledUse
 from m0sim.chip.started import Started
+from m0sim.chip.timeline import Timeline
 from m0sim.errors import UsageError, did_you_mean
 from m0sim.image import Image
 
@@ -106,6 +109,7 @@ class Firmware:
         flash: str | None = None,
         max_cycles: int = MAX_CYCLES,
         pins: bool = False,
+        timeline: int = 0,
         quantum: int = 1,
         on_output: OnOutput | None = None,
         debugger: Debugger | None = None,
@@ -121,7 +125,8 @@ class Firmware:
         nothing: the firmware begins again, and `RunCost.resets` tells why. `attached` are devices on I2C and SPI:
         `m0sim.chip.attached`.
 
-        `flash` is ``cold``, as after reset, or ``ideal``, which lets nothing wait. `pins` fills `RunCost.pins`. Where
+        `flash` is ``cold``, as after reset, or ``ideal``, which lets nothing wait. `pins` fills `RunCost.pins`; a
+        `timeline` of so many slices at most `RunCost.timeline`, see `m0sim.chip.timeline`. Where
         both cores of an RP2040 run, a core may be `quantum` cycles, less one, ahead of the other: 1 is exact, more is
         faster, and every run with the same number is the same.
         `on_output` hears what the firmware prints as it comes. `debugger` holds the run before its first instruction,
@@ -135,6 +140,8 @@ class Firmware:
             raise UsageError(f"seconds must be more than 0, not {seconds}")
         if not 1 <= quantum <= MOST_QUANTUM:
             raise UsageError(f"quantum must be 1 to {MOST_QUANTUM:,} cycles, not {quantum}")
+        if timeline < 0:
+            raise UsageError(f"timeline must be at least 0 slices, not {timeline}")
         if pins and not self.device.has_sio_divider:
             raise UsageError(
                 f"pins over time (--vcd) are those of an RP2040; {self.device.name} has none that are recorded"
@@ -147,11 +154,12 @@ class Firmware:
             end=self._address(end),
             max_cycles=max_cycles,
             pins=pins,
+            draws_pins=self.device.has_sio_divider,
             quantum=quantum,
         )
         presses = tuple(Fraction(at) for at in resets)
         outside = Outside(tuple(pins_driven), tuple(adc), presses, stdin, tuple(attached))
-        run = _Run(self, wanted, self._flash_model(flash), outside, on_output)
+        run = _Run(self, wanted, self._flash_model(flash), outside, on_output, Recorder(timeline) if timeline else None)
         return run.cost(debugger)
 
     def start_up(self, function: str = "main", *, max_cycles: int = START_UP_CYCLES) -> Started:
@@ -202,7 +210,13 @@ class _Run:
     """One run of a firmware in a chip of its own."""
 
     def __init__(
-        self, firmware: Firmware, wanted: Wanted, flash: FlashModel, outside: Outside, on_output: OnOutput | None
+        self,
+        firmware: Firmware,
+        wanted: Wanted,
+        flash: FlashModel,
+        outside: Outside,
+        on_output: OnOutput | None,
+        recorder: Recorder | None,
     ) -> None:
         self._firmware, self._wanted, self._flash = firmware, wanted, flash
         self._chip = Emulator(firmware.device, firmware.program, 0, firmware._boot_rom, from_reset=True)
@@ -211,6 +225,7 @@ class _Run:
         self._processor = firmware._processor = Processor(self._chip, self._interpreter, flash=flash)
         self._output = Output(wanted.until_output, on_output)
         self._cores = Cores(self._chip, self._processor, flash=flash, quantum=wanted.quantum)
+        self._recorder = self._cores.recorder = recorder
         self._host = ChipHost(self._chip, self._interpreter, self._cores, self._output)
         self._board = board_of(firmware.device, self._host)
         self._host.follow(self._board.clock)
@@ -231,7 +246,10 @@ class _Run:
 
     def cost(self, debugger: Debugger | None) -> RunCost:
         """Run, and tell what it cost."""
-        parts = Parts(self._chip, self._interpreter, self._cores, self._board, self._host, self._output, self._world)
+        parts = Parts(
+            *(self._chip, self._interpreter, self._cores, self._board, self._host, self._output, self._world),
+            self._recorder,
+        )
         run = self._run = FirmwareRun(parts, self._wanted, self._mark, self._firmware.progress, debugger)
         image, space = self._firmware.image, self._chip.space
         run.begin(self._start, partial(later_start, image, space), second_core_start(image, space))
@@ -243,7 +261,11 @@ class _Run:
         if self._cores.second is not None:
             counts_of_second = self._counts_of(self._cores.second, self._second_before)
             second = counts_of_second.counts, self._left_by(self._cores.second, counts_of_second, left)
-        return run_cost(firmware.program, firmware.device, counts.counts, left, second)
+        done = run_cost(firmware.program, firmware.device, counts.counts, left, second)
+        return done if self._recorder is None else replace(done, timeline=self._timeline(self._recorder))
+
+    def _timeline(self, recorder: Recorder) -> Timeline:
+        return recorder.end(self._host.scale, lambda number: exception_name(number, self._board.interrupts))
 
     def _mark(self) -> RunCounts:
         """What was counted up to now."""

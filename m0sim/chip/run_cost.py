@@ -8,6 +8,7 @@ from typing import Literal, get_args
 from m0sim.chip.cost import Cost
 from m0sim.chip.devices.moved import Moved
 from m0sim.chip.field_docs import documented
+from m0sim.chip.timeline import Timeline
 from m0sim.chip.views import Views
 
 ExitReason = Literal["until", "output", "time", "exit", "breakpoint", "fault", "interrupted", "limit"]
@@ -260,6 +261,8 @@ class RunCost(Views):
     """After the first one, with which the run begins."""
     faults: tuple[str, ...] = ()
     """What led to HardFault, one line each."""
+    timeline: Timeline | None = field(default=None, repr=False)
+    """What all cores did over time; only where that was asked for."""
     moved: tuple[Moved, ...] = ()
     """What masters of the bus beside the processor have moved since reset, such as the channels of a DMA."""
     missed: tuple[str, ...] = ()

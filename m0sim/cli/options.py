@@ -58,7 +58,19 @@ PROFILES = {
     "lcov": "coverage of source lines, for genhtml",
 }
 """What m0sim exports of a cost, by option: the formats of `report.profile_files`."""
-WRITTEN = (*PROFILES, "core", "html", "exports", "vcd", "json_wanted", "output", "quiet", "verbose")
+WRITTEN = (
+    *PROFILES,
+    "core",
+    "html",
+    "exports",
+    "vcd",
+    "timeline",
+    "timeline_limit",
+    "json_wanted",
+    "output",
+    "quiet",
+    "verbose",
+)
 """Parameters that say what becomes of results, and nothing of what they are."""
 
 

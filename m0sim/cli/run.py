@@ -64,6 +64,14 @@ if TYPE_CHECKING:
 @click.option("--max-cycles", metavar="N", default="100000000000", help="Give up after this many.")
 @click.option("--quantum", metavar="CYCLES", default="1", help="How far one of two cores may run ahead: 1 is exact.")
 @click.option("--vcd", metavar="FILE", type=options.PATH, help="Write the pins over time.")
+@click.option(
+    "--timeline", metavar="FILE", type=options.PATH, help="Write what ran when, for Perfetto and chrome://tracing."
+)
+@click.option(
+    "--timeline-limit",
+    metavar="N",
+    help="Calls, handlers and sleeps in it at most: the shortest are left out. 1000000.",
+)
 @options.profiles
 @click.option(
     "--core", metavar="0|1|both", help="Of which core profiles, --lcov and --export are. Default: all that ran."
@@ -83,6 +91,8 @@ def run(
     bootrom: Path | None,
     vcd: Path | None,
     core: str | None,
+    timeline: Path | None,
+    timeline_limit: str | None,
     html: Path | None,
     exports: tuple[str, ...],
     json_wanted: bool,
@@ -99,7 +109,7 @@ def run(
     from m0sim.report.inlined import inlining
 
     profiles = {name: asked.pop(name) for name in options.PROFILES}
-    for path in (*profiles.values(), vcd, html, output):
+    for path in (*profiles.values(), vcd, timeline, html, output):
         files.check_folder(path)
     wanted = exports_of(exports)
     if core is not None:
@@ -110,8 +120,10 @@ def run(
 
         require_lines(image)
     firmware = Firmware(image, device_of(profile, None), bootrom=bootrom)
-    done = _run(firmware, _shown(json_wanted), pins=vcd is not None, **asked)
+    done = _run(firmware, _shown(json_wanted), pins=vcd is not None, timeline=_most(timeline, timeline_limit), **asked)
     _write(done, firmware, vcd, html)
+    if timeline is not None:
+        _write_timeline(done, firmware, timeline)
     found = inlining(done.cost, firmware.program)
     show_notes(image)
     on_second = inlining(done.cores[1].cost, firmware.program) if done.cores else None
@@ -140,6 +152,7 @@ def _run(
     show: Callable[[str, bytes], None],
     *,
     pins: bool,
+    timeline: int,
     duration: str | None,
     until: str | None,
     until_output: str | None,
@@ -180,8 +193,33 @@ def _run(
             max_cycles=integer_of("--max-cycles", max_cycles),
             quantum=integer_of("--quantum", quantum),
             pins=pins,
+            timeline=timeline,
             on_output=show,
         )
+
+
+def _most(timeline: Path | None, limit: str | None) -> int:
+    """Slices of a timeline, 0 where none is wanted."""
+    from m0sim.chip.timeline import MOST_SLICES
+    from m0sim.errors import UsageError
+
+    if timeline is None:
+        if limit is not None:
+            raise UsageError("--timeline-limit is of a timeline: add --timeline FILE")
+        return 0
+    most = MOST_SLICES if limit is None else integer_of("--timeline-limit", limit)
+    if most < 1:
+        raise UsageError(f"--timeline-limit must be at least 1, not {most}")
+    return most
+
+
+def _write_timeline(done: RunCost, firmware: Firmware, path: Path) -> None:
+    from m0sim.report.perfetto import trace
+
+    files.write(path, trace(done, name=f"{firmware.device.name}, {firmware.image.path.name}"))
+    assert done.timeline is not None
+    if done.timeline.note():
+        voice.note(f"note: {done.timeline.note()}")
 
 
 def _check_core(core: str, *, has_files: bool) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 from m0sim.chip.engine.emulator import Emulator
 from m0sim.chip.engine.interpreter import Interpreter
 from m0sim.chip.engine.processor import Processor
+from m0sim.chip.engine.recorder import Recorder
 from m0sim.chip.engine.start import Start
 from m0sim.chip.native import layout
 from m0sim.chip.native.layout import Stop
@@ -35,7 +36,8 @@ class Cores:
         """Core 1, once it has been woken."""
         self.running = first
         """The core that runs, or ran last."""
-        self._all = [first]
+        self.all = [first]
+        """Those that were ever there."""
         self._core: Any = chip.counters.core
         self._core.quantum = quantum
         self._rom: Start | None = None
@@ -44,8 +46,15 @@ class Cores:
         self._is_held = False
         self.watched: frozenset[int] = frozenset()
         """Addresses before whose instructions `Stop.WATCHED` is wanted, on core 1 too."""
+        self.recorder: Recorder | None = None
+        """Told of core 1 as soon as it is there, where a timeline is wanted."""
         self._mark: Callable[[Processor], None] | None = None
         self._marked_at = 0
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether the clock on the wall ended `run`, before the cycle where it would have ended by itself."""
+        return bool(self._core.goes_on) and self.running.now < self._core.pause_at
 
     @property
     def has_second(self) -> bool:
@@ -87,7 +96,9 @@ class Cores:
             self.second = Processor(self._chip, interpreter, flash=self._flash)
             self.second.share_published(self.first)
             self.second.stop_at_faults(True)
-            self._all.append(self.second)
+            self.all.append(self.second)
+            if self.recorder is not None and self.recorder.since is not None:
+                self.recorder.begin(interpreter, self.recorder.since)
         self.second.set_lines(self._lines | self.first.lines & _NATIVE)
         self.second.reset(rom.sp, rom.pc, slept_until=at)
         return self.second
@@ -124,25 +135,31 @@ class Cores:
         """Let core 1 execute the boot ROM up to a cycle."""
         second.core.limit, second.core.system.until = layout.NEVER, until
         while True:
+            second.core.timed.is_due = 0
             CORE.m0_run_firmware(second.address)
-            if second.core.stop != Stop.GROW:
+            if second.core.stop == Stop.GROW:
+                second.interpreter.grow()
+            elif second.core.stop != Stop.LIMIT:  # the clock on the wall ends a slice, not this
                 return
-            second.interpreter.grow()
 
     # -- running
 
-    def run(self, limit: int) -> Stop:
-        """The same as `Processor.run`, of all cores: it is `running` that stopped."""
-        for processor in self._all:
+    def run(self, limit: int, pause: int = layout.NEVER) -> Stop:
+        """The same as `Processor.run`, of all cores: it is `running` that stopped.
+
+        At `pause` it returns, too; what cores do is the same as without that, while no core goes beyond `limit`.
+        """
+        for processor in self.all:
             processor.core.timed.is_due = 0
-        self._core.limit = limit
+        self._core.pause_at = pause
         while True:
+            self._core.limit = limit if self.has_second else min(limit, pause)
             CORE.m0_run_cores(self.first.address)
             if self.second is not None:
                 self.running = self.second if self._core.running == self.second.address else self.first
             stop = layout.STOPS[self.running.core.stop]
             if stop is Stop.GROW:
-                for processor in self._all:
+                for processor in self.all:
                     processor.interpreter.grow()
             elif stop is Stop.LAUNCH:
                 self._wake()
@@ -151,7 +168,7 @@ class Cores:
 
     def end_slice(self) -> None:
         """Have `run` return soon. May be called from another thread."""
-        for processor in self._all:
+        for processor in self.all:
             processor.end_slice()
 
     def wake_at(self, cycle: int | None) -> None:
@@ -159,11 +176,11 @@ class Cores:
         self.first.wake_at(cycle)
 
     def forget_latencies(self) -> None:
-        for processor in self._all:
+        for processor in self.all:
             processor.forget_latencies()
 
     def forget_code(self) -> None:
-        for processor in self._all:
+        for processor in self.all:
             processor.interpreter.forget_code()
 
     def settle(self) -> None:
@@ -181,7 +198,7 @@ class Cores:
     @property
     def cache_counts(self) -> tuple[int, int, int]:
         """Of the words that were read through the flash cache: hits, misses of code, and of data."""
-        hits, code, data = zip(*(processor.interpreter.cache_counts for processor in self._all), strict=True)
+        hits, code, data = zip(*(processor.interpreter.cache_counts for processor in self.all), strict=True)
         return sum(hits), sum(code), sum(data)
 
     # -- what devices ask for
@@ -199,10 +216,10 @@ class Cores:
 
     def reset_port(self) -> None:
         """The I/O port of all cores, and what is behind it, as a reset leaves it."""
-        for processor in self._all:
+        for processor in self.all:
             processor.interpreter.counters.reset_port()
 
     def send_event(self) -> None:
         """An event for all cores."""
-        for processor in self._all:
+        for processor in self.all:
             processor.send_event()

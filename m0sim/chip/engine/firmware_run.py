@@ -22,6 +22,7 @@ from m0sim.chip.engine.interrupt import Interrupt
 from m0sim.chip.engine.points import Points
 from m0sim.chip.engine.printed import Output
 from m0sim.chip.engine.processor import Processor
+from m0sim.chip.engine.recorder import Recorder
 from m0sim.chip.engine.run_counts import RunCounts
 from m0sim.chip.engine.start import Start
 from m0sim.chip.engine.world import NEVER, World
@@ -36,6 +37,8 @@ _SLICE_SECONDS = 0.1
 _EXITS = ("_exit", "_Exit", "__exit", "_sys_exit")
 """What programs end in: newlib's and picolibc's, IAR's, Arm's. r0 is the exit code."""
 _FAULTS_KEPT = 20
+_LOOK_CYCLES = 100_000
+"""After a fault: so often it is looked whether it led to an endless loop, at cycles that no slice has a part in."""
 MOST_RESETS = 100
 """Of a chip that only boots again and again, nobody wants to see more."""
 _HARD_FAULT = 3
@@ -58,6 +61,8 @@ class Wanted:
     max_cycles: int
     pins: bool
     """Whether what the pins do is noted."""
+    draws_pins: bool = False
+    """Whether what they do is for a timeline, too, if there is one."""
     quantum: int = 1
     """Cycles less one that a core may run ahead of the other."""
 
@@ -73,6 +78,8 @@ class Parts:
     host: ChipHost
     output: Output
     world: World
+    recorder: Recorder | None = None
+    """Where a timeline is wanted."""
 
 
 class FirmwareRun:
@@ -91,9 +98,10 @@ class FirmwareRun:
         self.points = Points()
         self._chip, self._cores, self._board = parts.chip, parts.cores, parts.board
         self._interpreter, self._host, self._output = parts.interpreter, parts.host, parts.output
-        self._world = parts.world
+        self._world, self._recorder = parts.world, parts.recorder
         self._wanted, self._mark, self._progress = wanted, mark, progress
         self._last: int | None = None
+        self._looks_at = NEVER
         self._board.clock.watch(self._retime)
         self._interrupt = Interrupt()
         self._end: Exit | None = None
@@ -142,11 +150,21 @@ class FirmwareRun:
         """
         self._again, self._second = again, second
         self._interpreter.also_watched = self._cores.watched = self.watched()
+        if self._wanted.begin is None:
+            self._record()
         self._cores.first.reset(start.sp, start.pc, start.vector_table)
         self._cores.first.stop_at_faults(True)
         self._cores.begin(second)
         self._board.bus.reset()
         self._world.advance(self._processor.now)
+
+    def _record(self) -> None:
+        """A timeline, if one is wanted, begins here."""
+        if self._recorder is None:
+            return
+        self._recorder.begin(self._cores.first.interpreter)
+        if self._cores.second is not None:
+            self._recorder.begin(self._cores.second.interpreter)
 
     def watched(self) -> frozenset[int]:
         """Addresses of instructions that it waits for."""
@@ -210,24 +228,34 @@ class FirmwareRun:
             self._ends("interrupted", f"Ctrl-C, {self._where()}")
             return
         slice_cycles = _SLICE_CYCLES
-        if self._wanted.pins:
+        draws_pins = self._recorder is not None and self._wanted.draws_pins and self._recorder.wants_pins
+        if self._wanted.pins or draws_pins:
             self._host.log_pins()
             slice_cycles = SLICE_WITH_PINS
         if self._host.restarts is not None:
             slice_cycles = 0  # the instruction that asked for it comes to its end
         limit = self._limit()
-        stop = self._cores.run(min(limit, self._world.due, horizon, self._cores.running.now + slice_cycles))
+        pause = min(self._looks_at, self._cores.running.now + slice_cycles)
+        stop = self._cores.run(min(limit, self._world.due, horizon), pause)
         self._deal_with(stop, limit)
-        if self._end is None and stop != Stop.ACCESS and self._host.restarts is not None:
-            self._restart(*self._host.restarts)
-        if self._wanted.pins:
-            self._pins.append(self._host.pin_changes())
-            self._steps.append(self._host.machine_steps())
+        if self._host.restarts is not None and self._end is None and stop != Stop.ACCESS:
+            if not self._processor.access.answered:  # else the clock on the wall came before the instruction's end
+                self._restart(*self._host.restarts)
+        if self._wanted.pins or draws_pins:
+            self._note_pins(draws=draws_pins)
         if self._end is None and self._host.ended is not None:
             self._end = self._host.ended
         if self._end is None and self._output.has_wanted:
             text = self._wanted.until_output.decode("utf-8", "replace")
             self._ends("output", f"{text!r} was printed")
+
+    def _note_pins(self, *, draws: bool) -> None:
+        pins, steps = self._host.pin_changes(), self._host.machine_steps()
+        if draws and self._recorder is not None:
+            self._recorder.see_pins(pins, steps, self._processor.now)
+        if self._wanted.pins:
+            self._pins.append(pins)
+            self._steps.append(steps)
 
     def _deal_with(self, stop: Stop, limit: int) -> None:
         match stop:
@@ -300,9 +328,14 @@ class FirmwareRun:
         self._world.advance(now)
         if self._progress is not None:
             self._progress(now)
-        if self._is_stuck():
-            self._ends("fault", f"in an endless loop {self._where()}: {self.faults[-1]}")
-            return
+        if self._cores.is_cut:
+            return  # by the clock on the wall: what ends the run does so at a cycle
+        if now >= min(self._looks_at, limit):
+            self._looks_at = now + _LOOK_CYCLES if self.faults else NEVER
+            stuck = next(filter(self._is_stuck, self._cores.all), None)
+            if stuck is not None:
+                self._ends("fault", f"in an endless loop {self._where(stuck)}: {self.faults[-1]}")
+                return
         if now < limit:
             return
         if limit >= self._wanted.max_cycles:
@@ -310,9 +343,8 @@ class FirmwareRun:
             return
         self._ends("time", f"{float(self._wanted.seconds or 0):g} s, {self._where()}")
 
-    def _is_stuck(self) -> bool:
+    def _is_stuck(self, processor: Processor) -> bool:
         """In HardFault's handler, and there in a branch to itself: nothing comes to an end that way."""
-        processor = self._processor
         is_loop = self._chip.space.halfword(processor.pc) == _BRANCH_TO_ITSELF
         return bool(self.faults) and processor.exception == _HARD_FAULT and is_loop
 
@@ -339,6 +371,7 @@ class FirmwareRun:
         wanted, registers = self._wanted, self._processor.registers
         if pc == wanted.begin and self.before is None:
             self.before = self._mark()
+            self._record()
             self._cores.forget_latencies()
         if pc == wanted.until or (pc == wanted.end and (wanted.begin is None or self.before is not None)):
             self._ends("until", f"{self._name(pc)} was reached")
@@ -391,6 +424,7 @@ class FirmwareRun:
             return
         if len(self.faults) < _FAULTS_KEPT:
             self.faults.append(self._fault_text())
+        self._looks_at = min(self._looks_at, self._processor.now + _LOOK_CYCLES)
 
     def _exit_of_boot_rom(self, pc: int) -> Exit | None:
         """Where m0sim's own boot ROM has nothing to go on with."""
@@ -424,9 +458,10 @@ class FirmwareRun:
     def _fault_text(self) -> str:
         return faults.text(self._processor.fault, self._place)
 
-    def _where(self) -> str:
-        pc = self._processor.pc
-        core = "" if self._processor is self._cores.first else " on core 1"
+    def _where(self, processor: Processor | None = None) -> str:
+        processor = self._processor if processor is None else processor
+        pc = processor.pc
+        core = "" if processor is self._cores.first else " on core 1"
         return f"at {pc:#010x}, {self._place(pc)}{core}"
 
     def _name(self, address: int) -> str:

@@ -24,6 +24,7 @@ from m0sim.chip.engine.processor import Processor
 from m0sim.chip.native import layout
 from m0sim.chip.native.library import CORE
 from m0sim.chip.run_cost import ClockRate, Exit
+from m0sim.chip.timeline import TimeScale
 
 PIN_LOG = 1 << 16
 """Changes of pins that there is room for between two slices."""
@@ -79,6 +80,11 @@ class ChipHost:
         at = bisect_right(self._times, cycle, key=lambda time: time[0]) - 1
         since, seconds, hz = self._times[at]
         return float(seconds + (cycle - since) / hz if hz else seconds)
+
+    @property
+    def scale(self) -> TimeScale:
+        """When each cycle is, up to now."""
+        return TimeScale(tuple(self._times))
 
     @property
     def _processor(self) -> Processor:

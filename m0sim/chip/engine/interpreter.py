@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -44,6 +44,8 @@ class Interpreter:
         self._watched: frozenset[int] = frozenset()
         self.also_watched: frozenset[int] = frozenset()
         """Addresses before whose instructions `Stop.WATCHED` is wanted, beside those of the emulator's."""
+        self.on_grow: Callable[[], None] | None = None
+        """Called where tables are full, among them one that somebody else has to empty."""
         self._first = first
         self._cache = self._make_cache()
         self._flash: FlashModel = "ideal"
@@ -282,6 +284,8 @@ class Interpreter:
 
     def grow(self) -> None:
         """Make room after `Stop.GROW`."""
+        if self.on_grow is not None:
+            self.on_grow()
         self._tables.grow()
         timed = self._timed
         if timed.call_count + 64 >= timed.call_capacity or timed.chunk_count >= timed.chunk_capacity:

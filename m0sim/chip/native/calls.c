@@ -92,6 +92,9 @@ static uint32_t context_of(struct m0_core *core, uint32_t edge, uint32_t caller,
 
 static void pop_to(struct m0_core *core, uint32_t depth)
 {
+    if (m0_draws(core)) {
+        m0_draw_closed(core, depth);
+    }
     while (core->depth > depth) {
         m0_pop(core);
     }
@@ -131,6 +134,7 @@ void m0_open_root(struct m0_core *core, uint32_t from_end, uint32_t function)
     frame->base = core->depth - 1;
     frame->edge = edge;
     frame->context = context;
+    m0_draw_opened(core);
 }
 
 /*
@@ -156,6 +160,7 @@ void m0_jump(struct m0_core *core, uint32_t from_end, uint32_t address, uint32_t
     frame->base = top.base;
     frame->edge = edge;
     frame->context = context;
+    m0_draw_opened(core);
 }
 
 /*
@@ -174,9 +179,10 @@ void m0_go_on(struct m0_core *core, struct m0_site *site, uint32_t flow, uint32_
                 m0_enter_context(core, site);
             }
             m0_open_call(core, site, function);
+            m0_draw_opened(core);
         }
     } else if (flow == M0_FLOW_INDIRECT && m0_top_frame(core)->return_address == address) {
-        m0_return(core);
+        pop_to(core, m0_top_frame(core)->base); /* and the tail calls in between */
     } else if (from != function && flow != M0_FLOW_STOP) {
         m0_jump(core, site->end, address, function);
     }

@@ -15,6 +15,30 @@ void m0_go_on(struct m0_core *core, struct m0_site *site, uint32_t flow, uint32_
 void m0_forget_calls(struct m0_core *core);
 void m0_rehash_calls(struct m0_core *core);
 
+/* -- timeline.c */
+
+void m0_draw_closed(struct m0_core *core, uint32_t depth);
+void m0_draw_all_closed(struct m0_core *core);
+void m0_draw_entry(struct m0_core *core, int64_t since, int64_t latency);
+void m0_draw_exit(struct m0_core *core);
+void m0_draw_sleep(struct m0_core *core, int64_t until);
+void m0_draw_wake(struct m0_core *core, uint32_t by);
+void m0_draw_thread(struct m0_core *core);
+void m0_draw_resumed(struct m0_core *core);
+
+M0_INLINE bool m0_draws(const struct m0_core *core)
+{
+    return M0_RARELY(core->timeline.log_capacity != 0);
+}
+
+/* The newest frame was opened now. The fast form opens none where somebody draws: see m0_predecode. */
+M0_INLINE void m0_draw_opened(struct m0_core *core)
+{
+    if (m0_draws(core)) {
+        core->timeline.opened[core->depth - 1] = 2 * core->cycles;
+    }
+}
+
 M0_INLINE struct m0_frame *m0_top_frame(const struct m0_core *core)
 {
     return &core->frames[core->depth - 1];
@@ -68,15 +92,6 @@ M0_INLINE void m0_pop(struct m0_core *core)
         function->inclusive += spent;
     }
     core->depth--;
-}
-
-/* A return to the address that the newest frame waits for, which ends the tail calls in between as well. */
-M0_INLINE void m0_return(struct m0_core *core)
-{
-    uint32_t base = m0_top_frame(core)->base;
-    do {
-        m0_pop(core);
-    } while (core->depth > base);
 }
 
 #endif

@@ -845,6 +845,47 @@ struct m0_system {
     struct m0_load load;
 };
 
+/* -- what a core did over time, where somebody draws it: timeline.c */
+
+#define M0_DRAWN_AT_ONCE 66000 /* slices that end between two looks at `is_full`, at most: all open frames do */
+
+enum m0_slice_kind {
+    M0_SLICE_CALL,      /* of function `number`; `detail` is 1 in what goes on of a call that began before */
+    M0_SLICE_EXCEPTION, /* `number`, from where its entry began to where its return ended; `detail`: its latency */
+    M0_SLICE_SLEEP,     /* `number` is enum m0_sleep, M0_AWAKE where the core was held in reset; `detail`: what woke it,
+                           an exception or 0, an event; M0_NOTHING where nothing did */
+    M0_SLICE_THREAD     /* thread `number` was not switched out; `detail` is the function that it began in */
+};
+
+/* What a core did from one cycle to another. But for threads, slices of a core are inside of each other or apart. */
+struct m0_slice {
+    int64_t begin;
+    int64_t end;     /* the cycle behind its last one */
+    uint32_t kind;   /* enum m0_slice_kind */
+    uint32_t number;
+    uint32_t level;  /* slices around it: the order of those with the same cycles */
+    uint32_t detail;
+};
+
+struct m0_timeline {
+    struct m0_slice *log;
+    int64_t *opened;       /* by open frame: twice the cycle in which it was, and 1 where its call began before; M0_NEVER
+                              where that is drawn */
+    uint32_t log_count;
+    uint32_t log_capacity; /* 0 where nobody draws */
+    int64_t shortest;      /* slices of fewer cycles are left out: */
+    int64_t left_out;      /* so many */
+    int64_t thread_since;
+    int64_t sleep_begin;   /* the newest sleep, which may go on: it is not in the log yet */
+    int64_t sleep_end;
+    uint32_t sleep_kind;
+    uint32_t sleep_level;
+    uint32_t woken_by;
+    uint32_t spare;
+    int64_t entered[48];   /* by active exception: the cycle in which its entry began, */
+    uint32_t latency[48];  /* and its latency */
+};
+
 enum m0_sleep { M0_AWAKE, M0_ASLEEP_FOR_INTERRUPT, M0_ASLEEP_FOR_EVENT };
 
 #define M0_NEVER 0x4000000000000000
@@ -944,6 +985,8 @@ struct m0_core {
     struct m0_system system;     /* the same, where firmware runs */
     struct m0_pio pio;           /* of an RP2040; that of core 0 for both */
 
+    struct m0_timeline timeline;
+
     /* cores of one chip: cores.c */
     struct m0_core *chip;        /* core 0, which has what both share */
     struct m0_core *other;       /* the other one, while it runs; NULL where there is none */
@@ -951,7 +994,8 @@ struct m0_core {
     uint32_t number;             /* 0 or 1 */
     uint32_t quantum;            /* of core 0: cycles that a core may run ahead of the other, and one more */
     uint32_t is_waited_for;      /* of core 0: 1 while core 1 waits in the boot ROM, and so is not there */
-    uint32_t spare_number;
+    uint32_t goes_on;            /* of core 0: 1 where `running` stopped in its turn for nothing that it did */
+    int64_t pause_at;            /* of core 0: the run stops for Python between two turns from this cycle on */
     int64_t event_sent;          /* the cycle of its newest SEV, while the other is not there */
 };
 

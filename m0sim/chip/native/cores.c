@@ -109,31 +109,41 @@ static bool take_turn(struct m0_core *first, struct m0_core *core, int64_t barri
 
 /*
  * Run firmware, both cores of it if the second is there, until Python is needed. `running` of core 0 is then the core
- * that stopped. `limit` and `system.wake_at` of core 0 are for both.
+ * that stopped. `limit` and `system.wake_at` of core 0 are for both: no core goes beyond them. At `pause_at` the run
+ * stops, too, but the core whose turn it is goes on behind it: so all comes in the same order as without a pause.
  */
 void m0_run_cores(struct m0_core *first)
 {
     struct m0_core *second = first->other;
     if (second == NULL) {
         first->running = first;
+        first->goes_on = 0;
         m0_run_firmware(first);
         return;
     }
-    struct m0_core *core = is_answered(first->running) ? first->running : NULL;
+    struct m0_core *core = is_answered(first->running) || first->goes_on != 0 ? first->running : NULL;
+    first->goes_on = 0;
     for (;;) {
-        int64_t barrier = earlier(first->limit, first->system.wake_at);
+        int64_t barrier = earlier(first->limit, first->system.wake_at), pause = earlier(barrier, first->pause_at);
         if (core == NULL) {
             int64_t turns[2] = {turn_of(first), turn_of(second)};
             core = turns[1] < turns[0] ? second : first;
-            bool is_over = earlier(turns[0], turns[1]) >= barrier;
+            bool is_over = earlier(turns[0], turns[1]) >= pause;
             bool is_for_good = turns[0] >= M0_NEVER && turns[1] >= M0_NEVER && first->system.wake_at >= M0_NEVER;
             if (is_over || is_for_good) {
-                stop_both(first, is_for_good ? M0_NEVER : barrier);
+                stop_both(first, is_for_good ? M0_NEVER : pause);
                 return;
             }
         }
-        if (take_turn(first, core, barrier)) {
+        if (take_turn(first, core, pause)) {
+            first->goes_on = core->stop == M0_STOP_LIMIT || core->stop == M0_STOP_GROW;
             sleep_until(core->other, core->cycles);
+            return;
+        }
+        if (pause < barrier && core->cycles >= pause) {
+            first->goes_on = 1;
+            sleep_until(core->other, pause);
+            m0_stop_timed(core, M0_STOP_LIMIT, core->timed.pc);
             return;
         }
         core = NULL;

@@ -261,6 +261,9 @@ static void leave_task(struct m0_core *core, uint32_t key, int64_t left_at)
     task->key = key;
     task->left_at = left_at;
     task->depth = core->depth;
+    if (m0_draws(core)) {
+        m0_draw_thread(core);
+    }
     if (core->depth > M0_TASK_FRAMES) {
         system->tasks_refused++;
         link_frames(core, 0, 0);
@@ -312,6 +315,9 @@ static void enter_task(struct m0_core *core)
         core->frames[i] = system->aside[system->task * M0_TASK_FRAMES + i];
         m0_note_frame(core, &core->frames[i]);
     }
+    if (m0_draws(core)) {
+        m0_draw_resumed(core);
+    }
     link_frames(core, 0, core->cycles - task->left_at);
     if (core->depth == 0) {
         open_root(core, 0, core->timed.pc);
@@ -361,6 +367,9 @@ static void begin_entry(struct m0_core *core)
     struct m0_activation *activation = &system->activations[system->depth];
     system->entry_began = core->cycles;
     system->is_entering = 1;
+    if (m0_draws(core)) {
+        m0_draw_wake(core, m0_first_pending(system));
+    }
     system->asleep = M0_AWAKE;
     if (system->partial != 0) {
         system->abandoned++;
@@ -417,6 +426,9 @@ static void take(struct m0_core *core, uint32_t number, int64_t since, uint32_t 
     exception->entries++;
     activation->number = number;
     activation->counted = since;
+    if (m0_draws(core)) {
+        m0_draw_entry(core, since, core->cycles - exception->ready_at);
+    }
     system->depth++;
     system->pending &= ~m0_bit(number);
     system->active |= m0_bit(number);
@@ -518,6 +530,9 @@ static void end_handler(struct m0_core *core)
     struct m0_system *system = &core->system;
     struct m0_activation *activation = &system->activations[system->depth - 1];
     uint32_t line = system->ipsr - EXCEPTION_INTERRUPT;
+    if (m0_draws(core)) {
+        m0_draw_closed(core, activation->floor);
+    }
     while (core->depth > activation->floor) {
         m0_pop(core);
     }
@@ -581,6 +596,9 @@ static void unstack(struct m0_core *core, uint32_t key, bool to_thread)
     ended->overhead += system->return_cycles;
     system->overhead_cycles += system->return_cycles;
     core->cycles += system->return_cycles;
+    if (m0_draws(core)) {
+        m0_draw_exit(core);
+    }
     if (switches) {
         leave_task(core, activation->stacked_at, activation->began);
         choose_task(core, key, stacked_pc(core, key & ~1u));
@@ -626,11 +644,14 @@ static void return_from_exception(struct m0_core *core, uint32_t target)
         m0_hard_fault(core, cause);
         next = takeable(core);
     }
-    if (system->is_locked_up) {
+    if (next == 0 && !system->is_locked_up) {
+        unstack(core, key, to_thread);
         return;
     }
-    if (next == 0) {
-        unstack(core, key, to_thread);
+    if (m0_draws(core)) {
+        m0_draw_exit(core);
+    }
+    if (system->is_locked_up) {
         return;
     }
     core->timed.r[14] = target; /* tail-chaining: the frame stays where it is */
@@ -647,6 +668,9 @@ static void end_all(struct m0_core *core)
     struct m0_system *system = &core->system;
     int64_t sp = core->timed.r[13], low = (core->timed.control & 2) != 0 ? system->msp_low : core->sp_min;
     uint32_t depth = core->depth;
+    if (m0_draws(core)) {
+        m0_draw_all_closed(core);
+    }
     core->depth = m0_preempted_frames(system);
     link_frames(core, 0, 0);
     core->depth = depth;
@@ -664,6 +688,7 @@ void m0_reset_system(struct m0_core *core)
         end_all(core);
     } else {
         system->msp_high = core->timed.r[13];
+        m0_draw_opened(core);
     }
     system->is_on = 1;
     core->frames[0].return_address = M0_NOTHING;
@@ -696,12 +721,16 @@ static bool wakes(struct m0_core *core)
 {
     struct m0_system *system = &core->system;
     uint32_t first = m0_first_pending(system);
-    if (system->asleep == M0_ASLEEP_FOR_EVENT) {
-        bool comes = system->event != 0;
+    bool is_for_event = system->asleep == M0_ASLEEP_FOR_EVENT, comes = system->event != 0;
+    if (is_for_event) {
         system->event = 0;
-        return comes;
+    } else {
+        comes = first != 0 && priority_of(system, first) < active_priority(system);
     }
-    return first != 0 && priority_of(system, first) < active_priority(system);
+    if (comes && m0_draws(core)) {
+        m0_draw_wake(core, is_for_event ? 0 : first);
+    }
+    return comes;
 }
 
 /* Let time pass until something is due. False after a stop. */
@@ -745,6 +774,9 @@ static bool settle(struct m0_core *core)
         bool has_begun = core->timed.access.answered != 0 || core->timed.passes_watch != 0;
         if (!has_begun && core->cycles >= system->until) {
             if (system->asleep == M0_ASLEEP_FOR_EVENT && system->event != 0) {
+                if (m0_draws(core)) {
+                    m0_draw_wake(core, 0);
+                }
                 system->asleep = M0_AWAKE; /* WFE has found it; the other core may send another one */
                 system->event = 0;
             }

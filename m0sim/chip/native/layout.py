@@ -85,6 +85,7 @@ FINDING = np.dtype(_STRUCTURES["m0_finding"])
 EXCEPTION = np.dtype(_STRUCTURES["m0_exception"])
 TASK = np.dtype(_STRUCTURES["m0_task"])
 PUBLISHED = np.dtype(_STRUCTURES["m0_published"])
+SLICE = np.dtype(_STRUCTURES["m0_slice"])
 
 #: ctypes structure of a register whose loads the core answers.
 Published: Any = _STRUCTURES["m0_published"]
@@ -116,6 +117,8 @@ CHUNK_OPS, CHUNK_LINES = _NUMBERS["M0_CHUNK_OPS"], _NUMBERS["M0_CHUNK_LINES"]
 #: Exceptions there are numbers for, threads with a stack of their own, frames kept of each, and registers published.
 EXCEPTIONS, TASKS = _NUMBERS["M0_EXCEPTIONS"], _NUMBERS["M0_TASKS"]
 TASK_FRAMES, PUBLISHED_ROWS = _NUMBERS["M0_TASK_FRAMES"], _NUMBERS["M0_PUBLISHED"]
+#: Slices of a timeline that end between two looks at whether there is room.
+DRAWN_AT_ONCE = _NUMBERS["M0_DRAWN_AT_ONCE"]
 #: A cycle that never comes.
 NEVER = _NUMBERS["M0_NEVER"]
 #: The halfword of BKPT 0xAB.
@@ -138,6 +141,15 @@ class FaultCause(IntEnum):
     UNSTACKING = _NUMBERS["M0_CAUSE_UNSTACKING"]
     VECTOR = _NUMBERS["M0_CAUSE_VECTOR"]
     RETURN = _NUMBERS["M0_CAUSE_RETURN"]
+
+
+class SliceKind(IntEnum):
+    """What a slice of a timeline is of; core.h explains each."""
+
+    CALL = _NUMBERS["M0_SLICE_CALL"]
+    EXCEPTION = _NUMBERS["M0_SLICE_EXCEPTION"]
+    SLEEP = _NUMBERS["M0_SLICE_SLEEP"]
+    THREAD = _NUMBERS["M0_SLICE_THREAD"]
 
 
 class Held(IntFlag):

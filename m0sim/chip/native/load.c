@@ -51,6 +51,9 @@ static void spread(struct m0_load *load, int64_t *column, int64_t from, int64_t 
 void m0_sleep_until(struct m0_core *core, int64_t cycle)
 {
     struct m0_system *system = &core->system;
+    if (m0_draws(core)) {
+        m0_draw_sleep(core, cycle);
+    }
     spread(&system->load, system->load.asleep, core->cycles, cycle, 1);
     if (system->load.is_handling != 0) {
         spread(&system->load, system->load.handlers, core->cycles, cycle, -1);

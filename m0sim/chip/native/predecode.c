@@ -389,9 +389,9 @@ static bool fill(struct m0_core *core, struct m0_op *op, const struct decoded *d
     if (d->operation == M0_OP_BRANCH_LINK) {
         is_near(core, op, address, detail->target);
         return m0_page_slot(core, detail->target) != 0 &&
-               core->timed.chunk_at[detail->target >> 12] != 0;
+               core->timed.chunk_at[detail->target >> 12] != 0 && !m0_draws(core);
     }
-    return true;
+    return d->operation != M0_OP_BRANCH_LINK_EXCHANGE || !m0_draws(core); /* what opens a frame is drawn by the simple form */
 }
 
 /* Its encoding: of one that is overwritten, counts are told by it. */
