@@ -238,9 +238,8 @@ class FirmwareRun:
         pause = min(self._looks_at, self._cores.running.now + slice_cycles)
         stop = self._cores.run(min(limit, self._world.due, horizon), pause)
         self._deal_with(stop, limit)
-        if self._host.restarts is not None and self._end is None and stop != Stop.ACCESS:
-            if not self._processor.access.answered:  # else the clock on the wall came before the instruction's end
-                self._restart(*self._host.restarts)
+        if self._host.restarts is not None and self._end is None and self._is_between(stop):
+            self._restart(*self._host.restarts)
         if self._wanted.pins or draws_pins:
             self._note_pins(draws=draws_pins)
         if self._end is None and self._host.ended is not None:
@@ -248,6 +247,10 @@ class FirmwareRun:
         if self._end is None and self._output.has_wanted:
             text = self._wanted.until_output.decode("utf-8", "replace")
             self._ends("output", f"{text!r} was printed")
+
+    def _is_between(self, stop: Stop) -> bool:
+        """Not inside of an instruction that a device has answered: the clock on the wall may come before its end."""
+        return stop != Stop.ACCESS and not self._processor.access.answered
 
     def _note_pins(self, *, draws: bool) -> None:
         pins, steps = self._host.pin_changes(), self._host.machine_steps()
