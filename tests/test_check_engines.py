@@ -107,7 +107,7 @@ def test_engines_that_do_not(
 def test_a_board_that_agrees(run: Run, manifest: Path, log: Path) -> None:
     done = run("check", str(manifest), "--engine", "all", "--board", str(log), "--json")
     assert done.code == 0
-    assert f"{log} has nothing of 'cold'" in done.json["notes"]
+    assert f"{log}, of code in SRAM, has nothing to compare with 'cold'" in done.json["notes"]
 
 
 @pytest.mark.parametrize(
@@ -143,3 +143,27 @@ def test_a_log_that_is_not_whole_is_refused(run: Run, manifest: Path, log: Path)
         done = run("check", str(manifest), "--board", str(log))
         assert done.code == 2
         assert "log it again" in done.err
+
+
+def test_a_board_that_runs_from_flash(run: Run, manifest: Path, tmp_path: Path) -> None:
+    """Its first repeat is what a bench with cold flash counts, the others are those of a warm one."""
+    with manifest.open("a") as file:
+        file.write('[[bench]]\nname = "warm"\nfunction = "dot_s8"\nargs = ["hex:01", "hex:03", 1]\nflash = "warm"\n')
+    checked_now = {b["name"]: b["cycles"] for b in run("check", str(manifest), "--json").json["benches"]}
+    lines = ["m0sim export 1 version 1 image 00000000 benches 2 repeats 2 clock 125000000 code flash"]
+    for number, (name, cycles) in enumerate((("cold", (checked_now["cold"], 5)), ("warm", (6, checked_now["warm"])))):
+        lines.append(f"bench {number} {name}")
+        for who in ("m0sim", "board"):
+            lines += [f"{who} {number} cycles {each} result 00000000 memory 00000000" for each in cycles]
+    log = tmp_path / "log.txt"
+    log.write_text(checked(lines))
+    done = run("check", str(manifest), "--board", str(log), "--json")
+    assert done.code == 0
+    assert f"{log}, of code in flash, has nothing to compare with 'two', 'five'" in done.json["notes"]
+    log.write_text(checked([line.replace("cycles 5 ", "cycles 4 ") for line in lines]))
+    assert run("check", str(manifest), "--board", str(log)).code == 0  # of the warm repeat, which it does not ask for
+    log.write_text(
+        checked([line.replace(f"board 0 cycles {checked_now['cold']} ", "board 0 cycles 4 ") for line in lines])
+    )
+    done = run("check", str(manifest), "--board", str(log), "--json")
+    assert [b["name"] for b in done.json["benches"] if b["failure"]] == ["cold"]

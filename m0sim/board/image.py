@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from zlib import crc32
 
 from m0sim import __version__
-from m0sim.board.layout import Layout
+from m0sim.board import second_stage
+from m0sim.board.layout import FLASH, Code, Layout
 from m0sim.board.log import FORMAT
 from m0sim.board.plan import plan_at
 from m0sim.board.prepared import Prepared
@@ -15,7 +17,8 @@ from m0sim.errors import UsageError
 from m0sim.image import uf2
 from m0sim.image.chunks import Chunk
 
-REPEATS = 3
+REPEATS: dict[Code, int] = {"sram": 3, "flash": 2}
+"""Unless somebody says how many. In flash, the first is with an empty cache, the second with what the first left."""
 MOST_REPEATS = 1000
 CLOCK_HZ = 125_000_000
 """What the runtime makes of the crystal's 12 MHz."""
@@ -31,29 +34,34 @@ class Exported:
     uf2: bytes
     benches: tuple[Prepared, ...]
     code: str
-    """What the code runs from: ``sram``."""
+    """What the code runs from: ``sram`` or ``flash``."""
     repeats: int
     fingerprint: str
     """CRC-32 of what it is told to do, and of the code that it measures, in hexadecimal."""
     begin: int
-    """Its lowest address, where the boot ROM enters it."""
+    """Its lowest address: in SRAM, where the boot ROM enters it."""
     sram_bytes: int
     """Bytes that it takes of SRAM, the stack that it needs with them."""
 
 
-def exported(layout: Layout, benches: Sequence[Prepared], *, repeats: int = REPEATS) -> Exported:
+def exported(layout: Layout, benches: Sequence[Prepared], *, repeats: int | None = None) -> Exported:
     """The image that measures these calls. Raises `UsageError` where they do not fit into SRAM together."""
+    repeats = repeats or REPEATS[layout.code]
     top = benches[0].stack_top
     begin = -(-max(layout.end, *(bench.free for bench in benches)) // _BLOCK) * _BLOCK
-    code = b"".join(segment.data for segment in layout.loaded)
-    fingerprint = f"{crc32(plan_at(begin, benches, title='', repeats=repeats, stack_top=top), crc32(code)):08x}"
-    title = (
+
+    def plan_titled(title: str) -> bytes:
+        flushes = layout.code == "flash"
+        return plan_at(begin, benches, title=title, flushes=flushes, repeats=repeats, stack_top=top)
+
+    code = b"".join(segment.data for segment in (*layout.loaded, *layout.stored))
+    fingerprint = f"{crc32(plan_titled(''), crc32(code)):08x}"
+    plan = plan_titled(
         f"m0sim export {FORMAT} version {__version__} image {fingerprint} benches {len(benches)} repeats {repeats} "
-        f"clock {CLOCK_HZ} code sram"
+        f"clock {CLOCK_HZ} code {layout.code}"
     )
-    plan = plan_at(begin, benches, title=title, repeats=repeats, stack_top=top)
     stack = max(bench.stack_bytes for bench in benches) + _SPARE_STACK
-    if begin + len(plan) + stack > top:
+    if begin + len(plan) + stack > min(top, second_stage.PLACE if layout.code == "flash" else top):
         raise UsageError(
             f"does not fit into SRAM: code and operands take {begin - layout.begin:,} bytes, what the benches begin "
             f"with {len(plan):,}, their stack {stack:,}, and there are {top - layout.begin:,}; export fewer benches "
@@ -61,8 +69,35 @@ def exported(layout: Layout, benches: Sequence[Prepared], *, repeats: int = REPE
         )
     chunks = [Chunk(s.address, _with_plan(layout, s.address, s.data, begin), 0) for s in layout.loaded]
     chunks.append(Chunk(begin, plan, 0))
+    if layout.code == "flash":
+        chunks = _stored(layout, chunks)
     used = begin + len(plan) + stack - layout.begin
-    return Exported(uf2.written(chunks), tuple(benches), "sram", repeats, fingerprint, layout.begin, used)
+    entry = min(chunk.address for chunk in chunks)
+    return Exported(uf2.written(chunks), tuple(benches), layout.code, repeats, fingerprint, entry, used)
+
+
+def _stored(layout: Layout, loaded: Sequence[Chunk]) -> list[Chunk]:
+    """What is in flash: the second stage, the program, and what the second stage is to copy to SRAM."""
+    begin = FLASH[0]
+    chunks = []
+    for segment in layout.stored:
+        skipped = max(0, begin + second_stage.SIZE - segment.address)  # its own second stage
+        chunks.append(Chunk(segment.address + skipped, segment.data[skipped:], 0))
+    at = -(-max([begin + second_stage.SIZE, *(chunk.end for chunk in chunks)]) // _BLOCK) * _BLOCK
+    copies, content = [], b""
+    for chunk in loaded:
+        padded = chunk.data + bytes(-len(chunk.data) % 4)
+        copies.append(struct.pack("<3I", chunk.address, at + len(content), len(padded)))
+        content += padded
+    copies.append(struct.pack("<3I", 0, layout.begin | 1, 0))
+    listed = at + len(content)
+    content += b"".join(copies)
+    if at + len(content) > FLASH[1]:
+        raise UsageError(f"does not fit into the {FLASH[1] - begin:,} bytes of flash: export fewer benches (--only)")
+    stage = layout.runtime.find("board_boot2")
+    own = next(s for s in layout.runtime.segments if s.address <= stage.address < s.end)
+    code = own.data[stage.address - own.address :][: second_stage.SIZE]
+    return [Chunk(begin, second_stage.with_copies(code, listed), 0), *chunks, Chunk(at, content, 0)]
 
 
 def _with_plan(layout: Layout, address: int, data: bytes, plan: int) -> bytes:

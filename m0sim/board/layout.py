@@ -1,4 +1,4 @@
-"""Where a program and what measures it lie in the SRAM of an RP2040."""
+"""Where a program and what measures it lie in the memory of an RP2040."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
+from typing import Literal
 
 from m0sim import image
+from m0sim.board import second_stage
 from m0sim.errors import UsageError
 from m0sim.image import Image, Segment
 from m0sim.image.moving import MovedImage, moved
@@ -15,28 +17,42 @@ from m0sim.image.ranges import Range, merged_ranges
 
 SRAM: Range = (0x20000000, 0x20042000)
 """Six banks of an RP2040 in a row: datasheet, 2.6.2."""
+FLASH: Range = (0x10000000, 0x10200000)
+"""2 MiB, as a Pico has."""
+_CACHE_WAY = 8192
+"""Bytes of flash that have a set of the cache each: datasheet, 2.6.3. Further by as much, code has the same sets."""
 _ALIGN = 256
 """Bytes of a block of a UF2, and of a vector table."""
 _MOST_ALIGN = 4096
 _FILE = Path(__file__).resolve().parent / "runtime" / "rp2040.elf"
 
 
+Code = Literal["sram", "flash"]
+"""What the code runs from."""
+
+
 @dataclass(frozen=True, eq=False, slots=True)
 class Layout:
-    """A program, and the runtime before it, in SRAM."""
+    """A program, and the runtime that measures it."""
 
+    code: Code
     program: Image
     """The program at its new place, and the runtime's bytes."""
     runtime: MovedImage
     begin: int
-    """Where the runtime, and so all that is loaded, begins."""
+    """Where the runtime, and so all that is loaded into SRAM, begins."""
     end: int
-    """Where the program's code, moved from flash, ends."""
+    """Where the runtime ends, and behind it the program's code, where that was moved to SRAM."""
 
     @property
     def loaded(self) -> list[Segment]:
-        """What the boot ROM copies: all but what the program has in SRAM itself, which the runtime fills."""
+        """What is in SRAM when the runtime begins. What the program has there itself is not: the runtime fills it."""
         return [s for s in self.program.segments if self.begin <= s.address < self.end]
+
+    @property
+    def stored(self) -> list[Segment]:
+        """What is in flash."""
+        return [s for s in self.program.segments if not is_in_sram(s) and s.data]
 
     @property
     def own(self) -> list[Segment]:
@@ -54,8 +70,35 @@ def is_in_sram(segment: Segment) -> bool:
     return SRAM[0] <= segment.address < SRAM[1]
 
 
-def in_sram(program: Image) -> Layout:
+def laid_out(program: Image, code: Code) -> Layout:
     """Lay a program out. Raises `UsageError` where it does not fit."""
+    return in_sram(program) if code == "sram" else in_flash(program)
+
+
+def in_flash(program: Image) -> Layout:
+    """With its code in flash where it was linked, or, where the second stage has to be, in the same sets of the cache.
+
+    Raises `UsageError` where it does not fit.
+    """
+    for segment in program.segments:
+        if not is_in_sram(segment) and not FLASH[0] <= segment.address <= segment.end <= FLASH[1]:
+            raise UsageError(
+                f"{program.path}: {segment.address:#010x} is neither in the flash nor in the SRAM of a Pico"
+            )
+    begin, room_end = _largest_gap([s for s in program.segments if is_in_sram(s)])
+    runtime = _runtime_at(_up(begin, _ALIGN))
+    first = min((s.address for s in program.segments if not is_in_sram(s) and s.size), default=FLASH[1])
+    code: Image = program
+    if first < FLASH[0] + second_stage.SIZE and not second_stage.is_in(program, FLASH[0]):
+        code = moved(program, _CACHE_WAY, lambda s: not is_in_sram(s))
+    begin, end = runtime.segments[0].address, runtime.segments[-1].end
+    if end > room_end:
+        raise UsageError(f"{program.path}: leaves no {end - begin:,} bytes of SRAM for what measures it")
+    return _with_runtime("flash", code, runtime, end)
+
+
+def in_sram(program: Image) -> Layout:
+    """With its code in SRAM, moved there where it was linked for another place. Raises `UsageError` as `laid_out`."""
     going = [s for s in program.segments if not is_in_sram(s) and s.size]
     staying = [s for s in program.segments if is_in_sram(s)]
     for segment in going:
@@ -65,9 +108,8 @@ def in_sram(program: Image) -> Layout:
             )
     begin, room_end = _largest_gap(staying)
     begin = _up(begin, _ALIGN)
-    own = _own()
-    runtime = moved(own, begin - min(s.address for s in own.segments))
-    end = max(s.end for s in runtime.segments)
+    runtime = _runtime_at(begin)
+    end = runtime.segments[-1].end
     code: Image = program
     if going:
         lowest = min(s.address for s in going)
@@ -80,8 +122,17 @@ def in_sram(program: Image) -> Layout:
             f"{program.path}: its code takes {end - begin:,} bytes of SRAM with what measures it, and the largest free "
             f"piece is {room_end - begin:,} bytes; --flash runs it from flash"
         )
-    segments = sorted((*code.segments, *runtime.segments), key=lambda s: s.address)
-    return Layout(replace(code, segments=tuple(segments)), runtime, begin, end)
+    return _with_runtime("sram", code, runtime, end)
+
+
+def _with_runtime(code: Code, program: Image, runtime: MovedImage, end: int) -> Layout:
+    segments = sorted((*program.segments, *runtime.segments), key=lambda s: s.address)
+    return Layout(code, replace(program, segments=tuple(segments)), runtime, runtime.segments[0].address, end)
+
+
+def _runtime_at(address: int) -> MovedImage:
+    own = _own()
+    return moved(own, address - own.segments[0].address)
 
 
 def _largest_gap(staying: Iterable[Segment]) -> Range:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from m0sim.board.prepared import Fill, Prepared
 from m0sim.chip.call import Passed
 
-_FILL, _CALL, _BENCH, _PLAN = "<3I", "<7I", "<11I", "<6I"
+_FILL, _CALL, _BENCH, _PLAN = "<3I", "<7I", "<11I", "<7I"
 
 
 OWN_STACK = 512
@@ -40,16 +40,19 @@ class _Bytes:
         return bytes(self._data)
 
 
-def plan_at(address: int, benches: Sequence[Prepared], *, title: str, repeats: int, stack_top: int) -> bytes:
+def plan_at(
+    address: int, benches: Sequence[Prepared], *, title: str, flushes: bool, repeats: int, stack_top: int
+) -> bytes:
     """The bytes of a plan that begins at `address`, and behind it the runtime's stack.
 
-    `title` is the first line of the log, without its end, `stack_top` is where measured functions have their stack.
+    `title` is the first line of the log, without its end, `flushes` says whether the flash cache is emptied before the
+    first repeat, `stack_top` is where measured functions have their stack.
     """
     memory = _Bytes(address + struct.calcsize(_PLAN))
     table = memory.put(b"".join(_bench(memory, bench) for bench in benches))
     at = memory.put(title.encode() + b"\0")
     own_stack = memory.room(OWN_STACK) + OWN_STACK
-    return struct.pack(_PLAN, own_stack & -8, stack_top, at, repeats, len(benches), table) + bytes(memory)
+    return struct.pack(_PLAN, own_stack & -8, stack_top, at, flushes, repeats, len(benches), table) + bytes(memory)
 
 
 def _bench(memory: _Bytes, bench: Prepared) -> bytes:

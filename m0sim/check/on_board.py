@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from m0sim.board import log as logs
+from m0sim.board.layout import Code
 from m0sim.board.log import BenchLog, BoardLog
 from m0sim.board.request import NAME_LIMIT, Request
 from m0sim.check.bench import Bench, CallBench
@@ -17,15 +18,15 @@ from m0sim.names import printable
 _MOST_NAMED = 5
 
 
-def request(bench: Bench) -> Request:
+def request(bench: Bench, code: Code = "sram") -> Request:
     """The call of a bench. Raises `UsageError` for what nothing on a board can do."""
     if not isinstance(bench, CallBench):
         raise UsageError("is whole firmware, which measures nothing by itself")
     for key in ("startup", "stubs", "registers", "stdout", "bootrom"):
         if getattr(bench, key):
             raise UsageError(f"needs {key}, which an exported image does not have")
-    if bench.flash != "ideal":
-        raise UsageError(f"counts with {bench.flash} flash, and the exported code runs from SRAM")
+    if bench.flash != "ideal" and code == "sram":
+        raise UsageError(f"counts with {bench.flash} flash, and the exported code runs from SRAM: --flash")
     return Request(name_of(bench.name), bench.function, bench.args, bench.result, bench.before, bench.stop_after)
 
 
@@ -42,19 +43,21 @@ def read_log(path: Path) -> BoardLog:
     return found
 
 
-def compared(measured: Measurement, log: BoardLog) -> Measurement:
+def compared(measured: Measurement, bench: Bench, log: BoardLog) -> Measurement:
     """The same with a failure where the board does not agree with what is simulated now."""
-    bench = _of(log, measured.name)
-    if bench is None or measured.figures is None or measured.failure is not None:
+    found = _of(log, bench)
+    if found is None or measured.figures is None or measured.failure is not None:
         return measured
-    differs = _difference(bench, measured.figures.cycles)
+    repeats = _repeats(bench, log)
+    differs = _difference(found, measured.figures.cycles, repeats)
     return replace(measured, failure=Failure("board", differs)) if differs else measured
 
 
-def notes(found: Sequence[Measurement], log: BoardLog) -> list[str]:
+def notes(benches: Sequence[Bench], log: BoardLog) -> list[str]:
     """Which benches the log has nothing of."""
-    absent = [each.name for each in found if _of(log, each.name) is None]
-    return [f"{log.path} has nothing of {shortened_list(absent)}"] if absent else []
+    absent = [bench.name for bench in benches if _of(log, bench) is None]
+    code = "flash" if log.code == "flash" else "SRAM"
+    return [f"{log.path}, of code in {code}, has nothing to compare with {shortened_list(absent)}"] if absent else []
 
 
 def shortened_list(names: Sequence[str]) -> str:
@@ -63,15 +66,26 @@ def shortened_list(names: Sequence[str]) -> str:
     return ", ".join(map(repr, names[:_MOST_NAMED])) + (f" and {more} more" if more > 0 else "")
 
 
-def _of(log: BoardLog, name: str) -> BenchLog | None:
-    return next((bench for bench in log.benches if bench.name == name_of(name)), None)
+def _of(log: BoardLog, bench: Bench) -> BenchLog | None:
+    """What the log has of a bench that counts what the board does."""
+    if not isinstance(bench, CallBench) or (bench.flash == "ideal") != (log.code == "sram"):
+        return None
+    return next((found for found in log.benches if found.name == name_of(bench.name)), None)
 
 
-def _difference(bench: BenchLog, cycles: int) -> str:
+def _repeats(bench: Bench, log: BoardLog) -> slice:
+    """Which repeats count what the bench does: from flash, the first one is cold."""
+    if log.code == "sram":
+        return slice(None)
+    return slice(1) if bench.flash == "cold" else slice(1, None)
+
+
+def _difference(bench: BenchLog, cycles: int, repeats: slice) -> str:
     if bench.fault is not None:
         return f"the board met a fault at {bench.fault:#010x}"
-    counted = [count.cycles for count in bench.measured]
-    then = bench.simulated_at(0).cycles if bench.simulated else None
+    counted = [count.cycles for count in bench.measured][repeats]
+    simulated = [bench.simulated_at(i).cycles for i in range(bench.repeats)] if bench.simulated else []
+    then = next(iter(simulated[repeats]), None)
     if any(each != cycles for each in counted):
         least, most = min(counted), max(counted)
         span = f"{least:,}" if least == most else f"{least:,} to {most:,}"
@@ -81,4 +95,4 @@ def _difference(bench: BenchLog, cycles: int) -> str:
     others = [part for part in bench.differences if part != "cycles"]
     if others:
         return f"{' and '.join(others)} on the board not as in simulation"
-    return "" if bench.status == "equal" else "the log has not all repeats of it"
+    return "" if len(bench.measured) == bench.repeats else "the log has not all repeats of it"

@@ -82,8 +82,8 @@ def check(manifest: Manifest, options: Options, progress: Progress | None = None
     read += inputs.of_benches(benches)
     found = measure.measure(benches, manifest.folder, images=images, jobs=options.jobs, progress=progress)
     if log is not None:
-        found = [on_board.compared(m, log) for m in found]
-        notes = [*notes, *on_board.notes(found, log)]
+        found = [on_board.compared(m, bench, log) for m, bench in zip(found, benches, strict=True)]
+        notes = [*notes, *on_board.notes(benches, log)]
         read += inputs.source("board", log.path)
     if options.all_engines:
         notes = [*notes, *_on_one_engine(benches)]

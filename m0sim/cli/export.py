@@ -17,7 +17,7 @@ from m0sim.errors import UsageError
 from m0sim.names import printable
 
 if TYPE_CHECKING:
-    from m0sim.board.layout import Layout
+    from m0sim.board.layout import Code, Layout
     from m0sim.board.prepared import Prepared
     from m0sim.board.request import Request
     from m0sim.image import Image
@@ -30,7 +30,10 @@ if TYPE_CHECKING:
 @click.option("--read", "log", metavar="LOG", type=PATH, help="Compare what a board printed with what was simulated.")
 @click.option("--only", multiple=True, metavar="NAME", help="Of a manifest, only this bench. Repeatable.")
 @click.option("--no-build", is_flag=True, help="Do not run the manifest's build command.")
-@click.option("--repeats", metavar="N", type=click.IntRange(1, 1000), default=3, help="How often the board calls each.")
+@click.option("--flash", "in_flash", is_flag=True, help="Run the code from flash: with a cold cache, then a warm one.")
+@click.option(
+    "--repeats", metavar="N", type=click.IntRange(1, 1000), help="How often the board calls each: 3, or 2 from flash."
+)
 @click.option("--result", metavar="TYPE", help="Type of the result, as in `m0sim call`.")
 @click.option("--before", multiple=True, metavar="FUNC", help="Call this first, not measured. Repeatable.")
 @options.base
@@ -45,7 +48,8 @@ def export(
     log: Path | None,
     only: tuple[str, ...],
     no_build: bool,
-    repeats: int,
+    in_flash: bool,
+    repeats: int | None,
     result: str | None,
     before: tuple[str, ...],
     base: str | None,
@@ -68,11 +72,12 @@ def export(
     if output is None:
         raise UsageError("say where the image goes: -o bench.uf2")
     files.check_folder(output)
+    code: Code = "flash" if in_flash else "sram"
     if target.suffix == ".toml":
         for given, name in ((function, "a function"), (result, "--result"), (before, "--before"), (base, "--base")):
             if given:
                 raise UsageError(f"{target} says itself what is called: leave out {name}")
-        image, requests, left_out = _of_manifest(target, only, builds=not no_build)
+        image, requests, left_out = _of_manifest(target, only, code, builds=not no_build)
     else:
         if function is None:
             raise UsageError("name the function that is to be measured, behind the image")
@@ -80,7 +85,7 @@ def export(
             raise UsageError("--only chooses benches of a manifest: leave it out")
         image, left_out = image_of(target, base, symbols), {}
         requests = [_request(function, args, result, before)]
-    _export(image, requests, left_out, repeats, json_wanted, output)
+    _export(image, requests, left_out, code, repeats, json_wanted, output)
 
 
 def _request(function: str, args: Sequence[str], result: str | None, before: Iterable[str]) -> Request:
@@ -99,7 +104,9 @@ def _request(function: str, args: Sequence[str], result: str | None, before: Ite
     )
 
 
-def _of_manifest(path: Path, only: tuple[str, ...], *, builds: bool) -> tuple[Image, list[Request], dict[str, str]]:
+def _of_manifest(
+    path: Path, only: tuple[str, ...], code: Code, *, builds: bool
+) -> tuple[Image, list[Request], dict[str, str]]:
     """The benches that a board can measure, and why others are left out."""
     from m0sim.check import manifest as manifests
     from m0sim.check import measure, on_board
@@ -115,7 +122,7 @@ def _of_manifest(path: Path, only: tuple[str, ...], *, builds: bool) -> tuple[Im
     for bench in benches:
         image = images.image(bench.image, bench.base, bench.symbols)
         try:
-            request = on_board.request(bench)
+            request = on_board.request(bench, code)
             if first is not None and image is not first:
                 raise UsageError(f"is of another image than the first bench: {bench.image}")
         except UsageError as error:
@@ -132,15 +139,16 @@ def _export(
     image: Image,
     requests: Sequence[Request],
     left_out: dict[str, str],
-    repeats: int,
+    code: Code,
+    repeats: int | None,
     json_wanted: bool,
     output: Path,
 ) -> None:
     from m0sim.board import image as images
-    from m0sim.board.layout import in_sram
+    from m0sim.board.layout import laid_out
     from m0sim.report import board_json, board_text, text
 
-    layout = in_sram(image)
+    layout = laid_out(image, code)
     prepared = _prepared(image, requests, left_out, layout)
     done = images.exported(layout, prepared, repeats=repeats)
     files.write(output, done.uf2)

@@ -56,6 +56,7 @@ _BLOCK = struct.Struct("<8I476sI")
 _MAGICS = (0x0A324655, 0x9E5D5157, 0x0AB16F30)
 _NOT_MAIN_FLASH, _FILE_CONTAINER, _HAS_FAMILY = 0x1, 0x1000, 0x2000
 _CONTENT = 256
+_SECTOR = 4096
 _MEMORIES = {"flash": (0x10000000, 0x11000000), "SRAM": (0x20000000, 0x20042000)}
 
 
@@ -155,12 +156,17 @@ def _memory(block: _Block) -> str:
 def written(chunks: Iterable[Chunk]) -> bytes:
     """A UF2 file for an RP2040 with this memory, which must not overlap: blocks of 256 bytes, filled up with zeros.
 
+    In flash, sectors of 4,096 bytes are filled up: the boot ROM erases one for every 16th number of a block
+    (pico-bootrom, virtual_disk.c, and issues 9 and 19 of pico-bootrom-rp2040).
     Raises `Broken` where it is not all in flash, or all in SRAM.
     """
     pages: dict[int, bytearray] = {}
     for chunk in chunks:
         for at, byte in enumerate(chunk.data, chunk.address):
             pages.setdefault(at & -_CONTENT, bytearray(_CONTENT))[at % _CONTENT] = byte
+    for address in [address for address in pages if address < _MEMORIES["flash"][1]]:
+        for at in range(address & -_SECTOR, (address & -_SECTOR) + _SECTOR, _CONTENT):
+            pages.setdefault(at, bytearray(_CONTENT))
     first, second, last = _MAGICS
     blocks = [
         _Block(number, _HAS_FAMILY, address, _CONTENT, number, len(pages), RP2040, bytes(content))

@@ -26,6 +26,7 @@ def exported(done: Exported, path: Path, left_out: Mapping[str, str]) -> dict[st
             {
                 "name": bench.name,
                 "cycles": bench.cycles,
+                "later_cycles": bench.later_cycles,
                 "result": bench.result_text,
                 "memory": f"{bench.memory:08x}",
                 "warnings": list(bench.warnings),

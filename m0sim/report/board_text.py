@@ -18,9 +18,10 @@ _STYLES = {"equal": "green", "differs": "bold red", "missing": "yellow"}
 
 def exported(done: Exported, path: Path, left_out: Mapping[str, str]) -> RenderableType:
     """What was written, and what the board is expected to print."""
-    table = grid("bench", "cycles", "result")
+    table = grid("bench", *(("cold", "warm") if done.code == "flash" else ("cycles",)), "result")
     for bench in done.benches:
-        table.add_row(Text(bench.name), Text(count(bench.cycles)), Text(bench.result_text))
+        cycles = (bench.cycles, bench.later_cycles) if done.code == "flash" else (bench.cycles,)
+        table.add_row(Text(bench.name), *(Text(count(each)) for each in cycles), Text(bench.result_text))
     many = f"{count(len(done.benches))} bench{'es' if len(done.benches) > 1 else ''}, {done.repeats} times each"
     where = f"code in {_PLACES[done.code]}, {count(done.sram_bytes)} bytes of SRAM"
     head = f"{path}: {many}, {where}, image {done.fingerprint}"
