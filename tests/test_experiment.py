@@ -150,6 +150,7 @@ class TestEngines:
         golden = trained(LEARNING[name], measured=20)
         assert [e.cycles for e in golden.progress.epochs] == [e.cycles for e in device.progress.epochs]
 
+    @pytest.mark.long
     def test_an_estimate_from_few_steps_is_near_the_measurement(self) -> None:
         more = {"images": 160, "epochs": 1}
         device, golden = (
@@ -371,9 +372,12 @@ class TestCommand:
     @pytest.mark.parametrize(
         ("method", "engine"),
         [
-            *((name, "device") for name in methods.integer_names()),
-            ("priot", "golden"),
-            *(pytest.param(n, "golden", marks=pytest.mark.long) for n in methods.integer_names() if n != "priot"),
+            *(("priot-s", "device"), ("niti-dynamic", "device"), ("zo-int8", "device"), ("priot", "golden")),
+            *(
+                pytest.param(name, engine, marks=pytest.mark.long)
+                for name in methods.integer_names()
+                for engine in ("device", "golden")
+            ),
         ],
     )
     def test_json_has_the_fixed_names_and_the_state_is_the_same(

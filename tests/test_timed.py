@@ -76,7 +76,7 @@ def compare_programs(seed: int, count: int, profile: str) -> None:
 
 
 @pytest.mark.parametrize("seeds", [range(2), pytest.param(range(2, 5), marks=pytest.mark.long)], ids=str)
-@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize("profile", quick_of(PROFILES, ["rp2040", "m0plus-slowmul"]))
 def test_programs(profile: str, seeds: range) -> None:
     """800 of them in all, in the long run 1,200 others."""
     for seed in seeds:
@@ -531,7 +531,8 @@ def test_calls_that_are_decoded_and_never_made(monkeypatch: pytest.MonkeyPatch) 
 # ------------------------------------------------------------------------------------------------- the kernels
 
 
-@pytest.mark.parametrize("form", quick_of(FORMS, ["simple"]))  # tests/test_check_flash.py has the others
+@pytest.mark.long
+@pytest.mark.parametrize("form", FORMS)
 def test_the_kernels_cost_what_their_baselines_say(run: Command, form: str, monkeypatch: pytest.MonkeyPatch) -> None:
     engines: list[str] = []
     execute = Run.execute
