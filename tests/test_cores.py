@@ -14,20 +14,17 @@ from typing import Any
 
 import firmware_images
 import pytest
-from firmware_runs import POISON, choices_of, load
+from firmware_runs import POISON, choices_of
 from reference import two_cores
 from reference.exception_programs import RAM, RAM_SIZE
 from reference.slow_core import Region
 from reference.two_cores import FLASH, STACKS, SignallingCore
+from two_core_chip import TwoCoreChip
 
 from m0sim import Firmware, UsageError
 from m0sim.chip.engine.cores import Cores
-from m0sim.chip.engine.emulator import Emulator
-from m0sim.chip.engine.interpreter import Interpreter
 from m0sim.chip.engine.processor import Processor
-from m0sim.chip.engine.start import Start
 from m0sim.chip.native.layout import Stop
-from m0sim.image import load_raw
 from m0sim.report import run_json
 
 Built = Callable[[str], Path]
@@ -66,31 +63,10 @@ class TestWhoComesFirst:
         ]  # fmt: skip
 
     def fast(self, programs: two_cores.Programs, quantum: int = 1, slices: int = 10_000) -> list[dict[str, Any]]:
-        emulator = Emulator(load("rp2040"), load_raw(programs.code, FLASH), 1024)
-        first = Processor(emulator, Interpreter(emulator))
-        cores = Cores(emulator, first, quantum=quantum)
-        first.reset(STACKS[0], programs.entries[0], programs.tables[0])
-        cores.begin(Start(programs.entries[1], STACKS[1], programs.tables[1], ""))
-        emulator.counters.core.port.sio.inbox.count = 0  # the ROM's answer: no ROM is here
-        first.set_line(15, False)
-        first.set_line(16, False)
-        cores.restart_second()
-        assert cores.second is not None
-        cores.second.core.system.vtor = programs.tables[1]
-        while min(first.now, cores.second.now) < self.LIMIT:
-            assert cores.run(min(self.LIMIT, max(first.now, 0) + slices)) is Stop.LIMIT
-        bank = next(bank for bank in emulator.space.banks if bank.base == RAM)
-        found = []
-        for core in (first, cores.second):
-            runs: dict[int, int] = {}
-            for row in core.executed():
-                runs[int(row["address"])] = runs.get(int(row["address"]), 0) + int(row["executions"])
-            found.append(
-                {"r": list(core.registers[:8]), "pc": core.pc, "now": core.now, "slept": core.sleep_cycles,
-                 "ipsr": core.exception, "ram": bytes(bank.data[:RAM_SIZE]),
-                 "runs": {at: n for at, n in runs.items() if n}}
-            )  # fmt: skip
-        return found
+        chip = TwoCoreChip(programs, quantum)
+        while chip.cores.now < self.LIMIT:
+            assert chip.cores.run(min(self.LIMIT, max(chip.first.now, 0) + slices)) is Stop.LIMIT
+        return chip.seen()
 
     def check(self, seeds: range) -> None:
         for seed in seeds:
@@ -228,12 +204,12 @@ class TestTheClockOnTheWall:
             assert Firmware.from_elf(built(name)).run(seconds=0.02, quantum=quantum) == expected
         run, rng = Cores.run, random.Random(name)
 
-        def cut(cores: Cores, limit: int, pause: int) -> Stop:
+        def cut(cores: Cores, limit: int, pause: int, limit_of_second: int) -> Stop:
             """The clock's thread may come at any time: as from here, for one slice in two."""
             if rng.random() < 0.5:
                 pause = min(pause, cores.running.now + rng.randrange(1, 300))
                 Thread(target=cores.end_slice).start()
-            return run(cores, limit, pause)
+            return run(cores, limit, pause, limit_of_second)
 
         monkeypatch.setattr(Cores, "run", cut)
         assert Firmware.from_elf(built(name)).run(seconds=0.02, quantum=quantum) == expected

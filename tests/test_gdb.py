@@ -9,6 +9,7 @@ import struct
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import firmware_images
@@ -17,12 +18,15 @@ from conftest import parts
 from firmware_runs import different, load, processor, run_processor, seen_of_processor
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from reference import two_cores
 from reference.slow_core import LineEvent
 from reference.timed_programs import LIMIT, timed_program
+from two_core_chip import TwoCoreChip
 
 from m0sim import Firmware, Machine, UsageError
-from m0sim.chip.engine.held import Held, Rewind, Stopped, Watchpoint
-from m0sim.chip.engine.points import Points
+from m0sim.chip.engine.cores import OneCore
+from m0sim.chip.engine.held import Held, Rewind, Stopped
+from m0sim.chip.engine.points import Moment, Points, Watchpoint
 from m0sim.chip.engine.processor import Processor
 from m0sim.chip.native.layout import Stop
 from m0sim.chip.options import FlashModel
@@ -117,13 +121,14 @@ class Bare:
 
     def __init__(self, made: Processor, lines: tuple[LineEvent, ...]) -> None:
         self.points, self._made, self._lines, self._end = Points(), made, list(lines), ""
+        self.cores = OneCore(made)
         self._wake()
 
     def _wake(self) -> None:
         self._made.wake_at(self._lines[0].cycle if self._lines else None)
 
-    def slice_until(self, cycle: int) -> None:
-        stop = self._made.run(min(cycle, LIMIT))
+    def slice_until(self, moment: Moment) -> None:
+        stop = self._made.run(min(moment.before(0), LIMIT))
         if stop is Stop.DUE:
             while self._lines and self._lines[0].cycle <= self._made.now:
                 event = self._lines.pop(0)
@@ -146,13 +151,82 @@ def test_steps_count_what_one_run_counts(seed: int) -> None:
     run_processor(whole, LIMIT, program.lines)
     stepped, other = processor(program.image, program.entry, "rp2040")
     run = Bare(stepped, program.lines)
-    held = Held(run, other, stepped._interpreter, stepped)  # type: ignore[arg-type]
+    held = Held(run, other)  # type: ignore[arg-type]
     steps = 0
     while run.over() is None:
         held.step()
         steps += 1
     assert steps > 100
     assert different(seen_of_processor(whole, chip), seen_of_processor(stepped, other)) == {}
+
+
+class TestTwoCores:
+    LIMIT = 6_000
+
+    @pytest.mark.parametrize("flash", ["ideal", "cold"])
+    @pytest.mark.parametrize("seed", parts(range(20), long=17))
+    def test_steps_of_either_count_what_one_run_counts(self, seed: int, flash: str) -> None:
+        """One instruction at a time, of a core drawn anew for each: both ran what they run in one go, in that order."""
+        programs, draw = two_cores.programs(seed), random.Random(seed)
+        whole = TwoCoreChip(programs, flash=flash, limit=self.LIMIT)
+        whole.slice_until(Moment(self.LIMIT))
+        stepped = TwoCoreChip(programs, flash=flash, limit=self.LIMIT)
+        held = Held(stepped, stepped.emulator)  # type: ignore[arg-type]
+        steps = 0
+        while held.over() is None:
+            held.core = core = draw.randrange(2)
+            before = held.moment
+            assert held.step().core == core or held.over() is not None
+            assert held.moment > before
+            steps += 1
+        assert steps > 500
+        stepped.slice_until(Moment(self.LIMIT))
+        assert stepped.seen() == whole.seen()
+
+    @pytest.mark.parametrize("flash", ["ideal", "cold"])
+    @pytest.mark.parametrize("seed", parts(range(4), long=3))
+    def test_where_it_stands_can_be_come_to(self, seed: int, flash: str) -> None:
+        """Stops at breakpoints, watchpoints and steps of both cores: each is a place that a run anew comes to."""
+        programs, draw = two_cores.programs(seed), random.Random(seed)
+        stepped = TwoCoreChip(programs, flash=flash, limit=self.LIMIT)
+        held = Held(stepped, stepped.emulator)  # type: ignore[arg-type]
+        where: list[tuple[Moment, list[dict[str, object]]]] = []
+        kinds = set()
+        while held.over() is None:
+            held.set_breakpoints({entry + 2 * draw.randrange(60) for entry in programs.entries})
+            watched = Watchpoint(two_cores.SHARED + 16 * draw.randrange(4), 16, loads=True, stores=True)
+            held.set_watchpoints([watched] if draw.random() < 0.3 else [])
+            held.core = draw.randrange(2)
+            until = Moment(held.moment.cycle + 100)
+            stopped = held.step() if draw.random() < 0.6 else held.go(lambda: False, until)
+            kinds.add((stopped.why, stopped.core))
+            where.append((held.moment, stepped.seen()))
+        assert {("step", 0), ("step", 1)} <= kinds
+        assert {"breakpoint", "watchpoint"} <= {why for why, _ in kinds}
+        for moment, seen in draw.sample(where[:-1], 40):
+            other = TwoCoreChip(programs, flash=flash, limit=self.LIMIT)
+            Held(other, other.emulator).run_to(moment)  # type: ignore[arg-type]
+            found = other.seen()
+            assert [_place(core) for core in found] == [_place(core) for core in seen], moment
+        whole = TwoCoreChip(programs, flash=flash, limit=self.LIMIT)
+        whole.slice_until(Moment(self.LIMIT))
+        held.let_go()
+        stepped.slice_until(Moment(self.LIMIT))
+        assert stepped.seen() == whole.seen()
+
+    def test_a_breakpoint_of_both_stops_each(self) -> None:
+        """The same code on both: nobody passes a breakpoint because the other one stands there."""
+        programs = two_cores.programs(1)
+        both = replace(programs, entries=(programs.entries[0],) * 2)
+        chip = TwoCoreChip(both, limit=self.LIMIT)
+        held = Held(chip, chip.emulator)  # type: ignore[arg-type]
+        held.set_breakpoints({programs.entries[0] + 4})
+        first, second = held.go(lambda: False), held.go(lambda: False)
+        assert (first.why, first.core, second.why, second.core) == ("breakpoint", 0, "breakpoint", 1)
+
+
+def _place(core: dict[str, object]) -> tuple[object, ...]:
+    return core["r"], core["pc"], core["ipsr"], core["ram"]
 
 
 class TestHeld:
@@ -235,7 +309,6 @@ class TestHeld:
                 talk.ask("bc")
             assert held.now == where[1]
             assert talk.answer == "T05thread:1;swbreak:;"
-            assert talk.session.history.is_replaying is False
 
         run_anew(firmware, Talk(act))
         assert where == sorted(set(where))
@@ -481,7 +554,7 @@ def test_the_description_has_every_register_once() -> None:
 @given(st.integers(0, 0xFFFFFFFF), st.sampled_from(sorted(registers.NUMBERS)))
 def test_registers_read_back_what_was_written(value: int, name: str) -> None:
     made, chip = processor(timed_program(b"12345", load("rp2040").flash.base).image, 0x10000000, "rp2040")
-    held = Held(Bare(made, ()), chip, made._interpreter, made)  # type: ignore[arg-type]
+    held = Held(Bare(made, ()), chip)  # type: ignore[arg-type]
     before = held.registers()
     assert held.set_register(name, value) == (name != "control")
     after = held.registers()

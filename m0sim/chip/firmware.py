@@ -142,6 +142,8 @@ class Firmware:
             raise UsageError(f"quantum must be 1 to {MOST_QUANTUM:,} cycles, not {quantum}")
         if timeline < 0:
             raise UsageError(f"timeline must be at least 0 slices, not {timeline}")
+        if debugger is not None and quantum != 1:
+            raise UsageError("a debugger holds both cores in their exact order: leave out the quantum")
         if pins and not self.device.has_sio_divider:
             raise UsageError(
                 f"pins over time (--vcd) are those of an RP2040; {self.device.name} has none that are recorded"

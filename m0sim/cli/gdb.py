@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -90,28 +89,41 @@ def _run(firmware: Firmware, server: GdbServer, asked: dict[str, Any]) -> RunCos
 
     stdin = asked["stdin"]
     received = b"" if stdin is None else sys.stdin.buffer.read() if stdin == "-" else files.read(Path(stdin))
+    shown = _Shown()
     while True:
         try:
             return firmware.run(
                 stdin=received,
                 flash=asked["flash"],
                 max_cycles=integer_of("--max-cycles", asked["max_cycles"]),
-                on_output=_shown(server),
+                on_output=shown.add,
                 debugger=server,
             )
         except Rewind:
-            continue
+            shown.begin_anew(forgets=server.is_reset)
 
 
-def _shown(server: GdbServer) -> Callable[[str, bytes], None]:
-    """What the firmware prints goes to stdout, once."""
+class _Shown:
+    """What the firmware prints goes to stdout, once: a run that goes back prints the same until there, and often on."""
 
-    def show(_: str, data: bytes) -> None:
-        if not server.is_replaying:
+    def __init__(self) -> None:
+        self._shown = bytearray()
+        self._at = 0
+
+    def begin_anew(self, *, forgets: bool) -> None:
+        """The next run begins; after a reset that a person asked for, all of it is shown again."""
+        self._at = 0
+        if forgets:
+            self._shown.clear()
+
+    def add(self, _: str, data: bytes) -> None:
+        end = self._at + len(data)
+        if self._shown[self._at : end] != data:
+            del self._shown[self._at :]
+            self._shown += data
             sys.stdout.write(data.decode("utf-8", "replace"))
             sys.stdout.flush()
-
-    return show
+        self._at = end
 
 
 def _debug_call(server: GdbServer, function: str, asked: dict[str, Any]) -> None:

@@ -1,7 +1,7 @@
 """Backwards in time: a run is deterministic, so the past is a new run up to where one wants to be.
 
-What the debugger changed on the way is done again at the same cycles. Nothing else is kept, so a step back takes as
-long as the program took until there.
+What the debugger changed on the way is done again at the same moments. Nothing else is kept, so a step back takes as
+long as the program took until there. Both cores go back: where one stood, the other has one place.
 """
 
 from __future__ import annotations
@@ -11,9 +11,13 @@ from dataclasses import dataclass, replace
 from enum import Enum, auto
 
 from m0sim.chip.engine.held import Held, Rewind, Stopped
+from m0sim.chip.engine.points import Moment
 
 _NEAR = 64
 """Cycles: most instructions take less. Those that wait for flash, and a sleep, are looked for further back."""
+
+
+_RESET = Moment(0)
 
 
 class Way(Enum):
@@ -22,26 +26,26 @@ class Way(Enum):
     RESET = auto()
     """To the beginning, all changes forgotten."""
     STEP = auto()
-    """To the instruction before a cycle."""
+    """To a core's instruction before a moment."""
     CONTINUE = auto()
-    """To the last breakpoint before a cycle."""
+    """To the last breakpoint before a moment."""
     TO = auto()
-    """To a cycle that an instruction begins in."""
+    """To a moment."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Change:
-    cycle: int
+    moment: Moment
     make: Callable[[Held], object]
 
 
 @dataclass(frozen=True, slots=True)
 class _Wanted:
     way: Way
-    cycle: int
+    moment: Moment
     stopped: Stopped
     near: int = _NEAR
-    """How many cycles before `cycle` to look for the instruction before it."""
+    """How many cycles before `moment` to look for the instruction before it."""
 
 
 class History:
@@ -52,33 +56,33 @@ class History:
         self._wanted: _Wanted | None = None
 
     @property
-    def is_replaying(self) -> bool:
-        """Whether what the program prints was printed before."""
-        return self._wanted is not None
+    def is_reset(self) -> bool:
+        """Whether it goes to the beginning."""
+        return self._wanted is not None and self._wanted.way is Way.RESET
 
     def do(self, held: Held, change: Callable[[Held], bool]) -> bool:
         """Change something now, and in every run anew; whether it could be changed."""
-        self.forget_after(held.now)
-        self._changes.append(_Change(held.now, change))
+        self.forget_after(held.moment)
+        self._changes.append(_Change(held.moment, change))
         return change(held)
 
     def ask(self, held: Held, read: Callable[[Held], bytes], address: int) -> bytes:
         """Read something whose reading may change it: registers of devices."""
         if held.is_memory(address):
             return read(held)
-        self.forget_after(held.now)
-        self._changes.append(_Change(held.now, read))
+        self.forget_after(held.moment)
+        self._changes.append(_Change(held.moment, read))
         return read(held)
 
-    def forget_after(self, now: int) -> None:
+    def forget_after(self, moment: Moment) -> None:
         """The program goes on from here: what was changed later, before a way back, is not made now."""
-        self._changes = [change for change in self._changes if change.cycle <= now]
+        self._changes = [change for change in self._changes if change.moment <= moment]
 
-    def rewind(self, way: Way, cycle: int = 0) -> None:
-        """Have the run begin anew and go there. Raises `Rewind`."""
+    def rewind(self, way: Way, moment: Moment = _RESET, core: int = 0) -> None:
+        """Have the run begin anew and go there; a step is that of a core. Raises `Rewind`."""
         if way is Way.RESET:
             self._changes = []
-        self._wanted = _Wanted(way, cycle, Stopped("step"))
+        self._wanted = _Wanted(way, moment, Stopped("step", core=core))
         raise Rewind
 
     def replay(self, held: Held, place_points: Callable[[], None]) -> Stopped | None:
@@ -90,48 +94,58 @@ class History:
         if wanted is None:
             return None
         if wanted.way is Way.STEP:
-            before = self._boundary_before(held, wanted.cycle, wanted.near)
+            before = self._boundary_before(held, wanted.moment, wanted.near, wanted.stopped.core)
             if before is None:
                 self._wanted = replace(wanted, near=64 * wanted.near)
                 raise Rewind
-            self._go_to(before, Stopped("step"))
+            self._go_to(before, wanted.stopped)
         if wanted.way is Way.CONTINUE:
             place_points()
-            last = self._last_breakpoint(held, wanted.cycle)
-            self._go_to(last or 0, Stopped("end") if last is None else Stopped("breakpoint"))
-        self._run_to(held, wanted.cycle)
+            last = self._last_breakpoint(held, wanted.moment)
+            self._go_to(*(last or (_RESET, Stopped("end"))))
+        self._run_to(held, wanted.moment)
         self._wanted = None
+        held.core = wanted.stopped.core
         return Stopped("interrupt") if wanted.way is Way.RESET else wanted.stopped
 
-    def _go_to(self, cycle: int, stopped: Stopped) -> None:
-        self._wanted = _Wanted(Way.TO, cycle, stopped)
+    def _go_to(self, moment: Moment, stopped: Stopped) -> None:
+        self._wanted = _Wanted(Way.TO, moment, stopped)
         raise Rewind
 
-    def _run_to(self, held: Held, cycle: int) -> None:
-        """To a cycle, with the changes until then."""
+    def _run_to(self, held: Held, moment: Moment) -> None:
+        """To a moment, with the changes until then."""
         for change in self._changes:
-            if change.cycle <= cycle:
-                held.run_to(change.cycle)
+            if change.moment <= moment:
+                held.run_to(change.moment)
                 change.make(held)
-        held.run_to(cycle)
+        held.run_to(moment)
 
-    def _boundary_before(self, held: Held, cycle: int, near: int) -> int | None:
-        """Where the last instruction before a cycle begins; None where it began before all that was looked at."""
-        self._run_to(held, max(0, cycle - near))
-        found = held.now if held.now < cycle else None
-        while held.now < cycle and held.over() is None:
-            found = held.now
+    def _boundary_before(self, held: Held, moment: Moment, near: int, core: int) -> Moment | None:
+        """Where a core's last instruction before a moment begins; None where it began before all that was looked at.
+
+        Where the core is not there yet, that is the beginning.
+        """
+        begin = max(0, moment.cycle - near)
+        self._run_to(held, Moment(begin))
+        held.core, found = core, _RESET if begin == 0 else None
+        while held.over() is None:
+            at = Moment(held.now, core)
+            if at >= moment:
+                break
+            found = at if held.is_between else found
+            held.core = core
             held.step()
+            held.core = core
         return found
 
-    def _last_breakpoint(self, held: Held, cycle: int) -> int | None:
+    def _last_breakpoint(self, held: Held, moment: Moment) -> tuple[Moment, Stopped] | None:
         last = None
-        changes = iter([*self._changes, _Change(cycle, lambda _: None)])
-        for change in changes:
-            while held.now < min(change.cycle, cycle) and held.over() is None:
-                stopped = held.go(lambda: False, until=min(change.cycle, cycle))
-                if stopped.why in ("breakpoint", "watchpoint", "bkpt") and held.now < cycle:
-                    last = held.now
-            if held.now <= cycle:
+        for change in [*self._changes, _Change(moment, lambda _: None)]:
+            until = min(change.moment, moment)
+            while held.moment < until and held.over() is None:
+                stopped = held.go(lambda: False, until=until)
+                if stopped.why in ("breakpoint", "watchpoint", "bkpt") and held.moment < moment:
+                    last = held.moment, Stopped("breakpoint", core=stopped.core)
+            if held.moment <= moment:
                 change.make(held)
         return last

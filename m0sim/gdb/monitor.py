@@ -51,17 +51,23 @@ def answer(session: Session, words: list[str]) -> str:
 
 def _cycles(session: Session) -> str:
     held = session.held
+    where = f"at {printable(held.place(held.pc))}" if held.is_there else "in the boot ROM"
+    core = f"core {held.core}: " if held.core_count > 1 else ""
     return (
-        f"{held.now:,} cycles, {held.now - session.last_stop:,} since the program last went on; "
-        f"{held.seconds * 1e3:.6g} ms; at {printable(held.place(held.pc))}\n"
+        f"{core}{held.now:,} cycles, {held.now - session.last_stop:,} since the program last went on; "
+        f"{held.seconds * 1e3:.6g} ms; {where}\n"
     )
 
 
 def _cost(session: Session) -> str:
-    done = session.held.since_mark()
+    held = session.held
+    done = held.since_mark()
+    if done is None:
+        return f"core {held.core} has not left the boot ROM yet\n"
     table = instruction_table(done.counts)
     sums = totals(table)
-    lines = [
+    lines = [f"core          {held.core:>14}"] if held.core_count > 1 else []
+    lines += [
         f"cycles        {done.counts.cycles:>14,}",
         f"instructions  {sums.instructions:>14,}",
         f"loads         {sums.loads:>14,}   {sums.bytes_loaded:,} bytes",

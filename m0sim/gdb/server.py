@@ -48,9 +48,9 @@ class GdbServer:
         return int(self._listener.getsockname()[1])
 
     @property
-    def is_replaying(self) -> bool:
-        """Whether what the program prints was printed before."""
-        return self._session.history.is_replaying
+    def is_reset(self) -> bool:
+        """Whether the run that begins anew is a reset, all of which is new."""
+        return self._session.history.is_reset
 
     def close(self) -> None:
         """Nobody is heard any more."""

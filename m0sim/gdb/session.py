@@ -5,11 +5,12 @@ Packets are those of the GDB manual, appendix E; one that is not known is answer
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import ClassVar
+from collections.abc import Callable, Set
+from typing import ClassVar, TypeVar
 
-from m0sim.chip.engine.held import MOST_WATCHPOINTS, Held, Stopped, Watchpoint
-from m0sim.gdb import memory_map, monitor, packets, registers
+from m0sim.chip.engine.held import MOST_WATCHPOINTS, Held, Stopped
+from m0sim.chip.engine.points import Watchpoint
+from m0sim.gdb import memory_map, monitor, packets, registers, threads
 from m0sim.gdb.history import History, Way
 
 _FEATURES = (
@@ -18,8 +19,8 @@ _FEATURES = (
 )
 _SIGNALS = {"step": 5, "breakpoint": 5, "watchpoint": 5, "bkpt": 5, "interrupt": 2, "fault": 11, "end": 5}
 """GDB's numbers: TRAP, INT, SEGV (GDB manual, E.5 and its signals.def)."""
-_THREAD = "1"
 _ERROR = "E01"
+_Answer = TypeVar("_Answer")
 
 
 class LetGo(Exception):  # no error
@@ -46,6 +47,11 @@ class Session:
         """The cycle at which the program last went on."""
         self._breakpoints: dict[tuple[int, int], None] = {}
         self._watchpoints: dict[tuple[int, int, int], None] = {}
+        self._removed: set[int] = set()
+        """Where breakpoints were until now: GDB takes one away to step over it, and only one core is to do so."""
+        self._moves = 0
+        """The core that GDB's next step, or way back, is meant for."""
+        self._said_that_both_run = False
         self._stopped = Stopped("interrupt")
         self.held: Held
 
@@ -59,7 +65,7 @@ class Session:
         if found is None:
             return None
         held.mark()
-        self._stopped = found
+        self._stopped, self._moves = found, found.core
         return self._stop_reply() if found.why != "interrupt" else "OK"  # of monitor reset
 
     def hear(self, data: bytes) -> str | None:
@@ -75,15 +81,21 @@ class Session:
 
     # -- going on
 
-    def _resumed(self, step: bool, held: Held) -> str:
+    def _resumed(self, steps: int | None) -> str:
+        """Go on; where a core `steps`, to behind its step."""
+        held = self.held
+        held.core = held.core if steps is None else steps
+        self._place_points(also=set() if steps is None else self._removed & {held.pc})
+        self._removed = set()
         self.last_stop = held.now
-        self.history.forget_after(held.now)
-        if not step:
+        self.history.forget_after(held.moment)
+        if steps is None:
             held.mark()
         if (over := held.over()) is not None:
-            self._stopped = Stopped("end", over)
+            self._stopped = Stopped("end", over, core=held.core)
         else:
-            self._stopped = held.step() if step else held.go(self._is_asked)
+            self._stopped = held.go(self._is_asked) if steps is None else held.step(self._is_asked)
+        self._moves = held.core
         return self._stop_reply()
 
     def _stop_reply(self) -> str:
@@ -92,7 +104,7 @@ class Session:
             self.say(f"{stopped.detail}\n" if stopped.why != "end" else f"the program ended: {stopped.detail}\n")
         if self.traces:
             self.say(f"{held.now - self.last_stop:,} cycles, {held.now:,} in all\n")
-        reply = f"T{_SIGNALS[stopped.why]:02x}thread:{_THREAD};"
+        reply = f"T{_SIGNALS[stopped.why]:02x}thread:{threads.name(stopped.core)};"
         if stopped.why == "watchpoint" and (point := stopped.watchpoint) is not None:
             kind = "awatch" if point.loads and point.stores else "rwatch" if point.loads else "watch"
             return f"{reply}{kind}:{point.address:x};"
@@ -103,15 +115,16 @@ class Session:
         return reply
 
     def _reason(self, _: str) -> str:
+        self.held.core = self._stopped.core
         return self._stop_reply()
 
     def _continue(self, rest: str) -> str:
         self._jump(rest)
-        return self._resumed(False, self.held)
+        return self._resumed(None)
 
     def _step(self, rest: str) -> str:
         self._jump(rest)
-        return self._resumed(True, self.held)
+        return self._resumed(self._moves)
 
     def _continue_signalled(self, rest: str) -> str:
         return self._continue(rest.partition(";")[2])
@@ -124,13 +137,14 @@ class Session:
             self._write_register("pc", int(address, 16))
 
     def _backwards(self, rest: str) -> str:
-        if self.held.now == 0:
-            self._stopped = Stopped("end")
+        moment = self.held.moment
+        if moment.cycle == 0:
+            self._stopped = Stopped("end", core=self.held.core)
             return self._stop_reply()
         if rest == "s":
-            self.history.rewind(Way.STEP, self.held.now)
+            self.history.rewind(Way.STEP, moment, self._moves)
         if rest == "c":
-            self.history.rewind(Way.CONTINUE, self.held.now)
+            self.history.rewind(Way.CONTINUE, moment)
         return ""
 
     def _verbose(self, rest: str) -> str:
@@ -138,10 +152,18 @@ class Session:
         if name == "Cont?":
             return "vCont;c;C;s;S"
         if name == "Cont" and actions:
-            return self._resumed(actions[0] in "sS", self.held)
+            wanted = threads.actions(actions, self.held.core_count)
+            if len(wanted) < self.held.core_count and any(action == "c" for action in wanted.values()):
+                self._say_that_both_run()
+            return self._resumed(next((core for core, action in wanted.items() if action == "s"), None))
         if name.startswith("Kill"):
             raise LetGo("OK")
         return ""
+
+    def _say_that_both_run(self) -> None:
+        if not self._said_that_both_run:
+            self.say("both cores go on: what one does in a cycle depends on what the other did before\n")
+        self._said_that_both_run = True
 
     def _kill(self, _: str) -> str:
         raise LetGo
@@ -158,7 +180,7 @@ class Session:
         words = [int.from_bytes(bytes.fromhex(text[at : at + 8]), "little") for at in range(0, len(text), 8)]
         for name, value in zip(registers.NUMBERS, words, strict=False):
             self._write_register(name, value)
-        return "OK"
+        return "OK" if self.held.is_there else _ERROR
 
     def _read_register(self, number: str) -> str:
         name = registers.NAMES.get(int(number, 16))
@@ -174,7 +196,7 @@ class Session:
     def _write_register(self, name: str, value: int) -> bool:
         if self.held.registers()[name] == value:
             return True
-        return self.history.do(self.held, lambda held: held.set_register(name, value))
+        return self.history.do(self.held, _of(self.held.core, lambda held: held.set_register(name, value)))
 
     # -- memory
 
@@ -182,7 +204,7 @@ class Session:
         address, size = _span(text)
         if not 0 <= size <= packets.MOST // 2:
             return _ERROR
-        found = self.history.ask(self.held, lambda held: held.read(address, size), address)
+        found = self.history.ask(self.held, _of(self.held.core, lambda held: held.read(address, size)), address)
         return found.hex() if found or size == 0 else _ERROR
 
     def _write_memory(self, text: str) -> str:
@@ -198,7 +220,8 @@ class Session:
             return _ERROR
         if not size:
             return "OK"
-        return "OK" if self.history.do(self.held, lambda held: held.write(address, contents)) else _ERROR
+        write = _of(self.held.core, lambda held: held.write(address, contents))
+        return "OK" if self.history.do(self.held, write) else _ERROR
 
     # -- breakpoints and watchpoints
 
@@ -212,18 +235,19 @@ class Session:
             self._watchpoints[(kind, address, size)] = None
         else:
             return ""
-        self._place_points()
         return "OK"
 
     def _remove(self, text: str) -> str:
         kind, address, size = _point(text)
-        self._breakpoints.pop((kind, address & ~1), None)
+        if (kind, address & ~1) in self._breakpoints:
+            del self._breakpoints[kind, address & ~1]
+            self._removed.add(address & ~1)
         self._watchpoints.pop((kind, address, size), None)
-        self._place_points()
         return "OK"
 
-    def _place_points(self) -> None:
-        self.held.set_breakpoints({address for _, address in self._breakpoints})
+    def _place_points(self, also: Set[int] = frozenset()) -> None:
+        """Only where the program goes on: GDB takes all away when it stops, and puts them back."""
+        self.held.set_breakpoints({address for _, address in self._breakpoints} | also)
         watch = [
             Watchpoint(address, size, loads=kind in (3, 4), stores=kind in (2, 4))
             for kind, address, size in self._watchpoints
@@ -241,13 +265,14 @@ class Session:
         if name == "Attached":
             return "1"
         if name == "C":
-            return f"QC{_THREAD}"
+            return f"QC{threads.name(self.held.core)}"
         if name == "fThreadInfo":
-            return f"m{_THREAD}"
+            return "m" + ",".join(map(threads.name, range(self.held.core_count)))
         if name == "sThreadInfo":
             return "l"
-        if name.startswith("ThreadExtraInfo"):
-            return b"core 0".hex()
+        if name.startswith("ThreadExtraInfo,"):
+            core = threads.core(name.partition(",")[2], self.held.core_count)
+            return _ERROR if core is None else threads.described(self.held, core).encode().hex()
         if text.startswith("Rcmd,"):
             return self._monitor(text[5:])
         return ""
@@ -272,11 +297,20 @@ class Session:
     def _set(self, text: str) -> str:
         return "OK" if text in ("StartNoAckMode",) else ""
 
-    def _thread(self, _: str) -> str:
+    def _thread(self, text: str) -> str:
+        if text[1:] in ("0", "-1"):  # any, or all
+            return "OK"
+        core = threads.core(text[1:], self.held.core_count)
+        if core is None or text[:1] not in ("g", "c"):
+            return _ERROR
+        if text[0] == "g":
+            self.held.core = core
+        else:
+            self._moves = core
         return "OK"
 
     def _is_alive(self, text: str) -> str:
-        return "OK" if text == _THREAD else _ERROR
+        return _ERROR if threads.core(text, self.held.core_count) is None else "OK"
 
     _LETTERS: ClassVar[dict[str, Callable[[Session, str], str | None]]] = {
         "?": _reason,
@@ -302,6 +336,16 @@ class Session:
         "H": _thread,
         "T": _is_alive,
     }
+
+
+def _of(core: int, act: Callable[[Held], _Answer]) -> Callable[[Held], _Answer]:
+    """The same, done to a core."""
+
+    def of_core(held: Held) -> _Answer:
+        held.core = core
+        return act(held)
+
+    return of_core
 
 
 def _word(value: int) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 
 from m0sim.chip.engine.emulator import Emulator
 from m0sim.chip.engine.interpreter import Interpreter
+from m0sim.chip.engine.points import Watchpoint
 from m0sim.chip.engine.processor import Processor
 from m0sim.chip.engine.recorder import Recorder
 from m0sim.chip.engine.start import Start
@@ -23,6 +24,37 @@ from m0sim.chip.options import FlashModel
 
 _NATIVE = 0b11 << 15 | 0b1111 << 7
 """SIO_IRQ_PROC0 and SIO_IRQ_PROC1, and PIO's four: the core has these lines itself."""
+
+
+class OneCore:
+    """The core of a run that has no other: what a debugger asks of `Cores`."""
+
+    has_two = is_held = False
+    second: Processor | None = None
+    rom: Start | None = None
+
+    def __init__(self, processor: Processor) -> None:
+        self.first = self.running = processor
+        self.stops_at_launch = False
+
+    @property
+    def now(self) -> int:
+        return self.first.now
+
+    def present(self) -> tuple[Processor | None, ...]:
+        return (self.first,)
+
+    def look_from(self, number: int) -> None:
+        """There is no other."""
+
+    def settle(self) -> None:
+        """The same."""
+
+    def mark_second(self, mark: Callable[[Processor], None], whose: str) -> None:
+        """The same."""
+
+    def forget_code(self) -> None:
+        self.first.interpreter.forget_code()
 
 
 class Cores:
@@ -40,7 +72,8 @@ class Cores:
         """Those that were ever there."""
         self._core: Any = chip.counters.core
         self._core.quantum = quantum
-        self._rom: Start | None = None
+        self.rom: Start | None = None
+        """Where core 1 begins, if there is one."""
         self._since = 0  # cycle of the reset after which core 1 waits
         self._lines = 0  # of core 1, while it is not there
         self._is_held = False
@@ -48,8 +81,12 @@ class Cores:
         """Addresses before whose instructions `Stop.WATCHED` is wanted, on core 1 too."""
         self.recorder: Recorder | None = None
         """Told of core 1 as soon as it is there, where a timeline is wanted."""
-        self._mark: Callable[[Processor], None] | None = None
-        self._marked_at = 0
+        self._breakpoints: frozenset[int] = frozenset()
+        self._watchpoints: tuple[Watchpoint, ...] = ()
+        self._halts = False
+        self.stops_at_launch = False
+        """Whether `Stop.LIMIT` is wanted where core 1 is woken."""
+        self._marks: dict[str, tuple[int, Callable[[Processor], None]]] = {}  # whose, and from which cycle on
 
     @property
     def is_cut(self) -> bool:
@@ -61,12 +98,39 @@ class Cores:
         """Whether core 1 runs now, or sleeps somewhere else than in the boot ROM of before."""
         return bool(self._core.other)
 
+    @property
+    def is_held(self) -> bool:
+        """Whether core 1 is held in reset."""
+        return self._is_held
+
+    @property
+    def has_two(self) -> bool:
+        """Whether there is a core 1, wherever it is."""
+        return self.rom is not None
+
+    @property
+    def now(self) -> int:
+        """The cycle that all cores have come to."""
+        if self.second is None or not self.has_second:
+            return self.first.now
+        return min(self.first.now, self.second.now)
+
+    def present(self) -> tuple[Processor | None, Processor | None]:
+        """Both cores, by number; None for one that is not there, or waits in the boot ROM."""
+        return self.first, self.second if self.has_second else None
+
+    def look_from(self, number: int) -> None:
+        """While the run stands still, have `running` be this core, whose turn it is."""
+        processor = self.present()[number]
+        if processor is not None:
+            self.running, self._core.running = processor, processor.address
+
     # -- reset
 
     def begin(self, rom: Start | None) -> None:
         """The chip was reset, and with it core 0: core 1 waits in the boot ROM, if there is one to wait in."""
         self._unlink()
-        self._rom, self._since, self._is_held = rom, self.first.now, False
+        self.rom, self._since, self._is_held = rom, self.first.now, False
         if rom is not None:
             self._core.is_waited_for = 1
             inbox = self._core.port.sio.inbox
@@ -75,13 +139,13 @@ class Cores:
 
     def hold(self, is_held: bool) -> None:
         """Core 1 is held in reset, or it begins now in the boot ROM."""
-        if self._rom is None or is_held == self._is_held:
+        if self.rom is None or is_held == self._is_held:
             return
         now = self.running.now
         self._is_held = is_held
         self._unlink()
         if not is_held:
-            self._link(self._reset_second(self._rom, now))
+            self._link(self._reset_second(self.rom, now))
 
     def restart_second(self) -> None:
         """Core 1 alone is reset."""
@@ -92,10 +156,11 @@ class Cores:
     def _reset_second(self, rom: Start, at: int) -> Processor:
         if self.second is None:
             interpreter = Interpreter(self._chip, self.first.interpreter)
-            interpreter.also_watched = self.watched
+            interpreter.also_watched = self.watched | self._breakpoints
             self.second = Processor(self._chip, interpreter, flash=self._flash)
             self.second.share_published(self.first)
             self.second.stop_at_faults(True)
+            self.second.halt_at_breakpoints(self._halts)
             self.all.append(self.second)
             if self.recorder is not None and self.recorder.since is not None:
                 self.recorder.begin(interpreter, self.recorder.since)
@@ -108,22 +173,24 @@ class Cores:
         second.core.other, self._core.other = self.first.address, second.address
         self._core.is_waited_for = 0
         self._core.port.sio.unread = second.core.port.sio.unread = 0
+        second.guard(self._watchpoints)
 
     def _unlink(self) -> None:
         self._core.is_waited_for = 0
         self._core.other = 0
         if self.second is not None:
             self.second.core.other = 0
+            self.second.guard(())
 
     def _wake(self) -> None:
         """Core 0 is about to send something to core 1, which waits."""
-        assert self._rom is not None
+        assert self.rom is not None
         now, sent = self.first.now, int(self._core.event_sent) + 1
-        second = self._reset_second(self._rom, self._since)
-        if self._mark is not None:
-            self._run_alone(second, self._marked_at)
-            self._mark(second)
-            self._mark = None
+        second = self._reset_second(self.rom, self._since)
+        for cycle, mark in sorted(self._marks.values(), key=lambda each: each[0]):
+            self._run_alone(second, cycle)
+            mark(second)
+        self._marks.clear()
         if self._since < sent <= now:
             self._run_alone(second, sent)
             second.send_event()
@@ -132,26 +199,30 @@ class Cores:
         self.first.pass_watched()
 
     def _run_alone(self, second: Processor, until: int) -> None:
-        """Let core 1 execute the boot ROM up to a cycle."""
+        """Let core 1 execute the boot ROM up to a cycle. What it comes to there is past: no breakpoint is."""
         second.core.limit, second.core.system.until = layout.NEVER, until
         while True:
             second.core.timed.is_due = 0
             CORE.m0_run_firmware(second.address)
             if second.core.stop == Stop.GROW:
                 second.interpreter.grow()
+            elif second.core.stop == Stop.WATCHED and second.pc not in self.watched:
+                second.pass_watched()
             elif second.core.stop != Stop.LIMIT:  # the clock on the wall ends a slice, not this
                 return
 
     # -- running
 
-    def run(self, limit: int, pause: int = layout.NEVER) -> Stop:
+    def run(self, limit: int, pause: int = layout.NEVER, limit_of_second: int | None = None) -> Stop:
         """The same as `Processor.run`, of all cores: it is `running` that stopped.
 
         At `pause` it returns, too; what cores do is the same as without that, while no core goes beyond `limit`.
+        `limit_of_second`, the cycle before `limit`, has core 1 come to there only.
         """
         for processor in self.all:
             processor.core.timed.is_due = 0
         self._core.pause_at = pause
+        self._core.limit_of_second = limit if limit_of_second is None else limit_of_second
         while True:
             self._core.limit = limit if self.has_second else min(limit, pause)
             CORE.m0_run_cores(self.first.address)
@@ -163,8 +234,31 @@ class Cores:
                     processor.interpreter.grow()
             elif stop is Stop.LAUNCH:
                 self._wake()
+                if self.stops_at_launch:
+                    return Stop.LIMIT
             else:
                 return stop
+
+    # -- for a debugger
+
+    def watch(self, breakpoints: frozenset[int], watchpoints: tuple[Watchpoint, ...]) -> None:
+        """Have `Stop.WATCHED` at these, too, and `Stop.GUARD` before these accesses, on all cores."""
+        if breakpoints != self._breakpoints:
+            self._breakpoints = breakpoints
+            for processor in self.all:
+                processor.interpreter.watch(self.watched | breakpoints)
+        if watchpoints != self._watchpoints:
+            self._watchpoints = watchpoints
+            for present in filter(None, self.present()):
+                present.guard(watchpoints)
+
+    def halt_at_breakpoints(self, is_wanted: bool) -> None:
+        """As `Processor.halt_at_breakpoints`, on all cores."""
+        self._halts = is_wanted
+        for processor in self.all:
+            processor.halt_at_breakpoints(is_wanted)
+
+    # -- slices
 
     def end_slice(self) -> None:
         """Have `run` return soon. May be called from another thread."""
@@ -188,12 +282,12 @@ class Cores:
         if self.second is not None and not self.has_second:
             self.second.sleep_until(self.first.now)
 
-    def mark_second(self, mark: Callable[[Processor], None]) -> None:
-        """Have core 1 marked as it is now; later, if it is still to come to here."""
+    def mark_second(self, mark: Callable[[Processor], None], whose: str = "run") -> None:
+        """Have core 1 marked as it is now; later, if it is still to come to here: the newest mark of each `whose`."""
         if self.second is not None:
             mark(self.second)
-        elif self._rom is not None:
-            self._mark, self._marked_at = mark, self.first.now
+        elif self.rom is not None:
+            self._marks[whose] = self.first.now, mark
 
     @property
     def cache_counts(self) -> tuple[int, int, int]:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from m0sim.chip.call import Call
+from m0sim.chip.engine.cores import OneCore
 from m0sim.chip.engine.emulator import Emulator
 from m0sim.chip.engine.exception_run import ExceptionRun
 from m0sim.chip.engine.held import Debugger, Held
 from m0sim.chip.engine.interpreter import Interpreter
+from m0sim.chip.engine.points import Moment
 from m0sim.chip.fault import Fault
 from m0sim.chip.native.layout import Stop
 from m0sim.chip.options import FlashModel
@@ -34,12 +36,13 @@ class DebuggedCall(ExceptionRun):
     ) -> None:
         super().__init__(emulator, interpreter, call, progress, vectors=vectors or _NO_VECTORS, flash=flash)
         self._debugger = debugger
+        self.cores = OneCore(self._processor)
         self._has_returned = False
         self._ended_by: Fault | None = None
 
     def _emulate(self) -> None:
         self._processor.halt_at_breakpoints(True)
-        held = Held(self, self._chip, self._engine, self._processor)
+        held = Held(self, self._chip)
         try:
             with ticking(self._end_slice, _SLICE_SECONDS):
                 self._debugger.hold(held)
@@ -56,18 +59,18 @@ class DebuggedCall(ExceptionRun):
 
     # -- what a debugger asks of it
 
-    def slice_until(self, cycle: int) -> None:
-        """Run until something happens, that cycle at the latest, and deal with it."""
+    def slice_until(self, moment: Moment) -> None:
+        """Run until something happens, to that moment at the latest, and deal with it."""
         try:
-            self._has_returned = self._slice(cycle) is Stop.RETURNED
+            self._has_returned = self._slice(moment.before(0)) is Stop.RETURNED
         except Fault as fault:
             self._ended_by = fault
 
     def _holds(self, stop: Stop) -> bool:
         if stop is Stop.GUARD:
-            self.points.at_guard = True
+            self.points.at_guard = 0
         if stop is Stop.BREAKPOINT:
-            self.points.at_bkpt = True
+            self.points.at_bkpt = 0
         return stop in (Stop.GUARD, Stop.BREAKPOINT)
 
     def over(self) -> str | None:
@@ -93,9 +96,10 @@ class DebuggedCall(ExceptionRun):
         """Store to such a register; False where there is none."""
         return bool(self._chip.peripherals.store(address, size, value))
 
-    def watched(self) -> frozenset[int]:
-        """None of its own: what the machine waits for is watched anyway."""
-        return frozenset()
+    def place_points(self) -> None:
+        """`points` has other addresses and watchpoints now."""
+        self._engine.watch(self.points.addresses)
+        self._processor.guard(self.points.watchpoints)
 
     def seconds(self) -> float:
         """Simulated time since its first instruction."""

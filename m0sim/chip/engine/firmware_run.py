@@ -19,7 +19,7 @@ from m0sim.chip.engine.held import Debugger, Held
 from m0sim.chip.engine.host import SLICE_WITH_PINS, ChipHost
 from m0sim.chip.engine.interpreter import Interpreter
 from m0sim.chip.engine.interrupt import Interrupt
-from m0sim.chip.engine.points import Points
+from m0sim.chip.engine.points import AT_LAST, Moment, Points
 from m0sim.chip.engine.printed import Output
 from m0sim.chip.engine.processor import Processor
 from m0sim.chip.engine.recorder import Recorder
@@ -187,15 +187,23 @@ class FirmwareRun:
     # -- held by a debugger
 
     def _be_held(self, debugger: Debugger) -> None:
-        held = Held(self, self._chip, self._interpreter, self._processor)
-        self._processor.halt_at_breakpoints(True)
+        held = Held(self, self._chip)
+        self._cores.halt_at_breakpoints(True)
         debugger.hold(held)
         held.let_go()
-        self._processor.halt_at_breakpoints(False)
+        self._cores.halt_at_breakpoints(False)
 
-    def slice_until(self, cycle: int) -> None:
-        """Run until something happens, that cycle at the latest, and deal with it."""
-        self._slice(cycle)
+    @property
+    def cores(self) -> Cores:
+        return self._cores
+
+    def slice_until(self, moment: Moment) -> None:
+        """Run until something happens, to that moment at the latest, and deal with it."""
+        self._slice(moment)
+
+    def place_points(self) -> None:
+        """`points` has other addresses and watchpoints now."""
+        self._cores.watch(self.points.addresses, self.points.watchpoints)
 
     def over(self) -> str | None:
         """How it ended, for a person; None as long as it goes on."""
@@ -222,8 +230,8 @@ class FirmwareRun:
         """Simulated time since reset."""
         return self._host.seconds_at(self._processor.now)
 
-    def _slice(self, horizon: int = NEVER) -> None:
-        """Run until something happens, cycle `horizon` at the latest, and deal with it."""
+    def _slice(self, horizon: Moment = AT_LAST) -> None:
+        """Run until something happens, to `horizon` at the latest, and deal with it."""
         if self._interrupt.came:
             self._ends("interrupted", f"Ctrl-C, {self._where()}")
             return
@@ -235,8 +243,8 @@ class FirmwareRun:
         if self._host.restarts is not None:
             slice_cycles = 0  # the instruction that asked for it comes to its end
         limit = self._limit()
-        pause = min(self._looks_at, self._cores.running.now + slice_cycles)
-        stop = self._cores.run(min(limit, self._world.due, horizon), pause)
+        pause, last = min(self._looks_at, self._cores.running.now + slice_cycles), min(limit, self._world.due)
+        stop = self._cores.run(min(last, horizon.before(0)), pause, min(last, horizon.before(1)))
         self._deal_with(stop, limit)
         if self._host.restarts is not None and self._end is None and self._is_between(stop):
             self._restart(*self._host.restarts)
@@ -277,7 +285,7 @@ class FirmwareRun:
             case Stop.WATCHED:
                 self._see(self._processor.pc)
             case Stop.GUARD:
-                self.points.at_guard = True
+                self.points.at_guard = self._processor.number
             case Stop.BREAKPOINT:
                 self._at_breakpoint(self._processor.pc)
             case Stop.FAULT:
@@ -327,7 +335,7 @@ class FirmwareRun:
         self._last = None
 
     def _after_slice(self, limit: int) -> None:
-        now = self._processor.now
+        now = self._cores.now
         self._world.advance(now)
         if self._progress is not None:
             self._progress(now)
@@ -369,7 +377,7 @@ class FirmwareRun:
 
     def _see(self, pc: int) -> None:
         """An instruction that the run waits for."""
-        if self.points.stops(pc):
+        if self.points.stops(self._processor.number, pc, self._processor.now):
             return
         wanted, registers = self._wanted, self._processor.registers
         if pc == wanted.begin and self.before is None:
@@ -398,7 +406,7 @@ class FirmwareRun:
         """Semihosting; at any other one, a debugger would take over here."""
         halfword = self._chip.space.halfword(pc)
         if halfword != semihosting.BKPT and self._debugger is not None:
-            self.points.at_bkpt = True
+            self.points.at_bkpt = self._processor.number
             return
         if halfword != semihosting.BKPT:
             self._ends("breakpoint", f"BKPT #{halfword & 0xFF} {self._where()}")

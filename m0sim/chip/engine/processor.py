@@ -24,6 +24,7 @@ import numpy.typing as npt
 from m0sim.chip import timing
 from m0sim.chip.engine.emulator import Emulator
 from m0sim.chip.engine.interpreter import Interpreter
+from m0sim.chip.engine.points import Watchpoint
 from m0sim.chip.native import layout
 from m0sim.chip.native.layout import FaultCause, Stop
 from m0sim.chip.native.library import CORE
@@ -182,6 +183,11 @@ class Processor:
         self._timed.is_due = 1
 
     @property
+    def number(self) -> int:
+        """Of the core in its chip."""
+        return int(self._core.number)
+
+    @property
     def now(self) -> int:
         """Cycles since the first reset, sleep included; during an access, the cycle in which its instruction began."""
         return int(self._core.cycles)
@@ -331,6 +337,14 @@ class Processor:
     def halt_at_breakpoints(self, is_wanted: bool) -> None:
         """Whether every BKPT is `Stop.BREAKPOINT`, not semihosting alone: a debugger is there (DDI 0419, C1.6)."""
         self._system.halts_at_breakpoint = is_wanted
+
+    def guard(self, watchpoints: Sequence[Watchpoint]) -> None:
+        """`Stop.GUARD` before each access of these, eight at most: while there is one, the simple form executes."""
+        timed = self._timed
+        for guard, point in zip(timed.guards, watchpoints, strict=False):
+            guard.base, guard.size = point.address, point.size
+            guard.kinds = point.loads + 2 * point.stores
+        timed.guard_count, timed.is_simple = len(watchpoints), bool(watchpoints) or self._is_simple
 
     @property
     def fault(self) -> HardFault | None:

@@ -152,7 +152,7 @@ class TimedRun(Run):
 
     def _see(self) -> None:
         """An instruction that something here waits for: a stub, `sbrk` or `_write`."""
-        if self.points.stops(self._engine.pc):
+        if self.points.stops(0, self._engine.pc, self._counters.cycles):
             return
         chip, pc, timed = self._chip, self._engine.pc, self._core.timed
         registers = self._engine.registers()

@@ -650,6 +650,7 @@ struct m0_timed {
     uint32_t guard_count;
     uint32_t guard_hit;     /* 1 + the number of the guard of the newest M0_STOP_GUARD */
     uint32_t passes_guards; /* 1: the first instruction is not to be shown to the debugger again */
+    int64_t began;          /* the cycle in which the newest instruction of the simple form began, fetched or not */
 };
 
 /* -- exceptions, where firmware runs: system.c has the registers of the core, exceptions.c entry and return */
@@ -805,6 +806,8 @@ struct m0_system {
     uint32_t asks_reset;     /* 1: AIRCR.SYSRESETREQ was written */
     uint32_t halts_at_breakpoint; /* 1: a debugger is there: BKPT is M0_STOP_BREAKPOINT */
     uint32_t cause;        /* of the fault that stopped an instruction, enum m0_cause */
+    uint32_t stops_awake;  /* 1: a debugger wants M0_STOP_LIMIT as soon as it does not sleep any more */
+    uint32_t spare_stop;
     uint32_t vtor;
     uint32_t vtor_mask;    /* bits that VTOR has; 0 where there is none */
     uint32_t scr;
@@ -997,6 +1000,7 @@ struct m0_core {
     uint32_t goes_on;            /* of core 0: 1 where `running` stopped in its turn for nothing that it did */
     int64_t pause_at;            /* of core 0: the run stops for Python between two turns from this cycle on */
     int64_t event_sent;          /* the cycle of its newest SEV, while the other is not there */
+    int64_t limit_of_second;     /* of core 0: what `limit` is to core 1; the same, or the cycle before */
 };
 
 #endif

@@ -70,8 +70,8 @@ static int64_t turn_of(struct m0_core *core)
 static bool is_answered(const struct m0_core *core)
 {
     bool was_asked = core->stop == M0_STOP_ACCESS || core->stop == M0_STOP_READ_ONLY ||
-                     core->stop == M0_STOP_WATCHED || core->stop == M0_STOP_LAUNCH;
-    return was_asked && (core->timed.access.answered != 0 || core->timed.passes_watch != 0);
+                     core->stop == M0_STOP_WATCHED || core->stop == M0_STOP_LAUNCH || core->stop == M0_STOP_GUARD;
+    return was_asked && m0_has_begun(&core->timed);
 }
 
 /* Both cores have come to a cycle, which Python is to hear of. */
@@ -109,8 +109,10 @@ static bool take_turn(struct m0_core *first, struct m0_core *core, int64_t barri
 
 /*
  * Run firmware, both cores of it if the second is there, until Python is needed. `running` of core 0 is then the core
- * that stopped. `limit` and `system.wake_at` of core 0 are for both: no core goes beyond them. At `pause_at` the run
- * stops, too, but the core whose turn it is goes on behind it: so all comes in the same order as without a pause.
+ * that stopped. `limit`, `limit_of_second` and `system.wake_at` of core 0 are for both: no core goes beyond them. With a
+ * second limit that is the cycle before, what core 0 begins in that cycle is done, and what core 1 does is not. At
+ * `pause_at` the run stops, too, but the core whose turn it is goes on behind it: so all comes in the same order as
+ * without a pause.
  */
 void m0_run_cores(struct m0_core *first)
 {
@@ -124,25 +126,27 @@ void m0_run_cores(struct m0_core *first)
     struct m0_core *core = is_answered(first->running) || first->goes_on != 0 ? first->running : NULL;
     first->goes_on = 0;
     for (;;) {
-        int64_t barrier = earlier(first->limit, first->system.wake_at), pause = earlier(barrier, first->pause_at);
+        int64_t barriers[2] = {earlier(first->limit, first->system.wake_at),
+                               earlier(first->limit_of_second, first->system.wake_at)};
+        int64_t pauses[2] = {earlier(barriers[0], first->pause_at), earlier(barriers[1], first->pause_at)};
         if (core == NULL) {
             int64_t turns[2] = {turn_of(first), turn_of(second)};
             core = turns[1] < turns[0] ? second : first;
-            bool is_over = earlier(turns[0], turns[1]) >= pause;
+            bool is_over = turns[core != first] >= pauses[core != first];
             bool is_for_good = turns[0] >= M0_NEVER && turns[1] >= M0_NEVER && first->system.wake_at >= M0_NEVER;
             if (is_over || is_for_good) {
-                stop_both(first, is_for_good ? M0_NEVER : pause);
+                stop_both(first, is_for_good ? M0_NEVER : pauses[1]);
                 return;
             }
         }
-        if (take_turn(first, core, pause)) {
+        if (take_turn(first, core, pauses[core != first])) {
             first->goes_on = core->stop == M0_STOP_LIMIT || core->stop == M0_STOP_GROW;
             sleep_until(core->other, core->cycles);
             return;
         }
-        if (pause < barrier && core->cycles >= pause) {
+        if (first->pause_at < barriers[core != first] && core->cycles >= first->pause_at) {
             first->goes_on = 1;
-            sleep_until(core->other, pause);
+            sleep_until(core->other, first->pause_at);
             m0_stop_timed(core, M0_STOP_LIMIT, core->timed.pc);
             return;
         }

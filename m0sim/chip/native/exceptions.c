@@ -771,7 +771,7 @@ static bool settle(struct m0_core *core)
     for (;;) {
         system->attention = 0;
         m0_settle_systick(core, core->cycles);
-        bool has_begun = core->timed.access.answered != 0 || core->timed.passes_watch != 0;
+        bool has_begun = m0_has_begun(&core->timed);
         if (!has_begun && core->cycles >= system->until) {
             if (system->asleep == M0_ASLEEP_FOR_EVENT && system->event != 0) {
                 if (m0_draws(core)) {
@@ -819,6 +819,11 @@ static bool settle(struct m0_core *core)
         }
         if (core->depth + 3 >= core->frame_capacity) {
             return stop_between(core, M0_STOP_DEPTH);
+        }
+        if (system->stops_awake != 0 && (system->asleep == M0_AWAKE || takeable(core) != 0 || wakes(core))) {
+            system->stops_awake = 0;
+            system->asleep = M0_AWAKE;
+            return stop_between(core, M0_STOP_LIMIT);
         }
         if (takeable(core) != 0) {
             begin_entry(core);

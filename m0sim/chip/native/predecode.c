@@ -30,6 +30,7 @@ static void blank(struct m0_core *core, struct m0_line *line)
     struct m0_op *op = &core->timed.ops[(line - core->timed.lines) * M0_LINE_OPS];
     for (uint32_t i = 0; i < M0_LINE_OPS; i++) {
         put(core, &op[i], M0_OP_NONE, M0_HANDLER_DECODE);
+        m0_detail_of(core, &op[i])->tail = 0; /* nobody knows what follows: that of before is other code's */
     }
     line->head = m0_handler_of(core, M0_HANDLER_DECODE_HEAD);
     line->is_decoded = 0;
@@ -685,7 +686,7 @@ void m0_begin_timed(struct m0_core *core)
     timed->last_frame = (uint64_t)(uintptr_t)&core->frames[core->frame_capacity - 3];
     timed->retired_count = 0;
     timed->access.answered = timed->access.used = timed->access.stalls = 0;
-    timed->passes_watch = 0;
+    timed->passes_watch = timed->passes_guards = 0;
     timed->fetched = M0_NOTHING;
 }
 

@@ -141,7 +141,7 @@ static bool access_device(struct m0_core *core, struct now *now, uint32_t addres
     struct m0_access *access = &core->timed.access;
     bool is_private = address >> 28 == 14; /* each core has its own NVIC, SysTick and system control block */
     if (now->cycle >= core->system.alone_until && !is_private && access->answered == 0 && core->system.is_on != 0) {
-        core->timed.passes_watch = 1; /* it has begun, and goes on when the other core has come here too */
+        core->timed.passes_watch = core->timed.passes_guards = 1; /* it goes on when the other core has come here too */
         return stop_access(core, now, M0_STOP_TURN, address, size, is_store);
     }
     if (core->port.size != 0 && address - core->port.base < core->port.size) {
@@ -921,7 +921,7 @@ bool m0_step(struct m0_core *core, enum m0_stepping stepping)
             operation = now.detail->operation;
         }
         now.pc = timed->pc = m0_address_of_op(core, op);
-        now.cycle = m0_cycles_at(core, op, timed->budget);
+        now.cycle = timed->began = m0_cycles_at(core, op, timed->budget);
         enum m0_stop why = why_not(core, operation);
         if ((now.detail->flags & M0_DETAIL_WATCHED) != 0 && timed->passes_watch == 0) {
             why = M0_STOP_WATCHED;
@@ -1040,7 +1040,7 @@ static void run_exactly(struct m0_core *core, bool is_resumed)
 {
     struct m0_timed *timed = &core->timed;
     bool is_settled = timed->flash_model == M0_FLASH_IDEAL || m0_is_settled(core, m0_pointer(timed->op));
-    if (timed->is_simple == 0 && !is_resumed && timed->passes_watch == 0 && is_settled) {
+    if (timed->is_simple == 0 && !is_resumed && (timed->passes_watch | timed->passes_guards) == 0 && is_settled) {
         m0_run_careful(core);
     }
     if ((int64_t)(timed->budget - timed->op) <= 0 || m0_step(core, is_resumed ? M0_STEP_ONE : M0_STEP_STRETCH)) {
@@ -1061,7 +1061,7 @@ void m0_run_to_event(struct m0_core *core)
     system->partial = 0;
     int64_t now = core->cycles, next = system->until < system->next_event ? system->until : system->next_event;
     int64_t event = next > now ? next : now + 1;
-    bool has_begun = core->timed.access.answered != 0 || core->timed.passes_watch != 0; /* an exception may wait for it */
+    bool has_begun = m0_has_begun(&core->timed); /* an exception may wait for it */
     int64_t limit = core->limit > now && !has_begun ? core->limit : now + 1;
     event = limit < event ? limit : event;
     int64_t fast_until = event - M0_SLACK;

@@ -57,6 +57,12 @@ M0_INLINE bool m0_is_privileged(const struct m0_core *core)
     return (core->timed.control & 1) == 0 || core->system.ipsr != 0;
 }
 
+/* True where Python or a debugger has seen the instruction that a core stands at: nothing comes before it. */
+M0_INLINE bool m0_has_begun(const struct m0_timed *timed)
+{
+    return (timed->access.answered | timed->passes_watch | timed->passes_guards) != 0;
+}
+
 /* How many of the open frames are of code that exceptions preempted. */
 M0_INLINE uint32_t m0_preempted_frames(const struct m0_system *system)
 {

@@ -305,6 +305,9 @@ void m0_run_threaded(struct m0_core *core)
     struct m0_op *op;
     uint64_t budget;
     uint32_t n, z, c, v;
+    if (core->timed.passes_guards != 0 && !m0_step(core, M0_STEP_ONE)) { /* it alone knows that it passes them */
+        return;
+    }
     RESTORE;
     if (core->timed.passes_watch != 0 || core->timed.flash_model != M0_FLASH_IDEAL) {
         resume(STATE);

@@ -1,6 +1,7 @@
 set pagination off
 set confirm off
 set style enabled off
+set remotetimeout 60
 target remote :PORT
 echo # 1 breakpoints in handlers\n
 break main
