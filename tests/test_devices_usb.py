@@ -85,6 +85,17 @@ def test_the_first_uart_has_the_input_until_a_port_is_open(tmp_path: Path) -> No
     assert done.output == "ready\nNO USB HERE."
 
 
+def test_input_goes_where_it_is_said_to(tmp_path: Path) -> None:
+    """A UART that nobody reads takes 32 bytes: RP2040 datasheet, 4.2.2.4."""
+    made, sent = firmware_images.build("usb_serial", tmp_path, defines=("LISTENS",)), bytes(range(48, 122)) + b"."
+    for port, lost in ((None, 32), ("usb", 0)):
+        done = Firmware.from_elf(made).run(seconds=1, stdin=sent, stdin_to=port)
+        assert done.exit.code == 0
+        assert done.printed[0].data == _LETTERS + sent[lost:].upper()
+    elsewhere = Firmware.from_elf(made).run(seconds=0.2, stdin=sent, stdin_to="UART1")
+    assert elsewhere.printed[0].data == _LETTERS
+
+
 @given(st.integers(0, 0xFFF), st.integers(0, 0xFFFF_FFFF), st.sampled_from([1, 2, 4]))
 def test_memory_takes_any_size(offset: int, value: int, size: int) -> None:
     offset -= offset % size

@@ -314,6 +314,8 @@ class TestCommand:
             (["--flash", "warm"], "cold"),
             (["--until", "stacks"], "is data"),
             (["--until-output", ""], "no characters"),
+            (["--stdin-to", "USB"], "say what is sent there"),
+            (["--stdin", os.devnull, "--stdin-to", "UART2"], "UART0, UART1, USB"),
             (["--flash", "idal"], "did you mean 'ideal'"),
             (["--clock", "64M"], "no such option"),
             (["--profile", "stm32g030"], "choose another --profile"),

@@ -102,6 +102,7 @@ class Firmware:
         begin: str | None = None,
         end: str | None = None,
         stdin: bytes = b"",
+        stdin_to: str | None = None,
         pins_driven: Sequence[PinInput] = (),
         adc: Sequence[AnalogInput | AnalogSource] = (),
         resets: Sequence[float | Fraction] = (),
@@ -120,10 +121,10 @@ class Firmware:
         program's own end, a fault, Ctrl-C, or `max_cycles`. With `begin`, only what runs after control first came
         there is counted, up to `end` where that is given.
 
-        `stdin` is what the first UART receives, `pins_driven` and `adc` what is done to pins and to channels of the
-        ADC, `resets` the seconds at which the reset button is pressed. Resets on the way, whoever asks for them, end
-        nothing: the firmware begins again, and `RunCost.resets` tells why. `attached` are devices on I2C and SPI:
-        `m0sim.chip.attached`.
+        `stdin` is what the first UART receives, or the port `stdin_to`, by the name that its output has; `pins_driven`
+        and `adc` what is done to pins and to channels of the ADC, `resets` the seconds at which the reset button is
+        pressed. Resets on the way, whoever asks for them, end nothing: the firmware begins again, and `RunCost.resets`
+        tells why. `attached` are devices on I2C and SPI: `m0sim.chip.attached`.
 
         `flash` is ``cold``, as after reset, or ``ideal``, which lets nothing wait. `pins` fills `RunCost.pins`; a
         `timeline` of so many slices at most `RunCost.timeline`, see `m0sim.chip.timeline`. Where
@@ -160,7 +161,7 @@ class Firmware:
             quantum=quantum,
         )
         presses = tuple(Fraction(at) for at in resets)
-        outside = Outside(tuple(pins_driven), tuple(adc), presses, stdin, tuple(attached))
+        outside = Outside(tuple(pins_driven), tuple(adc), presses, stdin, tuple(attached), stdin_to)
         run = _Run(self, wanted, self._flash_model(flash), outside, on_output, Recorder(timeline) if timeline else None)
         return run.cost(debugger)
 

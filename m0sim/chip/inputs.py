@@ -55,9 +55,11 @@ class Outside:
     presses: tuple[Fraction, ...] = ()
     """Seconds at which the reset button is pressed."""
     sent: bytes = b""
-    """To the first UART."""
+    """To a serial port."""
     attached: tuple[Attached, ...] = ()
     """On buses of the chip."""
+    sent_to: str | None = None
+    """Which port, by the name that its output has; the first UART where None."""
 
 
 def pin_inputs(text: str) -> tuple[PinInput, ...]:

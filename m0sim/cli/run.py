@@ -59,6 +59,7 @@ if TYPE_CHECKING:
 @click.option(
     "--stdin", "stdin", metavar="FILE|-", help="What the first UART, or a port on USB, receives; - for standard input."
 )
+@click.option("--stdin-to", metavar="PORT", help="Which port receives it, such as UART1 or USB.")
 @click.option("--bootrom", metavar="FILE", type=options.PATH, help="The vendor's boot ROM, instead of m0sim's own.")
 @click.option("--flash", metavar="MODEL", help="cold (default where the part's flash waits) or ideal.")
 @click.option("--max-cycles", metavar="N", default="100000000000", help="Give up after this many.")
@@ -164,6 +165,7 @@ def _run(
     i2c: tuple[str, ...],
     spi: tuple[str, ...],
     stdin: str | None,
+    stdin_to: str | None,
     flash: str | None,
     max_cycles: str,
     quantum: str,
@@ -175,6 +177,8 @@ def _run(
 
     if until_output == "":
         raise UsageError("--until-output: a text of no characters is never waited for; leave it out")
+    if stdin is None and stdin_to is not None:
+        raise UsageError("--stdin-to is for --stdin: say what is sent there")
 
     received = b"" if stdin is None else sys.stdin.buffer.read() if stdin == "-" else files.read(Path(stdin))
     with Progress(firmware):
@@ -185,6 +189,7 @@ def _run(
             begin=begin,
             end=end,
             stdin=received,
+            stdin_to=stdin_to,
             pins_driven=[each for text in driven for each in pin_inputs(text)],
             adc=[each for text in adc for each in analog_inputs(text)],
             resets=[seconds_of(text) for text in resets],

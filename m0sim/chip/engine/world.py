@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
 
-from m0sim.chip.devices.board import Analog, Board, Pins
+from m0sim.chip.devices.board import Analog, Board, Pins, Receiver
 from m0sim.chip.inputs import AnalogInput, AnalogSource, Outside, PinInput
-from m0sim.errors import UsageError
+from m0sim.errors import UsageError, did_you_mean
 
 NEVER = 1 << 62
 
@@ -27,8 +27,8 @@ class World:
         """`press` presses the reset button. Raises `UsageError`."""
         acts = [*_on_pins(outside.pins, board.pins), *_on_channels(outside.voltages, board.analog)]
         acts += [_Act(seconds, press) for seconds in outside.presses]
-        if outside.sent:
-            acts.append(_Act(Fraction(0), partial(next(iter(board.receivers.values())).receive, outside.sent)))
+        if outside.sent or outside.sent_to is not None:
+            acts.append(_Act(Fraction(0), partial(_receiver(board, outside.sent_to).receive, outside.sent)))
         if any(act.seconds < 0 for act in acts):
             raise UsageError("the time of an input is 0 or later: it begins at the first reset")
         self._clock = board.clock
@@ -49,6 +49,16 @@ class World:
     def _retime(self) -> None:
         cycle = self._clock.cycle_at(self._acts[-1].seconds) if self._acts else None
         self.due = NEVER if cycle is None else cycle
+
+
+def _receiver(board: Board, name: str | None) -> Receiver:
+    """The port of that name, in capitals or not; the first where there is none."""
+    if name is None:
+        return next(iter(board.receivers.values()))
+    if name.upper() not in board.receivers:
+        known = list(board.receivers)
+        raise UsageError(f"no port {name!r} that receives: {', '.join(known)}{did_you_mean(name.upper(), known)}")
+    return board.receivers[name.upper()]
 
 
 def _on_pins(inputs: Sequence[PinInput], pins: Pins | None) -> Iterator[_Act]:

@@ -206,6 +206,9 @@ static void start_usb(void)
 int main(void)
 {
     start_clocks();
+#ifdef LISTENS
+    start_uart(); /* and never reads it */
+#endif
     start_usb();
     while (!is_open) {
         __asm volatile("wfi");
