@@ -8,11 +8,12 @@ import re
 import struct
 from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 from zlib import crc32
 
 import numpy as np
 import pytest
-from conftest import Build
+from conftest import FIRMWARE, Build
 from test_cli import Run, run
 
 from m0sim import Firmware, Machine, UsageError
@@ -28,6 +29,11 @@ from m0sim.image.moving import moved
 __all__ = ["run"]
 ROOT = Path(__file__).parents[1]
 SRAM_END = 0x20042000
+
+
+class BenchLine(NamedTuple):
+    cycles: int
+    result_text: str
 
 
 def blocks_of(data: bytes) -> list[tuple[int, bytes]]:
@@ -68,6 +74,15 @@ def prepared(
     return exported(layout, benches, repeats=repeats).uf2, benches
 
 
+def log_of(text: str, folder: Path) -> list[BenchLine]:
+    """The board's lines: of each bench, the first repeat."""
+    file = folder / "log.txt"
+    file.write_text(text)
+    found = log.read(file)
+    assert found.is_equal
+    return [BenchLine(bench.measured[0].cycles, bench.measured[0].result) for bench in found.benches]
+
+
 def printed(uf2: bytes, folder: Path) -> str:
     """What it prints in a chip that begins as after the boot ROM has loaded it, until it ends by itself."""
     file = folder / "bench.uf2"
@@ -93,6 +108,8 @@ int writes(uint8_t *p, int n) { for (int i = 0; i < n; i++) p[i] = (uint8_t)(p[i
 struct big { int a, b, c, d; };
 struct big make(int x) { struct big s = {x, x + 1, x + 2, x * x}; return s; }
 void prepare_it(int x) { counter = x; }
+int look(int x) { return table[x & 3]; }
+int where(int a, int b, int c, int d, int e) { int sp; __asm__ volatile("mov %0, sp" : "=r"(sp)); return sp + e; }
 """
 
 
@@ -115,6 +132,7 @@ def test_what_a_board_prints_is_what_call_counts(cases: Path, tmp_path: Path) ->
         requested("writes", f"hex:{numbers.tobytes().hex()}", "33"),
         requested("make", "12"),
         requested("changes", "3", before=(operands.read_call("prepare_it(1000)"),)),
+        requested("where", "1", "2", "3", "4", "5"),
     ]
     uf2, _ = prepared(cases, *asked)
     blocks = blocks_of(uf2)
@@ -130,6 +148,7 @@ def test_what_a_board_prints_is_what_call_counts(cases: Path, tmp_path: Path) ->
         machine.call("writes", numbers, 33),
         machine.call("make", 12),
         machine.call("changes", 3, before=[("prepare_it", 1000)]),
+        machine.call("where", 1, 2, 3, 4, 5),
     ]
     lines = [re.findall(rf"^board {i} cycles (\d+) result (\S+) memory ", text, re.M) for i in range(len(costs))]
     results = [
@@ -139,6 +158,7 @@ def test_what_a_board_prints_is_what_call_counts(cases: Path, tmp_path: Path) ->
         "00000021",
         "-",
         f"{costs[7].result & 0xFFFFFFFF:08x}",
+        f"{costs[8].result & 0xFFFFFFFF:08x}",  # the stack is where `call` has it
     ]
     assert lines == [[(str(cost.cycles), result)] * 3 for cost, result in zip(costs, results, strict=True)]
 
@@ -199,6 +219,50 @@ def test_every_bench_of_the_kernels(run: Run, tmp_path: Path, flash: bool) -> No
         assert (bench["name"], bench["board"]) == (told["name"], [first, later] if flash else [first] * 3)
 
 
+@pytest.mark.parametrize("code", ["sram", pytest.param("flash", marks=pytest.mark.long)])
+def test_programs_with_a_heap(build: Build, tmp_path: Path, code: Code) -> None:
+    """It grows into free SRAM: what measures it lies above. The heap is as new for each repeat."""
+    elf = build("heap.c", "bump.c", linker_script=FIRMWARE / "heap.ld", movable=True)
+    asked = [requested("fill", "1000"), requested("sum", "hex:010203", "3"), requested("grow", "5")]
+    machine = Machine.from_elf(elf)
+    costs = [
+        machine.call("fill", 1000),
+        machine.call("sum", np.arange(1, 4, dtype=np.uint8), 3),
+        machine.call("grow", 5),
+    ]
+    uf2, benches = prepared(elf, *asked, code=code)
+    assert log_of(printed(uf2, tmp_path), tmp_path) == [(bench.cycles, bench.result_text) for bench in benches]
+    assert [bench.result_text for bench in benches] == [f"{cost.result:08x}" for cost in costs]
+    if code == "sram":
+        assert [bench.cycles for bench in benches] == [cost.cycles for cost in costs]
+
+
+def test_writes_to_where_the_image_is_are_refused(build: Build, tmp_path: Path) -> None:
+    source = tmp_path / "wild.c"
+    source.write_text("int wild(int *p) { *p = 7; return 0; }")
+    with pytest.raises(UsageError, match="writes to memory that the program does not claim"):
+        prepared(build(source), requested("wild", "0x20000100"))
+
+
+def test_a_fault_on_the_board_is_told(cases: Path, tmp_path: Path) -> None:
+    """The function's first instruction is another one than in the simulation: undefined, so the board faults there."""
+    uf2, _ = prepared(cases, requested("nothing"), requested("changes", "9"))
+    place = laid_out(load_elf(cases), "sram").program.find("changes").address
+    changed = bytearray(uf2)
+    for at in range(0, len(uf2), 512):
+        (address,) = struct.unpack_from("<I", uf2, at + 12)
+        if address <= place < address + 256:
+            struct.pack_into("<H", changed, at + 32 + place - address, 0xDE00)
+    file = tmp_path / "bench.uf2"
+    file.write_bytes(changed)
+    text = Firmware.from_file(file).run(until_output="any key").output
+    assert f"fault 1 pc {place:08x}" in text
+    (tmp_path / "log.txt").write_text(text)
+    found = log.read(tmp_path / "log.txt")
+    assert found.is_intact
+    assert [(bench.status, bench.fault) for bench in found.benches] == [("equal", None), ("differs", place)]
+
+
 def test_constants_that_are_not_told_of_are_noticed(cases: Path, build: Build, tmp_path: Path) -> None:
     """Without relocations, code that looks for its constants in flash is refused, and code that does not is not."""
     source = tmp_path / "cases.c"
@@ -206,8 +270,9 @@ def test_constants_that_are_not_told_of_are_noticed(cases: Path, build: Build, t
     elf = build(source)
     assert load_elf(elf).address_words is None
     prepared(elf, requested("writes", "hex:01", "1"))
-    with pytest.raises(UsageError, match=r"does not run where the board has it: .*--emit-relocs"):
-        prepared(elf, requested("through_pointer", "2"))
+    for name in ("through_pointer", "look"):
+        with pytest.raises(UsageError, match=r"does not run where the board has it: .*--emit-relocs"):
+            prepared(elf, requested(name, "2"))
 
 
 def test_a_program_that_is_moved_keeps_its_signatures(cases: Path) -> None:
@@ -239,6 +304,7 @@ def test_the_checksum_of_a_second_stage() -> None:
 
 def test_from_flash_the_board_prints_what_call_counts_cold_and_warm(cases: Path, tmp_path: Path) -> None:
     asked = [requested("changes", "9"), requested("through_pointer", "2"), requested("writes", "hex:0102030405", "5")]
+    asked.append(asked[0])  # what it needs is in the cache, until that is emptied
     uf2, _ = prepared(cases, *asked, code="flash")
     blocks = blocks_of(uf2)
     for first in range(0, len(blocks), 16):  # the boot ROM erases one sector for 16 numbers
@@ -251,10 +317,15 @@ def test_from_flash_the_board_prints_what_call_counts_cold_and_warm(cases: Path,
     assert rom_checksum(stage[:252]) == int.from_bytes(stage[252:], "little")
     text = printed(uf2, tmp_path)
     machine = Machine.from_elf(cases)
-    calls = [("changes", (9,)), ("through_pointer", (2,)), ("writes", (np.arange(1, 6, dtype=np.uint8), 5))]
+    calls = [
+        ("changes", (9,)),
+        ("through_pointer", (2,)),
+        ("writes", (np.arange(1, 6, dtype=np.uint8), 5)),
+        ("changes", (9,)),
+    ]
     counted = [[machine.call(name, *args, flash=flash).cycles for flash in ("cold", "warm")] for name, args in calls]
     for who in ("board", "m0sim"):
-        found = [[int(n) for n in re.findall(rf"^{who} {i} cycles (\d+) ", text, re.M)] for i in range(3)]
+        found = [[int(n) for n in re.findall(rf"^{who} {i} cycles (\d+) ", text, re.M)] for i in range(4)]
         assert found == counted
     assert all(cold > warm for cold, warm in counted)
 

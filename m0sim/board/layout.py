@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -12,6 +11,7 @@ from m0sim import image
 from m0sim.board import second_stage
 from m0sim.errors import UsageError
 from m0sim.image import Image, Segment
+from m0sim.image.heap_and_stack import heap_of, uses_heap
 from m0sim.image.moving import MovedImage, moved
 from m0sim.image.ranges import Range, merged_ranges
 
@@ -85,7 +85,7 @@ def in_flash(program: Image) -> Layout:
             raise UsageError(
                 f"{program.path}: {segment.address:#010x} is neither in the flash nor in the SRAM of a Pico"
             )
-    begin, room_end = _largest_gap([s for s in program.segments if is_in_sram(s)])
+    begin, room_end = _room(program)
     runtime = _runtime_at(_up(begin, _ALIGN))
     first = min((s.address for s in program.segments if not is_in_sram(s) and s.size), default=FLASH[1])
     code: Image = program
@@ -100,13 +100,12 @@ def in_flash(program: Image) -> Layout:
 def in_sram(program: Image) -> Layout:
     """With its code in SRAM, moved there where it was linked for another place. Raises `UsageError` as `laid_out`."""
     going = [s for s in program.segments if not is_in_sram(s) and s.size]
-    staying = [s for s in program.segments if is_in_sram(s)]
     for segment in going:
         if segment.writable and segment.size > len(segment.data):
             raise UsageError(
                 f"{program.path}: has variables at {segment.address:#010x}, no SRAM of an RP2040: link it for one"
             )
-    begin, room_end = _largest_gap(staying)
+    begin, room_end = _room(program)
     begin = _up(begin, _ALIGN)
     runtime = _runtime_at(begin)
     end = runtime.segments[-1].end
@@ -135,11 +134,15 @@ def _runtime_at(address: int) -> MovedImage:
     return moved(own, address - own.segments[0].address)
 
 
-def _largest_gap(staying: Iterable[Segment]) -> Range:
-    taken = merged_ranges((s.address, s.end) for s in staying)
+def _room(program: Image) -> Range:
+    """The largest piece of SRAM that the program leaves free; of one in which a heap grows, the upper half."""
+    taken = merged_ranges((s.address, s.end) for s in program.segments if is_in_sram(s))
     edges = [SRAM[0], *(edge for span in taken for edge in span), SRAM[1]]
-    gaps = zip(edges[::2], edges[1::2], strict=True)
-    return max(gaps, key=lambda gap: gap[1] - gap[0])
+    begin, end = max(zip(edges[::2], edges[1::2], strict=True), key=lambda gap: gap[1] - gap[0])
+    heap = heap_of(program.symbols, program.sections, lambda address: SRAM[0] <= address < SRAM[1])
+    if uses_heap(program.symbols) and heap is not None and begin - 8 < heap.base < end:
+        begin = (heap.base + end) // 2
+    return begin, end
 
 
 def _up(address: int, align: int) -> int:

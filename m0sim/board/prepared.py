@@ -79,6 +79,12 @@ def prepare(request: Request, program: Image, layout: Layout, chip: Device) -> P
             f"takes {first.cycles:,} cycles where it was linked for and {cost.cycles:,} where the board has it: "
             "its way depends on addresses, so it is not measured"
         )
+    for segment in layout.loaded:
+        if there.machine.read(segment.address, len(segment.data)).tobytes() != segment.data:
+            raise UsageError(
+                f"writes to memory that the program does not claim, from {segment.address:#010x} to "
+                f"{segment.end - 1:#010x}, where the image has what measures it"
+            )
     cold, warm = (cost.cycles, cost.cycles) if layout.code == "sram" else _with_flash(request, program, layout, chip)
     if cold > _MOST_CYCLES:
         raise UsageError(f"takes {cold:,} cycles: the board counts up to {_MOST_CYCLES:,}")

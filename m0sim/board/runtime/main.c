@@ -46,7 +46,7 @@ void board_main(void);
 void board_fault(const uint32_t *frame);
 
 #define REGISTER(address) (*(volatile uint32_t *)(address))
-enum { CLEAR = 0x3000 }; // the alias of a register that clears bits: 2.1.2
+enum { SET = 0x2000, CLEAR = 0x3000 }; // the aliases of a register that set and clear bits: 2.1.2
 
 enum { MHZ = 125, WRAP = 1 << 24 };
 
@@ -109,7 +109,8 @@ static void decimal(uint32_t value) {
 
 // ---- clocks and pins
 
-static void begin_block(uint32_t bits) { // RESETS: 2.14
+static void begin_block(uint32_t bits) { // RESETS: 2.14; what was before, such as the boot ROM's, is forgotten
+    REGISTER(0x4000c000 + SET) = bits;
     REGISTER(0x4000c000 + CLEAR) = bits;
     while ((REGISTER(0x4000c008) & bits) != bits) {
     }

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import struct
 from collections.abc import Mapping
-from dataclasses import replace
 from functools import cache, lru_cache
 from pathlib import Path
 
 from m0sim import image
 from m0sim.errors import UsageError
-from m0sim.image import Image
+from m0sim.image import Image, moving
 from m0sim.study.learn.step import Code, Constants, Op, Step, Word
 
 _PACKAGE = Path(__file__).resolve().parents[2]
@@ -105,7 +103,7 @@ def version() -> str:
 
 
 def moved(kernels: Image, distance: int) -> Image:
-    """The same kernels at other addresses: all but the words that hold an address is relative to the program counter.
+    """The same kernels at other addresses.
 
     Raises UsageError for an image that does not say which words these are.
     """
@@ -115,25 +113,7 @@ def moved(kernels: Image, distance: int) -> Image:
         raise UsageError(
             f"{kernels.path}: cannot be moved to this device's flash: link it with --emit-relocs, as make kernels does"
         )
-    segments = []
-    for segment in kernels.segments:
-        data = bytearray(segment.data)
-        for at in kernels.address_words:
-            if segment.address <= at <= segment.address + len(data) - 4:
-                (value,) = struct.unpack_from("<I", data, at - segment.address)
-                struct.pack_into("<I", data, at - segment.address, value + distance & 0xFFFFFFFF)
-        there = segment.address + distance
-        segments.append(replace(segment, address=there, load_address=there, data=bytes(data)))
-    return replace(
-        kernels,
-        segments=tuple(segments),
-        sections=tuple(replace(s, address=s.address + distance, load_address=None) for s in kernels.sections),
-        symbols=tuple(replace(s, address=s.address + distance) for s in kernels.symbols),
-        code_ranges=tuple((a + distance, b + distance) for a, b in kernels.code_ranges),
-        data_ranges=tuple((a + distance, b + distance) for a, b in kernels.data_ranges),
-        debug={},
-        address_words=tuple(at + distance for at in kernels.address_words),
-    )
+    return moving.moved(kernels, distance)
 
 
 def stack_bytes(step: Step, others: Mapping[str, int] | None = None) -> int:
