@@ -33,6 +33,9 @@ class FakeHost:
     lines_of_second: dict[int, bool] = field(default_factory=dict)
     second_is_held: bool = False
     second_restarts: int = 0
+    bus_priority: int = 0
+    bus_counts: list[int] | None = None
+    """By event of BUSCTRL, as far as it goes without a fabric."""
     sio: Sio = field(default_factory=Sio)
     cache_counts: tuple[int, int] = (0, 0)
     cache_enabled: bool = True
@@ -44,6 +47,12 @@ class FakeHost:
 
     def set_line(self, number: int, level: bool) -> None:
         self.lines[number] = level
+
+    def set_bus_priority(self, masters: int) -> None:
+        self.bus_priority = masters
+
+    def bus_accesses(self, port: int, *, contested: bool) -> int | None:
+        return None if self.bus_counts is None else self.bus_counts[2 * port + (not contested)]
 
     def set_line_of(self, core: int, number: int, level: bool) -> None:
         (self.lines if core == 0 else self.lines_of_second)[number] = level

@@ -94,7 +94,7 @@ def test_the_schema_verb(run: Run) -> None:
     assert [line.split()[0] for line in run("schema").out.splitlines()] == list(NAMES)
     shown = json.loads(run("schema", "run").out)
     assert shown == schemas.whole("run")
-    assert set(shown["$defs"]) == {"core", "stack", "call.json"}
+    assert set(shown["$defs"]) == {"core", "master", "port", "stack", "call.json"}
     done = run("schema", "cal")
     assert (done.code, done.out) == (2, "")
     assert done.err.startswith("m0sim: no schema 'cal'; did you mean 'call'? (there are annotate, baseline, ")

@@ -33,9 +33,10 @@ from m0sim.chip.inputs import AnalogInput, AnalogSource, Outside, PinInput
 from m0sim.chip.memory import AddressSpace
 from m0sim.chip.native import layout
 from m0sim.chip.options import FlashModel, flash_model_of
+from m0sim.chip.results import fabric
 from m0sim.chip.results.handlers import exception_name
 from m0sim.chip.results.runs import Left, run_cost
-from m0sim.chip.run_cost import Exit, MachineStep, PinChange, RunCost, UnmodelledUse
+from m0sim.chip.run_cost import Contention, Exit, MachineStep, PinChange, RunCost, UnmodelledUse
 from m0sim.chip.started import Started
 from m0sim.chip.timeline import Timeline
 from m0sim.errors import UsageError, did_you_mean
@@ -112,6 +113,7 @@ class Firmware:
         pins: bool = False,
         timeline: int = 0,
         quantum: int = 1,
+        contention: bool = False,
         on_output: OnOutput | None = None,
         debugger: Debugger | None = None,
     ) -> RunCost:
@@ -129,7 +131,9 @@ class Firmware:
         `flash` is ``cold``, as after reset, or ``ideal``, which lets nothing wait. `pins` fills `RunCost.pins`; a
         `timeline` of so many slices at most `RunCost.timeline`, see `m0sim.chip.timeline`. Where
         both cores of an RP2040 run, a core may be `quantum` cycles, less one, ahead of the other: 1 is exact, more is
-        faster, and every run with the same number is the same.
+        faster, and every run with the same number is the same. With `contention`, the cores wait for each other where
+        they want the same port of the RP2040's bus fabric in a cycle: an estimate, `RunCost.contention` has who waited
+        for whom, and docs/accuracy.md what it assumes.
         `on_output` hears what the firmware prints as it comes. `debugger` holds the run before its first instruction,
         see `engine.held`.
 
@@ -145,6 +149,12 @@ class Firmware:
             raise UsageError(f"timeline must be at least 0 slices, not {timeline}")
         if debugger is not None and quantum != 1:
             raise UsageError("a debugger holds both cores in their exact order: leave out the quantum")
+        if contention and not self.device.has_sio_divider:
+            raise UsageError(f"contention is that of an RP2040's bus fabric, which {self.device.name} has not")
+        if debugger is not None and contention:
+            raise UsageError("a debugger holds both cores where nobody waits for the bus: leave out the contention")
+        if contention and quantum != 1:
+            raise UsageError(f"with contention every cycle is looked at: quantum must be 1, not {quantum}")
         if pins and not self.device.has_sio_divider:
             raise UsageError(
                 f"pins over time (--vcd) are those of an RP2040; {self.device.name} has none that are recorded"
@@ -159,6 +169,7 @@ class Firmware:
             pins=pins,
             draws_pins=self.device.has_sio_divider,
             quantum=quantum,
+            contention=contention,
         )
         presses = tuple(Fraction(at) for at in resets)
         outside = Outside(tuple(pins_driven), tuple(adc), presses, stdin, tuple(attached), stdin_to)
@@ -225,9 +236,13 @@ class _Run:
         self._chip = Emulator(firmware.device, firmware.program, 0, firmware._boot_rom, from_reset=True)
         firmware.space, firmware._heap = self._chip.space, self._chip.heap
         self._interpreter = Interpreter(self._chip)
-        self._processor = firmware._processor = Processor(self._chip, self._interpreter, flash=flash)
+        self._processor = firmware._processor = Processor(
+            self._chip, self._interpreter, flash=flash, is_simple=wanted.contention
+        )
         self._output = Output(wanted.until_output, on_output)
-        self._cores = Cores(self._chip, self._processor, flash=flash, quantum=wanted.quantum)
+        self._cores = Cores(
+            self._chip, self._processor, flash=flash, quantum=wanted.quantum, contends=wanted.contention
+        )
         self._recorder = self._cores.recorder = recorder
         self._host = ChipHost(self._chip, self._interpreter, self._cores, self._output)
         self._board = board_of(firmware.device, self._host)
@@ -237,6 +252,7 @@ class _Run:
         self._world = World(self._board, outside, self._press)
         self._start: Start = start_of(firmware.image, self._chip.space)
         self._second_before: RunCounts | None = None
+        self._fabric_before: fabric.FabricCounts | None = None
 
     def _attach(self, attached: Sequence[Attached]) -> None:
         for each in attached:
@@ -275,6 +291,7 @@ class _Run:
         self._cores.settle()
         self._cores.mark_second(self._mark_second)
         self._processor.begin_load()
+        self._fabric_before = fabric.counted(self._cores.fabric)
         return counted(self._processor, ended=False)
 
     def _mark_second(self, second: Processor) -> None:
@@ -340,17 +357,29 @@ class _Run:
             provenance=self._provenance(),
             boot_rom=chip.space.boot_rom,
             flash=counts.flash,
+            contention=self._contention(),
         )
+
+    def _contention(self) -> Contention | None:
+        if not self._wanted.contention:
+            return None
+        return fabric.contention(fabric.counted(self._cores.fabric), self._fabric_before)
 
     def _notes(self) -> Iterator[str]:
         """What a reader of the cost should know."""
         second = self._cores.second
         refused = self._processor.tasks_refused + (0 if second is None else second.tasks_refused)
-        if second is not None:
+        if second is not None and not self._wanted.contention:
             yield (
                 "both cores ran: figures that do not name a core are core 0's; what a core waits for where both want "
                 "the same memory, flash or bus in one cycle is not counted"
             )
+        if second is not None and self._wanted.contention:
+            yield "both cores ran: figures that do not name a core are core 0's"
+        if self._wanted.contention:
+            yield "contention is an estimate: docs/accuracy.md has what it assumes of the bus fabric and the cores"
+            if any(moved.transfers for moved in self._board.movers()):
+                yield "the DMA moved data, and neither waited for a core nor held one up: that is not modelled yet"
         if refused:
             yield (
                 f"{refused:,} times a thread found no room among 64 with 256 open calls each: "

@@ -225,6 +225,42 @@ def _added_up(figures: tuple[int, ...], times: int) -> tuple[int, ...]:
 
 
 @documented
+@dataclass(frozen=True, slots=True)
+class BusWait:
+    """What one master of the bus fabric waited for at one port while another master had that."""
+
+    master: str
+    """``core 0``, ``core 1``, ``DMA read`` or ``DMA write``."""
+    port: str
+    """As the RP2040 datasheet calls it: ``SRAM0`` to ``SRAM5``, ``XIP_MAIN``, ``ROM``, ``APB``, ``FASTPERI``."""
+    against: str
+    """The other master."""
+    cycles: int
+
+
+@documented
+@dataclass(frozen=True, slots=True)
+class BusPort:
+    """One port of the bus fabric."""
+
+    port: str
+    accesses: int
+    contested: int
+    """Of these, such as had to wait for another master."""
+
+
+@documented
+@dataclass(frozen=True, slots=True)
+class Contention:
+    """Who waited for whom at the bus fabric: an estimate, docs/accuracy.md has what it assumes."""
+
+    waits: tuple[BusWait, ...]
+    """Most cycles first."""
+    ports: tuple[BusPort, ...]
+    """Of those that were used."""
+
+
+@documented
 @dataclass(frozen=True)
 class RunCost(Views):
     """A whole run."""
@@ -271,6 +307,8 @@ class RunCost(Views):
     """How busy each core was, over time."""
     cores: tuple[CoreCost, ...] = ()
     """Both cores, where core 1 was launched, the first one as in `cost`, `handlers` and `stacks`; else empty."""
+    contention: Contention | None = None
+    """Who waited for whom at the bus fabric; None where that was not asked for."""
 
     @property
     def is_good(self) -> bool:

@@ -64,6 +64,9 @@ if TYPE_CHECKING:
 @click.option("--flash", metavar="MODEL", help="cold (default where the part's flash waits) or ideal.")
 @click.option("--max-cycles", metavar="N", default="100000000000", help="Give up after this many.")
 @click.option("--quantum", metavar="CYCLES", default="1", help="How far one of two cores may run ahead: 1 is exact.")
+@click.option(
+    "--contention", is_flag=True, help="Cores and DMA wait for each other at the RP2040's bus fabric: an estimate."
+)
 @click.option("--vcd", metavar="FILE", type=options.PATH, help="Write the pins over time.")
 @click.option(
     "--timeline", metavar="FILE", type=options.PATH, help="Write what ran when, for Perfetto and chrome://tracing."
@@ -169,6 +172,7 @@ def _run(
     flash: str | None,
     max_cycles: str,
     quantum: str,
+    contention: bool,
 ) -> RunCost:
     from m0sim.chip.attachments import i2c_attached, spi_attached
     from m0sim.chip.durations import seconds_of
@@ -197,6 +201,7 @@ def _run(
             flash=flash,
             max_cycles=integer_of("--max-cycles", max_cycles),
             quantum=integer_of("--quantum", quantum),
+            contention=contention,
             pins=pins,
             timeline=timeline,
             on_output=show,

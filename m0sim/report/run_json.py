@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from m0sim.chip.devices.moved import Moved
-from m0sim.chip.run_cost import CoreCost, HandlerCost, LoadOverTime, RunCost, StackUse
+from m0sim.chip.run_cost import Contention, CoreCost, HandlerCost, LoadOverTime, RunCost, StackUse
 from m0sim.report import cost_json, flash
 from m0sim.report.inlined import Inlining
 
@@ -36,6 +36,7 @@ def run(
         "resets": [asdict(reset) for reset in done.resets],
         "load": _load(done.load),
         "moved": [_moved(each) for each in done.moved],
+        "contention": None if done.contention is None else _contention(done.contention),
         "faults": list(done.faults),
         "missed": list(done.missed),
         **(
@@ -80,6 +81,13 @@ def _load(load: LoadOverTime) -> dict[str, Any]:
 
 def _moved(moved: Moved) -> dict[str, Any]:
     return asdict(moved) | {"waited": [{"name": name, "cycles": cycles} for name, cycles in moved.waited]}
+
+
+def _contention(contention: Contention) -> dict[str, Any]:
+    return {
+        "waits": [asdict(wait) for wait in contention.waits],
+        "ports": [asdict(port) for port in contention.ports],
+    }
 
 
 def _stack(stack: StackUse) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from m0sim.chip.device import Device
-from m0sim.chip.run_cost import HandlerCost, RunCost
+from m0sim.chip.run_cost import Contention, HandlerCost, RunCost
 from m0sim.report.figures import Figure
 from m0sim.report.flash import lines as flash_lines
 from m0sim.report.inlined import Inlining
@@ -42,6 +42,8 @@ def run(
         parts += [Text(), _handlers(done)]
     if done.moved:
         parts += [Text(), _moved(done)]
+    if done.contention is not None:
+        parts += [Text(), _waits(done.contention)]
     parts += [Text(), functions(cost, found, "function, core 0" if done.cores else "function")]
     parts += [part for core in done.cores[1:] for part in (Text(), functions(core.cost, on_second, "function, core 1"))]
     if cost.flash is not None:
@@ -116,6 +118,17 @@ def _moved(done: RunCost) -> Table:
             "\n".join(count(cycles) for _, cycles in waits) or "-",
             "\n".join(name for name, _ in waits),
         )
+    return table
+
+
+def _waits(contention: Contention) -> RenderableType:
+    """Who waited for whom."""
+    if not contention.waits:
+        accesses = sum(port.accesses for port in contention.ports)
+        return Text(f"nobody waited for the bus in {count(accesses)} accesses (an estimate)")
+    table = grid("waited for the bus", "at", "cycles", "while it was taken by")
+    for wait in contention.waits:
+        table.add_row(Text(wait.master), Text(wait.port), count(wait.cycles), Text(wait.against))
     return table
 
 

@@ -109,6 +109,12 @@ class Host(Protocol):
     def flash_word_cycles(self) -> int:
         """Cycles that a word of flash takes which no cache has."""
 
+    def set_bus_priority(self, masters: int) -> None:
+        """Which masters of the bus come first, a bit each: core 0, core 1, reads and writes of the DMA."""
+
+    def bus_accesses(self, port: int, *, contested: bool) -> int | None:
+        """Accesses that a port of the bus has taken so far, or those of them that had to wait; None: nobody counts."""
+
     def note_dropped_store(self, address: int) -> None:
         """A store went to flash or ROM."""
 

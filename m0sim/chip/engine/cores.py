@@ -60,8 +60,14 @@ class OneCore:
 class Cores:
     """All cores of a chip, of which one runs at a time."""
 
-    def __init__(self, chip: Emulator, first: Processor, *, flash: FlashModel = "ideal", quantum: int = 1) -> None:
-        """`quantum`: so many cycles less one a core may run ahead of the other."""
+    def __init__(
+        self, chip: Emulator, first: Processor, *, flash: FlashModel = "ideal", quantum: int = 1, contends: bool = False
+    ) -> None:
+        """`quantum`: so many cycles less one a core may run ahead of the other.
+
+        With `contends`, the cores and the DMA wait for each other at the bus fabric of an RP2040: native/fabric.c. Then
+        the simple form has to execute every instruction of `first`.
+        """
         self._chip, self._flash = chip, flash
         self.first = first
         self.second: Processor | None = None
@@ -74,6 +80,12 @@ class Cores:
         self._core.quantum = quantum
         self.rom: Start | None = None
         """Where core 1 begins, if there is one."""
+        self._contends = contends
+        self.fabric: Any = self._core.fabric
+        """`struct m0_fabric`, where masters wait for each other."""
+        self.fabric.is_on = self._core.contends = contends
+        for port in self.fabric.ports:
+            port.last = len(self.fabric.masters) - 1  # core 0 comes first
         self._since = 0  # cycle of the reset after which core 1 waits
         self._lines = 0  # of core 1, while it is not there
         self._is_held = False
@@ -130,6 +142,7 @@ class Cores:
     def begin(self, rom: Start | None) -> None:
         """The chip was reset, and with it core 0: core 1 waits in the boot ROM, if there is one to wait in."""
         self._unlink()
+        self._withdraw(0)
         self.rom, self._since, self._is_held = rom, self.first.now, False
         if rom is not None:
             self._core.is_waited_for = 1
@@ -157,7 +170,7 @@ class Cores:
         if self.second is None:
             interpreter = Interpreter(self._chip, self.first.interpreter)
             interpreter.also_watched = self.watched | self._breakpoints
-            self.second = Processor(self._chip, interpreter, flash=self._flash)
+            self.second = Processor(self._chip, interpreter, flash=self._flash, is_simple=self._contends)
             self.second.share_published(self.first)
             self.second.stop_at_faults(True)
             self.second.halt_at_breakpoints(self._halts)
@@ -171,6 +184,7 @@ class Cores:
     def _link(self, second: Processor) -> None:
         """Core 1 is there."""
         second.core.other, self._core.other = self.first.address, second.address
+        second.core.contends = self._contends
         self._core.is_waited_for = 0
         self._core.port.sio.unread = second.core.port.sio.unread = 0
         second.guard(self._watchpoints)
@@ -178,9 +192,15 @@ class Cores:
     def _unlink(self) -> None:
         self._core.is_waited_for = 0
         self._core.other = 0
+        self._withdraw(1)
         if self.second is not None:
-            self.second.core.other = 0
+            self.second.core.other = self.second.core.contends = 0
             self.second.guard(())
+
+    def _withdraw(self, number: int) -> None:
+        """A core that is reset asks for nothing any more."""
+        master = self.fabric.masters[number]
+        master.first = master.count = master.kept = 0
 
     def _wake(self) -> None:
         """Core 0 is about to send something to core 1, which waits."""

@@ -65,6 +65,8 @@ class Wanted:
     """Whether what they do is for a timeline, too, if there is one."""
     quantum: int = 1
     """Cycles less one that a core may run ahead of the other."""
+    contention: bool = False
+    """Whether masters of the bus fabric hold each other up."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -145,6 +145,15 @@ class ChipHost:
         if self._interpreter.cache is not None:
             self._interpreter.cache.drop(address)
 
+    def set_bus_priority(self, masters: int) -> None:
+        self._cores.fabric.priority = masters
+
+    def bus_accesses(self, port: int, *, contested: bool) -> int | None:
+        fabric = self._cores.fabric
+        if not fabric.is_on:
+            return None
+        return int(fabric.ports[port].contested if contested else fabric.ports[port].accesses)
+
     def memory_at(self, address: int) -> Memory | None:
         return self._memories.at(address)
 

@@ -894,6 +894,52 @@ enum m0_sleep { M0_AWAKE, M0_ASLEEP_FOR_INTERRUPT, M0_ASLEEP_FOR_EVENT };
 #define M0_NEVER 0x4000000000000000
 #define M0_SEMIHOSTING 0xBEAB /* BKPT 0xAB: Python's */
 
+/*
+ * The RP2040's bus fabric, where firmware's masters are to hold each other up: fabric.c. Its ports are in the order of
+ * BUSCTRL's events: datasheet 2.1.1.2.
+ */
+enum m0_fabric_ports {
+    M0_FABRIC_APB, M0_FABRIC_FASTPERI, M0_FABRIC_SRAM5, M0_FABRIC_SRAM4, M0_FABRIC_SRAM3, M0_FABRIC_SRAM2,
+    M0_FABRIC_SRAM1, M0_FABRIC_SRAM0, M0_FABRIC_XIP, M0_FABRIC_ROM, M0_FABRIC_PORTS
+};
+enum m0_masters { M0_MASTER_CORE0, M0_MASTER_CORE1, M0_MASTER_DMA_READ, M0_MASTER_DMA_WRITE, M0_MASTERS };
+
+/* An access that a master wants to make. */
+struct m0_request {
+    int64_t at;      /* the cycle from which on it wants the port, */
+    uint32_t port;   /* enum m0_fabric_ports */
+    uint32_t hold;   /* cycles for which it has it then: 1, and those that the port lets wait */
+    uint32_t pc;     /* of a core, the instruction that the waiting is counted for */
+    uint32_t has_waited;
+};
+
+/* Who makes accesses, one after the other. */
+struct m0_master {
+    struct m0_request queue[24];
+    uint32_t first;  /* the oldest request, */
+    uint32_t count;  /* and where the newest ends */
+    uint32_t kept;   /* of a core: those before it stay when its instruction begins again */
+    uint32_t depth;  /* of a core: frames that were open before the instruction */
+    int64_t granted; /* requests so far, */
+    int64_t granted_at[16]; /* and in which cycle the newest were, by their number */
+};
+
+struct m0_fabric_port {
+    int64_t busy_until; /* the cycle from which on it takes another access, */
+    int64_t accesses;   /* it took so many, */
+    int64_t contested;  /* and so many of them had to wait for another master */
+    uint32_t last;      /* master that it took the newest one from */
+    uint32_t spare;
+};
+
+struct m0_fabric {
+    uint32_t is_on;     /* 1: masters wait for each other */
+    uint32_t priority;  /* bits by master: 1 is high */
+    struct m0_fabric_port ports[10];
+    struct m0_master masters[4];
+    int64_t waits[160]; /* cycles by master, port, and the master that had it meanwhile */
+};
+
 typedef struct uc_struct uc_engine;
 typedef int (*m0_emu_stop)(uc_engine *uc);
 typedef int (*m0_reg_access)(uc_engine *uc, int reg, void *value); /* uc_reg_read, uc_reg_write */
@@ -999,8 +1045,11 @@ struct m0_core {
     uint32_t is_waited_for;      /* of core 0: 1 while core 1 waits in the boot ROM, and so is not there */
     uint32_t goes_on;            /* of core 0: 1 where `running` stopped in its turn for nothing that it did */
     int64_t pause_at;            /* of core 0: the run stops for Python between two turns from this cycle on */
+    uint32_t contends;           /* 1: what it accesses it asks the fabric for */
+    uint32_t spare_number;
     int64_t event_sent;          /* the cycle of its newest SEV, while the other is not there */
     int64_t limit_of_second;     /* of core 0: what `limit` is to core 1; the same, or the cycle before */
+    struct m0_fabric fabric;     /* of core 0, for both */
 };
 
 #endif

@@ -14,6 +14,16 @@
  */
 #include "system.h"
 
+/* A core whose WFE is over sleeps in this cycle already, if nothing else wakes it. */
+static void begin_to_sleep(struct m0_core *core, int64_t now)
+{
+    struct m0_system *system = &core->system;
+    if (system->is_idle == 0 && system->event == 0 && core->cycles <= now) {
+        m0_settle_systick(core, core->cycles);
+        system->is_idle = m0_first_pending(system) == 0;
+    }
+}
+
 /* An event of SEV reaches both cores: RP2040 datasheet, 2.3.3. */
 void m0_send_event(struct m0_core *core, int64_t now)
 {
@@ -22,6 +32,7 @@ void m0_send_event(struct m0_core *core, int64_t now)
     core->event_sent = now;
     if (other != NULL) {
         if (other->system.asleep == M0_ASLEEP_FOR_EVENT) {
+            begin_to_sleep(other, now);
             m0_involve(core, other, m0_seen_at(other, now));
         }
         other->system.event = 1;
@@ -84,27 +95,70 @@ static void stop_both(struct m0_core *first, int64_t cycle)
         return;
     }
     sleep_until(first, cycle);
-    sleep_until(first->other, cycle);
+    if (first->other != NULL) {
+        sleep_until(first->other, cycle);
+    }
     system->due_at = system->wake_at;
     m0_stop_timed(first, system->wake_at <= cycle ? M0_STOP_DUE : M0_STOP_LIMIT, first->timed.pc);
 }
 
-/* Let a core run until it is the turn of the other. True where it stopped for Python before. */
-static bool take_turn(struct m0_core *first, struct m0_core *core, int64_t barrier)
+/*
+ * Let a core run up to a cycle; up to `alone`, nobody else does something to what both see. True where it stopped for
+ * Python before.
+ */
+static bool take_turn(struct m0_core *first, struct m0_core *core, int64_t alone, int64_t until)
 {
-    struct m0_core *other = core->other;
     struct m0_system *system = &core->system;
-    int64_t alone = turn_of(other) + (core == first), bound = alone + (int64_t)first->quantum - 1;
     int64_t limit = core->limit;
     first->running = core;
     system->alone_until = alone;
-    system->until = earlier(bound, barrier);
+    system->until = until;
     core->limit = M0_NEVER;
     system->wake_at = first->system.wake_at; /* where an instruction can end for what devices do then */
     m0_run_firmware(core);
     core->limit = limit;
     system->until = system->alone_until = M0_NEVER;
     return core->stop != M0_STOP_TURN;
+}
+
+/*
+ * The same where masters hold each other up: the cores run an instruction each, and in between it is decided who of
+ * those that ask for a cycle gets what. That comes behind all instructions that begin in the cycle.
+ */
+static void run_contending(struct m0_core *first)
+{
+    struct m0_core *second = first->other;
+    struct m0_core *core = first->running != NULL && is_answered(first->running) ? first->running : NULL;
+    int64_t last = earlier(first->limit, first->pause_at); /* where a run stops is no matter of who comes first */
+    first->goes_on = 0;
+    for (;;) {
+        int64_t barrier = earlier(last, first->system.wake_at);
+        if (core == NULL) {
+            int64_t asked = m0_next_request(first);
+            int64_t turns[2] = {m0_has_asked(first) ? M0_NEVER : turn_of(first),
+                                second == NULL || m0_has_asked(second) ? M0_NEVER : turn_of(second)};
+            int64_t next = earlier(turns[0], turns[1]);
+            bool is_for_good = next >= M0_NEVER && asked >= M0_NEVER && first->system.wake_at >= M0_NEVER;
+            if (earlier(next, asked) >= barrier || is_for_good) {
+                stop_both(first, is_for_good ? M0_NEVER : barrier);
+                return;
+            }
+            if (asked < next) {
+                m0_arbitrate(first, asked);
+                continue;
+            }
+            core = turns[1] < turns[0] ? second : first;
+        }
+        int64_t alone = core->other == NULL ? M0_NEVER : turn_of(core->other) + (core == first);
+        if (take_turn(first, core, alone, turn_of(core) + 1)) {
+            first->goes_on = core->stop == M0_STOP_LIMIT || core->stop == M0_STOP_GROW;
+            if (core->other != NULL) {
+                sleep_until(core->other, core->cycles);
+            }
+            return;
+        }
+        core = NULL;
+    }
 }
 
 /*
@@ -117,6 +171,10 @@ static bool take_turn(struct m0_core *first, struct m0_core *core, int64_t barri
 void m0_run_cores(struct m0_core *first)
 {
     struct m0_core *second = first->other;
+    if (first->fabric.is_on != 0) {
+        run_contending(first);
+        return;
+    }
     if (second == NULL) {
         first->running = first;
         first->goes_on = 0;
@@ -139,7 +197,8 @@ void m0_run_cores(struct m0_core *first)
                 return;
             }
         }
-        if (take_turn(first, core, pauses[core != first])) {
+        int64_t alone = turn_of(core->other) + (core == first), bound = alone + (int64_t)first->quantum - 1;
+        if (take_turn(first, core, alone, earlier(bound, pauses[core != first]))) {
             first->goes_on = core->stop == M0_STOP_LIMIT || core->stop == M0_STOP_GROW;
             sleep_until(core->other, core->cycles);
             return;

@@ -74,6 +74,7 @@ M0_EXPORT void m0_forget_timed(struct m0_core *core);
 M0_EXPORT void m0_reset_system(struct m0_core *core);
 M0_EXPORT void m0_run_firmware(struct m0_core *core);
 M0_EXPORT void m0_run_cores(struct m0_core *first);
+M0_EXPORT bool m0_ask_as(struct m0_core *first, uint32_t master, uint32_t address, int64_t at, uint32_t hold);
 M0_EXPORT void m0_request_mail(struct m0_core *core, int64_t now);
 M0_EXPORT void m0_set_line(struct m0_core *core, uint32_t interrupt, bool is_high);
 M0_EXPORT void m0_pend_exception(struct m0_core *core, uint32_t number);
@@ -185,6 +186,7 @@ void m0_begin_inputs(struct m0_pins *pins, int64_t now);
 /* -- the cache in front of flash: xip.c */
 
 uint32_t m0_xip(struct m0_core *core, uint32_t address, bool is_code);
+bool m0_xip_has(const struct m0_core *core, uint32_t address);
 M0_EXPORT bool m0_xip_is_settled(const struct m0_core *core, uint32_t begin, uint32_t end);
 
 /* -- wait states of flash on the chip, of the timed engine: waits.c */

@@ -346,7 +346,7 @@ static void number_call(struct m0_core *core, struct m0_op *op, uint32_t end)
 static void fold_literal(const struct m0_core *core, struct decoded *d, uint32_t address)
 {
     uint32_t at = (uint32_t)d->imm, slot = m0_page_slot(core, at), here = m0_page_slot(core, address);
-    if (slot != 0 && !core->writable[slot] && !core->writable[here] && core->timed.tracks == 0 &&
+    if (slot != 0 && !core->writable[slot] && !core->writable[here] && core->timed.tracks == 0 && core->contends == 0 &&
         (core->timed.flash_model == M0_FLASH_IDEAL || !core->timed.waits_at[slot])) {
         __builtin_memcpy(&d->imm, m0_bytes_at(core, at), 4);
         d->operation = M0_OP_LITERAL;

@@ -77,6 +77,7 @@ struct now {
     bool is_unsettled; /* an access changed the flash cache where the code is */
     bool passes_guards; /* a debugger has seen what it accesses */
     bool is_single;   /* a load or store, which the port makes faster; multiples take as long as ever */
+    uint32_t asked;   /* accesses that it has asked the fabric for */
 };
 
 static bool stop_access(struct m0_core *core, const struct now *now, enum m0_stop reason, uint32_t address,
@@ -87,6 +88,14 @@ static bool stop_access(struct m0_core *core, const struct now *now, enum m0_sto
     core->timed.access.is_store = is_store;
     m0_stop_timed(core, reason, now->pc);
     return false;
+}
+
+/* An access, which is to wait so many cycles by itself, may wait for other masters: it asks in the cycle of its turn. */
+static void ask(struct m0_core *core, struct now *now, uint32_t address, uint32_t waits)
+{
+    if (M0_RARELY(core->contends != 0)) {
+        now->asked += m0_ask(core, address, now->cycle + now->asked + now->stalls, waits, now->pc);
+    }
 }
 
 /* What firmware finds where no memory is, besides the port. True where it was answered; false after a stop. */
@@ -106,8 +115,10 @@ static bool access_bus(struct m0_core *core, struct now *now, uint32_t address, 
         *value = is_store ? *value : access->answers[access->used];
         access->used++;
     }
-    now->stalls += m0_bus_extra(core, address, is_store);
-    now->bus_stalls += m0_bus_extra(core, address, is_store);
+    uint32_t extra = m0_bus_extra(core, address, is_store);
+    ask(core, now, address, extra + (access->used == access->answered ? access->stalls : 0));
+    now->stalls += extra;
+    now->bus_stalls += extra;
     return true;
 }
 
@@ -148,9 +159,12 @@ static bool access_device(struct m0_core *core, struct now *now, uint32_t addres
         return access_port(core, now, address, size, is_store, value);
     }
     if (core->system.is_on != 0) {
-        bool is_done = m0_is_pio(core, address) &&
-                       m0_access_pio(core, now->pc, now->cycle, address, size, is_store, value);
-        return is_done || access_bus(core, now, address, size, is_store, value);
+        if (m0_is_pio(core, address) &&
+            m0_access_pio(core, now->pc, now->cycle, address, size, is_store, value)) {
+            ask(core, now, address, 0);
+            return true;
+        }
+        return access_bus(core, now, address, size, is_store, value);
     }
     if (access->used < access->answered) {
         *value = is_store ? *value : access->answers[access->used];
@@ -164,13 +178,16 @@ static bool access_device(struct m0_core *core, struct now *now, uint32_t addres
 /* The memory behind an address, for an access; the stalls of flash are added. NULL after a stop, or for a device. */
 static uint8_t *memory_at(struct m0_core *core, struct now *now, uint32_t address, uint32_t slot)
 {
+    uint32_t stall = 0;
     if (core->timed.flash_model != M0_FLASH_IDEAL && core->timed.waits_at[slot]) {
         const uint32_t *generation = m0_pointer(m0_line_of(core, now->op)->generation);
-        uint32_t before = *generation, stall = flash_stall(core, address, false);
-        now->stalls += stall;
+        uint32_t before = *generation;
+        stall = flash_stall(core, address, false);
         now->detail->stalls += stall;
         now->is_unsettled |= *generation != before;
     }
+    ask(core, now, address, stall);
+    now->stalls += stall;
     return (uint8_t *)m0_pointer(core->hosts[slot]) + (address & 0xFFF);
 }
 
@@ -692,6 +709,9 @@ static void fetch(struct m0_core *core, struct now *now)
     for (uint32_t word = now->pc & ~3u; word <= last; word += 4) {
         if (word != core->timed.fetched && core->timed.waits_at[m0_page_slot(core, word)]) {
             uint32_t stall = flash_stall(core, word, true);
+            if (stall != 0 && core->contends != 0) {
+                m0_ask(core, word, m0_cycles_at(core, now->op, core->timed.budget), stall - 1, now->pc);
+            }
             core->timed.budget -= (uint64_t)stall * M0_CYCLE;
             now->detail->stalls += stall;
         }
@@ -865,6 +885,46 @@ static struct m0_op *turn_page(struct m0_core *core, struct m0_op *op)
     return next;
 }
 
+/* -- the fabric: what an instruction asks for beside its data. fabric.c */
+
+/* It begins, maybe once more: then what it has asked for since its code was there is asked for again. */
+static void begin_to_ask(struct m0_core *core)
+{
+    struct m0_master *master = &core->chip->fabric.masters[core->number];
+    master->depth = core->depth;
+    master->count = master->count != 0 ? master->kept : 0;
+}
+
+/* Its code is there. */
+static void keep_asking(struct m0_core *core)
+{
+    struct m0_master *master = &core->chip->fabric.masters[core->number];
+    master->kept = master->count;
+}
+
+/*
+ * Code is fetched ahead, by words: when the first half of one begins to execute, the next one is asked for, in the first
+ * cycle in which no data is (DDI 0484C, 2.2.1: at most 32 bits ahead). Control that goes elsewhere asks for the word
+ * there in the last cycle but one of the instruction, and for the one behind it where it comes to a second half.
+ */
+static void ask_for_code(struct m0_core *core, const struct now *now, enum done done, int64_t end)
+{
+    uint32_t target = core->timed.pc, size = now->detail->size;
+    if (done == WENT_AWAY) {
+        if (core->system.returns_to == 0) {
+            m0_ask_for_code(core, target & ~3u, end - 2, target);
+        }
+        if (core->system.returns_to == 0 && (target & 2) != 0) {
+            m0_ask_for_code(core, (target & ~3u) + 4, end - 1, target);
+        }
+        return;
+    }
+    int64_t at = now->cycle + now->asked + now->stalls; /* of the I/O port, a cycle is taken off */
+    if ((now->pc & 2) == 0 || size == 4) {
+        m0_ask_for_code(core, ((now->pc + size - 2) & ~3u) + 4, at > now->cycle ? at : now->cycle, now->pc);
+    }
+}
+
 /*
  * True where the next event comes while an instruction runs that an exception can end: it waits at that cycle, and
  * exceptions.c decides.
@@ -934,9 +994,15 @@ bool m0_step(struct m0_core *core, enum m0_stepping stepping)
             take_back(core, op);
             return false;
         }
+        if (M0_RARELY(core->contends != 0)) {
+            begin_to_ask(core);
+        }
         if (timed->flash_model != M0_FLASH_IDEAL) {
             fetch(core, &now);
             now.cycle = m0_cycles_at(core, op, timed->budget);
+        }
+        if (M0_RARELY(core->contends != 0)) {
+            keep_asking(core);
         }
         if (core->system.is_on != 0 && is_abandoned(core, &now, operation)) {
             take_back(core, op);
@@ -959,6 +1025,9 @@ bool m0_step(struct m0_core *core, enum m0_stepping stepping)
         now.stalls += timed->access.stalls;
         now.detail->stalls += timed->access.stalls + now.bus_stalls;
         timed->access.answered = timed->access.stalls = 0;
+        if (M0_RARELY(core->contends != 0)) {
+            ask_for_code(core, &now, done, now.cycle + extra + now.stalls);
+        }
         if (core->stop != M0_STOP_NONE) { /* a branch to where no code is */
             return false;
         }

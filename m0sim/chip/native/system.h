@@ -42,6 +42,19 @@ void m0_send_event(struct m0_core *core, int64_t now);
 int64_t m0_seen_at(const struct m0_core *other, int64_t now);
 void m0_involve(struct m0_core *core, struct m0_core *other, int64_t now);
 
+/* -- fabric.c */
+
+bool m0_ask(struct m0_core *core, uint32_t address, int64_t at, uint32_t waits, uint32_t pc);
+void m0_ask_for_code(struct m0_core *core, uint32_t address, int64_t at, uint32_t pc);
+int64_t m0_next_request(const struct m0_core *first);
+void m0_arbitrate(struct m0_core *first, int64_t cycle);
+
+M0_INLINE bool m0_has_asked(const struct m0_core *core)
+{
+    const struct m0_master *master = &core->chip->fabric.masters[core->number];
+    return master->first != master->count;
+}
+
 /* The pins, which both cores see. */
 M0_INLINE struct m0_pins *m0_pins(const struct m0_core *core)
 {

@@ -167,6 +167,19 @@ bool m0_xip_is_settled(const struct m0_core *core, uint32_t begin, uint32_t end)
     return true;
 }
 
+/* True where a word would be in the cache. */
+bool m0_xip_has(const struct m0_core *core, uint32_t address)
+{
+    const struct m0_xip *xip = &core->chip->xip;
+    struct place place;
+    if (!find(xip, address, &place) || !(place.mode & M0_XIP_LOOKED_UP)) {
+        return false;
+    }
+    const uint64_t *set = set_of(xip, place.line);
+    uint32_t way = way_of(xip, set, place.line);
+    return way < xip->way_count && (set[way] & place.bit) != 0;
+}
+
 /* A store to flash deletes the line that it goes to, where it is looked up and allocates: RP2040 datasheet 2.6.3.2. */
 void m0_xip_drop(struct m0_core *core, uint32_t address)
 {

@@ -20,6 +20,7 @@ from m0sim.chip.results.run_energy import with_energy
 from m0sim.chip.run_cost import (
     ChipReset,
     ClockRate,
+    Contention,
     CoreCost,
     Exit,
     HeapSize,
@@ -72,6 +73,7 @@ class Left:
     provenance: Provenance
     boot_rom: BootRom | None
     flash: FlashCounts | None
+    contention: Contention | None = None
 
 
 def run_cost(
@@ -110,6 +112,7 @@ def run_cost(
         missed=left.missed,
         load=over_time(loads, cycles),
         cores=cores,
+        contention=left.contention,
     )
 
 
