@@ -118,12 +118,64 @@ def test_compare_and_top_are_taken_over_at_the_wrap() -> None:
     assert edges[-6:] == [10, 17, 30, 37, 50, 57]
 
 
-def test_a_slice_that_counts_what_comes_in_is_named() -> None:
+class SlowInput(SlowSlice):
+    """One that counts what comes in at its B pin, DIVMODE as in section 4.5.2.5: that goes to its divider."""
+
+    def __init__(self, divider: int, top: int, mode: int) -> None:
+        super().__init__(divider, top, 0, phase_correct=False)
+        self.mode, self.level = mode, 0
+
+    def see(self, level: int) -> None:
+        if level != self.level and self.mode == (2 if level else 3):
+            self.cycle()
+        self.level = level
+
+    def wait(self, cycles: int) -> None:
+        for _ in range(cycles if self.mode == 0 or (self.mode == 1 and self.level) else 0):
+            self.cycle()
+
+
+@given(
+    st.integers(0, 7), st.integers(16, 80), st.integers(0, 12), st.integers(0, 3), st.booleans(),
+    st.lists(st.tuples(st.integers(0, 1), st.integers(0, 30)), max_size=20),
+)  # fmt: skip
+@settings(max_examples=60, deadline=None)
+def test_a_slice_counts_what_comes_in(
+    i: int, divider: int, top: int, mode: int, interrupts: bool, steps: list[tuple[int, int]]
+) -> None:
+    made, base, pin = chip(), PWM + 0x14 * i, 2 * i + 1
+    made.store(IO + 8 * pin + 4, 4)
+    made.store(base + 4, divider)
+    made.store(base + 0x10, top)
+    made.store(base + 0x0C, 0xFFFF_0000)  # ignored: the pin is an input
+    made.store(PWM + 0xA8, interrupts << i)
+    made.store(base, 1 | mode << 4)
+    slow = SlowInput(divider, top, mode)
+    for level, cycles in steps:
+        if mode != 0:
+            made.board.pins.drive(pin, level)  # type: ignore[union-attr]
+            slow.see(level)
+            assert made.host.pins.level >> pin & 1 == level
+        made.run(cycles)
+        slow.wait(cycles)
+        assert made.host.lines.get(4, False) == bool(interrupts and slow.wraps)
+        assert made.load(base + 8) == slow.count
+        assert made.load(PWM + 0xA4) == (slow.wraps > 0) << i
+
+
+def test_of_two_b_pins_a_slice_sees_the_or() -> None:
+    """Section 4.5.2: GPIO1 and GPIO17 are both of slice 0."""
     made = chip()
-    made.store(PWM, 1 | 1 << 4)
-    made.run(100)
-    assert made.load(PWM + 8) == 0
-    assert [note.what for note in made.board.bus.notes.values()] == ["counting by the B pin"]
+    for pin in (1, 17):
+        made.store(IO + 8 * pin + 4, 4)
+    made.store(PWM, 1 | 2 << 4)  # rises
+    for pin, level, count in ((1, 1, 1), (17, 1, 1), (1, 0, 1), (17, 0, 1), (17, 1, 2)):
+        made.board.pins.drive(pin, level)  # type: ignore[union-attr]
+        assert made.load(PWM + 8) == count
+    made.store(IO + 8 * 17 + 4, 0x1F)  # it has another function: low
+    assert made.load(PWM + 8) == 2
+    made.board.pins.drive(1, 1)  # type: ignore[union-attr]
+    assert made.load(PWM + 8) == 3
 
 
 # -- ADC

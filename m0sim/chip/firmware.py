@@ -29,7 +29,7 @@ from m0sim.chip.engine.recorder import Recorder
 from m0sim.chip.engine.run_counts import RunCounts, after, counted
 from m0sim.chip.engine.start import Start, later_start, second_core_start, start_of
 from m0sim.chip.engine.world import World
-from m0sim.chip.inputs import AnalogInput, AnalogSource, Outside, PinInput
+from m0sim.chip.inputs import AnalogInput, AnalogSource, Outside, PinInput, PinWire
 from m0sim.chip.memory import AddressSpace
 from m0sim.chip.native import layout
 from m0sim.chip.options import FlashModel, flash_model_of
@@ -105,6 +105,7 @@ class Firmware:
         stdin: bytes = b"",
         stdin_to: str | None = None,
         pins_driven: Sequence[PinInput] = (),
+        wires: Sequence[PinWire] = (),
         adc: Sequence[AnalogInput | AnalogSource] = (),
         resets: Sequence[float | Fraction] = (),
         attached: Sequence[Attached] = (),
@@ -124,9 +125,9 @@ class Firmware:
         there is counted, up to `end` where that is given.
 
         `stdin` is what the first UART receives, or the port `stdin_to`, by the name that its output has; `pins_driven`
-        and `adc` what is done to pins and to channels of the ADC, `resets` the seconds at which the reset button is
-        pressed. Resets on the way, whoever asks for them, end nothing: the firmware begins again, and `RunCost.resets`
-        tells why. `attached` are devices on I2C and SPI: `m0sim.chip.attached`.
+        and `adc` what is done to pins and to channels of the ADC, `wires` connect pins, `resets` are the seconds at
+        which the reset button is pressed. Resets on the way, whoever asks for them, end nothing: the firmware begins
+        again, and `RunCost.resets` tells why. `attached` are devices on I2C and SPI: `m0sim.chip.attached`.
 
         `flash` is ``cold``, as after reset, or ``ideal``, which lets nothing wait. `pins` fills `RunCost.pins`; a
         `timeline` of so many slices at most `RunCost.timeline`, see `m0sim.chip.timeline`. Where
@@ -172,7 +173,8 @@ class Firmware:
             contention=contention,
         )
         presses = tuple(Fraction(at) for at in resets)
-        outside = Outside(tuple(pins_driven), tuple(adc), presses, stdin, tuple(attached), stdin_to)
+        driven, volts = tuple(pins_driven), tuple(adc)
+        outside = Outside(driven, tuple(wires), volts, presses, stdin, tuple(attached), stdin_to)
         run = _Run(self, wanted, self._flash_model(flash), outside, on_output, Recorder(timeline) if timeline else None)
         return run.cost(debugger)
 

@@ -28,6 +28,15 @@ class PinInput:
 
 
 @dataclass(frozen=True, slots=True)
+class PinWire:
+    """A wire between two pins: one has the level of the other, where the chip does not drive it itself."""
+
+    pin: int
+    driver: int
+    """Whose level it has."""
+
+
+@dataclass(frozen=True, slots=True)
 class AnalogInput:
     """A channel of the ADC comes to a voltage."""
 
@@ -51,6 +60,7 @@ class Outside:
     """All that the world outside does during a run."""
 
     pins: tuple[PinInput, ...] = ()
+    wires: tuple[PinWire, ...] = ()
     voltages: tuple[AnalogInput | AnalogSource, ...] = ()
     presses: tuple[Fraction, ...] = ()
     """Seconds at which the reset button is pressed."""
@@ -69,6 +79,14 @@ def pin_inputs(text: str) -> tuple[PinInput, ...]:
     """
     pin, steps = _split(text, "PIN=LEVEL@TIME, such as 9=0@10ms; LEVEL is 0, 1, or z to let go of it")
     return tuple(PinInput(pin, _level(level, text), seconds) for level, seconds in steps)
+
+
+def pin_wire(text: str) -> PinWire:
+    """Such as ``5=2``: pin 5 has the level of pin 2. Raises `UsageError`."""
+    pin, _, driver = (part.strip() for part in text.partition("="))
+    if not (pin.isdecimal() and driver.isdecimal()):
+        raise UsageError(f"{text!r} is not PIN=DRIVER, such as 5=2: pin 5 has the level of pin 2")
+    return PinWire(int(pin), int(driver))
 
 
 def analog_inputs(text: str) -> tuple[AnalogInput, ...]:

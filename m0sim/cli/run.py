@@ -38,6 +38,13 @@ if TYPE_CHECKING:
     help="Drive a pin from outside, such as 9=0@10ms,1@12ms; z lets go of it.",
 )
 @click.option(
+    "--wire",
+    "wires",
+    metavar="PIN=DRIVER",
+    multiple=True,
+    help="A wire between two pins, such as 5=2: pin 5 has the level of pin 2.",
+)
+@click.option(
     "--adc",
     metavar="CHANNEL=VOLTS@TIME",
     multiple=True,
@@ -163,6 +170,7 @@ def _run(
     begin: str | None,
     end: str | None,
     driven: tuple[str, ...],
+    wires: tuple[str, ...],
     adc: tuple[str, ...],
     resets: tuple[str, ...],
     i2c: tuple[str, ...],
@@ -176,7 +184,7 @@ def _run(
 ) -> RunCost:
     from m0sim.chip.attachments import i2c_attached, spi_attached
     from m0sim.chip.durations import seconds_of
-    from m0sim.chip.inputs import analog_inputs, pin_inputs
+    from m0sim.chip.inputs import analog_inputs, pin_inputs, pin_wire
     from m0sim.errors import UsageError
 
     if until_output == "":
@@ -195,6 +203,7 @@ def _run(
             stdin=received,
             stdin_to=stdin_to,
             pins_driven=[each for text in driven for each in pin_inputs(text)],
+            wires=[pin_wire(text) for text in wires],
             adc=[each for text in adc for each in analog_inputs(text)],
             resets=[seconds_of(text) for text in resets],
             attached=[*map(i2c_attached, i2c), *map(spi_attached, spi)],

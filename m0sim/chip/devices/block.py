@@ -73,6 +73,9 @@ class Device(ABC):
     has_aliases = True
     """Whether 0x1000, 0x2000 and 0x3000 behind the registers, stores XOR, set and clear bits."""
 
+    for_cores_alone = False
+    """Whether other masters find nothing there, as where the cores have a port of their own."""
+
     alias_stall = 0
     """Cycles more that a store through an alias takes."""
 

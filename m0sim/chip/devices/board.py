@@ -65,6 +65,8 @@ class Board:
     pins: Pins | None = None
     interrupts: tuple[str, ...] = ()
     """Names of the interrupts, by number."""
+    wire: Callable[[int, int], None] | None = None
+    """Connects a pin to another one, whose level it has from then on. None where the part has no way to."""
     analog: Analog | None = None
     by_core: Reach = EVERYTHING
     """What is reset when the processor asks for a reset (AIRCR.SYSRESETREQ)."""

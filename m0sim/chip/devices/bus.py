@@ -124,7 +124,7 @@ class Bus:
     def read(self, address: int, size: int) -> int | None:
         """A load by another master than the processor, such as a DMA."""
         device = self._at.get(address >> _GRAIN)
-        if device is None:
+        if device is None or device.for_cores_alone:
             return None
         offset = address - device.base & (0xFFF if device.has_aliases else ~0)
         value = device.load(offset) if size == 4 else device.load_narrow(offset, size)
@@ -134,7 +134,7 @@ class Bus:
     def write(self, address: int, value: int, size: int) -> bool:
         """A store by another master."""
         device = self._at.get(address >> _GRAIN)
-        if device is None:
+        if device is None or device.for_cores_alone:
             return False
         self.changed(device)
         self._put(device, address, value, size)

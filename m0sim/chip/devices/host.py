@@ -173,7 +173,8 @@ class PinState(Protocol):
     """How GPIO_OUT and GPIO_OE of the I/O port come to pins and GPIO_IN, a bit a pin in each number.
 
     Of a pin, what drives it is ``out = ((sio_out & port) | other_out) & out_and ^ out_xor``, whether it does is the
-    same with `oe`, its level is ``out if oe else outside``, and GPIO_IN is ``level & inputs & in_and ^ in_xor``.
+    same with `oe`, its level is ``out if oe else outside``, or what a wire brings instead of `outside`, and GPIO_IN is
+    ``level & inputs & in_and ^ in_xor``.
     """
 
     port: int
@@ -203,5 +204,13 @@ class PinState(Protocol):
     """The same of those that have become 0."""
     is_news: int
     """1: a watched pin has changed since this was set to 0."""
+    wired: int
+    """Pins that a wire connects to another one: they have its level, where the chip does not drive them itself."""
+    wires: MutableSequence[int]
+    """By pin: that other one."""
+    unfollowed: int
+    """Pins whose levels are not put here as they change: loads of GPIO_IN are asked for while there are any."""
+    is_sampled: int
+    """1: PIO may look at any pin in any cycle."""
     log_capacity: int
     """Changes that somebody has made room for, 0 where nobody looks at the pins."""

@@ -8,7 +8,7 @@ from fractions import Fraction
 from functools import partial
 
 from m0sim.chip.devices.board import Analog, Board, Pins, Receiver
-from m0sim.chip.inputs import AnalogInput, AnalogSource, Outside, PinInput
+from m0sim.chip.inputs import AnalogInput, AnalogSource, Outside, PinInput, PinWire
 from m0sim.errors import UsageError, did_you_mean
 
 NEVER = 1 << 62
@@ -25,7 +25,10 @@ class World:
 
     def __init__(self, board: Board, outside: Outside, press: Callable[[], None]) -> None:
         """`press` presses the reset button. Raises `UsageError`."""
-        acts = [*_on_pins(outside.pins, board.pins), *_on_channels(outside.voltages, board.analog)]
+        acts = [*_on_wires(outside.wires, board), *_on_pins(outside.pins, board.pins)]
+        if both := {wire.pin for wire in outside.wires} & {given.pin for given in outside.pins}:
+            raise UsageError(f"pin {min(both)} is driven from outside and is the end of a wire: drive the other end")
+        acts += _on_channels(outside.voltages, board.analog)
         acts += [_Act(seconds, press) for seconds in outside.presses]
         if outside.sent or outside.sent_to is not None:
             acts.append(_Act(Fraction(0), partial(_receiver(board, outside.sent_to).receive, outside.sent)))
@@ -59,6 +62,22 @@ def _receiver(board: Board, name: str | None) -> Receiver:
         known = list(board.receivers)
         raise UsageError(f"no port {name!r} that receives: {', '.join(known)}{did_you_mean(name.upper(), known)}")
     return board.receivers[name.upper()]
+
+
+def _on_wires(wires: Sequence[PinWire], board: Board) -> Iterator[_Act]:
+    ends = [wire.pin for wire in wires]
+    for wire in wires:
+        if board.wire is None or board.pins is None:
+            raise UsageError("the pins of this part cannot be wired: only those of an RP2040 can")
+        numbers = board.pins.numbers
+        for pin in (wire.pin, wire.driver):
+            if pin not in numbers:
+                raise UsageError(f"a wire: there is no pin {pin}: pins are {min(numbers)} to {max(numbers)}")
+        if wire.driver in ends:
+            raise UsageError(f"pin {wire.driver} has a wire to another pin itself: name the pin that drives them all")
+        if ends.count(wire.pin) > 1:
+            raise UsageError(f"pin {wire.pin} has two wires: its level is that of one pin")
+        yield _Act(Fraction(0), partial(board.wire, wire.pin, wire.driver))
 
 
 def _on_pins(inputs: Sequence[PinInput], pins: Pins | None) -> Iterator[_Act]:

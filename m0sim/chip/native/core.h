@@ -292,7 +292,11 @@ struct m0_pins {
     uint32_t in_and;
     uint32_t in_xor;
     uint32_t inputs;    /* 1: the pad's input is enabled */
-    uint32_t outside;   /* level where nobody on the chip drives the pin */
+    uint32_t outside;   /* level where nobody on the chip drives the pin, */
+    uint32_t wired;     /* but for these, which a wire connects to another pin: */
+    uint32_t wires[32]; /* by pin: that other one, whose level they have */
+    uint32_t unfollowed; /* pins whose levels only Python knows: GPIO_IN is asked for there */
+    uint32_t is_sampled; /* 1: PIO may look at any pin in any cycle */
     uint32_t watched;   /* pins whose changes Python wants to hear of at once */
     uint32_t level;     /* now */
     uint32_t driven;

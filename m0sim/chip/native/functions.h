@@ -175,6 +175,7 @@ bool m0_access_port(struct m0_core *core, uint32_t pc, int64_t now, uint32_t add
 
 /* -- what of the RP2040's SIO is not the divider: sio.c */
 
+bool m0_asks_for_pins(const struct m0_core *core, uint32_t offset);
 bool m0_has_sio(const struct m0_core *core, uint32_t offset, bool is_store);
 bool m0_is_mailbox(uint32_t offset);
 uint32_t m0_read_sio(struct m0_core *core, uint32_t offset);

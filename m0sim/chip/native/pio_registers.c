@@ -297,6 +297,8 @@ void m0_pio_store(struct m0_core *core, uint32_t pc, int64_t now, uint32_t numbe
     now = core->chip->pio.now > now ? core->chip->pio.now : now; /* a device that is told late finds PIO in the present */
     if (core->chip->pio.is_used == 0) {
         core->chip->pio.is_used = 1;
+        m0_pins(core)->is_sampled = m0_pins(core)->is_news = 1;
+        core->system.attention |= core->system.is_on; /* Python is to know */
         m0_begin_inputs(m0_pins(core), now);
     }
     settle_machines(block, now);

@@ -31,6 +31,12 @@ bool m0_has_sio(const struct m0_core *core, uint32_t offset, bool is_store)
     return offset <= SPINLOCK31 && offset != 0x7C;
 }
 
+/* True for GPIO_IN, where the level of a pin is not followed. */
+bool m0_asks_for_pins(const struct m0_core *core, uint32_t offset)
+{
+    return (offset & ~3u) == GPIO_IN && m0_pins(core)->unfollowed != 0;
+}
+
 /* True for the register that a word is sent by to the other core. */
 bool m0_is_mailbox(uint32_t offset)
 {
@@ -63,6 +69,16 @@ void m0_begin_inputs(struct m0_pins *pins, int64_t now)
     pins->input_since = 0;
 }
 
+/* Pins that a wire connects to another one have its level, where the chip does not drive them itself. */
+static uint32_t along_wires(const struct m0_pins *pins, uint32_t level, uint32_t enabled)
+{
+    uint32_t ends = pins->wired & ~enabled, high = 0;
+    for (uint32_t left = ends, pin = 0; left != 0; left >>= 1, pin++) {
+        high |= (left & level >> pins->wires[pin] & 1) << pin;
+    }
+    return (level & ~ends) | high;
+}
+
 /* Put the pins to what the SIO, PIO and others drive them to. What of them changed is noted: for the interrupts of pins,
    and for whoever draws them. */
 M0_INLINE void drive_pins(const struct m0_core *core, const struct m0_pio *pio, struct m0_pins *pins, int64_t now)
@@ -76,7 +92,11 @@ M0_INLINE void drive_pins(const struct m0_core *core, const struct m0_pio *pio, 
     }
     out = (out & pins->out_and) ^ pins->out_xor;
     enabled = (enabled & pins->oe_and) ^ pins->oe_xor;
-    uint32_t level = (out & enabled) | (pins->outside & ~enabled), seen = level & pins->inputs;
+    uint32_t level = (out & enabled) | (pins->outside & ~enabled);
+    if (pins->wired != 0) {
+        level = along_wires(pins, level, enabled);
+    }
+    uint32_t seen = level & pins->inputs;
     if (pio->is_used != 0 && input_of(pins, seen) != pins->input) {
         m0_move_inputs(pins, now);
         pins->input = input_of(pins, seen);

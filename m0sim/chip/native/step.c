@@ -129,7 +129,8 @@ static bool access_port(struct m0_core *core, struct now *now, uint32_t address,
     if (core->is_waited_for != 0 && is_store && m0_is_mailbox(address - core->port.base)) {
         return stop_access(core, now, M0_STOP_LAUNCH, address, size, is_store);
     }
-    if (core->system.is_on != 0 && core->port.is_sio == 0) {
+    bool is_asked = !is_store && m0_asks_for_pins(core, address - core->port.base);
+    if (core->system.is_on != 0 && (core->port.is_sio == 0 || is_asked)) {
         if (!access_bus(core, now, address, size, is_store, value)) {
             return false;
         }

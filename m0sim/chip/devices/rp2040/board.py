@@ -25,6 +25,7 @@ from m0sim.chip.devices.rp2040.pll import Pll
 from m0sim.chip.devices.rp2040.pwm import SLICES, Pwm
 from m0sim.chip.devices.rp2040.resets import Psm, Resets
 from m0sim.chip.devices.rp2040.rtc import Rtc
+from m0sim.chip.devices.rp2040.sio import Sio
 from m0sim.chip.devices.rp2040.spi import Spi
 from m0sim.chip.devices.rp2040.ssi import Ssi
 from m0sim.chip.devices.rp2040.system import Syscfg, Sysinfo, Tbman, VregAndChipReset
@@ -84,7 +85,7 @@ def build(host: Host, flash_bytes: int = 2 << 20) -> Board:
     resets.holds({block.name: block for block in resettable})
     # CLOCKS before XOSC, wherever both are reset: clk_sys never stands on an oscillator that is off
     always: list[Block] = [rosc, clocks, xosc, watchdog, resets, psm, vreg, xip_ctrl, ssi]
-    bus = Bus(host, clk_sys, (*always, *resettable, usb_memory, XipAux(xip_ctrl)))
+    bus = Bus(host, clk_sys, (*always, *resettable, usb_memory, XipAux(xip_ctrl), Sio(io_bank0)))
     bus.watchers += [*(pio.look_at_news for pio in pios), io_bank0.look_at_news]
     bus.tellers += [pio.tell_uses for pio in pios]
     stages: dict[str, list[Resettable]] = {
@@ -99,6 +100,7 @@ def build(host: Host, flash_bytes: int = 2 << 20) -> Board:
         {uart.name: uart for uart in uarts} | {"USB": usb_host},
         io_bank0,
         INTERRUPTS,
+        wire=io_bank0.wire,
         analog=adc,
         by_core=PROCESSOR_ALONE,  # section 2.4.2.9
         pressed=chip_reset.by_pin,

@@ -86,10 +86,13 @@ class IoBank0(Block):
         self._pads = pads
         pads.changed = self._update
         self._outside: list[int | None] = [None] * PINS
-        self._peripheral = {F_PWM: [0] * PINS}
-        """By function: the level that it drives pins to that have it."""
+        self._peripheral: dict[int, list[int | None]] = {F_PWM: [0] * PINS}
+        """By function: the level that it drives pins to that have it; None where it reads them."""
         self.followers: list[Callable[[], None]] = []
-        """Called when pins have other functions, or are watched or not any more."""
+        """Called when pins have other functions, or are watched or not any more, or PIO begins to look at them."""
+        self.levels_wanted: Callable[[], None] = lambda: None
+        """Called before somebody looks at levels that a peripheral has not put."""
+        self._is_sampled = False
         self._listeners: dict[int, list[Callable[[], None]]] = {}
         self._edges = [0] * PINS
         """By pin: latched edges, as bits of INTR."""
@@ -131,20 +134,41 @@ class IoBank0(Block):
         self._update(pin)
         self.look()
 
+    def wire(self, pin: int, to: int) -> None:
+        """Connect a pin to another one, which drives it."""
+        pins = self.bus.host.pins
+        pins.wires[pin] = to
+        pins.wired |= 1 << pin
+        self._update(pin)
+        self.look()
+
     def listen(self, pin: int, changed: Callable[[], None]) -> None:
         """Call `changed` whenever a pin has another level, as its input sees it."""
         self._listeners.setdefault(pin, []).append(changed)
         self._watch()
 
-    def put(self, function: int, pin: int, level: int) -> None:
-        """A peripheral drives those pins that have its function."""
+    def listen_no_more(self, pin: int, changed: Callable[[], None]) -> None:
+        """Do not call it any more."""
+        self._listeners[pin].remove(changed)
+        if not self._listeners[pin]:
+            del self._listeners[pin]
+        self._watch()
+
+    def put(self, function: int, pin: int, level: int | None) -> None:
+        """A peripheral drives a pin, if that has its function; with None it reads it."""
+        if self._peripheral[function][pin] == level:
+            return
         self._peripheral[function][pin] = level
         if self.function(pin) == function:
             self._update(pin)
 
     def look_at_news(self) -> None:
-        """The same, if a watched pin has changed."""
-        if self.bus.host.pins.is_news:
+        """The same, if a watched pin has changed, or PIO begins to look."""
+        pins = self.bus.host.pins
+        if pins.is_news:
+            if pins.is_sampled and not self._is_sampled:
+                self._is_sampled = True
+                self._tell_followers()
             self.look()
 
     def look(self) -> None:
@@ -192,13 +216,16 @@ class IoBank0(Block):
         for i, pio in enumerate((F_PIO0, F_PIO1)):
             pins.pio[i] = pins.pio[i] | bit if function == pio else pins.pio[i] & ~bit
         self.bus.host.update_pins()
+        if pins.wired & bit:
+            self._update(pins.wires[pin])  # which has the pull-up of this pin, too
 
     def _driven(self, function: int, pin: int) -> tuple[int, int]:
         """What a function other than the I/O port drives a pin to, and whether it does."""
         if function == F_UART:
             return 1, int(pin % 4 in (_UART_TX, _UART_RTS))  # idle; what is sent is not drawn
         levels = self._peripheral.get(function)
-        return (0, 0) if levels is None else (levels[pin], 1)
+        level = None if levels is None else levels[pin]
+        return (0, 0) if level is None else (level, 1)
 
     def _level_outside(self, pin: int, pad: int, now: int) -> int:
         driven = self._outside[pin]
@@ -206,9 +233,16 @@ class IoBank0(Block):
             return driven
         if pad & (_PUE | _PDE) == _PUE | _PDE:
             return now  # a bus keeper
-        return int(bool(pad & _PUE))  # without any pull too it reads as 0: a floating pin may be anything
+        # without any pull too it reads as 0, for a floating pin may be anything; of a wire's two ends a pull-up wins
+        return int(bool(pad & _PUE) or any(self._pads.pad(end) & _PUE for end in self._ends_of(pin)))
+
+    def _ends_of(self, pin: int) -> list[int]:
+        """Pins that a wire connects to this one."""
+        pins = self.bus.host.pins
+        return [end for end in range(PINS) if pins.wired >> end & 1 and pins.wires[end] == pin] if pins.wired else []
 
     def _status(self, pin: int) -> int:
+        self.levels_wanted()
         pins, (out, enabled) = self.bus.host.pins, self.bus.host.outputs
         ctrl = self.words[8 * pin + 4]
         from_out = ((out & pins.port) | pins.other_out) >> pin & 1
@@ -244,6 +278,7 @@ class IoBank0(Block):
 
     def _raw(self, i: int) -> int:
         """INTR0 to 3."""
+        self.levels_wanted()
         self.look()
         pins = range(_NIBBLES * i, min(_NIBBLES * i + _NIBBLES, PINS))
         return sum(self._nibble(pin) << 4 * (pin % _NIBBLES) for pin in pins)

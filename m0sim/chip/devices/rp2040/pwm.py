@@ -1,6 +1,7 @@
 """PWM: eight slices that count. RP2040 datasheet, section 4.5.
 
-A slice's outputs are followed only where somebody looks at pins that have them: see `Pwm.follow`.
+A slice's outputs are followed only where somebody may look at pins that have them at any time: see `Pwm.follow`. Where
+the core alone looks, GPIO_IN is asked for: see `Sio`.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ from m0sim.chip.devices.rp2040.gpio import F_PWM, PINS, IoBank0
 
 SLICES = 8
 _PWM_IRQ_WRAP = 4
-_EN, _PH_CORRECT, _A_INV, _B_INV, _DIVMODE, _PH_RET, _PH_ADV = 1, 2, 4, 8, 3 << 4, 1 << 6, 1 << 7
+_EN, _PH_CORRECT, _A_INV, _B_INV, _PH_RET, _PH_ADV = 1, 2, 4, 8, 1 << 6, 1 << 7
+_FREE, _LEVEL, _RISE, _FALL = range(4)
+"""DIVMODE, section 4.5.2.5: what counts, or rather what goes to the divider."""
 _SIXTEENTHS = 16
 
 
@@ -23,6 +26,11 @@ class _Slice:
 
     def __init__(self) -> None:
         self.is_enabled = self.is_phase_correct = False
+        self.mode = _FREE
+        self.input = 0
+        """The level that the slice sees at its B pins, as an input."""
+        self._edges = 0
+        """Of the input: those that count, and have not gone to the divider yet."""
         self.inverted = 0
         self.divider = _SIXTEENTHS
         self.top, self.compare = 0xFFFF, (0, 0)
@@ -40,11 +48,13 @@ class _Slice:
 
     def settle(self, now: int) -> bool:
         """Count to that cycle; whether the counter wrapped."""
+        events = (now - self._since) * self.runs if self.mode <= _LEVEL else self._edges
+        self._edges = 0
         if not self.is_enabled:
             self._since = now
             self.top, self.compare = self.next_top, self.next_compare
             return False
-        sixteenths = self._phase + _SIXTEENTHS * (now - self._since)
+        sixteenths = self._phase + _SIXTEENTHS * events
         steps, self._phase = divmod(sixteenths, self.divider)
         self._since = now
         self.position += steps
@@ -60,8 +70,21 @@ class _Slice:
         """The divider begins anew."""
         self._phase = 0
 
-    def cycle_of(self, position: int) -> int:
-        """The cycle in which the counter comes to a later position of this period."""
+    def see(self, level: int) -> None:
+        """The input has this level from now on, to which the slice was brought."""
+        if level != self.input:
+            self._edges += self.mode == (_RISE if level else _FALL)
+            self.input = level
+
+    @property
+    def runs(self) -> bool:
+        """Whether it counts in each cycle."""
+        return self.is_enabled and (self.mode == _FREE or (self.mode == _LEVEL and bool(self.input)))
+
+    def cycle_of(self, position: int) -> int | None:
+        """The cycle in which the counter comes to a later position of this period, if it runs on until then."""
+        if not self.runs:
+            return None
         sixteenths = (position - self.position) * self.divider - self._phase
         return self._since - (-sixteenths // _SIXTEENTHS)
 
@@ -83,7 +106,7 @@ class _Slice:
 
 
 class Pwm(TimedBlock):
-    """The slices. Counting what comes in at a B pin is not modelled: such a slice stands."""
+    """The slices. What comes in at a B pin is there in the cycle in which the pin changes: flip-flops are left out."""
 
     CSR, DIV, CTR, CC, TOP = 0x00, 0x04, 0x08, 0x0C, 0x10
     STRIDE, EN = 0x14, 0xA0
@@ -95,6 +118,10 @@ class Pwm(TimedBlock):
         self._slices = [_Slice() for _ in range(SLICES)]
         self._followed: dict[int, list[int]] = {}
         """Pins whose levels are followed, by slice."""
+        self._inputs: dict[int, list[int]] = {}
+        """B pins that are read, by slice."""
+        self._input_changed = [partial(self._on_input, i) for i in range(SLICES)]
+        self._is_following = self._is_planning = self._has_news = False
         self._interrupts = Interrupts(self, (_PWM_IRQ_WRAP,), (self.INTR, self.INTE, self.INTF, self.INTS))
         for i in range(SLICES):
             base = self.STRIDE * i
@@ -111,6 +138,7 @@ class Pwm(TimedBlock):
         self.stores[self.EN] = self._enable
         self.volatile |= {self.EN, self.INTR, self.INTS}
         io_bank0.followers.append(self.follow)
+        io_bank0.levels_wanted = self.put_levels
 
     def reset(self) -> None:
         """All stand at 0."""
@@ -129,16 +157,64 @@ class Pwm(TimedBlock):
 
     def _wrap_due(self, i: int) -> int | None:
         counter = self._slices[i]
-        return counter.cycle_of(counter.period) if counter.is_enabled else None
+        return counter.cycle_of(counter.period)
 
     def follow(self) -> None:
-        """Find out which pins show a slice to somebody: to a log of changes, or to an interrupt of the pin."""
-        pins = self.bus.host.pins
-        self._followed = {}
-        for pin in self._io.pins_of(F_PWM, range(PINS)):
-            if pins.log_capacity or pins.watched >> pin & 1:
+        """Find out which pins show a slice to somebody: a log of changes, an interrupt of the pin, a wire, or PIO."""
+        if self._is_following:
+            return
+        self._is_following = True
+        pins, used = self.bus.host.pins, self._io.pins_of(F_PWM, range(PINS))
+        inputs: dict[int, list[int]] = {}
+        for pin in used:
+            if pin & 1 and self._slices[pin >> 1 & 7].mode != _FREE:
+                inputs.setdefault(pin >> 1 & 7, []).append(pin)
+        self._listen(inputs)
+        looked_at = pins.watched
+        for pin in range(PINS):
+            looked_at |= (pins.wired >> pin & 1) << pins.wires[pin]
+        self._followed, pins.unfollowed = {}, 0
+        for pin in used:
+            if pins.log_capacity or pins.is_sampled or looked_at >> pin & 1:
                 self._followed.setdefault(pin >> 1 & 7, []).append(pin)
+            else:
+                pins.unfollowed |= 1 << pin
+        self._is_following = False
+        self._settle()
         self._plan()
+
+    def put_levels(self) -> None:
+        """Somebody is about to look at the pins."""
+        self._settle()
+        for pin in self._io.pins_of(F_PWM, range(PINS)):
+            self._put(pin)
+
+    def _put(self, pin: int) -> None:
+        counter = self._slices[pin >> 1 & 7]
+        self._io.put(F_PWM, pin, None if pin & 1 and counter.mode != _FREE else counter.level(pin & 1))
+
+    def _listen(self, inputs: dict[int, list[int]]) -> None:
+        before, self._inputs = self._inputs, inputs
+        for i in range(SLICES):
+            for pin in set(before.get(i, ())) - set(inputs.get(i, ())):
+                self._io.listen_no_more(pin, self._input_changed[i])
+            for pin in set(inputs.get(i, ())) - set(before.get(i, ())):
+                self._io.listen(pin, self._input_changed[i])
+        for i in inputs:
+            self._see(i)
+
+    def _on_input(self, i: int) -> None:
+        self._settle()
+        self._see(i)
+        if not self._is_planning:
+            self._plan()
+
+    def _see(self, i: int) -> None:
+        """Section 4.5.2: of several B pins the OR."""
+        pins = self.bus.host.pins
+        levels = (pins.seen & pins.in_and) ^ pins.in_xor
+        self._slices[i].see(int(any(levels >> pin & 1 for pin in self._inputs.get(i, ()))))
+        self._settle()
 
     def _settle(self) -> None:
         now, wrapped = self.bus.clock.now, 0
@@ -147,18 +223,27 @@ class Pwm(TimedBlock):
                 wrapped |= 1 << i
         if wrapped:
             self._interrupts.latch(wrapped)
+            self._has_news = True
 
     def _plan(self) -> None:
-        cycles = []
+        self._is_planning = True
+        for of_slice in self._followed.values():
+            for pin in of_slice:
+                self._put(pin)
+        if self._inputs and self.bus.host.pins.is_news:
+            self._io.look()  # a wire may go to another slice
+        self._is_planning = False
+        # where no cycle is known beforehand, the DMA is told by an event
+        cycles = [self.bus.clock.now] if self._inputs and self._has_news else []
+        self._has_news = False
         for i, counter in enumerate(self._slices):
-            for pin in self._followed.get(i, ()):
-                self._io.put(F_PWM, pin, counter.level(pin & 1))
-            if not counter.is_enabled:
-                continue
+            cycle = None
             if i in self._followed:
-                cycles.append(counter.cycle_of(counter.next_edge()))
+                cycle = counter.cycle_of(counter.next_edge())
             elif self.words[self.INTE] >> i & 1:
-                cycles.append(counter.cycle_of(counter.period))
+                cycle = counter.cycle_of(counter.period)
+            if cycle is not None:
+                cycles.append(cycle)
         self.schedule(min(cycles, default=None))
 
     # -- registers
@@ -170,10 +255,8 @@ class Pwm(TimedBlock):
         self._slices[i].position = value & 0xFFFF
 
     def _control(self, i: int, value: int) -> None:
-        counter = self._slices[i]
-        if value & _DIVMODE:
-            self.bus.unmodelled(self, self.STRIDE * i, value, "counting by the B pin")
-        is_enabled = bool(value & _EN) and not value & _DIVMODE
+        counter, mode = self._slices[i], value >> 4 & 3
+        is_enabled = bool(value & _EN)
         if is_enabled and not counter.is_enabled:
             counter.restart()
         counter.is_enabled = is_enabled
@@ -181,6 +264,9 @@ class Pwm(TimedBlock):
         counter.inverted = value >> 2 & 3
         if value & (_PH_ADV | _PH_RET) and is_enabled:
             counter.position = max(0, counter.position + (1 if value & _PH_ADV else -1))
+        if mode != counter.mode:
+            counter.mode = mode
+            self.follow()
 
     def _enable(self, value: int) -> None:
         for i in range(SLICES):
