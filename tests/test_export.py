@@ -237,6 +237,14 @@ def test_programs_with_a_heap(build: Build, tmp_path: Path, code: Code) -> None:
         assert [bench.cycles for bench in benches] == [cost.cycles for cost in costs]
 
 
+def test_a_stack_of_its_own_and_a_heap_below_it(build: Build, tmp_path: Path) -> None:
+    """As programs of the Pico's SDK have it: operands lie at the end of the heap's memory, far above the code."""
+    elf = build("heap.c", "bump.c", linker_script=FIRMWARE / "claims.ld", movable=True)
+    uf2, (bench,) = prepared(elf, requested("sum", f"hex:{bytes(range(200)).hex()}", "200"))
+    assert bench.result_text == f"{sum(range(200)):08x}"
+    assert log_of(printed(uf2, tmp_path), tmp_path) == [(bench.cycles, bench.result_text)]
+
+
 def test_writes_to_where_the_image_is_are_refused(build: Build, tmp_path: Path) -> None:
     source = tmp_path / "wild.c"
     source.write_text("int wild(int *p) { *p = 7; return 0; }")
@@ -532,12 +540,24 @@ def test_benches_that_no_board_can_measure_are_told(run: Run, build: Build, tmp_
         function = "dot_s8"
         args = ["hex:0102", "hex:0304", 2]
         flash = "cold"
+        [[bench]]
+        name = "another part"
+        function = "dot_s8"
+        args = ["hex:0102", "hex:0304", 2]
+        profile = "stm32g0"
         """
     )
     done = run("export", str(manifest), "-o", str(tmp_path / "b.uf2"), "--json")
     assert done.code == 0
     assert [bench["name"] for bench in done.json["benches"]] == ["good"]
     reasons = {each["name"]: each["reason"] for each in done.json["left_out"]}
-    assert list(reasons) == ["stubbed", "cold", "too large"]
+    assert list(reasons) == ["stubbed", "cold", "another part", "too large"]
+    assert reasons["another part"] == "is for stm32g0, and the board has an RP2040"
     assert "do not fit into the SRAM" in reasons["too large"]
     assert reasons["stubbed"] == "needs stubs, which an exported image does not have"
+    with manifest.open("a") as file:
+        file.write('[[bench]]\nname = "slow"\nfunction = "dot_s8"\nargs = [1, 3, 0]\nprofile = "rp2040-clkdiv4"\n')
+    done = run("export", str(manifest), "--flash", "-o", str(tmp_path / "b.uf2"), "--json").json
+    assert [bench["name"] for bench in done["benches"]] == ["good", "cold"]
+    reasons = {each["name"]: each["reason"] for each in done["left_out"]}
+    assert reasons["slow"] == "is for rp2040-clkdiv4, and the board has an RP2040, its flash at half the clock"

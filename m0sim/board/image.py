@@ -9,13 +9,15 @@ from zlib import crc32
 
 from m0sim import __version__
 from m0sim.board import second_stage
-from m0sim.board.layout import FLASH, Code, Layout
+from m0sim.board.layout import FLASH, SRAM, Code, Layout, is_in_sram
 from m0sim.board.log import FORMAT
 from m0sim.board.plan import plan_at
 from m0sim.board.prepared import Prepared
 from m0sim.errors import UsageError
-from m0sim.image import uf2
+from m0sim.image import Range, uf2
 from m0sim.image.chunks import Chunk
+from m0sim.image.heap_and_stack import without
+from m0sim.image.ranges import merged_ranges
 
 REPEATS: dict[Code, int] = {"sram": 3, "flash": 2}
 """Unless somebody says how many. In flash, the first is with an empty cache, the second with what the first left."""
@@ -41,14 +43,15 @@ class Exported:
     begin: int
     """Its lowest address: in SRAM, where the boot ROM enters it."""
     sram_bytes: int
-    """Bytes that it takes of SRAM, the stack that it needs with them."""
+    """Bytes of SRAM that are taken, the stack that it needs with them: all but the largest free piece."""
 
 
 def exported(layout: Layout, benches: Sequence[Prepared], *, repeats: int | None = None) -> Exported:
     """The image that measures these calls. Raises `UsageError` where they do not fit into SRAM together."""
     repeats = repeats or REPEATS[layout.code]
     top = benches[0].stack_top
-    begin = -(-max(layout.end, *(bench.free for bench in benches)) // _BLOCK) * _BLOCK
+    stack = max(bench.stack_bytes for bench in benches) + _SPARE_STACK
+    begin, end = _room_for_plan(layout, benches, (top - stack, top))
 
     def plan_titled(title: str) -> bytes:
         flushes = layout.code == "flash"
@@ -60,20 +63,29 @@ def exported(layout: Layout, benches: Sequence[Prepared], *, repeats: int | None
         f"m0sim export {FORMAT} version {__version__} image {fingerprint} benches {len(benches)} repeats {repeats} "
         f"clock {CLOCK_HZ} code {layout.code}"
     )
-    stack = max(bench.stack_bytes for bench in benches) + _SPARE_STACK
-    if begin + len(plan) + stack > min(top, second_stage.PLACE if layout.code == "flash" else top):
+    if begin + len(plan) > end:
         raise UsageError(
-            f"does not fit into SRAM: code and operands take {begin - layout.begin:,} bytes, what the benches begin "
-            f"with {len(plan):,}, their stack {stack:,}, and there are {top - layout.begin:,}; export fewer benches "
-            "(--only)"
+            f"does not fit into SRAM: what the benches begin with takes {len(plan):,} bytes, and beside the program, "
+            f"operands and stack there are {max(0, end - begin):,}; export fewer benches (--only)"
         )
     chunks = [Chunk(s.address, _with_plan(layout, s.address, s.data, begin), 0) for s in layout.loaded]
     chunks.append(Chunk(begin, plan, 0))
     if layout.code == "flash":
         chunks = _stored(layout, chunks)
-    used = begin + len(plan) + stack - layout.begin
+    used = SRAM[1] - SRAM[0] - (end - begin - len(plan))
     entry = min(chunk.address for chunk in chunks)
     return Exported(uf2.written(chunks), tuple(benches), layout.code, repeats, fingerprint, entry, used)
+
+
+def _room_for_plan(layout: Layout, benches: Sequence[Prepared], stack: Range) -> Range:
+    """The largest piece of SRAM that nothing takes, above the runtime: the boot ROM enters the lowest address."""
+    taken = [stack, *(span for bench in benches for span in bench.taken)]
+    taken += [(s.address, s.end) for s in layout.program.segments if is_in_sram(s)]
+    if layout.code == "flash":
+        taken.append((second_stage.PLACE, SRAM[1]))  # it runs there while it copies
+    free = without([(layout.begin, SRAM[1])], merged_ranges(taken))
+    whole = [(-(-begin // _BLOCK) * _BLOCK, end) for begin, end in free]
+    return max(whole, key=lambda gap: gap[1] - gap[0], default=(SRAM[1], SRAM[1]))
 
 
 def _stored(layout: Layout, loaded: Sequence[Chunk]) -> list[Chunk]:

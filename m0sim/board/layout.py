@@ -11,7 +11,7 @@ from m0sim import image
 from m0sim.board import second_stage
 from m0sim.errors import UsageError
 from m0sim.image import Image, Segment
-from m0sim.image.heap_and_stack import heap_of, uses_heap
+from m0sim.image.heap_and_stack import claimed, heap_of, uses_heap, without
 from m0sim.image.moving import MovedImage, moved
 from m0sim.image.ranges import Range, merged_ranges
 
@@ -72,7 +72,28 @@ def is_in_sram(segment: Segment) -> bool:
 
 def laid_out(program: Image, code: Code) -> Layout:
     """Lay a program out. Raises `UsageError` where it does not fit."""
-    return in_sram(program) if code == "sram" else in_flash(program)
+    unclaimed = _without_claims(program)
+    return in_sram(unclaimed) if code == "sram" else in_flash(unclaimed)
+
+
+def _without_claims(program: Image) -> Image:
+    """The program without sections that only set memory aside for a heap and a stack: no content, and all of SRAM."""
+    claims = claimed(program.symbols, program.sections)
+    if not claims:
+        return program
+    segments = []
+    for segment in program.segments:
+        parts = (
+            without([(segment.address, segment.end)], claims)
+            if is_in_sram(segment)
+            else [(segment.address, segment.end)]
+        )
+        for begin, end in parts:
+            data = segment.data[begin - segment.address : end - segment.address]
+            load = segment.load_address + begin - segment.address
+            segments.append(replace(segment, address=begin, load_address=load, data=data, size=end - begin))
+    sections = [s for s in program.sections if not any(begin <= s.address < end for begin, end in claims)]
+    return replace(program, segments=tuple(segments), sections=tuple(sections))
 
 
 def in_flash(program: Image) -> Layout:

@@ -14,10 +14,14 @@ from m0sim.chip.cost import Cost
 from m0sim.chip.device import Device
 from m0sim.chip.fault import Fault, Interrupted
 from m0sim.chip.machine import Machine
+from m0sim.chip.memory import AddressSpace
 from m0sim.chip.options import FlashModel
 from m0sim.errors import UsageError
-from m0sim.image import Image
+from m0sim.image import Image, Range
+from m0sim.image.ranges import merged_ranges
 
+_HEAP_MARGIN = 256
+"""Bytes that nothing takes behind what a heap needed."""
 _MOST_CYCLES = (1 << 32) - 1
 _WORDS = {"s32": "<i", "u32": "<I", "f32": "<f", "s64": "<q", "u64": "<Q", "f64": "<d"}
 
@@ -47,8 +51,8 @@ class Prepared:
     """The words of r0 and r1 that are the result."""
     memory: int
     """CRC-32 of what `fills` filled, one after the other, after the call."""
-    free: int
-    """Where memory begins that is nobody's, below the stack."""
+    taken: tuple[Range, ...]
+    """SRAM that buffers and the heap have, besides what the program has."""
     stack_top: int
     stack_bytes: int
     warnings: tuple[str, ...]
@@ -96,11 +100,17 @@ def prepare(request: Request, program: Image, layout: Layout, chip: Device) -> P
         later_cycles=warm,
         result=_result_words(cost),
         memory=crc32(b"".join(there.machine.read(f.address, len(f.content)).tobytes() for f in fills)),
-        free=there.machine.space.stack_limit,
+        taken=_taken(there.machine.space),
         stack_top=there.machine.space.stack_top,
         stack_bytes=cost.stack_bytes,
         warnings=cost.warnings,
     )
+
+
+def _taken(space: AddressSpace) -> tuple[Range, ...]:
+    buffers = [(allocation.begin, allocation.end) for allocation in space.allocations]
+    heap = [] if space.heap_base is None else [(space.heap_base, space.heap_end + _HEAP_MARGIN)]
+    return merged_ranges([*buffers, *heap])
 
 
 def _with_flash(request: Request, program: Image, layout: Layout, chip: Device) -> tuple[int, int]:

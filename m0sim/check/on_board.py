@@ -12,6 +12,7 @@ from m0sim.board.log import BenchLog, BoardLog
 from m0sim.board.request import NAME_LIMIT, Request
 from m0sim.check.bench import Bench, CallBench
 from m0sim.check.measure import Failure, Measurement
+from m0sim.chip import device
 from m0sim.errors import UsageError
 from m0sim.names import printable
 
@@ -22,6 +23,9 @@ def request(bench: Bench, code: Code = "sram") -> Request:
     """The call of a bench. Raises `UsageError` for what nothing on a board can do."""
     if not isinstance(bench, CallBench):
         raise UsageError("is whole firmware, which measures nothing by itself")
+    if not _is_of_the_board(bench, code):
+        flash = "" if code == "sram" else ", its flash at half the clock"
+        raise UsageError(f"is for {bench.profile}, and the board has an RP2040{flash}")
     for key in ("startup", "stubs", "registers", "stdout", "bootrom"):
         if getattr(bench, key):
             raise UsageError(f"needs {key}, which an exported image does not have")
@@ -70,7 +74,17 @@ def _of(log: BoardLog, bench: Bench) -> BenchLog | None:
     """What the log has of a bench that counts what the board does."""
     if not isinstance(bench, CallBench) or (bench.flash == "ideal") != (log.code == "sram"):
         return None
+    if not _is_of_the_board(bench, "sram" if log.code == "sram" else "flash"):
+        return None
     return next((found for found in log.benches if found.name == name_of(bench.name)), None)
+
+
+def _is_of_the_board(bench: CallBench, code: Code) -> bool:
+    """Whether what the bench counts is what an exported image does."""
+    meant, board = device.load(bench.profile), device.load("rp2040")
+    if code == "flash" and meant.xip_cache != board.xip_cache:
+        return False
+    return (meant.core, meant.multiplier_cycles, meant.has_sio_divider) == (board.core, board.multiplier_cycles, True)
 
 
 def _repeats(bench: Bench, log: BoardLog) -> slice:
