@@ -9,8 +9,10 @@ from pathlib import Path
 
 import firmware_images
 import pytest
+from dma_chip import DmaChip
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from test_devices_rp2040 import CLR, RESETS
 
 from m0sim import Firmware, toolchain
 from m0sim.chip.devices.rp2040.usb_memory import UsbMemory
@@ -83,6 +85,18 @@ class TestSerialPort:
 def test_the_first_uart_has_the_input_until_a_port_is_open(tmp_path: Path) -> None:
     done = Firmware.from_elf(firmware_images.build("echo", tmp_path)).run(stdin=b"no usb here.", seconds=1)
     assert done.output == "ready\nNO USB HERE."
+
+
+def test_zeros_in_registers_that_are_zero_are_nothing_to_tell() -> None:
+    """TinyUSB cleared the whole block, registers of a host's among them; what is no zero is told, and its end."""
+    chip, first, second = DmaChip(), 0x5011_0004, 0x5011_0008  # ADDR_ENDP1 and 2
+    chip.store(RESETS + CLR, 1 << 24)
+    chip.store(first, 0)
+    assert chip.board.bus.notes == {}
+    for value in (5, 0):
+        chip.store(second, value)
+    (note,) = chip.board.bus.notes.values()
+    assert (note.offset, note.stores) == (8, 2)
 
 
 def test_input_goes_where_it_is_said_to(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -370,6 +371,15 @@ class TestCareless:
         assert "follow" in done.exit.detail
         assert "faulty.c" in done.exit.detail
         assert len(done.faults) == 1
+
+    @pytest.mark.parametrize(
+        ("code", "says"), [("ffde", r"UDF #255.* \(a compiler's trap"), ("b0fb", "fbb0"), ("00de", "UDF #0, .* at")]
+    )
+    def test_an_instruction_that_is_none_is_named(self, code: str, says: str) -> None:
+        image = load_raw(bytes.fromhex("0020002009000008" + code + "f1f0"), 0x0800_0000)
+        done = Firmware(image, "stm32g0").run()
+        assert done.exit.reason == "fault"
+        assert re.search(f"^lockup: {says}", done.exit.detail)
 
     def test_stores_to_flash_are_told(self, built: Built) -> None:
         done = Firmware.from_elf(built("flashy")).run()

@@ -15,6 +15,9 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+_TRAPS = 0xFE, 0xFF
+"""Of UDF: what __builtin_trap() is, by Clang and by GCC."""
+
 
 class Kind(IntEnum):
     """What an instruction is, as far as its cost and its effect on the flow of control go."""
@@ -249,6 +252,18 @@ def writes_sp(first: int, second: int = 0) -> bool:
     if is_wide(first):
         return bool(int(FIRST[first, WIDE]) & int(SECOND[second]) & Wide.WRITE_SPECIAL)
     return bool(FIRST[first, SP_WRITE])
+
+
+def describe_undefined(first: int, second: int) -> str:
+    """A sentence about an encoding that ARMv6-M does not have, or has as UDF (DDI 0419, A5.2.6 and A5.3.1)."""
+    if first >> 8 == 0xDE:
+        trap = " (a compiler's trap: the program must not come here)" if first & 0xFF in _TRAPS else ""
+        return f"UDF #{first & 0xFF}, a permanently undefined instruction{trap}"
+    if first >> 4 == 0xF7F and second >> 12 == 0xA:
+        return f"UDF.W #{(first & 15) << 12 | second & 0xFFF}, a permanently undefined instruction"
+    if is_wide(first):
+        return f"{first:04x} {second:04x} is not an ARMv6-M instruction"
+    return f"{first:04x} is not an ARMv6-M instruction"
 
 
 def branch_target(address: int, encoding: int) -> int | None:

@@ -26,7 +26,8 @@ class Register(NamedTuple):
     clears: int = 0
     """Bits that are cleared by storing 1."""
     effect: bool = True
-    """False: it is stored and read back, and what it does on hardware is not modelled; the report names it."""
+    """False: it is stored and read back, and what it does on hardware is not modelled; the report names it, where
+    anything but what it is from reset on was stored, or it was loaded."""
 
 
 class Wiring(Protocol):
@@ -146,7 +147,7 @@ class Block(Device):
             self.bus.unmodelled(self, offset, value)
             self.words[offset] = value
             return
-        if not register.effect:
+        if not register.effect and not value == self.words[offset] == register.reset:
             self.bus.unmodelled(self, offset, value)
         if self.in_reset:
             self.bus.unmodelled(self, offset, value, "while the block is held in reset")

@@ -86,7 +86,9 @@ class ExceptionRun(TimedRun):
         if fault is None or stop not in (Stop.FAULT, Stop.LOCKUP):
             return super()._fault(stop)
         self._core.stop_address = fault.pc
-        return self._ended(_KINDS.get(fault.cause, FaultKind.EXCEPTION), faults.text(fault, self._place))
+        return self._ended(
+            _KINDS.get(fault.cause, FaultKind.EXCEPTION), faults.text(fault, self._place, self._halfword)
+        )
 
     def _place(self, address: int) -> str:
         function, entry = self._counters.functions.around(address)

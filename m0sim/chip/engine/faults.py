@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from m0sim.chip.engine.processor import HardFault
+from m0sim.chip.isa import describe_undefined
 from m0sim.chip.native.layout import FaultCause
 
 _TEXTS = {
     FaultCause.UNALIGNED: "unaligned",
     FaultCause.BUS: "nothing answers",
     FaultCause.UNPRIVILEGED: "unprivileged code may not",
-    FaultCause.UNDEFINED: "not an ARMv6-M instruction",
     FaultCause.SUPERVISOR: "SVC where its handler has not enough priority",
     FaultCause.BREAKPOINT: "BKPT without a debugger",
     FaultCause.STACKING: "exception entry could not write its frame to the stack",
@@ -24,11 +24,14 @@ _TEXTS = {
 _HANDLERS = "in the handler of exception"
 
 
-def text(fault: HardFault | None, place: Callable[[int], str]) -> str:
-    """One line; `place` tells an address as a person reads it."""
+def text(fault: HardFault | None, place: Callable[[int], str], halfword: Callable[[int], int]) -> str:
+    """One line; `place` tells an address as a person reads it, `halfword` what is there."""
     if fault is None:
         return "no fault is known"
-    what = _TEXTS.get(fault.cause, fault.cause.name.lower())
+    if fault.cause is FaultCause.UNDEFINED:
+        what = describe_undefined(halfword(fault.pc), halfword(fault.pc + 2))
+    else:
+        what = _TEXTS.get(fault.cause, fault.cause.name.lower())
     if fault.address is not None:
         access = f"{'store' if fault.is_store else 'load'} of {fault.size} bytes at {fault.address:#010x}"
         null = " (a null pointer?)" if fault.address < 0x100 else ""

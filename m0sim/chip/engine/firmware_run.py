@@ -433,7 +433,7 @@ class FirmwareRun:
         """HardFault's handler is entered next: firmware may know what to do, or not."""
         fault = self._processor.fault
         if fault is not None and fault.cause is FaultCause.BREAKPOINT:
-            self._end = self._exit_of_boot_rom(fault.pc) or Exit("breakpoint", None, faults.text(fault, self._place))
+            self._end = self._exit_of_boot_rom(fault.pc) or Exit("breakpoint", None, self._fault_text())
             return
         if len(self.faults) < _FAULTS_KEPT:
             self.faults.append(self._fault_text())
@@ -469,7 +469,7 @@ class FirmwareRun:
                 self._ends("fault", f"{stop.name.lower()} {self._where()}")
 
     def _fault_text(self) -> str:
-        return faults.text(self._processor.fault, self._place)
+        return faults.text(self._processor.fault, self._place, self._chip.space.halfword)
 
     def _where(self, processor: Processor | None = None) -> str:
         processor = self._processor if processor is None else processor

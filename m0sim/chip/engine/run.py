@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 
-from m0sim.chip import arguments, output
+from m0sim.chip import arguments, isa, output
 from m0sim.chip.bootrom.rom import LOOKED_AT
 from m0sim.chip.call import Call
 from m0sim.chip.cost import Cost
@@ -154,7 +154,7 @@ class Run(ABC):
     # -- words
 
     def _undefined(self, at: int) -> str:
-        said = trap.describe_undefined(self._halfword(at), self._halfword(at + 2))
+        said = isa.describe_undefined(self._halfword(at), self._halfword(at + 2))
         made_for = self._chip.image.compiled_for
         return f"{said}: the image was compiled for {made_for}, say -mcpu=cortex-m0plus" if made_for else said
 

@@ -86,7 +86,7 @@ class Traps:
         if error == UC_ERR_INSN_INVALID:
             if is_arm_state(uc):
                 return Cause(FaultKind.ARM_STATE, to_arm_state(pc), pc)
-            return Cause(FaultKind.UNDEFINED, describe_undefined(halfword(pc), halfword(pc + 2)), pc)
+            return Cause(FaultKind.UNDEFINED, isa.describe_undefined(halfword(pc), halfword(pc + 2)), pc)
         return Cause(FaultKind.EXCEPTION, f"the emulator stopped with error {error}", pc)
 
     def breakpoint(self, pc: int, number: int) -> Cause:
@@ -163,17 +163,6 @@ def _nothing_at(address: int) -> str:
         register = f"--register {address & ~3:#x}=VALUE"
         return f"a peripheral, which is not modelled: replace the function that uses it with a stub, or say {register}"
     return "where there is no memory"
-
-
-def describe_undefined(first: int, second: int) -> str:
-    """A sentence about an encoding that ARMv6-M does not have, or has as UDF (DDI 0419, A5.2.6 and A5.3.1)."""
-    if first >> 8 == 0xDE:
-        return f"UDF #{first & 0xFF}, a permanently undefined instruction"
-    if first >> 4 == 0xF7F and second >> 12 == 0xA:
-        return f"UDF.W #{(first & 15) << 12 | second & 0xFFF}, a permanently undefined instruction"
-    if isa.is_wide(first):
-        return f"{first:04x} {second:04x} is not an ARMv6-M instruction"
-    return f"{first:04x} is not an ARMv6-M instruction"
 
 
 def _unaligned_reason(uc: Uc, pc: int, first: int) -> str:
