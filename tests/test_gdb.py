@@ -399,6 +399,223 @@ class TestHeld:
         Firmware.from_elf(alarms).run(debugger=Script(act))
 
 
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return firmware_images.build("shared", tmp_path_factory.mktemp("gdb"))
+
+
+def _to(talk: Talk, firmware: Firmware, name: str, thread: int) -> None:
+    """On to a function, where that thread comes to it."""
+    address = firmware.program.find(name).address
+    assert talk.ask(f"Z1,{address:x},2") == "OK"
+    assert talk.ask("vCont;c") == f"T05thread:{thread};hwbreak:;"
+    assert talk.ask(f"z1,{address:x},2") == "OK"
+
+
+class TestThreads:
+    """Both cores of firmware, packet by packet."""
+
+    def test_steps_of_both_cost_nothing(self, shared: Path) -> None:
+        """3,000 of them, of either: both cores' reports are the same to the last figure."""
+        firmware, draw = Firmware.from_elf(shared), random.Random(1)
+
+        def act(held: Held) -> None:
+            held.set_breakpoints({firmware.program.find("core1_main").address})
+            assert held.go(lambda: False) == Stopped("breakpoint", core=1)
+            for _ in range(3_000):
+                held.core = draw.randrange(2)
+                held.step()
+
+        plain, held = firmware.run(), firmware.run(debugger=Script(act))
+        assert (held.cycles, held.seconds, held.output) == (plain.cycles, plain.seconds, plain.output)
+        for one, other in zip(plain.cores, held.cores, strict=True):
+            assert one.cost.executed == other.cost.executed
+            assert one.cost.functions == other.cost.functions
+            assert (one.sleep_cycles, one.handlers, one.stacks) == (other.sleep_cycles, other.handlers, other.stacks)
+
+    def test_which_threads_there_are(self, shared: Path) -> None:
+        firmware = Firmware.from_elf(shared)
+
+        def act(talk: Talk) -> None:
+            def state(thread: int) -> str:
+                return bytes.fromhex(talk.ask(f"qThreadExtraInfo,{thread}")).decode()
+
+            assert [talk.ask(each) for each in ("qfThreadInfo", "qsThreadInfo", "qC")] == ["m1,2", "l", "QC1"]
+            assert [talk.ask(each) for each in ("T1", "T2", "T3", "T0", "Hg3", "Hx1")] == ["OK", "OK"] + ["E01"] * 4
+            assert [state(1), state(2)] == ["core 0", "core 1: waits in the boot ROM for its launch"]
+            assert [talk.ask(each) for each in ("Hg2", "qC", "Hg0", "qC", "Hc-1")] == ["OK", "QC2", "OK", "QC2", "OK"]
+            assert talk.ask("p5") == "00000000"
+            assert talk.ask("P5=01000000").startswith("E.core 1 has not begun")
+            assert "boot ROM" in talk.monitor("cost")
+            _to(talk, firmware, "IRQ16_Handler", 2)
+            assert talk.ask("qC") == "QC2"
+            assert state(2) == "core 1: exception 32"
+            assert talk.ask("P5=78563412") == "OK"
+            assert [talk.ask(each) for each in ("Hg1", "p5", "Hg2", "p5")][3] == "78563412"
+            assert [talk.ask(each) for each in ("Hg1", "md0000000,4")][1] == "00000000"  # CPUID of the SIO: 2.3.1.7
+            assert [talk.ask(each) for each in ("Hg2", "md0000000,4")][1] == "01000000"
+
+        run_anew(firmware, Talk(act))
+
+    def test_one_that_is_held_in_reset(self, tmp_path: Path) -> None:
+        firmware, seen = Firmware.from_elf(firmware_images.build("relaunch", tmp_path)), set[str]()
+
+        def act(talk: Talk) -> None:
+            _to(talk, firmware, "counts", 2)
+            for _ in range(400):
+                talk.session.held.core = 0
+                talk.session.held.go(lambda: False, Moment(talk.session.held.moment.cycle + 500))
+                seen.add(bytes.fromhex(talk.ask("qThreadExtraInfo,2")).decode())
+
+        run_anew(firmware, Talk(act))
+        assert {"core 1", "core 1: held in reset", "core 1: asleep"} <= seen
+
+    def test_a_region_of_each_costs_what_from_to_says(self, shared: Path) -> None:
+        firmware = Firmware.from_elf(shared)
+        wanted = firmware.run(begin="core1_main", end="IRQ16_Handler")
+        said: list[dict[str, int]] = []
+
+        def act(talk: Talk) -> None:
+            _to(talk, firmware, "core1_main", 2)
+            _to(talk, firmware, "IRQ16_Handler", 2)
+            for core in "01":
+                lines = [line.split() for line in talk.monitor(f"cost {core}").splitlines() if line]
+                said.append({words[0]: int(words[1].replace(",", "")) for words in lines if words[0].isalpha() and
+                             words[0] != "self"})  # fmt: skip
+
+        run_anew(firmware, Talk(act))
+        for number, core in enumerate(wanted.cores):
+            assert said[number]["core"] == number
+            assert said[number]["instructions"] == core.cost.instructions
+            assert said[number]["loads"] == core.cost.loads
+            assert said[number].get("asleep", 0) == core.sleep_cycles
+            assert said[number]["cycles"] == core.cost.cycles
+
+    @pytest.mark.parametrize("thread", [1, 2])
+    def test_backwards(self, shared: Path, thread: int) -> None:
+        """Each step back comes to registers of both cores and memory that were there on the way forth."""
+        firmware = Firmware.from_elf(shared)
+        seen: list[tuple[object, ...]] = []
+        left = 6
+
+        def now(held: Held) -> tuple[object, ...]:
+            looked_at, both = held.core, []
+            for held.core in range(2):
+                both.append(held.registers())
+            held.core = looked_at
+            return held.moment, both, held.read(0x20000000, 64)
+
+        def act(talk: Talk) -> None:
+            nonlocal left
+            held = talk.session.held
+            if not seen:
+                _to(talk, firmware, "IRQ16_Handler", 2)
+                talk.ask("P4=78563412")
+                for _ in range(7):
+                    assert talk.ask(f"vCont;s:{thread};c") == f"T05thread:{thread};"
+                    seen.append(now(held))
+            assert now(held) == seen[left]
+            left -= 1
+            if left >= 0:
+                talk.ask(f"Hc{thread}")
+                talk.ask("bs")
+
+        run_anew(firmware, Talk(act))
+        assert left == -1
+
+    def test_back_to_the_last_breakpoint_of_any(self, shared: Path) -> None:
+        firmware, stops, back = Firmware.from_elf(shared), list[tuple[str, Moment]](), list[tuple[str, Moment]]()
+        address = firmware.program.find("add").address
+
+        def act(talk: Talk) -> None:
+            held = talk.session.held
+            if not stops:
+                talk.ask(f"Z0,{address:x},2")
+                for _ in range(5):
+                    stops.append((talk.ask("vCont;c"), held.moment))
+            else:
+                back.append((str(talk.answer), held.moment))
+            if len(back) < 3:
+                talk.ask("bc")
+
+        run_anew(firmware, Talk(act))
+        assert back == stops[3:0:-1]
+        assert {reply for reply, _ in stops} == {"T05thread:1;swbreak:;", "T05thread:2;swbreak:;"}
+
+    def test_one_thread_alone_does_not_go_alone(self, shared: Path) -> None:
+        """With scheduler-locking, a step is of that thread; the other one does what comes before, and no more."""
+        firmware = Firmware.from_elf(shared)
+
+        def act(talk: Talk) -> None:
+            held = talk.session.held
+            _to(talk, firmware, "core1_main", 2)
+            before = held.now
+            assert talk.ask("vCont;s:2") == "T05thread:2;"
+            assert held.now > before
+            assert held.moment == Moment(held.now, 1)
+            assert not talk.said
+            talk.ask("vCont;c:2")
+            assert "both cores go on" in talk.said[0]
+
+        run_anew(firmware, Talk(act))
+
+    def test_no_breakpoint_is_missed_while_one_steps_over_it(self, shared: Path) -> None:
+        """GDB takes a breakpoint away, steps, and puts it back: the other core does not come through meanwhile."""
+        programs = two_cores.programs(1)
+        both = replace(programs, entries=(programs.entries[0],) * 2)
+        chip, session = TwoCoreChip(both, limit=6_000), Session(lambda _: None, lambda: False)
+        address = programs.entries[0] + 4
+        session.attach(Held(chip, chip.emulator))  # type: ignore[arg-type]
+
+        def ask(packet: str) -> str:
+            return session.hear(packet.encode()) or ""
+
+        ask(f"Z0,{address:x},2")
+        assert ask("vCont;c") == "T05thread:1;swbreak:;"
+        ask(f"z0,{address:x},2")
+        assert ask("vCont;s:1") == "T05thread:1;"
+        ask(f"Z0,{address:x},2")
+        assert ask("vCont;c") == "T05thread:2;swbreak:;"
+
+    def test_what_is_loaded_is_what_is_there(self, shared: Path) -> None:
+        firmware = Firmware.from_elf(shared)
+
+        def act(talk: Talk) -> None:
+            there = talk.session.held.read(0x10000000, 64).decode("latin-1")
+            assert talk.ask("vFlashErase:10000000,1000") == "OK"
+            assert talk.ask(f"vFlashWrite:10000000:{there}") == "OK"
+            assert talk.ask("vFlashDone") == "OK"
+            assert talk.ask(f"vFlashWrite:10000000:{there[1:]}") == "E01"
+            assert "start m0sim gdb with that one" in talk.said[0]
+
+        run_anew(firmware, Talk(act))
+
+    def test_the_end_is_said_once(self, shared: Path) -> None:
+        """No SIGTRAP, at which GDB's `next` goes on for ever."""
+
+        def act(talk: Talk) -> None:
+            assert [talk.ask(each) for each in ("vCont;c", "vCont;s:1;c", "vCont;s:1")] == ["T0fthread:1;"] * 3
+            assert talk.said == ["the program ended: exit: _exit(0)\n"]
+
+        run_anew(Firmware.from_elf(shared), Talk(act))
+
+    @pytest.mark.parametrize(
+        ("typed", "said"),
+        [("halt", "stands still"), ("arm semihosting enable", "always answered"), ("mdw 0x20000000", "x/4xw"),
+         ("trace", "monitor trace on|off"), ("cost 7", "monitor cost [CORE]"), ("Cycle", "did you mean 'cycles'"),
+         ("cost core1", "has not left the boot ROM"), ("init", "no probe")],
+    )  # fmt: skip
+    def test_what_is_typed_from_habit(self, shared: Path, typed: str, said: str) -> None:
+        def act(talk: Talk) -> None:
+            assert said in talk.monitor(typed)
+
+        run_anew(Firmware.from_elf(shared), Talk(act))
+
+    def test_a_quantum_is_refused(self, shared: Path) -> None:
+        with pytest.raises(UsageError, match="quantum"):
+            Firmware.from_elf(shared).run(quantum=2, debugger=Script(lambda _: None))
+
+
 class TestCalls:
     def test_a_held_call_costs_what_a_call_costs(self, build: Callable[..., Path]) -> None:
         elf = build("profiled.c", flags=("-O1", "-g"))

@@ -17,8 +17,8 @@ _FEATURES = (
     f"PacketSize={packets.MOST:x};QStartNoAckMode+;qXfer:features:read+;qXfer:memory-map:read+;vContSupported+;"
     "swbreak+;hwbreak+;ReverseStep+;ReverseContinue+"
 )
-_SIGNALS = {"step": 5, "breakpoint": 5, "watchpoint": 5, "bkpt": 5, "interrupt": 2, "fault": 11, "end": 5}
-"""GDB's numbers: TRAP, INT, SEGV (GDB manual, E.5 and its signals.def)."""
+_SIGNALS = {"step": 5, "breakpoint": 5, "watchpoint": 5, "bkpt": 5, "interrupt": 2, "fault": 11, "end": 15}
+"""GDB's numbers: TRAP, INT, SEGV, and TERM, at which `next` gives up (GDB manual, E.5 and its signals.def)."""
 _ERROR = "E01"
 _Answer = TypeVar("_Answer")
 
@@ -52,6 +52,7 @@ class Session:
         self._moves = 0
         """The core that GDB's next step, or way back, is meant for."""
         self._said_that_both_run = False
+        self._said_of_end = ""
         self._stopped = Stopped("interrupt")
         self.held: Held
 
@@ -100,17 +101,21 @@ class Session:
 
     def _stop_reply(self) -> str:
         stopped, held = self._stopped, self.held
-        if stopped.detail:
-            self.say(f"{stopped.detail}\n" if stopped.why != "end" else f"the program ended: {stopped.detail}\n")
+        line = f"the program ended: {stopped.detail}\n" if stopped.why == "end" else f"{stopped.detail}\n"
+        if stopped.detail and line != self._said_of_end:
+            self.say(line)
+        self._said_of_end = line if stopped.why == "end" else ""
         if self.traces:
             self.say(f"{held.now - self.last_stop:,} cycles, {held.now:,} in all\n")
-        reply = f"T{_SIGNALS[stopped.why]:02x}thread:{threads.name(stopped.core)};"
+        is_begin = stopped.why == "end" and not stopped.detail
+        signal = _SIGNALS["step" if is_begin else stopped.why]
+        reply = f"T{signal:02x}thread:{threads.name(stopped.core)};"
         if stopped.why == "watchpoint" and (point := stopped.watchpoint) is not None:
             kind = "awatch" if point.loads and point.stores else "rwatch" if point.loads else "watch"
             return f"{reply}{kind}:{point.address:x};"
         if stopped.why == "breakpoint":
             return f"{reply}{'hwbreak' if (1, held.pc) in self._breakpoints else 'swbreak'}:;"
-        if stopped.why == "end" and stopped.detail == "":
+        if is_begin:
             return f"{reply}replaylog:begin;"
         return reply
 
@@ -148,6 +153,8 @@ class Session:
         return ""
 
     def _verbose(self, rest: str) -> str:
+        if rest.startswith("Flash"):
+            return self._load(*rest.partition(":")[::2])
         name, _, actions = rest.partition(";")
         if name == "Cont?":
             return "vCont;c;C;s;S"
@@ -159,6 +166,17 @@ class Session:
         if name.startswith("Kill"):
             raise LetGo("OK")
         return ""
+
+    def _load(self, name: str, rest: str) -> str:
+        """What GDB's ``load`` wants. The image is there; another one would not be what costs are told of."""
+        if name != "FlashWrite":
+            return "OK"  # FlashErase, FlashDone
+        address, _, contents = rest.partition(":")
+        data = contents.encode("latin-1")
+        if self.held.read(int(address, 16), len(data)) == data:
+            return "OK"
+        self.say("what GDB loads is not the image that runs here: start m0sim gdb with that one\n")
+        return _ERROR
 
     def _say_that_both_run(self) -> None:
         if not self._said_that_both_run:
@@ -191,7 +209,9 @@ class Session:
         name = registers.NAMES.get(int(number, 16))
         if name is None or len(value) != 8:
             return _ERROR
-        return "OK" if self._write_register(name, int.from_bytes(bytes.fromhex(value), "little")) else _ERROR
+        if self._write_register(name, int.from_bytes(bytes.fromhex(value), "little")):
+            return "OK"
+        return f"E.{name} cannot be set" if self.held.is_there else "E.core 1 has not begun: it waits in the boot ROM"
 
     def _write_register(self, name: str, value: int) -> bool:
         if self.held.registers()[name] == value:

@@ -258,7 +258,7 @@ class Held:
             found = self._slice(until)
             if found is not None:
                 return self._stand(found)
-            if any(self._has_begun(processor) for processor in self._cores.present()):
+            if self._is_answered:
                 continue
             if self._has_come_to(until):
                 return self._stand(Stopped("step", core=self.moment.core))
@@ -271,8 +271,7 @@ class Held:
         points.are_on = False
         while self._run.over() is None:
             self._leave()
-            is_begun = any(self._has_begun(processor) for processor in self._cores.present())
-            if not is_begun and self._has_come_to(moment):
+            if not self._is_answered and self._has_come_to(moment):
                 break
             self._run.slice_until(moment)
         points.are_on = True
@@ -298,15 +297,19 @@ class Held:
                     return False
         return True
 
-    @staticmethod
-    def _has_begun(processor: Processor | None) -> bool:
-        """Whether an instruction was seen by a device, or by who watches it: it is made when it goes on."""
-        return processor is not None and bool(processor.core.timed.access.answered or processor.core.timed.passes_watch)
+    @property
+    def _is_answered(self) -> bool:
+        """Whether a device has answered an instruction, which makes its access when it goes on."""
+        return any(
+            processor is not None and processor.core.timed.access.answered for processor in self._cores.present()
+        )
 
-    def _is_under_way(self, processor: Processor) -> bool:
+    @staticmethod
+    def _is_under_way(processor: Processor) -> bool:
         """Whether it is in the middle of an instruction, or of entering an exception or returning from one."""
-        system = processor.core.system
-        return self._has_begun(processor) or bool(system.is_entering or system.returns_to or system.partial)
+        system, timed = processor.core.system, processor.core.timed
+        has_begun = timed.access.answered or timed.passes_watch
+        return bool(has_begun or system.is_entering or system.returns_to or system.partial)
 
     def _slice(self, moment: Moment) -> Stopped | None:
         self._run.slice_until(moment)
@@ -316,7 +319,7 @@ class Held:
         """Look at the core that stopped. What it shows of where it stands is not shown again when it goes on."""
         self.core = stopped.core
         moment = self.moment
-        if not any(self._has_begun(processor) for processor in self._cores.present()):
+        if not self._is_answered:
             self._cores.look_from(moment.core)
         self._run.points.pass_by(self.core, self.pc, self.now)
         return stopped
@@ -419,7 +422,7 @@ class Held:
         return self._chip.space.view(address, 1) is not None
 
     def read(self, address: int, size: int) -> bytes:
-        """Bytes from memory, or of one register of a device, whose load is made. Shorter where nothing is there."""
+        """Bytes from memory, or of registers of a device, whose loads are made. Shorter where nothing is there."""
         view = self._chip.space.view(address, size)
         if view is not None:
             return view.tobytes()
@@ -430,6 +433,10 @@ class Held:
             given = self._run.load(address, size) if answer == 0 else given
             return b"" if given is None else given.to_bytes(4, "little")[:size]
         found = bytearray()
+        if not (address | size) % 4 and self._chip.space.view(address, 1) is None:
+            while len(found) < size and (word := self.read(address + len(found), 4)):
+                found += word
+            return bytes(found)
         while len(found) < size and (byte := self._chip.space.view(address + len(found), 1)) is not None:
             found += byte.tobytes()
         return bytes(found)

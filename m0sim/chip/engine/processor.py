@@ -129,7 +129,7 @@ class Processor:
         timed = self._timed
         timed.r[:] = [0] * 13 + [sp & ~3, 0xFFFFFFFF, 0]
         timed.pc, timed.n, timed.z, timed.c, timed.v = pc & ~1, 0, 1, 0, 0
-        timed.access.answered = 0
+        timed.access.answered = timed.passes_watch = timed.passes_guards = 0
         CORE.m0_reset_system(self._tables.address)
         self._system.vtor = vector_table
 
