@@ -34,6 +34,8 @@ class FakeHost:
     second_is_held: bool = False
     second_restarts: int = 0
     bus_priority: int = 0
+    crossbar: Any = None
+    """Where masters of the bus ask, if they hold each other up."""
     bus_counts: list[int] | None = None
     """By event of BUSCTRL, as far as it goes without a fabric."""
     sio: Sio = field(default_factory=Sio)
@@ -50,6 +52,22 @@ class FakeHost:
 
     def set_bus_priority(self, masters: int) -> None:
         self.bus_priority = masters
+
+    @property
+    def contends(self) -> bool:
+        return self.crossbar is not None
+
+    def ask_for_bus(self, master: int, address: int, cycle: int, hold: int) -> int | None:
+        assert self.crossbar is not None
+        return self.crossbar.ask(master, address, cycle, hold)
+
+    def bus_granted_at(self, master: int, number: int) -> int | None:
+        assert self.crossbar is not None
+        return self.crossbar.granted_at(master, number)
+
+    def withdraw_from_bus(self, master: int) -> None:
+        assert self.crossbar is not None
+        self.crossbar.withdraw(master)
 
     def bus_accesses(self, port: int, *, contested: bool) -> int | None:
         return None if self.bus_counts is None else self.bus_counts[2 * port + (not contested)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from device_host import FakeHost
 from test_devices_rp2040 import CLR, RESETS, Chip
 
 from m0sim.chip.devices.memories import Memory
@@ -58,8 +59,8 @@ class Descriptor:
 class DmaChip(Chip):
     """With the DMA out of reset."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, host: FakeHost | None = None) -> None:
+        super().__init__(host)
         self.sram = np.zeros(SRAM_BYTES, np.uint8)
         self.flash = np.zeros(1 << 16, np.uint8)
         self.host.memories += [

@@ -22,8 +22,8 @@ XOR, SET, CLR = 0x1000, 0x2000, 0x3000
 class Chip:
     """A board that a test drives as a program would."""
 
-    def __init__(self) -> None:
-        self.host = FakeHost()
+    def __init__(self, host: FakeHost | None = None) -> None:
+        self.host = FakeHost() if host is None else host
         self.board: Board = build(self.host)
         self.board.bus.reset()
 

@@ -380,8 +380,6 @@ class _Run:
             yield "both cores ran: figures that do not name a core are core 0's"
         if self._wanted.contention:
             yield "contention is an estimate: docs/accuracy.md has what it assumes of the bus fabric and the cores"
-            if any(moved.transfers for moved in self._board.movers()):
-                yield "the DMA moved data, and neither waited for a core nor held one up: that is not modelled yet"
         if refused:
             yield (
                 f"{refused:,} times a thread found no room among 64 with 256 open calls each: "

@@ -10,6 +10,7 @@ from m0sim.report.figures import figures as figures_of_call
 from m0sim.report.units import count, share, si
 
 _OF_A_CALL = ("result", "time", "stack")
+_TIMES = ("time", "asleep", "first output")
 
 
 def figures(done: RunCost) -> list[Figure]:
@@ -21,7 +22,19 @@ def figures(done: RunCost) -> list[Figure]:
     first = []
     if done.first_output_cycle is not None:
         first.append(Figure("first output", count(done.first_output_cycle), "cycles to the first byte", "exact"))
-    return [cycles, Figure("time", si(done.seconds, "s"), f"clock: {clocks}", "exact"), asleep, *first, *rest]
+    time = Figure("time", si(done.seconds, "s"), f"clock: {clocks}", "exact")
+    found = [cycles, time, asleep, *first, *rest]
+    return found if done.contention is None else [_contended(figure) for figure in found]
+
+
+def _contended(figure: Figure) -> Figure:
+    """Where masters of the bus wait for each other, times are estimates."""
+    if figure.label == "cycles":
+        remark = "; ".join(filter(None, (figure.remark, "contention: an estimate, docs/accuracy.md")))
+        return replace(figure, remark=remark, certainty="estimate")
+    if figure.label == "stalls":
+        return replace(figure, remark=f"{figure.remark}, or for who else has the bus", certainty="estimate")
+    return replace(figure, certainty="estimate") if figure.certainty == "exact" and figure.label in _TIMES else figure
 
 
 def stacks_of(done: RunCost) -> list[StackUse]:

@@ -85,11 +85,13 @@ class Crossbar:
     """Cycles by who waited, for which port, and who had it."""
     accesses: Counter[str] = field(default_factory=Counter)
     contested: Counter[str] = field(default_factory=Counter)
+    free_from: list[int] = field(default_factory=lambda: [0] * len(MASTERS))
+    """By master: one has one access at a time."""
 
     def wish(self, master: int, cycle: int, port: str, pc: int = 0, hold: int = 1) -> None:
         """A master can ask for one thing a cycle."""
         mine = self.wishes[master]
-        assert not mine or mine[-1].cycle < cycle
+        cycle = max(cycle, self.free_from[master], mine[-1].cycle + 1 if mine else 0)
         mine.append(Wish(cycle, port, pc, hold))
 
     def edge(self, cycle: int) -> list[tuple[int, Wish, bool]]:
@@ -112,6 +114,10 @@ class Crossbar:
                     self.accesses[port] += 1
                     self.contested[port] += wish.was_delayed
                     del self.wishes[master][0]
+                    self.free_from[master] = cycle + wish.hold
+                    early = self.free_from[master] - self.wishes[master][0].cycle if self.wishes[master] else 0
+                    for later in self.wishes[master] if early > 0 else []:
+                        later.cycle += early
                     continue
                 wish.was_delayed = True
                 self.waits[master, port, arbiter.held_by] += 1

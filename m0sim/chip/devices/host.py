@@ -112,6 +112,22 @@ class Host(Protocol):
     def set_bus_priority(self, masters: int) -> None:
         """Which masters of the bus come first, a bit each: core 0, core 1, reads and writes of the DMA."""
 
+    @property
+    def contends(self) -> bool:
+        """Whether masters of the bus hold each other up; if not, nobody asks for it."""
+
+    def ask_for_bus(self, master: int, address: int, cycle: int, hold: int) -> int | None:
+        """A master, 2 or 3 (see `set_bus_priority`), wants to make an access in a cycle, which takes `hold` of them.
+
+        The number of the access, by which it is granted; None where no port leads to the address.
+        """
+
+    def bus_granted_at(self, master: int, number: int) -> int | None:
+        """The cycle in which one of the newest 16 accesses of a master was granted; None: not yet."""
+
+    def withdraw_from_bus(self, master: int) -> None:
+        """A master wants nothing any more."""
+
     def bus_accesses(self, port: int, *, contested: bool) -> int | None:
         """Accesses that a port of the bus has taken so far, or those of them that had to wait; None: nobody counts."""
 

@@ -80,7 +80,8 @@ class Cores:
         self._core.quantum = quantum
         self.rom: Start | None = None
         """Where core 1 begins, if there is one."""
-        self._contends = contends
+        self.contends = contends
+        """Whether masters wait for each other."""
         self.fabric: Any = self._core.fabric
         """`struct m0_fabric`, where masters wait for each other."""
         self.fabric.is_on = self._core.contends = contends
@@ -142,7 +143,7 @@ class Cores:
     def begin(self, rom: Start | None) -> None:
         """The chip was reset, and with it core 0: core 1 waits in the boot ROM, if there is one to wait in."""
         self._unlink()
-        self._withdraw(0)
+        self.withdraw_from_fabric(0)
         self.rom, self._since, self._is_held = rom, self.first.now, False
         if rom is not None:
             self._core.is_waited_for = 1
@@ -170,7 +171,7 @@ class Cores:
         if self.second is None:
             interpreter = Interpreter(self._chip, self.first.interpreter)
             interpreter.also_watched = self.watched | self._breakpoints
-            self.second = Processor(self._chip, interpreter, flash=self._flash, is_simple=self._contends)
+            self.second = Processor(self._chip, interpreter, flash=self._flash, is_simple=self.contends)
             self.second.share_published(self.first)
             self.second.stop_at_faults(True)
             self.second.halt_at_breakpoints(self._halts)
@@ -184,7 +185,7 @@ class Cores:
     def _link(self, second: Processor) -> None:
         """Core 1 is there."""
         second.core.other, self._core.other = self.first.address, second.address
-        second.core.contends = self._contends
+        second.core.contends = self.contends
         self._core.is_waited_for = 0
         self._core.port.sio.unread = second.core.port.sio.unread = 0
         second.guard(self._watchpoints)
@@ -192,14 +193,15 @@ class Cores:
     def _unlink(self) -> None:
         self._core.is_waited_for = 0
         self._core.other = 0
-        self._withdraw(1)
+        self.withdraw_from_fabric(1)
         if self.second is not None:
             self.second.core.other = self.second.core.contends = 0
             self.second.guard(())
 
-    def _withdraw(self, number: int) -> None:
-        """A core that is reset asks for nothing any more."""
+    def withdraw_from_fabric(self, number: int) -> None:
+        """A master that is reset asks for nothing any more."""
         master = self.fabric.masters[number]
+        master.granted += master.count - master.first  # numbers go on
         master.first = master.count = master.kept = 0
 
     def _wake(self) -> None:

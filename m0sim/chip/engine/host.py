@@ -22,6 +22,7 @@ from m0sim.chip.engine.memories import Memories
 from m0sim.chip.engine.printed import Output
 from m0sim.chip.engine.processor import Processor
 from m0sim.chip.native import layout
+from m0sim.chip.native.layout import Stop
 from m0sim.chip.native.library import CORE
 from m0sim.chip.run_cost import ClockRate, Exit
 from m0sim.chip.timeline import TimeScale
@@ -92,7 +93,10 @@ class ChipHost:
 
     @property
     def now(self) -> int:
-        return self._cores.running.now
+        running = self._cores.running
+        if self._cores.contends and running.core.stop == Stop.DUE:
+            return int(running.core.system.due_at)  # who gets the bus behind that, nobody knows yet
+        return running.now
 
     @property
     def pc(self) -> int:
@@ -147,6 +151,21 @@ class ChipHost:
 
     def set_bus_priority(self, masters: int) -> None:
         self._cores.fabric.priority = masters
+
+    @property
+    def contends(self) -> bool:
+        return self._cores.contends
+
+    def ask_for_bus(self, master: int, address: int, cycle: int, hold: int) -> int | None:
+        number = int(CORE.m0_ask_as(self._tables.address, master, address, cycle, hold))
+        return None if number < 0 else number
+
+    def bus_granted_at(self, master: int, number: int) -> int | None:
+        asking = self._cores.fabric.masters[master]
+        return int(asking.granted_at[number & 15]) if asking.granted > number else None
+
+    def withdraw_from_bus(self, master: int) -> None:
+        self._cores.withdraw_from_fabric(master)
 
     def bus_accesses(self, port: int, *, contested: bool) -> int | None:
         fabric = self._cores.fabric

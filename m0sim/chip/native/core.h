@@ -924,6 +924,7 @@ struct m0_master {
     uint32_t count;  /* and where the newest ends */
     uint32_t kept;   /* of a core: those before it stay when its instruction begins again */
     uint32_t depth;  /* of a core: frames that were open before the instruction */
+    int64_t busy_until; /* the cycle from which on it can make another access */
     int64_t granted; /* requests so far, */
     int64_t granted_at[16]; /* and in which cycle the newest were, by their number */
 };

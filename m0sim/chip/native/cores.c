@@ -149,8 +149,9 @@ static void run_contending(struct m0_core *first)
             }
             core = turns[1] < turns[0] ? second : first;
         }
+        int64_t bound = turn_of(core) + 1; /* whoever is asked for something later is asked when it has come to that */
         int64_t alone = core->other == NULL ? M0_NEVER : turn_of(core->other) + (core == first);
-        if (take_turn(first, core, alone, turn_of(core) + 1)) {
+        if (take_turn(first, core, earlier(alone, bound), bound)) {
             first->goes_on = core->stop == M0_STOP_LIMIT || core->stop == M0_STOP_GROW;
             if (core->other != NULL) {
                 sleep_until(core->other, core->cycles);

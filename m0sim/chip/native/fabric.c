@@ -51,9 +51,8 @@ static bool ask(struct m0_fabric *fabric, uint32_t number, struct m0_request req
         master->count -= master->first;
         master->first = 0;
     }
-    if (master->first != master->count && request.at <= master->queue[master->count - 1].at) {
-        request.at = master->queue[master->count - 1].at + 1;
-    }
+    int64_t earliest = master->first != master->count ? master->queue[master->count - 1].at + 1 : master->busy_until;
+    request.at = request.at < earliest ? earliest : request.at;
     master->queue[master->count++] = request;
     return true;
 }
@@ -74,10 +73,12 @@ void m0_ask_for_code(struct m0_core *core, uint32_t address, int64_t at, uint32_
     }
 }
 
-/* An access of another master, which Python works for. */
-bool m0_ask_as(struct m0_core *first, uint32_t master, uint32_t address, int64_t at, uint32_t hold)
+/* An access of another master, which Python works for: its number, by which it is granted. -1 where no port leads there. */
+int64_t m0_ask_as(struct m0_core *first, uint32_t number, uint32_t address, int64_t at, uint32_t hold)
 {
-    return ask(&first->fabric, master, (struct m0_request){.at = at, .hold = hold}, address);
+    const struct m0_master *master = &first->fabric.masters[number];
+    int64_t ahead = master->granted + master->count - master->first;
+    return ask(&first->fabric, number, (struct m0_request){.at = at, .hold = hold}, address) ? ahead : -1;
 }
 
 /* The cycle of the earliest request, M0_NEVER if there is none. */
@@ -142,6 +143,13 @@ static struct m0_core *core_of(struct m0_core *first, uint32_t master)
     return master == M0_MASTER_CORE0 ? first : master == M0_MASTER_CORE1 ? first->other : NULL;
 }
 
+static void delay(struct m0_master *master, int64_t cycles)
+{
+    for (uint32_t i = master->first; i < master->count; i++) {
+        master->queue[i].at += cycles;
+    }
+}
+
 /* A master waits for another one: all that it asks for is so much later, and of a core, its next instruction. */
 static void wait_for(struct m0_core *first, uint32_t number, uint32_t against, int64_t cycles)
 {
@@ -151,9 +159,7 @@ static void wait_for(struct m0_core *first, uint32_t number, uint32_t against, i
     struct m0_request *request = &master->queue[master->first];
     fabric->waits[(number * M0_FABRIC_PORTS + request->port) * M0_MASTERS + against] += cycles;
     request->has_waited = 1;
-    for (uint32_t i = master->first; i < master->count; i++) {
-        master->queue[i].at += cycles;
-    }
+    delay(master, cycles);
     if (core != NULL) {
         core->cycles += cycles;
         count_stalls(core, request->pc, (uint32_t)cycles);
@@ -174,8 +180,11 @@ static void take(struct m0_core *first, uint32_t number, int64_t cycle)
     port->accesses++;
     port->contested += request->has_waited;
     master->granted_at[master->granted++ & 15] = cycle;
+    master->busy_until = cycle + request->hold; /* one access at a time */
     if (++master->first == master->count) {
         master->first = master->count = master->kept = 0;
+    } else if (master->queue[master->first].at < master->busy_until) {
+        delay(master, master->busy_until - master->queue[master->first].at);
     }
 }
 

@@ -74,7 +74,7 @@ M0_EXPORT void m0_forget_timed(struct m0_core *core);
 M0_EXPORT void m0_reset_system(struct m0_core *core);
 M0_EXPORT void m0_run_firmware(struct m0_core *core);
 M0_EXPORT void m0_run_cores(struct m0_core *first);
-M0_EXPORT bool m0_ask_as(struct m0_core *first, uint32_t master, uint32_t address, int64_t at, uint32_t hold);
+M0_EXPORT int64_t m0_ask_as(struct m0_core *first, uint32_t number, uint32_t address, int64_t at, uint32_t hold);
 M0_EXPORT void m0_request_mail(struct m0_core *core, int64_t now);
 M0_EXPORT void m0_set_line(struct m0_core *core, uint32_t interrupt, bool is_high);
 M0_EXPORT void m0_pend_exception(struct m0_core *core, uint32_t number);

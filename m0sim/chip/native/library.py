@@ -34,7 +34,7 @@ _FUNCTIONS: dict[str, tuple[Any, ...]] = {
     "m0_begin_drawing": (None, _POINTER),
     "m0_end_drawing": (None, _POINTER),
     "m0_run_cores": (None, _POINTER),
-    "m0_ask_as": (ctypes.c_bool, _POINTER, _WORD, _WORD, ctypes.c_int64, _WORD),
+    "m0_ask_as": (ctypes.c_int64, _POINTER, _WORD, _WORD, ctypes.c_int64, _WORD),
     "m0_request_mail": (None, _POINTER, ctypes.c_int64),
     "m0_set_line": (None, _POINTER, _WORD, ctypes.c_bool),
     "m0_pend_exception": (None, _POINTER, _WORD),

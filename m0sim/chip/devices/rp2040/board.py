@@ -15,6 +15,7 @@ from m0sim.chip.devices.rp2040.busctrl import Busctrl
 from m0sim.chip.devices.rp2040.chip_reset import ChipReset
 from m0sim.chip.devices.rp2040.clocks import Clocks
 from m0sim.chip.devices.rp2040.dma import Dma
+from m0sim.chip.devices.rp2040.dma_contending import ContendingDma
 from m0sim.chip.devices.rp2040.dreq import Dreq, Duplex
 from m0sim.chip.devices.rp2040.flash_chip import FlashChip
 from m0sim.chip.devices.rp2040.gpio import F_UART, IoBank0, IoQspi, PadsBank0, PadsQspi
@@ -73,7 +74,7 @@ def build(host: Host, flash_bytes: int = 2 << 20) -> Board:
     i2cs = [I2c(number) for number in range(2)]
     xip_ctrl = XipCtrl()
     of_flash = dict(zip((37, 38, 39), (xip_ctrl.request(), *ssi.requests()), strict=True))
-    dma = Dma(_requests(pios, spis, uarts, i2cs, pwm, adc) | of_flash)
+    dma = (ContendingDma if host.contends else Dma)(_requests(pios, spis, uarts, i2cs, pwm, adc) | of_flash)
     usb_host, usb_memory = UsbHost(), UsbMemory()
     usb = Usb(usb_memory, usb_host, clocks.clocks["usb"])
     resettable: list[Block] = [

@@ -5,7 +5,8 @@ takes longer (section 2.1.3). The latencies are assumed: a channel makes its fir
 trigger, or in that in which its request comes; a read and its write are made together, and a sequence has ended when
 what its last read and its last write take is over. So FIFO_LEVELS are always 0.
 
-Nobody is held up by the DMA, and it is held up by nobody: BUS_PRIORITY changes nothing.
+Nobody is held up by the DMA, and it is held up by nobody: BUS_PRIORITY changes nothing. `dma_contending.py` has it
+otherwise, for who asks for that.
 
 Transfers that touch a peripheral are made in their own cycle. Those between memories that nothing paces are made
 `STRIDE` cycles at a time, when their time has come: code that reads such memory meanwhile sees it as it was up to so
@@ -330,33 +331,45 @@ class Dma(Block):
 
     def _transfer(self, channel: Channel, cycle: int) -> None:
         """One of them, at a cycle."""
-        size = channel.size
         if not self._wanted(channel):
             channel.planned = None  # somebody else was faster
             return
-        value, read_cycles = self._load(channel.read, size)
+        read_cycles, write_cycles = self._read_cycles(channel.read), write_cycles_of(channel.write)
+        if not self._moves(channel, cycle):
+            return
+        self._made(channel, 1, cycle, cycle, read_cycles, write_cycles)
+        self._free = max(self._free, cycle + max(read_cycles, write_cycles))
+
+    def _moves(self, channel: Channel, cycle: int) -> bool:
+        """What its next transfer reads is written. False for a bus error, which ends the sequence."""
+        size = channel.size
+        value = self._load(channel.read, size)
         if value is None:
             self._fail(channel, READ_ERROR, cycle)
-            return
+            return False
         data = value.to_bytes(size, "little")
         if channel.control & BSWAP:
             data = data[::-1]
         if not self._is_stored(channel.write, data, size):
             self._fail(channel, WRITE_ERROR, cycle)
-            return
-        write_cycles = _APB_WRITE if _APB <= channel.write < _APB_END else 1
+            return False
         self._sniff(channel, np.frombuffer(data, np.uint8))
-        self._made(channel, 1, cycle, cycle, read_cycles, write_cycles)
-        self._free = max(self._free, cycle + max(read_cycles, write_cycles))
+        return True
 
-    def _load(self, address: int, size: int) -> tuple[int | None, int]:
-        """What is read, None for a bus error, and the cycles that it takes."""
+    def _read_cycles(self, address: int) -> int:
+        """What a read takes. It goes through the flash cache."""
         memory = self.bus.host.memory_at(address)
         if memory is None:
-            return self.bus.read(address, size), _APB_READ if _APB <= address < _APB_END else 1
-        stall = self.bus.host.read_stall(address) if memory.waits else 0
+            return _APB_READ if _APB <= address < _APB_END else 1
+        return 1 + (self.bus.host.read_stall(address) if memory.waits else 0)
+
+    def _load(self, address: int, size: int) -> int | None:
+        """What is read, None for a bus error."""
+        memory = self.bus.host.memory_at(address)
+        if memory is None:
+            return self.bus.read(address, size)
         data = memory.data[address - memory.base : address - memory.base + size]
-        return int.from_bytes(data.tobytes(), "little"), 1 + stall
+        return int.from_bytes(data.tobytes(), "little")
 
     def _is_stored(self, address: int, data: bytes, size: int) -> bool:
         memory = self.bus.host.memory_at(address)
@@ -519,6 +532,11 @@ class Dma(Block):
         if is_seen and kind in dma_sniffer.KINDS:
             swaps = bool(control & _SNIFF_BSWAP)
             self._sniffed = dma_sniffer.step(kind, self._sniffed, data, channel.size, swaps=swaps)
+
+
+def write_cycles_of(address: int) -> int:
+    """What a write takes."""
+    return _APB_WRITE if _APB <= address < _APB_END else 1
 
 
 def _moved(channel: Channel) -> Moved:
