@@ -199,5 +199,32 @@ def state_of_fast(fast: Fast, now: int, registers: bool = True) -> list[Any]:
     ]  # fmt: skip
 
 
+DOINGS = ("executes", "TX empty", "RX full", "pin", "flag", "clear", "fills", "delays")
+"""In the order of `enum m0_pio_doing`."""
+WORDS = {
+    "written": "written", "pulled": "pulled", "pushed": "pushed", "read": "read", "written_full": "written, full",
+    "pushed_full": "pushed, full", "read_empty": "read, empty",
+}  # fmt: skip
+Counts = list[tuple[int, dict[str, int], dict[str, int]]]
+"""By machine: cycles in which it was enabled, steps, words."""
+
+
+def counts_of_slow(slow: SlowPio) -> Counts:
+    machines = [machine for block in slow.blocks for machine in block.machines]
+    return [(machine.enabled_cycles, dict(machine.steps), dict(machine.moved)) for machine in machines]
+
+
+def counts_of_fast(fast: Fast, now: int) -> Counts:
+    CORE.m0_pio_settle_counts(fast.sio.address, now)
+    return [
+        (
+            row.enabled,
+            {name: times for name, times in zip(DOINGS, row.steps, strict=True) if times},
+            {name: getattr(row, field) for field, name in WORDS.items() if getattr(row, field)},
+        )
+        for row in fast.core.pio_counts
+    ]
+
+
 def _words(fifo: Any) -> list[int]:
     return [fifo.words[(fifo.first + i) % 8] for i in range(fifo.count)]

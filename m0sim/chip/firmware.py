@@ -7,6 +7,9 @@ from dataclasses import replace
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
+from typing import Any
+
+import numpy.typing as npt
 
 from m0sim import __version__, image
 from m0sim.chip import device
@@ -35,6 +38,7 @@ from m0sim.chip.native import layout
 from m0sim.chip.options import FlashModel, flash_model_of
 from m0sim.chip.results import fabric
 from m0sim.chip.results.handlers import exception_name
+from m0sim.chip.results.machines import machines
 from m0sim.chip.results.runs import Left, run_cost
 from m0sim.chip.run_cost import Contention, Exit, MachineStep, PinChange, RunCost, UnmodelledUse
 from m0sim.chip.started import Started
@@ -254,6 +258,7 @@ class _Run:
         self._world = World(self._board, outside, self._press)
         self._start: Start = start_of(firmware.image, self._chip.space)
         self._second_before: RunCounts | None = None
+        self._pio_before: npt.NDArray[Any] | None = None
         self._fabric_before: fabric.FabricCounts | None = None
 
     def _attach(self, attached: Sequence[Attached]) -> None:
@@ -293,6 +298,7 @@ class _Run:
         self._cores.settle()
         self._cores.mark_second(self._mark_second)
         self._processor.begin_load()
+        self._pio_before = self._host.pio_counts()
         self._fabric_before = fabric.counted(self._cores.fabric)
         return counted(self._processor, ended=False)
 
@@ -354,6 +360,7 @@ class _Run:
             resets=tuple(self._run.resets),
             faults=faults,
             moved=self._board.movers(),
+            pio=machines(self._host.pio_counts(), self._pio_before),
             missed=self._run.missed(),
             notes=tuple(self._notes()),
             provenance=self._provenance(),

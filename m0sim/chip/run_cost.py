@@ -149,6 +149,39 @@ class MachineStep:
 
 @documented
 @dataclass(frozen=True, slots=True)
+class MachineCost:
+    """What a state machine of PIO did, in pulses of its clock divider while it was enabled, here called steps."""
+
+    name: str
+    """Such as ``PIO0 SM1``."""
+    enabled_cycles: int
+    """Cycles of the system clock in which it was enabled."""
+    steps: int
+    """All: those that follow, added up."""
+    executed: int
+    """Instructions that came to their end, a step each."""
+    delayed: int
+    """In the delay of an instruction."""
+    waited: tuple[tuple[str, int], ...]
+    """In instructions that waited: for what, such as ``a word in TX``, and how many steps; the most first."""
+    written: int
+    """Words that the cores and the DMA put into its TX FIFO."""
+    pulled: int
+    """Words that it took out of that."""
+    pushed: int
+    """Words that it put into its RX FIFO."""
+    read: int
+    """Words that the cores and the DMA took out of that."""
+    written_full: int
+    """Words written to a TX FIFO that was full, and lost: FDEBUG.TXOVER."""
+    pushed_full: int
+    """Words lost by a PUSH that does not wait, into an RX FIFO that was full."""
+    read_empty: int
+    """Loads from an RX FIFO that was empty: FDEBUG.RXUNDER."""
+
+
+@documented
+@dataclass(frozen=True, slots=True)
 class HeapSize:
     """How much the program's `sbrk` had given out, from one cycle on."""
 
@@ -301,6 +334,8 @@ class RunCost(Views):
     """What all cores did over time; only where that was asked for."""
     moved: tuple[Moved, ...] = ()
     """What masters of the bus beside the processor have moved since reset, such as the channels of a DMA."""
+    pio: tuple[MachineCost, ...] = ()
+    """The state machines of PIO that did something, by number."""
     missed: tuple[str, ...] = ()
     """What was waited for and did not come before the run ended, one line each; among `cost.warnings` too."""
     load: LoadOverTime = LoadOverTime(1, ())

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from m0sim.chip.devices.moved import Moved
-from m0sim.chip.run_cost import Contention, CoreCost, HandlerCost, LoadOverTime, RunCost, StackUse
+from m0sim.chip.run_cost import Contention, CoreCost, HandlerCost, LoadOverTime, MachineCost, RunCost, StackUse
 from m0sim.report import cost_json, flash
 from m0sim.report.inlined import Inlining
 
@@ -37,6 +37,7 @@ def run(
         "load": _load(done.load),
         "moved": [_moved(each) for each in done.moved],
         "contention": None if done.contention is None else _contention(done.contention),
+        "pio": [_machine(each) for each in done.pio],
         "faults": list(done.faults),
         "missed": list(done.missed),
         **(
@@ -88,6 +89,10 @@ def _contention(contention: Contention) -> dict[str, Any]:
         "waits": [asdict(wait) for wait in contention.waits],
         "ports": [asdict(port) for port in contention.ports],
     }
+
+
+def _machine(machine: MachineCost) -> dict[str, Any]:
+    return asdict(machine) | {"waited": [{"name": name, "steps": steps} for name, steps in machine.waited]}
 
 
 def _stack(stack: StackUse) -> dict[str, Any]:

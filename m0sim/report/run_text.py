@@ -44,6 +44,8 @@ def run(
         parts += [Text(), _moved(done)]
     if done.contention is not None:
         parts += [Text(), _waits(done.contention)]
+    if done.pio:
+        parts += [Text(), _machines(done)]
     parts += [Text(), functions(cost, found, "function, core 0" if done.cores else "function")]
     parts += [part for core in done.cores[1:] for part in (Text(), functions(core.cost, on_second, "function, core 1"))]
     if cost.flash is not None:
@@ -129,6 +131,33 @@ def _waits(contention: Contention) -> RenderableType:
     table = grid("waited for the bus", "at", "cycles", "while it was taken by")
     for wait in contention.waits:
         table.add_row(Text(wait.master), Text(wait.port), count(wait.cycles), Text(wait.against))
+    return table
+
+
+def _machines(done: RunCost) -> Table:
+    """Steps are pulses of the machine's divider."""
+    table = grid(
+        "state machine",
+        "enabled",
+        "steps",
+        "executed",
+        "delay",
+        "waited",
+        "for",
+        "words: written",
+        "pulled",
+        "pushed",
+        "read",
+    )
+    for machine in done.pio:
+        lost = machine.written_full + machine.pushed_full
+        table.add_row(
+            Text(machine.name + (f", {count(lost)} words lost" if lost else "")),
+            *map(count, (machine.enabled_cycles, machine.steps, machine.executed, machine.delayed)),
+            "\n".join(count(steps) for _, steps in machine.waited) or "-",
+            "\n".join(name for name, _ in machine.waited),
+            *map(count, (machine.written, machine.pulled, machine.pushed, machine.read)),
+        )
     return table
 
 

@@ -7,7 +7,7 @@ choices where the datasheet is silent are those of docs/firmware.md.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from dataclasses import dataclass, field
 
 WORD = 0xFFFF_FFFF
@@ -15,7 +15,7 @@ PINS = range(30)
 
 
 class Stall(Exception):
-    """The instruction waits."""
+    """The instruction waits, for what its text says."""
 
 
 @dataclass
@@ -71,6 +71,11 @@ class Machine:
     divider: Divider = field(default_factory=Divider)
     tx: deque[int] = field(default_factory=deque)
     rx: deque[int] = field(default_factory=deque)
+    steps: Counter[str] = field(default_factory=Counter)
+    """Pulses while it was enabled, by what it did: ``executes``, ``delays``, or what it waited for."""
+    enabled_cycles: int = 0
+    moved: Counter[str] = field(default_factory=Counter)
+    """Words that went into FIFOs and out of them, and those that did not."""
 
     # fields of registers
 
@@ -166,8 +171,10 @@ class Block:
             machine = self.machines[(offset - 0x10) // 4]
             if len(machine.tx) == machine.tx_depth:
                 self.txover[machine.number] = True
+                machine.moved["written, full"] += 1
             else:
                 machine.tx.append(value)
+                machine.moved["written"] += 1
         elif offset == 0x00:
             for i, machine in enumerate(self.machines):
                 machine.enabled = bool(value >> i & 1)
@@ -212,8 +219,10 @@ class Block:
         if 0x20 <= offset < 0x30:
             machine = self.machines[(offset - 0x20) // 4]
             if machine.rx:
+                machine.moved["read"] += 1
                 return machine.rx.popleft()
             self.rxunder[machine.number] = True
+            machine.moved["read, empty"] += 1
             return 0
         if 0xC8 <= offset < 0x128:
             m, which = self.machines[(offset - 0xC8) // 0x18], (offset - 0xC8) % 0x18
@@ -270,14 +279,19 @@ class Block:
         self.written: Write | None = None
         self.wrote = False
         side = None
+        self.doing = "executes"
+        m.enabled_cycles += m.enabled
         if m.forced is not None:
             side = self._forced(m, m.forced)
         elif m.enabled and pulse:
             if m.delay:
                 m.delay -= 1
+                self.doing = "delays"
                 self._refill(m)
             else:
                 side = self._from_program(m)
+        if m.enabled and pulse:
+            m.steps[self.doing] += 1
         if self.wrote and m.exec_bits(17, 17):
             m.sticky = self.written
         return (self.written if self.wrote else m.sticky), side
@@ -286,7 +300,8 @@ class Block:
         side, _ = self._side(m, word)
         try:
             self._execute(m, word)
-        except Stall:
+        except Stall as stall:
+            self.doing = str(stall)
             m.forced_stalls = True
             m.latch = None
         else:
@@ -301,7 +316,8 @@ class Block:
         side, delay = self._side(m, word)
         try:
             jumped = self._execute(m, word)
-        except Stall:
+        except Stall as stall:
+            self.doing = str(stall)
             m.latch = before
             return side
         if not is_latched and not jumped:
@@ -327,7 +343,11 @@ class Block:
     def _refill(self, m: Machine) -> None:
         """3.5.4.2, what is no OUT."""
         if m.shift_bits(17, 17) and m.shifted_out >= m.pull_threshold and m.tx:
-            m.osr, m.shifted_out = m.tx.popleft(), 0
+            m.osr, m.shifted_out = self._pulled(m), 0
+
+    def _pulled(self, m: Machine) -> int:
+        m.moved["pulled"] += 1
+        return m.tx.popleft()
 
     # -- instructions
 
@@ -379,13 +399,13 @@ class Block:
 
     def _wait(self, m: Machine, polarity: bool, source: int, index: int) -> None:
         if source == 0 and self.seen[index] != polarity:
-            raise Stall
+            raise Stall("pin")
         if source == 1 and self.seen[(m.pin_bits(19, 15) + index) % 32] != polarity:
-            raise Stall
+            raise Stall("pin")
         if source == 2:
             flag = self._flag(m, index)
             if self.irq_before[flag] != polarity:
-                raise Stall
+                raise Stall("flag")
             if polarity:
                 self.irq_cleared.add(flag)
 
@@ -399,18 +419,19 @@ class Block:
         if m.shift_bits(16, 16) and total >= m.push_threshold:
             if len(m.rx) == m.rx_depth:
                 self.rxstall[m.number] = True
-                raise Stall
+                raise Stall("RX full")
             m.rx.append(shifted % 2**32)
+            m.moved["pushed"] += 1
             shifted = total = 0
         m.isr, m.shifted_in = shifted % 2**32, total
 
     def _out(self, m: Machine, destination: int, count: int) -> bool:
         if m.shift_bits(17, 17) and m.shifted_out >= m.pull_threshold:
             if m.tx:
-                m.osr, m.shifted_out = m.tx.popleft(), 0
-            else:
-                self.txstall[m.number] = True
-            raise Stall
+                m.osr, m.shifted_out = self._pulled(m), 0
+                raise Stall("fills")
+            self.txstall[m.number] = True
+            raise Stall("TX empty")
         if m.shift_bits(19, 19):
             value, m.osr = m.osr % 2**count, m.osr // 2**count
         else:
@@ -438,9 +459,11 @@ class Block:
         if len(m.rx) == m.rx_depth:
             self.rxstall[m.number] = True
             if block:
-                raise Stall
+                raise Stall("RX full")
+            m.moved["pushed, full"] += 1
         else:
             m.rx.append(m.isr)
+            m.moved["pushed"] += 1
         m.isr = m.shifted_in = 0
 
     def _pull(self, m: Machine, if_empty: bool, block: bool) -> None:
@@ -449,10 +472,10 @@ class Block:
         if m.shift_bits(17, 17) and m.shifted_out == 0:
             return
         if m.tx:
-            m.osr = m.tx.popleft()
+            m.osr = self._pulled(m)
         elif block:
             self.txstall[m.number] = True
-            raise Stall
+            raise Stall("TX empty")
         else:
             m.osr = m.x
         m.shifted_out = 0
@@ -489,9 +512,9 @@ class Block:
         elif not m.waiting_on_irq:
             self.irq_set.add(flag)
             m.waiting_on_irq = True
-            raise Stall
+            raise Stall("clear")
         elif self.irq_before[flag]:
-            raise Stall
+            raise Stall("clear")
         else:
             m.waiting_on_irq = False
 

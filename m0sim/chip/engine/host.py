@@ -297,6 +297,11 @@ class ChipHost:
     def pio_uses(self, number: int) -> list[tuple[int, int, int]]:
         return [(note.count, note.offset, note.pc) for note in self._pio.blocks[number].notes]
 
+    def pio_counts(self) -> npt.NDArray[Any]:
+        """What the state machines did since the first reset: `layout.PIO_COUNTS[8]`, a copy."""
+        CORE.m0_pio_settle_counts(self._tables.address, self.now)
+        return np.array(self._tables.core.pio_counts, layout.PIO_COUNTS)
+
     @property
     def outputs(self) -> tuple[int, int]:
         words = self._chip.counters.tables["words"]

@@ -323,6 +323,33 @@ struct m0_pio_fifo {
     uint32_t depth; /* 4; 8 with the words of the other direction's, which has 0 then */
 };
 
+/* What a state machine that is enabled does at a pulse of its divider. */
+enum m0_pio_doing {
+    M0_PIO_EXECUTES,    /* an instruction, to its end */
+    M0_PIO_WAITS_TX,    /* OUT with autopull, or PULL: the TX FIFO is empty */
+    M0_PIO_WAITS_RX,    /* IN with autopush, or PUSH: the RX FIFO is full */
+    M0_PIO_WAITS_PIN,   /* WAIT for a pin, */
+    M0_PIO_WAITS_FLAG,  /* or for an IRQ flag */
+    M0_PIO_WAITS_CLEAR, /* IRQ WAIT: its flag is to be cleared */
+    M0_PIO_FILLS,       /* OUT with autopull takes a word from the FIFO, and shifts at the next pulse */
+    M0_PIO_DELAYS,      /* the delay of an instruction */
+    M0_PIO_DOINGS
+};
+
+/* What was counted of one, from the first reset on. */
+struct m0_pio_counts {
+    int64_t steps[8];    /* pulses, by enum m0_pio_doing */
+    int64_t enabled;     /* cycles in which it was enabled, those since `since` apart */
+    int64_t since;
+    int64_t written;     /* words into the TX FIFO, */
+    int64_t pulled;      /* and out of it; */
+    int64_t pushed;      /* into the RX FIFO, */
+    int64_t read;        /* and out of it; */
+    int64_t written_full; /* that TX had no room for, */
+    int64_t pushed_full; /* that a PUSH which does not wait found no room for in RX, */
+    int64_t read_empty;  /* and loads from RX that found none */
+};
+
 /* A state machine: RP2040 datasheet, 3.2 to 3.5. */
 struct m0_pio_machine {
     uint32_t clkdiv;     /* registers as they are stored */
@@ -338,7 +365,7 @@ struct m0_pio_machine {
     uint32_t isr_count;  /* bits shifted in, */
     uint32_t osr_count;  /* and out */
     uint32_t delay;      /* pulses from `pulse` on in which it idles */
-    uint32_t is_stalled; /* 1: what it executed last, in cycle `tried`, waits */
+    uint32_t is_stalled; /* what it executed last, in cycle `tried`, waits: enum m0_pio_doing, 0 where it does not */
     uint32_t waits_irq;  /* 1: IRQ WAIT has set its flag, and waits for it to be cleared */
     uint32_t forced;     /* instruction that was stored to INSTR and is not done, M0_NOTHING if there is none */
     uint32_t latched;    /* one that OUT EXEC or MOV EXEC left for the next cycle, M0_NOTHING if none */
@@ -355,6 +382,7 @@ struct m0_pio_machine {
     int64_t due;         /* the cycle in which it has something to do, as things are */
     struct m0_pio_fifo tx;
     struct m0_pio_fifo rx;
+    struct m0_pio_counts *counts; /* its row; of a copy that runs ahead, one that nobody reads */
 };
 
 /* What is not modelled and was used: how often, the first register, and the first instruction of the core's. */
@@ -1038,6 +1066,7 @@ struct m0_core {
     struct m0_waits waits;       /* the same */
     struct m0_system system;     /* the same, where firmware runs */
     struct m0_pio pio;           /* of an RP2040; that of core 0 for both */
+    struct m0_pio_counts pio_counts[8]; /* of its machines; apart, so that a copy of `pio` is small */
 
     struct m0_timeline timeline;
 

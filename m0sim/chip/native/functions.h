@@ -57,6 +57,7 @@ M0_EXPORT void m0_wait_stream(struct m0_core *core, const uint32_t *addresses, c
                               uint32_t *stalls);
 M0_EXPORT void m0_update_pins(struct m0_core *core, int64_t now);
 M0_EXPORT void m0_pio_settle(struct m0_core *core, int64_t now);
+M0_EXPORT void m0_pio_settle_counts(struct m0_core *core, int64_t now);
 M0_EXPORT void m0_pio_reset(struct m0_core *core, uint32_t number, bool is_held, int64_t now);
 M0_EXPORT uint32_t m0_pio_load(struct m0_core *core, uint32_t pc, int64_t now, uint32_t number, uint32_t offset);
 M0_EXPORT void m0_pio_store(struct m0_core *core, uint32_t pc, int64_t now, uint32_t number, uint32_t offset,

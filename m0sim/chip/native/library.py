@@ -24,6 +24,7 @@ _FUNCTIONS: dict[str, tuple[Any, ...]] = {
     "m0_expand_timed": (_COUNT, _POINTER, _POINTER),
     "m0_update_pins": (None, _POINTER, ctypes.c_int64),
     "m0_pio_settle": (None, _POINTER, ctypes.c_int64),
+    "m0_pio_settle_counts": (None, _POINTER, ctypes.c_int64),
     "m0_pio_reset": (None, _POINTER, _WORD, ctypes.c_bool, ctypes.c_int64),
     "m0_pio_load": (_WORD, _POINTER, _WORD, ctypes.c_int64, _WORD, _WORD),
     "m0_pio_store": (None, _POINTER, _WORD, ctypes.c_int64, _WORD, _WORD, _WORD, _WORD),

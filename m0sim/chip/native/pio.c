@@ -55,6 +55,7 @@ struct cycle {
     bool leaves_exec;       /* OUT EXEC or MOV EXEC: no delay */
     bool is_filled;         /* OUT that waits for no more than the next cycle */
     bool moves_words;       /* a FIFO has another level than it had */
+    enum m0_pio_doing waits; /* for what, where it stalls */
 };
 
 static uint32_t field(uint32_t word, uint32_t low, uint32_t bits)
@@ -87,6 +88,12 @@ uint32_t m0_pio_take(struct m0_pio_fifo *fifo)
     return word;
 }
 
+static enum outcome wait_for(struct cycle *cycle, enum m0_pio_doing what)
+{
+    cycle->waits = what;
+    return STALLED;
+}
+
 /* Bits of FDEBUG: a machine found a FIFO empty, or full. */
 static void note_stall(struct cycle *cycle, uint32_t shift)
 {
@@ -94,6 +101,18 @@ static void note_stall(struct cycle *cycle, uint32_t shift)
 }
 
 enum { RXSTALL = 0, TXSTALL = 24 };
+
+static enum outcome wait_for_room(struct cycle *cycle)
+{
+    note_stall(cycle, RXSTALL);
+    return wait_for(cycle, M0_PIO_WAITS_RX);
+}
+
+static enum outcome wait_for_words(struct cycle *cycle)
+{
+    note_stall(cycle, TXSTALL);
+    return wait_for(cycle, M0_PIO_WAITS_TX);
+}
 
 /* -- dividers: 3.5.5. A period has the integer's cycles, and one more where the sum of the fractions of those before
    has come over a whole when the last one ended */
@@ -151,7 +170,11 @@ void m0_pio_settle_machine(struct m0_pio_machine *machine, int64_t now)
 {
     int64_t passed = pulses_before(machine, now);
     if (machine->is_enabled != 0 && machine->is_stalled == 0) {
-        machine->delay -= (int64_t)machine->delay < passed ? machine->delay : (uint32_t)passed;
+        uint32_t delayed = (int64_t)machine->delay < passed ? machine->delay : (uint32_t)passed;
+        machine->delay -= delayed;
+        machine->counts->steps[M0_PIO_DELAYS] += delayed;
+    } else if (machine->is_enabled != 0) {
+        machine->counts->steps[machine->is_stalled] += passed;
     }
     pass_pulses(machine, passed);
 }
@@ -252,6 +275,7 @@ static void pull(struct cycle *cycle)
 {
     struct m0_pio_machine *machine = cycle->machine;
     cycle->moves_words = true;
+    machine->counts->pulled++;
     machine->osr = m0_pio_take(&machine->tx);
     machine->osr_count = 0;
 }
@@ -259,6 +283,7 @@ static void pull(struct cycle *cycle)
 static void push(struct cycle *cycle, uint32_t word)
 {
     m0_pio_put(&cycle->machine->rx, word);
+    cycle->machine->counts->pushed++;
     cycle->moves_words = true;
 }
 
@@ -338,7 +363,7 @@ static enum outcome do_wait(struct cycle *cycle, uint32_t instruction)
     default: return NEXT; /* reserved */
     }
     if (found != wanted) {
-        return STALLED;
+        return wait_for(cycle, field(instruction, 5, 2) == 2 ? M0_PIO_WAITS_FLAG : M0_PIO_WAITS_PIN);
     }
     if (field(instruction, 5, 2) == 2 && wanted) {
         cycle->irq_cleared |= irq_flag(cycle, instruction);
@@ -361,8 +386,7 @@ static enum outcome do_in(struct cycle *cycle, uint32_t instruction)
     uint32_t isr = shifted_in(machine, value, count), shifted = shifted_count(machine->isr_count, count);
     if ((machine->shiftctrl & M0_PIO_AUTOPUSH) != 0 && shifted >= threshold(machine->shiftctrl, 20)) {
         if (machine->rx.count >= machine->rx.depth) {
-            note_stall(cycle, RXSTALL);
-            return STALLED;
+            return wait_for_room(cycle);
         }
         push(cycle, isr);
         isr = shifted = 0;
@@ -384,13 +408,12 @@ static enum outcome do_out(struct cycle *cycle, uint32_t instruction)
     struct m0_pio_machine *machine = cycle->machine;
     bool is_auto = (machine->shiftctrl & M0_PIO_AUTOPULL) != 0;
     if (is_auto && is_osr_empty(machine)) {
-        if (machine->tx.count != 0) {
-            pull(cycle);
-            cycle->is_filled = true;
-        } else {
-            note_stall(cycle, TXSTALL);
+        if (machine->tx.count == 0) {
+            return wait_for_words(cycle);
         }
-        return STALLED;
+        pull(cycle);
+        cycle->is_filled = true;
+        return wait_for(cycle, M0_PIO_FILLS);
     }
     enum outcome outcome = NEXT;
     uint32_t count = bit_count(instruction), value = shift_out(machine, count);
@@ -422,11 +445,11 @@ static enum outcome do_push(struct cycle *cycle, uint32_t instruction)
     }
     if (machine->rx.count < machine->rx.depth) {
         push(cycle, machine->isr);
+    } else if (blocks) {
+        return wait_for_room(cycle);
     } else {
         note_stall(cycle, RXSTALL);
-        if (blocks) {
-            return STALLED;
-        }
+        machine->counts->pushed_full++;
     }
     machine->isr = machine->isr_count = 0;
     return NEXT;
@@ -443,8 +466,7 @@ static enum outcome do_pull(struct cycle *cycle, uint32_t instruction)
     if (machine->tx.count != 0) {
         pull(cycle);
     } else if (blocks) {
-        note_stall(cycle, TXSTALL);
-        return STALLED;
+        return wait_for_words(cycle);
     } else {
         machine->osr = machine->x;
         machine->osr_count = 0;
@@ -511,10 +533,10 @@ static enum outcome do_irq(struct cycle *cycle, uint32_t instruction)
     if (machine->waits_irq == 0) {
         cycle->irq_set |= flag;
         machine->waits_irq = 1;
-        return STALLED;
+        return wait_for(cycle, M0_PIO_WAITS_CLEAR);
     }
     if ((cycle->block->irq & flag) != 0) {
-        return STALLED;
+        return wait_for(cycle, M0_PIO_WAITS_CLEAR);
     }
     machine->waits_irq = 0;
     return NEXT;
@@ -578,7 +600,7 @@ static void execute_next(struct cycle *cycle)
     enum outcome outcome = execute(cycle, instruction);
     hold_pins(cycle);
     write_pins(cycle, is_side_oe(machine), machine->side_mask, machine->side);
-    machine->is_stalled = outcome == STALLED;
+    machine->is_stalled = outcome == STALLED ? cycle->waits : 0;
     if (outcome == STALLED) {
         machine->latched = is_forced ? M0_NOTHING : latched; /* there is one place for both */
         return;
@@ -601,6 +623,7 @@ static void step(struct cycle *cycle, int64_t now)
 {
     struct m0_pio_machine *machine = cycle->machine;
     bool idles = machine->forced == M0_NOTHING && machine->delay != 0;
+    enum m0_pio_doing doing = M0_PIO_DELAYS;
     if (idles && machine->pulse == now) { /* in the midst of a delay, to fill the OSR: else nobody had come here */
         machine->delay--;
         hold_pins(cycle);
@@ -609,13 +632,16 @@ static void step(struct cycle *cycle, int64_t now)
         }
     } else {
         if (idles) {
+            machine->counts->steps[M0_PIO_DELAYS] += machine->delay;
             pass_pulses(machine, machine->delay);
             machine->delay = 0;
         }
         execute_next(cycle);
         machine->tried = cycle->is_filled ? -1 : now;
+        doing = machine->is_stalled;
     }
     if (machine->pulse == now) {
+        machine->counts->steps[doing] += machine->is_enabled;
         pass_pulses(machine, 1);
     }
 }
@@ -951,6 +977,10 @@ int64_t m0_pio_due(struct m0_core *core)
     m0_settle_pio(core, now);
     struct m0_pio copy = *pio;
     struct m0_pins pins = core->chip->port.pins;
+    struct m0_pio_counts unread = {0};
+    for (uint32_t i = 0; i < 8; i++) {
+        machine_at(&copy, i)->counts = &unread;
+    }
     struct world world = {.core = core, .pio = &copy, .pins = &pins, .is_ahead = true, .is_heard = true};
     int64_t span = 2 * (now - pio->predicted_at);
     span = span < AHEAD_LEAST ? AHEAD_LEAST : span > AHEAD_MOST ? AHEAD_MOST : span;

@@ -88,11 +88,13 @@ static uint32_t read_rx(struct m0_core *core, uint32_t pc, int64_t now, struct m
     struct m0_pio_fifo *rx = &block->machines[i].rx;
     if (rx->count == 0) {
         block->fdebug |= 1u << (RXUNDER + i);
+        block->machines[i].counts->read_empty++;
         note(block, M0_PIO_EMPTY, offset, pc);
         return 0;
     }
     m0_pio_settle_machine(&block->machines[i], now);
     uint32_t word = m0_pio_take(rx);
+    block->machines[i].counts->read++;
     m0_pio_request(core, now);
     m0_pio_disturb(core, now);
     return word;
@@ -177,6 +179,13 @@ static void restart_divider(struct m0_pio_machine *machine, int64_t now)
     machine->fraction = machine->carry = 0;
 }
 
+static void enable(struct m0_pio_machine *machine, uint32_t is_enabled, int64_t now)
+{
+    machine->counts->enabled += machine->is_enabled != 0 ? now - machine->counts->since : 0;
+    machine->counts->since = now;
+    machine->is_enabled = is_enabled;
+}
+
 static void write_ctrl(struct m0_pio_block *block, uint32_t value, int64_t now)
 {
     for (uint32_t i = 0; i < 4; i++) {
@@ -187,7 +196,7 @@ static void write_ctrl(struct m0_pio_block *block, uint32_t value, int64_t now)
         if ((value >> (8 + i) & 1) != 0) {
             restart_divider(machine, now);
         }
-        machine->is_enabled = value >> i & 1;
+        enable(machine, value >> i & 1, now);
     }
 }
 
@@ -234,8 +243,10 @@ static void write_tx(struct m0_pio_block *block, uint32_t i, uint32_t value)
     struct m0_pio_fifo *tx = &block->machines[i].tx;
     if (tx->count < tx->depth) {
         m0_pio_put(tx, value);
+        block->machines[i].counts->written++;
     } else {
         block->fdebug |= 1u << (TXOVER + i);
+        block->machines[i].counts->written_full++;
     }
 }
 
@@ -329,12 +340,24 @@ bool m0_access_pio(struct m0_core *core, uint32_t pc, int64_t now, uint32_t addr
     return true;
 }
 
+/* All that was counted is counted up to a cycle, to which the block has come. */
+static void settle_counts(struct m0_pio_block *block, int64_t now)
+{
+    settle_machines(block, now);
+    for (uint32_t i = 0; i < 4; i++) {
+        enable(&block->machines[i], block->machines[i].is_enabled, now);
+    }
+}
+
 /* A block as a reset leaves it, and whether it is held there. */
 void m0_pio_reset(struct m0_core *core, uint32_t number, bool is_held, int64_t now)
 {
     struct m0_pio *pio = &core->chip->pio;
     struct m0_pio_block *block = &pio->blocks[number];
     m0_settle_pio(core, now);
+    if (pio->is_there != 0) {
+        settle_counts(block, pio->now > now ? pio->now : now);
+    }
     struct m0_pio_block fresh = {.is_on = !is_held};
     for (uint32_t i = 0; i < M0_PIO_NOTES; i++) {
         fresh.notes[i] = block->notes[i];
@@ -342,6 +365,7 @@ void m0_pio_reset(struct m0_core *core, uint32_t number, bool is_held, int64_t n
     for (uint32_t i = 0; i < 4; i++) {
         struct m0_pio_machine *machine = &fresh.machines[i];
         machine->shown = block->machines[i].shown;
+        machine->counts = &core->chip->pio_counts[4 * number + i];
         machine->clkdiv = 0x00010000;
         machine->execctrl = 0x0001F000;
         machine->shiftctrl = 0x000C0000;
@@ -356,6 +380,7 @@ void m0_pio_reset(struct m0_core *core, uint32_t number, bool is_held, int64_t n
         pio->sticky_at = M0_NEVER;
         for (uint32_t i = 0; i < 4; i++) {
             pio->blocks[1 - number].machines[i] = block->machines[i]; /* nothing of it is due, until it is reset too */
+            pio->blocks[1 - number].machines[i].counts = &core->chip->pio_counts[4 * (1 - number) + i];
         }
     }
     m0_update_pins(core, now);
@@ -366,4 +391,14 @@ void m0_pio_reset(struct m0_core *core, uint32_t number, bool is_held, int64_t n
 void m0_pio_settle(struct m0_core *core, int64_t now)
 {
     m0_settle_pio(core, now);
+}
+
+/* The same with all that is counted of its machines. */
+void m0_pio_settle_counts(struct m0_core *core, int64_t now)
+{
+    struct m0_pio *pio = &core->chip->pio;
+    m0_settle_pio(core, now);
+    for (uint32_t i = 0; i < 2 && pio->is_there != 0; i++) {
+        settle_counts(&pio->blocks[i], pio->now > now ? pio->now : now);
+    }
 }

@@ -24,6 +24,7 @@ from m0sim.chip.run_cost import (
     CoreCost,
     Exit,
     HeapSize,
+    MachineCost,
     MachineStep,
     PinChange,
     Printed,
@@ -68,6 +69,7 @@ class Left:
     resets: tuple[ChipReset, ...]
     faults: tuple[str, ...]
     moved: tuple[Moved, ...]
+    pio: tuple[MachineCost, ...]
     missed: tuple[str, ...]
     notes: tuple[str, ...]
     provenance: Provenance
@@ -109,6 +111,7 @@ def run_cost(
         resets=left.resets,
         faults=left.faults,
         moved=left.moved,
+        pio=left.pio,
         missed=left.missed,
         load=over_time(loads, cycles),
         cores=cores,
