@@ -245,6 +245,14 @@ def test_a_stack_of_its_own_and_a_heap_below_it(build: Build, tmp_path: Path) ->
     assert log_of(printed(uf2, tmp_path), tmp_path) == [(bench.cycles, bench.result_text)]
 
 
+def test_what_a_board_may_find_otherwise_is_said(build: Build, tmp_path: Path, run: Run) -> None:
+    source = tmp_path / "old.c"
+    source.write_text("int old(void) { volatile int found[4]; return found[2]; }")
+    done = run("export", str(build(source)), "old", "-o", str(tmp_path / "b.uf2"))
+    assert done.code == 0
+    assert "warning: old: uninitialised: old+0x" in done.err
+
+
 def test_writes_to_where_the_image_is_are_refused(build: Build, tmp_path: Path) -> None:
     source = tmp_path / "wild.c"
     source.write_text("int wild(int *p) { *p = 7; return 0; }")
@@ -561,3 +569,32 @@ def test_benches_that_no_board_can_measure_are_told(run: Run, build: Build, tmp_
     assert [bench["name"] for bench in done["benches"]] == ["good", "cold"]
     reasons = {each["name"]: each["reason"] for each in done["left_out"]}
     assert reasons["slow"] == "is for rp2040-clkdiv4, and the board has an RP2040, its flash at half the clock"
+
+
+# ------------------------------------------------------------------------------------------ without a debugger
+
+
+def test_a_key_runs_it_again(cases: Path, tmp_path: Path) -> None:
+    """The breakpoint that ends a run of m0sim is a NOP here, as it is on a board on which nobody looks."""
+    uf2, _ = prepared(cases, requested("changes", "9"), repeats=1)
+    assert uf2.count(b"\xab\xbe") == 2  # and the handler of faults, which looks for it
+    file = tmp_path / "bench.uf2"
+    file.write_bytes(uf2.replace(b"\xab\xbe", b"\x00\xbf", 1))
+    firmware = Firmware.from_file(file)
+    text = firmware.run(stdin=b"x", seconds=0.2).output
+    once = firmware.run(seconds=0.2).output
+    assert once.count("any key runs it again") == 1
+    assert text == once + once
+    assert read(tmp_path, text.encode()).is_equal
+
+
+def test_a_breakpoint_that_nobody_takes_is_left_behind() -> None:
+    """It comes to the handler of faults, with the frame that was stacked: DDI 0419, B1.5.6."""
+    machine = Machine.from_elf(ROOT / "m0sim/board/runtime/rp2040.elf")
+    ends = machine.symbol("board_exit")
+    code = machine.read(ends.address, ends.size).tobytes()
+    pc = ends.address + code.index(b"\xab\xbe")
+    frame = [10, 11, 12, 13, 14, 15, pc, 0x01000000]
+    machine.call("fault", 0, 0, 0, 0, *frame)
+    stacked = machine.read(machine.space.stack_top - 32, 32).view(np.uint32).tolist()
+    assert stacked == [10, 11, 12, 13, 14, 15, pc + 2, 0x01000000]

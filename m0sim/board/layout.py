@@ -146,7 +146,9 @@ def in_sram(program: Image) -> Layout:
 
 
 def _with_runtime(code: Code, program: Image, runtime: MovedImage, end: int) -> Layout:
-    segments = sorted((*program.segments, *runtime.segments), key=lambda s: s.address)
+    """No copies of variables in flash for start-up code, since none is on the board either."""
+    placed = [replace(s, load_address=s.address) for s in (*program.segments, *runtime.segments)]
+    segments = sorted(placed, key=lambda s: s.address)
     return Layout(code, replace(program, segments=tuple(segments)), runtime, runtime.segments[0].address, end)
 
 
