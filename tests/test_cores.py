@@ -215,6 +215,18 @@ class TestTheClockOnTheWall:
         assert Firmware.from_elf(built(name)).run(seconds=0.02, quantum=quantum) == expected
 
 
+@pytest.mark.parametrize("quantum", [1, 2, 64])
+@pytest.mark.parametrize("cycles", [1, 7, 64])
+def test_pauses_at_any_cycle_come_to_an_end(
+    built: Built, monkeypatch: pytest.MonkeyPatch, quantum: int, cycles: int
+) -> None:
+    """Wherever the other core is then."""
+    monkeypatch.setattr("m0sim.chip.engine.stack_marks._FIRST_CYCLES", cycles)
+    monkeypatch.setattr("m0sim.chip.engine.firmware_run._LOOK_CYCLES", cycles)
+    done = Firmware.from_elf(built("core1_faults")).run(seconds=0.1, quantum=quantum)
+    assert (done.exit.reason, "on core 1" in done.exit.detail) == ("fault", True)
+
+
 class TestReport:
     def test_every_cycle_of_each_has_its_place(self, built: Built) -> None:
         for name in ("torture", "second_core", "relaunch"):

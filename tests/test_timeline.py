@@ -268,6 +268,17 @@ class TestTrace:
         assert not found.threads
         assert "not reached" in found.about["left_out"]
 
+    def test_load_and_stack_of_each_core(self, built: Built) -> None:
+        done = firmware(built, "second_core").run(timeline=MOST_SLICES)
+        found = read(done)
+        assert done.stack_over_time is not None
+        for number, (core, marks) in enumerate(zip(done.load.cores, done.stack_over_time.cores, strict=True)):
+            shares = [value["%"] for _, value in found.counters[f"load of core {number}"]]
+            assert shares[:-1] == [round(100 * busy / done.load.bucket_cycles, 2) for busy in core.busy[:-1]]
+            assert len(shares) == len(core.busy)
+            stack = found.counters[f"main stack of core {number}, deepest"]
+            assert [value["bytes"] for _, value in stack] == list(marks)
+
     def test_names_of_all_kinds(self) -> None:
         """Nothing of them becomes JSON, or two lines."""
         slices = np.array([(0, 10, Kind.CALL, 0, 0, 0), (2, 2 + 3, Kind.CALL, 1, 1, 1)], SLICE)

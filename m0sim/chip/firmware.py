@@ -288,6 +288,7 @@ class _Run:
             counts_of_second = self._counts_of(self._cores.second, self._second_before)
             second = counts_of_second.counts, self._left_by(self._cores.second, counts_of_second, left)
         done = run_cost(firmware.program, firmware.device, counts.counts, left, second)
+        done = replace(done, stack_over_time=run.marks.end(self._processor.now, self._cores.all))
         return done if self._recorder is None else replace(done, timeline=self._timeline(self._recorder))
 
     def _timeline(self, recorder: Recorder) -> Timeline:

@@ -253,6 +253,19 @@ class LoadOverTime:
         return LoadOverTime(self.bucket_cycles * times, cores)
 
 
+@documented
+@dataclass(frozen=True, slots=True)
+class StackOverTime:
+    """How deep the main stack of each core was, in stretches of equal length from where counting began."""
+
+    begin: int
+    """The cycle from which on it is counted."""
+    bucket_cycles: int
+    """Cycles of a stretch, which ends with the instruction that comes to its end; the last one ends with the run."""
+    cores: tuple[tuple[int, ...], ...]
+    """By core and stretch: bytes at the deepest. Stacks of threads (PSP) are not in it."""
+
+
 def _added_up(figures: tuple[int, ...], times: int) -> tuple[int, ...]:
     return tuple(sum(figures[i : i + times]) for i in range(0, len(figures), times))
 
@@ -338,6 +351,8 @@ class RunCost(Views):
     """The state machines of PIO that did something, by number."""
     missed: tuple[str, ...] = ()
     """What was waited for and did not come before the run ended, one line each; among `cost.warnings` too."""
+    stack_over_time: StackOverTime | None = None
+    """None where counting never began."""
     load: LoadOverTime = LoadOverTime(1, ())
     """How busy each core was, over time."""
     cores: tuple[CoreCost, ...] = ()

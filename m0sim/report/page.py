@@ -10,7 +10,7 @@ from m0sim.chip.firmware import Firmware
 from m0sim.chip.machine import Machine
 from m0sim.chip.run_cost import RunCost
 from m0sim.names import printable_lines
-from m0sim.report import annotate_data, flash, run_load
+from m0sim.report import annotate_data, flash, run_load, run_memory
 from m0sim.report.annotate import listing
 from m0sim.report.figures import Figure, figures
 from m0sim.report.inlined import inlining, stacks
@@ -65,6 +65,8 @@ def page(
         figures=_figures(cost, fault) if run is None else figures_of_run(run),
         run=run,
         load=run_load.chart(run) if run is not None and run_load.is_told(run) else "",
+        stack_chart="" if run is None else run_memory.stack_chart(run),
+        heap_chart="" if run is None else run_memory.heap_chart(run),
         stacks=() if run is None else stacks_of(run),
         handlers=() if run is None else handlers_of(run),
         flame=flame_graph(with_inlined.tree),

@@ -9,7 +9,7 @@ cycle that something began in. Events of a thread are in the order of their time
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -152,13 +152,23 @@ def _counters(run: RunCost, timeline: Timeline, stamps: Stamps) -> Iterator[str]
     first = timeline.cores[0].begin
     clocks = [(max(rate.cycle, first), rate.hertz / 1e6) for rate in run.clocks]
     yield from _counter("clk_sys", "MHz", clocks, stamps)
+    for core in run.load.cores:
+        begins = range(first, timeline.cores[0].end, run.load.bucket_cycles)
+        lengths = [min(run.load.bucket_cycles, timeline.cores[0].end - begin) for begin in begins]
+        busy = [round(100 * busy / cycles, 2) for busy, cycles in zip(core.busy, lengths, strict=False)]
+        yield from _counter(f"load of core {core.number}", "%", list(zip(begins, busy, strict=False)), stamps)
+    if run.stack_over_time is not None:
+        for number, marks in enumerate(run.stack_over_time.cores):
+            begins = range(run.stack_over_time.begin, timeline.cores[0].end, run.stack_over_time.bucket_cycles)
+            stack = list(zip(begins, marks, strict=False))
+            yield from _counter(f"main stack of core {number}, deepest", "bytes", stack, stamps)
     before = [size.bytes for size in run.heap if size.cycle <= first][-1:]
     heap = [(size.cycle, size.bytes) for size in run.heap if size.cycle > first]
     if run.heap:
         yield from _counter("heap that sbrk gave", "bytes", [(first, before[0] if before else 0), *heap], stamps)
 
 
-def _counter(name: str, unit: str, values: list[tuple[int, float]], stamps: Stamps) -> Iterator[str]:
+def _counter(name: str, unit: str, values: Sequence[tuple[int, float]], stamps: Stamps) -> Iterator[str]:
     times = stamps(np.array([cycle for cycle, _ in values], np.int64))
     for stamp, (_, value) in zip(times, values, strict=True):
         place = f'"ph": "C", "pid": {_CHIP}, "ts": {stamp}'

@@ -7,7 +7,16 @@ from dataclasses import asdict
 from typing import Any
 
 from m0sim.chip.devices.moved import Moved
-from m0sim.chip.run_cost import Contention, CoreCost, HandlerCost, LoadOverTime, MachineCost, RunCost, StackUse
+from m0sim.chip.run_cost import (
+    Contention,
+    CoreCost,
+    HandlerCost,
+    LoadOverTime,
+    MachineCost,
+    RunCost,
+    StackOverTime,
+    StackUse,
+)
 from m0sim.report import cost_json, flash
 from m0sim.report.inlined import Inlining
 
@@ -35,6 +44,7 @@ def run(
         "unmodelled": [asdict(use) for use in done.unmodelled],
         "resets": [asdict(reset) for reset in done.resets],
         "load": _load(done.load),
+        "stack_over_time": None if done.stack_over_time is None else _stack_over_time(done.stack_over_time),
         "moved": [_moved(each) for each in done.moved],
         "contention": None if done.contention is None else _contention(done.contention),
         "pio": [_machine(each) for each in done.pio],
@@ -73,6 +83,11 @@ def _stacks(stacks: Sequence[StackUse]) -> dict[str, Any]:
 
 def _handler(handler: HandlerCost) -> dict[str, Any]:
     return asdict(handler)
+
+
+def _stack_over_time(found: StackOverTime) -> dict[str, Any]:
+    cores = [{"core": number, "bytes": marks} for number, marks in enumerate(found.cores)]
+    return {"begin": found.begin, "bucket_cycles": found.bucket_cycles, "cores": cores}
 
 
 def _load(load: LoadOverTime) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from m0sim.chip.engine.printed import Output
 from m0sim.chip.engine.processor import Processor
 from m0sim.chip.engine.recorder import Recorder
 from m0sim.chip.engine.run_counts import RunCounts
+from m0sim.chip.engine.stack_marks import StackMarks
 from m0sim.chip.engine.start import Start
 from m0sim.chip.engine.world import NEVER, World
 from m0sim.chip.native import layout
@@ -104,6 +105,7 @@ class FirmwareRun:
         self._wanted, self._mark, self._progress = wanted, mark, progress
         self._last: int | None = None
         self._looks_at = NEVER
+        self.marks = StackMarks()
         self._board.clock.watch(self._retime)
         self._interrupt = Interrupt()
         self._end: Exit | None = None
@@ -157,6 +159,8 @@ class FirmwareRun:
         self._cores.first.reset(start.sp, start.pc, start.vector_table)
         self._cores.first.stop_at_faults(True)
         self._cores.begin(second)
+        if self._wanted.begin is None:
+            self.marks.begin(0, self._cores.all)
         self._board.bus.reset()
         self._world.advance(self._processor.now)
 
@@ -245,7 +249,8 @@ class FirmwareRun:
         if self._host.restarts is not None:
             slice_cycles = 0  # the instruction that asked for it comes to its end
         limit = self._limit()
-        pause, last = min(self._looks_at, self._cores.running.now + slice_cycles), min(limit, self._world.due)
+        pause = min(self._looks_at, self.marks.due, self._cores.running.now + slice_cycles)
+        last = min(limit, self._world.due)
         stop = self._cores.run(min(last, horizon.before(0)), pause, min(last, horizon.before(1)))
         self._deal_with(stop, limit)
         if self._host.restarts is not None and self._end is None and self._is_between(stop):
@@ -343,8 +348,11 @@ class FirmwareRun:
             self._progress(now)
         if self._cores.is_cut:
             return  # by the clock on the wall: what ends the run does so at a cycle
-        if now >= min(self._looks_at, limit):
-            self._looks_at = now + _LOOK_CYCLES if self.faults else NEVER
+        paused = self._processor.now  # where a core may run ahead of the other, that one may not have come to here
+        if paused >= self.marks.due:
+            self.marks.note(self._cores.all)
+        if now >= limit or paused >= self._looks_at:
+            self._looks_at = paused + _LOOK_CYCLES if self.faults else NEVER
             stuck = next(filter(self._is_stuck, self._cores.all), None)
             if stuck is not None:
                 self._ends("fault", f"in an endless loop {self._where(stuck)}: {self.faults[-1]}")
@@ -385,6 +393,7 @@ class FirmwareRun:
         if pc == wanted.begin and self.before is None:
             self.before = self._mark()
             self._record()
+            self.marks.begin(self._processor.now, self._cores.all)
             self._cores.forget_latencies()
         if pc == wanted.until or (pc == wanted.end and (wanted.begin is None or self.before is not None)):
             self._ends("until", f"{self._name(pc)} was reached")

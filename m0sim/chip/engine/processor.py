@@ -414,7 +414,13 @@ class Processor:
     @property
     def msp_low(self) -> int:
         """The main stack pointer at its lowest."""
-        return int(self._system.msp_low if self._timed.control & 2 else self._core.sp_min)
+        low = self._system.msp_low if self._timed.control & 2 else self._core.sp_min
+        return int(min(low, self._system.msp_before))
+
+    def take_stack_bytes(self) -> int:
+        """How deep the main stack was at its deepest since this was last asked for; the first time, since reset."""
+        low = int(CORE.m0_take_stack_low(self._tables.address))
+        return max(self.msp_high - low, 0)
 
     @property
     def sleep_cycles(self) -> int:

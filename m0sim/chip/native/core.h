@@ -861,6 +861,7 @@ struct m0_system {
     int64_t abandoned_cycles; /* and what was lost by that */
     int64_t msp_low;       /* the main stack pointer at its lowest, while it is not in use, */
     int64_t msp_high;      /* and the highest value that it was set to */
+    int64_t msp_before;    /* its lowest before m0_take_stack_low was last asked; of a stack that came after that, M0_NEVER */
     int64_t thread_since;  /* cycle from which on those of the thread that runs are not in its `cycles` */
     uint32_t task;         /* row of the thread that runs, or was preempted */
     uint32_t task_count;

@@ -204,7 +204,9 @@ void m0_run_cores(struct m0_core *first)
             sleep_until(core->other, core->cycles);
             return;
         }
-        if (first->pause_at < barriers[core != first] && core->cycles >= first->pause_at) {
+        bound = turn_of(core->other) + (core == first) + (int64_t)first->quantum - 1;
+        bool is_its_turn = core->cycles < bound; /* else the other one is to come to the pause first */
+        if (is_its_turn && first->pause_at < barriers[core != first] && core->cycles >= first->pause_at) {
             first->goes_on = 1;
             sleep_until(core->other, first->pause_at);
             m0_stop_timed(core, M0_STOP_LIMIT, core->timed.pc);

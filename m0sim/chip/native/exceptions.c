@@ -180,6 +180,17 @@ void m0_use_stack(struct m0_core *core, bool process)
     core->sp_min = (int64_t)timed->r[13] < core->sp_min ? (int64_t)timed->r[13] : core->sp_min;
 }
 
+/* How low the main stack pointer came since this was last asked. What comes now is the next stretch of time. */
+int64_t m0_take_stack_low(struct m0_core *core)
+{
+    struct m0_system *system = &core->system;
+    bool is_process = (core->timed.control & 2) != 0;
+    int64_t *low = is_process ? &system->msp_low : &core->sp_min, found = *low;
+    system->msp_before = found < system->msp_before ? found : system->msp_before;
+    *low = is_process ? core->timed.other_sp : core->timed.r[13];
+    return found;
+}
+
 /* Host address of a word of the guest's; NULL where it may not be accessed so. */
 static uint8_t *word_at(const struct m0_core *core, uint32_t address, bool writes)
 {
@@ -667,6 +678,8 @@ static void end_all(struct m0_core *core)
 {
     struct m0_system *system = &core->system;
     int64_t sp = core->timed.r[13], low = (core->timed.control & 2) != 0 ? system->msp_low : core->sp_min;
+    low = low < system->msp_before ? low : system->msp_before;
+    system->msp_before = M0_NEVER;
     uint32_t depth = core->depth;
     if (m0_draws(core)) {
         m0_draw_all_closed(core);
@@ -688,6 +701,7 @@ void m0_reset_system(struct m0_core *core)
         end_all(core);
     } else {
         system->msp_high = core->timed.r[13];
+        system->msp_before = M0_NEVER;
         m0_draw_opened(core);
     }
     system->is_on = 1;

@@ -87,6 +87,7 @@ M0_EXPORT void m0_begin_load(struct m0_core *core);
 M0_EXPORT bool m0_publish(struct m0_core *core, const struct m0_published *published);
 M0_EXPORT uint32_t m0_access_for_debugger(struct m0_core *core, uint32_t address, uint32_t size, uint32_t is_store,
                                           uint32_t *value);
+M0_EXPORT int64_t m0_take_stack_low(struct m0_core *core);
 M0_EXPORT void m0_begin_drawing(struct m0_core *core);
 M0_EXPORT void m0_end_drawing(struct m0_core *core);
 M0_EXPORT uint64_t m0_count_timed(const struct m0_core *core);

@@ -32,6 +32,7 @@ _FUNCTIONS: dict[str, tuple[Any, ...]] = {
     "m0_pio_due": (ctypes.c_int64, _POINTER),
     "m0_reset_system": (None, _POINTER),
     "m0_run_firmware": (None, _POINTER),
+    "m0_take_stack_low": (ctypes.c_int64, _POINTER),
     "m0_begin_drawing": (None, _POINTER),
     "m0_end_drawing": (None, _POINTER),
     "m0_run_cores": (None, _POINTER),

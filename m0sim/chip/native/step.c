@@ -428,10 +428,12 @@ static uint32_t read_special(const struct m0_core *core, uint32_t sysm)
  */
 static void begin_main_stack(struct m0_core *core, uint32_t sp, bool uses_psp)
 {
-    int64_t *low = uses_psp ? &core->system.msp_low : &core->sp_min;
-    if ((int64_t)sp > core->system.msp_high || (int64_t)sp < *low || *low == core->system.msp_high) {
-        core->system.msp_high = sp;
+    struct m0_system *system = &core->system;
+    int64_t *low = uses_psp ? &system->msp_low : &core->sp_min, lowest = *low < system->msp_before ? *low : system->msp_before;
+    if ((int64_t)sp > system->msp_high || (int64_t)sp < lowest || lowest == system->msp_high) {
+        system->msp_high = sp;
         *low = sp;
+        system->msp_before = M0_NEVER;
     }
 }
 
