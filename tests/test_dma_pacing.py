@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 import pytest
-from dma_chip import ABORT, COUNT, CTRL, DMA, INTR, SRAM, Descriptor, DmaChip
+from dma_chip import ABORT, COUNT, CTRL, DMA, FLASH, INTR, SRAM, Descriptor, DmaChip
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_devices_rp2040 import CLOCKS, CLR, RESETS, SET
@@ -205,6 +205,35 @@ def test_it_says_what_it_waited_for() -> None:
     assert waited[0] == "UART0_TX"
     assert waited[1] == pytest.approx(7 * 1600, rel=0.05)
     assert moved[0].last_cycle - moved[0].first_cycle == pytest.approx(waited[1], abs=40 * 4 + 10)
+
+
+def test_it_says_from_where_to_where_and_who_started_it() -> None:
+    chip = uart()
+    chip.start(4, Descriptor(FLASH, SRAM, 10, quiet=True))
+    chip.finish(4)
+    chip.start(4, Descriptor(SRAM, SRAM + 0x1000, 6, quiet=True))
+    chip.finish(4)
+    (four,) = [moved for moved in chip.board.movers() if moved.name == "DMA channel 4"]
+    assert four.ways == (("flash", "SRAM", 40), ("SRAM", "SRAM", 24))
+    assert four.started == (("a store", 2),)
+    assert four.interrupts == 0
+    chip.start(4, Descriptor(SRAM, UART0, 1, size=0, treq=UART0_TX))
+    chip.finish(4)
+    (four,) = [moved for moved in chip.board.movers() if moved.name == "DMA channel 4"]
+    assert four.ways[-1] == ("SRAM", "UART0", 1)
+    assert (four.started, four.interrupts) == ((("a store", 3),), 1)
+
+
+def test_it_says_whose_chain_started_it() -> None:
+    chip = uart()
+    chip.set_up(5, Descriptor(SRAM, SRAM + 0x1000, 2))
+    for _ in range(3):
+        chip.start(4, Descriptor(SRAM, SRAM + 0x2000, 1, chain_to=5))
+        chip.run(200)
+    four, five = chip.board.movers()
+    assert five.started == (("the chain of channel 4", 3),)
+    assert five.ways == (("SRAM", "SRAM", 24),)
+    assert (four.interrupts, five.interrupts) == (3, 3)
 
 
 def test_a_block_in_reset_and_an_abort() -> None:

@@ -96,7 +96,11 @@ def _load(load: LoadOverTime) -> dict[str, Any]:
 
 
 def _moved(moved: Moved) -> dict[str, Any]:
-    return asdict(moved) | {"waited": [{"name": name, "cycles": cycles} for name, cycles in moved.waited]}
+    return asdict(moved) | {
+        "waited": [{"name": name, "cycles": cycles} for name, cycles in moved.waited],
+        "started": [{"by": by, "times": times} for by, times in moved.started],
+        "ways": [{"source": source, "target": target, "bytes": size} for source, target, size in moved.ways],
+    }
 
 
 def _contention(contention: Contention) -> dict[str, Any]:

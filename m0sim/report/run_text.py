@@ -108,7 +108,7 @@ def _latency(handler: HandlerCost) -> tuple[str, str, str]:
 
 
 def _moved(done: RunCost) -> Table:
-    table = grid("moved by", "started", "transfers", "read", "written", "cycles: from", "to", "waited", "for")
+    table = grid("moved by", "started", "transfers", "read", "written", "cycles: from", "to", "waited", "for", "way")
     for moved in done.moved:
         figures = (moved.sequences, moved.transfers, moved.read_bytes, moved.written_bytes)
         waits = [*moved.waited, *([("other channels", moved.queued)] if moved.queued else [])]
@@ -119,6 +119,7 @@ def _moved(done: RunCost) -> Table:
             *map(count, (moved.first_cycle, moved.last_cycle)),
             "\n".join(count(cycles) for _, cycles in waits) or "-",
             "\n".join(name for name, _ in waits),
+            "\n".join(f"{source} to {target}" for source, target, _ in moved.ways),
         )
     return table
 

@@ -54,6 +54,9 @@ class Wiring(Protocol):
     def write(self, address: int, value: int, size: int) -> bool:
         """Its store; False for a bus error."""
 
+    def name_at(self, address: int) -> str:
+        """The name of the block that an address belongs to; empty where there is none."""
+
     def follow(self, devices: Iterable[Device], look: Callable[[], None]) -> None:
         """Call `look` after accesses to these devices, and after their events, instead of those given before."""
 

@@ -131,6 +131,11 @@ class Bus:
         self.changed(device)
         return value
 
+    def name_at(self, address: int) -> str:
+        """The name of the block that an address belongs to; empty where there is none."""
+        device = self._at.get(address >> _GRAIN)
+        return "" if device is None else device.name
+
     def write(self, address: int, value: int, size: int) -> bool:
         """A store by another master."""
         device = self._at.get(address >> _GRAIN)

@@ -29,3 +29,9 @@ class Moved:
     """Cycles that it waited for others of its kind."""
     errors: int
     """Bus errors."""
+    started: tuple[tuple[str, int], ...] = ()
+    """By what it was started, such as ``the chain of channel 3``, and how often: the most first."""
+    ways: tuple[tuple[str, str, int], ...] = ()
+    """From where to where, such as ``SRAM`` and ``PIO1``, and how many bytes: the most first."""
+    interrupts: int = 0
+    """Times that it raised its flag of an interrupt, whether that was enabled or not."""

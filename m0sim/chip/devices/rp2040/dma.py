@@ -62,6 +62,8 @@ _ORDER = ((_READ, _WRITE, _COUNT, _CONTROL), (_CONTROL, _READ, _WRITE, _COUNT),
 """Of each alias: table 118."""
 _NAMES = ("READ_ADDR", "WRITE_ADDR", "TRANS_COUNT", "CTRL")
 _ALL = (1 << CHANNELS) - 1
+_MEMORIES = {0x00: "ROM", 0x10: "flash", 0x15: "the flash cache", 0x20: "SRAM"}
+"""By the highest byte of an address, or else by its highest four bits: section 2.2."""
 _SNIFF_EN = 1
 _OUT_INV, _OUT_REV, _SNIFF_BSWAP = 1 << 11, 1 << 10, 1 << 9
 
@@ -86,6 +88,8 @@ class Dma(Block):
         """The channel that was served last, and those of high priority that were since one of low was."""
         self._served: set[int] = set()
         self._sniffed = 0
+        self._places: dict[int, str] = {}
+        """Names of what is in a page of 4 KiB."""
         self._is_running = False
         self._is_moving_memory = False
         self._wire()
@@ -162,7 +166,11 @@ class Dma(Block):
     def used(self) -> tuple[Moved, ...]:
         """What channels have moved, of those that were started."""
         self._run()
-        return tuple(_moved(channel) for channel in self.channels if channel.traffic.sequences)
+        return tuple(
+            channel.traffic.moved(f"DMA channel {channel.number}")
+            for channel in self.channels
+            if channel.traffic.sequences
+        )
 
     # -- requests
 
@@ -397,6 +405,7 @@ class Dma(Block):
         traffic.queued += first - wanted_since
         traffic.first_cycle = first if traffic.first_cycle is None else traffic.first_cycle
         traffic.last_cycle = last + max(reads, writes)
+        traffic.ways[self._place(channel.read), self._place(channel.write)] += count * channel.size
         channel.advance(count)
         channel.ready = last + max(reads, writes)
         channel.planned = None
@@ -405,6 +414,16 @@ class Dma(Block):
             channel.ends = last + reads + writes
         elif self._wanted(channel):
             channel.planned = channel.ready
+
+    def _place(self, address: int) -> str:
+        """What is at an address: a memory, or a block."""
+        page = address >> 12
+        if page not in self._places:
+            if self.bus.host.memory_at(address) is None:
+                self._places[page] = self.bus.name_at(address)
+            else:
+                self._places[page] = _MEMORIES.get(address >> 24, _MEMORIES[address >> 28 << 4])
+        return self._places[page]
 
     def _note_overlap(self, channel: Channel) -> None:
         ahead = channel.write - channel.read
@@ -426,17 +445,18 @@ class Dma(Block):
         if not channel.control & IRQ_QUIET:
             self._latch(1 << channel.number)
         if channel.chain_to != channel.number and channel.chain_to < CHANNELS:
-            self._start(self.channels[channel.chain_to], cycle)
+            self._start(self.channels[channel.chain_to], cycle, f"the chain of channel {channel.number}")
 
     # -- starting and stopping
 
-    def _start(self, channel: Channel, cycle: int) -> None:
+    def _start(self, channel: Channel, cycle: int, by: str = "a store") -> None:
         """A trigger that is not null."""
         if not channel.control & EN or channel.is_busy:
             return
         channel.is_busy, channel.count = True, channel.reload
         channel.ready, channel.planned = cycle + LATENCY, None
         channel.traffic.sequences += 1
+        channel.traffic.started[by] += 1
         if channel.count == 0:
             channel.ends = cycle + LATENCY
             return
@@ -492,6 +512,8 @@ class Dma(Block):
 
     def _latch(self, bits: int) -> None:
         self._latched |= bits
+        for channel in self.channels:
+            channel.traffic.interrupts += bits >> channel.number & 1
         self._tell()
 
     def _clear(self, value: int) -> None:
@@ -537,22 +559,6 @@ class Dma(Block):
 def write_cycles_of(address: int) -> int:
     """What a write takes."""
     return _APB_WRITE if _APB <= address < _APB_END else 1
-
-
-def _moved(channel: Channel) -> Moved:
-    traffic = channel.traffic
-    return Moved(
-        name=f"DMA channel {channel.number}",
-        sequences=traffic.sequences,
-        transfers=traffic.transfers,
-        read_bytes=traffic.read_bytes,
-        written_bytes=traffic.written_bytes,
-        first_cycle=traffic.first_cycle or 0,
-        last_cycle=traffic.last_cycle,
-        waited=tuple(sorted(traffic.waited.items(), key=lambda each: -each[1])),
-        queued=traffic.queued,
-        errors=traffic.errors,
-    )
 
 
 def _registers() -> list[Register]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
+
+from m0sim.chip.devices.moved import Moved
 
 WORD = 0xFFFF_FFFF
 EN, HIGH_PRIORITY, INCR_READ, INCR_WRITE, RING_SEL = 1 << 0, 1 << 1, 1 << 4, 1 << 5, 1 << 10
@@ -35,6 +38,30 @@ class Traffic:
     queued: int = 0
     """Cycles that it waited for other channels."""
     errors: int = 0
+    started: Counter[str] = field(default_factory=Counter)
+    """Times, by what started it."""
+    ways: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """Bytes, by from where and to where."""
+    interrupts: int = 0
+    """Times that its flag of INTR was raised."""
+
+    def moved(self, name: str) -> Moved:
+        """As it is reported."""
+        return Moved(
+            name=name,
+            sequences=self.sequences,
+            transfers=self.transfers,
+            read_bytes=self.read_bytes,
+            written_bytes=self.written_bytes,
+            first_cycle=self.first_cycle or 0,
+            last_cycle=self.last_cycle,
+            waited=tuple(sorted(self.waited.items(), key=lambda each: -each[1])),
+            queued=self.queued,
+            errors=self.errors,
+            started=tuple(self.started.most_common()),
+            ways=tuple((*way, size) for way, size in self.ways.most_common()),
+            interrupts=self.interrupts,
+        )
 
 
 class Channel:
