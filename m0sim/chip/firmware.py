@@ -136,9 +136,9 @@ class Firmware:
         `flash` is ``cold``, as after reset, or ``ideal``, which lets nothing wait. `pins` fills `RunCost.pins`; a
         `timeline` of so many slices at most `RunCost.timeline`, see `m0sim.chip.timeline`. Where
         both cores of an RP2040 run, a core may be `quantum` cycles, less one, ahead of the other: 1 is exact, more is
-        faster, and every run with the same number is the same. With `contention`, the cores wait for each other where
-        they want the same port of the RP2040's bus fabric in a cycle: an estimate, `RunCost.contention` has who waited
-        for whom, and docs/accuracy.md what it assumes.
+        faster, and every run with the same number is the same. With `contention`, the cores and the DMA wait
+        for each other where they want the same port of the RP2040's bus fabric in a cycle: an estimate,
+        `RunCost.contention` has who waited for whom, and docs/accuracy.md what it assumes.
         `on_output` hears what the firmware prints as it comes. `debugger` holds the run before its first instruction,
         see `engine.held`.
 
