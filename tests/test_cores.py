@@ -127,6 +127,19 @@ class TestTorture:
         }
         assert len(texts) == 1
 
+    def test_a_slice_that_ends_while_core_1_wakes(self, built: Built, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Another thread asks for that, now and then: what core 1 did in the boot ROM is the same."""
+        firmware, begin = Firmware.from_elf(built("torture")), Cores._reset_second
+        expected = json.dumps(run_json.run(firmware.run(begin="main")))
+
+        def begin_and_end_slice(self: Cores, rom: Any, at: int) -> Processor:
+            second = begin(self, rom, at)
+            self.end_slice()
+            return second
+
+        monkeypatch.setattr(Cores, "_reset_second", begin_and_end_slice)
+        assert json.dumps(run_json.run(firmware.run(begin="main"))) == expected
+
     def test_after_the_reset_button(self, built: Built) -> None:
         """Pressed while both cores are at work, and again while core 1 is being launched."""
         done = Firmware.from_elf(built("torture")).run(seconds=1, resets=[0.0085, 0.0168])

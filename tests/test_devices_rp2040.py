@@ -231,6 +231,9 @@ def test_the_watchdog_counts_twice_a_tick_and_resets(chip: Chip) -> None:
     assert chip.load(WATCHDOG + 8) == 1
     assert chip.load(WATCHDOG + 0x1C) == 0xB007C0D3
     assert chip.load(WATCHDOG) & 1 << 30 == 0
+    assert chip.load(WATCHDOG + 0x2C) & 0x7FF == 0x600 | 12  # the tick runs on: section 2.13.1, rst_n_run
+    chip.board.pressed()
+    assert [chip.load(WATCHDOG + offset) for offset in (0, 8, 0x1C, 0x2C)] == [7 << 24, 0, 0, 1 << 9]
 
 
 @pytest.mark.parametrize(

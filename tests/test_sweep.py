@@ -343,6 +343,16 @@ def test_a_scheduler_that_does_not_answer(tmp_path: Path, monkeypatch: pytest.Mo
         assert not (tmp_path / "out").exists()
 
 
+def test_a_machine_too_busy_to_ask_a_scheduler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def too_late(*_: object, **__: object) -> None:
+        raise AssertionError  # as distributed does, whose thread then has not begun in 10 seconds
+
+    monkeypatch.setattr("distributed.Client", too_late)
+    with pytest.raises(UsageError, match=r"^--scheduler tcp://127\.0\.0\.1:9: this machine is too busy"):
+        sweep.run(grid.load(written(tmp_path, SMALL)), tmp_path / "out", scheduler="tcp://127.0.0.1:9")
+    assert not (tmp_path / "out").exists()
+
+
 def test_ctrl_c_says_how_far_it_came(tmp_path: Path, scheduler: str) -> None:
     def press(done: int, points: int, failed: int) -> None:
         if done == 2:

@@ -484,7 +484,7 @@ static uint32_t takeable(struct m0_core *core)
 /* The cycle before which nothing happens but what code does, */
 int64_t m0_next_event(struct m0_core *core)
 {
-    int64_t due = m0_systick_due(core), pio = m0_pio_due(core);
+    int64_t due = m0_systick_due(core), pio = core->chip->pio.is_running != 0 ? m0_pio_due(core) : M0_NEVER;
     due = pio < due ? pio : due;
     return core->system.wake_at < due ? core->system.wake_at : due;
 }
@@ -773,7 +773,7 @@ static void settle_pio(struct m0_core *core)
 {
     const struct m0_pio *pio = &core->chip->pio;
     int64_t until = core->system.wake_at < core->cycles ? core->system.wake_at : core->cycles;
-    if (pio->event_at <= core->cycles && pio->is_running != 0 && pio->now < until && pio->news == 0) {
+    if (pio->is_running != 0 && pio->event_at <= core->cycles && pio->now < until && pio->news == 0) {
         m0_pio_advance(core, until, true);
     }
 }

@@ -177,9 +177,22 @@ bool m0_access_port(struct m0_core *core, uint32_t pc, int64_t now, uint32_t add
 
 /* -- what of the RP2040's SIO is not the divider: sio.c */
 
-bool m0_asks_for_pins(const struct m0_core *core, uint32_t offset);
-bool m0_has_sio(const struct m0_core *core, uint32_t offset, bool is_store);
-bool m0_is_mailbox(uint32_t offset);
+/* Offsets of its registers. */
+enum { GPIO_IN = 0x04, GPIO_HI_IN = 0x08, GPIO_OUT = 0x10, GPIO_OE = 0x20, GPIO_HI_OUT = 0x30, GPIO_HI_OE_XOR = 0x4C };
+enum { FIFO_ST = 0x50, FIFO_WR = 0x54, FIFO_RD = 0x58, SPINLOCK_ST = 0x5C };
+enum { INTERP0_ACCUM0 = 0x80, INTERP1_BASE_1AND0 = 0xFC, SPINLOCK0 = 0x100, SPINLOCK31 = 0x17C };
+
+M0_INLINE bool m0_has_sio(const struct m0_core *core, uint32_t offset, bool is_store)
+{
+    if (offset < GPIO_OUT) {
+        return !is_store && offset <= GPIO_HI_IN;
+    }
+    if (offset >= FIFO_ST && offset <= FIFO_RD) {
+        return core->system.is_on != 0; /* a function that is called has nobody to talk to */
+    }
+    return offset <= SPINLOCK31 && offset != 0x7C;
+}
+
 uint32_t m0_read_sio(struct m0_core *core, uint32_t offset);
 void m0_write_sio(struct m0_core *core, uint32_t offset, uint32_t value);
 void m0_drive_pins(const struct m0_core *core, const struct m0_pio *pio, struct m0_pins *pins, int64_t now);

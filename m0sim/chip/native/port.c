@@ -74,29 +74,6 @@ bool m0_on_port(uc_engine *uc, int type, uint64_t address, int size, int64_t val
     return true;
 }
 
-/* A load or store of the interpreter's, at cycle `now`. False where the register is not modelled. */
-bool m0_access_port(struct m0_core *core, uint32_t pc, int64_t now, uint32_t address, uint32_t size, bool is_store,
-                    uint32_t *value)
-{
-    uint32_t offset = address - core->port.base;
-    if (!is_modelled(core, offset & ~3u, is_store)) {
-        core->port.fault_offset = offset & ~3u;
-        return false;
-    }
-    core->port.pc = pc;
-    core->port.now = now;
-    m0_settle_pio(core, now); /* pins are as of now */
-    if (is_store) {
-        m0_port_write(NULL, offset, size, *value, core);
-        if (core->chip->pio.is_running != 0) {
-            m0_pio_disturb(core, now);
-        }
-    } else {
-        *value = (uint32_t)m0_port_read(NULL, offset, size, core);
-    }
-    return true;
-}
-
 /* -- the divider */
 
 static void divide(struct m0_divider *divider, bool is_signed)
@@ -154,28 +131,19 @@ static uint32_t read_divider(struct m0_port *port, uint32_t offset)
     return offset == DIV_QUOTIENT ? divider->old_quotient : divider->old_remainder;
 }
 
-/* Read callback of uc_mmio_map: any register for most devices, the SIO for an RP2040. */
-uint64_t m0_port_read(uc_engine *uc, uint64_t offset, unsigned size, struct m0_core *core)
+/* Any register for most devices, the SIO for an RP2040. */
+M0_INLINE uint32_t read_register(struct m0_core *core, uint32_t at, uint32_t size)
 {
-    (void)uc;
-    if (core->stop == M0_STOP_PORT) {
-        return 0;
-    }
-    uint32_t at = (uint32_t)offset;
     uint32_t word = core->port.is_sio == 0  ? words_of(&core->port)[at >> 2]
                     : is_divider(at & ~3u) ? read_divider(&core->port, at & ~3u)
                                             : m0_read_sio(core, at & ~3u);
     return word >> 8 * (at & 3) & (0xFFFFFFFF >> (32 - 8 * size));
 }
 
-/* Write callback of uc_mmio_map. SIO registers are written whole, with a narrow value repeated in every lane. */
-void m0_port_write(uc_engine *uc, uint64_t offset, unsigned size, uint64_t value, struct m0_core *core)
+/* SIO registers are written whole, with a narrow value repeated in every lane. */
+M0_INLINE void write_register(struct m0_core *core, uint32_t at, uint32_t size, uint32_t value)
 {
-    (void)uc;
-    if (core->stop == M0_STOP_PORT) {
-        return;
-    }
-    uint32_t at = (uint32_t)offset, mask = 0xFFFFFFFF >> (32 - 8 * size), narrow = (uint32_t)value & mask;
+    uint32_t mask = 0xFFFFFFFF >> (32 - 8 * size), narrow = value & mask;
     if (core->port.is_sio) {
         uint32_t repeat = size == 1 ? 0x01010101 : size == 2 ? 0x00010001 : 1;
         if (is_divider(at & ~3u)) {
@@ -188,4 +156,43 @@ void m0_port_write(uc_engine *uc, uint64_t offset, unsigned size, uint64_t value
     uint32_t *word = &words_of(&core->port)[at >> 2];
     uint32_t shift = 8 * (at & 3);
     *word = (*word & ~(mask << shift)) | narrow << shift;
+}
+
+/* A load or store of the interpreter's, at cycle `now`. False where the register is not modelled. */
+bool m0_access_port(struct m0_core *core, uint32_t pc, int64_t now, uint32_t address, uint32_t size, bool is_store,
+                    uint32_t *value)
+{
+    uint32_t offset = address - core->port.base;
+    if (!is_modelled(core, offset & ~3u, is_store)) {
+        core->port.fault_offset = offset & ~3u;
+        return false;
+    }
+    core->port.pc = pc;
+    core->port.now = now;
+    m0_settle_pio(core, now); /* pins are as of now */
+    if (is_store) {
+        write_register(core, offset, size, *value);
+        if (__builtin_expect(core->chip->pio.is_running != 0, 0)) {
+            m0_pio_disturb(core, now);
+        }
+    } else {
+        *value = read_register(core, offset, size);
+    }
+    return true;
+}
+
+/* Read callback of uc_mmio_map. */
+uint64_t m0_port_read(uc_engine *uc, uint64_t offset, unsigned size, struct m0_core *core)
+{
+    (void)uc;
+    return core->stop == M0_STOP_PORT ? 0 : read_register(core, (uint32_t)offset, size);
+}
+
+/* Write callback of uc_mmio_map. */
+void m0_port_write(uc_engine *uc, uint64_t offset, unsigned size, uint64_t value, struct m0_core *core)
+{
+    (void)uc;
+    if (core->stop != M0_STOP_PORT) {
+        write_register(core, (uint32_t)offset, size, (uint32_t)value);
+    }
 }

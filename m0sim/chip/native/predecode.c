@@ -12,12 +12,6 @@
 
 /* -- pages and lines */
 
-uint32_t m0_address_of_op(const struct m0_core *core, const struct m0_op *op)
-{
-    uint64_t index = (uint64_t)(op - core->timed.ops);
-    return core->timed.chunks[index / M0_CHUNK_OPS].address + 2 * (uint32_t)(index % M0_CHUNK_OPS);
-}
-
 static void put(const struct m0_core *core, struct m0_op *op, uint32_t operation, uint32_t handler)
 {
     op->handler = m0_handler_of(core, handler);

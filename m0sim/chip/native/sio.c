@@ -6,11 +6,6 @@
  */
 #include "pio.h"
 
-/* Offsets of SIO registers. */
-enum { GPIO_IN = 0x04, GPIO_HI_IN = 0x08, GPIO_OUT = 0x10, GPIO_OE = 0x20, GPIO_HI_OUT = 0x30, GPIO_HI_OE_XOR = 0x4C };
-enum { FIFO_ST = 0x50, FIFO_WR = 0x54, FIFO_RD = 0x58, SPINLOCK_ST = 0x5C };
-enum { INTERP0_ACCUM0 = 0x80, INTERP1_BASE_1AND0 = 0xFC, SPINLOCK0 = 0x100, SPINLOCK31 = 0x17C };
-
 enum { SIO_IRQ_PROC0 = 15, QSPI_SS = 1 << 1 };
 enum { FIFO_WORDS = 8, FIFO_VLD = 1, FIFO_RDY = 2, FIFO_WOF = 4, FIFO_ROE = 8 };
 
@@ -18,29 +13,6 @@ static uint32_t *word_at(struct m0_core *core, uint32_t offset)
 {
     uint32_t *words = m0_pointer(core->port.words);
     return &words[offset >> 2];
-}
-
-bool m0_has_sio(const struct m0_core *core, uint32_t offset, bool is_store)
-{
-    if (offset < GPIO_OUT) {
-        return !is_store && offset <= GPIO_HI_IN;
-    }
-    if (offset >= FIFO_ST && offset <= FIFO_RD) {
-        return core->system.is_on != 0; /* a function that is called has nobody to talk to */
-    }
-    return offset <= SPINLOCK31 && offset != 0x7C;
-}
-
-/* True for GPIO_IN, where the level of a pin is not followed. */
-bool m0_asks_for_pins(const struct m0_core *core, uint32_t offset)
-{
-    return (offset & ~3u) == GPIO_IN && m0_pins(core)->unfollowed != 0;
-}
-
-/* True for the register that a word is sent by to the other core. */
-bool m0_is_mailbox(uint32_t offset)
-{
-    return (offset & ~3u) == FIFO_WR;
 }
 
 /* -- pins */

@@ -126,7 +126,7 @@ static bool access_bus(struct m0_core *core, struct now *now, uint32_t address, 
 static bool access_port(struct m0_core *core, struct now *now, uint32_t address, uint32_t size, bool is_store,
                         uint32_t *value)
 {
-    if (core->is_waited_for != 0 && is_store && m0_is_mailbox(address - core->port.base)) {
+    if (core->is_waited_for != 0 && is_store && (address & ~3u) - core->port.base == FIFO_WR) {
         return stop_access(core, now, M0_STOP_LAUNCH, address, size, is_store);
     }
     bool is_asked = !is_store && m0_asks_for_pins(core, address - core->port.base);

@@ -61,6 +61,12 @@ M0_INLINE struct m0_pins *m0_pins(const struct m0_core *core)
     return &core->chip->port.pins;
 }
 
+/* True for GPIO_IN, where the level of a pin is not followed. */
+M0_INLINE bool m0_asks_for_pins(const struct m0_core *core, uint32_t offset)
+{
+    return (offset & ~3u) == GPIO_IN && m0_pins(core)->unfollowed != 0;
+}
+
 /* -- step.c */
 
 void m0_run_to_event(struct m0_core *core);

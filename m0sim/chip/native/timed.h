@@ -75,7 +75,6 @@ _Static_assert(M0_OP_COUNT < 256, "an operation's number is a byte");
 
 void m0_predecode(struct m0_core *core, struct m0_op *op);
 struct m0_op *m0_op_at(struct m0_core *core, uint32_t address);
-uint32_t m0_address_of_op(const struct m0_core *core, const struct m0_op *op);
 bool m0_code_is_hit(const struct m0_core *core, uint32_t address, uint32_t size);
 bool m0_has_room_to_retire(const struct m0_core *core);
 void m0_code_changed(struct m0_core *core, uint32_t address, uint32_t size);
@@ -114,6 +113,12 @@ M0_INLINE uint64_t m0_op_offset(const struct m0_core *core, const struct m0_op *
 M0_INLINE struct m0_detail *m0_detail_of(const struct m0_core *core, const struct m0_op *op)
 {
     return &core->timed.details[op - core->timed.ops];
+}
+
+M0_INLINE uint32_t m0_address_of_op(const struct m0_core *core, const struct m0_op *op)
+{
+    uint64_t index = (uint64_t)(op - core->timed.ops);
+    return core->timed.chunks[index / M0_CHUNK_OPS].address + 2 * (uint32_t)(index % M0_CHUNK_OPS);
 }
 
 M0_INLINE struct m0_line *m0_line_of(const struct m0_core *core, const struct m0_op *op)

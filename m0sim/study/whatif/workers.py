@@ -129,6 +129,8 @@ def on_cluster(address: str) -> Iterator[Measure]:
         client = Client(address, timeout=_CONNECT_SECONDS)
     except (OSError, ValueError, RuntimeError, TypeError) as error:  # the last two: TLS without certificates, or none
         raise UsageError(f"--scheduler {address}: no Dask scheduler answers: {error}") from error
+    except AssertionError as error:  # distributed's own, where its thread has not begun within 10 seconds
+        raise UsageError(f"--scheduler {address}: this machine is too busy to ask it: run it again") from error
     with client:
         yield lambda tasks: _measured_by(client, tasks)
 

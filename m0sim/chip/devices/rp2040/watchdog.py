@@ -17,7 +17,11 @@ _REASON_TIMER, _REASON_FORCE = 1, 2
 
 
 class Watchdog(Block):
-    """The countdown and the tick. Scratch registers and the reason outlive the reset that the watchdog makes."""
+    """The countdown and the tick. Only the RUN pin resets it (section 4.7.1): what it holds outlives its own resets.
+
+    That ENABLE is off behind a reset which the countdown made is assumed: the datasheet does not say it, but boards
+    that boot so, and never look at the watchdog again, are not reset again and again.
+    """
 
     CTRL, LOAD, REASON, SCRATCH0, TICK = 0x00, 0x04, 0x08, 0x0C, 0x2C
 
@@ -52,17 +56,20 @@ class Watchdog(Block):
         self.volatile = {self.CTRL, self.TICK}
 
     def reset(self) -> None:
-        """As a reset of the chip leaves it; what has to outlive one stays."""
-        keep = {offset: word for offset, word in self.words.items() if self.REASON <= offset < self.TICK}
-        super().reset()
-        self.words |= keep
-        self._end = self._ticks.count()
-        self._tune()
-        self._run()
+        """As a reset that it made, or another one of the chip, leaves it."""
+        self.words[self.CTRL] &= ~_ENABLE
+        self._begin()
 
     def power_on(self) -> None:
         """As power-up leaves it."""
         self.words = {offset: register.reset for offset, register in self.registers.items()}
+        self._begin()
+
+    def _begin(self) -> None:
+        self.schedule(None)
+        self._end = _PER_TICK * self._ticks.count()
+        self._tune()
+        self._run()
 
     def at(self) -> None:
         """It has counted down to 0."""
