@@ -19,6 +19,7 @@ from test_cli import Run, run  # noqa: F401
 from m0sim import Firmware, UsageError
 from m0sim.cli.run import _shown
 from m0sim.image import load_raw
+from m0sim.report import run_figures
 
 Built = Callable[..., Path]
 _ENTRY = 15  # cycles: Cortex-M0+ TRM (DDI 0484C), 3.6.1
@@ -210,6 +211,13 @@ class TestCounts:
         assert later is not None
         assert part[15].entries == whole[15].entries - 1
         assert later.min <= later.mean <= later.max < first.max
+
+    def test_times_are_as_sure_as_the_cycles(self, built: Built) -> None:
+        """Where flash waits by a model, so does all that comes later."""
+        for flash, certainty in (("cold", "estimate"), ("ideal", "exact")):
+            done = Firmware.from_elf(built("echo")).run(stdin=b".", flash=flash)
+            found = {figure.label: figure.certainty for figure in run_figures.figures(done)}
+            assert {found[label] for label in ("cycles", "time", "asleep", "first output")} == {certainty}
 
     def test_output_ends_it(self, built: Built) -> None:
         done = Firmware.from_elf(built("alarms")).run(until_output="300 4", flash="ideal")

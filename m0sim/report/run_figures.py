@@ -18,11 +18,12 @@ def figures(done: RunCost) -> list[Figure]:
     cost = done.cost
     clocks = ", ".join(dict.fromkeys(f"{clock.hertz / 1e6:.6g} MHz" for clock in done.clocks))
     cycles, *rest = [figure for figure in figures_of_call(cost) if figure.label not in _OF_A_CALL]
-    asleep = Figure("asleep", count(done.sleep_cycles), share(done.sleep_cycles, cost.cycles), "exact")
+    sure = cycles.certainty  # when something happens is as sure as the cycles until then
+    asleep = Figure("asleep", count(done.sleep_cycles), share(done.sleep_cycles, cost.cycles), sure)
     first = []
     if done.first_output_cycle is not None:
-        first.append(Figure("first output", count(done.first_output_cycle), "cycles to the first byte", "exact"))
-    time = Figure("time", si(done.seconds, "s"), f"clock: {clocks}", "exact")
+        first.append(Figure("first output", count(done.first_output_cycle), "cycles to the first byte", sure))
+    time = Figure("time", si(done.seconds, "s"), f"clock: {clocks}", sure)
     found = [cycles, time, asleep, *first, *rest]
     return found if done.contention is None else [_contended(figure) for figure in found]
 
