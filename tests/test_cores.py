@@ -290,6 +290,9 @@ class TestReport:
         assert "fn=(1) core 0" in (tmp_path / "c.out").read_text()
         page = (tmp_path / "page.html").read_text()
         assert "Functions on core 1" in page
+        assert 'aria-label="Code of core1_main"' in page.partition("Code on core 1")[2]
+        assert 'aria-label="Code of main"' in page.partition("Code on core 1")[0]
+        assert ">core1_main</div>" in page.partition("Flame graph of core 1")[2].partition("</section>")[0]
         found = json.loads(_command("run", built("second_core"), "--json", "--quantum", "3").stdout)
         assert [core["core"] for core in found["cores"]] == [0, 1]
         assert found["cores"][0]["functions"] == [

@@ -9,14 +9,16 @@ from m0sim.chip.fault import Fault
 from m0sim.chip.firmware import Firmware
 from m0sim.chip.machine import Machine
 from m0sim.chip.run_cost import RunCost
+from m0sim.image import Image
 from m0sim.names import printable_lines
 from m0sim.report import annotate_data, flash, run_load, run_memory
 from m0sim.report.annotate import listing
+from m0sim.report.annotate_data import Listing
 from m0sim.report.figures import Figure, figures
 from m0sim.report.inlined import inlining, stacks
-from m0sim.report.page_flame import flame_graph
+from m0sim.report.page_flame import FlameGraph, flame_graph
 from m0sim.report.page_memory import MemoryMap, memory_maps, stack_room
-from m0sim.report.page_source import source_view
+from m0sim.report.page_source import SourceView, source_view
 from m0sim.report.page_template import render
 from m0sim.report.run_figures import figures as figures_of_run
 from m0sim.report.run_figures import handlers_of, stacks_of
@@ -34,6 +36,17 @@ class _Bar:
     left: float
     width: float
     title: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Code:
+    """What a core ran, and where."""
+
+    cost: Cost
+    listing: Listing
+    views: dict[str, SourceView]
+    """Lines of the source beside the instructions, by function."""
+    flame: FlameGraph
 
 
 def page(
@@ -54,6 +67,9 @@ def page(
     maps = memory_maps(cost, machine)
     found = inlining(cost, machine.program)
     with_inlined = stacks(cost, found)
+    views = {function.name: source_view(function, sources) for function in listed.functions}
+    code = _Code(cost, listed, views, flame_graph(with_inlined.tree))
+    second = _second_core(run, machine.program, sources) if run is not None and run.cores else None
     return render(
         "call.html.j2",
         cost=cost,
@@ -69,18 +85,27 @@ def page(
         heap_chart="" if run is None else run_memory.heap_chart(run),
         stacks=() if run is None else stacks_of(run),
         handlers=() if run is None else handlers_of(run),
-        flame=flame_graph(with_inlined.tree),
+        flame=code.flame,
         flame_note=with_inlined.note,
         inlining=found,
         calls=sorted(cost.edges, key=lambda edge: (-edge.inclusive_cycles, edge.call_address, edge.callee)),
         listing=listed,
-        views={function.name: source_view(function, sources) for function in listed.functions},
+        views=code.views,
+        code=[code] if second is None else [code, second],
+        second=second,
         annotate=annotate_data,
         memories=[(memory, _bars(memory)) for memory in maps],
         stack_room=stack_room(machine),
         command=command,
         flash_lines=[] if cost.flash is None else flash.lines(cost.flash),
     )
+
+
+def _second_core(run: RunCost, program: Image, sources: Sources) -> _Code:
+    cost = run.cores[1].cost
+    listed = listing(cost, program, sources=sources)
+    views = {function.name: source_view(function, sources) for function in listed.functions}
+    return _Code(cost, listed, views, flame_graph(stacks(cost, inlining(cost, program)).tree))
 
 
 def _figures(cost: Cost, fault: Fault | None) -> list[Figure]:
