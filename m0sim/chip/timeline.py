@@ -107,8 +107,10 @@ class Timeline:
     """Names by number."""
     exceptions: Mapping[int, str]
     """Names by number, of those that were entered."""
+    whole_until: int | None
+    """What ended up to this cycle is all there; None where everything is."""
     shortest: int
-    """Slices of fewer cycles are left out,"""
+    """Of what ended later, slices of fewer cycles are left out,"""
     left_out: int
     """so many."""
     pins: npt.NDArray[Any]
@@ -124,9 +126,8 @@ class Timeline:
             return "timeline: it is empty: where it was to begin was not reached"
         parts = []
         if self.left_out:
-            parts.append(
-                f"{self.left_out:,} calls, handlers and sleeps of less than {self.shortest:,} cycles are left out"
-            )
+            what = f"{self.left_out:,} calls, handlers and sleeps of less than {self.shortest:,} cycles"
+            parts.append(f"{what} that ended after cycle {self.whole_until:,} are left out")
         if self.pins_until is not None:
             parts.append(f"pins and PIO from cycle {self.pins_until:,} on are left out")
         return "timeline: " + "; ".join(parts) if parts else ""

@@ -1,8 +1,8 @@
 """Records what cores do over time, in bounded memory: `m0sim.chip.timeline`.
 
 The native core writes slices into a log of its own as they end, and stops the run where that is full. Where more were
-written than are wanted, the shortest go, and the core writes none so short any more: what is left is all that is at
-least as long, from the whole of the run.
+written than are wanted, the first half of them stay, and of those behind, the shortest go, and the core writes none so
+short any more: what is left is all of the beginning, and of the rest all that is at least as long.
 """
 
 from __future__ import annotations
@@ -39,7 +39,17 @@ class _Line:
         self.shared.log_count = 0
         if count:
             self.chunks.append(self.tables.of("log", self.shared)[:count].astype(SLICE))
-        return count
+        return count + self._take_sleep()
+
+    def _take_sleep(self) -> int:
+        """The newest one, if it is over: it is not in the log yet."""
+        shared = self.shared
+        if shared.sleep_begin < 0 or shared.sleep_end == self.tables.core.cycles:
+            return 0
+        row = (shared.sleep_begin, shared.sleep_end, Kind.SLEEP, shared.sleep_kind, shared.sleep_level, shared.woken_by)
+        self.chunks.append(np.array([row], SLICE))
+        shared.sleep_begin = shared.sleep_end = -1
+        return 1
 
 
 class Recorder:
@@ -49,6 +59,7 @@ class Recorder:
         """`most`: slices that are kept at most."""
         self._most, self._count = most, 0
         self._shortest, self._left_out = 0, 0
+        self._whole_until: int | None = None
         self._lines: list[_Line] = []
         self._pins = _Pins()
         self.since: int | None = None
@@ -71,22 +82,34 @@ class Recorder:
     def _empty(self, line: _Line) -> None:
         self._count += line.take()
         if self._count > self._most:
+            self._count += sum(each.take() for each in self._lines)
             self._let_go()
 
     def _let_go(self) -> None:
-        """The shorter half of all slices, or what else it takes."""
-        chunks = [chunk for line in self._lines for chunk in line.chunks]
-        cycles = np.sort(np.concatenate([chunk["end"] - chunk["begin"] for chunk in chunks]))
-        longest = int(cycles[-max(self._most // 2, 1)])
-        are_too_many = np.count_nonzero(cycles >= longest) > self._most  # equally long ones stay or go together
+        """Of what comes behind the first half of all that may be kept, the shorter part, or what else it takes."""
+        chunks = np.concatenate([chunk for line in self._lines for chunk in line.chunks])
+        if self._whole_until is None:
+            ends = np.sort(chunks["end"])
+            self._whole_until = int(ends[self._most // 2]) - 1
+        is_later = chunks["end"] > self._whole_until
+        room = self._most - int(np.count_nonzero(~is_later))
+        cycles = np.sort((chunks["end"] - chunks["begin"])[is_later])
+        longest = int(cycles[-max(room // 2, 1)])
+        are_too_many = np.count_nonzero(cycles >= longest) > room  # equally long ones stay or go together
         self._shortest = longest + int(are_too_many)
         kept = 0
         for line in self._lines:
             line.shared.shortest = self._shortest
-            line.chunks = [chunk[chunk["end"] - chunk["begin"] >= self._shortest] for chunk in line.chunks]
+            line.chunks = [chunk[self._stay(chunk)] for chunk in line.chunks]
             kept += sum(map(len, line.chunks))
         self._left_out += self._count - kept
         self._count = kept
+
+    def _stay(self, chunk: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+        stay: npt.NDArray[np.bool_] = (chunk["end"] <= self._whole_until) | (
+            chunk["end"] - chunk["begin"] >= self._shortest
+        )
+        return stay
 
     # -- pins
 
@@ -119,6 +142,7 @@ class Recorder:
             exceptions={
                 number: exception_name(number) for number in sorted(entered | woken) if 0 < number < layout.EXCEPTIONS
             },
+            whole_until=self._whole_until,
             shortest=self._shortest,
             left_out=self._left_out + sum(int(line.shared.left_out) for line in self._lines),
             pins=self._pins.since(begin),
