@@ -14,15 +14,16 @@ from zlib import crc32
 import numpy as np
 import pytest
 from conftest import FIRMWARE, Build
+from engine_programs import programs_that_return
 from test_cli import Run, run
 
-from m0sim import Firmware, Machine, UsageError
+from m0sim import Fault, Firmware, Machine, UsageError
 from m0sim.board import log, second_stage
 from m0sim.board.image import exported
 from m0sim.board.layout import Code, laid_out
 from m0sim.board.prepared import Prepared, prepare
 from m0sim.board.request import Request
-from m0sim.chip import device, operands
+from m0sim.chip import arguments, device, operands
 from m0sim.image import load_elf
 from m0sim.image.moving import moved
 
@@ -219,6 +220,37 @@ def test_every_bench_of_the_kernels(run: Run, tmp_path: Path, flash: bool) -> No
         assert (bench["name"], bench["board"]) == (told["name"], [first, later] if flash else [first] * 3)
 
 
+@pytest.mark.long
+@pytest.mark.parametrize("code", ["sram", "flash"])
+@pytest.mark.parametrize("seed", range(3))
+def test_random_programs(seed: int, code: Code, tmp_path: Path) -> None:
+    """Those that other tests compare engines with: whatever they do, the board counts what `call` does."""
+    asked, counted = [], []
+    for number, (machine, entry, (buffer, *words)) in enumerate(programs_that_return(seed, 20, "rp2040")):
+        content = operands.Content("data", buffer.read().tobytes())
+        asked.append(Request(f"p{number}", hex(entry), (content, *map(arguments.word, words))))
+        models = ("ideal",) * 3 if code == "sram" else ("cold", "warm")
+        costs = []
+        for model in models:
+            buffer.write(np.frombuffer(content.content, np.uint8))
+            costs.append(machine.call(entry, buffer, *words, flash=model))
+        counted.append([cost.cycles for cost in costs])
+    chip = device.load("rp2040")
+    layout = laid_out(machine.image, code)
+    benches, refused = [], 0
+    for request in asked:
+        try:
+            benches.append(prepare(request, machine.image, layout, chip))
+        except UsageError as error:
+            refused += "depends on addresses" in str(error) or "executes WFE" in str(error)
+            del counted[len(benches)]
+    assert len(benches) + refused == 20
+    assert len(benches) > 8
+    found = read(tmp_path, printed(exported(layout, benches).uf2, tmp_path).encode())
+    assert found.is_intact  # what they leave has registers in it that nobody passed: they are others on the board
+    assert [[c.cycles for c in bench.measured] for bench in found.benches] == counted
+
+
 @pytest.mark.parametrize("code", ["sram", pytest.param("flash", marks=pytest.mark.long)])
 def test_programs_with_a_heap(build: Build, tmp_path: Path, code: Code) -> None:
     """It grows into free SRAM: what measures it lies above. The heap is as new for each repeat."""
@@ -244,6 +276,31 @@ def test_a_stack_of_its_own_and_a_heap_below_it(build: Build, tmp_path: Path) ->
     uf2, (bench,) = prepared(elf, requested("sum", f"hex:{bytes(range(200)).hex()}", "200"))
     assert bench.result_text == f"{sum(range(200)):08x}"
     assert log_of(printed(uf2, tmp_path), tmp_path) == [(bench.cycles, bench.result_text)]
+
+
+@pytest.mark.parametrize(("name", "what"), [("wfe", "WFE"), ("svc #1", "SVC"), ("bkpt #0xab", "prints")])
+def test_what_does_something_else_on_a_board_is_refused(build: Build, tmp_path: Path, name: str, what: str) -> None:
+    source = tmp_path / "waits.S"
+    source.write_text(
+        f"""
+        .syntax unified
+        .section .vectors, "a"
+        .word 0x20042000, waits + 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, waits + 1
+        .text
+        .global waits
+        .type waits, %function
+        .thumb_func
+waits:  push {{r0, r1}}
+        mov r1, sp
+        movs r0, #3
+        {name}
+        add sp, #8
+        bx lr
+        .size waits, . - waits
+        """
+    )
+    with pytest.raises((UsageError, Fault), match=rf"executes {what}|SVC|{what}, by"):
+        prepared(build(source), requested("waits"))
 
 
 def test_what_a_board_may_find_otherwise_is_said(build: Build, tmp_path: Path, run: Run) -> None:

@@ -44,6 +44,12 @@ class Layout:
     end: int
     """Where the runtime ends, and behind it the program's code, where that was moved to SRAM."""
 
+    def name_there(self, function: str) -> str:
+        """What is to be said of a function that somebody named, where it is now: an address is another one."""
+        if not function.lower().startswith("0x") or not isinstance(self.program, MovedImage):
+            return function
+        return hex(self.program.there(int(function, 16)))
+
     @property
     def loaded(self) -> list[Segment]:
         """What is in SRAM when the runtime begins. What the program has there itself is not: the runtime fills it."""

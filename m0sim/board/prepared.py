@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from zlib import crc32
 
 from m0sim.board.layout import Layout
@@ -22,6 +22,12 @@ from m0sim.image.ranges import merged_ranges
 
 _HEAP_MARGIN = 256
 """Bytes that nothing takes behind what a heap needed."""
+_ELSEWHERE = (
+    (0xFFFF, 0xBF20, "WFE, which waits for an event on a board"),
+    (0xFFFF, 0xBF30, "WFI, which waits for an interrupt on a board"),
+    (0xFF00, 0xDF00, "SVC, for which the image has no handler"),
+)
+"""Mask, first halfword, and what it is: DDI 0419, A5.2."""
 _MOST_CYCLES = (1 << 32) - 1
 _WORDS = {"s32": "<i", "u32": "<I", "f32": "<f", "s64": "<q", "u64": "<Q", "f64": "<d"}
 
@@ -70,7 +76,8 @@ def prepare(request: Request, program: Image, layout: Layout, chip: Device) -> P
     """
     asked = _Asked(request, Machine(program, chip))
     first = asked.call()
-    there = _Asked(request, Machine(layout.program, chip))
+    moved = _moved(request, layout)
+    there = _Asked(moved, Machine(layout.program, chip))
     fills = there.fills(layout)
     try:
         cost = there.call(fail_on=("outside",))
@@ -83,6 +90,7 @@ def prepare(request: Request, program: Image, layout: Layout, chip: Device) -> P
             f"takes {first.cycles:,} cycles where it was linked for and {cost.cycles:,} where the board has it: "
             "its way depends on addresses, so it is not measured"
         )
+    _refuse_instructions(cost)
     for segment in layout.loaded:
         if there.machine.read(segment.address, len(segment.data)).tobytes() != segment.data:
             raise UsageError(
@@ -107,6 +115,25 @@ def prepare(request: Request, program: Image, layout: Layout, chip: Device) -> P
     )
 
 
+def _refuse_instructions(cost: Cost) -> None:
+    """Those that do something else on a board than in a call. Raises `UsageError`."""
+    if cost.output:
+        raise UsageError("prints, by semihosting or _write: on a board nobody answers")
+    for row in cost.instruction_table.rows:
+        for mask, encoding, what in _ELSEWHERE:
+            if row.encoding & mask == encoding:
+                raise UsageError(f"executes {what}, in {row.function}")
+
+
+def _moved(request: Request, layout: Layout) -> Request:
+    """The same where the board has it."""
+    before = tuple(
+        replace(c, name=layout.name_there(c.name), text=layout.name_there(c.text) if c.text == c.name else c.text)
+        for c in request.before
+    )
+    return replace(request, function=layout.name_there(request.function), before=before)
+
+
 def _taken(space: AddressSpace) -> tuple[Range, ...]:
     buffers = [(allocation.begin, allocation.end) for allocation in space.allocations]
     heap = [] if space.heap_base is None else [(space.heap_base, space.heap_end + _HEAP_MARGIN)]
@@ -118,12 +145,13 @@ def _with_flash(request: Request, program: Image, layout: Layout, chip: Device) 
     if request.before:
         raise UsageError("calls other functions first, which change what the flash cache has: leave them out")
     linked = _Asked(request, Machine(program, chip)).call(flash="cold").cycles
-    cold = _Asked(request, Machine(layout.program, chip)).call(flash="cold").cycles
+    moved = _moved(request, layout)
+    cold = _Asked(moved, Machine(layout.program, chip)).call(flash="cold").cycles
     if cold != linked:
         raise UsageError(
             f"takes {linked:,} cycles with cold flash where it was linked for, {cold:,} where the board has it"
         )
-    return cold, _Asked(request, Machine(layout.program, chip)).call(flash="warm").cycles
+    return cold, _Asked(moved, Machine(layout.program, chip)).call(flash="warm").cycles
 
 
 class _Asked:

@@ -23,6 +23,10 @@ class MovedImage(Image):
     moved: tuple[Range, ...] = ()
     """Where the segments that were moved are now."""
 
+    def there(self, address: int) -> int:
+        """Where what was at this address is now."""
+        return address + self.distance if _holds(self.moved, address + self.distance) else address
+
     def signature(self, function: Symbol) -> Signature | None:
         """What `function` takes and returns, as the program tells where it was linked for."""
         if self.origin is None:

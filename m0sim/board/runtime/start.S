@@ -60,7 +60,8 @@ board_vectors:
 
 // uint32_t board_measured(const struct call *call, uint32_t *result): how far SysTick counted from right before the
 // call to right after it, modulo 2^24. The same instructions stand around every call, so a call of an empty function
-// has what they take. The function has the stack to itself, from where `m0sim call` has it.
+// has what they take. The function has the stack to itself, from where `m0sim call` has it, and may leave in every
+// register what it likes, as there: what is needed behind it is in memory.
 function board_measured
     push    {r1, r4, r5, r6, r7, lr}
     mov     r4, r8
@@ -68,7 +69,9 @@ function board_measured
     mov     r6, r10
     mov     r7, r11
     push    {r4, r5, r6, r7}
-    mov     r7, sp
+    ldr     r7, =board_kept
+    mov     r1, sp
+    str     r1, [r7, #4]
     mov     r4, r0
     ldmia   r4!, {r0, r1, r2}       // entry, words on the stack, and where they are
     mov     r5, r0
@@ -85,10 +88,24 @@ function board_measured
     b       1b
 2:  ldr     r6, =SYST_CVR
     ldmia   r4!, {r0, r1, r2, r3}
+    mov     r12, r5
+    movs    r5, #0
+    mov     r8, r5
+    mov     r9, r5
+    mov     r10, r5
+    mov     r11, r5
     ldr     r4, [r6]
-    blx     r5
-    ldr     r5, [r6]
-    mov     sp, r7
+    str     r4, [r7]
+    movs    r4, #0                  // what nobody passes is 0 as in `m0sim call`, but for r12, LR and flags
+    movs    r6, #0
+    movs    r7, #0
+    blx     r12
+    ldr     r2, =SYST_CVR
+    ldr     r5, [r2]
+    ldr     r7, =board_kept
+    ldr     r2, [r7, #4]
+    mov     sp, r2
+    ldr     r4, [r7]
     subs    r4, r4, r5              // it counts down
     lsls    r4, r4, #8
     lsrs    r4, r4, #8
@@ -105,6 +122,13 @@ function board_measured
     pop     {r1}
     bx      r1
 end board_measured
+
+    .section .bss.board_kept, "aw", %nobits
+    .p2align 2
+    .type   board_kept, %object
+board_kept:                         // SysTick before the call, and the stack pointer
+    .space  8
+    .size   board_kept, 8
 
 function board_empty
     bx      lr
@@ -134,6 +158,10 @@ function fault
     adds    r1, #2                  // a BKPT that nobody takes
     str     r1, [r0, #24]
     bx      lr
-1:  bl      board_fault
+1:  ldr     r1, =board_plan
+    ldr     r1, [r1]
+    ldr     r1, [r1]
+    mov     sp, r1                  // wherever it was
+    bl      board_fault
 2:  b       2b
 end fault
