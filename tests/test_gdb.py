@@ -214,6 +214,28 @@ class TestTwoCores:
         stepped.slice_until(Moment(self.LIMIT))
         assert stepped.seen() == whole.seen()
 
+    @pytest.mark.parametrize("seed", parts(range(4), long=3))
+    def test_an_access_whose_instruction_waited_for_flash_keeps_its_place(self, seed: int) -> None:
+        """It began before the other core's turn, and stands still behind that: it goes first all the same."""
+        programs = two_cores.programs(seed)
+        stopped = TwoCoreChip(programs, flash="cold", limit=self.LIMIT)
+        held = Held(stopped, stopped.emulator)  # type: ignore[arg-type]
+        held.set_watchpoints([Watchpoint(two_cores.SHARED, 64, loads=True, stores=True)])
+        where = []
+        for _ in range(40):
+            assert held.go(lambda: False).why == "watchpoint"
+            where.append((held.moment, held.now, [_place(core) for core in stopped.seen()]))
+        assert any(moment.cycle < now for moment, now, _ in where)
+        for moment, _, seen in where:
+            other = TwoCoreChip(programs, flash="cold", limit=self.LIMIT)
+            Held(other, other.emulator).run_to(moment)  # type: ignore[arg-type]
+            assert [_place(core) for core in other.seen()] == seen
+        whole = TwoCoreChip(programs, flash="cold", limit=self.LIMIT)
+        whole.slice_until(Moment(self.LIMIT))
+        held.let_go()
+        stopped.slice_until(Moment(self.LIMIT))
+        assert stopped.seen() == whole.seen()
+
     def test_a_breakpoint_of_both_stops_each(self) -> None:
         """The same code on both: nobody passes a breakpoint because the other one stands there."""
         programs = two_cores.programs(1)
@@ -522,6 +544,21 @@ class TestThreads:
 
         run_anew(firmware, Talk(act))
         assert left == -1
+
+    def test_a_change_of_the_other_core_is_made_again_there(self, shared: Path) -> None:
+        firmware, runs = Firmware.from_elf(shared), [0]
+
+        def act(talk: Talk) -> None:
+            runs[0] += 1
+            if runs[0] == 1:
+                _to(talk, firmware, "core1_main", 2)
+                assert [talk.ask(each) for each in ("Hg1", "P9=78563412", "vCont;s:2;c", "vCont;s:2;c")][1] == "OK"
+                talk.ask("bs")
+            first, second = [talk.ask(each) for each in ("Hg1", "p9", "Hg2", "p9")][1::2]
+            assert first == "78563412" != second
+
+        run_anew(firmware, Talk(act))
+        assert runs[0] > 1
 
     def test_back_to_the_last_breakpoint_of_any(self, shared: Path) -> None:
         firmware, stops, back = Firmware.from_elf(shared), list[tuple[str, Moment]](), list[tuple[str, Moment]]()
