@@ -72,6 +72,17 @@ class TestLevels:
         chip.board.pins.drive(2, 0)  # type: ignore[union-attr]
         assert [chip.host.pins.seen >> pin & 1 for pin in (2, 5)] == [0, 0]
 
+    def test_what_does_not_come_to_a_wire_is_named(self) -> None:
+        chip = Chip()
+        chip.store(RESETS + CLR, 1 << 5 | 1 << 8)
+        chip.board.wire(3, 4)  # type: ignore[misc]
+        chip.store(IO + 8 * 5 + 4, 2)
+        assert not chip.board.bus.notes
+        chip.store(IO + 8 * 4 + 4, 2)
+        assert [note.what for note in chip.board.bus.notes.values()] == [
+            "UART at a wire: what it sends does not come to the wire"
+        ]
+
 
 class TestWords:
     def test_as_words(self) -> None:

@@ -190,6 +190,8 @@ class IoBank0(Block):
         function = self.function(pin)
         if function in _UNMODELLED:
             self.bus.unmodelled(self, 8 * pin + 4, function, _UNMODELLED[function])
+        if function == F_UART and self._ends_of(pin):
+            self.bus.unmodelled(self, 8 * pin + 4, function, "UART at a wire: what it sends does not come to the wire")
         self._update(pin)
         self._tell_followers()
 
