@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import struct
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,8 @@ from m0sim.chip.results import fabric
 from m0sim.chip.results.fabric import PORTS
 from m0sim.image import load_raw
 from m0sim.report import run_json
+from m0sim.report.page import page
+from m0sim.report.run_figures import figures
 
 LIMIT = 6_000
 
@@ -240,6 +243,18 @@ class TestFirmware:
         assert plain.pop("contention") is None
         contending["warnings"] = [line for line in contending["warnings"] if "contention" not in line]
         assert contending == plain
+
+    def test_text_and_page(self, torture: Path) -> None:
+        firmware = Firmware.from_elf(torture)
+        done = firmware.run(seconds=1, contention=True, flash="ideal")
+        assert done.contention is not None
+        first = done.contention.waits[0]
+        shown = page(done.cost, firmware, run=done, command="m0sim run")
+        row = shown[shown.index('id="contention"') :].split("</tr>")[1]
+        assert all(word in row for word in (first.master, first.port, f"{first.cycles:,}", first.against))
+        assert {figure.certainty for figure in figures(done) if figure.label in ("cycles", "time")} == {"estimate"}
+        without = page(done.cost, firmware, run=replace(done, contention=None), command="m0sim run")
+        assert 'id="contention"' not in without
 
     def test_what_makes_no_sense(self, torture: Path) -> None:
         with pytest.raises(UsageError, match="quantum must be 1, not 8"):
