@@ -46,8 +46,9 @@ def test_steps_add_up(built: dict[str, Path]) -> None:
 
 def test_from_where_counting_began(built: dict[str, Path], echo: RunCost) -> None:
     (whole,) = echo.pio
-    (part,) = Firmware.from_elf(built["pio_dma"]).run(begin="IRQ11_Handler").pio
-    assert part.enabled_cycles == Firmware.from_elf(built["pio_dma"]).run(begin="IRQ11_Handler").cycles
+    done = Firmware.from_elf(built["pio_dma"]).run(begin="IRQ11_Handler")
+    (part,) = done.pio
+    assert part.enabled_cycles == done.cycles
     assert (part.executed, part.written) == (0, 0)
     assert dict(part.waited) == {"a word in TX": part.steps}
     assert part.steps < whole.steps
