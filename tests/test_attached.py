@@ -136,6 +136,39 @@ class TestI2c:
             ("start", True, begin + 38 * bit), ("read", 1), ("read", 2), ("read", 3), ("stop", begin + 66 * bit),
         ]  # fmt: skip
 
+    @pytest.mark.parametrize("restart", [False, True])
+    def test_another_direction_begins_anew(self, restart: bool) -> None:
+        """With or without RESTART in the command: section 4.3.17, IC_DATA_CMD."""
+        device = Log()
+        chip = i2c(device)
+        begin, bit = chip.board.clock.seconds(), Fraction(PERIOD, 12_000_000)
+        for command in (7, CMD | (RESTART if restart else 0), CMD | STOP):
+            chip.store(I2C0 + 0x10, command)
+        wait(chip, STOP_DET)
+        assert device.seen == [
+            ("start", False, begin + 10 * bit), ("write", 7), ("start", True, begin + 29 * bit),
+            ("read", 1), ("read", 2), ("stop", begin + 48 * bit),
+        ]  # fmt: skip
+        assert chip.load(I2C0 + 0x34) & 1 << 12  # RESTART_DET
+
+    def test_where_no_restart_is_allowed_there_is_a_stop_and_a_start(self) -> None:
+        """IC_CON.IC_RESTART_EN is 0: a stop takes a bit, a start and an address ten."""
+        device = Log()
+        chip = i2c(device)
+        chip.store(I2C0 + 0x6C, 0)
+        chip.store(I2C0, 0x45 | 1 << 8)
+        chip.store(I2C0 + 0x6C, 1)
+        begin, bit = chip.board.clock.seconds(), Fraction(PERIOD, 12_000_000)
+        for command in (7, CMD, CMD | RESTART | STOP):
+            chip.store(I2C0 + 0x10, command)
+        chip.run(70 * PERIOD)
+        assert device.seen == [
+            ("start", False, begin + 10 * bit), ("write", 7), ("stop", begin + 20 * bit),
+            ("start", True, begin + 30 * bit), ("read", 1), ("stop", begin + 40 * bit),
+            ("start", True, begin + 50 * bit), ("read", 2), ("stop", begin + 60 * bit),
+        ]  # fmt: skip
+        assert not chip.load(I2C0 + 0x34) & 1 << 12
+
     def test_times(self) -> None:
         """A start and an address are ten bits, a byte nine, a stop one."""
         chip = i2c(Log())
@@ -233,6 +266,10 @@ class TestI2cEeprom:
         send(chip, b"\x00A", stop=False)
         receive(chip, 1, restart=True)
         assert eeprom.data[0] == 0xFF
+        send(chip, b"\x00B", stop=False)
+        assert receive(chip, 1) == b"\xff"  # another direction, and no RESTART asked for: that is one all the same
+        assert send(chip, b"\x01", stop=False) == 1  # nothing is being written: it acknowledges
+        assert set(eeprom.data) == {0xFF}
 
 
 def spi(device: SpiDevice, select: int | None = SELECT, mode: int = 0, bits: int = 8) -> DmaChip:

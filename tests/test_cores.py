@@ -84,7 +84,27 @@ class TestWhoComesFirst:
         programs = two_cores.programs(5)
         assert self.fast(programs, slices=37) == self.fast(programs)
 
+    def claims(self, quantum: int) -> None:
+        """Both want spinlock 0, so many NOPs behind their reset: who comes first gets it, core 0 in the same cycle."""
+        for delays in ((0, 0), (3, 3), (1, 0), (0, 1), (5, 7), (9, 2)):
+            code = b"".join(_CLAIM.replace(b"nops", b"\x00\xbf" * delay).ljust(64, b"\xff") for delay in delays)
+            programs = two_cores.Programs(code, (FLASH, FLASH), (FLASH, FLASH + 64))
+            got = [core["r"][0] for core in self.fast(programs, quantum)]
+            assert got == ([1, 0] if delays[0] <= delays[1] else [0, 1]), (quantum, delays)
 
+    @pytest.mark.parametrize("quantum", [1, 3, 64])
+    def test_a_lock_that_both_want_in_the_same_cycle_is_core_0s(self, quantum: int) -> None:
+        """RP2040 datasheet, 2.3.1.3."""
+        self.claims(quantum)
+
+    @pytest.mark.long
+    def test_it_is_for_every_quantum(self) -> None:
+        for quantum in range(1, 65):
+            self.claims(quantum)
+
+
+_CLAIM = bytes([0xD0, 0x21, 0x09, 0x06, 0xFF, 0x31, 0x01, 0x31]) + b"nops" + bytes([0x08, 0x68, 0xFE, 0xE7])
+"""movs r1, #0xd0; lsls r1, #24; adds r1, #255; adds r1, #1; NOPs; ldr r0, [r1]; b ."""
 QUICK = (1, 2, 5, 64)
 
 
@@ -169,6 +189,29 @@ class TestCore1:
         done = Firmware.from_elf(built("relaunch")).run(seconds=1)
         assert done.output == "answered works stands is reset 12\n"
         assert not done.unmodelled
+
+    def test_it_is_reset_alone_by_its_aircr_and_by_the_watchdog(self, built: Built) -> None:
+        done = Firmware.from_elf(built("second_resets")).run(seconds=1)
+        assert done.output == "srncwtfpa\n"
+        (reset,) = done.resets
+        assert "AIRCR.SYSRESETREQ" in reset.reason
+        assert reset.reason.endswith("on core 1")
+        assert not done.unmodelled
+
+    @pytest.mark.parametrize("quantum", [1, 64])
+    def test_pio_is_its_own(self, built: Built, quantum: int) -> None:
+        """Sixteen words, each inverted by PIO, each with an interrupt of core 1 and a pulse of two cycles."""
+        done = Firmware.from_elf(built("second_pio")).run(seconds=1, quantum=quantum, pins=True)
+        total = 0
+        for i in range(16):
+            total = total * 3 + (~(i * 0x01010101) & 0xFFFF_FFFF) & 0xFFFF_FFFF
+        assert done.output == f"0 16 {total}\n"
+        assert done.exit.is_good
+        (handler,) = done.cores[1].handlers
+        assert (handler.exception, handler.entries, bool(done.handlers)) == ("PIO0_IRQ_0", 16, False)
+        levels = [(change.cycle, change.out >> 4 & 1) for change in done.pins if change.driven >> 4 & 1]
+        edges = [now for before, now in pairwise(levels) if now[1] != before[1]]
+        assert [fall[0] - rise[0] for rise, fall in zip(edges[::2], edges[1::2], strict=True)] == [2] * 16
 
     def test_a_fault_of_it_ends_the_run(self, built: Built) -> None:
         done = Firmware.from_elf(built("core1_faults")).run(seconds=1)

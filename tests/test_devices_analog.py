@@ -321,3 +321,15 @@ def test_it_says_that_it_runs_after_two_ticks_and_wakes_at_a_match() -> None:
     assert not made.host.lines[25]
     made.run(256 * 5)
     assert made.host.lines[25]
+
+
+@pytest.mark.parametrize(("force", "expected"), [(0, (2100, 2, 29)), (1 << 8, (2100, 3, 1))])
+def test_a_century_is_a_leap_year_unless_it_is_told(force: int, expected: tuple[int, int, int]) -> None:
+    """Every fourth year is one; software sets FORCE_NOTLEAPYEAR where a century is none: section 4.8.2."""
+    made = chip()
+    set_time(made, datetime(2100, 2, 28, 23, 59, 59))
+    made.store(RTC + SET + 0x0C, force)
+    made.run(256 * 5)
+    made.load(RTC + 0x1C)  # latches the other
+    date = made.load(RTC + 0x18)
+    assert (date >> 12, date >> 8 & 15, date & 31) == expected

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from dma_chip import (
     ABORT,
@@ -31,6 +32,8 @@ from dma_chip import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_devices_rp2040 import CLR, SET
+
+from m0sim.chip.devices.rp2040.dma import STRIDE
 
 LOW = st.integers(0, 1 << 12)
 
@@ -98,6 +101,23 @@ def test_registers_that_are_asked_for_in_each_cycle_are_never_stale() -> None:
         assert chip.load(chip.channel(0, READ)) == SRAM + 4 * i
         assert chip.busy(0)
         chip.run(1)
+
+
+def test_what_others_see_of_a_copy_is_at_most_64_cycles_old() -> None:
+    """Nobody asks the DMA: transfer i is made in cycle i + 1, and seen up to `STRIDE` cycles later."""
+    chip = DmaChip()
+    chip.fill(3)
+    chip.start(0, Descriptor(SRAM, SRAM + 0x1000, 500))
+    since, oldest = chip.host.now, 0
+    source, target = (chip.sram[begin : begin + 2000].view(np.uint32) for begin in (0, 0x1000))
+    while chip.host.now - since < 600:
+        done = min(chip.host.now - since, 500)
+        copied = int((source == target).argmin()) if (source != target).any() else 500
+        oldest = max(oldest, done - copied)
+        assert done - STRIDE <= copied <= done
+        chip.run(1)
+    assert copied == 500
+    assert 0 < oldest <= STRIDE == 64
 
 
 @pytest.mark.parametrize(("ahead", "is_named"), [(4, True), (32, True), (36, False), (-4, False)])

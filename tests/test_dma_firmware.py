@@ -9,8 +9,10 @@ from pathlib import Path
 
 import firmware_images
 import pytest
+from firmware_runner import of_code
 
 from m0sim import Firmware
+from m0sim.chip.engine.memories import Memories
 from m0sim.chip.run_cost import RunCost
 from m0sim.report.page import page
 
@@ -74,3 +76,20 @@ def test_reports_have_it(elf: Path, done: RunCost, tmp_path: Path) -> None:
 def test_the_same_on_every_run(elf: Path, done: RunCost) -> None:
     again = Firmware.from_elf(elf).run(seconds=1)
     assert (again.output, again.cycles, again.moved) == (done.output, done.cycles, done.moved)
+
+
+def test_words_that_the_dma_has_from_flash_are_none_of_the_cores() -> None:
+    """They come through the same cache: what is in it afterwards is for all, what was counted is not."""
+    # movs r1, #1; lsls r1, #28; ldr r0, [r1, #64]; b .: a word of data behind a word of code in each line of 8 bytes
+    code = bytes([0, 0, 4, 0x20, 9, 0, 0, 0x10, 1, 0x21, 9, 0x07, 8, 0x6C, 0xFE, 0xE7]).ljust(256, b"\xff")
+    made = of_code(code, 0x1000_0000, flash="cold")
+    memories = Memories(made.emulator, made.processor.interpreter, lambda: None)
+    made.run(400)
+    _, misses_of_code, misses_of_data = counted = made.processor.interpreter.cache_counts
+    assert (misses_of_code, misses_of_data) == (2, 1)
+    stalls = [memories.read_stall(0x1000_0000 + offset) for offset in (64, 68, 68, 128, 132, 0, 128)]
+    assert stalls == [0, 60, 0, 60, 60, 60, 0]  # 64 is there by the core's load; of the vectors nobody read one here
+    assert (memories.hits, memories.misses) == (3, 4)
+    assert made.processor.interpreter.cache_counts == counted
+    made.run(600)
+    assert made.processor.interpreter.cache_counts[1:] == (2, 1)

@@ -42,7 +42,7 @@ void m0_begin_inputs(struct m0_pins *pins, int64_t now)
 }
 
 /* Pins that a wire connects to another one have its level, where the chip does not drive them itself. */
-static uint32_t along_wires(const struct m0_pins *pins, uint32_t level, uint32_t enabled)
+M0_RARE static uint32_t along_wires(const struct m0_pins *pins, uint32_t level, uint32_t enabled)
 {
     uint32_t ends = pins->wired & ~enabled, high = 0;
     for (uint32_t left = ends, pin = 0; left != 0; left >>= 1, pin++) {

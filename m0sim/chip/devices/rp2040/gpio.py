@@ -1,7 +1,8 @@
 """IO_BANK0, PADS_BANK0, IO_QSPI and PADS_QSPI: functions of pins, their interrupts and their pads.
 
 RP2040 datasheet, section 2.19. Levels themselves are the host's, who knows what the I/O port drives: see `PinState`.
-The two cycles by which the input synchroniser delays GPIO_IN are not modelled.
+The two cycles by which the input synchroniser delays GPIO_IN are not modelled: as if SYSCFG.PROC_IN_SYNC_BYPASS, which
+is stored, were set for all pins (section 2.21.2). PIO has its own, which is modelled.
 """
 
 from __future__ import annotations

@@ -37,6 +37,7 @@ _CLEARS = {
 _CLEAR_NAMES = (
     "RX_UNDER RX_OVER TX_OVER RD_REQ TX_ABRT RX_DONE ACTIVITY STOP_DET START_DET GEN_CALL RESTART_DET".split()
 )
+_RESTART_EN = 1 << 5
 _NAMED_CON = _MASTER_MODE | _SLAVE_DISABLE
 
 
@@ -139,7 +140,11 @@ class I2c(TimedBlock):
             return
         command = self._commands[0]
         reads = bool(command & _CMD)
-        if not self._is_open or command & _RESTART or reads != self._reads:
+        begins = not self._is_open or command & _RESTART or reads != self._reads
+        if begins and self._is_open and not self.words[self.CON] & _RESTART_EN:
+            self._end(at)  # a stop and a start instead, IC_DATA_CMD.RESTART says
+            return
+        if begins:
             self._raw |= _ACTIVITY | (_RESTART_DET if self._is_open else _START_DET)
             self._is_open, self._reads = True, reads
             self._commands[0] &= ~_RESTART
