@@ -42,7 +42,7 @@ start:
     ldr     r0, =board_plan
     ldr     r0, [r0]
     ldr     r1, [r0]                // where its own stack begins
-    mov     sp, r1
+    msr     msp, r1                 // by MSR: m0sim run then knows it for another stack
     cpsie   i                       // nothing interrupts: no line is enabled. An SVC is a fault that is told.
     bl      board_main
 1:  b       1b
@@ -80,7 +80,7 @@ function board_measured
     ldr     r0, [r0]
     ldr     r0, [r0, #4]
     subs    r0, r0, r3
-    mov     sp, r0
+    msr     msp, r0
 1:  subs    r3, #4
     bmi     2f
     ldr     r6, [r2, r3]
@@ -104,7 +104,7 @@ function board_measured
     ldr     r5, [r2]
     ldr     r7, =board_kept
     ldr     r2, [r7, #4]
-    mov     sp, r2
+    msr     msp, r2
     ldr     r4, [r7]
     subs    r4, r4, r5              // it counts down
     lsls    r4, r4, #8
@@ -161,7 +161,7 @@ function fault
 1:  ldr     r1, =board_plan
     ldr     r1, [r1]
     ldr     r1, [r1]
-    mov     sp, r1                  // wherever it was
+    msr     msp, r1                  // wherever it was
     bl      board_fault
 2:  b       2b
 end fault
