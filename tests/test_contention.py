@@ -255,6 +255,7 @@ class TestFirmware:
         assert {figure.certainty for figure in figures(done) if figure.label in ("cycles", "time")} == {"estimate"}
         without = page(done.cost, firmware, run=replace(done, contention=None), command="m0sim run")
         assert 'id="contention"' not in without
+        assert ["Waiting for each other" in text for text in (shown, without)] == [False, True]
 
     def test_what_makes_no_sense(self, torture: Path) -> None:
         with pytest.raises(UsageError, match="quantum must be 1, not 8"):
