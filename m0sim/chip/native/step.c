@@ -213,7 +213,7 @@ static bool load(struct m0_core *core, struct now *now, uint32_t address, uint32
 {
     uint32_t slot = m0_page_slot(core, address);
     *value = 0;
-    if (now->is_single && is_guarded(core, now, address, size, false)) {
+    if (M0_RARELY(core->timed.guard_count != 0) && now->is_single && is_guarded(core, now, address, size, false)) {
         return false;
     }
     if ((address & (size - 1)) != 0) {
@@ -246,7 +246,7 @@ static void overwrite_code(struct m0_core *core, const struct now *now, uint32_t
 static bool store(struct m0_core *core, struct now *now, uint32_t address, uint32_t size, uint32_t value)
 {
     uint32_t slot = m0_page_slot(core, address);
-    if (now->is_single && is_guarded(core, now, address, size, true)) {
+    if (M0_RARELY(core->timed.guard_count != 0) && now->is_single && is_guarded(core, now, address, size, true)) {
         return false;
     }
     if ((address & (size - 1)) != 0) {
