@@ -8,6 +8,7 @@ from pathlib import Path
 
 import firmware_images
 import pytest
+from conftest import quick_of
 from test_devices_rp2040 import CLR, RESETS, Chip
 
 from m0sim import Firmware, UsageError
@@ -23,7 +24,7 @@ def elf(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 class TestFirmware:
-    @pytest.mark.parametrize("pins", [False, True])
+    @pytest.mark.parametrize("pins", quick_of([False, True], [False]))
     @pytest.mark.parametrize("wires", [(), (PinWire(5, 2),)])
     def test_what_it_sees(self, elf: Path, pins: bool, wires: tuple[PinWire, ...]) -> None:
         """The same whether or not somebody draws the pins, or a wire has to know their levels."""
@@ -40,6 +41,7 @@ class TestFirmware:
         for found, cycles in edges:
             assert found in (cycles // 70, cycles // 70 + 1)
 
+    @pytest.mark.long
     def test_by_command(self, elf: Path) -> None:
         command = [sys.executable, "-m", "m0sim", "run", str(elf), "--wire", "5=2", "--for", "1s", "-q"]
         done = subprocess.run(command, capture_output=True, text=True, timeout=60)
