@@ -14,6 +14,7 @@ from itertools import product
 from pathlib import Path
 
 import pytest
+from conftest import quick_of
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pace import slowdown
@@ -282,7 +283,7 @@ def test_the_bound_is_the_most_that_is_live(configuration: Configuration) -> Non
     assert made.plan.lower_bound == live_bytes(made) == made.least.plan_bytes
 
 
-@pytest.mark.parametrize("width", [0.3, 0.55, 0.7])
+@pytest.mark.parametrize("width", quick_of([0.3, 0.55, 0.7], [0.55]))
 @pytest.mark.parametrize("method", methods.integer_names())
 def test_the_bound_of_padded_inputs_goes_by_their_use(method: str, width: float) -> None:
     """Inputs of dense layers that end in padding share bytes with nothing, but that is the plan's cost."""

@@ -225,6 +225,7 @@ def test_the_table_grows(levels: Machine, depth: int) -> None:
     check_sums(cost)
 
 
+@pytest.mark.long
 def test_more_contexts_than_there_is_room_for(levels: Machine) -> None:
     """524,287 calls of as many contexts: the tree stops growing and says so, all other figures stay exact."""
     cost = levels.call("level_0")

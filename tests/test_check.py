@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Build
+from conftest import Build, quick_of
 from pace import children_seconds, slowdown
 from test_cli import PROGRAM, ROOT, Outcome, Run, run, run_apart, start
 
@@ -604,7 +604,7 @@ def test_diff_of_what_is_neither(run: Run, project: Project, content: str) -> No
 # -------------------------------------------------------------------------------------------------------- processes
 
 
-@pytest.mark.parametrize("jobs", [1, 2])
+@pytest.mark.parametrize("jobs", quick_of([1, 2], [2]))
 def test_interrupt_leaves_the_baseline(run: Run, project: Project, jobs: int) -> None:
     run("check", "--update")
     before = project.baseline.read_bytes()

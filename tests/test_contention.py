@@ -11,6 +11,7 @@ from typing import Any
 
 import firmware_images
 import pytest
+from conftest import quick_of
 from device_host import FakeHost
 from firmware_runs import POISON, choices_of, load
 from hypothesis import given, settings
@@ -231,7 +232,7 @@ class TestFirmware:
             assert sum(tree.values()) == core.cost.cycles
 
     @pytest.mark.parametrize("name", ["tasks", "allocates", "pio"])
-    @pytest.mark.parametrize("flash", ["ideal", "cold"])
+    @pytest.mark.parametrize("flash", quick_of(["ideal", "cold"], ["cold"]))
     def test_a_core_alone_waits_for_nobody(self, tmp_path: Path, name: str, flash: str) -> None:
         """Then every figure is as without."""
         image = firmware_images.build(name, tmp_path)

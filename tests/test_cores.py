@@ -14,6 +14,7 @@ from typing import Any
 
 import firmware_images
 import pytest
+from conftest import quick_of
 from firmware_runs import POISON, choices_of
 from reference import two_cores
 from reference.exception_programs import RAM, RAM_SIZE
@@ -248,8 +249,8 @@ class TestTheClockOnTheWall:
         monkeypatch.setattr(Cores, "_run_alone", cut)
         assert Firmware.from_elf(built("relaunch")).run() == expected
 
-    @pytest.mark.parametrize("quantum", [1, 64])
-    @pytest.mark.parametrize("name", ["torture", "pingpong", "core1_faults"])
+    @pytest.mark.parametrize("quantum", quick_of([1, 64], [64]))
+    @pytest.mark.parametrize("name", quick_of(["torture", "pingpong", "core1_faults"], ["torture", "core1_faults"]))
     def test_in_the_turn_of_a_core(
         self, built: Built, monkeypatch: pytest.MonkeyPatch, name: str, quantum: int
     ) -> None:

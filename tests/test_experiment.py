@@ -144,7 +144,8 @@ class TestEngines:
         assert [e.right_test for e in device.progress.epochs] == [e.right_test for e in golden.progress.epochs]
         assert [e.pruned for e in device.progress.epochs] == [e.pruned for e in golden.progress.epochs]
 
-    @pytest.mark.parametrize("name", quick_of(["niti-dynamic", "priot-s"], ["priot-s"]))
+    @pytest.mark.long
+    @pytest.mark.parametrize("name", ["niti-dynamic", "priot-s"])
     def test_an_estimate_from_every_step_is_the_measurement(self, name: str) -> None:
         device = trained(LEARNING[name], engine="device")
         golden = trained(LEARNING[name], measured=20)
@@ -168,6 +169,7 @@ class TestEngines:
             np.testing.assert_allclose(device.progress.arrays[name], values, rtol=0, atol=2e-6)
         assert changed(Setting("fp32"), golden.progress.arrays)
 
+    @pytest.mark.long
     def test_learning_helps(self) -> None:
         """Not a figure of the study: only that what is learned is what is wanted."""
         for setting in (Setting("niti-static"), Setting("fp32"), Setting("priot", -3, {"keep": 0.9})):

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import firmware_images
 import pytest
-from conftest import parts
+from conftest import parts, quick_of
 from firmware_runs import different, load, processor, run_processor, seen_of_processor
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -163,7 +163,7 @@ def test_steps_count_what_one_run_counts(seed: int) -> None:
 class TestTwoCores:
     LIMIT = 6_000
 
-    @pytest.mark.parametrize("flash", ["ideal", "cold"])
+    @pytest.mark.parametrize("flash", quick_of(["ideal", "cold"], ["cold"]))
     @pytest.mark.parametrize("seed", parts(range(20), long=17))
     def test_steps_of_either_count_what_one_run_counts(self, seed: int, flash: str) -> None:
         """One instruction at a time, of a core drawn anew for each: both ran what they run in one go, in that order."""
@@ -183,7 +183,7 @@ class TestTwoCores:
         stepped.slice_until(Moment(self.LIMIT))
         assert stepped.seen() == whole.seen()
 
-    @pytest.mark.parametrize("flash", ["ideal", "cold"])
+    @pytest.mark.parametrize("flash", quick_of(["ideal", "cold"], ["cold"]))
     @pytest.mark.parametrize("seed", parts(range(4), long=3))
     def test_where_it_stands_can_be_come_to(self, seed: int, flash: str) -> None:
         """Stops at breakpoints, watchpoints and steps of both cores: each is a place that a run anew comes to."""

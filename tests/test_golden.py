@@ -521,7 +521,7 @@ def test_a_step_equals_the_scalar_transcription(name: str, count: int) -> None:
 
 
 @pytest.mark.parametrize("count", quick_of([15, 25], [15]))
-@pytest.mark.parametrize("name", methods.integer_names())
+@pytest.mark.parametrize("name", quick_of(methods.integer_names(), ["niti-dynamic", "priot-s", "tin-tin", "zo-int8"]))
 def test_a_step_with_additions_equals_the_scalar_transcription(name: str, count: int) -> None:
     reached, passed = [], []
 

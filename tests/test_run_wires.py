@@ -25,7 +25,7 @@ def elf(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 class TestFirmware:
     @pytest.mark.parametrize("pins", quick_of([False, True], [False]))
-    @pytest.mark.parametrize("wires", [(), (PinWire(5, 2),)])
+    @pytest.mark.parametrize("wires", quick_of([(), (PinWire(5, 2),)], [()]))
     def test_what_it_sees(self, elf: Path, pins: bool, wires: tuple[PinWire, ...]) -> None:
         """The same whether or not somebody draws the pins, or a wire has to know their levels."""
         done = Firmware.from_elf(elf).run(seconds=1, wires=wires, pins=pins)

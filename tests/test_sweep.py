@@ -251,6 +251,7 @@ def test_finished_points_are_never_run_again(tmp_path: Path, scheduler: str) -> 
     assert (tmp_path / results.NAME).read_bytes() == first
 
 
+@pytest.mark.long
 def test_the_order_of_running_does_not_matter(tmp_path: Path, scheduler: str) -> None:
     swept(tmp_path / "a", SMALL, scheduler)
     (tmp_path / "b").mkdir()
