@@ -23,10 +23,18 @@ void *memset(void *to, int value, size_t size)
     return to;
 }
 
-#if defined(__APPLE__)
+#if defined(__APPLE__) /* what LLVM calls to zero something large there: the one on x86-64, the other on Arm */
 void __bzero(void *to, size_t size);
+void bzero(void *to, size_t size);
 
 void __bzero(void *to, size_t size)
+{
+    for (size_t i = 0; i < size; i++) {
+        ((uint8_t *)to)[i] = 0;
+    }
+}
+
+void bzero(void *to, size_t size)
 {
     for (size_t i = 0; i < size; i++) {
         ((uint8_t *)to)[i] = 0;
