@@ -596,6 +596,8 @@ def test_a_verb_imports_no_other(elf: Path) -> None:
     assert loaded & PLACES == {"m0sim.cli.call"}
     assert not [name for name in loaded if name.startswith(("m0sim.study", "m0sim.check"))]
     assert not loaded & {"rich", "jinja2", "capstone", "difflib"}
+    # nor what whole firmware and a debugger need: every part's peripherals were a quarter of the start
+    assert not loaded & {"m0sim.chip.firmware", "m0sim.chip.devices.parts", "m0sim.chip.engine.held"}
 
 
 @pytest.mark.parametrize(

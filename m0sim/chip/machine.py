@@ -21,10 +21,8 @@ from m0sim.chip.device import Device
 from m0sim.chip.engine.counters import Counters
 from m0sim.chip.engine.emulator import Emulator
 from m0sim.chip.engine.flash_runs import FlashRuns
-from m0sim.chip.engine.held import Debugger
 from m0sim.chip.engine.interpreter import Interpreter
 from m0sim.chip.engine.patches import patch, patched
-from m0sim.chip.firmware import Firmware
 from m0sim.chip.memory import MIN_STACK, AddressSpace
 from m0sim.chip.options import Engine, FlashModel, Level, chosen_engine, engine_of, flash_model_of, level_of
 from m0sim.chip.peripherals import OnWrite, RegisterAccess
@@ -35,6 +33,7 @@ from m0sim.errors import UsageError
 from m0sim.image import Image, Symbol
 
 if TYPE_CHECKING:
+    from m0sim.chip.engine.held import Debugger
     from m0sim.image.signatures import Signature
 
 DEFAULT_MAX_CYCLES = 10_000_000_000
@@ -285,6 +284,8 @@ class Machine:
         function = _start_up_function(startup)
         started = None if function is None else self._started.get(function)
         if function is not None and started is None:
+            from m0sim.chip.firmware import Firmware  # with every part's peripherals, which other calls do not need
+
             self._emulator.reject_while_running()
             firmware = Firmware(self.image, self.device, bootrom=self._bootrom)
             firmware.progress = self.progress

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from m0sim.chip.call import Call
 from m0sim.chip.cost import Cost
-from m0sim.chip.engine.debugged_call import DebuggedCall
 from m0sim.chip.engine.emulator import Emulator
 from m0sim.chip.engine.exception_run import ExceptionRun
-from m0sim.chip.engine.held import Debugger, Rewind
 from m0sim.chip.engine.interpreter import Interpreter
 from m0sim.chip.engine.run import Run
 from m0sim.chip.engine.snapshot import Snapshot
@@ -20,6 +19,9 @@ from m0sim.chip.engine.unicorn_run import UnicornRun
 from m0sim.chip.fault import Fault, Interrupted
 from m0sim.chip.flash_cost import FlashCost
 from m0sim.chip.options import Engine, FlashModel
+
+if TYPE_CHECKING:
+    from m0sim.chip.engine.held import Debugger
 
 #: Instructions of a call up to which two more runs of it are no burden.
 REPORT_LIMIT = 50_000_000
@@ -108,6 +110,9 @@ class FlashRuns:
 
     def held(self, call: Call, debugger: Debugger, flash: FlashModel) -> Cost:
         """The call's cost, held by a debugger, which may have it begin anew. Raises its `Fault`."""
+        from m0sim.chip.engine.debugged_call import DebuggedCall  # both only where somebody debugs
+        from m0sim.chip.engine.held import Rewind
+
         chip, begin = self.chip, Snapshot(self.chip, call.stubs)
         vectors = vector_table_of(chip.image, chip.space, chip.started)
         while True:
