@@ -36,10 +36,10 @@ Engine = Literal["unicorn", "timed"]
 ENGINES: tuple[str, ...] = get_args(Engine)
 
 
-def engine_of(text: str) -> Engine:
-    """The engine of that name. Raises `UsageError` where there is none."""
+def engine_of(text: str, also: tuple[str, ...] = ()) -> Engine:
+    """The engine of that name. Raises `UsageError` where there is none; `also` are words that would have done."""
     if text not in ENGINES:
-        raise UsageError(_unknown("engine", text, ENGINES))
+        raise UsageError(_unknown("engine", text, (*ENGINES, *also)))
     return cast(Engine, text)
 
 

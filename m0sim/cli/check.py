@@ -96,7 +96,7 @@ def check(
         raise UsageError("--against compares with an image, not with a baseline: leave out --update and --baseline")
     if commit is not None and history_file is None:
         raise UsageError("--commit is for a line of --history FILE: give that, too, or leave it out")
-    engine_name = None if engine in (None, "all") else engine_of(str(engine))
+    engine_name = None if engine in (None, "all") else engine_of(str(engine), also=("all",))
     chosen = run.Options(only, jobs, against, baseline_file, strict, update, engine_name, engine == "all", board)
     manifest = manifests.load(manifest_file)
     voice.detail(f"manifest {manifest.path}: {len(manifest.benches)} benches; baseline {chosen.path(manifest)}")
